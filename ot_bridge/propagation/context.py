@@ -1,0 +1,70 @@
+"""A `Remote` in an OpenTelemetry context, and what of a context goes out.
+
+OpenTelemetry's own span context cannot say debug, deferred, or anything that belongs to one header format;
+so the `Remote` lies beside the span, under a key of its own, and lends what it knows to the same trace.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import baggage, trace
+from opentelemetry.context import Context, create_key, get_current, get_value, set_value
+
+from ..wire import EMPTY, RANDOM_TRACE_ID, Remote
+from ..wire.remote import BAGGAGE_MEMBER, W3C_RANDOM
+
+_REMOTE_KEY = create_key("ot-bridge-remote")
+_SAMPLED, _RANDOM = 1, 2
+
+
+def get_remote(context: Context | None = None) -> Remote | None:
+    """What the caller said, if a `Propagator` has put it into this context (default: the current one)."""
+    remote = get_value(_REMOTE_KEY, context)
+    return remote if isinstance(remote, Remote) else None
+
+
+def set_remote(remote: Remote, context: Context | None = None) -> Context:
+    """A context that also holds `remote`, and nothing else of it: no span, no baggage."""
+    return set_value(_REMOTE_KEY, remote, context)
+
+
+def context_with(remote: Remote, context: Context) -> Context:
+    """A context with the caller's span and baggage. Without a span id there is no span to set."""
+    context = set_remote(remote, context)
+    for key, value in remote.baggage.items():
+        context = baggage.set_baggage(key, value, context)
+    if not (remote.trace_id and remote.span_id):
+        return context
+    flags = (_SAMPLED if remote.sampled else 0) | (_RANDOM if W3C_RANDOM in remote.extras else 0)
+    state = trace.TraceState.from_header([remote.tracestate]) if remote.tracestate else None
+    span_context = trace.SpanContext(remote.trace_id, remote.span_id, True, trace.TraceFlags(flags), state)
+    return trace.set_span_in_context(trace.NonRecordingSpan(span_context), context)
+
+
+def outgoing(context: Context | None) -> Remote:
+    """What to tell the next process about the span and the baggage of a context (default: the current)."""
+    context = get_current() if context is None else context
+    items = {key: str(value) for key, value in baggage.get_all(context).items()} or EMPTY
+    span = trace.get_current_span(context)
+    ours = span.get_span_context()
+    remote = get_remote(context) or Remote()
+    same_span = ours.trace_id == remote.trace_id and ours.span_id == remote.span_id
+    if same_span or not ours.is_valid:
+        return remote._replace(baggage=items)
+    same_trace = ours.trace_id == remote.trace_id
+    sampled = bool(ours.trace_flags & _SAMPLED)
+    extras = remote.extras
+    if not same_trace:
+        extras = {name: text for name, text in extras.items() if name.startswith(BAGGAGE_MEMBER)}
+    if ours.trace_flags & _RANDOM:
+        extras = {**extras, **RANDOM_TRACE_ID}
+    parent = getattr(span, "parent", None)
+    return Remote(
+        trace_id=ours.trace_id,
+        span_id=ours.span_id,
+        parent_id=parent.span_id if isinstance(parent, trace.SpanContext) else 0,
+        sampled=sampled,
+        debug=same_trace and sampled and remote.debug,
+        baggage=items,
+        tracestate=ours.trace_state.to_header(),
+        extras=extras,
+    )

@@ -1,0 +1,58 @@
+"""From what users write (`OTEL_PROPAGATORS`, names, objects) to one propagator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+
+from ..errors import ConfigurationError
+from ..wire import DEFAULT, FORMATS, Format
+from .propagator import Propagator
+
+Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
+_GROUP = "opentelemetry_propagator"
+
+
+def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
+    """A `Propagator` of the named formats; with foreign propagators among them, an OpenTelemetry composite.
+
+    spec: names with commas between, a name, a `Format`, a propagator, or a sequence of these. `none` anywhere
+    means no propagation. A name that is not ours is looked up among other packages' entry points.
+    Raises `ConfigurationError` for one that nobody knows.
+    """
+    if isinstance(spec, TextMapPropagator):
+        return spec
+    parts = list(_parts(spec))
+    if None in parts:
+        return Propagator(())
+    fused: list[TextMapPropagator | list[Format]] = []
+    for part in parts:
+        if not isinstance(part, Format):
+            fused.append(part)  # type: ignore[arg-type]
+        elif fused and isinstance(fused[-1], list):
+            fused[-1].append(part)
+        else:
+            fused.append([part])
+    propagators = [Propagator(part) if isinstance(part, list) else part for part in fused]
+    return propagators[0] if len(propagators) == 1 else CompositePropagator(propagators)
+
+
+def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
+    """Each named thing; None for `none`."""
+    for each in [spec] if isinstance(spec, str | Format | TextMapPropagator) else spec:
+        if not isinstance(each, str):
+            yield each
+            continue
+        for name in filter(None, map(str.strip, each.split(","))):
+            yield None if name == "none" else FORMATS.get(name) or _foreign(name)
+
+
+def _foreign(name: str) -> TextMapPropagator:
+    for entry in entry_points(group=_GROUP, name=name):
+        propagator: TextMapPropagator = entry.load()()
+        return propagator
+    others = sorted({entry.name for entry in entry_points(group=_GROUP)} - set(FORMATS))
+    raise ConfigurationError("propagators", name, f"known are {', '.join([*FORMATS, 'none', *others])}")

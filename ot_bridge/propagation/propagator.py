@@ -1,0 +1,159 @@
+"""`Propagator`: lifts any list of wire formats to an OpenTelemetry `TextMapPropagator`.
+
+Reading, the first format that yields a trace wins; a broken header of one does not spoil a good one of
+another; baggage of all is merged. Writing, every format writes. `decode` and `encode` do the same without an
+OpenTelemetry context.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import (
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+
+from ..errors import BadHeader, ConfigurationError
+from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
+from .carriers import Wanted
+from .context import context_with, outgoing
+
+_log = logging.getLogger(__name__)
+
+
+class Propagator(TextMapPropagator):
+    """Reads and writes the given formats, in this order.
+
+    formats: names from `wire.FORMATS`, or `Format` values. limits: how much text of a caller is taken.
+    accept_baggage: False takes none from callers, a collection takes these keys only; what the application
+    itself sets always goes out. Raises `ConfigurationError` for an unknown name.
+    """
+
+    def __init__(
+        self,
+        formats: Iterable[str | Format] = DEFAULT,
+        *,
+        limits: Limits = LIMITS,
+        accept_baggage: bool | Iterable[str] = True,
+    ) -> None:
+        self.formats = tuple(map(_format, formats))
+        self.limits = limits
+        self._accepted = None if accept_baggage is True else frozenset(accept_baggage or ())
+        self._wanted = Wanted(self.formats)
+        self._pick = self._wanted.pick
+        self._decoders = tuple(format.decode for format in self.formats)
+        self._encoders = tuple(format.encode for format in self.formats)
+
+    @cached_property
+    def text_map(self) -> Propagator:
+        """The same for carriers that are not HTTP headers: formats that differ there are in that variant."""
+        variants = [format.text_map or format for format in self.formats]
+        return Propagator(
+            variants, limits=self.limits, accept_baggage=True if self._accepted is None else self._accepted
+        )
+
+    @property
+    def fields(self) -> set[str]:
+        """The lower-case names of headers that may be written, but for those of single baggage items."""
+        return {name for format in self.formats for name in format.fields}
+
+    def decode(self, carrier: Mapping[str, Any]) -> Remote | None:
+        """What the headers in a carrier say, None if nothing.
+
+        carrier: any mapping, in any letter case, `WsgiHeaders`, or an iterable of pairs.
+        Raises `BadHeader` if no format yields a trace and one of them is broken.
+        """
+        headers = self._pick(carrier)
+        return self._read(headers) if headers else None
+
+    def encode(self, outgoing: Outgoing, carrier: MutableMapping[str, Any]) -> None:
+        """Write the headers of all formats for a context into a carrier."""
+        for encode in self._encoders:
+            encode(outgoing, carrier, self.limits)
+
+    def extract(
+        self,
+        carrier: Any,
+        context: Context | None = None,
+        getter: Getter[Any] = default_getter,
+    ) -> Context:
+        """The context with the caller's span, baggage and `Remote`; unchanged if there is nothing to read."""
+        context = Context() if context is None else context
+        try:
+            if getter is default_getter:
+                remote = self.decode(carrier)
+            else:
+                remote = self._read(self._wanted.pick_through(carrier, getter))
+        except BadHeader as error:
+            _log.debug("A trace could not be continued: %s", error)
+            return context
+        return context if remote is None else context_with(remote, context)
+
+    def inject(
+        self,
+        carrier: Any,
+        context: Context | None = None,
+        setter: Setter[Any] = default_setter,
+    ) -> None:
+        """Write the headers for the span and the baggage of a context (default: the current one)."""
+        headers: dict[str, Any] = {}
+        self.encode(outgoing(context), headers)
+        for name, value in headers.items():
+            setter.set(carrier, name, value)
+
+    def _read(self, headers: dict[str, Any]) -> Remote | None:
+        found: Remote | None = None
+        error: BadHeader | None = None
+        limits = self.limits
+        for decode in self._decoders:
+            try:
+                remote = decode(headers, limits)
+            except BadHeader as refused:
+                error = error or refused
+                continue
+            if remote is not None:
+                found = remote if found is None else _merge(found, remote)
+        if error is not None and not (found and found.trace_id):
+            raise error
+        return found if found is None or self._accepted is None else self._accept(found, self._accepted)
+
+    @staticmethod
+    def _accept(remote: Remote, keys: frozenset[str]) -> Remote | None:
+        baggage = {key: value for key, value in remote.baggage.items() if key in keys}
+        left = remote._replace(baggage=baggage or EMPTY)
+        return left if left._replace(extras=EMPTY) != Remote() else None
+
+
+def _format(given: str | Format) -> Format:
+    if isinstance(given, Format):
+        return given
+    if given not in FORMATS:
+        raise ConfigurationError("propagators", given, f"known are {', '.join(FORMATS)}")
+    return FORMATS[given]
+
+
+def _merge(first: Remote, second: Remote) -> Remote:
+    """The trace of the first that has one; of the other, what adds to it."""
+    if second.trace_id and not first.trace_id:
+        first, second = second, first
+        baggage = {**first.baggage, **second.baggage}
+    else:
+        baggage = {**second.baggage, **first.baggage}
+    same_trace = second.trace_id in (0, first.trace_id)
+    same_span = same_trace and second.span_id == first.span_id
+    return first._replace(
+        parent_id=first.parent_id or (second.parent_id if same_span else 0),
+        sampled=second.sampled if first.sampled is None and same_span else first.sampled,
+        debug=first.debug or (same_span and second.debug),
+        debug_id=first.debug_id or second.debug_id,
+        baggage=baggage or EMPTY,
+        extras={**second.extras, **first.extras} if same_trace and second.extras else first.extras,
+    )

@@ -1,0 +1,136 @@
+"""Zipkin's B3 in both forms: five `X-B3-*` headers, or one `b3` header.
+
+After the B3 propagation specification (openzipkin/b3-propagation). Ids without padding are read, since
+neighbours write them. A sampling decision may come without ids. Debug implies that the trace is sampled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+from ..errors import BadHeader
+from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import Hex, explain
+
+TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-flags",
+)
+_WRITTEN = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
+
+_TRACE = Hex("trace id", 1, 32, zero=False)
+_SPAN = Hex("span id", 1, 16, zero=False)
+_PARENT = Hex("parent id", 1, 16)
+_is_trace = re.compile(r"[0-9a-fA-F]{1,32}").fullmatch
+_is_span = re.compile(r"[0-9a-fA-F]{1,16}").fullmatch
+_match = re.compile(
+    r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})(?:-([01d])(?:-([0-9a-fA-F]{1,16}))?)?"
+).fullmatch
+
+# text -> (sampled, debug)
+_DECISIONS: dict[str, tuple[bool | None, bool]] = {
+    "": (None, False),
+    "0": (False, False),
+    "1": (True, False),
+    "d": (True, True),
+}
+# What was written before the specification settled, in any case.
+_SPELLINGS: dict[str, tuple[bool | None, bool]] = {
+    "true": (True, False),
+    "false": (False, False),
+    "d": (True, True),
+}
+
+
+def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    sampled, debug = _decision(headers.get(SAMPLED) or "")
+    if headers.get(FLAGS) == "1":
+        sampled = debug = True
+    trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
+    if trace is None and span is None:
+        return None if sampled is None else Remote(sampled=sampled, debug=debug)
+    parent = headers.get(PARENT_ID)
+    trace_id = _id(TRACE_ID, trace or "", _TRACE, _is_trace)
+    span_id = _id(SPAN_ID, span or "", _SPAN, _is_span)
+    parent_id = _id(PARENT_ID, parent, _PARENT, _is_span) if parent else 0
+    return Remote(trace_id, span_id, parent_id, sampled, debug)
+
+
+def _decision(value: str) -> tuple[bool | None, bool]:
+    decision = _DECISIONS.get(value) or _SPELLINGS.get(value[:6].lower())
+    if decision is None:
+        raise BadHeader(SAMPLED, value, "is none of 0, 1, true, false, d", 0)
+    return decision
+
+
+def _id(header: str, value: str, field: Hex, valid: Any) -> int:
+    if valid(value):
+        number = int(value, 16)
+        if number or field.zero:
+            return number
+    raise explain(header, value, "-", (field,))
+
+
+def encode_multi(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+    trace_id, span_id = outgoing.trace_id, outgoing.span_id
+    if trace_id and span_id:
+        headers["X-B3-TraceId"] = ("%032x" if trace_id >> 64 else "%016x") % trace_id
+        headers["X-B3-SpanId"] = "%016x" % span_id  # noqa: UP031 (faster than an f-string)
+        if outgoing.parent_id:
+            headers["X-B3-ParentSpanId"] = "%016x" % outgoing.parent_id  # noqa: UP031
+    if outgoing.debug:
+        headers["X-B3-Flags"] = "1"
+    elif outgoing.sampled is not None:
+        headers["X-B3-Sampled"] = "1" if outgoing.sampled else "0"
+
+
+def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    value = headers.get("b3")
+    if not value:
+        return None
+    match = _match(value)
+    if match is None:
+        if value not in _DECISIONS:
+            raise _explain_single(value)
+        sampled, debug = _DECISIONS[value]
+        return Remote(sampled=sampled, debug=debug)
+    trace, span, decision, parent = match.groups()
+    trace_id, span_id = int(trace, 16), int(span, 16)
+    if not (trace_id and span_id):
+        raise _explain_single(value)
+    sampled, debug = _DECISIONS[decision or ""]
+    return Remote(trace_id, span_id, int(parent, 16) if parent else 0, sampled, debug)
+
+
+def _explain_single(value: str) -> BadHeader:
+    parts = value[:256].split("-", 3)
+    if len(parts) > 2 and _match("-".join(parts[:2])) and parts[2] not in ("0", "1", "d"):
+        at = len(parts[0]) + len(parts[1]) + 2
+        return BadHeader("b3", value, "sampling state is none of 0, 1, d", at)
+    middle = (Hex("sampling state", 1, 1),) if len(parts) > 2 else ()
+    return explain("b3", value, "-", (_TRACE, _SPAN, *middle, *((_PARENT,) if len(parts) > 3 else ())))
+
+
+def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+    trace_id, span_id = outgoing.trace_id, outgoing.span_id
+    sampled = outgoing.sampled
+    decision = "d" if outgoing.debug else "" if sampled is None else "1" if sampled else "0"
+    if not (trace_id and span_id):
+        if decision:
+            headers["b3"] = decision
+        return
+    parts = [("%032x-%016x" if trace_id >> 64 else "%016x-%016x") % (trace_id, span_id)]
+    if decision:
+        parts.append(decision)
+        if outgoing.parent_id:
+            parts.append("%016x" % outgoing.parent_id)  # noqa: UP031
+    headers["b3"] = "-".join(parts)
+
+
+B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi)
+B3 = Format("b3", ("b3",), decode_single, encode_single)

@@ -1,0 +1,83 @@
+"""W3C Baggage: `baggage: key=value;property, key2=value2`.
+
+A member that breaks the grammar is skipped. A key that is no token is percent-encoded, and decoded when read,
+as OpenTelemetry's propagators do. A member with properties goes out as it came in if its value is unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from .remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import as_text
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
+_member = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(({_OCTETS})(?:[ \t]*;.*)?)").fullmatch
+_property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").fullmatch
+_SAFE_KEY = "!#$&'*+.^`|"
+_SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"  # not "+", which some peers read as a space
+
+
+def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    value = headers.get("baggage")
+    if not value:
+        return None
+    if len(value) > limits.baggage_bytes:
+        value = value[: limits.baggage_bytes].rpartition(",")[0]
+    baggage: dict[str, str] = {}
+    extras: dict[str, str] = {}
+    for key, text, raw in _members(value):
+        if key not in baggage and len(baggage) >= limits.baggage_items:
+            break
+        baggage[key] = text
+        if ";" in raw:
+            extras[BAGGAGE_MEMBER + key] = raw
+        else:
+            extras.pop(BAGGAGE_MEMBER + key, None)
+    return Remote(baggage=baggage, extras=extras or EMPTY) if baggage else None
+
+
+def _members(value: str) -> Iterator[tuple[str, str, str]]:
+    """(key, value, value and properties as they came) of each well-formed member."""
+    for part in value.split(","):
+        match = _member(part.strip(" \t"))
+        if match is None:
+            continue
+        key, raw, text = match.groups()
+        if all(map(_property, raw[len(text) :].split(";")[1:])):
+            yield unquote(key) if "%" in key else key, unquote(text) if "%" in text else text, raw
+
+
+def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+    baggage = outgoing.baggage
+    if not baggage:
+        return
+    extras = outgoing.extras
+    members: list[str] = []
+    room = limits.baggage_bytes + 1
+    for key, value in baggage.items():
+        member = _encode_member(as_text(key), as_text(value), extras.get(f"{BAGGAGE_MEMBER}{key}"))
+        if not member or len(member) >= room:
+            continue
+        if len(members) >= limits.baggage_items:
+            break
+        room -= len(member) + 1
+        members.append(member)
+    if members:
+        headers["baggage"] = ",".join(members)
+
+
+def _encode_member(key: str, value: str, raw: str | None) -> str:
+    if not key:
+        return ""
+    name = quote(key, _SAFE_KEY, errors="replace")
+    if raw is not None and unquote(raw.partition(";")[0].rstrip(" \t")) == value:
+        return f"{name}={raw}"
+    return f"{name}={quote(value, _SAFE_VALUE, errors='replace')}"
+
+
+BAGGAGE = Format("baggage", ("baggage",), decode, encode)

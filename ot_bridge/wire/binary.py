@@ -1,0 +1,77 @@
+"""Jaeger's binary carrier, the one that `opentracing.Format.BINARY` stands for.
+
+Big-endian: trace id high and low, span id, parent id (64 bits each), flags (8), count of baggage items (32),
+then for each item the length (32) and the UTF-8 bytes of its key and its value. Bytes after that are ignored.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import MutableMapping
+from typing import Any
+
+from ..errors import BadHeader
+from .jaeger import bits_of, flags_to_bits
+from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import as_text
+
+NAME = "binary"
+_HEAD = struct.Struct(">QQQQBI")
+_LENGTH = struct.Struct(">I")
+_LOW = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | None:
+    """What `data` says, None if that is nothing; raises `BadHeader` if it is cut short or not UTF-8."""
+    if len(data) < _HEAD.size:
+        raise BadHeader(NAME, bytes(data), f"has {len(data)} bytes, not {_HEAD.size} or more", len(data))
+    high, low, span_id, parent_id, flags, count = _HEAD.unpack_from(data)
+    sampled, debug, extras = flags_to_bits(flags)
+    baggage: dict[str, str] = {}
+    offset, end = _HEAD.size, min(len(data), _HEAD.size + limits.baggage_bytes + 8 * limits.baggage_items)
+    for _ in range(min(count, limits.baggage_items)):
+        if offset == end < len(data):
+            break
+        key, offset = _text(data, offset)
+        baggage[key], offset = _text(data, offset)
+    trace_id = high << 64 | low
+    if not (trace_id and span_id):
+        return Remote(baggage=baggage) if baggage else None
+    return Remote(trace_id, span_id, parent_id, sampled, debug, baggage=baggage, extras=extras)
+
+
+def _text(data: bytes | bytearray, offset: int) -> tuple[str, int]:
+    start = offset + _LENGTH.size
+    if start > len(data):
+        raise BadHeader(NAME, bytes(data[:256]), "ends before the length of a baggage item", offset)
+    end = start + _LENGTH.unpack_from(data, offset)[0]
+    if end > len(data):
+        raise BadHeader(NAME, bytes(data[:256]), "ends inside a baggage item", offset)
+    try:
+        return data[start:end].decode("utf-8"), end
+    except UnicodeDecodeError as error:
+        reason, at = "baggage is not UTF-8", start + error.start
+        raise BadHeader(NAME, bytes(data[:256]), reason, at) from None
+
+
+def binary_encode(outgoing: Outgoing) -> bytes:
+    """The carrier's bytes; ids are zero where there is no trace."""
+    trace_id, baggage = outgoing.trace_id, outgoing.baggage
+    ids = (trace_id >> 64, trace_id & _LOW, outgoing.span_id, outgoing.parent_id)
+    head = _HEAD.pack(*ids, bits_of(outgoing), len(baggage))
+    if not baggage:
+        return head
+    texts = [as_text(text).encode("utf-8", "replace") for item in baggage.items() for text in item]
+    return head + b"".join(part for text in texts for part in (_LENGTH.pack(len(text)), text))
+
+
+def _decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    data = headers.get(NAME)
+    return binary_decode(data, limits) if isinstance(data, bytes | bytearray) else None
+
+
+def _encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+    headers[NAME] = binary_encode(outgoing)
+
+
+BINARY = Format(NAME, (NAME,), _decode, _encode, raw=True)

@@ -1,0 +1,83 @@
+"""What the codecs share: saying why a value is refused, and making text safe to send."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
+from typing import NamedTuple
+from urllib.parse import quote
+
+from ..errors import BadHeader
+
+is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+"""A header name as RFC 9110 section 5.6.2 has it."""
+
+_NOT_HEX = re.compile(r"[^0-9a-fA-F]")
+_NOT_LOWER_HEX = re.compile(r"[^0-9a-f]")
+_unsafe = re.compile(r"[\r\n\0]").search
+
+
+class Hex(NamedTuple):
+    """One field of hex digits in a header value."""
+
+    name: str
+    least: int
+    most: int
+    zero: bool = True
+    lower: bool = False
+
+
+def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> BadHeader:
+    """Why `value`, refused already, is not these fields with separators between. Looks at its start only."""
+    position = 0
+    for field, part in zip_longest(fields, value[:256].split(separator)):
+        if field is None:
+            return BadHeader(header, value, "goes on after its last field", position - 1)
+        if part is None:
+            return BadHeader(header, value, f"ends before the {field.name}", position)
+        wrong = _wrong(field, part)
+        if wrong is not None:
+            return BadHeader(header, value, f"{field.name} {wrong[0]}", position + wrong[1])
+        position += len(part) + len(separator)
+    return BadHeader(header, value, "is malformed")
+
+
+def _wrong(field: Hex, part: str) -> tuple[str, int] | None:
+    odd = (_NOT_LOWER_HEX if field.lower else _NOT_HEX).search(part, 0, field.most)
+    if odd is not None:
+        return f"has a character that is not a {'lower-case ' * field.lower}hex digit", odd.start()
+    if len(part) > field.most:
+        return f"has more than {field.most} digits", field.most
+    if len(part) < field.least:
+        return ("is missing" if not part else f"has fewer than {field.least} digits"), len(part)
+    if not field.zero and not part.strip("0"):
+        return "is zero", 0
+    return None
+
+
+def as_text(value: object) -> str:
+    """Baggage keys and values should be text; what applications put there instead is made into some."""
+    if isinstance(value, str):
+        return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def percent(value: str, safe: str = "/") -> str:
+    return value if value.isalnum() and value.isascii() else quote(value, safe, errors="replace")
+
+
+def url_encoded_items(baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Baggage as HTTP headers. An item whose key cannot be part of a header name stays behind."""
+    for key, value in baggage.items():
+        name = as_text(key)
+        if is_token(name):
+            yield name, percent(as_text(value))
+
+
+def plain_items(baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Baggage as it is, but for items that could forge a line of a text protocol."""
+    for key, value in baggage.items():
+        name, text = as_text(key), as_text(value)
+        if not (_unsafe(name) or _unsafe(text)):
+            yield name, text

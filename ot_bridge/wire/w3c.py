@@ -1,0 +1,85 @@
+"""W3C Trace Context (levels 1 and 2): `traceparent` and `tracestate`.
+
+A broken tracestate is dropped and the trace continues; a broken traceparent takes its tracestate along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+from ..errors import BadHeader
+from .remote import EMPTY, LIMITS, RANDOM_TRACE_ID, W3C_RANDOM, Format, Headers, Limits, Outgoing, Remote
+from .text import Hex, explain
+
+SAMPLED, RANDOM = 1, 2
+MEMBERS = 32
+
+_match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+# Of a version that is not known yet the first 55 characters are read, if it ends there or a dash follows.
+_match_later = re.compile(r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])").match
+_FIELDS = (
+    Hex("version", 2, 2, lower=True),
+    Hex("trace id", 32, 32, zero=False, lower=True),
+    Hex("parent id", 16, 16, zero=False, lower=True),
+    Hex("flags", 2, 2, lower=True),
+)
+_FLAGS = {f"{n:02x}": (bool(n & SAMPLED), RANDOM_TRACE_ID if n & RANDOM else EMPTY) for n in range(256)}
+
+_KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
+_VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+_member = re.compile(f"({_KEY})={_VALUE}").fullmatch
+
+
+def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    value = headers.get("traceparent")
+    if value is None:
+        return None
+    match = _match(value) or _match_padded(value)
+    trace, span, flags = match.groups()
+    trace_id, span_id = int(trace, 16), int(span, 16)
+    if not (trace_id and span_id):
+        raise explain("traceparent", value.strip(" \t"), "-", _FIELDS)
+    sampled, extras = _FLAGS[flags]
+    state = headers.get("tracestate")
+    tracestate = read_tracestate(state, limits) if state else ""
+    return Remote(trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras)
+
+
+def _match_padded(value: str) -> re.Match[str]:
+    """The less usual values: blanks around, or a later version."""
+    text = value.strip(" \t")
+    match = _match(text) or _match_later(text)
+    if match is None:
+        if text.startswith("ff"):
+            raise BadHeader("traceparent", value, "version ff is not allowed", 0)
+        raise explain("traceparent", text, "-", _FIELDS)
+    return match
+
+
+def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
+    """The members in their normal form, or nothing if one of them is wrong (Trace Context section 3.3)."""
+    if len(value) > limits.tracestate_bytes:
+        value = value[: limits.tracestate_bytes].rpartition(",")[0]
+    members = [member for part in value.split(",") if (member := part.strip(" \t"))]
+    matches = [_member(member) for member in members]
+    keys = {match[1] for match in matches if match}
+    return ",".join(members) if len(keys) == len(members) <= MEMBERS else ""
+
+
+def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+    trace_id, span_id = outgoing.trace_id, outgoing.span_id
+    if not (trace_id and span_id):
+        return
+    flags = 1 if outgoing.sampled else 0
+    extras = outgoing.extras
+    if extras and W3C_RANDOM in extras:
+        flags |= RANDOM
+    headers["traceparent"] = "00-%032x-%016x-0%d" % (trace_id, span_id, flags)  # noqa: UP031 (speed)
+    tracestate = outgoing.tracestate
+    if tracestate and tracestate.isprintable():
+        headers["tracestate"] = tracestate
+
+
+TRACECONTEXT = Format("tracecontext", ("traceparent", "tracestate"), decode, encode)
