@@ -1,10 +1,26 @@
-"""Every exception that the package raises of its own, in one hierarchy.
+"""Every exception that the package raises of its own, in one hierarchy; and `report`, for all others.
 
-None of them leaves the library on a request path: a codec raises `BadHeader`, the propagator
-catches it. `ConfigurationError` comes out of constructors and `install()`, at start-up.
+None of ours leaves the library on a request path: a codec raises `BadHeader`, the propagator catches
+it. `ConfigurationError` comes out of constructors and `install()`, at start-up. What a program's own
+hook, sampler or processor raises while a request is served is reported, and the request goes on.
 """
 
 from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+_PAUSE: Final = 60.0  # seconds between two reports of the same failure
+_reported: dict[tuple[str, str], float] = {}
+
+
+def report(logger: logging.Logger, what: str) -> None:
+    """Logs `what` with the exception being handled, at most once a minute for each text."""
+    now = time.monotonic()
+    if now - _reported.get((logger.name, what), -_PAUSE) >= _PAUSE:
+        _reported[logger.name, what] = now
+        logger.warning("%s (said once a minute at most)", what, exc_info=True)
 
 
 class OTBridgeError(Exception):

@@ -1,0 +1,18 @@
+"""OpenTracing's API on any OpenTelemetry `TracerProvider`."""
+
+from ot_bridge.bridge.context import Baggage, SpanContext, Trust, trusted
+from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.tracer import Tracer, create_tracer
+
+__all__ = [
+    "Baggage",
+    "Scope",
+    "ScopeManager",
+    "Span",
+    "SpanContext",
+    "Tracer",
+    "Trust",
+    "create_tracer",
+    "trusted",
+]

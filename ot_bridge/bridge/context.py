@@ -1,0 +1,184 @@
+"""`SpanContext`: one frozen value that is OpenTracing's span context and OpenTelemetry's.
+
+OpenTelemetry's part (ids, flags, trace state) is the tuple itself; beside it stand the baggage, what
+the wire carried that OpenTelemetry has no place for (`origin`), and links for a trace begun anew.
+It has the attributes that the encoders in `ot_bridge.wire` read, so it is injected as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.shim.opentracing_shim import SpanContextShim, SpanShim
+from opentelemetry.trace import TraceFlags, TraceState
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
+from ot_bridge.wire.remote import W3C_RANDOM
+
+Trust: TypeAlias = Literal["all", "context", "link", "none"]
+
+_FLAGS = tuple(TraceFlags(bits) for bits in range(4))  # 1: sampled, 2: the trace id is random
+_RANDOM = 2
+_INVALID: Final = trace.INVALID_SPAN_CONTEXT
+
+
+class Baggage(dict[str, str]):
+    """A span context's baggage: reads as a dict, cannot be changed."""
+
+    def _frozen(self, *args: object, **kwargs: object) -> NoReturn:
+        raise TypeError("the baggage of a span context cannot change; use span.set_baggage_item()")
+
+    __setitem__ = __delitem__ = _frozen  # type: ignore[assignment]
+    __ior__ = clear = pop = popitem = setdefault = update = _frozen  # type: ignore[assignment]
+
+
+NO_BAGGAGE: Final = Baggage()
+
+
+class SpanContext(SpanContextShim, trace.SpanContext):
+    """What a span hands on to its children and over the wire (OpenTracing specification, "SpanContext").
+
+    otel_context: ids, flags and trace state. baggage: str to str. origin: the `Remote` that the trace
+    came in with, where it says more than OpenTelemetry can. parent_id: the parent's span id, 0 if
+    unknown. links: OpenTelemetry contexts that a trace started from this one links to.
+    """
+
+    def __new__(
+        cls,
+        otel_context: trace.SpanContext = _INVALID,
+        baggage: Mapping[str, str] = NO_BAGGAGE,
+        origin: Remote | None = None,
+        parent_id: int = 0,
+        links: tuple[trace.SpanContext, ...] = (),
+    ) -> SpanContext:
+        self = tuple.__new__(cls, otel_context)
+        # OpenTelemetry's class refuses attributes from outside; these are set once, here.
+        values = self.__dict__
+        values["_baggage"] = baggage if type(baggage) is Baggage else Baggage(baggage)
+        values["origin"] = origin
+        values["parent_id"] = parent_id
+        values["links"] = links
+        return cast(SpanContext, self)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """All is done in `__new__`."""
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return trace.SpanContext(*self[:5]), self.baggage, self.origin, self.parent_id, self.links
+
+    _baggage: Baggage
+    origin: Remote | None
+    parent_id: int
+    links: tuple[trace.SpanContext, ...]
+
+    @property
+    def baggage(self) -> Baggage:
+        return self._baggage
+
+    def unwrap(self) -> trace.SpanContext:
+        """OpenTelemetry's span context: this same object."""
+        return self
+
+    @property
+    def sampled(self) -> bool | None:
+        """Whether the trace is recorded; None while nobody has decided."""
+        if self[3] & 1:
+            return True
+        origin = self.origin
+        return None if origin is not None and self[2] and origin.sampled is None else False
+
+    @property
+    def debug(self) -> bool:
+        return self.origin is not None and self.origin.debug
+
+    @property
+    def debug_id(self) -> str | None:
+        """A caller's request for a debug trace, which only a context without a trace carries."""
+        return self.origin.debug_id if self.origin is not None and not self[0] else None
+
+    @property
+    def tracestate(self) -> str:
+        """The W3C `tracestate` header's text."""
+        return self[4].to_header() if self[4] else ""
+
+    @property
+    def extras(self) -> Mapping[str, str]:
+        """What one header format alone can say, by the names in `ot_bridge.wire`."""
+        told = self.origin.extras if self.origin is not None else EMPTY
+        if self[3] & _RANDOM:
+            return {**told, **RANDOM_TRACE_ID} if told else RANDOM_TRACE_ID
+        return told
+
+
+def from_remote(remote: Remote) -> SpanContext:
+    """The context of a span in another process, as a decoder read it."""
+    state = TraceState.from_header([remote.tracestate]) if remote.tracestate else DEFAULT_TRACE_STATE
+    valid = bool(remote.trace_id and remote.span_id)
+    extras = remote.extras
+    random = bool(extras) and W3C_RANDOM in extras
+    told = remote.debug or remote.debug_id or remote.sampled is None or len(extras) > random
+    flags = _FLAGS[bool(remote.sampled) + 2 * random]
+    return SpanContext(
+        cast(trace.SpanContext, (remote.trace_id, remote.span_id, True, flags, state, valid)),
+        remote.baggage,
+        remote if told else None,
+        remote.parent_id,
+    )
+
+
+def of(subject: object) -> SpanContext | None:
+    """The context that a `child_of` or a reference means, of ours or of OpenTelemetry; None if foreign."""
+    if isinstance(subject, (opentracing.Span, opentracing.SpanContext)):
+        if type(subject) is SpanContext:
+            return subject
+        if isinstance(subject, SpanShim):
+            subject = subject.context
+        if isinstance(subject, SpanContext):
+            return subject
+        if isinstance(subject, SpanContextShim):
+            return SpanContext(subject.unwrap(), subject.baggage)
+        return None
+    if isinstance(subject, trace.Span):
+        subject = subject.get_span_context()
+    return SpanContext(subject) if isinstance(subject, trace.SpanContext) else None
+
+
+def _link(context: SpanContext) -> SpanContext:
+    return SpanContext(links=(context,) if context.is_valid else ())
+
+
+def _ids_only(context: SpanContext) -> SpanContext:
+    """The caller's ids; the sampling decision left open, no debugging on a stranger's word."""
+    origin = Remote(context.trace_id, context.span_id, sampled=None, extras=context.extras)
+    flags = _FLAGS[context.trace_flags & _RANDOM]
+    plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, context.trace_state)
+    return SpanContext(plain, context.baggage, origin, context.parent_id)
+
+
+_TRUST: Mapping[Trust, Callable[[SpanContext], SpanContext | None]] = {
+    "all": lambda context: context,
+    "context": _ids_only,
+    "link": _link,
+    "none": lambda context: None,
+}
+
+
+def trusted(context: Any, trust: Trust = "all") -> Any:
+    """What to take from a caller's extracted `context`: the parent to start a server span with, or None.
+
+    `all`: ids, sampling decision, debug flag and baggage. `context`: ids and baggage; the decision is
+    ours. `link`: a new trace, with a link to the caller's. `none`: nothing. A context of another
+    tracer's is taken whole or (`link`, `none`) not at all.
+    """
+    try:
+        choose = _TRUST[trust]
+    except (KeyError, TypeError):
+        raise ConfigurationError("trust", trust, f"one of {', '.join(_TRUST)}") from None
+    if isinstance(context, SpanContext):
+        return choose(context)
+    return context if trust in ("all", "context") else None

@@ -1,0 +1,80 @@
+"""Tracers that differ from their provider's: in who decides on a span, or in the id of a trace.
+
+OpenTelemetry's API lets nobody choose these for one span. A tracer of the SDK's (or of the engine)
+keeps its sampler and id generator in attributes, so a copy with others does; any other tracer has no
+variants.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+
+
+class AsRoot(Sampler):
+    """Asks `sampler` as for a root, whoever the parent is: its caller left the decision open."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: Any = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> SamplingResult:
+        if parent_context is not None:
+            parent_context = trace.set_span_in_context(trace.INVALID_SPAN, parent_context)
+        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
+
+    def get_description(self) -> str:
+        return f"AsRoot{{{self._sampler.get_description()}}}"
+
+
+class _InTrace(IdGenerator):
+    """Makes roots of a trace that has an id already, as behind a load balancer."""
+
+    def __init__(self, trace_id: int, generator: IdGenerator) -> None:
+        self.generate_span_id = generator.generate_span_id  # type: ignore[method-assign]
+        self._trace_id = trace_id
+
+    def generate_trace_id(self) -> int:
+        return self._trace_id
+
+    def generate_span_id(self) -> int:
+        raise NotImplementedError
+
+    def is_trace_id_random(self) -> bool:
+        return False
+
+
+def variant(
+    tracer: trace.Tracer, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0
+) -> trace.Tracer | None:
+    """`tracer` with another sampler (`AsRoot`: its own, asked as for a root) and, if not 0, trace id.
+
+    None if it is not a tracer of which that can be had.
+    """
+    # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
+    real = getattr(tracer, "_tracer", tracer)
+    own = getattr(real, "sampler", None)
+    if own is None:
+        return None
+    other: Any = copy.copy(real)
+    if sampler is AsRoot:
+        other.sampler = AsRoot(own)
+    elif sampler is not None:
+        other.sampler = sampler
+    if trace_id:
+        other.id_generator = _InTrace(trace_id, other.id_generator)
+    return other  # type: ignore[no-any-return]

@@ -1,0 +1,192 @@
+"""`Scope` and `ScopeManager`: the active span, kept in OpenTelemetry's context and nowhere else.
+
+A scope that is closed where it was opened gives the context back as it found it. One that is closed
+anywhere else (another task, thread or greenlet, or below an OpenTelemetry span that is still open)
+cannot reach that context variable; it then takes itself out of the context object that it had put
+there, so that nobody finds a finished span as the parent of the next request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import opentracing
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.shim.opentracing_shim import ScopeManagerShim, ScopeShim, SpanShim
+from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import Span as OtelSpan
+
+from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.span import Span
+
+if TYPE_CHECKING:
+    from ot_bridge.bridge.tracer import Tracer
+
+_OURS: Final = (SPAN_KEY, BAGGAGE_KEY, SCOPE_KEY, REMOTE_KEY)
+
+
+class Scope(ScopeShim):
+    """The time for which a span is active (OpenTracing specification, "Scope").
+
+    Only the innermost scope can be closed: an outer one waits for those inside it, unless their spans
+    are finished already. Closing a second time does nothing.
+    """
+
+    def __init__(self, manager: ScopeManager, span: Any, finish_on_close: bool, before: Context) -> None:
+        self._manager = manager
+        self._span = span
+        self._finish_on_close = finish_on_close
+        self._closed = False
+        self._waits = False
+        self._before = before
+        self._inside = before
+        self._token: Any = None
+        self._otel_span: OtelSpan = INVALID_SPAN
+
+    def close(self) -> None:
+        """Ends the active period, and the span if it was activated with `finish_on_close`."""
+        if self._closed:
+            return
+        here = get_current()
+        innermost = here.get(SCOPE_KEY)
+        if innermost is self:
+            reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above us
+        elif reached := self._encloses(innermost):
+            if not _all_finished(innermost, self):
+                self._waits = True
+                return
+        self._closed = True
+        if not (reached and self._restore()):
+            self._withdraw()
+        if self._finish_on_close:
+            self._span.finish()
+        outer = self._before.get(SCOPE_KEY)
+        if isinstance(outer, Scope) and outer._waits:
+            outer.close()
+
+    def _encloses(self, inner: object) -> bool:
+        while isinstance(inner, Scope):
+            inner = inner._before.get(SCOPE_KEY)
+            if inner is self:
+                return True
+        return False
+
+    def _restore(self) -> bool:
+        """Gives this context variable its old value back; False if it is not the one that we had set."""
+        token = self._token
+        if type(token) is not Token:  # a runtime context of somebody's own
+            attach(self._before)
+            return True
+        try:
+            token.var.reset(token)
+        except (ValueError, RuntimeError):  # not the task or thread that opened the scope
+            attach(self._before)
+            return False
+        return True
+
+    def _withdraw(self) -> None:
+        inside, before = self._inside, self._before
+        for key in _OURS:
+            if key in before:
+                dict.__setitem__(inside, key, before[key])
+            else:
+                dict.pop(inside, key, None)
+
+    def __enter__(self) -> Scope:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_val is not None:
+            Span._on_error(self._span, exc_type, exc_val, exc_tb)
+        self.close()
+
+
+def _all_finished(inner: Any, outer: Scope) -> bool:
+    """Whether the spans of all scopes from `inner` up to `outer` are over, though nobody closed these."""
+    while inner is not outer:
+        if not getattr(inner._span, "finished", False):
+            return False
+        inner = inner._before.get(SCOPE_KEY)
+    return True
+
+
+class ForeignScope(opentracing.Scope):
+    """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
+
+
+class ScopeManager(ScopeManagerShim):
+    """Reads and sets the active span in OpenTelemetry's context."""
+
+    _tracer: Tracer
+
+    @property
+    def tracer(self) -> Tracer:
+        return self._tracer
+
+    def activate(self, span: Any, finish_on_close: bool = False) -> Scope:
+        """Makes `span`, its OpenTelemetry span and its baggage current; None makes "no span" current.
+
+        A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
+        """
+        before = get_current()
+        scope = Scope(self, span, finish_on_close, before)
+        inside = scope._inside = Context(before)
+        put = dict.__setitem__  # Context itself refuses changes; nobody else has this one yet
+        if isinstance(span, Span):
+            scope._otel_span = span._otel_span
+            put(inside, BAGGAGE_KEY, span._live_baggage())
+            if span._origin is not None:
+                put(inside, REMOTE_KEY, span._origin)
+        elif span is None:
+            scope._span = Span(self._tracer, INVALID_SPAN)
+            scope._finish_on_close = False
+            put(inside, BAGGAGE_KEY, scope._span._live_baggage())
+        elif isinstance(span, SpanShim):
+            scope._otel_span = span.unwrap()
+        else:
+            scope._otel_span = before.get(SPAN_KEY, INVALID_SPAN)  # type: ignore[assignment]
+        put(inside, SPAN_KEY, scope._otel_span)
+        put(inside, SCOPE_KEY, scope)
+        scope._token = attach(inside)
+        return scope
+
+    @property
+    def active(self) -> opentracing.Scope | None:
+        """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
+        current = get_current()
+        scope = current.get(SCOPE_KEY)
+        otel_span = current.get(SPAN_KEY, INVALID_SPAN)
+        if isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self:
+            ours = scope._span
+            if otel_span is not INVALID_SPAN or not isinstance(ours, Span) or ours._baggage:
+                return scope
+        if not isinstance(otel_span, OtelSpan):
+            otel_span = INVALID_SPAN
+        return self._foreign(current, otel_span)
+
+    def _foreign(self, current: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
+        baggage: Any = current.get(BAGGAGE_KEY)
+        if otel_span.get_span_context().is_valid:
+            return self._wrapper(current, otel_span)
+        if baggage:
+            return ForeignScope(self, Span(self._tracer, INVALID_SPAN, baggage))
+        return None
+
+    def _wrapper(self, current: Context, otel_span: OtelSpan) -> opentracing.Scope:
+        # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
+        slot = self._tracer.wrapper_slot
+        scope: opentracing.Scope | None = getattr(otel_span, slot, None)
+        if scope is None:
+            origin: Any = current.get(REMOTE_KEY)
+            scope = ForeignScope(self, Span(self._tracer, otel_span, None, origin))
+            with contextlib.suppress(AttributeError):
+                setattr(otel_span, slot, scope)
+        return scope

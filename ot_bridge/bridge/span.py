@@ -1,0 +1,254 @@
+"""`Span`: OpenTracing's span on any OpenTelemetry span.
+
+Baggage lives in one dict a span, which is also what OpenTelemetry's context holds while the span is
+active: what is set by one API is seen by the other. `Span.context` is a frozen picture of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.baggage import get_baggage
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.shim.opentracing_shim import SpanShim
+from opentelemetry.trace import Status, StatusCode, TraceFlags
+from typing_extensions import Self
+
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext
+from ot_bridge.bridge.keys import BAGGAGE_KEY
+from ot_bridge.errors import report
+from ot_bridge.wire import Remote
+
+if TYPE_CHECKING:
+    from ot_bridge.bridge.tracer import Tracer
+
+_log = logging.getLogger(__name__)
+
+# Guards the two places where baggage and its frozen picture have to change together; held for
+# nanoseconds, so that one lock for all spans is cheaper than one more object in each.
+_baggage_lock = threading.Lock()
+
+
+class Span(SpanShim):
+    """A span of OpenTracing's API (specification, "Span").
+
+    tracer: the one that made it. span: the OpenTelemetry span that does the work. baggage: str to str,
+    inherited. origin: see `SpanContext`. No method raises, whatever it is given, and every call after
+    `finish()` is ignored.
+    """
+
+    _tracer: Tracer
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        span: trace.Span,
+        baggage: Mapping[str, str] | None = None,
+        origin: Remote | None = None,
+        parent_id: int = 0,
+    ) -> None:
+        self._tracer = tracer
+        self._otel_span = span
+        self._baggage: dict[str, str] | None = dict(baggage) if baggage else None
+        self._origin = origin
+        self._parent_id = parent_id
+        self._context: SpanContext | None = None
+        self._flags: TraceFlags | None = None  # what `sampling.priority` made of them later
+        self._raised: int | None = None  # id of the exception recorded last
+        self.finished = False
+
+    @property
+    def tracer(self) -> Tracer:
+        return self._tracer
+
+    @property
+    def context(self) -> SpanContext:
+        """What children and other processes need: ids, flags, baggage; frozen."""
+        context = self._context
+        return context if context is not None else self._freeze()
+
+    def _freeze(self) -> SpanContext:
+        otel = self._otel_span.get_span_context()
+        if self._flags is not None:
+            otel = trace.SpanContext(
+                otel.trace_id, otel.span_id, otel.is_remote, self._flags, otel.trace_state
+            )
+        with _baggage_lock:
+            baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
+            self._context = context = SpanContext(otel, baggage, self._origin, self._parent_id)
+        return context
+
+    def unwrap(self) -> trace.Span:
+        """The OpenTelemetry span."""
+        return self._otel_span
+
+    def _open(self) -> bool:
+        if self._otel_span.is_recording():
+            return True
+        if getattr(self._otel_span, "end_time", None) is not None:
+            _log.debug("ignored: the span is finished already: %r", self)
+        return False
+
+    def set_operation_name(self, operation_name: str) -> Self:
+        """Renames the span."""
+        if self._open():
+            self._otel_span.update_name(convert.key_name(operation_name))
+        return self
+
+    def set_tag(self, key: str, value: Any) -> Self:
+        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`TAGS`)."""
+        special = TAGS.get(key) if type(key) is str else None
+        if special is None or not special(self, value):
+            self._set(key, value)
+        return self
+
+    def _set(self, key: object, value: object) -> None:
+        if self._open() and (name := convert.key_name(key)):
+            self._otel_span.set_attribute(name, convert.attribute(value))
+
+    def log_kv(self, key_values: Mapping[str, Any], timestamp: float | None = None) -> Self:
+        """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
+        if self._open():
+            event = convert.event(key_values)
+            when = None if timestamp is None else convert.nanoseconds(timestamp)
+            if event.exception is None:
+                self._otel_span.add_event(event.name, event.attributes, when)
+            elif self._raised != id(event.exception):
+                self._raised = id(event.exception)
+                self._record(event.exception, event.attributes, when)
+        return self
+
+    def _record(
+        self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
+    ) -> None:
+        try:
+            self._otel_span.record_exception(exception, attributes, when)
+        except Exception:  # an exception whose own str() raises
+            attributes["exception.type"] = convert.attribute(type(exception))
+            attributes["exception.message"] = convert.text(exception)
+            self._otel_span.add_event("exception", attributes, when)
+
+    def log_event(self, event: Any, payload: Any = None) -> Self:
+        """OpenTracing 1's way to log; `log_kv` is today's."""
+        return self.log_kv({"event": event} if payload is None else {"event": event, "payload": payload})
+
+    def log(self, **kwargs: Any) -> Self:
+        """OpenTracing 1's way to log: `event`, `payload`, `timestamp`."""
+        fields = {name: kwargs[name] for name in ("event", "payload") if name in kwargs}
+        return self.log_kv(fields, kwargs.get("timestamp"))
+
+    def set_baggage_item(self, key: str, value: str | None) -> Self:
+        """Sets an item that children and downstream processes get; None takes it away."""
+        name = convert.key_name(key)
+        with _baggage_lock:
+            items = self._live_baggage()
+            if value is None:
+                items.pop(name, None)
+            else:
+                items[name] = convert.text(value)
+            self._context = None
+        current = get_current()
+        held = current.get(BAGGAGE_KEY)
+        if held is not items and trace.get_current_span(current) is self._otel_span:
+            # OpenTelemetry code has put baggage of its own above ours.
+            attach(Context({**current, BAGGAGE_KEY: {**(held or {}), **items}}))  # type: ignore[dict-item]
+        return self
+
+    def _live_baggage(self) -> dict[str, str]:
+        items = self._baggage
+        if items is None:
+            items = self._baggage = {}
+        return items
+
+    def get_baggage_item(self, key: str) -> str | None:
+        """The item's value: the span's own, or what OpenTelemetry code has set while it is active."""
+        current = get_current()
+        if trace.get_current_span(current) is self._otel_span:
+            value = get_baggage(key, current)
+            if value is not None:
+                return value if type(value) is str else convert.text(value)
+        return None if self._baggage is None else self._baggage.get(key)
+
+    def finish(self, finish_time: float | None = None) -> None:
+        """Ends the span; finish_time: seconds since the epoch, else now."""
+        self.finished = True
+        if self._open():
+            try:
+                self._otel_span.end(None if finish_time is None else convert.nanoseconds(finish_time))
+            except Exception:
+                report(_log, "a span processor raised at the end of a span")
+
+    def fail(self, exception: BaseException) -> None:
+        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
+        if not self._open():
+            return
+        description = f"{type(exception).__name__}: {convert.text(exception)}"
+        self._otel_span.set_status(Status(StatusCode.ERROR, description))
+        if self._raised != id(exception):
+            self._raised = id(exception)
+            self._record(exception, {}, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        if exc_val is not None:
+            self.fail(exc_val)
+        self.finish()
+
+    @staticmethod
+    def _on_error(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        # OpenTracing's own scopes call this on whatever span they hold.
+        if isinstance(span, Span):
+            if exc_val is not None:
+                span.fail(exc_val)
+        else:
+            opentracing.Span._on_error(span, exc_type, exc_val, exc_tb)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        context = self._otel_span.get_span_context()
+        name = getattr(self._otel_span, "name", "")
+        return f"<{type(self).__name__} {name!r} {context.trace_id:032x}:{context.span_id:016x}>"
+
+    def _tag_error(self, value: object) -> bool:
+        status = convert.status_of(value)
+        if status is not None and self._open():
+            self._otel_span.set_status(Status(status))
+        return status is not None
+
+    def _tag_kind(self, value: object) -> bool:
+        kind = convert.KINDS.get(value) if type(value) is str else None
+        if kind is None or not self._tracer.maps_kind or not hasattr(self._otel_span, "_kind"):
+            return False
+        if self._open():
+            self._otel_span._kind = kind
+        return True
+
+    def _tag_priority(self, value: object) -> bool:
+        sampled = convert.priority(value)
+        old = self._otel_span.get_span_context().trace_flags
+        if sampled is not None and (sampled != old & 1 or self._flags is not None):
+            with _baggage_lock:
+                self._flags = TraceFlags(old | 1 if sampled else old & ~1)
+                self._context = None
+        return False
+
+
+#: Tags that mean more than an attribute: each says whether it has dealt with the value.
+TAGS: Mapping[str, Callable[[Span, object], bool]] = {
+    "error": Span._tag_error,
+    "span.kind": Span._tag_kind,
+    "sampling.priority": Span._tag_priority,
+}

@@ -1,0 +1,421 @@
+"""R1 to R16 and S4, S5, S7 of OpenTelemetry's "OpenTracing Compatibility": how a span begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry import baggage, trace
+from opentelemetry.context import attach, detach
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentracing import Format, ReferenceType, child_of, follows_from
+from opentracing.scope_managers import ThreadLocalScopeManager
+
+import ot_bridge
+from ot_bridge.bridge import Tracer, create_tracer
+from tests.conftest import Recorded, recorded
+
+
+class ApiOnlyProvider(trace.TracerProvider):
+    """A provider that knows nothing of the SDK."""
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        return ApiOnlyTracer()
+
+
+class ApiOnlyTracer(trace.Tracer):
+    def start_span(self, name: str, context: Any = None, *args: Any, **kwargs: Any) -> trace.Span:
+        parent = trace.get_current_span(context).get_span_context()
+        flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+        return trace.NonRecordingSpan(
+            trace.SpanContext(parent.trace_id or 0xA, parent.span_id + 1, False, flags)
+        )
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+class Watching(Sampler):
+    """Keeps what a sampler gets to see."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def should_sample(
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        *rest: Any,
+        **more: Any,
+    ) -> SamplingResult:
+        self.seen.append({"name": name, "kind": kind, "attributes": dict(attributes or {})})
+        return ALWAYS_ON.should_sample(parent_context, trace_id, name, kind, attributes)
+
+    def get_description(self) -> str:
+        return "Watching"
+
+
+def test_R1_works_on_a_provider_that_only_implements_the_api() -> None:
+    tracer = create_tracer(ApiOnlyProvider(), propagators="jaeger")
+    with tracer.start_active_span("parent", tags={"error": True, "sampling.priority": 1}) as scope:
+        child = tracer.start_span("child")
+        child.set_tag("span.kind", "server").log_kv({"event": "e"}).finish()
+    carrier: dict[str, str] = {}
+    tracer.inject(child, Format.TEXT_MAP, carrier)
+    assert child.context.trace_id == scope.span.context.trace_id == 0xA
+    assert carrier == {"uber-trace-id": "a:2:0:1"}
+
+
+def test_R1_priority_zero_works_without_a_sampler_to_ask() -> None:
+    tracer = create_tracer(ApiOnlyProvider(), propagators="jaeger")
+    assert not tracer.start_span("quiet", tags={"sampling.priority": 0}).unwrap().is_recording()
+
+
+def test_R5_the_instrumentation_scope_is_the_shims_with_our_version(otel: Recorded) -> None:
+    otel.tracer.start_span("a").finish()
+    scope = otel.spans["a"].instrumentation_scope
+    assert scope is not None
+    assert (scope.name, scope.version) == ("opentracing-shim", ot_bridge.__version__)
+
+
+def test_R6_each_format_may_have_its_own_propagator() -> None:
+    tracer = recorded(
+        {Format.TEXT_MAP: "jaeger", Format.HTTP_HEADERS: "b3", "mine": TraceContextTextMapPropagator()}
+    ).tracer
+    span = tracer.start_span("a")
+    carriers: dict[str, dict[str, str]] = {Format.TEXT_MAP: {}, Format.HTTP_HEADERS: {}, "mine": {}}
+    for name, carrier in carriers.items():
+        tracer.inject(span.context, name, carrier)
+    assert [list(carrier) for carrier in carriers.values()] == [["uber-trace-id"], ["b3"], ["traceparent"]]
+
+
+@pytest.fixture
+def global_textmap() -> Iterator[None]:
+    before = get_global_textmap()
+    yield
+    set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("global_textmap")
+def test_R6_else_the_global_propagator_is_read_at_each_call() -> None:
+    class Named(TextMapPropagator):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+            carrier[self.name] = f"{trace.get_current_span(context).get_span_context().span_id:x}"
+
+        def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+            return baggage.set_baggage("from", carrier[self.name], context)
+
+        @property
+        def fields(self) -> set[str]:
+            return {self.name}
+
+    tracer = recorded().tracer
+    span = tracer.start_span("a")
+    for name in "x-one", "x-two":
+        set_global_textmap(Named(name))
+        carrier: dict[str, str] = {}
+        tracer.inject(span.context, Format.HTTP_HEADERS, carrier)
+        assert carrier == {name: f"{span.context.span_id:x}"}
+        found = tracer.extract(Format.HTTP_HEADERS, {name: "there"})
+        assert found is not None
+        assert found.baggage == {"from": "there"}
+
+
+def _parent_of(otel: Recorded, name: str) -> int:
+    parent = otel.spans[name].parent
+    assert parent is not None
+    return parent.span_id
+
+
+def test_R8_the_first_child_of_reference_is_the_parent(otel: Recorded) -> None:
+    a, b, c = (otel.tracer.start_span(name) for name in "abc")
+    otel.tracer.start_span(
+        "x", references=[follows_from(a.context), child_of(b.context), child_of(c.context)]
+    ).finish()
+    assert _parent_of(otel, "x") == b.context.span_id
+
+
+def test_R8_else_the_first_reference_is_the_parent(otel: Recorded) -> None:
+    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
+    otel.tracer.start_span("x", references=[follows_from(a.context), follows_from(b.context)]).finish()
+    assert _parent_of(otel, "x") == a.context.span_id
+
+
+def test_R8_an_explicit_parent_beats_references_and_the_active_span(otel: Recorded) -> None:
+    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
+    with otel.tracer.start_active_span("active"):
+        otel.tracer.start_span("x", child_of=a, references=[child_of(b.context)]).finish()
+        otel.tracer.start_active_span("y", child_of=b.context).close()
+    assert _parent_of(otel, "x") == a.context.span_id
+    assert _parent_of(otel, "y") == b.context.span_id
+
+
+def test_R8_a_bare_reference_is_as_good_as_a_list(otel: Recorded) -> None:
+    a = otel.tracer.start_span("a")
+    otel.tracer.start_span("x", references=child_of(a.context)).finish()
+    assert _parent_of(otel, "x") == a.context.span_id
+
+
+def test_R9_every_reference_becomes_a_link_that_says_its_type(otel: Recorded) -> None:
+    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
+    otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)]).finish()
+    links = [(link.context.span_id, dict(link.attributes or {})) for link in otel.spans["x"].links]
+    assert links == [
+        (a.context.span_id, {"opentracing.ref_type": ReferenceType.CHILD_OF}),
+        (b.context.span_id, {"opentracing.ref_type": ReferenceType.FOLLOWS_FROM}),
+    ]
+
+
+def test_R10_the_union_of_the_references_baggage_seeds_the_span(otel: Recorded) -> None:
+    a = otel.tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("both", "a")
+    b = otel.tracer.start_span("b").set_baggage_item("two", "2").set_baggage_item("both", "b")
+    span = otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)])
+    assert span.context.baggage == {"one": "1", "two": "2", "both": "a"}
+
+
+def test_R11_otherwise_opentelemetrys_current_baggage_does(otel: Recorded) -> None:
+    token = attach(baggage.set_baggage("user", "ann"))
+    span = otel.tracer.start_span("x")
+    detach(token)
+    assert span.get_baggage_item("user") == "ann"
+    assert span.context.baggage == {"user": "ann"}
+
+
+def test_R11_a_root_that_ignores_the_active_span_ignores_its_baggage(otel: Recorded) -> None:
+    with otel.tracer.start_active_span("a") as scope:
+        scope.span.set_baggage_item("user", "ann")
+        assert otel.tracer.start_span("x", ignore_active_span=True).context.baggage == {}
+
+
+def test_R12_samplers_see_the_initial_tags_and_the_kind() -> None:
+    sampler = Watching()
+    tracer = create_tracer(TracerProvider(sampler, shutdown_on_exit=False), propagators="jaeger")
+    tracer.start_span("x", tags={"http.url": "/a", "span.kind": "server", 7: None})
+    assert sampler.seen == [
+        {"name": "x", "kind": SpanKind.SERVER, "attributes": {"http.url": "/a", "7": "None"}}
+    ]
+
+
+ERRORS = [
+    (True, StatusCode.ERROR),
+    ("true", StatusCode.ERROR),
+    (False, StatusCode.OK),
+    ("false", StatusCode.OK),
+    ("maybe", StatusCode.UNSET),
+    (1, StatusCode.UNSET),
+    (None, StatusCode.UNSET),
+    ([], StatusCode.UNSET),
+]
+
+
+@pytest.mark.parametrize(("value", "status"), ERRORS, ids=[repr(value) for value, _ in ERRORS])
+def test_R13_the_error_tag_is_the_status(otel: Recorded, value: Any, status: StatusCode) -> None:
+    otel.tracer.start_span("initial", tags={"error": value}).finish()
+    otel.tracer.start_span("later").set_tag("error", value).finish()
+    assert [otel.spans[name].status.status_code for name in ("initial", "later")] == [status, status]
+
+
+def test_R31_an_error_tag_that_is_no_truth_value_stays_an_attribute(otel: Recorded) -> None:
+    otel.tracer.start_span("x").set_tag("error", "maybe").finish()
+    assert dict(otel.spans["x"].attributes or {}) == {"error": "maybe"}
+
+
+def test_R14_a_start_time_in_seconds_becomes_nanoseconds(otel: Recorded) -> None:
+    otel.tracer.start_span("x", start_time=1600000000.25).finish(1600000001.5)
+    assert otel.spans["x"].start_time == 1_600_000_000_250_000_000
+    assert otel.spans["x"].end_time == 1_600_000_001_500_000_000
+
+
+def test_R36_R37_so_do_those_of_logs_and_of_the_end(otel: Recorded) -> None:
+    span = otel.tracer.start_active_span("x", start_time=10).span
+    span.log_kv({"event": "e"}, 11.5)
+    span.finish(12)
+    times = [otel.spans["x"].start_time, otel.spans["x"].events[0].timestamp, otel.spans["x"].end_time]
+    assert times == [10_000_000_000, 11_500_000_000, 12_000_000_000]
+    assert {type(moment) for moment in times} == {int}
+
+
+@pytest.mark.parametrize("moment", ["soon", float("nan"), float("inf"), -1, 1e30, object()], ids=repr)
+def test_R14_what_is_no_time_is_now(otel: Recorded, moment: Any) -> None:
+    before = time.time_ns()
+    otel.tracer.start_span("x", start_time=moment).log_kv({"event": "e"}, moment).finish(moment)
+    span = otel.spans["x"]
+    assert (
+        before <= (span.start_time or 0) <= span.events[0].timestamp <= (span.end_time or 0) <= time.time_ns()
+    )
+
+
+@pytest.mark.parametrize("how", ["start_span", "start_active_span"])
+def test_R16_ignoring_the_active_span_gives_a_root(otel: Recorded, how: str) -> None:
+    with otel.tracer.start_active_span("active"):
+        started = getattr(otel.tracer, how)("x", ignore_active_span=True)
+        (started if how == "start_span" else started.span).finish()
+    assert otel.spans["x"].parent is None
+    assert otel.spans["x"].context.trace_id != otel.spans["active"].context.trace_id
+
+
+KINDS = [
+    ("client", SpanKind.CLIENT),
+    ("server", SpanKind.SERVER),
+    ("producer", SpanKind.PRODUCER),
+    ("consumer", SpanKind.CONSUMER),
+]
+
+
+@pytest.mark.parametrize(("tag", "kind"), KINDS)
+def test_S4_span_kind_tags_are_kinds_at_the_start_and_later(otel: Recorded, tag: str, kind: SpanKind) -> None:
+    otel.tracer.start_span("initial", tags={"span.kind": tag}).finish()
+    otel.tracer.start_span("later").set_tag("span.kind", tag).finish()
+    for name in "initial", "later":
+        assert otel.spans[name].kind is kind
+        assert "span.kind" not in (otel.spans[name].attributes or {})
+
+
+@pytest.mark.parametrize("value", ["local", 3, None, ["server"]], ids=repr)
+def test_S4_an_unknown_kind_stays_an_attribute(otel: Recorded, value: Any) -> None:
+    otel.tracer.start_span("initial", tags={"span.kind": value}).finish()
+    otel.tracer.start_span("later").set_tag("span.kind", value).finish()
+    for name in "initial", "later":
+        assert otel.spans[name].kind is SpanKind.INTERNAL
+        assert "span.kind" in (otel.spans[name].attributes or {})
+
+
+def test_S4_one_switch_turns_the_mapping_off() -> None:
+    otel = recorded("jaeger", maps_kind=False)
+    otel.tracer.start_span("x", tags={"span.kind": "server"}).set_tag("span.kind", "client").finish()
+    assert otel.spans["x"].kind is SpanKind.INTERNAL
+    assert dict(otel.spans["x"].attributes or {}) == {"span.kind": "client"}
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
+def test_S5_a_priority_above_zero_forces_sampling(sampler: Sampler) -> None:
+    tracer = create_tracer(TracerProvider(sampler, shutdown_on_exit=False), propagators="jaeger")
+    assert tracer.start_span("x", tags={"sampling.priority": 1}).context.sampled is True
+    assert tracer.start_span("x", tags={"sampling.priority": "2"}).unwrap().is_recording()
+    assert tracer.start_span("x").context.sampled is False
+
+
+def test_S5_priority_zero_forbids_sampling_under_a_sampled_parent_too(otel: Recorded) -> None:
+    with otel.tracer.start_active_span("parent"):
+        span = otel.tracer.start_span("x", tags={"sampling.priority": 0})
+    assert span.context.sampled is False
+    assert not span.unwrap().is_recording()
+    assert span.context.trace_id == otel.spans["parent"].context.trace_id
+
+
+def test_S5_a_later_priority_decides_for_children_and_injection(otel: Recorded) -> None:
+    with otel.tracer.start_active_span("parent") as scope:
+        scope.span.set_tag("sampling.priority", 0)
+        implicit, explicit = (
+            otel.tracer.start_span("implicit"),
+            otel.tracer.start_span("explicit", child_of=scope.span),
+        )
+        carrier: dict[str, str] = {}
+        otel.tracer.inject(scope.span.context, Format.TEXT_MAP, carrier)
+    assert carrier["uber-trace-id"].endswith(":0:0")
+    assert int(carrier["traceparent"][-2:], 16) & 1 == 0
+    assert not implicit.unwrap().is_recording()
+    assert not explicit.unwrap().is_recording()
+    assert implicit.context.trace_id == scope.span.context.trace_id
+    assert "parent" in otel.spans  # what was decided stays decided
+
+
+def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span() -> None:
+    tracer = create_tracer(
+        TracerProvider(ParentBased(ALWAYS_OFF), shutdown_on_exit=False), propagators="jaeger"
+    )
+    span = tracer.start_span("x").set_tag("sampling.priority", 1)
+    assert span.context.sampled is True
+    assert tracer.start_span("child", child_of=span).unwrap().is_recording()
+
+
+@pytest.mark.parametrize("value", ["much", None, [1], object()], ids=repr)
+def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
+    assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True
+    assert otel.tracer.start_span("x").set_tag("sampling.priority", value).context.sampled is True
+
+
+def test_S7_a_scope_manager_of_the_programs_own_is_used_as_given() -> None:
+    manager = ThreadLocalScopeManager()
+    otel = recorded("jaeger", scope_manager=manager)
+    assert otel.tracer.scope_manager is manager
+    with otel.tracer.start_active_span("parent") as scope:
+        assert manager.active is scope
+        assert trace.get_current_span() is scope.span.unwrap()  # type: ignore[attr-defined]
+        otel.tracer.start_span("child").finish()
+    assert manager.active is None
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    assert _parent_of(otel, "child") == otel.spans["parent"].context.span_id
+
+
+def test_S7_opentelemetry_code_inside_its_scopes_has_our_span_as_parent_and_gives_one() -> None:
+    otel = recorded("jaeger", scope_manager=ThreadLocalScopeManager())
+    native = otel.provider.get_tracer("native")
+    with otel.tracer.start_active_span("outer"), native.start_as_current_span("native"):
+        assert otel.tracer.active_span is otel.tracer.active_span
+        otel.tracer.start_span("inner").finish()
+    assert _parent_of(otel, "native") == otel.spans["outer"].context.span_id
+    assert _parent_of(otel, "inner") == otel.spans["native"].context.span_id
+
+
+def test_S7_a_manager_that_does_nothing_is_left_alone() -> None:
+    tracer = recorded("jaeger", scope_manager=opentracing.ScopeManager()).tracer
+    with tracer.start_active_span("a"), tracer.start_active_span("b"):
+        assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_sampler_of_one_spans_own_is_asked_under_a_local_parent_too(otel: Recorded) -> None:
+    with otel.tracer.start_active_span("parent"):
+        assert not otel.tracer.start_span("x", sampler=ALWAYS_OFF).unwrap().is_recording()
+        assert otel.tracer.start_active_span("y", sampler=ALWAYS_ON).span.context.sampled  # type: ignore[attr-defined]
+
+
+def test_a_sampler_that_raises_costs_the_span_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Watching):
+        def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+            raise RuntimeError("broken sampler")
+
+    tracer = create_tracer(TracerProvider(Broken(), shutdown_on_exit=False), propagators="jaeger")
+    for _ in range(3):
+        with tracer.start_active_span("x"):
+            pass
+    assert len([record for record in caplog.records if "sampler" in record.message]) == 1
+
+
+def test_limits_are_the_providers() -> None:
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=2), shutdown_on_exit=False)
+    span = create_tracer(provider, propagators="jaeger").start_span("x", tags={"a": 1, "b": 2, "c": 3})
+    assert len(span.unwrap().attributes) == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("tags", ["ab", 7, [1], object()], ids=repr)
+def test_tags_that_are_no_mapping_are_no_tags(tracer: Tracer, tags: Any) -> None:
+    assert dict(tracer.start_span("x", tags=tags).unwrap().attributes) == {}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", [None, 7, b"x", "\ud800"], ids=repr)
+def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
+    otel.tracer.start_span(name).set_operation_name(name).finish()
+    (span,) = otel.exporter.get_finished_spans()
+    assert span.name.encode() or name is None

@@ -1,0 +1,52 @@
+"""What every room's tests share: a provider that keeps its spans, and an empty context around each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ot_bridge.bridge import Tracer, create_tracer
+
+
+class Recorded(NamedTuple):
+    """A tracer, the provider it stands on, and what came out at the other end."""
+
+    tracer: Tracer
+    provider: TracerProvider
+    exporter: InMemorySpanExporter
+
+    @property
+    def spans(self) -> dict[str, ReadableSpan]:
+        """The finished spans by name."""
+        return {span.name: span for span in self.exporter.get_finished_spans()}
+
+
+def recorded(propagators: object = None, **options: object) -> Recorded:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return Recorded(create_tracer(provider, propagators=propagators, **options), provider, exporter)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _empty_context() -> Iterator[None]:
+    token = attach(Context())
+    yield
+    detach(token)
+
+
+@pytest.fixture
+def otel() -> Recorded:
+    """A tracer on the SDK's own provider, with the default formats."""
+    return recorded("tracecontext,baggage,jaeger")
+
+
+@pytest.fixture
+def tracer(otel: Recorded) -> Tracer:
+    return otel.tracer
