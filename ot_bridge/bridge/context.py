@@ -33,8 +33,8 @@ class Baggage(dict[str, str]):
     def _frozen(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("the baggage of a span context cannot change; use span.set_baggage_item()")
 
-    __setitem__ = __delitem__ = _frozen  # type: ignore[assignment]
-    __ior__ = clear = pop = popitem = setdefault = update = _frozen  # type: ignore[assignment]
+    __setitem__ = __delitem__ = _frozen
+    __ior__ = clear = pop = popitem = setdefault = update = _frozen
 
 
 NO_BAGGAGE: Final = Baggage()
@@ -63,7 +63,7 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         values["origin"] = origin
         values["parent_id"] = parent_id
         values["links"] = links
-        return cast(SpanContext, self)
+        return self
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """All is done in `__new__`."""
@@ -71,13 +71,13 @@ class SpanContext(SpanContextShim, trace.SpanContext):
     def __getnewargs__(self) -> tuple[Any, ...]:
         return trace.SpanContext(*self[:5]), self.baggage, self.origin, self.parent_id, self.links
 
-    _baggage: Baggage
+    _baggage: Baggage  # type: ignore[assignment]
     origin: Remote | None
     parent_id: int
     links: tuple[trace.SpanContext, ...]
 
     @property
-    def baggage(self) -> Baggage:
+    def baggage(self) -> Baggage:  # type: ignore[override]
         return self._baggage
 
     def unwrap(self) -> trace.SpanContext:

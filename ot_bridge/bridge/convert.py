@@ -93,9 +93,9 @@ def _binary(value: bytes) -> str:
 def _sequence(value: list[Any] | tuple[Any, ...]) -> Value:
     kinds = {type(item) for item in value}
     if len(kinds) == 1 and kinds <= {str, bool, int, float} and len(value) <= MAX_TEXT:
-        items = tuple(_CLEAN[type(item)](item) for item in value)
+        items: Any = tuple(_CLEAN[type(item)](item) for item in value)
         if {type(item) for item in items} == kinds:
-            return items
+            return items  # type: ignore[no-any-return]
     return text(value)
 
 
@@ -187,7 +187,7 @@ ERROR_FIELDS: Mapping[object, str] = {
 }
 
 
-def event(key_values: Mapping[object, object] | None) -> Event:
+def event(key_values: Any) -> Event:
     """The event that a `log_kv` call means: named by its `event` field, else `log`."""
     fields: dict[object, object] = {}
     try:

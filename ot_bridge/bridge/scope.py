@@ -54,10 +54,9 @@ class Scope(ScopeShim):
         innermost = here.get(SCOPE_KEY)
         if innermost is self:
             reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above us
-        elif reached := self._encloses(innermost):
-            if not _all_finished(innermost, self):
-                self._waits = True
-                return
+        elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
+            self._waits = True
+            return
         self._closed = True
         if not (reached and self._restore()):
             self._withdraw()
@@ -150,7 +149,7 @@ class ScopeManager(ScopeManagerShim):
             scope._finish_on_close = False
             put(inside, BAGGAGE_KEY, scope._span._live_baggage())
         elif isinstance(span, SpanShim):
-            scope._otel_span = span.unwrap()
+            scope._otel_span = span.unwrap()  # type: ignore[no-untyped-call]
         else:
             scope._otel_span = before.get(SPAN_KEY, INVALID_SPAN)  # type: ignore[assignment]
         put(inside, SPAN_KEY, scope._otel_span)
@@ -159,7 +158,7 @@ class ScopeManager(ScopeManagerShim):
         return scope
 
     @property
-    def active(self) -> opentracing.Scope | None:
+    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
         current = get_current()
         scope = current.get(SCOPE_KEY)

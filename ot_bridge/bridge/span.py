@@ -87,7 +87,7 @@ class Span(SpanShim):
 
     def unwrap(self) -> trace.Span:
         """The OpenTelemetry span."""
-        return self._otel_span
+        return self._otel_span  # type: ignore[no-any-return]
 
     def _open(self) -> bool:
         if self._otel_span.is_recording():
@@ -113,7 +113,7 @@ class Span(SpanShim):
         if self._open() and (name := convert.key_name(key)):
             self._otel_span.set_attribute(name, convert.attribute(value))
 
-    def log_kv(self, key_values: Mapping[str, Any], timestamp: float | None = None) -> Self:
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
         if self._open():
             event = convert.event(key_values)

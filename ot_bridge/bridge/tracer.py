@@ -98,7 +98,7 @@ class Tracer(TracerShim):
         outer = get_current().get(SCOPE_KEY)
         return scope is not None and scope is not outer and isinstance(outer, Scope) and outer.span is span
 
-    def start_active_span(
+    def start_active_span(  # type: ignore[override]
         self,
         operation_name: str,
         child_of: Any = None,
@@ -284,7 +284,9 @@ class Tracer(TracerShim):
         except (TypeError, AttributeError, KeyError) as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
-    def extract(self, format: object, carrier: Any) -> SpanContext | None:
+    def extract(  # type: ignore[override]
+        self, format: object, carrier: Any
+    ) -> SpanContext | None:
         """The context that `carrier` holds: a valid one, or one with only baggage or a debug id; else None.
 
         Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for

@@ -75,12 +75,13 @@ class Watching(Sampler):
 
 def test_R1_works_on_a_provider_that_only_implements_the_api() -> None:
     tracer = create_tracer(ApiOnlyProvider(), propagators="jaeger")
-    with tracer.start_active_span("parent", tags={"error": True, "sampling.priority": 1}) as scope:
+    tags = {"error": True, "sampling.priority": 1}
+    with tracer.scope_manager.activate(parent := tracer.start_span("parent", tags=tags), True):
         child = tracer.start_span("child")
         child.set_tag("span.kind", "server").log_kv({"event": "e"}).finish()
     carrier: dict[str, str] = {}
     tracer.inject(child, Format.TEXT_MAP, carrier)
-    assert child.context.trace_id == scope.span.context.trace_id == 0xA
+    assert child.context.trace_id == parent.context.trace_id == 0xA
     assert carrier == {"uber-trace-id": "a:2:0:1"}
 
 
@@ -337,7 +338,7 @@ def test_S5_a_later_priority_decides_for_children_and_injection(otel: Recorded) 
     assert int(carrier["traceparent"][-2:], 16) & 1 == 0
     assert not implicit.unwrap().is_recording()
     assert not explicit.unwrap().is_recording()
-    assert implicit.context.trace_id == scope.span.context.trace_id
+    assert implicit.context.trace_id == explicit.context.trace_id == otel.spans["parent"].context.trace_id
     assert "parent" in otel.spans  # what was decided stays decided
 
 
