@@ -1,0 +1,94 @@
+"""The current span: the API's own context, read and set in one step each where it is a context variable.
+
+`OTEL_PYTHON_CONTEXT` may have put another runtime context in place: then the API's functions serve.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as context_api
+from opentelemetry.context import Context
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+if TYPE_CHECKING:
+    from .tracer import Tracer
+
+_runtime: Final = context_api._RUNTIME_CONTEXT
+_variable: Final[Any] = getattr(_runtime, "_current_context", None)
+_direct: Final = type(_runtime) is ContextVarsRuntimeContext and _variable is not None
+
+current: Final[Callable[[], Context]] = _variable.get if _direct else context_api.get_current
+attach: Final[Callable[[Context], Any]] = _variable.set if _direct else context_api.attach
+detach: Final[Callable[[Any], None]] = context_api.detach
+
+
+def span_in(context: Context | None) -> Any:
+    """What `context`, or the current one, holds as its span: a span as a rule, or None."""
+    return (current() if context is None else context).get(_SPAN_KEY)
+
+
+def with_span(span: Span, context: Context | None = None) -> Context:
+    """`set_span_in_context` with one copy instead of two."""
+    made = Context(current() if context is None else context)
+    dict.__setitem__(made, _SPAN_KEY, span)
+    return made
+
+
+class CurrentSpan(ContextDecorator):
+    """What `start_as_current_span` returns: starts a span on entry, and is a decorator, also of coroutines.
+
+    As in the API's `use_span`, the previous span is current again before an exception is recorded.
+    """
+
+    __slots__ = ("arguments", "end_on_exit", "span", "token", "tracer")
+
+    def __init__(self, tracer: Tracer, arguments: tuple[Any, ...], end_on_exit: bool) -> None:
+        self.tracer = tracer
+        self.arguments = arguments  # of start_span, in its order
+        self.end_on_exit = end_on_exit
+
+    def _recreate_cm(self) -> CurrentSpan:
+        return CurrentSpan(self.tracer, self.arguments, self.end_on_exit)
+
+    def __call__(self, func: Any) -> Any:
+        if not inspect.iscoroutinefunction(func):
+            return super().__call__(func)
+
+        @wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await func(*args, **kwargs)
+
+        return inner
+
+    def __enter__(self) -> Span:
+        span: Span = self.tracer.start_span(*self.arguments)
+        self.span = span
+        self.token = attach(with_span(span))
+        return span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        detach(self.token)
+        try:
+            if isinstance(error, Exception) and self.span.is_recording():
+                self._tell(error)
+        finally:
+            if self.end_on_exit:
+                self.span.end()
+
+    def _tell(self, error: Exception) -> None:
+        record_exception, set_status_on_exception = self.arguments[-2:]
+        if record_exception:
+            self.span.record_exception(error)
+        if set_status_on_exception:
+            self.span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

@@ -1,0 +1,307 @@
+"""Spans that do at start and end only what cannot wait.
+
+A span is born with its ids, its name and the time. What is told to it while it runs is noted in
+`_notes`, a list that only grows, and is cleaned, counted and cut to the SDK's limits when first read:
+for most spans, by the thread that exports them. `_ENDED` is the last note: a note behind it came too
+late, whichever thread it came from. Values that their owner could still change are never left waiting.
+
+Both classes are the SDK's and the API's own underneath. Whatever is not on the request path of every
+span is inherited; the private attributes that the SDK's spans have are there too, made when asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace as trace_api
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.util.types import Attributes, AttributeValue
+
+if TYPE_CHECKING:
+    from .wiring import Wiring
+
+PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
+_NOTHING: Final[frozenset[type]] = frozenset()
+_ENDED: Final = ("ended",)
+_MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
+_FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # whether this SDK seals attributes
+_SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
+
+
+class _Lazy:
+    """An attribute made by `make` when first read. Assigning it replaces it, as with any attribute."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        if span is None:
+            return self
+        made = self.make(span)
+        setattr(span, self.name, made)
+        return made
+
+
+def _from_wiring(name: str) -> _Lazy:
+    return _Lazy(lambda span: getattr(span._wiring, name))
+
+
+class Born:
+    """A span's identity, and its `SpanContext` when somebody asks for it."""
+
+    _ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
+
+    def _make_context(self) -> SpanContext:
+        """The hook for spans whose context is more than an OpenTelemetry one. Called once, at first use."""
+        return tuple.__new__(SpanContext, self._ids)
+
+    _context = _Lazy(lambda span: span._make_context())
+
+
+class DroppedSpan(Born, trace_api.NonRecordingSpan):
+    """A span that the sampler decided against: ids to propagate, and nothing recorded."""
+
+
+class Span(Born, sdk.Span):
+    """A recorded span, which becomes its own `ReadableSpan` when it ends.
+
+    Made by `Tracer.start`, never by calling the class.
+    """
+
+    _wiring: Wiring
+    _name: str
+    _start_time: int
+    _notes: list[Any]
+    _running: bool  # deleted by the one call that ends the span
+
+    _parent_ids: Any = None  # those of a local parent, or a remote parent's SpanContext: never the parent
+    _kind = SpanKind.INTERNAL
+    _status = Status(StatusCode.UNSET)
+    _end_time: int | None = None
+    _record_exception = True
+    _set_status_on_exception = True
+    _record_end_metrics: Callable[[], None] | None = None
+    _trace_config = None
+
+    _waits = PLAIN
+    _settling = False
+    _sealed = False
+    _guard: Any = None  # the lock, once somebody has needed one
+    _own_attributes: Any = None
+    _own_events: Any = None
+
+    _resource = _from_wiring("resource")
+    _sampler = _from_wiring("sampler")
+    _limits = _from_wiring("limits")
+    _span_processor = _from_wiring("processor")
+    _instrumentation_scope = _from_wiring("scope")
+    _instrumentation_info = _from_wiring("info")
+
+    def _make_parent(self) -> SpanContext | None:
+        ids = self._parent_ids
+        return ids if ids is None or isinstance(ids, SpanContext) else tuple.__new__(SpanContext, ids)
+
+    _parent = _Lazy(_make_parent)
+
+    _lock: Any = _Lazy(lambda span: span.__dict__.setdefault("_guard", threading.RLock()))
+
+    def _make_links(self) -> Any:
+        with self._lock:
+            return self.__dict__.get("_links") or self._new_links(())
+
+    _links = _Lazy(_make_links)
+
+    def _furnish(
+        self, kind: SpanKind, links: Sequence[trace_api.Link], counted: Callable[[], None] | None
+    ) -> None:
+        self._kind = kind
+        if links:
+            self._links = self._new_links(links)
+        self._record_end_metrics = counted
+
+    # What is told to a running span
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        if self._end_time is not None:
+            super().set_attribute(key, value)  # says that it is too late
+            return
+        notes = self._notes
+        notes.append((key, value))
+        if type(value) not in self._waits or len(notes) > _MOST_NOTES:
+            self._settle()
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        if self._end_time is not None:
+            super().set_attributes(attributes)
+        elif attributes:
+            self._note_attributes(attributes)
+
+    def _note_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """The hook for attributes given many at once, at start or later."""
+        kept = dict(attributes)
+        self._notes.append(kept)
+        if not self._waits.issuperset(map(type, kept.values())) or len(self._notes) > _MOST_NOTES:
+            self._settle()
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        if self._end_time is not None:
+            super().add_event(name, attributes, timestamp)
+            return
+        kept = dict(attributes) if attributes else None
+        self._notes.append((name, kept, time_ns() if timestamp is None else timestamp))
+        waits = not kept or self._waits.issuperset(map(type, kept.values()))
+        if not waits or len(self._notes) > _MOST_NOTES:
+            self._settle()
+
+    def end(self, end_time: int | None = None) -> None:
+        try:
+            del self._running  # of several threads, one gets past this line
+        except AttributeError:
+            sdk.logger.warning("Calling end() on an ended span.")
+            return
+        self._end_time = time_ns() if end_time is None else end_time
+        self._notes.append(_ENDED)
+        if self._guard is not None:
+            with self._guard:  # a change that holds the lock was in time: let it finish
+                pass
+        if self._record_end_metrics is not None:
+            self._record_end_metrics()
+        listeners = self._wiring.listeners
+        if listeners.processors is not getattr(listeners.source, "_span_processors", None):
+            listeners.refresh()
+        for processor in listeners.at_ending:
+            processor._on_ending(self)
+        for processor in listeners.at_end:
+            processor.on_end(self)
+
+    # What has been told, when somebody asks
+
+    def _settle(self) -> None:
+        """Brings the notes into the SDK's bounded containers, in order, as the SDK would have at once."""
+        with self._lock:
+            if self._settling:  # a value's own `__str__`, or a log handler, came back here
+                return
+            self._settling = True
+            done = 0
+            try:
+                for note in self._notes:
+                    done += 1
+                    self._settle_one(note)
+            finally:
+                del self._notes[:done]  # last, so that who sees no notes sees all that they said
+                self._settling = False
+
+    def _settle_one(self, note: Any) -> None:
+        if self._sealed:
+            sdk.logger.warning("Setting attribute on ended span.")
+        elif note is _ENDED:
+            self._sealed = True
+            if _FREEZES and self._own_attributes is not None:
+                self._own_attributes._immutable = True
+        elif type(note) is dict:
+            self._settle_many(note)
+        elif len(note) == 2:
+            self._bounded_attributes()[note[0]] = note[1]
+        else:
+            self._settle_event(*note)
+
+    def _settle_many(self, attributes: dict[str, Any]) -> None:
+        bounded = self._bounded_attributes()
+        if _SET_MANY:
+            bounded._set_items(attributes)
+        else:
+            for key, value in attributes.items():
+                bounded[key] = value
+
+    def _settle_event(self, name: str, attributes: Attributes, timestamp: int) -> None:
+        limits = self._limits
+        bounded = BoundedAttributes(
+            limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
+        )
+        self._bounded_events().append(sdk.Event(name, bounded, timestamp))
+
+    def _bounded_attributes(self) -> Any:
+        if self._own_attributes is None:
+            limits = self._limits
+            self._own_attributes = BoundedAttributes(
+                limits.max_span_attributes, None, False, limits.max_span_attribute_length
+            )
+            self._own_attributes._immutable = _FREEZES and self._sealed
+        return self._own_attributes
+
+    def _bounded_events(self) -> Any:
+        if self._own_events is None:
+            self._own_events = BoundedList(self._limits.max_events)
+        return self._own_events
+
+    @property
+    def _attributes(self) -> Any:
+        """The SDK's container. Who holds it while the span runs sees later changes, too."""
+        if self._end_time is None:
+            self._waits = _NOTHING
+        if self._notes:
+            self._settle()
+        with self._lock:
+            return self._bounded_attributes()
+
+    @_attributes.setter
+    def _attributes(self, attributes: Any) -> None:
+        with self._lock:
+            self._settle()
+            self._own_attributes = attributes
+
+    @property
+    def _events(self) -> Any:
+        if self._notes:
+            self._settle()
+        with self._lock:
+            return self._bounded_events()
+
+    @_events.setter
+    def _events(self, events: Any) -> None:
+        with self._lock:
+            self._settle()
+            self._own_events = events
+
+    @property
+    def attributes(self) -> Attributes:
+        if self._end_time is None:
+            return MappingProxyType(self._attributes or {})
+        if self._notes:
+            self._settle()
+        settled = self._own_attributes
+        return MappingProxyType(settled.copy() if settled else {})
+
+    @property
+    def events(self) -> Sequence[sdk.Event]:
+        if self._notes:
+            self._settle()
+        return tuple(self._own_events or ())
+
+    @property
+    def links(self) -> Sequence[trace_api.Link]:
+        return tuple(self._links) if "_links" in self.__dict__ else ()
+
+    @property
+    def dropped_events(self) -> int:
+        if self._notes:
+            self._settle()
+        return self._own_events.dropped if isinstance(self._own_events, BoundedList) else 0
+
+    @property
+    def dropped_links(self) -> int:
+        return super().dropped_links if "_links" in self.__dict__ else 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:
+        return copy.deepcopy(self._readable_span(), memo)

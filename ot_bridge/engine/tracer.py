@@ -1,0 +1,188 @@
+"""The lean tracer: `start` is the one way a span begins, `start_span` is the OpenTelemetry face of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import getrandbits
+from time import time_ns
+from typing import Any, Final, TypeVar
+
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    SpanContext,
+    SpanKind,
+    TraceState,
+    get_current_span,
+)
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentelemetry.util.types import Attributes
+
+from .current import CurrentSpan, span_in
+from .span import Born, DroppedSpan, Span
+from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
+
+S = TypeVar("S", bound=Span)
+D = TypeVar("D", bound=DroppedSpan)
+
+_new: Final = object.__new__
+_INTERNAL: Final = SpanKind.INTERNAL
+_WIRED: Final = frozenset(
+    {
+        "sampler",
+        "resource",
+        "span_processor",
+        "id_generator",
+        "instrumentation_info",
+        "_span_limits",
+        "_instrumentation_scope",
+        "_tracer_config",
+        "_tracer_metrics",
+    }
+)
+
+
+class Tracer(sdk.Tracer):
+    """An `opentelemetry.sdk.trace.Tracer` in all but speed. Got from `TracerProvider.get_tracer`.
+
+    `copy.copy(tracer)` followed by `copied.sampler = other` gives a tracer that decides otherwise.
+    """
+
+    _wiring: Wiring | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in _WIRED:
+            super().__setattr__("_wiring", None)
+
+    def _wire(self) -> Wiring:
+        wiring = self._wiring = Wiring(self)
+        return wiring
+
+    def start(
+        self,
+        span_class: type[S],
+        dropped_class: type[D],
+        name: str,
+        parent: SpanContext | Born | None = None,
+        context: Context | Callable[[], Context] | None = None,
+        kind: SpanKind = _INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] = (),
+        start_time: int | None = None,
+    ) -> S | D:
+        """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
+
+        parent: its context, or the parent itself if it is a span of this engine, whose context is then
+        not made. context: what samplers and processors are shown; called, if it can be, only when one
+        of them looks. start_time: nanoseconds since the epoch, now if None.
+        """
+        wiring = self._wiring or self._wire()
+        parent_ids: Any = parent._ids if isinstance(parent, Born) else parent
+        if not wiring.enabled:
+            return _dropped(dropped_class, parent_ids or INVALID_SPAN_CONTEXT)
+
+        state: TraceState | None = None
+        if parent_ids is None or not parent_ids[5]:
+            parent_ids = None
+            trace_id = (wiring.stock_ids and getrandbits(128)) or wiring.ids.generate_trace_id()
+            random = wiring.random
+            rule = wiring.rules[ROOT]
+        else:
+            trace_id, _, remote, flags, state = parent_ids[:5]
+            random = flags & RANDOM
+            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if rule is None:
+            if callable(context):
+                context = context()
+            result = wiring.sampler.should_sample(context, trace_id, name, kind, attributes, links)
+            rule, attributes, state = result.decision, result.attributes, result.trace_state
+        elif type(rule) is int:
+            rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+
+        span_id = (wiring.stock_ids and getrandbits(64)) or wiring.ids.generate_span_id()
+        flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
+        ids = (trace_id, span_id, False, flags, DEFAULT_TRACE_STATE if state is None else state, True)
+        counted = wiring.metrics and wiring.metrics.start_span(_context(parent_ids), rule)
+        if rule is DROP:
+            return _dropped(dropped_class, ids)
+
+        span = _new(span_class)
+        span._wiring = wiring
+        span._name = name
+        span._ids = ids
+        span._notes = []
+        span._running = True
+        span._start_time = time_ns() if start_time is None else start_time
+        if parent_ids is not None:
+            span._parent_ids = parent_ids
+        if attributes:
+            span._note_attributes(attributes)
+        if links or counted or kind is not _INTERNAL:
+            span._furnish(kind, links, counted)
+        listeners = wiring.listeners
+        if listeners.processors is not getattr(listeners.source, "_span_processors", None):
+            listeners.refresh()
+        for processor in listeners.at_start:
+            if callable(context):
+                context = context()
+            processor.on_start(span, parent_context=context)
+        return span
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = _INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Any:
+        parent = span_in(context)
+        if parent is not None and not isinstance(parent, Born):
+            parent = get_current_span(context).get_span_context()
+            if parent is not None and not isinstance(parent, SpanContext):
+                raise TypeError("parent_span_context must be a SpanContext or None.")
+        span = self.start(Span, DroppedSpan, name, parent, context, kind, attributes, links or (), start_time)
+        if isinstance(span, Span) and not (record_exception and set_status_on_exception):
+            span._record_exception = record_exception
+            span._set_status_on_exception = set_status_on_exception
+        return span
+
+    def start_as_current_span(  # type: ignore[override]
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = _INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> CurrentSpan:
+        arguments = (
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception,
+            set_status_on_exception,
+        )
+        return CurrentSpan(self, arguments, end_on_exit)
+
+
+def _context(ids: Any) -> SpanContext | None:
+    return ids if ids is None or isinstance(ids, SpanContext) else SpanContext(*ids[:5])
+
+
+def _dropped(dropped_class: type[D], ids: Any) -> D:
+    span = _new(dropped_class)
+    span._ids = ids
+    return span

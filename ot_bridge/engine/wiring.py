@@ -1,0 +1,147 @@
+"""What the spans of one tracer share, worked out once: settings, sampling rules, who listens.
+
+A `Wiring` is never changed, only replaced, when somebody gives the tracer another sampler or resource.
+`Listeners` follows the processors as they are added, since a span that has begun must end in them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace import export, id_generator, sampling
+from opentelemetry.trace import TraceFlags
+
+if TYPE_CHECKING:
+    from .tracer import Tracer
+
+SAMPLE: Final = sampling.Decision.RECORD_AND_SAMPLE
+RECORD: Final = sampling.Decision.RECORD_ONLY
+DROP: Final = sampling.Decision.DROP
+
+ROOT: Final = 0
+REMOTE: Final = 1  # + 1 if that parent is sampled
+LOCAL: Final = 3  # + 1 if that parent is sampled
+
+SAMPLED: Final = TraceFlags.SAMPLED
+RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs know no such flag
+FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
+ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
+
+# A decision, the bound that the low half of a trace id is compared with, or None: ask the sampler.
+Rule = sampling.Decision | int | None
+
+_DELEGATES: Final = (
+    "_root",
+    "_remote_parent_not_sampled",
+    "_remote_parent_sampled",
+    "_local_parent_not_sampled",
+    "_local_parent_sampled",
+)
+
+
+def _ask(sampler: Any) -> Rule:
+    return None
+
+
+# By exact type: a subclass may decide otherwise.
+_RULE: Final[dict[type, Callable[[Any], Rule]]] = {
+    sampling.StaticSampler: lambda sampler: getattr(sampler, "_decision", None),
+    sampling.TraceIdRatioBased: lambda sampler: int(sampler.bound),
+}
+
+
+def rules_of(sampler: sampling.Sampler) -> tuple[Rule, ...]:
+    """The rule for a root, a remote parent unsampled and sampled, a local parent unsampled and sampled."""
+    if type(sampler) in (sampling.ParentBased, sampling.ParentBasedTraceIdRatio):
+        chosen = [getattr(sampler, name, None) for name in _DELEGATES]
+    else:
+        chosen = [sampler] * len(_DELEGATES)
+    return tuple(_RULE.get(type(delegate), _ask)(delegate) for delegate in chosen)
+
+
+# Hooks of the SDK's that are known to do nothing are not called.
+_IDLE: Final = {
+    getattr(kind, hook, None)
+    for kind in (sdk.SpanProcessor, export.SimpleSpanProcessor, export.BatchSpanProcessor)
+    for hook in ("on_start", "_on_ending")
+}
+
+
+def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
+    return hook in getattr(processor, "__dict__", ()) or getattr(type(processor), hook, None) not in _IDLE
+
+
+class _Batch:
+    """A `BatchSpanProcessor`, without its question whether the span is sampled: the span knows."""
+
+    __slots__ = ("emit",)
+
+    def __init__(self, processor: Any) -> None:
+        self.emit = processor._batch_processor.emit
+
+    def on_end(self, span: Any) -> None:
+        if span._ids[3] & SAMPLED:
+            self.emit(span)
+
+
+def _ender(processor: sdk.SpanProcessor) -> Any:
+    plain = type(processor) is export.BatchSpanProcessor and "on_end" not in vars(processor)
+    return _Batch(processor) if plain and hasattr(processor, "_batch_processor") else processor
+
+
+class Listeners:
+    """Who is told of a start, of an ending and of an end; `source` holds the processors as registered."""
+
+    __slots__ = ("at_end", "at_ending", "at_start", "processors", "source")
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.refresh()
+
+    def refresh(self) -> None:
+        processors: Any = getattr(self.source, "_span_processors", None)
+        plain = type(self.source) is sdk.SynchronousMultiSpanProcessor and processors is not None
+        told = processors if plain else (self.source,)
+        self.at_start = tuple(each for each in told if _heeds(each, "on_start"))
+        self.at_ending = tuple(each for each in told if _heeds(each, "_on_ending"))
+        self.at_end = tuple(_ender(each) for each in told)
+        self.processors = processors  # last: who finds it up to date finds the others so
+
+
+class Wiring:
+    """See the module. Its attributes have the names that an SDK span has for the same things."""
+
+    __slots__ = (
+        "enabled",
+        "ids",
+        "info",
+        "limits",
+        "listeners",
+        "metrics",
+        "processor",
+        "random",
+        "resource",
+        "rules",
+        "sampler",
+        "scope",
+        "stock_ids",
+    )
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.sampler = tracer.sampler
+        self.rules = rules_of(tracer.sampler)
+        self.resource = tracer.resource
+        self.processor = tracer.span_processor
+        self.listeners = Listeners(tracer.span_processor)
+        self.ids = tracer.id_generator
+        self.stock_ids = type(tracer.id_generator) is id_generator.RandomIdGenerator
+        self.random = RANDOM if RANDOM and tracer.id_generator.is_trace_id_random() else 0
+        self.limits = tracer._span_limits
+        self.scope = tracer._instrumentation_scope
+        self.info = tracer.instrumentation_info
+        enabled: Callable[[], bool] | None = getattr(tracer, "_is_enabled", None)
+        self.enabled = enabled is None or enabled()
+        metrics: Any = getattr(tracer, "_tracer_metrics", None)
+        self.metrics = None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
