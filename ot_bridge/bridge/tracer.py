@@ -73,7 +73,7 @@ class Tracer(TracerShim):
         maps_kind: bool = True,
     ) -> None:
         super().__init__(tracer)
-        self._provider = provider
+        self.provider = provider
         self._formats = propagators_by_format(propagators)
         self._own_scopes = ScopeManager(self)
         self._scope_manager = self._own_scopes if scope_manager is None else scope_manager
@@ -309,9 +309,13 @@ class Tracer(TracerShim):
         except (KeyError, TypeError):
             raise UnsupportedFormatException(format) from None
 
+    @property
+    def closed(self) -> bool:
+        return self._closing is not None
+
     def flush(self, timeout: float = 30.0) -> bool:
         """Exports what is finished; whether that was done within `timeout` seconds. Never raises."""
-        flush = getattr(self._provider, "force_flush", None)
+        flush = getattr(self.provider, "force_flush", None)
         try:
             return flush is None or bool(flush(int(timeout * 1000)))
         except Exception:
@@ -333,7 +337,7 @@ class Tracer(TracerShim):
     def _close(self, done: concurrent.futures.Future[bool]) -> None:
         flushed = self.flush()
         try:
-            getattr(self._provider, "shutdown", lambda: None)()
+            getattr(self.provider, "shutdown", lambda: None)()
         except Exception:
             report(_log, "shutdown failed")
             flushed = False

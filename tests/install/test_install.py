@@ -1,0 +1,276 @@
+"""`install()`: what it registers, what it reads from the environment, and what it says."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentracing import Format
+
+import ot_bridge
+from ot_bridge.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("OTEL_PROPAGATORS", "OTEL_TRACES_EXPORTER", "OTEL_SERVICE_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    ot_bridge.uninstall()
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+def test_it_registers_both_apis_and_one_set_of_headers(exporter: InMemorySpanExporter) -> None:
+    tracer = ot_bridge.install("shop", exporters=[exporter])
+    assert opentracing.global_tracer() is tracer
+    assert opentracing.tracer is tracer
+    assert opentracing.is_global_tracer_registered()
+    assert trace.get_tracer_provider() is tracer.provider
+    with tracer.start_active_span("a"):
+        ours: dict[str, str] = {}
+        theirs: dict[str, str] = {}
+        tracer.inject(tracer.active_span, Format.HTTP_HEADERS, ours)
+        propagate.inject(theirs)
+    assert set(ours) == {"traceparent", "uber-trace-id"}
+    assert theirs == ours
+    assert tracer.flush()
+    (span,) = exporter.get_finished_spans()
+    assert span.resource.attributes["service.name"] == "shop"
+
+
+def test_native_code_of_the_process_continues_our_spans(exporter: InMemorySpanExporter) -> None:
+    tracer = ot_bridge.install("shop", exporters=[exporter])
+    with tracer.start_active_span("ours"), trace.get_tracer("lib").start_as_current_span("theirs"):
+        pass
+    tracer.flush()
+    inner, outer = exporter.get_finished_spans()
+    assert inner.parent is not None
+    assert inner.parent.span_id == outer.context.span_id
+
+
+def test_a_second_call_returns_the_first_tracer_and_warns_once(
+    exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporters = [exporter]
+    tracer = ot_bridge.install("shop", exporters=exporters)
+    assert ot_bridge.install("shop", exporters=exporters) is tracer
+    assert not caplog.records
+    assert ot_bridge.install("other") is ot_bridge.install("another") is tracer
+    assert len(caplog.records) == 1
+
+
+def test_threads_that_install_at_once_get_one_tracer(exporter: InMemorySpanExporter) -> None:
+    tracers: list[Any] = []
+    exporters = [exporter]
+    threads = [
+        threading.Thread(target=lambda: tracers.append(ot_bridge.install("shop", exporters=exporters)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tracers) == 8
+    assert len(set(map(id, tracers))) == 1
+
+
+def test_uninstall_gives_back_what_was_there() -> None:
+    before = opentracing.tracer, propagate.get_global_textmap(), trace.get_tracer_provider()
+    ot_bridge.install("shop", exporters=[])
+    ot_bridge.uninstall()
+    assert (opentracing.tracer, propagate.get_global_textmap(), trace.get_tracer_provider()) == before
+    assert not opentracing.is_global_tracer_registered()
+
+
+def test_set_global_off_leaves_the_process_alone() -> None:
+    tracer = ot_bridge.install("shop", exporters=[], set_global=False)
+    assert opentracing.global_tracer() is not tracer
+    assert trace.get_tracer_provider() is not tracer.provider
+
+
+def test_a_provider_of_the_users_is_taken_as_it_is(exporter: InMemorySpanExporter) -> None:
+    provider = SdkTracerProvider(shutdown_on_exit=False)
+    tracer = ot_bridge.install(tracer_provider=provider, exporters=[SimpleSpanProcessor(exporter)])
+    tracer.start_span("a").finish()
+    assert tracer.provider is provider
+    assert [span.name for span in exporter.get_finished_spans()] == ["a"]
+
+
+def test_a_global_provider_that_is_there_already_is_used() -> None:
+    module: Any = sys.modules["ot_bridge.install"]
+    provider = ot_bridge.install("agent", exporters=[]).provider
+    agents = module._installed
+    module._installed = None
+    try:
+        assert ot_bridge.install("shop").provider is provider
+    finally:
+        ot_bridge.uninstall()
+        agents.undo()
+
+
+def test_engine_off_gives_the_sdks_own_provider() -> None:
+    assert type(ot_bridge.install(exporters=[], engine=False).provider) is SdkTracerProvider
+
+
+def test_a_sampler_decides(exporter: InMemorySpanExporter) -> None:
+    tracer = ot_bridge.install(exporters=[exporter], sampler=ALWAYS_OFF)
+    assert tracer.start_span("a").context.sampled is False
+
+
+@pytest.mark.parametrize(
+    ("spec", "headers"),
+    [
+        ("b3", {"b3"}),
+        ("jaeger,b3multi", {"uber-trace-id", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled"}),
+        (["tracecontext"], {"traceparent"}),
+        ("none", set()),
+    ],
+    ids=str,
+)
+def test_propagators_by_name_and_from_the_environment(
+    spec: Any, headers: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given in (True, False):
+        if not given:
+            monkeypatch.setenv("OTEL_PROPAGATORS", spec if isinstance(spec, str) else ",".join(spec))
+        tracer = ot_bridge.install(exporters=[], propagators=spec if given else None)
+        carrier: dict[str, str] = {}
+        tracer.inject(tracer.start_span("a"), Format.HTTP_HEADERS, carrier)
+        assert {name.lower() for name in carrier} == headers
+        ot_bridge.uninstall()
+
+
+def test_text_maps_carry_baggage_as_it_is_and_headers_encode_it() -> None:
+    tracer = ot_bridge.install(exporters=[], propagators="jaeger")
+    span = tracer.start_span("a").set_baggage_item("k", "a b")
+    carriers: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    tracer.inject(span, Format.TEXT_MAP, carriers[0])
+    tracer.inject(span, Format.HTTP_HEADERS, carriers[1])
+    assert [carrier["uberctx-k"] for carrier in carriers] == ["a b", "a%20b"]
+
+
+@pytest.mark.parametrize("bits", [64, 128])
+def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
+    tracer = ot_bridge.install(exporters=[], trace_id_bits=bits)
+    assert all((tracer.start_span("a").context.trace_id >> 64 == 0) is (bits == 64) for _ in range(20))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"propagators": "jager"}, "jaeger"),
+        ({"exporters": ["olpt"]}, "console"),
+        ({"exporters": [], "trace_id_bits": 65}, "64 or 128"),
+    ],
+    ids=str,
+)
+def test_a_name_that_nobody_knows_is_an_error_that_says_what_would_do(
+    arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        ot_bridge.install(**arguments)
+
+
+def test_unconfigured_it_says_in_one_line_where_spans_go(caplog: pytest.LogCaptureFixture) -> None:
+    ot_bridge.install("shop")
+    (record,) = [record for record in caplog.records if record.name == "ot_bridge"]
+    assert "localhost:4318" in record.getMessage()
+    assert "OTEL_TRACES_EXPORTER=none" in record.getMessage()
+
+
+def test_configured_it_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    ot_bridge.install("shop")
+    assert not caplog.records
+
+
+class Failing(SpanExporter):
+    """An exporter whose collector is away, in one of several ways."""
+
+    def __init__(self, behaviour: Any) -> None:
+        self.behaviour = behaviour
+
+    def export(self, spans: Any) -> SpanExportResult:
+        logging.getLogger("opentelemetry.exporter.test").error("cannot send %d", len(spans))
+        result: SpanExportResult = self.behaviour()
+        return result
+
+
+def _raise() -> SpanExportResult:
+    raise OSError("refused")
+
+
+@pytest.mark.parametrize("behaviour", [lambda: SpanExportResult.FAILURE, _raise], ids=["fails", "raises"])
+def test_flush_says_that_spans_were_lost_and_the_log_stays_short(
+    behaviour: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("opentelemetry.exporter.test")
+    tracer = ot_bridge.install(exporters=[Failing(behaviour)])
+    for _ in range(5):
+        tracer.start_span("a").finish()
+        assert tracer.flush() is False
+    assert len([r for r in caplog.records if r.name == "opentelemetry.exporter.test"]) <= 1
+    assert len([r for r in caplog.records if r.name == "ot_bridge.delivery"]) <= 1
+
+
+def test_flush_does_not_wait_for_an_exporter_that_hangs() -> None:
+    let_go = threading.Event()
+
+    def hang() -> SpanExportResult:
+        let_go.wait(30)
+        return SpanExportResult.SUCCESS
+
+    tracer = ot_bridge.install(exporters=[Failing(hang)])
+    tracer.start_span("a").finish()
+    assert tracer.flush(0.05) is False
+    let_go.set()
+    assert tracer.flush(10) is True
+
+
+_AT_EXIT = """
+import sys
+import ot_bridge
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+class Printing(SpanExporter):
+    def export(self, spans):
+        print("exported", *[span.name for span in spans], flush=True)
+        return SpanExportResult.SUCCESS
+
+tracer = ot_bridge.install("shop", exporters=[Printing()])
+tracer.start_span("last").finish()
+"""
+
+
+def test_what_is_finished_is_exported_at_exit() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_EXIT], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "exported last\n"
+    assert done.stderr == ""
+
+
+def test_close_is_safe_twice_and_nothing_is_said_at_exit() -> None:
+    program = _AT_EXIT + "assert tracer.close() is tracer.close()\nassert tracer.close().result(5) is True\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "exported last\n"
+    assert done.stderr == ""
