@@ -1,0 +1,38 @@
+"""The response header that tells a caller which trace its request became."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import opentracing
+from opentracing import Format
+
+from ot_bridge import bridge
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.wire import FORMATS
+from ot_bridge.wire.remote import LIMITS
+
+Answer: TypeAlias = Callable[[opentracing.Span], list[tuple[str, str]]]
+
+
+def answer(name: str | None) -> Answer | None:
+    """The headers for a span, by the name of a header or of a format in `ot_bridge.wire`; None for none."""
+    if name is None:
+        return None
+    for format in FORMATS.values():
+        if not format.raw and name in (format.name, *format.fields):
+            break
+    else:
+        raise ConfigurationError("response_header", name, f"a header, or one of {', '.join(FORMATS)}")
+    wanted = format.fields if name == format.name else (name,)
+
+    def headers(span: opentracing.Span) -> list[tuple[str, str]]:
+        carrier: dict[str, Any] = {}
+        if isinstance(span, bridge.Span):
+            format.encode(span.context, carrier, LIMITS)
+        else:
+            span.tracer.inject(span.context, Format.HTTP_HEADERS, carrier)
+        return [(key, value) for key, value in carrier.items() if key.lower() in wanted]
+
+    return headers

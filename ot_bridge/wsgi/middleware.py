@@ -1,0 +1,255 @@
+"""`TracingMiddleware`: a server span around every request of a WSGI application (PEP 3333).
+
+Whatever goes wrong on the tracing side, the application is called, once, with the server's own environ.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.context import get_current
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import SpanKind
+from opentracing import Format
+
+from ot_bridge import bridge
+from ot_bridge.propagation import WsgiHeaders
+from ot_bridge.wsgi import options, urls
+from ot_bridge.wsgi.active import active, untraced
+from ot_bridge.wsgi.answer import answer
+from ot_bridge.wsgi.body import deliver
+from ot_bridge.wsgi.names import OperationName
+from ot_bridge.wsgi.options import AS_USUAL, HEALTH, Rules, StartOptions, Trust
+from ot_bridge.wsgi.quiet import Once
+from ot_bridge.wsgi.request import OPEN, SPAN, Request
+from ot_bridge.wsgi.tags import HeaderTags, Tags, convention
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+#: The instrumentation scope of the spans that our tracer makes.
+SCOPE_NAME: Final = "opentracing-shim"
+
+
+class TracingMiddleware:
+    """Traces each request to `app`; the span is active while `app` works and in `environ["ot_bridge.span"]`.
+
+    app: the WSGI application. tracer: any OpenTracing tracer; without one, `opentracing.global_tracer()`
+    is looked up at each request.
+
+    operation_name: the span's name; a callable is given the environ; a template (`"{method} {route}"`;
+    also `{path}`, `{host}`, `{scheme}`) is filled in after routing.
+    component, span_kind: the tags of these names.
+    start_options: a callable that is given the environ and returns a `StartOptions`, or just a sampler,
+    a span kind, a name, or False for "do not trace".
+    exclude: paths that are not traced, `"/static/*"` for all below one, or a callable given the environ.
+    trust: what to take from the caller: `"all"`, `"context"` (the sampling decision is ours), `"link"`
+    (a trace of our own with a link), `"none"`; or a callable that is given the environ and returns one.
+    public_endpoint: True, or a callable that is given the environ: then `"link"`.
+    on_corrupt: a broken tracing header costs the span (`"skip"`), or the caller's trace (`"root"`).
+    capture_headers: names of request and response headers to tag; sensitive ones are blotted out.
+    capture_query: whether `http.url` has the query, with the values of sensitive parameters blotted out.
+    redact: more names of parameters and headers that are sensitive.
+    request_hook: called with the span and the environ before the application.
+    response_hook: called with the span, the environ, the status and the headers before they are sent.
+    response_header: a header (`"traceparent"`) or format by which the response tells its trace.
+
+    Raises `ConfigurationError` for a value that cannot be used, `TypeError` for an unknown option.
+    `corrupt_headers` is the number of requests so far whose tracing headers could not be read.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        tracer: opentracing.Tracer | None = None,
+        *,
+        operation_name: str | Callable[[WSGIEnvironment], str] = "ServeHTTP",
+        component: str = "grpc-gateway",
+        span_kind: str | SpanKind = "server",
+        start_options: Callable[[WSGIEnvironment], Any] | None = None,
+        exclude: Iterable[str] | Callable[[WSGIEnvironment], bool] = HEALTH,
+        trust: Trust = "all",
+        public_endpoint: bool | Callable[[WSGIEnvironment], bool] = False,
+        on_corrupt: str = "skip",
+        capture_headers: Iterable[str] = (),
+        capture_query: bool = False,
+        redact: Iterable[str] = (),
+        request_hook: Callable[[opentracing.Span, WSGIEnvironment], object] | None = None,
+        response_hook: Callable[..., object] | None = None,
+        response_header: str | None = None,
+    ) -> None:
+        self.app = app
+        self.tracer = tracer
+        self.corrupt_headers = 0
+        self._lock = threading.Lock()
+        name = OperationName(operation_name)
+        semantics = convention(os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
+        secret = urls.SENSITIVE | {word.lower() for word in options.words("redact", redact)}
+        captured = options.words("capture_headers", capture_headers)
+        answers = answer(response_header)
+        self._rules = Rules(
+            name=name,
+            tags={"component": component, "span.kind": options.kind_tag(span_kind)},
+            convention=semantics,
+            headers=HeaderTags(captured, secret) if captured else None,
+            capture_query=capture_query,
+            redact=secret,
+            excluded=options.excluded(exclude),
+            start_options=options.function("start_options", start_options),
+            trust=options.trust_of(trust, public_endpoint),
+            corrupt_is_root=options.choice("on_corrupt", on_corrupt, options.ON_CORRUPT) == "root",
+            request_hook=options.function("request_hook", request_hook),
+            response_hook=options.function("response_hook", response_hook),
+            response_header=answers,
+            wants_route=name.late or semantics.route is not None,
+            watches=bool(captured or response_hook or answers),
+            once=Once(),
+        )
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            request = self._begin(environ, start_response)
+        except Exception:
+            self._rules.once.warn("starting a span failed")
+            request = None
+        if request is None:
+            return self.app(environ, start_response)
+        try:
+            result = request.step(self.app, environ, request.start_response)
+        except BaseException as error:
+            request.end(error)
+            raise
+        request.routed(result)
+        return deliver(result, request, environ.get("wsgi.file_wrapper"))
+
+    def _begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Request | None:
+        """The request with its span started, or without one; None if somebody else is dealing with it."""
+        if OPEN in environ:
+            self._step_aside(environ, environ.get(SPAN))
+            return None
+        outer = _server_span(start_response)
+        if outer is not None:
+            self._step_aside(environ, outer)
+            return None
+        rules = self._rules
+        tracer = self.tracer or opentracing.global_tracer()
+        span = self._start(tracer, environ)
+        if span is None:
+            environ.pop(SPAN, None)
+            return Request(rules, environ, start_response, untraced(tracer, rules.once), None)
+        environ[SPAN] = span
+        request = Request(rules, environ, start_response, active(tracer, span, rules.once), span)
+        if rules.request_hook is not None:
+            rules.once.call("request_hook", rules.request_hook, span, environ)
+        return request
+
+    def _start(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> opentracing.Span | None:
+        """The request's span; None if it is to have none."""
+        rules = self._rules
+        if rules.excluded is not None and rules.once.call("exclude", rules.excluded, environ):
+            return None
+        start = AS_USUAL if rules.start_options is None else self._asked(environ, rules.start_options)
+        if not start.trace:
+            return None
+        try:
+            parent = self._parent(tracer, environ)
+        except _Corrupt:
+            return None
+        tags = self._tags(environ)
+        if start.kind is not None:
+            tags["span.kind"] = options.kind_tag(start.kind)
+        name = start.name or rules.name.fixed or rules.once.call("operation_name", rules.name.of, environ)
+        more = {} if start.sampler is None else self._sampler(tracer, start.sampler)
+        return tracer.start_span(name or "HTTP", child_of=parent, tags=tags, **more)
+
+    def _asked(self, environ: WSGIEnvironment, ask: Callable[[WSGIEnvironment], Any]) -> StartOptions:
+        def answer() -> StartOptions:
+            return options.start_options(ask(environ))
+
+        answered: StartOptions = self._rules.once.call("start_options", answer, default=AS_USUAL)
+        return answered
+
+    def _sampler(self, tracer: opentracing.Tracer, sampler: Sampler) -> dict[str, Any]:
+        if isinstance(tracer, bridge.Tracer):
+            return {"sampler": sampler}
+        self._rules.once.warn("a sampler of one span's own needs ot_bridge's tracer")
+        return {}
+
+    def _parent(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> Any:
+        """The caller's context, as far as it is trusted. Raises `_Corrupt` if that costs the span."""
+        rules = self._rules
+        carrier: Any = WsgiHeaders(environ)
+        try:
+            context = tracer.extract(Format.HTTP_HEADERS, carrier)
+        except Exception as error:
+            with self._lock:
+                self.corrupt_headers += 1
+            _log.debug("tracing headers that cannot be read: %s", error)
+            if rules.corrupt_is_root:
+                return None
+            raise _Corrupt from None
+        if rules.trust == "all" or context is None:
+            return context
+        trust: Any = rules.trust
+        if callable(trust):
+            trust = rules.once.call("trust", trust, environ, default="link")
+        return bridge.trusted(context, trust if trust in options.TRUST else "link")
+
+    def _tags(self, environ: WSGIEnvironment) -> Tags:
+        rules = self._rules
+        tags = rules.tags.copy()
+        rules.once.call("reading the request", self._describe, tags, environ)
+        return tags
+
+    def _describe(self, tags: Tags, environ: WSGIEnvironment) -> None:
+        rules = self._rules
+        rules.convention.describe(
+            tags, environ, urls.query(environ, rules.redact) if rules.capture_query else ""
+        )
+        if rules.headers is not None:
+            rules.headers.request(tags, environ)
+
+    def _step_aside(self, environ: WSGIEnvironment, outer: Any) -> None:
+        """Somebody around us has started this request's span, or decided that it has none."""
+        if outer is None:
+            return
+        put = outer.set_tag if isinstance(outer, opentracing.Span) else outer.set_attribute
+        for name, value in self._tags(environ).items():
+            put(name, value)
+        hook = self._rules.request_hook
+        if hook is not None:
+            self._rules.once.call("request_hook", hook, outer, environ)
+
+
+class _Corrupt(Exception):
+    """The caller's headers are broken, and that costs the span."""
+
+
+def _server_span(start_response: object) -> trace.Span | None:
+    """The span of OpenTelemetry's own instrumentation around us, if there is one."""
+    context = get_current()
+    if not context:
+        return None
+    span = trace.get_current_span(context)
+    if not span.get_span_context().is_valid or span.get_span_context().is_remote:
+        return None
+    if span.is_recording():
+        scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
+        ours = scope == SCOPE_NAME  # a request within a request of ours is another request
+        return span if getattr(span, "kind", None) is SpanKind.SERVER and not ours else None
+    # An unsampled span has no kind; but the instrumentation's `start_response` says whose it is.
+    module = getattr(start_response, "__globals__", {}).get("__name__", "")
+    return span if module.startswith("opentelemetry.instrumentation.") else None
+
+
+def trace_wsgi(app: WSGIApplication, **options: Any) -> TracingMiddleware:
+    """`app` traced: `TracingMiddleware(app, **options)`, for one-liners."""
+    return TracingMiddleware(app, **options)

@@ -1,0 +1,320 @@
+"""What a request's span says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
+from tests.wsgi.conftest import Server, Spans, answering, environ, hello, run
+
+PEER = {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "5000"}
+OPENTRACING = {
+    "http.method": "GET",
+    "http.url": "http://localhost/a",
+    "http.status_code": 200,
+    "peer.ipv4": "192.0.2.1",
+    "peer.port": 5000,
+}
+OPENTELEMETRY = {
+    "http.request.method": "GET",
+    "url.scheme": "http",
+    "url.path": "/a",
+    "server.address": "localhost",
+    "network.protocol.version": "1.1",
+    "client.address": "192.0.2.1",
+    "network.peer.address": "192.0.2.1",
+    "http.response.status_code": 200,
+}
+COMPONENT = {"component": "grpc-gateway"}
+CONVENTIONS = {
+    "": COMPONENT | OPENTRACING,
+    "database": COMPONENT | OPENTRACING,
+    "http": COMPONENT | OPENTELEMETRY,
+    "http/dup": COMPONENT | OPENTRACING | OPENTELEMETRY,
+    "database, HTTP/dup ,http": COMPONENT | OPENTRACING | OPENTELEMETRY,
+}
+
+
+@pytest.mark.parametrize(("opt_in", "tags"), CONVENTIONS.items(), ids=repr)
+def test_names_are_those_that_the_environment_variable_asks_for(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, opt_in: str, tags: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
+    run(TracingMiddleware(hello, tracer), "/a", **PEER)
+    assert spans.tags() == tags
+    assert spans.one().kind is SpanKind.SERVER
+
+
+def test_names_are_opentracings_by_default(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_SEMCONV_STABILITY_OPT_IN", raising=False)
+    run(trace_wsgi(hello, tracer=tracer), "/a", **PEER)
+    assert spans.tags() == COMPONENT | OPENTRACING
+
+
+TODAY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a port": ({"HTTP_HOST": "h:81"}, {"server.address": "h", "server.port": 81}),
+    "an IPv6 host": ({"HTTP_HOST": "[::1]:81"}, {"server.address": "::1", "server.port": 81}),
+    "a port that is none": ({"HTTP_HOST": "h:http"}, {"server.address": "h:http", "server.port": None}),
+    "HTTP/2": ({"SERVER_PROTOCOL": "HTTP/2"}, {"network.protocol.version": "2"}),
+    "no protocol": ({"SERVER_PROTOCOL": None}, {"network.protocol.version": None}),
+    "no peer": ({}, {"client.address": None, "network.peer.address": None}),
+    "an absurd method": (
+        {"REQUEST_METHOD": "BREW"},
+        {"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
+    ),
+    "a query, not asked for": ({"QUERY_STRING": "a=1"}, {"url.query": None}),
+}
+
+
+@pytest.mark.parametrize(("changes", "tags"), TODAY.values(), ids=TODAY)
+def test_todays_names_have_the_values_that_opentelemetry_says(
+    tracer: Tracer,
+    spans: Spans,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    tags: dict[str, Any],
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    run(TracingMiddleware(hello, tracer), **changes)
+    assert {name: spans.tags().get(name) for name in tags} == tags
+
+
+def test_todays_query_is_there_if_asked_for(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    run(TracingMiddleware(hello, tracer, capture_query=True), QUERY_STRING="a=1&token=b")
+    assert spans.tags()["url.query"] == "a=1&token=REDACTED"
+
+
+@pytest.mark.parametrize(
+    ("status", "tag"), [("404 Not Found", None), ("500 Oops", "500"), ("503", "503")], ids=str
+)
+def test_todays_error_type_is_the_status(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, status: str, tag: str | None
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    run(TracingMiddleware(answering(status), tracer))
+    assert spans.tags().get("error.type") == tag
+
+
+def test_todays_error_type_is_the_exception(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        raise LookupError
+
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    with pytest.raises(LookupError):
+        run(TracingMiddleware(app, tracer))
+    assert spans.tags()["error.type"] == "LookupError"
+
+
+STATUSES = {
+    "ok": ("200 OK", 200, StatusCode.UNSET),
+    "without a reason": ("200", 200, StatusCode.UNSET),
+    "informational": ("101 Switching Protocols", 101, StatusCode.UNSET),
+    "a client's error is none of the server's": ("404 Not Found", 404, StatusCode.UNSET),
+    "an error": ("500 Internal Server Error", 500, StatusCode.ERROR),
+    "unavailable": ("503 Service Unavailable", 503, StatusCode.ERROR),
+    "nonsense": ("fine", None, StatusCode.UNSET),
+    "empty": ("", None, StatusCode.UNSET),
+    "a number that is none": ("007 Bond", None, StatusCode.UNSET),
+}
+
+
+@pytest.mark.parametrize(("status", "code", "outcome"), STATUSES.values(), ids=STATUSES)
+def test_status_code_is_tagged_and_500s_are_errors(
+    tracer: Tracer, spans: Spans, status: str, code: int | None, outcome: StatusCode
+) -> None:
+    server = Server()
+    server.run(TracingMiddleware(answering(status), tracer), environ())
+    assert server.status == [status]
+    assert spans.tags().get("http.status_code") == code
+    assert spans.one().status.status_code is outcome
+
+
+def test_application_that_never_answers_has_no_status(tracer: Tracer, spans: Spans) -> None:
+    run(TracingMiddleware(lambda environ, start_response: [], tracer))
+    assert "http.status_code" not in spans.tags()
+
+
+def test_last_status_wins(tracer: Tracer, spans: Spans) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        try:
+            raise ValueError
+        except ValueError as error:
+            start_response("500 Oops", [], (type(error), error, error.__traceback__))
+        return [b"sorry"]
+
+    server = Server()
+    server.run(TracingMiddleware(app, tracer), environ())
+    assert server.status == ["200 OK", "500 Oops"]
+    assert spans.tags()["http.status_code"] == 500
+    assert spans.one().status.status_code is StatusCode.ERROR
+
+
+def test_status_that_the_server_refuses_does_not_win(tracer: Tracer, spans: Spans) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])(b"sent")
+        error = ValueError("late")
+        start_response("500 Oops", [], (ValueError, error, None))
+        return []
+
+    def refuse(status: str, headers: Any, exc_info: Any = None) -> Callable[..., Any]:
+        if exc_info:
+            raise exc_info[1]
+        return lambda data: None
+
+    with pytest.raises(ValueError, match="late"):
+        TracingMiddleware(app, tracer)(environ(), refuse)
+    assert spans.tags()["http.status_code"] == 200
+
+
+def test_exc_info_may_come_by_name(tracer: Tracer) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [], exc_info=None)
+        return [b"x"]
+
+    assert run(TracingMiddleware(app, tracer)) == b"x"
+
+
+PEERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "IPv4": (PEER, {"peer.ipv4": "192.0.2.1", "peer.port": 5000}),
+    "IPv6": ({"REMOTE_ADDR": "2001:db8::1", "REMOTE_PORT": 6}, {"peer.ipv6": "2001:db8::1", "peer.port": 6}),
+    "no port": ({"REMOTE_ADDR": "192.0.2.1"}, {"peer.ipv4": "192.0.2.1"}),
+    "an odd port": (
+        {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "x"},
+        {"peer.ipv4": "192.0.2.1", "peer.port": "x"},
+    ),
+    "a unix socket": ({"REMOTE_ADDR": ""}, {}),
+}
+
+
+@pytest.mark.parametrize(("changes", "tags"), PEERS.values(), ids=PEERS)
+def test_peer_is_the_address_that_connected(
+    tracer: Tracer, spans: Spans, changes: dict[str, Any], tags: dict[str, Any]
+) -> None:
+    run(TracingMiddleware(hello, tracer), **changes)
+    assert {name: value for name, value in spans.tags().items() if name.startswith("peer.")} == tags
+
+
+FORWARDED = {
+    "HTTP_X_FORWARDED_FOR": "203.0.113.7",
+    "HTTP_X_FORWARDED_PROTO": "https",
+    "HTTP_X_FORWARDED_HOST": "shop.example",
+    "HTTP_X_FORWARDED_PREFIX": "/v1",
+}
+
+
+def test_forwarded_headers_are_not_trusted(tracer: Tracer, spans: Spans) -> None:
+    run(TracingMiddleware(hello, tracer), "/a", **PEER, **FORWARDED)
+    assert spans.tags() == COMPONENT | OPENTRACING
+
+
+def test_what_proxy_fix_left_is_read(tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup")
+    app = ProxyFix(TracingMiddleware(hello, tracer), x_for=1, x_proto=1, x_host=1, x_prefix=1)
+    run(app, "/a", **PEER, **FORWARDED)
+    tags = spans.tags()
+    assert tags["http.url"] == "https://shop.example/v1/a"
+    assert tags["peer.ipv4"] == "203.0.113.7"
+    assert tags["client.address"] == "203.0.113.7"
+    assert tags["network.peer.address"] == "192.0.2.1"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "BREW", "get", "A" * 5000, ""], ids=lambda m: m[:9])
+def test_any_method_is_served_and_tagged_as_it_is(tracer: Tracer, spans: Spans, method: str) -> None:
+    assert run(TracingMiddleware(hello, tracer), REQUEST_METHOD=method) == b"hello"
+    assert spans.tags()["http.method"] == method
+
+
+def test_application_gets_the_servers_own_environ(tracer: Tracer) -> None:
+    made = environ("/a", HTTP_UPGRADE="websocket", HTTP_CONNECTION="Upgrade", HTTP_EXPECT="100-continue")
+    before = made.copy()
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        seen.append(environ)
+        assert {key: environ[key] for key in before} == before
+        assert {key for key in environ if key not in before} == {"ot_bridge.span", "ot_bridge.open"}
+        return hello(environ, start_response)
+
+    Server().run(TracingMiddleware(app, tracer), made)
+    assert seen[0] is made
+    assert {key: made[key] for key in before} == before
+    assert isinstance(made["ot_bridge.span"], opentracing.Span)
+
+
+# headers
+
+
+def test_no_header_is_captured_unless_named(tracer: Tracer, spans: Spans) -> None:
+    run(TracingMiddleware(answering("200 OK", ("X-Out", "1")), tracer), HTTP_X_IN="1")
+    assert not [name for name in spans.tags() if ".header." in name]
+
+
+def test_named_headers_are_captured_and_sensitive_ones_redacted(tracer: Tracer, spans: Spans) -> None:
+    app = answering("200 OK", ("X-Out", "1"), ("x-out", "2"), ("Set-Cookie", "s=1"), ("X-Other", "3"))
+    names = ["X-In", "X-Out", "x-out", "Content-Type", "Cookie", "Authorization", "Set-Cookie", "X-Card"]
+    run(
+        TracingMiddleware(app, tracer, capture_headers=names, redact=["x-card"]),
+        HTTP_X_IN="in",
+        HTTP_COOKIE="s=1",
+        HTTP_AUTHORIZATION="Basic dXNlcjpwYXNz",
+        HTTP_X_CARD="4111",
+        CONTENT_TYPE="text/plain",
+    )
+    assert {name: value for name, value in spans.tags().items() if ".header." in name} == {
+        "http.request.header.x-in": "in",
+        "http.request.header.content-type": "text/plain",
+        "http.request.header.cookie": "REDACTED",
+        "http.request.header.authorization": "REDACTED",
+        "http.request.header.x-card": "REDACTED",
+        "http.response.header.x-out": "1, 2",
+        "http.response.header.set-cookie": "REDACTED",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("traceparent", {"traceparent"}),
+        ("uber-trace-id", {"uber-trace-id"}),
+        ("tracecontext", {"traceparent"}),
+        ("jaeger", {"uber-trace-id"}),
+        ("b3multi", {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"}),
+    ],
+)
+def test_response_tells_its_trace_if_asked_to(
+    tracer: Tracer, spans: Spans, name: str, headers: set[str]
+) -> None:
+    kept = [("X-Out", "1")]
+    server = Server()
+    app = answering("200 OK")
+
+    def with_baggage(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["ot_bridge.span"].set_baggage_item("secret", "s")
+        return app(environ, lambda status, _: start_response(status, kept))
+
+    server.run(TracingMiddleware(with_baggage, tracer, response_header=name), environ())
+    assert server.headers[0] == ("X-Out", "1")
+    assert {key.lower() for key, _ in server.headers[1:]} == headers
+    assert f"{spans.one().context.trace_id:032x}" in server.headers[1][1].zfill(64)
+    assert kept == [("X-Out", "1")]
+
+
+def test_response_tells_nothing_by_default(tracer: Tracer) -> None:
+    server = Server()
+    server.run(TracingMiddleware(answering("200 OK"), tracer), environ())
+    assert server.headers == []

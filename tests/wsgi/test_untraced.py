@@ -1,0 +1,138 @@
+"""Requests that have no span, and what is below them then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.wsgi import DO_NOT_TRACE, TracingMiddleware
+from tests.wsgi.conftest import Server, Spans, environ, hello, run
+
+
+def working(tracer: Tracer, provider: TracerProvider) -> Callable[..., Iterable[bytes]]:
+    """An application that makes spans of both APIs' while it runs, and while its body is read."""
+    otel = provider.get_tracer("app")
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        with tracer.start_active_span("below"), otel.start_as_current_span("further below"):
+            yield b"a"
+        with otel.start_as_current_span("below too"):
+            yield b"b"
+
+    return app
+
+
+PATHS: dict[str, tuple[Any, str, bool]] = {
+    "the health check of a load balancer": (None, "/healthz", False),
+    "App Engine's": (None, "/_ah/health", False),
+    "anything else": (None, "/healthz/x", True),
+    "switched off": ((), "/healthz", True),
+    "of one's own": (["/ping"], "/ping", False),
+    "of one's own replaces the default": (["/ping"], "/healthz", True),
+    "all below": (["/static/*"], "/static/a/b.css", False),
+    "not quite below": (["/static/*"], "/staticx", True),
+    "a callable": (lambda environ: environ["PATH_INFO"].endswith(".css"), "/a.css", False),
+}
+
+
+@pytest.mark.parametrize(("exclude", "path", "traced"), PATHS.values(), ids=PATHS)
+def test_excluded_path_has_no_span_nor_has_anything_below(
+    tracer: Tracer, provider: TracerProvider, spans: Spans, exclude: Any, path: str, traced: bool
+) -> None:
+    given = {} if exclude is None else {"exclude": exclude}
+    made = environ(path)
+    app = TracingMiddleware(working(tracer, provider), tracer, **given)
+    assert Server().run(app, made) == b"ab"
+    assert sorted(spans.names()) == (["ServeHTTP", "below", "below too", "further below"] if traced else [])
+    assert ("ot_bridge.span" in made) is traced
+
+
+def test_mounted_path_is_compared_as_a_whole(tracer: Tracer, spans: Spans) -> None:
+    app = TracingMiddleware(hello, tracer, exclude=["/app/ping"])
+    run(app, "/ping", SCRIPT_NAME="/app")
+    assert spans.names() == []
+
+
+def test_exclusion_that_raises_excludes_nothing(
+    tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = TracingMiddleware(hello, tracer, exclude=lambda environ: environ["no such key"])
+    assert [run(app), run(app)] == [b"hello", b"hello"]
+    assert len(spans.all()) == 2
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("answer", [False, DO_NOT_TRACE], ids=repr)
+def test_start_options_can_say_do_not_trace(
+    tracer: Tracer, provider: TracerProvider, spans: Spans, answer: object
+) -> None:
+    run(TracingMiddleware(working(tracer, provider), tracer, start_options=lambda environ: answer))
+    assert spans.names() == []
+
+
+def test_untraced_requests_tell_downstream_not_to_trace(tracer: Tracer) -> None:
+    sent: dict[str, str] = {}
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        active = tracer.active_span
+        assert active is not None
+        tracer.inject(active.context, "http_headers", sent)
+        return hello(environ, start_response)
+
+    run(TracingMiddleware(app, tracer), "/healthz")
+    assert sent["traceparent"].endswith("-00")
+    assert sent["uber-trace-id"].endswith(":0")
+
+
+def test_untraced_requests_leave_nothing_active(tracer: Tracer, provider: TracerProvider) -> None:
+    result = TracingMiddleware(working(tracer, provider), tracer)(
+        environ("/healthz"), Server().start_response
+    )
+    for _ in result:
+        assert tracer.active_span is None
+        assert trace.get_current_span() is trace.INVALID_SPAN
+    result.close()  # type: ignore[attr-defined]
+
+
+def test_untraced_application_gets_the_servers_start_response(tracer: Tracer) -> None:
+    server = Server()
+    server.run(TracingMiddleware(hello, tracer, response_header="traceparent"), environ("/healthz"))
+    assert server.status == ["200 OK"]
+    assert server.headers == [("Content-Type", "text/plain")]
+
+
+BROKEN = {"HTTP_UBER_TRACE_ID": "not a trace", "HTTP_X_KEEP": "1"}
+
+
+def test_broken_header_costs_the_span_never_the_request(
+    tracer: Tracer, provider: TracerProvider, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = TracingMiddleware(working(tracer, provider), tracer)
+    with caplog.at_level(logging.DEBUG, "ot_bridge.wsgi"):
+        assert [run(app, **BROKEN), run(app, **BROKEN)] == [b"ab", b"ab"]
+    assert spans.names() == []
+    assert app.corrupt_headers == 2
+    assert {(record.name, record.levelname) for record in caplog.records} == {
+        ("ot_bridge.wsgi.middleware", "DEBUG")
+    }
+
+
+def test_broken_header_can_start_a_trace_instead(tracer: Tracer, spans: Spans) -> None:
+    app = TracingMiddleware(hello, tracer, on_corrupt="root")
+    run(app, **BROKEN)
+    assert spans.one().parent is None
+    assert app.corrupt_headers == 1
+
+
+def test_request_without_tracing_headers_is_not_a_broken_one(tracer: Tracer, spans: Spans) -> None:
+    app = TracingMiddleware(hello, tracer)
+    run(app, HTTP_X_OTHER="1")
+    assert spans.one().parent is None
+    assert app.corrupt_headers == 0
