@@ -11,6 +11,8 @@ from typing import Any
 
 from ..wire import Format
 
+LEARNED = 1024
+
 
 class WsgiHeaders(Mapping[str, str]):
     """The request headers in a WSGI environment, looked at without copying it. Names in lower case."""
@@ -45,22 +47,27 @@ def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict
 
 
 class Wanted:
-    """The header names that a list of formats reads, prepared for looking them up."""
+    """The header names that a list of formats reads, prepared for looking them up.
 
-    __slots__ = ("_environ", "_environ_prefixes", "_exact", "_prefixes", "_raw")
+    Finding out that none of many names matters takes longer than reading a header. So names that were seen
+    not to matter are remembered, up to a limit: one set operation then tells of a whole carrier.
+    plain: such names, and the wanted ones as they should be written. A dict with no other names can be given
+    to the decoders as it is.
+    """
+
+    __slots__ = ("_environ", "_exact", "_plain_environ", "_prefixes", "_raw", "plain")
 
     def __init__(self, formats: Iterable[Format]) -> None:
         formats = tuple(formats)
-        self._exact = tuple(dict.fromkeys(name for format in formats for name in format.fields))
-        self._prefixes = tuple(dict.fromkeys(prefix for format in formats for prefix in format.prefixes))
+        self._exact = dict.fromkeys(name for format in formats for name in format.fields)
+        self._prefixes = tuple(prefix for format in formats for prefix in format.prefixes)
         self._raw = frozenset(name for format in formats if format.raw for name in format.fields)
-        self._environ = tuple((_environ_key(name), name) for name in self._exact)
-        self._environ_prefixes = tuple(_environ_key(prefix) for prefix in self._prefixes)
+        self._environ = {_environ_key(name): name for name in self._exact}
+        self.plain = set(self._exact)
+        self._plain_environ = set(self._environ)
 
     def pick(self, carrier: Any) -> dict[str, Any]:
         """From a mapping, a view of a WSGI environment (anything with `.environ`), or pairs."""
-        if type(carrier) is dict:
-            return self._from_dict(carrier)
         environ = getattr(carrier, "environ", None)
         if type(environ) is dict:
             return self._from_environ(environ)
@@ -68,52 +75,36 @@ class Wanted:
 
     def pick_through(self, carrier: Any, getter: Any) -> dict[str, Any]:
         """From any carrier that an OpenTelemetry `Getter` can read."""
-        names = self._exact
+        names = list(self._exact)
         if self._prefixes:
-            names += tuple(
-                {name for key in getter.keys(carrier) if (name := key.lower()).startswith(self._prefixes)}
-            )
+            given = dict.fromkeys(key.lower() for key in getter.keys(carrier))
+            names += [name for name in given if name.startswith(self._prefixes)]
         return self._from_items((name, getter.get(carrier, name)) for name in names)
 
-    def _from_dict(self, carrier: dict[str, Any]) -> dict[str, Any]:
-        try:
-            names = "\n".join(carrier)
-        except TypeError:  # bytes, as ASGI has them
-            return self._from_items(carrier.items())
-        if not names.islower():
-            return self._from_items(carrier.items()) if names else {}
-        found = {}
-        for name in self._exact:
-            if name in carrier:
-                value = carrier[name]
-                if type(value) is str:
-                    found[name] = value
-                else:
-                    self._add(found, name, value)
-        for prefix in self._prefixes:
-            if prefix in names:
-                for name in carrier:
-                    if name.startswith(prefix):
-                        self._add(found, name, carrier[name])
-        return found
-
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
-        found = {name: environ[key] for key, name in self._environ if key in environ}
-        for prefix in self._environ_prefixes:
-            # One search through all names is much less than a look at each.
-            if prefix in "\n".join(environ):
-                for key, value in environ.items():
-                    if key.startswith(prefix):
-                        found[key[5:].replace("_", "-").lower()] = value
+        exact = self._environ
+        found = {exact[key]: environ[key] for key in exact.keys() & environ.keys()}
+        plain = self._plain_environ
+        if not plain.issuperset(environ):
+            for key in environ.keys() - plain:
+                name = key[5:].replace("_", "-").lower()
+                if self._prefixes and key.startswith("HTTP_") and name.startswith(self._prefixes):
+                    found[name] = environ[key]
+                else:
+                    _learn(plain, key)
         return found
 
     def _from_items(self, items: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        exact, prefixes = self._exact, self._prefixes
+        exact, prefixes, plain = self._exact, self._prefixes, self.plain
         found: dict[str, Any] = {}
         for key, value in items:
-            name = key.lower() if type(key) is str else _latin(key).lower()
-            if name in exact or name.startswith(prefixes):
+            if key in plain and key not in exact:
+                continue
+            name = (key if type(key) is str else _latin(key)).lower()
+            if name in exact or (prefixes and name.startswith(prefixes)):
                 self._add(found, name, value)
+            else:
+                _learn(plain, key)
         return found
 
     def _add(self, found: dict[str, Any], name: str, value: Any) -> None:
@@ -125,6 +116,11 @@ class Wanted:
         elif value is not None:
             text = _latin(value)
             found[name] = f"{found[name]},{text}" if name in found else text
+
+
+def _learn(plain: set[str], name: str) -> None:
+    if len(plain) < LEARNED and len(name) <= 64:
+        plain.add(name)
 
 
 def _latin(value: object) -> str:

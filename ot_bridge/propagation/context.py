@@ -6,14 +6,18 @@ so the `Remote` lies beside the span, under a key of its own, and lends what it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
-from ..wire import EMPTY, RANDOM_TRACE_ID, Remote
+from ..wire import RANDOM_TRACE_ID, Remote
 from ..wire.remote import BAGGAGE_MEMBER, W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
 _SAMPLED, _RANDOM = 1, 2
+_NOTHING = Remote()
 
 
 def get_remote(context: Context | None = None) -> Remote | None:
@@ -43,28 +47,32 @@ def context_with(remote: Remote, context: Context) -> Context:
 def outgoing(context: Context | None) -> Remote:
     """What to tell the next process about the span and the baggage of a context (default: the current)."""
     context = get_current() if context is None else context
-    items = {key: str(value) for key, value in baggage.get_all(context).items()} or EMPTY
+    items: Mapping[str, Any] = baggage.get_all(context)
     span = trace.get_current_span(context)
     ours = span.get_span_context()
-    remote = get_remote(context) or Remote()
-    same_span = ours.trace_id == remote.trace_id and ours.span_id == remote.span_id
-    if same_span or not ours.is_valid:
-        return remote._replace(baggage=items)
+    remote = context.get(_REMOTE_KEY)
+    if not isinstance(remote, Remote):
+        remote = _NOTHING
     same_trace = ours.trace_id == remote.trace_id
+    if not ours.is_valid or (same_trace and ours.span_id == remote.span_id):
+        return remote._replace(baggage=items)
     sampled = bool(ours.trace_flags & _SAMPLED)
     extras = remote.extras
-    if not same_trace:
+    if extras and not same_trace:
         extras = {name: text for name, text in extras.items() if name.startswith(BAGGAGE_MEMBER)}
     if ours.trace_flags & _RANDOM:
-        extras = {**extras, **RANDOM_TRACE_ID}
+        extras = {**extras, **RANDOM_TRACE_ID} if extras else RANDOM_TRACE_ID
     parent = getattr(span, "parent", None)
+    parent_id = parent.span_id if isinstance(parent, trace.SpanContext) else 0
+    state = ours.trace_state
     return Remote(
-        trace_id=ours.trace_id,
-        span_id=ours.span_id,
-        parent_id=parent.span_id if isinstance(parent, trace.SpanContext) else 0,
-        sampled=sampled,
-        debug=same_trace and sampled and remote.debug,
-        baggage=items,
-        tracestate=ours.trace_state.to_header(),
-        extras=extras,
+        ours.trace_id,
+        ours.span_id,
+        parent_id,
+        sampled,
+        same_trace and sampled and remote.debug,
+        None,
+        items,
+        state.to_header() if state else "",
+        extras,
     )

@@ -23,6 +23,7 @@ from opentelemetry.propagators.textmap import (
 
 from ..errors import BadHeader, ConfigurationError
 from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
+from ..wire.remote import Decoder, Headers
 from .carriers import Wanted
 from .context import context_with, outgoing
 
@@ -48,8 +49,10 @@ class Propagator(TextMapPropagator):
         self.limits = limits
         self._accepted = None if accept_baggage is True else frozenset(accept_baggage or ())
         self._wanted = Wanted(self.formats)
-        self._pick = self._wanted.pick
+        self._is_plain = self._wanted.plain.issuperset
         self._decoders = tuple(format.decode for format in self.formats)
+        self._fixed = tuple(format.decode_fixed or format.decode for format in self.formats)
+        self._only = self._fixed[0] if len(self._fixed) == 1 and self._accepted is None else None
         self._encoders = tuple(format.encode for format in self.formats)
 
     @cached_property
@@ -71,8 +74,16 @@ class Propagator(TextMapPropagator):
         carrier: any mapping, in any letter case, `WsgiHeaders`, or an iterable of pairs.
         Raises `BadHeader` if no format yields a trace and one of them is broken.
         """
-        headers = self._pick(carrier)
-        return self._read(headers) if headers else None
+        if type(carrier) is dict and self._is_plain(carrier):
+            only = self._only
+            try:
+                return only(carrier, self.limits) if only else self._read(carrier, self._fixed)
+            except (TypeError, AttributeError):
+                pass  # values that are no text: `pick` makes them into some
+        headers = self._wanted.pick(carrier)
+        if not headers:
+            return None
+        return self._read(headers, self._fixed if self._is_plain(headers) else self._decoders)
 
     def encode(self, outgoing: Outgoing, carrier: MutableMapping[str, Any]) -> None:
         """Write the headers of all formats for a context into a carrier."""
@@ -91,7 +102,7 @@ class Propagator(TextMapPropagator):
             if getter is default_getter:
                 remote = self.decode(carrier)
             else:
-                remote = self._read(self._wanted.pick_through(carrier, getter))
+                remote = self._read(self._wanted.pick_through(carrier, getter), self._decoders)
         except BadHeader as error:
             _log.debug("A trace could not be continued: %s", error)
             return context
@@ -104,16 +115,20 @@ class Propagator(TextMapPropagator):
         setter: Setter[Any] = default_setter,
     ) -> None:
         """Write the headers for the span and the baggage of a context (default: the current one)."""
+        told = outgoing(context)
+        if setter is default_setter:
+            return self.encode(told, carrier)
         headers: dict[str, Any] = {}
-        self.encode(outgoing(context), headers)
+        self.encode(told, headers)
         for name, value in headers.items():
             setter.set(carrier, name, value)
+        return None
 
-    def _read(self, headers: dict[str, Any]) -> Remote | None:
+    def _read(self, headers: Headers, decoders: tuple[Decoder, ...]) -> Remote | None:
+        limits = self.limits
         found: Remote | None = None
         error: BadHeader | None = None
-        limits = self.limits
-        for decode in self._decoders:
+        for decode in decoders:
             try:
                 remote = decode(headers, limits)
             except BadHeader as refused:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain
+from .text import Hex, explain, text_of
 
 TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
     "x-b3-traceid",
@@ -49,7 +49,7 @@ _SPELLINGS: dict[str, tuple[bool | None, bool]] = {
 
 def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     sampled, debug = _decision(headers.get(SAMPLED) or "")
-    if headers.get(FLAGS) == "1":
+    if text_of(headers.get(FLAGS, "")) == "1":
         sampled = debug = True
     trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
     if trace is None and span is None:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from .remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import as_text
+from .text import as_text, cut, text_of
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
@@ -26,11 +26,9 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     value = headers.get("baggage")
     if not value:
         return None
-    if len(value) > limits.baggage_bytes:
-        value = value[: limits.baggage_bytes].rpartition(",")[0]
     baggage: dict[str, str] = {}
     extras: dict[str, str] = {}
-    for key, text, raw in _members(value):
+    for key, text, raw in _members(cut(text_of(value), limits.baggage_bytes)):
         if key not in baggage and len(baggage) >= limits.baggage_items:
             break
         baggage[key] = text

@@ -11,8 +11,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from .remote import EMPTY, JAEGER_FLAGS, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain, plain_items, url_encoded_items
+from .remote import EMPTY, JAEGER_FLAGS, LIMITS, Format, Headers, Limits, Outgoing, Remote, new_remote
+from .text import Hex, cut, explain, plain_items, text_of, url_encoded_items
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
@@ -66,11 +66,24 @@ class _Jaeger:
         self._items = url_encoded_items if url_encoded else plain_items
 
     def decode(self, headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+        remote = self.decode_fixed(headers, limits)
+        baggage = self._prefixed(headers, limits)
+        if not baggage:
+            return remote
+        if remote is None:
+            return Remote(baggage=baggage)
+        return remote._replace(baggage={**remote.baggage, **baggage})
+
+    def decode_fixed(self, headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+        """As `decode`, but for the headers that begin with the prefix."""
         value = headers.get(self._trace_header)
+        baggage = EMPTY
+        debug_id = None
+        if self._baggage_header in headers:
+            baggage = self._listed(headers[self._baggage_header], limits)
+        if self._debug_header in headers:
+            debug_id = self._debug_id(headers[self._debug_header])
         if value is None:
-            if not headers:
-                return None
-            debug_id, baggage = self._debug_id(headers), self._baggage(headers, limits)
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
         match = _match(value) or self._match_encoded(value)
         if match is None:
@@ -80,29 +93,31 @@ class _Jaeger:
         if not (trace_id and span_id):
             raise explain(self._trace_header, match.string, ":", _FIELDS)
         sampled, debug, extras = _FLAGS[flags]
-        if len(headers) == 1:
-            return Remote(trace_id, span_id, int(parent, 16), sampled, debug, None, EMPTY, "", extras)
-        baggage, debug_id = self._baggage(headers, limits), self._debug_id(headers)
-        return Remote(trace_id, span_id, int(parent, 16), sampled, debug, debug_id, baggage, "", extras)
+        parent_id = 0 if parent == "0" else int(parent, 16)
+        return new_remote(
+            Remote, (trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, "", extras)
+        )
 
     def _match_encoded(self, value: str) -> re.Match[str] | None:
         if self._url_encoded and "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS:
             return _match(unquote(value))
         return None
 
-    def _debug_id(self, headers: Headers) -> str | None:
-        value = headers.get(self._debug_header)
-        if not value:
-            return None
-        value = value[:DEBUG_ID_CHARS]
-        return unquote(value) if self._url_encoded else value
+    def _debug_id(self, value: str) -> str | None:
+        value = text_of(value)[:DEBUG_ID_CHARS]
+        return (unquote(value) if self._url_encoded else value) or None
 
-    def _baggage(self, headers: Headers, limits: Limits) -> Mapping[str, str]:
-        prefix = self._prefix
-        baggage = (
-            self._listed(headers[self._baggage_header], limits) if self._baggage_header in headers else {}
-        )
-        room = limits.baggage_bytes - sum(map(len, baggage)) - sum(map(len, baggage.values()))
+    def _listed(self, value: str, limits: Limits) -> Mapping[str, str]:
+        """`k=v, k2=v2`, as a person types it after `curl -H`."""
+        value = cut(text_of(value), limits.baggage_bytes)
+        if self._url_encoded:
+            value = unquote(value)
+        pairs = (member.strip().split("=") for member in value.split(",", limits.baggage_items))
+        return dict([pair for pair in pairs if len(pair) == 2][: limits.baggage_items]) or EMPTY
+
+    def _prefixed(self, headers: Headers, limits: Limits) -> dict[str, str]:
+        prefix, room = self._prefix, limits.baggage_bytes
+        baggage: dict[str, str] = {}
         for name, value in headers.items():
             if not name.startswith(prefix):
                 continue
@@ -110,32 +125,20 @@ class _Jaeger:
             if room < 0 or len(baggage) >= limits.baggage_items:
                 break
             baggage[name[len(prefix) :]] = unquote(value) if self._url_encoded else value
-        return baggage or EMPTY
-
-    def _listed(self, value: str, limits: Limits) -> dict[str, str]:
-        """`k=v, k2=v2`, as a person types it after `curl -H`."""
-        if len(value) > limits.baggage_bytes:
-            value = value[: limits.baggage_bytes].rpartition(",")[0]
-        if self._url_encoded:
-            value = unquote(value)
-        pairs = (member.strip().split("=") for member in value.split(",", limits.baggage_items))
-        return dict([pair for pair in pairs if len(pair) == 2][: limits.baggage_items])
+        return baggage
 
     def encode(self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id
         if trace_id and span_id:
-            ids = (trace_id, span_id, outgoing.parent_id, bits_of(outgoing))
+            bits = bits_of(outgoing) if outgoing.extras or outgoing.debug else 1 if outgoing.sampled else 0
+            ids = (trace_id, span_id, outgoing.parent_id, bits)
             headers[self._trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)
         elif outgoing.debug_id:
-            debug_id = dict(
-                (url_encoded_items if self._url_encoded else plain_items)({"id": outgoing.debug_id})
-            )
-            if debug_id:
-                headers[self._debug_header] = debug_id["id"]
+            for _, value in self._items({"id": outgoing.debug_id}):
+                headers[self._debug_header] = value
         baggage = outgoing.baggage
         if baggage:
-            items = url_encoded_items(baggage) if self._url_encoded else plain_items(baggage)
-            for key, value in items:
+            for key, value in self._items(baggage):
                 headers[self._prefix + key] = value
 
 
@@ -156,7 +159,8 @@ def jaeger(
 
     def build(url_encoded: bool, text_map: Format | None) -> Format:
         codec = _Jaeger(fields[0], prefix, fields[1], fields[2], url_encoded)
-        return Format("jaeger", tuple(fields), codec.decode, codec.encode, (prefix,), text_map=text_map)
+        pair = codec.decode, codec.encode
+        return Format("jaeger", tuple(fields), *pair, (prefix,), codec.decode_fixed, text_map=text_map)
 
     return build(True, build(False, None)) if url_encoded else build(False, None)
 

@@ -56,6 +56,18 @@ def _wrong(field: Hex, part: str) -> tuple[str, int] | None:
     return None
 
 
+def text_of(value: object) -> str:
+    """`value`, which must be text: what is not must not be read as if it were."""
+    if type(value) is not str:
+        raise TypeError(f"a header is {type(value).__name__}, not text")
+    return value
+
+
+def cut(value: str, limit: int) -> str:
+    """A list with commas between, without the members that pass the limit."""
+    return value if len(value) <= limit else value[: limit + 1].rpartition(",")[0]
+
+
 def as_text(value: object) -> str:
     """Baggage keys and values should be text; what applications put there instead is made into some."""
     if isinstance(value, str):

@@ -10,8 +10,19 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import EMPTY, LIMITS, RANDOM_TRACE_ID, W3C_RANDOM, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain
+from .remote import (
+    EMPTY,
+    LIMITS,
+    RANDOM_TRACE_ID,
+    W3C_RANDOM,
+    Format,
+    Headers,
+    Limits,
+    Outgoing,
+    Remote,
+    new_remote,
+)
+from .text import Hex, cut, explain, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
@@ -42,9 +53,10 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     if not (trace_id and span_id):
         raise explain("traceparent", value.strip(" \t"), "-", _FIELDS)
     sampled, extras = _FLAGS[flags]
-    state = headers.get("tracestate")
-    tracestate = read_tracestate(state, limits) if state else ""
-    return Remote(trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras)
+    tracestate = ""
+    if "tracestate" in headers:
+        tracestate = read_tracestate(text_of(headers["tracestate"]), limits)
+    return new_remote(Remote, (trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras))
 
 
 def _match_padded(value: str) -> re.Match[str]:
@@ -60,9 +72,8 @@ def _match_padded(value: str) -> re.Match[str]:
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     """The members in their normal form, or nothing if one of them is wrong (Trace Context section 3.3)."""
-    if len(value) > limits.tracestate_bytes:
-        value = value[: limits.tracestate_bytes].rpartition(",")[0]
-    members = [member for part in value.split(",") if (member := part.strip(" \t"))]
+    parts = cut(value, limits.tracestate_bytes).split(",")
+    members = [member for part in parts if (member := part.strip(" \t"))]
     matches = [_member(member) for member in members]
     keys = {match[1] for match in matches if match}
     return ",".join(members) if len(keys) == len(members) <= MEMBERS else ""
