@@ -1,0 +1,114 @@
+"""The plain samplers: everything, nothing, a share, so many a second.
+
+The first three are the SDK's own. Like every sampler in this room they decide on each span that they are
+asked about, so in a provider they belong inside `ParentBased`, which asks them about roots only. A
+sampled span keeps its attributes, and every span the trace state of its parent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, TraceState, get_current_span
+from opentelemetry.util.types import Attributes
+
+from ot_bridge.errors import ConfigurationError
+
+from .rates import TokenBucket
+
+LOW_64 = (1 << 64) - 1
+_DROP = SamplingResult(Decision.DROP)
+
+
+def result(sampled: bool, parent_context: Context | None, attributes: Attributes) -> SamplingResult:
+    """What `should_sample` returns for a yes or a no."""
+    parent = get_current_span(parent_context)
+    trace_state = None if parent is INVALID_SPAN else parent.get_span_context().trace_state
+    if sampled:
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, trace_state)
+    # Most answers are this one, and nothing in it changes: one object serves them all.
+    return SamplingResult(Decision.DROP, None, trace_state) if trace_state else _DROP
+
+
+always_on: Sampler = ALWAYS_ON
+always_off: Sampler = ALWAYS_OFF
+
+
+def probability(rate: float) -> Sampler:
+    """Samples this share of all traces, by the low 64 bits of the trace id. Raises ConfigurationError.
+
+    The high bits decide nothing: those of an X-Ray trace id begin with the time of day.
+    """
+    if not 0.0 <= rate <= 1.0:
+        raise ConfigurationError("rate", rate, "a share of traces is a number from 0 to 1")
+    return TraceIdRatioBased(rate)
+
+
+def rate_limited(per_second: float) -> Sampler:
+    """Samples at most so many traces a second in each process. Raises ConfigurationError."""
+    return RateLimited(per_second)
+
+
+class RateLimited(Sampler):
+    """Samples at most this many traces a second in each process, and the first of a quiet time at once."""
+
+    def __init__(self, per_second: float) -> None:
+        if not 0 <= per_second < math.inf:
+            raise ConfigurationError("per_second", per_second, "a rate is a number of traces, 0 or more")
+        self.per_second = per_second
+        self._bucket = TokenBucket(per_second, fill=1.0 if per_second else 0.0)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        return result(self._bucket.take(), parent_context, attributes)
+
+    def get_description(self) -> str:
+        return f"rate_limited({self.per_second})"
+
+
+class _Quick(Sampler):
+    def __init__(self, sampler: Sampler, bound: int) -> None:
+        self._bound = bound
+        self._description = sampler.get_description()
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        return result(trace_id & LOW_64 < self._bound, parent_context, attributes)
+
+    def get_description(self) -> str:
+        return self._description
+
+
+def quick(sampler: Sampler) -> Sampler:
+    """A sampler that decides the same in half the time, where the SDK's own lets itself be replaced."""
+    if type(sampler) is TraceIdRatioBased:
+        return _Quick(sampler, sampler.bound)
+    if sampler is ALWAYS_ON or sampler is ALWAYS_OFF:
+        return _Quick(sampler, LOW_64 + 1 if sampler is ALWAYS_ON else 0)
+    return sampler

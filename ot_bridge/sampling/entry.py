@@ -1,0 +1,68 @@
+"""The entry points of group `opentelemetry_traces_sampler`: OTEL_TRACES_SAMPLER names one of them and
+OTEL_TRACES_SAMPLER_ARG is its argument (empty if unset).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.sdk.resources import OTELResourceDetector
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
+
+from ot_bridge.errors import ConfigurationError
+
+from .jaeger import ProbabilisticSampler
+from .per_span import PerSpanSampler
+from .remote import JaegerRemoteSampler
+from .text import sampler_from_text
+
+_logger = logging.getLogger(__name__)
+
+
+def from_text(argument: str) -> Sampler:
+    """`ot_bridge`: see `sampler_from_text`. Roots are decided so, all else follows its parent.
+
+    Spans may also bring a sampler of their own (`with_sampler`). Raises ConfigurationError.
+    """
+    return PerSpanSampler(ParentBased(sampler_from_text(argument)))
+
+
+def jaeger_remote(argument: str) -> Sampler:
+    """`jaeger_remote`: `endpoint=http://host:5778,pollingIntervalMs=60000,initialSamplingRate=0.001`.
+
+    The service is named as OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say. An argument that cannot
+    be read is logged and ignored, as OpenTelemetry's specification asks.
+    """
+    service = str(OTELResourceDetector().detect().attributes.get("service.name") or "unknown_service")
+    try:
+        return JaegerRemoteSampler(service, **_options(argument))
+    except ConfigurationError as error:
+        _logger.warning("OTEL_TRACES_SAMPLER_ARG is ignored: %s", error)
+        return JaegerRemoteSampler(service)
+
+
+def parentbased_jaeger_remote(argument: str) -> Sampler:
+    """`parentbased_jaeger_remote`: as `jaeger_remote` for roots; all else follows its parent."""
+    return PerSpanSampler(ParentBased(jaeger_remote(argument)))
+
+
+_OPTIONS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "endpoint": lambda value: {"endpoint": value},
+    "pollingIntervalMs": lambda value: {"polling_interval": float(value) / 1000},
+    "initialSamplingRate": lambda value: {"initial": ProbabilisticSampler(float(value))},
+}
+
+
+def _options(argument: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in filter(None, map(str.strip, argument.split(","))):
+        name, _, value = map(str.strip, pair.partition("="))
+        try:
+            options |= _OPTIONS[name](value)
+        except (KeyError, ValueError) as error:
+            raise ConfigurationError(
+                "OTEL_TRACES_SAMPLER_ARG", pair, f"expected {', '.join(_OPTIONS)}"
+            ) from error
+    return options

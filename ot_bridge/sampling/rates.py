@@ -1,0 +1,57 @@
+"""A token bucket: so many a second, with a reserve for bursts. Safe with threads and after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+# One lock for all buckets: it is held for some hundred nanoseconds, and a child process that was forked
+# while another thread held it has one thing to renew, not one for each bucket.
+_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class TokenBucket:
+    """Gives `rate` tokens a second and holds at most one second's worth, but never less than one.
+
+    fill: how full it starts, from 0 to 1.
+    """
+
+    __slots__ = ("_balance", "_filled_at", "_size", "rate")
+
+    def __init__(self, rate: float, fill: float) -> None:
+        self.rate = rate
+        self._size = max(rate, 1.0)
+        self._balance = self._size * fill
+        self._filled_at = time.monotonic()
+
+    def take(self) -> bool:
+        """Take one token; False if there is none."""
+        with _lock:
+            self._refill()
+            if self._balance < 1.0:
+                return False
+            self._balance -= 1.0
+            return True
+
+    def resize(self, rate: float) -> None:
+        """Go on at another rate, as full in proportion as before."""
+        with _lock:
+            self._refill()
+            size = max(rate, 1.0)
+            self._balance *= size / self._size
+            self.rate, self._size = rate, size
+
+    def _refill(self) -> None:
+        now = time.monotonic()
+        self._balance = min(self._size, self._balance + (now - self._filled_at) * self.rate)
+        self._filled_at = now

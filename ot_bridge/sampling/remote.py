@@ -1,0 +1,176 @@
+"""The Jaeger remote sampler: strategies come from a server, in the background.
+
+Polls `GET {endpoint}?service={name}` (a Jaeger agent or collector, or an OpenTelemetry Collector with
+`jaegerremotesampling`), takes up what it answers, and keeps the last good strategy whenever it answers
+nothing useful. Samples by `initial` until the first answer. One daemon thread a sampler and process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import urllib.request
+import weakref
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+
+from ot_bridge.errors import ConfigurationError
+
+from .jaeger import (
+    DEFAULT_LOWER_BOUND,
+    DEFAULT_MAX_OPERATIONS,
+    DEFAULT_PROBABILITY,
+    AdaptiveSampler,
+    JaegerSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+    Tags,
+    checked_rate,
+    sampling_rate,
+)
+
+DEFAULT_ENDPOINT = "http://localhost:5778/sampling"
+DEFAULT_POLLING_INTERVAL = 60.0
+REQUEST_TIMEOUT = 10.0
+_LARGEST_ANSWER = 4 << 20
+_MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
+
+_logger = logging.getLogger(__name__)
+# As jaeger-client does, past any proxy: the server is next door.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class JaegerRemoteSampler(JaegerSampler):
+    """endpoint: URL of the strategies; without a path, `/sampling` is meant; without a scheme, http.
+
+    polling_interval: seconds. initial: what decides until the server has answered (default: one trace
+    in a thousand). max_operations: see `AdaptiveSampler`. Raises ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        polling_interval: float = DEFAULT_POLLING_INTERVAL,
+        initial: JaegerSampler | None = None,
+        max_operations: int = DEFAULT_MAX_OPERATIONS,
+    ) -> None:
+        if not 0 < polling_interval <= threading.TIMEOUT_MAX:
+            raise ConfigurationError("polling_interval", polling_interval, "a number of seconds above 0")
+        self.service_name = service_name
+        self.url = f"{_strategies_url(endpoint)}?{urlencode({'service': service_name})}"
+        self.sampler = initial or ProbabilisticSampler(DEFAULT_PROBABILITY)
+        self._interval = polling_interval
+        self._max_operations = max_operations
+        self._failing = False
+        self._stop = threading.Event()
+        self._start()
+        _at_fork(weakref.WeakMethod(self._start))
+
+    def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
+        return self.sampler.is_sampled(trace_id, operation)
+
+    def refresh(self) -> bool:
+        """Ask the server now. Whether the answer could be taken up. Never raises."""
+        try:
+            with _opener.open(self.url, timeout=REQUEST_TIMEOUT) as answer:
+                response = json.loads(answer.read(_LARGEST_ANSWER))
+            self.sampler = _next_sampler(self.sampler, response, self._max_operations)
+        except Exception as error:
+            _logger.log(
+                logging.DEBUG if self._failing else logging.WARNING,
+                "No sampling strategy from %s: %r; still sampling by %s",
+                self.url,
+                error,
+                self.sampler,
+            )
+            self._failing = True
+            return False
+        _logger.debug("Sampling by %s, as %s says", self.sampler, self.url)
+        self._failing = False
+        return True
+
+    def close(self) -> None:
+        """Stop asking; the last strategy stays."""
+        self._stop.set()
+
+    def _start(self) -> None:
+        if self._stop.is_set():
+            return
+        # A new one: in a forked child, the lock within may be held by a thread that is no more.
+        self._stop = threading.Event()
+        weakref.finalize(self, self._stop.set)
+        target = (weakref.ref(self), self._stop, self._interval)
+        threading.Thread(target=_poll, args=target, name="ot-bridge-remote-sampler", daemon=True).start()
+
+    def __str__(self) -> str:
+        return f"JaegerRemoteSampler({self.url}, {self.sampler})"
+
+
+def _poll(sampler: weakref.ref[JaegerRemoteSampler], stop: threading.Event, interval: float) -> None:
+    attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    while not stop.is_set() and (alive := sampler()):
+        alive.refresh()
+        del alive  # or it could never be collected while this thread waits
+        stop.wait(interval)
+
+
+def _at_fork(start: weakref.WeakMethod[Any]) -> None:
+    def after_in_child() -> None:
+        if alive := start():
+            alive()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=after_in_child)
+
+
+def _strategies_url(endpoint: str) -> str:
+    url = endpoint if "://" in endpoint else f"http://{endpoint}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ConfigurationError(
+            "endpoint", endpoint, "expected http(s)://host:port or http(s)://host:port/path"
+        )
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/sampling"
+
+
+def _next_sampler(current: JaegerSampler, response: Mapping[str, Any], max_operations: int) -> JaegerSampler:
+    """The sampler that this answer asks for: `current`, brought up to date, where it can go on."""
+    if operations := response.get("operationSampling"):
+        if not isinstance(current, AdaptiveSampler):
+            return AdaptiveSampler(operations, max_operations)
+        current.update(operations)
+        return current
+    following = _STRATEGIES[_strategy_type(response)](current, response)
+    return current if following == current else following
+
+
+def _strategy_type(response: Mapping[str, Any]) -> str:
+    # Servers that leave default values out of their JSON leave this one out for probabilities.
+    default = "RATE_LIMITING" if "rateLimitingSampling" in response else "PROBABILISTIC"
+    found = response.get("strategyType", default if response else None)
+    return found if isinstance(found, str) else ("PROBABILISTIC", "RATE_LIMITING")[found]
+
+
+def _probabilistic(current: JaegerSampler, response: Mapping[str, Any]) -> JaegerSampler:
+    return ProbabilisticSampler(sampling_rate(response))
+
+
+def _rate_limiting(current: JaegerSampler, response: Mapping[str, Any]) -> JaegerSampler:
+    limits = response.get("rateLimitingSampling") or {}
+    limit = checked_rate(limits.get("maxTracesPerSecond", DEFAULT_LOWER_BOUND))
+    if limit >= _MOST_TRACES_PER_SECOND:
+        raise ConfigurationError("maxTracesPerSecond", limit, f"less than {_MOST_TRACES_PER_SECOND}")
+    if not isinstance(current, RateLimitingSampler):
+        return RateLimitingSampler(limit)
+    current.update(limit)
+    return current
+
+
+_STRATEGIES = {"PROBABILISTIC": _probabilistic, "RATE_LIMITING": _rate_limiting}

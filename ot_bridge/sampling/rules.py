@@ -1,0 +1,234 @@
+"""Rules: patterns in order, each with the sampler for what it matches; the first match wins.
+
+A pattern is text, or a compiled regular expression. As text, `*` stands for anything, and
+
+    paths        /api            that path and everything below it (`/apiary` is something else)
+                 /api$           that path alone
+                 /api*           whatever begins so
+                 GET /api        the same for one HTTP method
+    operations   users.list      that name alone
+                 grpc.health.*   whatever begins so
+                 client SELECT*  the same for one span kind
+    both         ~REGEX          a regular expression, matched from the start
+
+Rules are compiled once into as few regular expressions as they allow, so that many cost little more
+than one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Optional, Union
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
+
+from ot_bridge.errors import ConfigurationError
+
+from .basic import quick
+
+Pattern = Union[str, "re.Pattern[str]"]
+Rule = tuple[Pattern, Sampler]
+_Step = tuple[Callable[[str], Optional["re.Match[str]"]], tuple[Sampler, ...]]
+
+# Where the path of a request is found besides `url.path`: OpenTelemetry's former attributes and
+# OpenTracing's tags, from the clearest to the least clear.
+_OTHER_PATHS = ("http.target", "http.path", "http.url", "url.full")
+_KINDS = {kind: kind.name.lower() for kind in SpanKind}
+# So that no caller can fill the memory with paths of its making.
+_MOST_KNOWN = 1024
+_LONGEST_KNOWN = 256
+_NO_FLAGS = re.compile("").flags
+
+
+class Rules:
+    """A compiled list of rules. `find(key, text)` gives the sampler of the first that matches, or None.
+
+    read: takes a pattern apart into the key it is for (None: any) and a regular expression.
+    """
+
+    def __init__(self, rules: Iterable[Rule], read: Callable[[str], tuple[str | None, str]]) -> None:
+        parsed = [(*_compiled(pattern, read), _checked(pattern, sampler)) for pattern, sampler in rules]
+        self._any = _Table((regex, sampler) for key, regex, sampler in parsed if key is None)
+        self.tables = {
+            wanted: _Table((regex, sampler) for key, regex, sampler in parsed if key in (None, wanted))
+            for wanted in {key for key, _, _ in parsed if key}
+        }
+
+    def find(self, key: str, text: str) -> Sampler | None:
+        return self.tables.get(key, self._any).find(text)
+
+
+class _Table:
+    """The rules for one key. Remembers what it found for the first texts that it saw."""
+
+    __slots__ = ("_known", "_steps")
+
+    def __init__(self, rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> None:
+        self._steps = _steps(rules)
+        self._known: dict[str, Sampler | None] = {}
+
+    def find(self, text: str) -> Sampler | None:
+        try:
+            return self._known[text]
+        except KeyError:
+            sampler = self._match(text)
+        if len(self._known) < _MOST_KNOWN and len(text) <= _LONGEST_KNOWN:
+            self._known[text] = sampler
+        return sampler
+
+    def _match(self, text: str) -> Sampler | None:
+        for match, samplers in self._steps:
+            if found := match(text):
+                return samplers[found.lastindex or 0]
+        return None
+
+
+def _compiled(
+    pattern: Pattern, read: Callable[[str], tuple[str | None, str]]
+) -> tuple[str | None, re.Pattern[str]]:
+    if isinstance(pattern, re.Pattern):
+        return None, pattern
+    key, regex = read(pattern)
+    try:
+        return key, re.compile(regex)
+    except re.error as error:
+        raise ConfigurationError("pattern", pattern, f"not a regular expression: {error}") from error
+
+
+def _checked(pattern: Pattern, sampler: object) -> Sampler:
+    if not isinstance(sampler, Sampler):
+        raise ConfigurationError("rules", (pattern, sampler), "a rule is a pattern and a Sampler")
+    return quick(sampler)
+
+
+def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...]:
+    """Neighbours go into one expression, a group each; one with flags or groups of its own stays alone."""
+    steps: list[_Step] = []
+    for mergeable, group in groupby(rules, lambda rule: not rule[0].groups and rule[0].flags == _NO_FLAGS):
+        run = list(group)
+        if mergeable:
+            merged = re.compile("|".join(f"({regex.pattern})" for regex, _ in run))
+            # `find` looks a match up by its group, and groups count from 1.
+            steps.append((merged.match, (run[0][1], *(sampler for _, sampler in run))))
+        else:
+            steps.extend((regex.match, (sampler,) * (regex.groups + 1)) for regex, sampler in run)
+    return tuple(steps)
+
+
+def _glob(text: str) -> str:
+    return ".*".join(map(re.escape, text.split("*")))
+
+
+def read_path(pattern: str) -> tuple[str | None, str]:
+    """A pattern for paths -> its HTTP method and a regular expression."""
+    method, blank, rest = pattern.partition(" ")
+    key, path = (method, rest) if blank and method.isupper() else (None, pattern)
+    if path.startswith("~"):
+        return key, path[1:]
+    if not path.startswith(("/", "*")):
+        raise ConfigurationError("pattern", pattern, "a path begins with /, * or ~, perhaps after a METHOD")
+    if path.endswith("$"):
+        return key, _glob(path[:-1]) + r"\Z"
+    return key, _glob(path) + ("" if path.endswith(("*", "/")) else "(?![^/])")
+
+
+def read_operation(pattern: str) -> tuple[str | None, str]:
+    """A pattern for span names -> its span kind and a regular expression."""
+    kind, blank, rest = pattern.partition(" ")
+    key, name = (kind, rest) if blank and kind in _KINDS.values() else (None, pattern)
+    if name.startswith("~"):
+        return key, name[1:]
+    return key, _glob(name) + ("" if name.endswith("*") else r"\Z")
+
+
+def path_of(attributes: Mapping[str, object]) -> str | None:
+    """The path of the request that a span with these attributes is about, without its query."""
+    value = attributes.get("url.path")
+    if not value:
+        value = next((found for key in _OTHER_PATHS if (found := attributes.get(key))), None)
+    if not isinstance(value, str):
+        return None
+    if "?" in value or "#" in value:
+        value = value.partition("#")[0].partition("?")[0]
+    if value[:1] == "/":
+        return value
+    _, has_host, rest = value.partition("://")
+    return "/" + rest.partition("/")[2] if has_host else None
+
+
+def _method_of(attributes: Mapping[str, object]) -> str:
+    return str(attributes.get("http.request.method") or attributes.get("http.method"))
+
+
+class PathSampler(Sampler):
+    """Samples by the path (and method) of the request a span serves.
+
+    rules: pairs of a pattern and a sampler; see the head of this file. default: for requests that no
+    rule matches and for spans that serve none. Spans of kind CLIENT go to `default` too: their URL is
+    another service's.
+    """
+
+    def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:
+        self._rules = Rules(rules, read_path)
+        self._default = _checked("default", default)
+        self._shown = _shown(rules, default)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        sampler = None
+        if attributes and kind is not SpanKind.CLIENT:
+            path = path_of(attributes)
+            if path is not None:
+                sampler = self._rules.find(_method_of(attributes) if self._rules.tables else "", path)
+        return (sampler or self._default).should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        return f"PathSampler{self._shown}"
+
+
+class OperationSampler(Sampler):
+    """Samples by the name (and kind) of a span: for work that no HTTP request begins.
+
+    rules: pairs of a pattern and a sampler; see the head of this file. default: for all other spans.
+    """
+
+    def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:
+        self._rules = Rules(rules, read_operation)
+        self._default = _checked("default", default)
+        self._shown = _shown(rules, default)
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        sampler = self._rules.find(_KINDS[kind or SpanKind.INTERNAL], name) or self._default
+        return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        return f"OperationSampler{self._shown}"
+
+
+def _shown(rules: Sequence[Rule], default: Sampler) -> str:
+    pairs = [(p if isinstance(p, str) else f"~{p.pattern}", s) for p, s in (*rules, ("*", default))]
+    return f"{{{','.join(f'{pattern}={sampler.get_description()}' for pattern, sampler in pairs)}}}"

@@ -1,0 +1,342 @@
+"""The remote sampler against a real HTTP server, and what happens when that is none."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import multiprocessing
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.sampling import (
+    AdaptiveSampler,
+    ConstSampler,
+    JaegerRemoteSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+    rates,
+    remote,
+)
+from tests.sampling.ask import IDS, sampled
+
+HALF = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}}
+FIVE = {"strategyType": "RATE_LIMITING", "rateLimitingSampling": {"maxTracesPerSecond": 5}}
+EACH = {
+    **HALF,
+    "operationSampling": {
+        "defaultSamplingProbability": 0.25,
+        "defaultLowerBoundTracesPerSecond": 0.5,
+        "perOperationStrategies": [{"operation": "get", "probabilisticSampling": {"samplingRate": 1.0}}],
+    },
+}
+
+
+class Strategies(ThreadingHTTPServer):
+    """Serves `answer`: something for JSON, or bytes as they are; and remembers what was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer: Any = HALF
+        self.status = 200
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Strategies
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        body = (
+            self.server.answer
+            if isinstance(self.server.answer, bytes)
+            else json.dumps(self.server.answer).encode()
+        )
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Strategies]:
+    with Strategies() as server:
+        yield server
+        server.shutdown()
+
+
+Make = Callable[..., JaegerRemoteSampler]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[JaegerRemoteSampler] = []
+
+    def make(*arguments: Any, **options: Any) -> JaegerRemoteSampler:
+        made.append(JaegerRemoteSampler("shop", *arguments, **options))
+        return made[-1]
+
+    yield make
+    for sampler in made:
+        sampler.close()
+
+
+def eventually(condition: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_it_asks_for_its_service_and_takes_up_the_answer(server: Strategies, make: Make) -> None:
+    sampler = make(server.url)
+    assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
+    assert server.asked == ["/sampling?service=shop"]
+
+
+def test_it_goes_on_asking(server: Strategies, make: Make) -> None:
+    sampler = make(server.url, polling_interval=0.02)
+    assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
+    server.answer = FIVE
+    assert eventually(lambda: sampler.sampler == RateLimitingSampler(5))
+    server.answer = EACH
+    assert eventually(lambda: sampled(sampler, "get"))
+    assert isinstance(sampler.sampler, AdaptiveSampler)
+
+
+def test_until_the_first_answer_it_samples_one_trace_in_a_thousand_or_as_it_was_told(make: Make) -> None:
+    assert make("127.0.0.1:1").sampler == ProbabilisticSampler(0.001)
+    told = make("127.0.0.1:1", initial=ConstSampler(True))
+    assert sampled(told)
+    assert (
+        told.get_description()
+        == "JaegerRemoteSampler(http://127.0.0.1:1/sampling?service=shop, ConstSampler(True))"
+    )
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread: the test refreshes."""
+    monkeypatch.setattr(JaegerRemoteSampler, "_start", lambda self: None)
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (HALF, ProbabilisticSampler(0.5)),
+        ({"probabilisticSampling": {"samplingRate": 0.5}}, ProbabilisticSampler(0.5)),
+        ({"strategyType": 0, "probabilisticSampling": {"samplingRate": 0.5}}, ProbabilisticSampler(0.5)),
+        ({"strategyType": "PROBABILISTIC"}, ProbabilisticSampler(0.001)),
+        ({"strategyType": "PROBABILISTIC", "probabilisticSampling": None}, ProbabilisticSampler(0.001)),
+        (FIVE, RateLimitingSampler(5)),
+        ({"rateLimitingSampling": {"maxTracesPerSecond": 5}}, RateLimitingSampler(5)),
+        ({"strategyType": 1, "rateLimitingSampling": {"maxTracesPerSecond": 5}}, RateLimitingSampler(5)),
+        ({"strategyType": "RATE_LIMITING"}, RateLimitingSampler(1 / 600)),
+        (EACH, AdaptiveSampler(EACH["operationSampling"])),  # type: ignore[arg-type]
+        ({"operationSampling": {"perOperationStrategies": None, "x": 1}}, AdaptiveSampler({})),
+    ],
+    ids=str,
+)
+def test_it_understands(server: Strategies, make: Make, answer: Any, wanted: Any) -> None:
+    sampler = make(server.url)
+    server.answer = answer
+    assert sampler.refresh()
+    assert sampler.sampler == wanted
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("start", [HALF, FIVE, EACH], ids=["probability", "rate", "operations"])
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"no strategy",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        [],
+        {},
+        None,
+        "PROBABILISTIC",
+        {"strategyType": "OTHER"},
+        {"strategyType": 2},
+        {"strategyType": [1]},
+        {**HALF, "probabilisticSampling": {"samplingRate": 1.5}},
+        {**HALF, "probabilisticSampling": {"samplingRate": "0.5"}},
+        {**HALF, "probabilisticSampling": [0.5]},
+        {**FIVE, "rateLimitingSampling": {"maxTracesPerSecond": -1}},
+        {**FIVE, "rateLimitingSampling": {"maxTracesPerSecond": 500}},
+        {"operationSampling": [1]},
+        {"operationSampling": {"perOperationStrategies": [{"operation": ["a"]}]}},
+        {"operationSampling": {"perOperationStrategies": [{}]}},
+        {"operationSampling": {"perOperationStrategies": 5, "defaultSamplingProbability": 1}},
+    ],
+    ids=lambda garbage: str(garbage)[:40],
+)
+def test_garbage_leaves_the_last_good_strategy(
+    server: Strategies, make: Make, start: Any, garbage: Any
+) -> None:
+    sampler, untouched = make(server.url), make(server.url)
+    server.answer = start
+    assert sampler.refresh()
+    assert untouched.refresh()
+    server.answer = garbage
+    assert not sampler.refresh()
+    assert sampler.sampler == untouched.sampler
+
+
+@pytest.mark.usefixtures("silent")
+def test_the_same_answer_again_keeps_the_sampler_and_its_balance(server: Strategies, make: Make) -> None:
+    sampler = make(server.url)
+    for server.answer in (HALF, FIVE, EACH):
+        sampler.refresh()
+        before = sampler.sampler
+        sampler.refresh()
+        assert sampler.sampler is before
+
+
+@pytest.mark.usefixtures("silent")
+def test_an_error_status_is_no_strategy(server: Strategies, make: Make) -> None:
+    sampler = make(server.url)
+    server.status = 500
+    assert not sampler.refresh()
+    server.status = 404
+    assert not sampler.refresh()
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_server_that_never_answers_costs_the_thread_a_timeout_and_the_program_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "REQUEST_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        sampler = make(f"127.0.0.1:{mute.getsockname()[1]}")
+        assert not sampler.refresh()
+
+
+@pytest.mark.usefixtures("silent")
+def test_failures_are_logged_once_until_it_works_again(
+    server: Strategies, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampler = make(server.url)
+    with caplog.at_level(logging.WARNING, "ot_bridge.sampling.remote"):
+        for server.status in (500, 500, 200, 200, 503, 503):
+            sampler.refresh()
+    assert [record.args[1].code for record in caplog.records] == [500, 503]  # type: ignore[union-attr,index]
+    assert "still sampling by ProbabilisticSampler(0.5)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("http://collector:14268/api/sampling", "http://collector:14268/api/sampling"),
+        ("http://agent:5778", "http://agent:5778/sampling"),
+        ("http://agent:5778/", "http://agent:5778/sampling"),
+        ("agent:5778", "http://agent:5778/sampling"),
+        ("https://agent", "https://agent/sampling"),
+    ],
+)
+@pytest.mark.usefixtures("silent")
+def test_an_endpoint_may_leave_out_what_is_usual(make: Make, endpoint: str, url: str) -> None:
+    assert make(endpoint).url == f"{url}?service=shop"
+
+
+@pytest.mark.usefixtures("silent")
+def test_without_an_endpoint_it_is_jaegers_usual_one(make: Make) -> None:
+    assert make().url == "http://localhost:5778/sampling?service=shop"
+
+
+@pytest.mark.parametrize("endpoint", ["", "file:///etc/passwd", "grpc://agent:1", "http://", "http://a?b=c"])
+def test_an_endpoint_that_is_none_is_refused(make: Make, endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        make(endpoint)
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
+def test_an_interval_that_is_none_is_refused(make: Make, interval: float) -> None:
+    with pytest.raises(ConfigurationError, match="polling_interval"):
+        make(polling_interval=interval)
+
+
+def test_its_own_requests_are_not_traced(
+    make: Make, server: Strategies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(
+        JaegerRemoteSampler, "refresh", lambda self: seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+    )
+    make(server.url)
+    assert eventually(lambda: seen == [True])
+
+
+def threads() -> int:
+    return sum(thread.name == "ot-bridge-remote-sampler" for thread in threading.enumerate())
+
+
+def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make: Make) -> None:
+    before = threads()
+    sampler = make(server.url, polling_interval=3600)
+    assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
+    sampler.close()
+    assert eventually(lambda: threads() == before)
+    assert sampler.sampler == ProbabilisticSampler(0.5)
+
+
+def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
+    before = threads()
+    forgotten = weakref.ref(JaegerRemoteSampler("shop", server.url, polling_interval=3600))
+    assert eventually(lambda: gc.collect() is not None and forgotten() is None)
+    assert eventually(lambda: threads() == before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_asks_for_itself_unless_it_was_closed(server: Strategies, make: Make) -> None:
+    sampler = make(server.url, polling_interval=3600)
+    closed = make(server.url, polling_interval=3600)
+    closed.close()
+    assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
+    server.answer = FIVE
+
+    def child() -> None:
+        fine = eventually(lambda: sampler.sampler == RateLimitingSampler(5))
+        fine = fine and threads() == 1
+        os._exit(0 if fine else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(20)
+    assert process.exitcode == 0
+    assert sampler.sampler == ProbabilisticSampler(0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_forked_while_a_thread_holds_the_buckets_lock_can_still_decide() -> None:
+    limited = RateLimitingSampler(1000)
+    with rates._lock:
+        pid = os.fork()
+        if not pid:
+            limited.is_sampled(IDS[0])
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+    assert status == 0

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler
+from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.sampling import OperationSampler, PathSampler, always_off, always_on, probability, rules
+from tests.sampling.ask import IDS, sampled
+
+
+def matches(pattern: str | re.Pattern[str], path: str, method: str = "GET") -> bool:
+    sampler = PathSampler([(pattern, always_on)], always_off)
+    first = sampled(sampler, attributes={"url.path": path, "http.request.method": method})
+    again = sampled(sampler, attributes={"url.path": path, "http.request.method": method})
+    assert first is again
+    return first
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "wanted"),
+    [
+        ("/api", "/api", True),
+        ("/api", "/api/", True),
+        ("/api", "/api/v1/users", True),
+        ("/api", "/apiary", False),
+        ("/api", "/v2/api", False),
+        ("/api", "/API", False),
+        ("/api/", "/api", False),
+        ("/api/", "/api/users", True),
+        ("/", "/anything", True),
+        ("/api$", "/api", True),
+        ("/api$", "/api/", False),
+        ("/api*", "/apiary", True),
+        ("/a/*/c", "/a/b/c", True),
+        ("/a/*/c", "/a/b/c/d", True),
+        ("/a/*/c", "/a/b/d", False),
+        ("/a/*.js$", "/a/x.js", True),
+        ("/a/*.js$", "/a/x.jsp", False),
+        ("*", "/anything", True),
+        ("/a.b", "/axb", False),
+        (r"~/users/\d+$", "/users/42", True),
+        (r"~/users/\d+$", "/users/42/x", False),
+        ("~/a|/b", "/b", True),
+        ("~/(a)(b)?", "/ab", True),
+        (r"~/(\w)\1", "/aa", True),
+        (r"~/(\w)\1", "/ab", False),
+        ("~(?i)/api", "/API", True),
+        (re.compile("/api", re.I), "/API/x", True),
+        (re.compile("api"), "/api", False),
+        ("GET /api", "/api", True),
+        ("POST /api", "/api", False),
+        ("GET ~/a.c", "/abc", True),
+        ("GET *", "/x", True),
+    ],
+)
+def test_a_pattern_matches(pattern: str | re.Pattern[str], path: str, wanted: bool) -> None:
+    assert matches(pattern, path) is wanted
+
+
+@pytest.mark.parametrize("pattern", ["api", "", "get /api", "GET api", "GET", "~(", "GET  /x", "~*"])
+def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError):
+        PathSampler([(pattern, always_on)], always_off)
+
+
+@pytest.mark.parametrize("sampler", [None, 1.0, "always_on"])
+def test_a_rule_without_a_sampler_is_refused_at_the_start_not_at_the_first_request(sampler: Sampler) -> None:
+    with pytest.raises(ConfigurationError, match="a rule is"):
+        PathSampler([("/", sampler)], always_off)
+    with pytest.raises(ConfigurationError, match="a rule is"):
+        PathSampler([], sampler)
+    with pytest.raises(ConfigurationError, match="a rule is"):
+        OperationSampler([], sampler)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "wanted"),
+    [
+        ({"url.path": "/api/x"}, True),
+        ({"url.path": "/api", "url.query": "a=/static"}, True),
+        ({"http.target": "/api/x?y=/static#z"}, True),
+        ({"http.target": "/static?to=/api"}, False),
+        ({"http.path": "/api"}, True),
+        ({"http.url": "http://host:8080/api/x?q=1"}, True),
+        ({"http.url": "https://host/static/api"}, False),
+        ({"http.url": "http://api"}, False),
+        ({"http.url": "http://host?x=/api"}, False),
+        ({"http.url": "/api/x?q=http://other/static"}, True),
+        ({"http.url": "http://host/api#frag"}, True),
+        ({"url.full": "http://host/api"}, True),
+        ({"url.path": "", "http.target": "/api"}, True),
+        ({"url.path": "/static", "http.url": "http://host/api"}, False),
+        ({"http.url": "api"}, False),
+        ({"http.url": 7}, False),
+        ({"http.route": "/api"}, False),
+        ({}, False),
+        (None, False),
+    ],
+    ids=str,
+)
+def test_the_path_comes_from_old_and_new_attributes_without_its_query(
+    attributes: Mapping[str, AttributeValue] | None, wanted: bool
+) -> None:
+    sampler = PathSampler([("/static", always_off), ("/api", always_on)], always_off)
+    assert sampled(sampler, attributes=attributes) is wanted
+
+
+@pytest.mark.parametrize("name", ["http.method", "http.request.method"])
+def test_the_method_comes_from_old_and_new_attributes(name: str) -> None:
+    sampler = PathSampler([("POST /api", always_on), ("/api", always_off)], always_on)
+    assert sampled(sampler, attributes={"url.path": "/api", name: "POST"})
+    assert not sampled(sampler, attributes={"url.path": "/api", name: "GET"})
+    assert not sampled(sampler, attributes={"url.path": "/api"})
+
+
+def test_the_first_match_wins_whatever_kind_of_rule_it_is() -> None:
+    ordered: list[rules.Rule] = [
+        ("/a/b$", always_on),
+        ("~(?i)/A/B", always_off),
+        ("PUT /a", always_on),
+        (re.compile("/(a|c)/d"), always_on),
+        ("/a", always_off),
+        ("/c", always_off),
+    ]
+    sampler = PathSampler(ordered, always_on)
+    wanted = {
+        "/a/b": True,
+        "/a/b/c": False,
+        "/a/d": True,
+        "/c/d": True,
+        "/a/e": False,
+        "/c/e": False,
+        "/x": True,
+    }
+    assert {path: sampled(sampler, attributes={"url.path": path}) for path in wanted} == wanted
+    assert sampled(sampler, attributes={"url.path": "/a/e", "http.method": "PUT"})
+
+
+@given(
+    st.lists(st.tuples(st.text("ab/*", max_size=4).map("/".__add__), st.booleans()), max_size=25),
+    st.text("ab/", max_size=6).map("/".__add__),
+)
+def test_many_rules_together_decide_as_one_after_the_other(pairs: list[tuple[str, bool]], path: str) -> None:
+    together = PathSampler([(pattern, ALWAYS_ON if on else ALWAYS_OFF) for pattern, on in pairs], always_on)
+    wanted = next((on for pattern, on in pairs if matches(pattern, path)), True)
+    assert sampled(together, attributes={"url.path": path}) is wanted
+
+
+def test_a_call_to_another_service_is_not_taken_for_a_request_to_this_one() -> None:
+    sampler = PathSampler([("/api", always_off)], always_on)
+    assert sampled(sampler, attributes={"url.full": "http://other/api"}, kind=SpanKind.CLIENT)
+    assert not sampled(sampler, attributes={"url.full": "http://other/api"}, kind=SpanKind.INTERNAL)
+
+
+def test_paths_without_end_do_not_fill_the_memory() -> None:
+    table = rules.Rules([("/api", always_on)], rules.read_path)
+    for number in range(5000):
+        assert table.find("", f"/api/{number}") is not None
+    assert table.find("", "/api/" + "x" * 9000) is not None
+    known = table._any._known
+    assert len(known) == 1024
+    assert max(map(len, known)) <= 256
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "kind", "wanted"),
+    [
+        ("users.list", "users.list", SpanKind.INTERNAL, True),
+        ("users.list", "users.list2", SpanKind.INTERNAL, False),
+        ("grpc.health.v1.Health/*", "grpc.health.v1.Health/Check", SpanKind.SERVER, True),
+        ("*.list", "users.list", SpanKind.SERVER, True),
+        ("*", "", SpanKind.SERVER, True),
+        ("client SELECT*", "SELECT users", SpanKind.CLIENT, True),
+        ("client SELECT*", "SELECT users", SpanKind.INTERNAL, False),
+        ("consumer *", "orders process", SpanKind.CONSUMER, True),
+        ("send mail", "send mail", SpanKind.INTERNAL, True),
+        (r"~job-\d", "job-7-night", SpanKind.INTERNAL, True),
+        (re.compile("JOB", re.I), "job", SpanKind.INTERNAL, True),
+    ],
+)
+def test_an_operation_pattern_matches(
+    pattern: str | re.Pattern[str], name: str, kind: SpanKind, wanted: bool
+) -> None:
+    sampler = OperationSampler([(pattern, always_on)], always_off)
+    assert sampled(sampler, name, kind=kind) is wanted
+
+
+def test_a_span_without_a_kind_is_internal() -> None:
+    sampler = OperationSampler([("internal *", always_on)], always_off)
+    assert sampler.should_sample(None, IDS[0], "work").decision is Decision.RECORD_AND_SAMPLE
+
+
+def test_paths_and_operations_combine_by_default() -> None:
+    rest = OperationSampler([("cron.*", always_on)], always_off)
+    sampler = ParentBased(PathSampler([("/api", always_on)], rest))
+    assert sampled(sampler, "GET", {"url.path": "/api"})
+    assert sampled(sampler, "cron.nightly")
+    assert not sampled(sampler, "GET", {"url.path": "/"})
+
+
+def test_a_sampler_names_its_rules() -> None:
+    sampler = PathSampler([("/api", always_on), (re.compile("/x"), always_off)], probability(0.01))
+    assert sampler.get_description() == (
+        "PathSampler{/api=AlwaysOnSampler,~/x=AlwaysOffSampler,*=TraceIdRatioBased{0.01}}"
+    )
+    assert OperationSampler([], always_on).get_description() == "OperationSampler{*=AlwaysOnSampler}"
