@@ -1,14 +1,26 @@
-"""Which propagator serves which of OpenTracing's carrier formats."""
+"""Inject and extract: which propagator serves which of OpenTracing's carrier formats, and how."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
-from opentracing import Format
+from opentracing import (
+    Format,
+    InvalidCarrierException,
+    SpanContextCorruptedException,
+    UnsupportedFormatException,
+)
 
-from ot_bridge.errors import ConfigurationError
+from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
+from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
+from ot_bridge.errors import BadHeader, ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
@@ -59,3 +71,83 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
     if name == Format.TEXT_MAP and isinstance(propagator, Propagator):
         return propagator.text_map
     return propagator
+
+
+class Carriers:
+    """The part of a tracer that reads and writes carriers."""
+
+    _formats: dict[object, TextMapPropagator | Binary | None]
+
+    def inject(self, span_context: Any, format: object, carrier: Any) -> None:
+        """Writes `span_context` (or a span's) and its baggage into `carrier`.
+
+        format: one of `opentracing.Format`, or one named to `create_tracer`. carrier: a mutable mapping
+        of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
+        """
+        propagator = self._propagator(format)
+        context = span_context if type(span_context) is SpanContext else contexts.of(span_context)
+        if context is None:
+            return
+        held: Any = get_current().get(BAGGAGE_KEY)
+        if held:
+            context = _with_current_baggage(context, held)
+        try:
+            if isinstance(propagator, Codec):
+                propagator.encode(context, carrier)
+            else:
+                propagator.inject(carrier, _otel_context(context))
+        except (TypeError, AttributeError, KeyError) as error:
+            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+
+    def extract(  # type: ignore[override]
+        self, format: object, carrier: Any
+    ) -> SpanContext | None:
+        """The context that `carrier` holds: a valid one, or one with only baggage or a debug id; else None.
+
+        Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for
+        a header that is there and cannot be read.
+        """
+        propagator = self._propagator(format)
+        try:
+            if isinstance(propagator, Codec):
+                remote = propagator.decode(carrier)
+                return None if remote is None else contexts.from_remote(remote)
+            return _from_otel_context(propagator.extract(carrier, Context()))
+        except BadHeader as error:
+            raise SpanContextCorruptedException(str(error)) from error
+        except (TypeError, AttributeError, KeyError) as error:
+            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+
+    def _propagator(self, format: object) -> Any:
+        try:
+            return self._formats[format] or get_global_textmap()
+        except (KeyError, TypeError):
+            raise UnsupportedFormatException(format) from None
+
+
+def _with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:
+    """`context` with what OpenTelemetry code has added to the baggage while its span is active."""
+    current = trace.get_current_span().get_span_context()
+    if current.span_id != context.span_id or current.trace_id != context.trace_id:
+        return context
+    items = {name: value if type(value) is str else convert.text(value) for name, value in held.items()}
+    if items == context.baggage:
+        return context
+    return SpanContext(context, {**context.baggage, **items}, context.origin, context.parent_id)
+
+
+def _otel_context(context: SpanContext) -> Context:
+    made = trace.set_span_in_context(trace.NonRecordingSpan(context), Context())
+    values: dict[str, object] = {BAGGAGE_KEY: dict(context.baggage)}
+    if context.origin is not None:
+        values[REMOTE_KEY] = context.origin
+    return Context({**made, **values})
+
+
+def _from_otel_context(found: Context) -> SpanContext | None:
+    otel = trace.get_current_span(found).get_span_context()
+    baggage: Any = found.get(BAGGAGE_KEY) or NO_BAGGAGE
+    origin: Any = found.get(REMOTE_KEY)
+    if not (otel.is_valid or baggage or (origin is not None and origin.debug_id)):
+        return None
+    return SpanContext(otel, {name: convert.text(value) for name, value in baggage.items()}, origin)

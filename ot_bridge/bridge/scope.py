@@ -14,17 +14,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context
 from opentelemetry.shim.opentracing_shim import ScopeManagerShim, ScopeShim, SpanShim
 from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import Span
+from ot_bridge.engine.current import attach, current
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
 
+# `Context` itself refuses changes; a scope changes only the one that it has made.
+_put: Final = dict.__setitem__
 _OURS: Final = (SPAN_KEY, BAGGAGE_KEY, SCOPE_KEY, REMOTE_KEY)
 
 
@@ -35,22 +38,30 @@ class Scope(ScopeShim):
     are finished already. Closing a second time does nothing.
     """
 
-    def __init__(self, manager: ScopeManager, span: Any, finish_on_close: bool, before: Context) -> None:
+    _closed = False
+    _waits = False
+
+    def __init__(
+        self, manager: ScopeManager, span: Any, otel_span: Any, finish_on_close: bool, before: Context
+    ) -> None:
         self._manager = manager
         self._span = span
+        self._otel_span = otel_span
         self._finish_on_close = finish_on_close
-        self._closed = False
-        self._waits = False
         self._before = before
-        self._inside = before
-        self._token: Any = None
-        self._otel_span: OtelSpan = INVALID_SPAN
+        self._inside = inside = Context(before)
+        _put(inside, SPAN_KEY, otel_span)
+        _put(inside, SCOPE_KEY, self)
+
+    def _enter(self) -> Scope:
+        self._token = attach(self._inside)
+        return self
 
     def close(self) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`."""
         if self._closed:
             return
-        here = get_current()
+        here = current()
         innermost = here.get(SCOPE_KEY)
         if innermost is self:
             reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above us
@@ -90,7 +101,7 @@ class Scope(ScopeShim):
         inside, before = self._inside, self._before
         for key in _OURS:
             if key in before:
-                dict.__setitem__(inside, key, before[key])
+                _put(inside, key, before[key])
             else:
                 dict.pop(inside, key, None)
 
@@ -135,57 +146,57 @@ class ScopeManager(ScopeManagerShim):
 
         A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
         """
-        before = get_current()
-        scope = Scope(self, span, finish_on_close, before)
-        inside = scope._inside = Context(before)
-        put = dict.__setitem__  # Context itself refuses changes; nobody else has this one yet
+        before = current()
         if isinstance(span, Span):
-            scope._otel_span = span._otel_span
-            put(inside, BAGGAGE_KEY, span._live_baggage())
-            if span._origin is not None:
-                put(inside, REMOTE_KEY, span._origin)
-        elif span is None:
-            scope._span = Span(self._tracer, INVALID_SPAN)
-            scope._finish_on_close = False
-            put(inside, BAGGAGE_KEY, scope._span._live_baggage())
-        elif isinstance(span, SpanShim):
-            scope._otel_span = span.unwrap()  # type: ignore[no-untyped-call]
-        else:
-            scope._otel_span = before.get(SPAN_KEY, INVALID_SPAN)  # type: ignore[assignment]
-        put(inside, SPAN_KEY, scope._otel_span)
-        put(inside, SCOPE_KEY, scope)
+            return self.enter(span, finish_on_close, before)
+        if span is None:
+            return self.enter(Span(self._tracer, INVALID_SPAN), False, before)
+        foreign = span.unwrap() if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
+        return Scope(self, span, foreign, finish_on_close, before)._enter()
+
+    def enter(self, span: Span, finish_on_close: bool, before: Context) -> Scope:
+        """Makes a span of ours active above `before`, which is the current context."""
+        scope = Scope(self, span, span._otel_span, finish_on_close, before)
+        inside = scope._inside
+        baggage = span._baggage
+        if baggage is None:
+            span._baggage = baggage = {}
+        _put(inside, BAGGAGE_KEY, baggage)
+        if span.origin is not None:
+            _put(inside, REMOTE_KEY, span.origin)
         scope._token = attach(inside)
         return scope
 
     @property
     def active(self) -> opentracing.Scope | None:  # type: ignore[override]
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
-        current = get_current()
-        scope = current.get(SCOPE_KEY)
-        otel_span = current.get(SPAN_KEY, INVALID_SPAN)
+        context = current()
+        scope = context.get(SCOPE_KEY)
+        otel_span = context.get(SPAN_KEY, INVALID_SPAN)
         if isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self:
             ours = scope._span
             if otel_span is not INVALID_SPAN or not isinstance(ours, Span) or ours._baggage:
                 return scope
         if not isinstance(otel_span, OtelSpan):
             otel_span = INVALID_SPAN
-        return self._foreign(current, otel_span)
+        return self._foreign(context, otel_span)
 
-    def _foreign(self, current: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
-        baggage: Any = current.get(BAGGAGE_KEY)
+    def _foreign(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
+        baggage: Any = context.get(BAGGAGE_KEY)
         if otel_span.get_span_context().is_valid:
-            return self._wrapper(current, otel_span)
+            return self._wrapper(context, otel_span)
         if baggage:
             return ForeignScope(self, Span(self._tracer, INVALID_SPAN, baggage))
         return None
 
-    def _wrapper(self, current: Context, otel_span: OtelSpan) -> opentracing.Scope:
+    def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
         # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
         slot = self._tracer.wrapper_slot
         scope: opentracing.Scope | None = getattr(otel_span, slot, None)
         if scope is None:
-            origin: Any = current.get(REMOTE_KEY)
-            scope = ForeignScope(self, Span(self._tracer, otel_span, None, origin))
+            wrapper = Span(self._tracer, otel_span)
+            wrapper.origin = context.get(REMOTE_KEY)  # type: ignore[assignment]
+            scope = ForeignScope(self, wrapper)
             with contextlib.suppress(AttributeError):
                 setattr(otel_span, slot, scope)
         return scope

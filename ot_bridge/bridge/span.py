@@ -44,25 +44,19 @@ class Span(SpanShim):
     `finish()` is ignored.
     """
 
-    _tracer: Tracer
+    # Most spans never get any of these of their own.
+    _context: SpanContext | None = None
+    _baggage: dict[str, str] | None = None
+    _raised: int | None = None  # id of the exception recorded last
+    origin: Remote | None = None
+    priority_flags: TraceFlags | None = None  # what a later `sampling.priority` made of the trace flags
+    finished = False
 
-    def __init__(
-        self,
-        tracer: Tracer,
-        span: trace.Span,
-        baggage: Mapping[str, str] | None = None,
-        origin: Remote | None = None,
-        parent_id: int = 0,
-    ) -> None:
+    def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
         self._otel_span = span
-        self._baggage: dict[str, str] | None = dict(baggage) if baggage else None
-        self._origin = origin
-        self._parent_id = parent_id
-        self._context: SpanContext | None = None
-        self._flags: TraceFlags | None = None  # what `sampling.priority` made of them later
-        self._raised: int | None = None  # id of the exception recorded last
-        self.finished = False
+        if baggage:
+            self._baggage = dict(baggage)
 
     @property
     def tracer(self) -> Tracer:
@@ -76,14 +70,22 @@ class Span(SpanShim):
 
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
-        if self._flags is not None:
+        parent = getattr(self._otel_span, "parent", None)
+        return self._keep(otel, parent.span_id if parent is not None else 0)
+
+    def _keep(self, otel: trace.SpanContext, parent_id: int) -> SpanContext:
+        if self.priority_flags is not None:
             otel = trace.SpanContext(
-                otel.trace_id, otel.span_id, otel.is_remote, self._flags, otel.trace_state
+                otel.trace_id, otel.span_id, otel.is_remote, self.priority_flags, otel.trace_state
             )
         with _baggage_lock:
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
-            self._context = context = SpanContext(otel, baggage, self._origin, self._parent_id)
+            self._context = context = SpanContext(otel, baggage, self.origin, parent_id)
         return context
+
+    def _thaw(self) -> None:
+        """Something that `context` shows has changed: it is made anew when next asked for."""
+        self.__dict__.pop("_context", None)
 
     def unwrap(self) -> trace.Span:
         """The OpenTelemetry span."""
@@ -153,7 +155,7 @@ class Span(SpanShim):
                 items.pop(name, None)
             else:
                 items[name] = convert.text(value)
-            self._context = None
+            self._thaw()
         current = get_current()
         held = current.get(BAGGAGE_KEY)
         if held is not items and trace.get_current_span(current) is self._otel_span:
@@ -239,10 +241,10 @@ class Span(SpanShim):
     def _tag_priority(self, value: object) -> bool:
         sampled = convert.priority(value)
         old = self._otel_span.get_span_context().trace_flags
-        if sampled is not None and (sampled != old & 1 or self._flags is not None):
+        if sampled is not None and (sampled != old & 1 or self.priority_flags is not None):
             with _baggage_lock:
-                self._flags = TraceFlags(old | 1 if sampled else old & ~1)
-                self._context = None
+                self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
+                self._thaw()
         return False
 
 

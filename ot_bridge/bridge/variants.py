@@ -45,36 +45,52 @@ class _InTrace(IdGenerator):
     """Makes roots of a trace that has an id already, as behind a load balancer."""
 
     def __init__(self, trace_id: int, generator: IdGenerator) -> None:
-        self.generate_span_id = generator.generate_span_id  # type: ignore[method-assign]
         self._trace_id = trace_id
+        self._generator = generator
 
     def generate_trace_id(self) -> int:
         return self._trace_id
 
     def generate_span_id(self) -> int:
-        raise NotImplementedError
+        return self._generator.generate_span_id()
 
     def is_trace_id_random(self) -> bool:
         return False
 
 
-def variant(
-    tracer: trace.Tracer, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0
-) -> trace.Tracer | None:
-    """`tracer` with another sampler (`AsRoot`: its own, asked as for a root) and, if not 0, trace id.
+class Variants:
+    """The variants of one tracer, each made when first asked for."""
 
-    None if it is not a tracer of which that can be had.
-    """
-    # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
-    real = getattr(tracer, "_tracer", tracer)
-    own = getattr(real, "sampler", None)
-    if own is None:
-        return None
-    other: Any = copy.copy(real)
-    if sampler is AsRoot:
-        other.sampler = AsRoot(own)
-    elif sampler is not None:
-        other.sampler = sampler
-    if trace_id:
-        other.id_generator = _InTrace(trace_id, other.id_generator)
-    return other  # type: ignore[no-any-return]
+    def __init__(self, tracer: trace.Tracer) -> None:
+        self._tracer: Any = tracer
+        self._made: dict[object, tuple[Any, Any]] = {}
+
+    def get(self, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0) -> Any:
+        """The tracer with this sampler (`AsRoot`: its own, asked as for a root) and, if not 0, trace id.
+
+        None if it is not a tracer of which that can be had.
+        """
+        # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
+        real = getattr(self._tracer, "_tracer", self._tracer)
+        own = getattr(real, "sampler", None)
+        if own is None:
+            return None
+        if trace_id:
+            made = self._copy(real, own, sampler)
+            made.id_generator = _InTrace(trace_id, made.id_generator)
+            return made
+        made, resource = self._made.get(sampler, (None, None))
+        if made is None or resource is not real.resource:  # a fork changes the resource
+            made = self._copy(real, own, sampler)
+            if len(self._made) < 64:  # a program that makes a sampler for each span gets no more than that
+                self._made[sampler] = (made, real.resource)
+        return made
+
+    @staticmethod
+    def _copy(real: Any, own: Sampler, sampler: Sampler | type[AsRoot] | None) -> Any:
+        made = copy.copy(real)
+        if sampler is AsRoot:
+            made.sampler = AsRoot(own)
+        elif sampler is not None:
+            made.sampler = sampler
+        return made

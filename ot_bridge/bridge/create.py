@@ -1,0 +1,34 @@
+"""`create_tracer`: the tracer for a provider, whichever kind that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import opentracing
+from opentelemetry import trace
+
+from ot_bridge._version import __version__
+from ot_bridge.bridge.fused import FusedTracer
+from ot_bridge.bridge.tracer import Tracer
+from ot_bridge.engine import Tracer as EngineTracer
+
+
+def create_tracer(
+    tracer_provider: trace.TracerProvider | None = None,
+    *,
+    propagators: Any = None,
+    scope_manager: opentracing.ScopeManager | None = None,
+    maps_kind: bool = True,
+) -> Tracer:
+    """An OpenTracing tracer on an OpenTelemetry provider (the global one if None).
+
+    propagators: names (`"jaeger,b3"` or a list), formats of `ot_bridge.wire` or OpenTelemetry
+    propagators; or a dict of such by `opentracing.Format` (or a format of your own). None: OpenTelemetry's
+    global propagator, read at each call. Raises ConfigurationError for a name that nobody knows.
+    scope_manager: an `opentracing.ScopeManager` to use in place of OpenTelemetry's context.
+    maps_kind: whether `span.kind` tags set the kind of the OpenTelemetry span.
+    """
+    provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
+    tracer = provider.get_tracer("opentracing-shim", __version__)
+    made = FusedTracer if isinstance(tracer, EngineTracer) else Tracer
+    return made(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)

@@ -1,0 +1,190 @@
+"""The fast door between bridge and engine: one object is both spans.
+
+On the engine's provider a span of OpenTracing's needs no OpenTelemetry span beside it: it is one, and the
+`ReadableSpan` that processors get. Everything that it does is said in `Span` and in the engine; here
+stands only where the two meet.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from ot_bridge import engine
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.context import SpanContext
+from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
+from ot_bridge.bridge.parent import Parent
+from ot_bridge.bridge.span import TAGS, Span
+from ot_bridge.bridge.tracer import Tracer
+from ot_bridge.engine.current import current
+from ot_bridge.errors import report
+
+_log = logging.getLogger(__name__)
+
+
+class _WhenAsked:
+    """A span's context, made when first read; what is set on the instance hides this."""
+
+    def __get__(self, span: Any, owner: type | None = None) -> SpanContext:
+        return span._freeze()  # type: ignore[no-any-return]
+
+
+class _Fused(Span):
+    """What a recorded span and a dropped one have in common."""
+
+    _ids: Any
+    _parent_ids: Any = None
+    _context = _WhenAsked()  # type: ignore[assignment]
+
+    @property
+    def _otel_span(self) -> Any:
+        return self
+
+    @property
+    def context(self) -> SpanContext:
+        return self._context  # type: ignore[return-value]
+
+    def _freeze(self) -> SpanContext:
+        above = self._parent_ids
+        return self._keep(trace.SpanContext(*self._ids[:5]), 0 if above is None else above[1])
+
+
+class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
+    """OpenTracing's span and the engine's. Its methods are `Span`'s; three take a shorter way."""
+
+    def set_tag(self, key: str, value: Any) -> FusedSpan:
+        if type(key) is str and key and key not in TAGS and self._end_time is None:
+            _set_attribute(self, key, convert.attribute(value))
+            return self
+        return super().set_tag(key, value)  # type: ignore[return-value]
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
+        if self._end_time is None and timestamp is None and type(key_values) is dict:
+            name = key_values.get("event", "log")
+            if type(name) is str and name and name != "error":
+                _add_event(self, name, convert.attributes(key_values.items()))
+                return self
+        return super().log_kv(key_values, timestamp)  # type: ignore[return-value]
+
+    def finish(self, finish_time: float | None = None) -> None:
+        if self._end_time is not None or finish_time is not None:
+            super().finish(finish_time)
+            return
+        self.finished = True
+        try:
+            _end(self)
+        except Exception:
+            report(_log, "a span processor raised at the end of a span")
+
+
+_set_attribute: Final = engine.Span.set_attribute
+_add_event: Final = engine.Span.add_event
+_end: Final = engine.Span.end
+
+
+class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
+    """The same for what the sampler decided against."""
+
+    def set_tag(self, key: str, value: Any) -> FusedDropped:
+        if key == "sampling.priority":
+            super().set_tag(key, value)
+        return self
+
+
+class FusedTracer(Tracer):
+    """A tracer on the engine. A span that nobody said more of than its name takes a shorter way."""
+
+    span_class: type[FusedSpan] = FusedSpan
+    dropped_class: type[FusedDropped] = FusedDropped
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Any = None,
+        references: Any = None,
+        tags: Any = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        *,
+        sampler: Any = None,
+    ) -> Span:
+        if not (child_of or references or tags or start_time or ignore_active_span or sampler):
+            span = self._plain(operation_name, current())
+            if span is not None:
+                return span
+        return super().start_span(
+            operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
+        )
+
+    def start_active_span(  # type: ignore[override]
+        self,
+        operation_name: str,
+        child_of: Any = None,
+        references: Any = None,
+        tags: Any = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        finish_on_close: bool = True,
+        *,
+        sampler: Any = None,
+    ) -> opentracing.Scope:
+        if not (child_of or references or tags or start_time or ignore_active_span or sampler):
+            context = current()
+            span = self._plain(operation_name, context)
+            if span is not None:
+                return self._own_scopes.enter(span, finish_on_close, context)
+        return super().start_active_span(
+            operation_name,
+            child_of,
+            references,
+            tags,
+            start_time,
+            ignore_active_span,
+            finish_on_close,
+            sampler=sampler,
+        )
+
+    def _plain(self, name: Any, context: Context) -> Span | None:
+        """A root, or a child of an active span of this kind; None if there is more to think of."""
+        above: Any = context.get(SPAN_KEY)
+        if (
+            type(name) is not str
+            or REMOTE_KEY in context
+            or self._scope_manager is not self._own_scopes
+            or not (above is None or (isinstance(above, _Fused) and above.priority_flags is None))
+        ):
+            return None
+        try:
+            span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, context)
+        except Exception:
+            return None  # the longer way reports it
+        span._tracer = self
+        baggage: Any = context.get(BAGGAGE_KEY)
+        if baggage:
+            span._baggage = dict(baggage)
+            span._thaw()
+        return span  # type: ignore[no-any-return]
+
+    def _begin(self, tracer: Any, name: str, parent: Parent, start: convert.Tags, moment: int | None) -> Span:
+        above: Any = parent.context.get(SPAN_KEY)
+        if above is not None and not isinstance(above, _Fused):
+            above = trace.get_current_span(parent.context).get_span_context()
+        classes = self.span_class, self.dropped_class
+        try:
+            span: Any = tracer.start(
+                *classes, name, above, parent.context, start.kind, start.attributes, parent.links, moment
+            )
+        except Exception:
+            report(_log, "a sampler or span processor raised; the span is not recorded")
+            span = self._variants.get(ALWAYS_OFF).start(*classes, name, above)
+        span._tracer = self
+        if parent.baggage:
+            span._baggage = dict(parent.baggage)
+            span._thaw()
+        return span  # type: ignore[no-any-return]

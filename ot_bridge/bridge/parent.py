@@ -1,0 +1,94 @@
+"""Who a new span's parent is, and what the span inherits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+
+from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
+from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.variants import AsRoot
+from ot_bridge.wire import Remote
+
+REFERENCE_TYPE: Final = "opentracing.ref_type"
+
+
+class Parent(NamedTuple):
+    """context: OpenTelemetry's, with the parent's span in it or none. sampler: who decides, if not the
+    provider's. trace_id: of a trace whose caller has no span in it, else 0.
+    """
+
+    context: Context
+    baggage: Mapping[str, str] = NO_BAGGAGE
+    origin: Remote | None = None
+    links: Sequence[trace.Link] = ()
+    sampler: Sampler | type[AsRoot] | None = None
+    trace_id: int = 0
+
+
+def root() -> Parent:
+    """No parent, whatever is active; nor the active span's baggage."""
+    return Parent(trace.set_span_in_context(trace.INVALID_SPAN, get_current()))
+
+
+def current() -> Parent:
+    """OpenTelemetry's current span as parent, with its current baggage."""
+    context = get_current()
+    scope: Any = context.get(SCOPE_KEY)
+    if (
+        scope is not None
+        and getattr(scope.span, "priority_flags", None) is not None
+        and scope._otel_span is context.get(SPAN_KEY)
+    ):  # a `sampling.priority` set later is known to the span's context only
+        context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
+    baggage: Any = context.get(BAGGAGE_KEY)
+    origin: Any = context.get(REMOTE_KEY)
+    undecided = (
+        origin is not None
+        and origin.sampled is None
+        and trace.get_current_span(context).get_span_context().is_remote
+    )
+    return Parent(context, baggage or NO_BAGGAGE, origin, (), AsRoot if undecided else None)
+
+
+def named(child_of: Any, references: Any) -> Parent | None:
+    """The parent that the caller names; None if there is none among what it names."""
+    found: list[tuple[str, SpanContext]] = []
+    if (parent := contexts.of(child_of)) is not None:
+        found.append(("child_of", parent))
+    links: list[trace.Link] = []
+    for reference in _listed(references):
+        context = contexts.of(getattr(reference, "referenced_context", None))
+        if context is not None:
+            found.append((reference.type, context))
+            links.append(trace.Link(context, {REFERENCE_TYPE: convert.text(reference.type)}))
+    if not found:
+        return None
+    if parent is None or not (parent.is_valid or parent.links or len(found) == 1):
+        others = found[parent is not None :]
+        parent = next((context for kind, context in others if kind == "child_of"), others[0][1])
+    baggage = {k: v for _, context in reversed(found) for k, v in context.baggage.items()}
+    links.extend(trace.Link(context) for context in parent.links)
+    around = trace.NonRecordingSpan(parent) if parent.is_valid else trace.INVALID_SPAN
+    return Parent(
+        trace.set_span_in_context(around, get_current()),
+        baggage,
+        parent.origin,
+        links,
+        ALWAYS_ON if parent.debug_id else AsRoot if parent.sampled is None else None,
+        0 if parent.is_valid else parent.trace_id,
+    )
+
+
+def _listed(references: Any) -> Sequence[Any]:
+    """One reference is as good as a list of one; a `Reference` is itself a tuple."""
+    if isinstance(references, opentracing.Reference) or not isinstance(references, Sequence):
+        return (references,)
+    return references
