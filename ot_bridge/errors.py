@@ -42,7 +42,8 @@ class BadHeader(OTBridgeError, ValueError):
         self.position = position
 
     def __str__(self) -> str:
-        shown = ascii(self.value)
+        value = self.value[:80] if isinstance(self.value, str | bytes) else self.value
+        shown = ascii(value)
         if len(shown) > 80:
             shown = shown[:77] + "..."
         return f"{self.header}: {self.reason}: {shown}"

@@ -67,11 +67,21 @@ class Wanted:
         self._plain_environ = set(self._environ)
 
     def pick(self, carrier: Any) -> dict[str, Any]:
-        """From a mapping, a view of a WSGI environment (anything with `.environ`), or pairs."""
+        """From a mapping, a view of a WSGI environment (anything with `.environ`), pairs, or attributes.
+
+        Raises `TypeError` or `AttributeError` for anything else.
+        """
         environ = getattr(carrier, "environ", None)
         if type(environ) is dict:
             return self._from_environ(environ)
-        return self._from_items(carrier.items() if hasattr(carrier, "items") else carrier)
+        if hasattr(carrier, "items"):
+            return self._from_items(carrier.items())
+        if not hasattr(carrier, "__iter__"):
+            return self._from_items((name, getattr(carrier, name)) for name in self._exact)
+        try:
+            return self._from_items(carrier)
+        except ValueError:
+            raise TypeError(f"{type(carrier).__name__} is no iterable of pairs") from None
 
     def pick_through(self, carrier: Any, getter: Any) -> dict[str, Any]:
         """From any carrier that an OpenTelemetry `Getter` can read."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain, text_of
+from .text import Hex, explain, read_hex, text_of
 
 TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
     "x-b3-traceid",
@@ -21,13 +21,10 @@ TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
     "x-b3-sampled",
     "x-b3-flags",
 )
-_WRITTEN = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
 
 _TRACE = Hex("trace id", 1, 32, zero=False)
 _SPAN = Hex("span id", 1, 16, zero=False)
 _PARENT = Hex("parent id", 1, 16)
-_is_trace = re.compile(r"[0-9a-fA-F]{1,32}").fullmatch
-_is_span = re.compile(r"[0-9a-fA-F]{1,16}").fullmatch
 _match = re.compile(
     r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})(?:-([01d])(?:-([0-9a-fA-F]{1,16}))?)?"
 ).fullmatch
@@ -55,9 +52,9 @@ def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     if trace is None and span is None:
         return None if sampled is None else Remote(sampled=sampled, debug=debug)
     parent = headers.get(PARENT_ID)
-    trace_id = _id(TRACE_ID, trace or "", _TRACE, _is_trace)
-    span_id = _id(SPAN_ID, span or "", _SPAN, _is_span)
-    parent_id = _id(PARENT_ID, parent, _PARENT, _is_span) if parent else 0
+    trace_id = read_hex(TRACE_ID, trace or "", _TRACE)
+    span_id = read_hex(SPAN_ID, span or "", _SPAN)
+    parent_id = read_hex(PARENT_ID, parent, _PARENT) if parent else 0
     return Remote(trace_id, span_id, parent_id, sampled, debug)
 
 
@@ -66,14 +63,6 @@ def _decision(value: str) -> tuple[bool | None, bool]:
     if decision is None:
         raise BadHeader(SAMPLED, value, "is none of 0, 1, true, false, d", 0)
     return decision
-
-
-def _id(header: str, value: str, field: Hex, valid: Any) -> int:
-    if valid(value):
-        number = int(value, 16)
-        if number or field.zero:
-            return number
-    raise explain(header, value, "-", (field,))
 
 
 def encode_multi(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:

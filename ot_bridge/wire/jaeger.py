@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .remote import EMPTY, JAEGER_FLAGS, LIMITS, Format, Headers, Limits, Outgoing, Remote, new_remote
-from .text import Hex, cut, explain, plain_items, text_of, url_encoded_items
+from .text import Hex, cut, explain, plain_items, prefixed_items, text_of, url_encoded_items
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
@@ -67,7 +67,7 @@ class _Jaeger:
 
     def decode(self, headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         remote = self.decode_fixed(headers, limits)
-        baggage = self._prefixed(headers, limits)
+        baggage = prefixed_items(headers, self._prefix, limits, unquote if self._url_encoded else str)
         if not baggage:
             return remote
         if remote is None:
@@ -114,18 +114,6 @@ class _Jaeger:
             value = unquote(value)
         pairs = (member.strip().split("=") for member in value.split(",", limits.baggage_items))
         return dict([pair for pair in pairs if len(pair) == 2][: limits.baggage_items]) or EMPTY
-
-    def _prefixed(self, headers: Headers, limits: Limits) -> dict[str, str]:
-        prefix, room = self._prefix, limits.baggage_bytes
-        baggage: dict[str, str] = {}
-        for name, value in headers.items():
-            if not name.startswith(prefix):
-                continue
-            room -= len(name) - len(prefix) + len(value)
-            if room < 0 or len(baggage) >= limits.baggage_items:
-                break
-            baggage[name[len(prefix) :]] = unquote(value) if self._url_encoded else value
-        return baggage
 
     def encode(self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from typing import NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
+from .remote import Headers, Limits
 
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """A header name as RFC 9110 section 5.6.2 has it."""
@@ -41,6 +42,15 @@ def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> B
             return BadHeader(header, value, f"{field.name} {wrong[0]}", position + wrong[1])
         position += len(part) + len(separator)
     return BadHeader(header, value, "is malformed")
+
+
+def read_hex(header: str, value: str, field: Hex) -> int:
+    """The number in a header that is one field of hex digits."""
+    if field.least <= len(value) <= field.most and not _NOT_HEX.search(value):
+        number = int(value, 16)
+        if number or field.zero:
+            return number
+    raise explain(header, value, "-", (field,))
 
 
 def _wrong(field: Hex, part: str) -> tuple[str, int] | None:
@@ -93,3 +103,19 @@ def plain_items(baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         name, text = as_text(key), as_text(value)
         if not (_unsafe(name) or _unsafe(text)):
             yield name, text
+
+
+def prefixed_items(
+    headers: Headers, prefix: str, limits: Limits, read: Callable[[str], str] = str
+) -> dict[str, str]:
+    """Baggage from the headers whose names begin with `prefix`, as far as the limits go."""
+    room = limits.baggage_bytes
+    baggage: dict[str, str] = {}
+    for name, value in headers.items():
+        if not name.startswith(prefix):
+            continue
+        room -= len(name) - len(prefix) + len(value)
+        if room < 0 or len(baggage) >= limits.baggage_items:
+            break
+        baggage[name[len(prefix) :]] = read(value)
+    return baggage

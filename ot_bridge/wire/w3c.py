@@ -38,7 +38,8 @@ _FIELDS = (
 )
 _FLAGS = {f"{n:02x}": (bool(n & SAMPLED), RANDOM_TRACE_ID if n & RANDOM else EMPTY) for n in range(256)}
 
-_KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
+# Level 2 lets a simple key begin with a digit; level 1 tells tenant and system apart.
+_KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _member = re.compile(f"({_KEY})={_VALUE}").fullmatch
 
@@ -72,11 +73,18 @@ def _match_padded(value: str) -> re.Match[str]:
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     """The members in their normal form, or nothing if one of them is wrong (Trace Context section 3.3)."""
-    parts = cut(value, limits.tracestate_bytes).split(",")
-    members = [member for part in parts if (member := part.strip(" \t"))]
+    if len(value) > limits.tracestate_bytes:
+        value = _shorten(value, limits.tracestate_bytes)
+    members = [member for part in value.split(",") if (member := part.strip(" \t"))]
     matches = [_member(member) for member in members]
     keys = {match[1] for match in matches if match}
     return ",".join(members) if len(keys) == len(members) <= MEMBERS else ""
+
+
+def _shorten(value: str, limit: int) -> str:
+    """Without members of more than 128 characters, then without the last ones (section 3.3.1.5)."""
+    members = cut(value, 4 * limit).split(",")
+    return cut(",".join(member for member in members if len(member) <= 128), limit)
 
 
 def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
