@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
 _NOTHING: Final[frozenset[type]] = frozenset()
 _ENDED: Final = ("ended",)
-_MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
+MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # whether this SDK seals attributes
 _SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
@@ -53,8 +53,14 @@ class _Lazy:
         return made
 
 
-def _from_wiring(name: str) -> _Lazy:
-    return _Lazy(lambda span: getattr(span._wiring, name))
+class _Shared:
+    """An attribute that all spans of a tracer have in common. It, too, can be assigned."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        return self if span is None else getattr(span._wiring, self.name)
 
 
 class Born:
@@ -101,12 +107,12 @@ class Span(Born, sdk.Span):
     _own_attributes: Any = None
     _own_events: Any = None
 
-    _resource = _from_wiring("resource")
-    _sampler = _from_wiring("sampler")
-    _limits = _from_wiring("limits")
-    _span_processor = _from_wiring("processor")
-    _instrumentation_scope = _from_wiring("scope")
-    _instrumentation_info = _from_wiring("info")
+    _resource = _Shared("resource")
+    _sampler = _Shared("sampler")
+    _limits = _Shared("limits")
+    _span_processor = _Shared("processor")
+    _instrumentation_scope = _Shared("scope")
+    _instrumentation_info = _Shared("info")
 
     def _make_parent(self) -> SpanContext | None:
         ids = self._parent_ids
@@ -138,7 +144,7 @@ class Span(Born, sdk.Span):
             return
         notes = self._notes
         notes.append((key, value))
-        if type(value) not in self._waits or len(notes) > _MOST_NOTES:
+        if type(value) not in self._waits or len(notes) > MOST_NOTES:
             self._settle()
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
@@ -151,7 +157,7 @@ class Span(Born, sdk.Span):
         """The hook for attributes given many at once, at start or later."""
         kept = dict(attributes)
         self._notes.append(kept)
-        if not self._waits.issuperset(map(type, kept.values())) or len(self._notes) > _MOST_NOTES:
+        if not self._waits.issuperset(map(type, kept.values())) or len(self._notes) > MOST_NOTES:
             self._settle()
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
@@ -161,7 +167,7 @@ class Span(Born, sdk.Span):
         kept = dict(attributes) if attributes else None
         self._notes.append((name, kept, time_ns() if timestamp is None else timestamp))
         waits = not kept or self._waits.issuperset(map(type, kept.values()))
-        if not waits or len(self._notes) > _MOST_NOTES:
+        if not waits or len(self._notes) > MOST_NOTES:
             self._settle()
 
     def end(self, end_time: int | None = None) -> None:
@@ -225,7 +231,7 @@ class Span(Born, sdk.Span):
                 bounded[key] = value
 
     def _settle_event(self, name: str, attributes: Attributes, timestamp: int) -> None:
-        limits = self._limits
+        limits = self._wiring.limits
         bounded = BoundedAttributes(
             limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
         )
@@ -233,7 +239,7 @@ class Span(Born, sdk.Span):
 
     def _bounded_attributes(self) -> Any:
         if self._own_attributes is None:
-            limits = self._limits
+            limits = self._wiring.limits
             self._own_attributes = BoundedAttributes(
                 limits.max_span_attributes, None, False, limits.max_span_attribute_length
             )
@@ -242,7 +248,7 @@ class Span(Born, sdk.Span):
 
     def _bounded_events(self) -> Any:
         if self._own_events is None:
-            self._own_events = BoundedList(self._limits.max_events)
+            self._own_events = BoundedList(self._wiring.limits.max_events)
         return self._own_events
 
     @property
