@@ -5,9 +5,7 @@ Whatever goes wrong on the tracing side, the application is called, once, with t
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +14,13 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind
-from opentracing import Format
 
 from ot_bridge import bridge
-from ot_bridge.propagation import WsgiHeaders
 from ot_bridge.wsgi import options, urls
 from ot_bridge.wsgi.active import active, untraced
 from ot_bridge.wsgi.answer import answer
 from ot_bridge.wsgi.body import deliver
+from ot_bridge.wsgi.callers import BrokenHeader, Callers
 from ot_bridge.wsgi.names import OperationName
 from ot_bridge.wsgi.options import AS_USUAL, HEALTH, Rules, StartOptions, Trust
 from ot_bridge.wsgi.quiet import Once
@@ -32,8 +29,6 @@ from ot_bridge.wsgi.tags import HeaderTags, Tags, convention
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-_log = logging.getLogger(__name__)
 
 #: The instrumentation scope of the spans that our tracer makes.
 SCOPE_NAME: Final = "opentracing-shim"
@@ -63,7 +58,6 @@ class TracingMiddleware:
     response_header: a header (`"traceparent"`) or format by which the response tells its trace.
 
     Raises `ConfigurationError` for a value that cannot be used, `TypeError` for an unknown option.
-    `corrupt_headers` is the number of requests so far whose tracing headers could not be read.
     """
 
     def __init__(
@@ -88,8 +82,7 @@ class TracingMiddleware:
     ) -> None:
         self.app = app
         self.tracer = tracer
-        self.corrupt_headers = 0
-        self._lock = threading.Lock()
+        once = Once()
         name = OperationName(operation_name)
         semantics = convention(os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
         secret = urls.SENSITIVE | {word.lower() for word in options.words("redact", redact)}
@@ -104,15 +97,20 @@ class TracingMiddleware:
             redact=secret,
             excluded=options.excluded(exclude),
             start_options=options.function("start_options", start_options),
-            trust=options.trust_of(trust, public_endpoint),
-            corrupt_is_root=options.choice("on_corrupt", on_corrupt, options.ON_CORRUPT) == "root",
             request_hook=options.function("request_hook", request_hook),
             response_hook=options.function("response_hook", response_hook),
             response_header=answers,
             wants_route=name.late or semantics.route is not None,
             watches=bool(captured or response_hook or answers),
-            once=Once(),
+            once=once,
         )
+        corrupt_is_root = options.choice("on_corrupt", on_corrupt, options.ON_CORRUPT) == "root"
+        self._callers = Callers(options.trust_of(trust, public_endpoint), corrupt_is_root, once)
+
+    @property
+    def corrupt_headers(self) -> int:
+        """How many requests so far had tracing headers that could not be read."""
+        return self._callers.corrupt
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -127,7 +125,8 @@ class TracingMiddleware:
         except BaseException as error:
             request.end(error)
             raise
-        request.routed(result)
+        if self._rules.wants_route:
+            request.routed(result)
         return deliver(result, request, environ.get("wsgi.file_wrapper"))
 
     def _begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Request | None:
@@ -160,8 +159,8 @@ class TracingMiddleware:
         if not start.trace:
             return None
         try:
-            parent = self._parent(tracer, environ)
-        except _Corrupt:
+            parent = self._callers.parent(tracer, environ)
+        except BrokenHeader:
             return None
         tags = self._tags(environ)
         if start.kind is not None:
@@ -182,26 +181,6 @@ class TracingMiddleware:
             return {"sampler": sampler}
         self._rules.once.warn("a sampler of one span's own needs ot_bridge's tracer")
         return {}
-
-    def _parent(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> Any:
-        """The caller's context, as far as it is trusted. Raises `_Corrupt` if that costs the span."""
-        rules = self._rules
-        carrier: Any = WsgiHeaders(environ)
-        try:
-            context = tracer.extract(Format.HTTP_HEADERS, carrier)
-        except Exception as error:
-            with self._lock:
-                self.corrupt_headers += 1
-            _log.debug("tracing headers that cannot be read: %s", error)
-            if rules.corrupt_is_root:
-                return None
-            raise _Corrupt from None
-        if rules.trust == "all" or context is None:
-            return context
-        trust: Any = rules.trust
-        if callable(trust):
-            trust = rules.once.call("trust", trust, environ, default="link")
-        return bridge.trusted(context, trust if trust in options.TRUST else "link")
 
     def _tags(self, environ: WSGIEnvironment) -> Tags:
         rules = self._rules
@@ -227,10 +206,6 @@ class TracingMiddleware:
         hook = self._rules.request_hook
         if hook is not None:
             self._rules.once.call("request_hook", hook, outer, environ)
-
-
-class _Corrupt(Exception):
-    """The caller's headers are broken, and that costs the span."""
 
 
 def _server_span(start_response: object) -> trace.Span | None:

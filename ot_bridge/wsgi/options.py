@@ -138,8 +138,6 @@ class Rules:
     redact: frozenset[str]
     excluded: Excluded | None
     start_options: Callable[[Environ], Any] | None
-    trust: Trust
-    corrupt_is_root: bool
     request_hook: Callable[..., Any] | None
     response_hook: Callable[..., Any] | None
     response_header: Callable[..., list[tuple[str, str]]] | None

@@ -5,6 +5,7 @@ Nothing here raises into the application or the server: what fails on the span's
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -62,6 +63,8 @@ class Request:
             else self._start_response(status, headers, exc_info)
         )
         self._status = status
+        if self._rules.wants_route:
+            self.routed(None)  # Flask forgets its request before the body goes out
         return self.write
 
     def write(self, data: bytes) -> Any:
@@ -86,7 +89,7 @@ class Request:
 
     def routed(self, result: object) -> None:
         """Looks for the framework's route, where it is wanted, while `result` still knows it."""
-        if self._rules.wants_route and self._route is None:
+        if self._route is None:
             self._route = self._rules.once.call("route", names.route, self._environ, result)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -153,6 +156,6 @@ def fail(span: opentracing.Span, error: BaseException) -> None:
             logs.ERROR_KIND: type(error).__name__,
             logs.ERROR_OBJECT: error,
             logs.MESSAGE: str(error),
-            logs.STACK: error.__traceback__,
+            logs.STACK: "".join(traceback.format_tb(error.__traceback__)),
         }
     )

@@ -120,7 +120,7 @@ def test_broken_header_costs_the_span_never_the_request(
     assert spans.names() == []
     assert app.corrupt_headers == 2
     assert {(record.name, record.levelname) for record in caplog.records} == {
-        ("ot_bridge.wsgi.middleware", "DEBUG")
+        ("ot_bridge.wsgi.callers", "DEBUG")
     }
 
 

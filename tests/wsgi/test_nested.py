@@ -1,0 +1,101 @@
+"""A middleware below another of ours, or below OpenTelemetry's own, steps aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace import SpanKind
+
+from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.wsgi import TracingMiddleware
+from tests.wsgi.conftest import Server, Spans, environ, hello, run
+
+
+def test_inner_middleware_adds_its_tags_to_the_outer_span(tracer: Tracer, spans: Spans) -> None:
+    hooked: list[Any] = []
+    inner = TracingMiddleware(
+        hello,
+        tracer,
+        operation_name="inner",
+        component="shop",
+        capture_headers=["x-a"],
+        request_hook=lambda span, environ: hooked.append(span),
+    )
+    made = environ("/a", HTTP_X_A="1")
+    assert Server().run(TracingMiddleware(inner, tracer), made) == b"hello"
+    assert spans.names() == ["ServeHTTP"]
+    assert spans.tags()["component"] == "shop"
+    assert spans.tags()["http.request.header.x-a"] == "1"
+    assert hooked == [made["ot_bridge.span"]]
+
+
+def test_inner_middleware_leaves_an_excluded_request_untraced(tracer: Tracer, spans: Spans) -> None:
+    inner = TracingMiddleware(hello, tracer, exclude=())
+    assert run(TracingMiddleware(inner, tracer), "/healthz") == b"hello"
+    assert spans.names() == []
+
+
+def test_request_within_a_request_has_a_span_of_its_own(tracer: Tracer, spans: Spans) -> None:
+    inner = TracingMiddleware(hello, tracer, operation_name="inner")
+
+    def app(made: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [Server().run(inner, environ("/inner"))]
+
+    assert run(TracingMiddleware(app, tracer)) == b"hello"
+    parent = spans.named("inner").parent
+    assert parent is not None
+    assert parent.span_id == spans.named("ServeHTTP").context.span_id
+
+
+def test_below_opentelemetrys_middleware_there_is_one_span_with_our_tags(
+    provider: TracerProvider, tracer: Tracer, spans: Spans
+) -> None:
+    hooked: list[Any] = []
+    app = TracingMiddleware(hello, tracer, request_hook=lambda span, environ: hooked.append(span))
+    assert run(OpenTelemetryMiddleware(app, tracer_provider=provider)) == b"hello"
+    assert spans.one().kind is SpanKind.SERVER
+    assert spans.tags()["component"] == "grpc-gateway"
+    assert len(hooked) == 1
+
+
+def test_below_opentelemetrys_unsampled_span_there_is_none(spans: Spans) -> None:
+    off = TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+    on = TracerProvider(shutdown_on_exit=False)
+    on.add_span_processor(SimpleSpanProcessor(spans.exporter))
+    app = TracingMiddleware(hello, create_tracer(on))
+    assert run(OpenTelemetryMiddleware(app, tracer_provider=off)) == b"hello"
+    assert spans.names() == []
+
+
+@pytest.mark.parametrize("kind", [SpanKind.INTERNAL, SpanKind.CLIENT], ids=lambda kind: kind.name)
+def test_below_any_other_span_there_is_a_child(
+    provider: TracerProvider, tracer: Tracer, spans: Spans, kind: SpanKind
+) -> None:
+    with provider.get_tracer("app").start_as_current_span("around", kind=kind) as around:
+        run(TracingMiddleware(hello, tracer))
+    parent = spans.named("ServeHTTP").parent
+    assert parent is not None
+    assert parent.span_id == around.get_span_context().span_id
+
+
+def test_below_an_unsampled_span_of_another_kind_there_is_an_unsampled_child(spans: Spans) -> None:
+    off = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    on = TracerProvider(shutdown_on_exit=False)
+    on.add_span_processor(SimpleSpanProcessor(spans.exporter))
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        seen.append(environ["ot_bridge.span"].context.trace_id)
+        return hello(environ, start_response)
+
+    with off.get_tracer("app").start_as_current_span("around") as around:
+        run(TracingMiddleware(app, create_tracer(on)))
+    assert seen == [around.get_span_context().trace_id]
+    assert spans.names() == []
