@@ -70,6 +70,8 @@ _IDLE: Final = {
 
 
 def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
+    if not hasattr(sdk.SpanProcessor, hook):  # `_on_ending`: this SDK does not call it
+        return False
     return hook in getattr(processor, "__dict__", ()) or getattr(type(processor), hook, None) not in _IDLE
 
 
