@@ -8,6 +8,7 @@ stands only where the two meet.
 from __future__ import annotations
 
 import logging
+from time import time_ns
 from typing import Any, Final
 
 import opentracing
@@ -23,6 +24,7 @@ from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.span import TAGS, Span
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
+from ot_bridge.engine.span import MOST_NOTES
 from ot_bridge.errors import report
 
 _log = logging.getLogger(__name__)
@@ -59,22 +61,48 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
     """OpenTracing's span and the engine's. Its methods are `Span`'s; three take a shorter way."""
 
     def set_tag(self, key: str, value: Any) -> FusedSpan:
-        if type(key) is str and key and key not in TAGS and self._end_time is None:
-            _set_attribute(self, key, convert.attribute(value))
+        if type(value) in self._waits and type(key) is str and key not in TAGS and self._end_time is None:
+            notes = self._notes
+            notes.append((key, value))
+            if len(notes) > MOST_NOTES:
+                self._settle()
             return self
         return super().set_tag(key, value)  # type: ignore[return-value]
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
-        if self._end_time is None and timestamp is None and type(key_values) is dict:
+        if type(key_values) is dict and timestamp is None and self._end_time is None:
             name = key_values.get("event", "log")
-            if type(name) is str and name and name != "error":
-                _add_event(self, name, convert.attributes(key_values.items()))
+            if (
+                type(name) is str
+                and name != "error"
+                and self._waits.issuperset(map(type, key_values.values()))
+            ):
+                self._notes.append((name or "log", key_values.copy(), time_ns()))
+                if len(self._notes) > MOST_NOTES:
+                    self._settle()
                 return self
         return super().log_kv(key_values, timestamp)  # type: ignore[return-value]
 
+    def _settle_one(self, note: Any) -> None:
+        """What was noted as it came is made fit to export when the engine comes to it."""
+        if type(note) is dict:
+            note = convert.attributes(note.items())
+        elif len(note) == 2:
+            if not note[0]:
+                return
+            note = convert.key_name(note[0]), convert.attribute(note[1])
+        elif len(note) == 3 and note[1]:
+            note = convert.key_name(note[0]), convert.attributes(note[1].items()), note[2]
+        super()._settle_one(note)
+
     def finish(self, finish_time: float | None = None) -> None:
-        if self._end_time is not None or finish_time is not None:
+        if self._end_time is not None or finish_time is not None or self.priority_flags is not None:
+            # What a later priority decided is for others: to the processors the span is what it was.
+            flags, self.priority_flags = self.priority_flags, None
+            self._thaw()
             super().finish(finish_time)
+            self.priority_flags = flags
+            self._thaw()
             return
         self.finished = True
         try:
@@ -83,8 +111,6 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
             report(_log, "a span processor raised at the end of a span")
 
 
-_set_attribute: Final = engine.Span.set_attribute
-_add_event: Final = engine.Span.add_event
 _end: Final = engine.Span.end
 
 

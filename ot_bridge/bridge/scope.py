@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # `Context` itself refuses changes; a scope changes only the one that it has made.
 _put: Final = dict.__setitem__
+_NOTHING: Final = Context()
 _OURS: Final = (SPAN_KEY, BAGGAGE_KEY, SCOPE_KEY, REMOTE_KEY)
 
 
@@ -62,20 +63,26 @@ class Scope(ScopeShim):
         if self._closed:
             return
         here = current()
-        innermost = here.get(SCOPE_KEY)
-        if innermost is self:
-            reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above us
-        elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
-            self._waits = True
-            return
+        if here is self._inside:
+            reached = True
+        else:
+            innermost = here.get(SCOPE_KEY)
+            if innermost is self:
+                reached = (
+                    here.get(SPAN_KEY) is self._otel_span
+                )  # else OpenTelemetry code has one active above
+            elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
+                self._waits = True
+                return
         self._closed = True
-        if not (reached and self._restore()):
+        if not (reached and detach(self._token, self._before)):
             self._withdraw()
+        self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
         outer = self._before.get(SCOPE_KEY)
-        if isinstance(outer, Scope) and outer._waits:
-            outer.close()
+        if outer is not None and outer._waits:  # type: ignore[attr-defined]
+            outer.close()  # type: ignore[attr-defined]
 
     def _encloses(self, inner: object) -> bool:
         while isinstance(inner, Scope):
@@ -83,19 +90,6 @@ class Scope(ScopeShim):
             if inner is self:
                 return True
         return False
-
-    def _restore(self) -> bool:
-        """Gives this context variable its old value back; False if it is not the one that we had set."""
-        token = self._token
-        if type(token) is not Token:  # a runtime context of somebody's own
-            attach(self._before)
-            return True
-        try:
-            token.var.reset(token)
-        except (ValueError, RuntimeError):  # not the task or thread that opened the scope
-            attach(self._before)
-            return False
-        return True
 
     def _withdraw(self) -> None:
         inside, before = self._inside, self._before
@@ -117,6 +111,19 @@ class Scope(ScopeShim):
         if exc_val is not None:
             Span._on_error(self._span, exc_type, exc_val, exc_tb)
         self.close()
+
+
+def detach(token: Any, before: Context) -> bool:
+    """Gives the context variable its old value back; False if it is not the one that was set."""
+    if type(token) is Token:
+        try:
+            token.var.reset(token)
+        except (ValueError, RuntimeError):  # another task or thread
+            attach(before)
+            return False
+    else:  # a runtime context of somebody's own
+        attach(before)
+    return True
 
 
 def _all_finished(inner: Any, outer: Scope) -> bool:
