@@ -71,7 +71,7 @@ def text(value: object) -> str:
         shown = str(value)
     except Exception:
         return f"<unprintable {type(value).__name__}>"
-    return _string(shown)
+    return _string(str.__str__(shown))
 
 
 def _string(value: str) -> str:
@@ -150,11 +150,11 @@ class Tags(NamedTuple):
 
 def tags(given: Any, maps_kind: bool = True) -> Tags:
     """The tags that a span starts with; what is no mapping is no tags."""
-    if not given:
-        return Tags({})
     try:
+        if not given:
+            return Tags({})
         pairs = dict(given)
-    except (TypeError, ValueError):
+    except Exception:  # no mapping, or one of the program's own that fails
         return Tags({})
     kind, status, sampled = SpanKind.INTERNAL, None, None
     if "span.kind" in pairs and maps_kind and (named := KINDS.get(_plain(pairs["span.kind"]))):
@@ -192,7 +192,7 @@ def event(key_values: Any) -> Event:
     fields: dict[object, object] = {}
     try:
         fields.update(key_values or {})
-    except (TypeError, ValueError):
+    except Exception:  # no mapping, or one of the program's own that fails
         fields["payload"] = key_values
     named = fields.get("event")
     if named != "error":

@@ -96,7 +96,7 @@ class Carriers:
                 propagator.encode(context, carrier)
             else:
                 propagator.inject(carrier, _otel_context(context))
-        except (TypeError, AttributeError, KeyError) as error:
+        except Exception as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
     def extract(  # type: ignore[override]
@@ -115,7 +115,7 @@ class Carriers:
             return _from_otel_context(propagator.extract(carrier, Context()))
         except BadHeader as error:
             raise SpanContextCorruptedException(str(error)) from error
-        except (TypeError, AttributeError, KeyError) as error:
+        except Exception as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
     def _propagator(self, format: object) -> Any:

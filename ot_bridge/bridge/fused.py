@@ -21,7 +21,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import SpanContext
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
-from ot_bridge.bridge.span import TAGS, Span
+from ot_bridge.bridge.span import TAGS, LiveBaggage, Span
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
 from ot_bridge.engine.span import MOST_NOTES
@@ -96,7 +96,8 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
         super()._settle_one(note)
 
     def finish(self, finish_time: float | None = None) -> None:
-        if self._end_time is not None or finish_time is not None or self.priority_flags is not None:
+        first = self._end_time is None and finish_time is None
+        if not first or self.priority_flags is not None or self._raised is not None:
             # What a later priority decided is for others: to the processors the span is what it was.
             flags, self.priority_flags = self.priority_flags, None
             self._thaw()
@@ -193,7 +194,7 @@ class FusedTracer(Tracer):
         span._tracer = self
         baggage: Any = context.get(BAGGAGE_KEY)
         if baggage:
-            span._baggage = dict(baggage)
+            span._baggage = LiveBaggage(baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]
 
@@ -211,6 +212,6 @@ class FusedTracer(Tracer):
             span = self._variants.get(ALWAYS_OFF).start(*classes, name, above)
         span._tracer = self
         if parent.baggage:
-            span._baggage = dict(parent.baggage)
+            span._baggage = LiveBaggage(parent.baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.engine.current import attach, current
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Scope(ScopeShim):
                 self._waits = True
                 return
         self._closed = True
-        if not (reached and detach(self._token, self._before)):
-            self._withdraw()
+        if not (reached and detach(self._token, self._before)) or here is not self._inside:
+            self._withdraw()  # who has put a context above this one will give it back
         self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
@@ -167,7 +167,7 @@ class ScopeManager(ScopeManagerShim):
         inside = scope._inside
         baggage = span._baggage
         if baggage is None:
-            span._baggage = baggage = {}
+            span._baggage = baggage = LiveBaggage()
         _put(inside, BAGGAGE_KEY, baggage)
         if span.origin is not None:
             _put(inside, REMOTE_KEY, span.origin)

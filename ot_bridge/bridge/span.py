@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,15 @@ _log = logging.getLogger(__name__)
 _baggage_lock = threading.Lock()
 
 
+class LiveBaggage(dict[str, str]):
+    """A span's baggage: another thread may set an item while this one goes through `items()`."""
+
+    __slots__ = ()
+
+    def items(self) -> ItemsView[str, str]:  # type: ignore[override]
+        return self.copy().items()
+
+
 class Span(SpanShim):
     """A span of OpenTracing's API (specification, "Span").
 
@@ -46,8 +55,8 @@ class Span(SpanShim):
 
     # Most spans never get any of these of their own.
     _context: SpanContext | None = None
-    _baggage: dict[str, str] | None = None
-    _raised: int | None = None  # id of the exception recorded last
+    _baggage: LiveBaggage | None = None
+    _raised: BaseException | None = None  # the one recorded last
     origin: Remote | None = None
     priority_flags: TraceFlags | None = None  # what a later `sampling.priority` made of the trace flags
     finished = False
@@ -56,7 +65,7 @@ class Span(SpanShim):
         self._tracer = tracer
         self._otel_span = span
         if baggage:
-            self._baggage = dict(baggage)
+            self._baggage = LiveBaggage(baggage)
 
     @property
     def tracer(self) -> Tracer:
@@ -122,14 +131,16 @@ class Span(SpanShim):
             when = None if timestamp is None else convert.nanoseconds(timestamp)
             if event.exception is None:
                 self._otel_span.add_event(event.name, event.attributes, when)
-            elif self._raised != id(event.exception):
-                self._raised = id(event.exception)
+            else:
                 self._record(event.exception, event.attributes, when)
         return self
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
     ) -> None:
+        if self._raised is exception:
+            return
+        self._raised = exception
         try:
             self._otel_span.record_exception(exception, attributes, when)
         except Exception:  # an exception whose own str() raises
@@ -163,10 +174,10 @@ class Span(SpanShim):
             attach(Context({**current, BAGGAGE_KEY: {**(held or {}), **items}}))  # type: ignore[dict-item]
         return self
 
-    def _live_baggage(self) -> dict[str, str]:
+    def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
         if items is None:
-            items = self._baggage = {}
+            items = self._baggage = LiveBaggage()
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
@@ -181,6 +192,7 @@ class Span(SpanShim):
     def finish(self, finish_time: float | None = None) -> None:
         """Ends the span; finish_time: seconds since the epoch, else now."""
         self.finished = True
+        self._raised = None  # which refers to frames, and they to this span
         if self._open():
             try:
                 self._otel_span.end(None if finish_time is None else convert.nanoseconds(finish_time))
@@ -193,9 +205,7 @@ class Span(SpanShim):
             return
         description = f"{type(exception).__name__}: {convert.text(exception)}"
         self._otel_span.set_status(Status(StatusCode.ERROR, description))
-        if self._raised != id(exception):
-            self._raised = id(exception)
-            self._record(exception, {}, None)
+        self._record(exception, {}, None)
 
     def __enter__(self) -> Self:
         return self

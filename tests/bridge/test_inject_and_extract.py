@@ -1,0 +1,340 @@
+"""R17 to R22 and S12: what goes over the wire, and the end of a tracer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import UserDict
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry import baggage, trace
+from opentelemetry.context import attach, detach
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentracing import (
+    Format,
+    InvalidCarrierException,
+    SpanContextCorruptedException,
+    UnsupportedFormatException,
+)
+
+from ot_bridge.bridge import SpanContext, Tracer, create_tracer
+from tests.conftest import Recorded, recorded
+
+TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
+PARENT = f"00-{TRACE:032x}-{SPAN:016x}-01"
+BOTH = [Format.HTTP_HEADERS, Format.TEXT_MAP]
+
+
+def _injected(tracer: Tracer, context: Any, format: str = Format.HTTP_HEADERS) -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    tracer.inject(context, format, carrier)
+    return carrier
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_R17_inject_uses_the_formats_propagator(format: str) -> None:
+    tracer = recorded({format: "b3"}).tracer
+    assert list(_injected(tracer, tracer.start_span("a").context, format)) == ["b3"]
+
+
+@pytest.mark.parametrize("format", BOTH)
+def test_R18_inject_carries_the_spans_baggage(tracer: Tracer, format: str) -> None:
+    span = tracer.start_span("a").set_baggage_item("user", "ann")
+    carrier = _injected(tracer, span.context, format)
+    assert carrier["baggage"] == "user=ann"
+    assert carrier["uberctx-user"] == "ann"
+
+
+def test_R18_inject_carries_baggage_without_a_valid_span_context(tracer: Tracer) -> None:
+    carrier = _injected(tracer, SpanContext(baggage={"user": "ann"}))
+    assert carrier == {"baggage": "user=ann", "uberctx-user": "ann"}
+
+
+def test_R18_inject_takes_a_span_as_well_as_its_context(tracer: Tracer) -> None:
+    span = tracer.start_span("a").set_baggage_item("user", "ann")
+    assert _injected(tracer, span) == _injected(tracer, span.context)
+
+
+def test_R18_inject_leaves_the_rest_of_the_carrier_alone(tracer: Tracer) -> None:
+    carrier = {"accept": "*/*"}
+    tracer.inject(tracer.start_span("a").context, Format.HTTP_HEADERS, carrier)
+    assert carrier["accept"] == "*/*"
+
+
+@pytest.mark.parametrize("format", [*BOTH, Format.BINARY])
+def test_R18_what_is_injected_comes_out_the_same(tracer: Tracer, format: str) -> None:
+    carrier: Any = bytearray() if format == Format.BINARY else {}
+    span = tracer.start_span("a").set_baggage_item("Key", "välue; x=1, y")
+    tracer.inject(span.context, format, carrier)
+    found = tracer.extract(format, carrier)
+    assert found is not None
+    assert found[:2] == span.context[:2]
+    assert (found.sampled, found.is_remote) == (True, True)
+    assert span.context.baggage.items() <= {"key": "välue; x=1, y", **found.baggage}.items()
+
+
+@pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=repr)
+def test_R19_an_unknown_format_is_an_unsupported_format(tracer: Tracer, format: Any) -> None:
+    with pytest.raises(UnsupportedFormatException):
+        tracer.inject(tracer.start_span("a").context, format, {})
+    with pytest.raises(UnsupportedFormatException):
+        tracer.extract(format, {})
+
+
+WRONG_TARGETS: list[tuple[str, Any]] = [
+    *((format, carrier) for format in BOTH for carrier in (None, 5, "text", b"x", (), object())),
+    *((Format.BINARY, carrier) for carrier in (None, 5, "text", b"x", {}, [])),
+]
+
+
+@pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=repr)
+def test_R19_a_carrier_that_cannot_be_written_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
+    with pytest.raises(InvalidCarrierException):
+        tracer.inject(tracer.start_span("a").context, format, carrier)
+
+
+WRONG_SOURCES: list[tuple[str, Any]] = [
+    *((format, carrier) for format in BOTH for carrier in (5, "text", ["ab", "c"], [("a",)], object())),
+    *((Format.BINARY, carrier) for carrier in (5, "text", {}, [])),
+]
+
+
+@pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=repr)
+def test_R19_a_carrier_that_cannot_be_read_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
+    with pytest.raises(InvalidCarrierException):
+        tracer.extract(format, carrier)
+
+
+BROKEN: list[tuple[str, Any]] = [
+    (Format.HTTP_HEADERS, {"traceparent": "garbage"}),
+    (Format.HTTP_HEADERS, {"uber-trace-id": "1:2"}),
+    (Format.TEXT_MAP, {"uber-trace-id": "x:y:z:1"}),
+    (Format.BINARY, b"short"),
+    (Format.BINARY, bytearray(b"\0" * 32 + b"\1\0\0\0\7")),
+]
+
+
+@pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=repr)
+def test_R19_a_broken_header_is_a_corrupted_context(tracer: Tracer, format: str, carrier: Any) -> None:
+    with pytest.raises(SpanContextCorruptedException):
+        tracer.extract(format, carrier)
+
+
+class Raising(UserDict[str, str]):
+    """A carrier of the program's own, out of order."""
+
+    def __setitem__(self, name: str, value: str) -> None:
+        raise RuntimeError("out of order")
+
+    def items(self) -> Any:
+        raise RuntimeError("out of order")
+
+
+class Broken(TextMapPropagator):
+    """A propagator of the program's own, out of order."""
+
+    def inject(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("out of order")
+
+    extract: Any = inject
+    fields: Any = frozenset[str]()
+
+
+@pytest.mark.parametrize(
+    ("propagators", "carrier"),
+    [("jaeger", Raising()), (Broken(), {})],
+    ids=["carrier", "propagator"],
+)
+def test_R19_what_fails_in_the_programs_own_code_is_no_other_exception(
+    propagators: Any, carrier: Any
+) -> None:
+    tracer = recorded({Format.HTTP_HEADERS: propagators}).tracer
+    with pytest.raises(InvalidCarrierException):
+        tracer.inject(tracer.start_span("a").context, Format.HTTP_HEADERS, carrier)
+    with pytest.raises(InvalidCarrierException):
+        tracer.extract(Format.HTTP_HEADERS, carrier)
+
+
+NOTHING: list[tuple[str, Any]] = [
+    *((format, carrier) for format in BOTH for carrier in ({}, [], {"accept": "*/*"})),
+    (Format.BINARY, b""),
+    (Format.BINARY, bytearray()),
+    (Format.BINARY, bytearray(37)),
+]
+
+
+@pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=repr)
+def test_R20_where_nothing_is_said_none_is_extracted(tracer: Tracer, format: str, carrier: Any) -> None:
+    assert tracer.extract(format, carrier) is None
+
+
+PROPAGATORS = ["tracecontext,baggage,jaeger", TextMapPropagator]
+
+
+@pytest.fixture(params=["ours", "opentelemetrys"])
+def reading(request: pytest.FixtureRequest) -> Tracer:
+    """A tracer on our propagators, and one on OpenTelemetry's."""
+    if request.param == "ours":
+        return recorded("tracecontext,baggage").tracer
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator
+    from opentelemetry.propagators.composite import CompositePropagator
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return recorded(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])).tracer
+
+
+def test_R20_a_valid_context_is_extracted_whole(reading: Tracer) -> None:
+    found = reading.extract(
+        Format.HTTP_HEADERS, {"traceparent": PARENT, "tracestate": "a=1,b=2", "baggage": "user=ann"}
+    )
+    assert found is not None
+    assert (found.trace_id, found.span_id, found.is_remote) == (TRACE, SPAN, True)
+    assert (found.sampled, found.tracestate, found.baggage) == (True, "a=1,b=2", {"user": "ann"})
+
+
+def test_R21_baggage_alone_is_a_context(reading: Tracer) -> None:
+    found = reading.extract(Format.HTTP_HEADERS, {"baggage": "user=ann"})
+    assert found is not None
+    assert (found.is_valid, found.baggage) == (False, {"user": "ann"})
+    span = reading.start_span("a", child_of=found)
+    assert span.get_baggage_item("user") == "ann"
+
+
+def test_R20_nothing_is_extracted_from_nothing(reading: Tracer) -> None:
+    assert reading.extract(Format.HTTP_HEADERS, {}) is None
+
+
+@pytest.mark.parametrize("propagators", ["jaeger", ["jaeger", TextMapPropagator]], ids=["ours", "composite"])
+def test_R21_a_debug_id_alone_is_a_context_that_starts_a_debug_trace(propagators: Any) -> None:
+    if isinstance(propagators, list):
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        propagators = ["jaeger", TraceContextTextMapPropagator()]
+    otel = recorded(propagators)
+    found = otel.tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "ticket 7"})
+    assert found is not None
+    assert (found.is_valid, found.debug_id) == (False, "ticket 7")
+    span = otel.tracer.start_span("a", child_of=found)
+    assert (span.context.sampled, span.context.debug) == (True, True)
+    assert _injected(otel.tracer, span)["uber-trace-id"].endswith(":0:3")
+    span.finish()
+    assert dict(otel.spans["a"].attributes or {}) == {"jaeger-debug-id": "ticket 7"}
+    assert otel.spans["a"].parent is None
+
+
+class Counting(SpanProcessor):
+    def __init__(self) -> None:
+        self.flushed = self.closed = 0
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        self.flushed += 1
+        return True
+
+    def shutdown(self) -> None:
+        self.closed += 1
+
+
+class Stubborn(SpanProcessor):
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        raise RuntimeError("no")
+
+    def shutdown(self) -> None:
+        raise RuntimeError("no")
+
+
+def _closing(processor: SpanProcessor, provider_class: type[TracerProvider]) -> Tracer:
+    provider = provider_class(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    return create_tracer(provider)
+
+
+def test_R22_close_flushes_and_shuts_down_once(provider_class: type[TracerProvider]) -> None:
+    tracer = _closing(counting := Counting(), provider_class)
+    assert not tracer.closed
+    first, second = tracer.close(), tracer.close()
+    assert first.result(10) is True
+    assert second is first
+    assert tracer.closed
+    assert (counting.flushed, counting.closed) == (1, 1)
+
+
+def test_R22_what_close_returns_calls_back(provider_class: type[TracerProvider]) -> None:
+    seen: list[Any] = []
+    closing = _closing(Counting(), provider_class).close()
+    closing.result(10)
+    closing.add_done_callback(seen.append)
+    assert seen == [closing]
+
+
+async def test_R22_what_close_returns_can_be_awaited(provider_class: type[TracerProvider]) -> None:
+    assert await asyncio.wrap_future(_closing(Counting(), provider_class).close()) is True
+
+
+def test_R22_flush_flushes(provider_class: type[TracerProvider]) -> None:
+    tracer = _closing(counting := Counting(), provider_class)
+    assert tracer.flush() is True
+    assert (counting.flushed, counting.closed) == (1, 0)
+
+
+def test_R22_neither_raises_when_a_processor_does(
+    caplog: pytest.LogCaptureFixture, provider_class: type[TracerProvider]
+) -> None:
+    tracer = _closing(Stubborn(), provider_class)
+    assert tracer.flush() is False
+    assert tracer.close().result(10) is False
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_R22_spans_after_close_are_no_error(otel: Recorded) -> None:
+    otel.tracer.close().result(10)
+    with otel.tracer.start_active_span("late") as scope:
+        scope.span.set_tag("a", 1)
+    assert isinstance(otel.tracer, opentracing.Tracer)
+
+
+def test_R22_a_provider_that_only_implements_the_api_is_closed_too() -> None:
+    tracer = create_tracer(trace.NoOpTracerProvider())
+    assert tracer.flush() is True
+    assert tracer.close().result(10) is True
+
+
+@pytest.mark.parametrize("flags", ["00", "01", "02", "03", "09", "ff"])
+def test_S12_traceparent_flags_hold_only_bits_that_the_specification_knows(
+    tracer: Tracer, flags: str
+) -> None:
+    found = tracer.extract(Format.HTTP_HEADERS, {"traceparent": PARENT[:-2] + flags})
+    child = tracer.start_span("a", child_of=found)
+    sent = int(_injected(tracer, child)["traceparent"][-2:], 16)
+    assert sent & ~3 == 0
+    assert sent & 1 == int(flags, 16) & 1
+
+
+@pytest.mark.parametrize(("flags", "debug"), [("0", False), ("1", False), ("3", True)])
+def test_S12_jaeger_flags_never_gain_the_debug_bit_by_themselves(
+    tracer: Tracer, flags: str, debug: bool
+) -> None:
+    found = tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": f"{TRACE:x}:{SPAN:x}:0:{flags}"})
+    span = tracer.start_span("a", child_of=found)
+    for each in span, tracer.start_span("b", child_of=span):
+        assert _injected(tracer, each)["uber-trace-id"].endswith(f":{flags}")
+        assert each.context.debug is debug
+
+
+def test_S12_a_traces_own_flags_stay_when_jaeger_and_w3c_are_both_sent(tracer: Tracer) -> None:
+    carrier = _injected(tracer, tracer.start_span("a"))
+    assert carrier["uber-trace-id"].endswith(":1")
+    assert int(carrier["traceparent"][-2:], 16) & 1
+
+
+def test_inject_while_opentelemetry_code_holds_more_baggage_sends_that_too(otel: Recorded) -> None:
+    with otel.tracer.start_active_span("a") as scope:
+        scope.span.set_baggage_item("one", "1")
+        token = attach(baggage.set_baggage("two", 2))
+        carrier = _injected(otel.tracer, scope.span.context)  # type: ignore[attr-defined]
+        other = _injected(otel.tracer, otel.tracer.start_span("b", ignore_active_span=True).context)
+        detach(token)
+    assert carrier["baggage"] == "one=1,two=2"
+    assert "baggage" not in other
