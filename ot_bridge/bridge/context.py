@@ -8,7 +8,8 @@ It has the attributes that the encoders in `ot_bridge.wire` read, so it is injec
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
+from operator import itemgetter
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 import opentracing
 from opentelemetry import trace
@@ -56,14 +57,7 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         parent_id: int = 0,
         links: tuple[trace.SpanContext, ...] = (),
     ) -> SpanContext:
-        self = tuple.__new__(cls, otel_context)
-        # OpenTelemetry's class refuses attributes from outside; these are set once, here.
-        values = self.__dict__
-        values["_baggage"] = baggage if type(baggage) is Baggage else Baggage(baggage)
-        values["origin"] = origin
-        values["parent_id"] = parent_id
-        values["links"] = links
-        return self
+        return _with(tuple.__new__(cls, otel_context), baggage, origin, parent_id, links)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """All is done in `__new__`."""
@@ -71,14 +65,18 @@ class SpanContext(SpanContextShim, trace.SpanContext):
     def __getnewargs__(self) -> tuple[Any, ...]:
         return trace.SpanContext(*self[:5]), self.baggage, self.origin, self.parent_id, self.links
 
-    _baggage: Baggage  # type: ignore[assignment]
-    origin: Remote | None
-    parent_id: int
-    links: tuple[trace.SpanContext, ...]
+    # Most contexts have none of these, and then no dict of their own.
+    baggage: Baggage = NO_BAGGAGE  # type: ignore[assignment]
+    origin: Remote | None = None
+    parent_id: int = 0
+    links: tuple[trace.SpanContext, ...] = ()
+    debug: bool = False
+    #: A caller's request for a debug trace, which only a context without a trace carries.
+    debug_id: str | None = None
 
-    @property
-    def baggage(self) -> Baggage:  # type: ignore[override]
-        return self._baggage
+    # OpenTelemetry's own properties are functions; these are read at every injection.
+    trace_id = property(itemgetter(0))
+    span_id = property(itemgetter(1))
 
     def unwrap(self) -> trace.SpanContext:
         """OpenTelemetry's span context: this same object."""
@@ -91,15 +89,6 @@ class SpanContext(SpanContextShim, trace.SpanContext):
             return True
         origin = self.origin
         return None if origin is not None and self[2] and origin.sampled is None else False
-
-    @property
-    def debug(self) -> bool:
-        return self.origin is not None and self.origin.debug
-
-    @property
-    def debug_id(self) -> str | None:
-        """A caller's request for a debug trace, which only a context without a trace carries."""
-        return self.origin.debug_id if self.origin is not None and not self[0] else None
 
     @property
     def tracestate(self) -> str:
@@ -115,20 +104,41 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         return told
 
 
+def _with(
+    made: SpanContext,
+    baggage: Mapping[str, str],
+    origin: Remote | None,
+    parent_id: int,
+    links: tuple[trace.SpanContext, ...] = (),
+) -> SpanContext:
+    # OpenTelemetry's class refuses attributes from outside; these are set once, here.
+    if baggage:
+        made.__dict__["baggage"] = baggage if type(baggage) is Baggage else Baggage(baggage)
+    if parent_id:
+        made.__dict__["parent_id"] = parent_id
+    if links:
+        made.__dict__["links"] = links
+    if origin is not None:
+        made.__dict__.update(origin=origin, debug=origin.debug)
+        if not made[0]:
+            made.__dict__["debug_id"] = origin.debug_id
+    return made
+
+
+def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent_id: int) -> SpanContext:
+    """The context for the six values that an OpenTelemetry span context is made of."""
+    return _with(tuple.__new__(SpanContext, ids), baggage, origin, parent_id)
+
+
 def from_remote(remote: Remote) -> SpanContext:
     """The context of a span in another process, as a decoder read it."""
-    state = TraceState.from_header([remote.tracestate]) if remote.tracestate else DEFAULT_TRACE_STATE
-    valid = bool(remote.trace_id and remote.span_id)
-    extras = remote.extras
-    random = bool(extras) and W3C_RANDOM in extras
-    told = remote.debug or remote.debug_id or remote.sampled is None or len(extras) > random
-    flags = _FLAGS[bool(remote.sampled) + 2 * random]
-    return SpanContext(
-        cast(trace.SpanContext, (remote.trace_id, remote.span_id, True, flags, state, valid)),
-        remote.baggage,
-        remote if told else None,
-        remote.parent_id,
-    )
+    trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
+    state = TraceState.from_header([tracestate]) if tracestate else DEFAULT_TRACE_STATE
+    random = W3C_RANDOM in extras if extras else False
+    told = debug or debug_id or sampled is None or (extras and len(extras) > random)
+    flags = _FLAGS[(1 if sampled else 0) + (_RANDOM if random else 0)]
+    ids = (trace_id, span_id, True, flags, state, bool(trace_id and span_id))
+    return _with(tuple.__new__(SpanContext, ids), baggage, remote if told else None, parent_id)
 
 
 def of(subject: object) -> SpanContext | None:

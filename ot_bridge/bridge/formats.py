@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentracing import (
@@ -20,6 +20,7 @@ from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
+from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader, ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
@@ -37,10 +38,6 @@ class Binary:
         if not isinstance(carrier, bytes | bytearray):
             raise TypeError("a bytearray is due")
         return binary_decode(carrier) if carrier else None
-
-
-#: What can be asked directly, without an OpenTelemetry context in between.
-Codec = Propagator | Binary
 
 
 def propagators_by_format(given: Any) -> dict[object, TextMapPropagator | Binary | None]:
@@ -76,7 +73,11 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
 class Carriers:
     """The part of a tracer that reads and writes carriers."""
 
-    _formats: dict[object, TextMapPropagator | Binary | None]
+    def __init__(self, propagators: Any) -> None:
+        self._formats = propagators_by_format(propagators)
+        own = {name: each for name, each in self._formats.items() if isinstance(each, (Propagator, Binary))}
+        self._encode: dict[object, Any] = {name: each.encode for name, each in own.items()}
+        self._decode: dict[object, Any] = {name: each.decode for name, each in own.items()}
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
@@ -84,18 +85,21 @@ class Carriers:
         format: one of `opentracing.Format`, or one named to `create_tracer`. carrier: a mutable mapping
         of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
         """
-        propagator = self._propagator(format)
+        encode = self._encode.get(format) if type(format) is str else None
         context = span_context if type(span_context) is SpanContext else contexts.of(span_context)
         if context is None:
+            self._propagator(format)
             return
-        held: Any = get_current().get(BAGGAGE_KEY)
+        held: Any = current().get(BAGGAGE_KEY)
         if held:
             context = _with_current_baggage(context, held)
         try:
-            if isinstance(propagator, Codec):
-                propagator.encode(context, carrier)
+            if encode is not None:
+                encode(context, carrier)
             else:
-                propagator.inject(carrier, _otel_context(context))
+                self._propagator(format).inject(carrier, _otel_context(context))
+        except UnsupportedFormatException:
+            raise
         except Exception as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
@@ -107,12 +111,14 @@ class Carriers:
         Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for
         a header that is there and cannot be read.
         """
-        propagator = self._propagator(format)
+        decode = self._decode.get(format) if type(format) is str else None
         try:
-            if isinstance(propagator, Codec):
-                remote = propagator.decode(carrier)
+            if decode is not None:
+                remote = decode(carrier)
                 return None if remote is None else contexts.from_remote(remote)
-            return _from_otel_context(propagator.extract(carrier, Context()))
+            return _from_otel_context(self._propagator(format).extract(carrier, Context()))
+        except UnsupportedFormatException:
+            raise
         except BadHeader as error:
             raise SpanContextCorruptedException(str(error)) from error
         except Exception as error:
@@ -127,8 +133,8 @@ class Carriers:
 
 def _with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:
     """`context` with what OpenTelemetry code has added to the baggage while its span is active."""
-    current = trace.get_current_span().get_span_context()
-    if current.span_id != context.span_id or current.trace_id != context.trace_id:
+    active = trace.get_current_span().get_span_context()
+    if active.span_id != context.span_id or active.trace_id != context.trace_id:
         return context
     items = {name: value if type(value) is str else convert.text(value) for name, value in held.items()}
     if items == context.baggage:

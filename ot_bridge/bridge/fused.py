@@ -54,7 +54,7 @@ class _Fused(Span):
 
     def _freeze(self) -> SpanContext:
         above = self._parent_ids
-        return self._keep(trace.SpanContext(*self._ids[:5]), 0 if above is None else above[1])
+        return self._keep(self._ids, 0 if above is None else above[1])
 
 
 class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]

@@ -21,7 +21,7 @@ from opentelemetry.trace import Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext
+from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.errors import report
 from ot_bridge.wire import Remote
@@ -82,14 +82,13 @@ class Span(SpanShim):
         parent = getattr(self._otel_span, "parent", None)
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
-    def _keep(self, otel: trace.SpanContext, parent_id: int) -> SpanContext:
+    def _keep(self, ids: Any, parent_id: int) -> SpanContext:
         if self.priority_flags is not None:
-            otel = trace.SpanContext(
-                otel.trace_id, otel.span_id, otel.is_remote, self.priority_flags, otel.trace_state
-            )
-        with _baggage_lock:
-            baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
-            self._context = context = SpanContext(otel, baggage, self.origin, parent_id)
+            ids = (*ids[:3], self.priority_flags, *ids[4:])
+        self._context = context = from_ids(ids, NO_BAGGAGE, self.origin, parent_id)
+        if self._baggage:  # asked after the context is kept: an item set meanwhile is not missed
+            with _baggage_lock:
+                self._context = context = from_ids(ids, Baggage(self._baggage), self.origin, parent_id)
         return context
 
     def _thaw(self) -> None:

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.shim.opentracing_shim import TracerShim
 
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.formats import Carriers, propagators_by_format
+from ot_bridge.bridge.formats import Carriers
 from ot_bridge.bridge.keys import SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, current, named, root
 from ot_bridge.bridge.scope import Scope, ScopeManager
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _numbers = itertools.count()
 
 
-class Tracer(Carriers, TracerShim):
+class Tracer(Carriers, TracerShim):  # type: ignore[misc]
     """An OpenTracing tracer whose spans are OpenTelemetry spans.
 
     tracer: the OpenTelemetry tracer that makes them. provider: what `flush` and `close` act on.
@@ -50,9 +50,9 @@ class Tracer(Carriers, TracerShim):
         scope_manager: opentracing.ScopeManager | None = None,
         maps_kind: bool = True,
     ) -> None:
-        super().__init__(tracer)
+        Carriers.__init__(self, propagators)
+        TracerShim.__init__(self, tracer)
         self.provider = provider
-        self._formats = propagators_by_format(propagators)
         self._variants = Variants(tracer)
         self._own_scopes = ScopeManager(self)
         self._scope_manager = self._own_scopes if scope_manager is None else scope_manager
@@ -141,7 +141,7 @@ class Tracer(Carriers, TracerShim):
         decide = sampler or parent.sampler
         if start.priority is not None:
             decide = ALWAYS_ON if start.priority else ALWAYS_OFF
-        tracer = self._otel_tracer
+        tracer: Any = self._otel_tracer
         if decide is not None or parent.trace_id:
             tracer = self._variants.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
         moment = None if start_time is None else convert.nanoseconds(start_time)
