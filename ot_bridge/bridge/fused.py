@@ -21,7 +21,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import SpanContext
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
-from ot_bridge.bridge.span import TAGS, LiveBaggage, Span
+from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
 from ot_bridge.engine.span import MOST_NOTES
@@ -194,7 +194,7 @@ class FusedTracer(Tracer):
         span._tracer = self
         baggage: Any = context.get(BAGGAGE_KEY)
         if baggage:
-            span._baggage = LiveBaggage(baggage)
+            span._baggage = inherited(baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]
 
@@ -212,6 +212,6 @@ class FusedTracer(Tracer):
             span = self._variants.get(ALWAYS_OFF).start(*classes, name, above)
         span._tracer = self
         if parent.baggage:
-            span._baggage = LiveBaggage(parent.baggage)
+            span._baggage = inherited(parent.baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]

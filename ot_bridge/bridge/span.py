@@ -45,6 +45,13 @@ class LiveBaggage(dict[str, str]):
         return self.copy().items()
 
 
+def inherited(baggage: Mapping[Any, Any]) -> LiveBaggage:
+    """A copy for a span of its own; what OpenTelemetry code has put there may be no text."""
+    if type(baggage) is LiveBaggage or type(baggage) is Baggage:
+        return LiveBaggage(baggage)
+    return LiveBaggage({convert.key_name(name): convert.text(value) for name, value in baggage.items()})
+
+
 class Span(SpanShim):
     """A span of OpenTracing's API (specification, "Span").
 
@@ -65,7 +72,7 @@ class Span(SpanShim):
         self._tracer = tracer
         self._otel_span = span
         if baggage:
-            self._baggage = LiveBaggage(baggage)
+            self._baggage = inherited(baggage)
 
     @property
     def tracer(self) -> Tracer:

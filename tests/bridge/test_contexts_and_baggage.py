@@ -1,0 +1,281 @@
+"""R23 to R25 and R38: span contexts, and the baggage in them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.context import attach, detach
+from opentelemetry.shim.opentracing_shim import SpanContextShim
+from opentracing import Format
+
+from ot_bridge.bridge import SpanContext, Tracer, trusted
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.wire import Remote
+from tests.conftest import Recorded
+
+
+def test_R23_a_context_is_opentracings_and_opentelemetrys(otel: Recorded) -> None:
+    span = otel.tracer.start_span("a")
+    context = span.context
+    assert isinstance(context, SpanContextShim)
+    assert isinstance(context, trace.SpanContext)
+    assert context.unwrap() == span.unwrap().get_span_context()
+    assert (context.is_valid, context.is_remote, context.sampled) == (True, False, True)
+
+
+CHANGES: list[Callable[[Any], object]] = [
+    lambda context: setattr(context, "trace_id", 1),
+    lambda context: setattr(context, "origin", Remote()),
+    lambda context: setattr(context, "anything", 1),
+    lambda context: delattr(context, "_baggage"),
+    lambda context: context.baggage.__setitem__("user", "bob"),
+    lambda context: context.baggage.__delitem__("user"),
+    lambda context: context.baggage.pop("user"),
+    lambda context: context.baggage.popitem(),
+    lambda context: context.baggage.setdefault("other", "bob"),
+    lambda context: context.baggage.update(user="bob"),
+    lambda context: context.baggage.clear(),
+    lambda context: context.baggage.__ior__({"user": "bob"}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=range(len(CHANGES)))
+def test_R23_a_context_cannot_be_changed(
+    tracer: Tracer, change: Callable[[Any], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    context = tracer.start_span("a").set_baggage_item("user", "ann").context
+    before = (*context, dict(context.baggage), context.origin)
+    try:
+        change(context)
+    except (TypeError, AttributeError):
+        pass
+    else:
+        assert "immutable" in caplog.text.lower()  # what OpenTelemetry's own class says
+    assert (*context, dict(context.baggage), context.origin) == before
+
+
+def test_R24_setting_baggage_replaces_the_context(tracer: Tracer) -> None:
+    span = tracer.start_span("a")
+    before = span.context
+    assert span.context is before
+    span.set_baggage_item("user", "ann")
+    assert before.baggage == {}
+    assert span.context is not before
+    assert span.context.baggage == {"user": "ann"}
+    assert span.context[:2] == before[:2]
+
+
+def test_R24_a_child_inherits_what_was_set_before_it_began(tracer: Tracer) -> None:
+    parent = tracer.start_span("a").set_baggage_item("one", "1")
+    child = tracer.start_span("b", child_of=parent)
+    parent.set_baggage_item("two", "2")
+    child.set_baggage_item("three", "3")
+    assert child.context.baggage == {"one": "1", "three": "3"}
+    assert parent.context.baggage == {"one": "1", "two": "2"}
+
+
+def test_R24_an_item_can_be_replaced_and_taken_away(tracer: Tracer) -> None:
+    span = tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("two", "2")
+    span.set_baggage_item("one", "I").set_baggage_item("two", None).set_baggage_item("three", None)
+    assert span.context.baggage == {"one": "I"}
+    assert (span.get_baggage_item("one"), span.get_baggage_item("two")) == ("I", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        (1, 2, {"1": "2"}),
+        (b"k", "v", {"b'k'": "v"}),
+        ("k", True, {"k": "True"}),
+        ("\ud800", "\ud800", {"?": "?"}),
+    ],
+    ids=repr,
+)
+def test_R24_what_is_no_text_becomes_text(tracer: Tracer, key: Any, value: Any, kept: dict[str, str]) -> None:
+    assert tracer.start_span("a").set_baggage_item(key, value).context.baggage == kept
+
+
+def test_R24_a_finished_span_still_has_its_baggage(tracer: Tracer) -> None:
+    span = tracer.start_span("a").set_baggage_item("user", "ann")
+    span.finish()
+    assert span.get_baggage_item("user") == "ann"
+    assert tracer.start_span("b", child_of=span).get_baggage_item("user") == "ann"
+
+
+def _at_once(*tasks: Callable[[], None]) -> list[BaseException]:
+    """Runs the tasks in threads of their own, switching often; what they raised."""
+    raised: list[BaseException] = []
+    together = threading.Barrier(len(tasks))
+
+    def guarded(task: Callable[[], None]) -> None:
+        try:
+            together.wait()
+            task()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(task,)) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.fixture
+def switching() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("switching")
+def test_R25_concurrent_updates_lose_nothing(tracer: Tracer) -> None:
+    span = tracer.start_span("a")
+    count = 500
+
+    def setting(name: str) -> Callable[[], None]:
+        def task() -> None:
+            for number in range(count):
+                span.set_baggage_item(f"{name}{number}", name)
+                assert span.context.baggage[f"{name}{number}"] == name
+
+        return task
+
+    assert _at_once(*map(setting, "abcd")) == []
+    assert len(span.context.baggage) == 4 * count
+
+
+@pytest.mark.usefixtures("switching")
+def test_R25_baggage_is_read_by_both_apis_while_another_thread_sets_it(tracer: Tracer) -> None:
+    span = tracer.start_span("a")
+    for number in range(200):
+        span.set_baggage_item(str(number), "0")
+    done = threading.Event()
+
+    def reading() -> None:
+        with tracer.scope_manager.activate(span, False):
+            while not done.is_set():
+                propagate.inject({})
+                tracer.inject(span.context, Format.TEXT_MAP, {})
+                tracer.start_span("child")
+                baggage.set_baggage("own", 1)
+
+    def setting() -> None:
+        try:
+            for number in range(2000):
+                span.set_baggage_item(str(200 + number % 50), None if number % 3 else "1")
+        finally:
+            done.set()
+
+    assert _at_once(reading, reading, setting) == []
+
+
+def test_R38_baggage_is_a_plain_mapping(tracer: Tracer) -> None:
+    span = tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("two", "2")
+    found = span.context.baggage
+    assert isinstance(found, dict)
+    assert found == {"one": "1", "two": "2"}
+    assert (list(found), found.get("one"), "three" in found) == (["one", "two"], "1", False)
+    assert {**found, "three": "3"} == {"one": "1", "two": "2", "three": "3"}
+    changed = found.copy()
+    changed["one"] = "I"
+    assert found["one"] == "1"
+
+
+def test_R38_without_baggage_it_is_an_empty_one(tracer: Tracer) -> None:
+    assert tracer.start_span("a").context.baggage == {}
+
+
+COPIES: list[Callable[[Any], Any]] = [
+    copy.copy,
+    copy.deepcopy,
+    lambda value: pickle.loads(pickle.dumps(value)),
+]
+
+
+@pytest.mark.parametrize("duplicate", COPIES, ids=["copy", "deepcopy", "pickle"])
+def test_a_context_survives_being_copied_and_pickled(tracer: Tracer, duplicate: Callable[[Any], Any]) -> None:
+    header = {"uber-trace-id": "a:b:0:3", "uberctx-user": "ann"}
+    found = tracer.extract(Format.HTTP_HEADERS, header)
+    assert found is not None
+    same: SpanContext = duplicate(found)
+    assert type(same) is SpanContext
+    assert same == found
+    assert (same.baggage, same.debug, same.origin) == ({"user": "ann"}, True, found.origin)
+    with pytest.raises(TypeError):
+        same.baggage["user"] = "bob"
+
+
+@pytest.mark.parametrize("duplicate", COPIES, ids=["copy", "deepcopy", "pickle"])
+def test_baggage_survives_being_copied_and_pickled(tracer: Tracer, duplicate: Callable[[Any], Any]) -> None:
+    found = tracer.start_span("a").set_baggage_item("user", "ann").context.baggage
+    assert duplicate(found) == {"user": "ann"}
+
+
+def test_the_parents_id_and_tracestate_are_known(tracer: Tracer) -> None:
+    parent = tracer.start_span("a")
+    child = tracer.start_span("b", child_of=parent)
+    assert (parent.context.parent_id, child.context.parent_id) == (0, parent.context.span_id)
+    assert (child.context.debug_id, child.context.debug, child.context.tracestate) == (None, False, "")
+
+
+HEADERS = {"uber-trace-id": "a:b:0:3", "uberctx-user": "ann"}
+
+
+def _server_span(otel: Recorded, trust: Any) -> Any:
+    parent = trusted(otel.tracer.extract(Format.HTTP_HEADERS, HEADERS), trust)
+    span = otel.tracer.start_span("server", child_of=parent)
+    span.finish()
+    return span
+
+
+@pytest.mark.parametrize(
+    ("trust", "same_trace", "debug", "user", "linked"),
+    [
+        ("all", True, True, "ann", False),
+        ("context", True, False, "ann", False),
+        ("link", False, False, None, True),
+        ("none", False, False, None, False),
+    ],
+)
+def test_as_much_of_a_caller_is_taken_as_it_is_trusted(
+    otel: Recorded, trust: str, same_trace: bool, debug: bool, user: str | None, linked: bool
+) -> None:
+    span = _server_span(otel, trust)
+    assert (span.context.trace_id == 0xA) is same_trace
+    assert span.context.debug is debug
+    assert span.get_baggage_item("user") == user
+    assert [link.context.trace_id for link in otel.spans["server"].links] == ([0xA] if linked else [])
+
+
+def test_trust_that_does_not_exist_is_a_configuration_error() -> None:
+    for wrong in "some", None, ["all"]:
+        with pytest.raises(ConfigurationError):
+            trusted(None, wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("trust", "taken"), [("all", True), ("context", True), ("link", False), ("none", False)]
+)
+def test_a_context_of_another_tracers_is_taken_whole_or_not_at_all(trust: Any, taken: bool) -> None:
+    foreign = object()
+    assert (trusted(foreign, trust) is foreign) is taken
+    assert trusted(None, trust) is None
+
+
+def test_opentelemetry_baggage_that_is_no_text_is_read_as_text(tracer: Tracer) -> None:
+    with tracer.start_active_span("a") as scope:
+        token = attach(baggage.set_baggage("answer", 42))
+        assert scope.span.get_baggage_item("answer") == "42"
+        assert tracer.start_span("b").context.baggage == {"answer": "42"}
+        detach(token)
