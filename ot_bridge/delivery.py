@@ -71,12 +71,15 @@ class _Counted(SpanExporter):
 
 
 class DeliveryProcessor(BatchSpanProcessor):
-    """Exports in batches (`OTEL_BSP_*`); `force_flush` is True if all that had ended was delivered."""
+    """Exports in batches; `force_flush` is True if all that had ended was delivered.
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    options: those of `BatchSpanProcessor`; what is not given comes from `OTEL_BSP_*`.
+    """
+
+    def __init__(self, exporter: SpanExporter, **options: float | None) -> None:
         quieten(exporter)
         self._counted = _Counted(exporter)
-        super().__init__(self._counted)
+        super().__init__(self._counted, **options)  # type: ignore[arg-type]
 
     @property
     def lost(self) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import opentracing
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -173,6 +173,7 @@ def build_provider(
     engine: bool = True,
     trace_id_bits: int = 128,
     attributes: Mapping[str, Any] | None = None,
+    span_limits: SpanLimits | None = None,
 ) -> SdkTracerProvider:
     """A provider as `install()` makes it, and nothing registered. attributes: of its resource."""
     if trace_id_bits not in (64, 128):
@@ -182,6 +183,7 @@ def build_provider(
         sampler=sampler,
         resource=Resource.create({**(attributes or {}), **named}),
         shutdown_on_exit=False,
+        span_limits=span_limits,
         id_generator=ShortIds() if trace_id_bits == 64 else None,
     )
     add_exporters(provider, _from_environment() if exporters is None else exporters)

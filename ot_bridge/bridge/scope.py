@@ -157,7 +157,7 @@ class ScopeManager(ScopeManagerShim):
         if isinstance(span, Span):
             return self.enter(span, finish_on_close, before)
         if span is None:
-            return self.enter(Span(self._tracer, INVALID_SPAN), False, before)
+            return self.enter(self._tracer.wrapper_class(self._tracer, INVALID_SPAN), False, before)
         foreign = span.unwrap() if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before)._enter()
 
@@ -193,7 +193,7 @@ class ScopeManager(ScopeManagerShim):
         if otel_span.get_span_context().is_valid:
             return self._wrapper(context, otel_span)
         if baggage:
-            return ForeignScope(self, Span(self._tracer, INVALID_SPAN, baggage))
+            return ForeignScope(self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN, baggage))
         return None
 
     def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
@@ -201,7 +201,7 @@ class ScopeManager(ScopeManagerShim):
         slot = self._tracer.wrapper_slot
         scope: opentracing.Scope | None = getattr(otel_span, slot, None)
         if scope is None:
-            wrapper = Span(self._tracer, otel_span)
+            wrapper = self._tracer.wrapper_class(self._tracer, otel_span)
             wrapper.origin = context.get(REMOTE_KEY)  # type: ignore[assignment]
             scope = ForeignScope(self, wrapper)
             with contextlib.suppress(AttributeError):

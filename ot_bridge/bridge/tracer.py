@@ -11,6 +11,7 @@ import concurrent.futures
 import itertools
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import opentracing
@@ -40,6 +41,9 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
     propagators: see `create_tracer`. scope_manager: a scope manager of the program's own, used as it is.
     maps_kind: whether a `span.kind` tag becomes the span's kind, or stays an attribute.
     """
+
+    #: Makes the span around an OpenTelemetry span: (tracer, OpenTelemetry span, baggage) -> Span.
+    wrapper_class: Callable[..., Span] = Span
 
     def __init__(
         self,
@@ -168,11 +172,11 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
                 made = tracer.start_span(
                     name, parent.context, start.kind, start.attributes, parent.links, moment
                 )
-                return Span(self, made, parent.baggage)
+                return self.wrapper_class(self, made, parent.baggage)
             except Exception:
                 report(_log, "a sampler or span processor raised; the span is not recorded")
         above = trace.get_current_span(parent.context).get_span_context()
-        return Span(self, trace.NonRecordingSpan(above), parent.baggage)
+        return self.wrapper_class(self, trace.NonRecordingSpan(above), parent.baggage)
 
     def _continue(self, span: Span, origin: Remote) -> None:
         """Hands on what a caller said beyond OpenTelemetry's span context, to spans of its trace only."""
