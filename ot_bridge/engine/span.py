@@ -32,7 +32,7 @@ PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can chan
 _NOTHING: Final[frozenset[type]] = frozenset()
 _ENDED: Final = ("ended",)
 MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
-_FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # whether this SDK seals attributes
+_FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
 _SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
 
@@ -308,6 +308,13 @@ class Span(Born, sdk.Span):
     @property
     def dropped_links(self) -> int:
         return super().dropped_links if "_links" in self.__dict__ else 0
+
+    def __copy__(self) -> Span:
+        self._settle()
+        copied = object.__new__(type(self))
+        shared = {name: value for name, value in self.__dict__.items() if name not in ("_guard", "_lock")}
+        copied.__dict__.update(shared, _notes=[])
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:
         return copy.deepcopy(self._readable_span(), memo)

@@ -40,7 +40,7 @@ class Side:
         for make in processors:
             self.provider.add_span_processor(make())
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.tracer = self.provider.get_tracer("sides", "1.0")
+        self.tracer: Any = self.provider.get_tracer("sides", "1.0")
         self.heard = Heard()
         self.spans: list[Any] = []
         self.managers: list[Any] = []

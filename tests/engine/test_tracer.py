@@ -1,0 +1,388 @@
+"""Providers and tracers: samplers, ids, switches, and the current span."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import export, id_generator, sampling
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+
+from ot_bridge import engine
+from ot_bridge.engine.wiring import DROP, SAMPLE, rules_of
+
+from .sides import Side, Sides
+from .test_differential import shown
+
+REMOTE = SpanContext(0xA1, 0xB1, True, TraceFlags(1), TraceState([("v", "1")]))
+IN_REMOTE = trace_api.set_span_in_context(NonRecordingSpan(REMOTE))
+
+
+@pytest.fixture
+def sides() -> Sides:
+    return Sides()
+
+
+@pytest.fixture
+def ours(sides: Sides) -> Side:
+    return sides.ours
+
+
+def test_a_tracer_is_an_sdk_tracer(ours: Side) -> None:
+    assert isinstance(ours.provider, sdk.TracerProvider)
+    assert type(ours.tracer) is engine.Tracer
+    assert isinstance(ours.tracer, sdk.Tracer)
+    for name in ("sampler", "resource", "id_generator", "span_processor"):
+        assert hasattr(ours.tracer, name)
+
+
+def test_the_signatures_are_the_sdks() -> None:
+    for name in ("start_span", "start_as_current_span"):
+        theirs = inspect.signature(getattr(sdk.Tracer, name)).parameters
+        ours = inspect.signature(getattr(engine.Tracer, name)).parameters
+        assert list(ours) == list(theirs)
+        assert [each.default for each in ours.values()] == [each.default for each in theirs.values()]
+
+
+def test_the_sdk_keeps_the_very_tracer_that_it_hands_out() -> None:
+    provider = engine.TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("a")
+    if hasattr(provider, "_tracers"):  # SDKs that keep them at all
+        assert provider.get_tracer("a") is tracer
+        assert list(provider._tracers.values()) == [tracer]
+
+
+def test_a_disabled_sdk_makes_no_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    tracer = engine.TracerProvider(shutdown_on_exit=False).get_tracer("a")
+    assert not tracer.start_span("span").is_recording()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")
+    provider = engine.TracerProvider(shutdown_on_exit=False)
+    assert provider.sampler is sampling.ALWAYS_OFF
+    assert provider._span_limits.max_span_attributes == 3
+
+
+def test_a_copied_tracer_takes_another_sampler(ours: Side) -> None:
+    copied = copy.copy(ours.tracer)
+    ours.tracer.start_span("before").end()
+    copied.sampler = sampling.ALWAYS_OFF
+    assert not copied.start_span("copied").is_recording()
+    assert ours.tracer.start_span("original").is_recording()
+
+
+def test_a_change_of_resource_reaches_the_next_span(ours: Side) -> None:
+    first = ours.tracer.start_span("first")
+    ours.tracer.resource = other = Resource({"a": "b"})
+    assert ours.tracer.start_span("second").resource is other
+    assert first.resource is not other
+
+
+@pytest.mark.skipif(not hasattr(sdk.Tracer, "_set_tracer_config"), reason="this SDK has no such switch")
+def test_tracers_can_be_switched_off_and_on(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        seen = []
+        for configure in (sdk._disable_tracer_configurator, sdk._default_tracer_configurator):
+            side.provider._set_tracer_configurator(tracer_configurator=configure)
+            for context in (None, IN_REMOTE, trace_api.set_span_in_context(side.tracer.start_span("p"))):
+                span = side.tracer.start_span("span", context)
+                seen.append((span.is_recording(), span.get_span_context()))
+        return seen
+
+    assert {recording for recording, _ in sides.agree(step)} == {False, True}
+
+
+RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
+    ("on", sampling.ALWAYS_ON, (SAMPLE,) * 5),
+    ("off", sampling.ALWAYS_OFF, (DROP,) * 5),
+    ("ratio", sampling.TraceIdRatioBased(0.5), (2**63,) * 5),
+    ("parent based", sampling.DEFAULT_ON, (SAMPLE, DROP, SAMPLE, DROP, SAMPLE)),
+    ("parent based ratio", sampling.ParentBasedTraceIdRatio(1), (2**64, DROP, SAMPLE, DROP, SAMPLE)),
+    (
+        "another root",
+        sampling.ParentBased(type("Mine", (sampling.StaticSampler,), {})(SAMPLE)),
+        (None, DROP, SAMPLE, DROP, SAMPLE),
+    ),
+    ("a subclass", type("Mine", (sampling.TraceIdRatioBased,), {})(0.5), (None,) * 5),
+]
+
+
+@pytest.mark.parametrize(("sampler", "rules"), [row[1:] for row in RULES], ids=[row[0] for row in RULES])
+def test_only_samplers_that_are_known_are_not_asked(
+    sampler: sampling.Sampler, rules: tuple[Any, ...]
+) -> None:
+    assert rules_of(sampler) == rules
+
+
+class Asked(sampling.Sampler):
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+        self.calls.append((args, kwargs))
+        return sampling.SamplingResult(SAMPLE, {"asked": [1]}, TraceState([("t", "1")]))
+
+    def get_description(self) -> str:
+        return "Asked"
+
+
+def test_a_sampler_is_shown_all_and_may_add(sides: Sides) -> None:
+    links = [trace_api.Link(REMOTE)]
+
+    def step(side: Side) -> Any:
+        side.tracer.sampler = asked = Asked()
+        attributes = {"a": 1}
+        span = side.tracer.start_span("span", IN_REMOTE, trace_api.SpanKind.CLIENT, attributes, links)
+        side.tracer.start_span("bare")
+        return asked.calls, shown(span)
+
+    calls, seen = sides.agree(step)
+    assert calls[0][0][0] is IN_REMOTE
+    assert seen["attributes"] == {"asked": (1,)}
+    assert seen["context"][0].trace_state == TraceState([("t", "1")])
+
+
+def test_a_sampler_sees_a_context_that_is_made_for_it_alone(ours: Side) -> None:
+    made: list[int] = []
+
+    def context() -> context_api.Context:
+        made.append(1)
+        return IN_REMOTE
+
+    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, context)
+    assert made == []
+    ours.tracer.sampler = asked = Asked()
+    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, context)
+    assert asked.calls[0][0][0] is IN_REMOTE
+    assert made == [1]
+
+
+class Counting(id_generator.IdGenerator):
+    def __init__(self) -> None:
+        self.last = 0
+
+    def generate_span_id(self) -> int:
+        self.last += 1
+        return self.last
+
+    def generate_trace_id(self) -> int:
+        self.last += 1
+        return self.last
+
+
+def test_ids_come_from_the_generator() -> None:
+    sides = Sides(id_generator=Counting())
+
+    def step(side: Side) -> Any:
+        side.tracer.id_generator = Counting()
+        root = side.tracer.start_span("root")
+        child = side.tracer.start_span("child", trace_api.set_span_in_context(root))
+        return root.get_span_context(), child.get_span_context()
+
+    root, child = sides.agree(step)
+    assert (root.trace_id, root.span_id, child.span_id) == (1, 2, 3)
+
+
+class Subclassed(engine.Span):
+    pass
+
+
+class SubclassedDropped(engine.DroppedSpan):
+    pass
+
+
+def test_a_caller_gets_spans_of_its_own_classes(ours: Side) -> None:
+    span = ours.tracer.start(Subclassed, SubclassedDropped, "span", None)
+    ours.tracer.sampler = sampling.ALWAYS_OFF
+    dropped = ours.tracer.start(Subclassed, SubclassedDropped, "span", span)
+    assert (type(span), type(dropped)) == (Subclassed, SubclassedDropped)
+    assert dropped.get_span_context().trace_id == span.get_span_context().trace_id
+    assert dropped.get_span_context().trace_state is DEFAULT_TRACE_STATE
+
+
+def test_a_span_context_starts_with_the_six_fields_that_we_keep() -> None:
+    assert tuple(REMOTE) == (0xA1, 0xB1, True, TraceFlags(1), REMOTE.trace_state, True)
+
+
+class Foreign(NonRecordingSpan):
+    """A span of another library's, of whose context nothing is known."""
+
+
+@pytest.mark.parametrize("context", [None, "text"])
+def test_a_parent_without_a_proper_context_is_no_parent(sides: Sides, context: Any) -> None:
+    def step(side: Side) -> Any:
+        within = trace_api.set_span_in_context(Foreign(context))
+        return side.tracer.start_span("span", within).parent
+
+    sides.agree(step)
+
+
+@pytest.mark.parametrize("value", [None, 5, "text"])
+def test_what_is_no_span_is_no_parent(sides: Sides, value: Any) -> None:
+    def step(side: Side) -> Any:
+        within = trace_api.set_span_in_context(value)
+        return side.tracer.start_span("span", within).parent
+
+    assert sides.agree(step) is None
+
+
+def boom(tracer: Any, error: BaseException, **settings: Any) -> None:
+    with tracer.start_as_current_span("span", **settings):
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt("stop"), StopIteration("over")])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"record_exception": False}, {"set_status_on_exception": False}, {"end_on_exit": False}],
+    ids=str,
+)
+def test_an_exception_in_the_block_is_told_as_by_the_sdk(
+    sides: Sides, error: BaseException, settings: dict[str, bool]
+) -> None:
+    def step(side: Side) -> Any:
+        with pytest.raises(type(error)):
+            boom(side.tracer, error, **settings)
+        return [(shown(span), len(span.events)) for span in side.exported]
+
+    sides.agree(step)
+
+
+def test_the_block_has_its_span_as_the_current_one(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        before = trace_api.get_current_span()
+        with side.tracer.start_as_current_span("outer") as outer:
+            assert trace_api.get_current_span() is outer
+            with side.tracer.start_as_current_span("inner") as inner:
+                assert trace_api.get_current_span() is inner
+            assert trace_api.get_current_span() is outer
+        assert trace_api.get_current_span() is before
+        return [shown(span) for span in side.exported]
+
+    assert len(sides.agree(step)) == 2
+
+
+def test_other_values_of_the_context_stay(ours: Side) -> None:
+    token = context_api.attach(context_api.set_value("key", "value"))
+    with ours.tracer.start_as_current_span("span"):
+        assert context_api.get_value("key") == "value"
+    context_api.detach(token)
+
+
+def test_a_decorated_function_has_a_span_a_call(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        @side.tracer.start_as_current_span("span", attributes={"a": 1})  # type: ignore[untyped-decorator]
+        def double(number: int) -> int:
+            """Doubles."""
+            return 2 * number
+
+        assert (double.__name__, double.__doc__) == ("double", "Doubles.")
+        return double(1), double(2), [shown(span) for span in side.exported]
+
+    assert len(sides.agree(step)[2]) == 2
+
+
+def test_a_decorated_coroutine_is_in_its_span_until_it_returns(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        @side.tracer.start_as_current_span("span")  # type: ignore[untyped-decorator]
+        async def double(number: int) -> int:
+            await asyncio.sleep(0)
+            assert side.exported == ()
+            return 2 * number
+
+        assert inspect.iscoroutinefunction(double)
+        return asyncio.run(double(1)), len(side.exported)
+
+    assert sides.agree(step) == (2, 1)
+
+
+def test_a_span_is_started_on_entry_not_before(ours: Side) -> None:
+    manager = ours.tracer.start_as_current_span("span")
+    assert not hasattr(manager, "span")
+    with manager as span:
+        assert span.is_recording()
+
+
+def test_a_block_left_in_another_context_is_said_and_nothing_breaks(
+    ours: Side, caplog: pytest.LogCaptureFixture
+) -> None:
+    import contextvars
+
+    manager = ours.tracer.start_as_current_span("span")
+    contextvars.copy_context().run(manager.__enter__)
+    with caplog.at_level(logging.ERROR):
+        manager.__exit__(None, None, None)
+    assert "Failed to detach context" in caplog.text
+    assert len(ours.exported) == 1
+
+
+def test_suppressed_instrumentation_suppresses_what_the_sdk_does(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        token = context_api.attach(context_api.set_value(context_api._SUPPRESS_INSTRUMENTATION_KEY, True))
+        try:
+            side.tracer.start_span("span").end()
+        finally:
+            context_api.detach(token)
+        return len(side.exported)
+
+    sides.agree(step)
+
+
+METRICS = pytest.mark.skipif(
+    "meter_provider" not in inspect.signature(sdk.TracerProvider).parameters, reason="this SDK does not count"
+)
+
+
+@METRICS
+def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+
+    def counts(kind: type[sdk.TracerProvider]) -> Any:
+        reader = InMemoryMetricReader()
+        provider = kind(meter_provider=MeterProvider([reader]), shutdown_on_exit=False)
+        provider.add_span_processor(export.SimpleSpanProcessor(InMemorySpanExporter()))
+        tracer = provider.get_tracer("a")
+        root = tracer.start_span("root")
+        within = trace_api.set_span_in_context(root)
+        tracer.start_span("child", within).end()
+        tracer.start_span("remote", IN_REMOTE)
+        unsampled = SpanContext(1, 2, True, TraceFlags(0))
+        tracer.start_span("dropped", trace_api.set_span_in_context(NonRecordingSpan(unsampled)))
+        data: Any = reader.get_metrics_data()
+        return sorted(
+            (metric.name, sorted((point.attributes or {}).items()), point.value)
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+        )
+
+    seen = counts(engine.TracerProvider)
+    assert seen == counts(sdk.TracerProvider)
+    assert any(name == "otel.sdk.span.live" and value == 2 for name, _, value in seen)
+
+
+def test_with_span_as_a_context_manager_the_flags_of_the_start_hold(sides: Sides) -> None:
+    def step(side: Side) -> Any:
+        span = side.tracer.start_span("span", record_exception=False, set_status_on_exception=True)
+        with pytest.raises(ValueError, match="no"), span:
+            raise ValueError("no")
+        return shown(side.exported[0])
+
+    assert sides.agree(step)["status"] == (StatusCode.ERROR, "ValueError: no")
