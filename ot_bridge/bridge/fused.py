@@ -141,7 +141,7 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        if not (child_of or references or tags or start_time or ignore_active_span or sampler):
+        if child_of is references is tags is start_time is sampler is None and not ignore_active_span:
             span = self._plain(operation_name, current())
             if span is not None:
                 return span
@@ -161,7 +161,7 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> opentracing.Scope:
-        if not (child_of or references or tags or start_time or ignore_active_span or sampler):
+        if child_of is references is tags is start_time is sampler is None and not ignore_active_span:
             context = current()
             span = self._plain(operation_name, context)
             if span is not None:

@@ -1,0 +1,420 @@
+"""R27 to R35, S9 and S11: what is said about a span becomes attributes, events and a status."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import math
+from collections import UserDict
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import StatusCode
+from opentracing import tags
+from opentracing.scope_managers import ThreadLocalScopeManager
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.bridge.convert import MAX_TEXT
+from tests.conftest import Recorded, recorded
+
+
+def _logged(otel: Recorded, *logs: Any) -> list[Event]:
+    span = otel.tracer.start_span("x")
+    for fields in logs:
+        assert span.log_kv(fields) is span
+    span.finish()
+    return list(otel.spans["x"].events)
+
+
+def _tagged(otel: Recorded, key: Any, value: Any) -> dict[str, Any]:
+    otel.tracer.start_span("x").set_tag(key, value).finish()
+    otel.tracer.start_span("y", tags={key: value}).finish()
+    later, initial = (dict(otel.spans[name].attributes or {}) for name in "xy")
+    assert repr(later) == repr(initial)
+    return later
+
+
+EVENT_NAMES = [
+    ({"event": "cache miss", "key": "k"}, "cache miss"),
+    ({"key": "k"}, "log"),
+    ({}, "log"),
+    ({"event": None}, "log"),
+    ({"event": ""}, "log"),
+    ({"event": 7}, "7"),
+    ({"event": b"x"}, "b'x'"),
+    ({"event": "\ud800"}, "?"),
+    (None, "log"),
+    ("no mapping", "log"),
+    (MappingProxyType({"event": "mapped"}), "mapped"),
+    (UserDict({"event": "mapped"}), "mapped"),
+]
+
+
+@pytest.mark.parametrize(("fields", "name"), EVENT_NAMES, ids=[repr(fields) for fields, _ in EVENT_NAMES])
+def test_R27_a_log_is_an_event_named_by_its_event_field_else_log(
+    otel: Recorded, fields: Any, name: str
+) -> None:
+    assert [event.name for event in _logged(otel, fields)] == [name]
+
+
+def test_R27_a_logs_fields_are_the_events_attributes(otel: Recorded) -> None:
+    (event,) = _logged(otel, {"event": "e", "text": "a", "count": 1, "ratio": 0.5, "ok": True})
+    assert dict(event.attributes or {}) == {"event": "e", "text": "a", "count": 1, "ratio": 0.5, "ok": True}
+
+
+def test_R33_field_names_that_are_no_strings_become_strings(otel: Recorded) -> None:
+    (event,) = _logged(otel, {1: "a", None: "b", ("t",): "c", "": "nameless"})
+    assert dict(event.attributes or {}) == {"1": "a", "None": "b", "('t',)": "c"}
+
+
+def test_R27_what_is_no_mapping_is_kept_as_payload(otel: Recorded) -> None:
+    (event,) = _logged(otel, "just text")
+    assert dict(event.attributes or {}) == {"payload": "just text"}
+
+
+def test_R27_opentracing_ones_ways_to_log_still_log(otel: Recorded) -> None:
+    span: Any = otel.tracer.start_span("x")
+    assert span.log_event("one") is span
+    assert span.log_event("two", {"a": 1}) is span
+    assert span.log(event="three", payload=3, timestamp=9.5) is span
+    span.log()
+    span.finish()
+    events = [(event.name, dict(event.attributes or {})) for event in otel.spans["x"].events]
+    assert events == [
+        ("one", {"event": "one"}),
+        ("two", {"event": "two", "payload": "{'a': 1}"}),
+        ("three", {"event": "three", "payload": 3}),
+        ("log", {}),
+    ]
+    assert otel.spans["x"].events[2].timestamp == 9_500_000_000
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Text(str):
+    """A string of the program's own, which says that it is longer than it is."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("no length")
+
+    def __str__(self) -> str:
+        return self
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+ATTRIBUTES = [
+    ("text", "text"),
+    ("", ""),
+    (True, True),
+    (0, 0),
+    (-(2**63), -(2**63)),
+    (2**63, "0x8000000000000000"),
+    (1.5, 1.5),
+    (math.inf, math.inf),
+    (None, "None"),
+    (b"bytes", "bytes"),
+    (b"\xff", "\\xff"),
+    ("\ud800", "?"),
+    (["a", "b"], ("a", "b")),
+    ((1, 2), (1, 2)),
+    ([], "[]"),
+    ([1, "a"], "[1, 'a']"),
+    ([1, 2**64], "[1, 18446744073709551616]"),
+    ([[1], [2]], "[[1], [2]]"),
+    ({"a": {"b": 1}}, "{'a': {'b': 1}}"),
+    ({1}, "{1}"),
+    (ValueError("no"), "no"),
+    (ValueError, "ValueError"),
+    (Colour.RED, str(Colour.RED)),
+    (Text("own"), "own"),
+    (Unprintable(), "<unprintable Unprintable>"),
+]
+
+
+@pytest.mark.parametrize(("value", "kept"), ATTRIBUTES, ids=[ascii(kept) for _, kept in ATTRIBUTES])
+def test_R28_a_tag_is_an_attribute_and_what_none_can_be_is_text(
+    otel: Recorded, value: Any, kept: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    attributes = _tagged(otel, "key", value)
+    assert attributes == {"key": kept}
+    assert type(attributes["key"]) is type(kept)
+    (event,) = _logged(otel, {"key": value})
+    assert dict(event.attributes or {}) == {"key": kept}
+    assert caplog.records == []
+
+
+def test_R28_nan_stays_what_it_is(otel: Recorded) -> None:
+    assert math.isnan(_tagged(otel, "key", math.nan)["key"])
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [(7, "7"), (None, "None"), (("a",), "('a',)"), (Text("own"), "own"), ("\ud800", "?")],
+    ids=ascii,
+)
+def test_R32_a_tags_name_that_is_no_string_becomes_one(otel: Recorded, key: Any, kept: str) -> None:
+    assert _tagged(otel, key, 1) == {kept: 1}
+
+
+def test_R32_a_tag_without_a_name_is_left_out(otel: Recorded) -> None:
+    assert _tagged(otel, "", 1) == {}
+
+
+def test_R32_long_text_is_cut(otel: Recorded) -> None:
+    assert _tagged(otel, "key", "x" * (MAX_TEXT + 1))["key"] == "x" * MAX_TEXT
+    assert _tagged(otel, "key", b"x" * (MAX_TEXT + 1))["key"] == "x" * MAX_TEXT
+    assert len(_tagged(otel, "key", "ä" * (MAX_TEXT + 1))["key"]) == MAX_TEXT
+    assert len(_tagged(otel, "key", ["x"] * (MAX_TEXT + 1))["key"]) == MAX_TEXT
+
+
+def test_R28_a_value_that_changes_later_was_recorded_as_it_was(otel: Recorded) -> None:
+    names = ["a"]
+    span = otel.tracer.start_span("x").set_tag("names", names).log_kv({"names": names})
+    names.append("b")
+    span.finish()
+    assert dict(otel.spans["x"].attributes or {}) == {"names": ("a",)}
+    assert dict(otel.spans["x"].events[0].attributes or {}) == {"names": ("a",)}
+
+
+def test_R28_a_log_whose_dict_changes_later_was_recorded_as_it_was(otel: Recorded) -> None:
+    fields = {"a": 1}
+    span = otel.tracer.start_span("x").log_kv(fields)
+    fields["a"] = 2
+    span.finish()
+    assert dict(otel.spans["x"].events[0].attributes or {}) == {"a": 1}
+
+
+class Failing(UserDict[str, Any]):
+    def keys(self) -> Any:
+        raise RuntimeError("no keys")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no truth")
+
+
+def test_R28_a_mapping_that_fails_costs_itself_and_nothing_else(otel: Recorded) -> None:
+    failing: Any = Failing(a=1)
+    otel.tracer.start_span("x", tags=failing).log_kv(failing).set_tag("a", 1).finish()
+    assert dict(otel.spans["x"].attributes or {}) == {"a": 1}
+    assert [event.name for event in otel.spans["x"].events] == ["log"]
+
+
+def _exception(text: str = "no") -> ValueError:
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        return error
+
+
+def test_R34_an_error_log_with_an_exception_records_it(otel: Recorded) -> None:
+    (event,) = _logged(otel, {"event": "error", "error.object": _exception(), "attempt": 2})
+    attributes = dict(event.attributes or {})
+    assert event.name == "exception"
+    assert "Traceback" in str(attributes.pop("exception.stacktrace"))
+    attributes.pop("exception.escaped", None)
+    assert attributes == {
+        "exception.type": "ValueError",
+        "exception.message": "no",
+        "event": "error",
+        "attempt": 2,
+    }
+
+
+def test_R34_a_message_of_the_programs_own_stays_beside_the_exceptions(otel: Recorded) -> None:
+    own, same = _logged(
+        otel,
+        {"event": "error", "error.object": _exception(), "message": "while saving", "error.kind": "x"},
+        {"event": "error", "error.object": _exception(), "message": "no", "stack": "x"},
+    )
+    assert (own.attributes or {})["message"] == "while saving"
+    assert (own.attributes or {})["exception.message"] == "no"
+    assert not {"message", "stack", "error.kind"} & set(same.attributes or {})
+
+
+def test_R34_an_exception_that_cannot_be_printed_is_recorded_by_its_type(otel: Recorded) -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    (event,) = _logged(otel, {"event": "error", "error.object": Unspeakable()})
+    assert event.name == "exception"
+    assert str((event.attributes or {})["exception.type"]).endswith("Unspeakable")
+    assert (event.attributes or {})["exception.message"] == "<unprintable Unspeakable>"
+
+
+def test_R34_each_of_several_exceptions_is_recorded(otel: Recorded) -> None:
+    span = otel.tracer.start_span("x")
+    for number in range(5):  # each may lie where the one before it lay
+        span.log_kv({"event": "error", "error.object": _exception(str(number))})
+    span.finish()
+    messages = [(event.attributes or {})["exception.message"] for event in otel.spans["x"].events]
+    assert messages == ["0", "1", "2", "3", "4"]
+
+
+def test_R35_an_error_log_without_an_exception_is_an_exception_event(otel: Recorded) -> None:
+    (event,) = _logged(
+        otel, {"event": "error", "error.kind": "Timeout", "message": "too late", "stack": "line 1", "a": 1}
+    )
+    assert event.name == "exception"
+    assert dict(event.attributes or {}) == {
+        "event": "error",
+        "exception.type": "Timeout",
+        "exception.message": "too late",
+        "exception.stacktrace": "line 1",
+        "a": 1,
+    }
+
+
+def test_R35_an_error_object_that_is_no_exception_is_the_message(otel: Recorded) -> None:
+    only, both = _logged(
+        otel,
+        {"event": "error", "error.object": "it broke"},
+        {"event": "error", "error.object": "it broke", "message": "kept"},
+    )
+    assert (only.attributes or {})["exception.message"] == "it broke"
+    assert (both.attributes or {})["exception.message"] == "kept"
+
+
+def test_R35_error_fields_of_any_type_become_text(otel: Recorded) -> None:
+    (event,) = _logged(
+        otel, {"event": "error", "error.kind": ValueError, "stack": _exception().__traceback__}
+    )
+    assert (event.attributes or {})["exception.type"] == "ValueError"
+    assert "test_tags_and_logs.py" in str((event.attributes or {})["exception.stacktrace"])
+
+
+def _finished_once(otel: Recorded) -> ReadableSpan:
+    (span,) = otel.exporter.get_finished_spans()
+    return span
+
+
+def test_S9_an_ended_span_ignores_later_calls_with_a_debug_log_each(
+    otel: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    span = otel.tracer.start_span("x", tags={"a": 1})
+    span.finish(10)
+    caplog.set_level(logging.DEBUG)
+    calls: list[Callable[[], object]] = [
+        lambda: span.set_tag("a", 2),
+        lambda: span.set_tag(tags.ERROR, True),
+        lambda: span.set_tag(tags.SPAN_KIND, "client"),
+        lambda: span.log_kv({"event": "e"}),
+        lambda: span.set_operation_name("y"),
+        lambda: span.fail(_exception()),
+        lambda: span.finish(20),
+        lambda: span.__exit__(None, None, None),
+    ]
+    for call in calls:
+        caplog.clear()
+        call()
+        assert [(record.name, record.levelname) for record in caplog.records] == [
+            ("ot_bridge.bridge.span", "DEBUG")
+        ]
+        assert repr(span) in caplog.text
+    ended = _finished_once(otel)
+    assert (ended.name, ended.end_time, ended.events) == ("x", 10_000_000_000, ())
+    assert dict(ended.attributes or {}) == {"a": 1}
+    assert ended.status.status_code is StatusCode.UNSET
+
+
+def test_S9_an_unsampled_span_ignores_everything_silently(
+    otel: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    span = otel.tracer.start_span("x", tags={tags.SAMPLING_PRIORITY: 0, tags.ERROR: True})
+    span.set_tag("a", 1).set_tag(tags.ERROR, True).set_tag(tags.SPAN_KIND, "client")
+    span.log_kv({"event": "e"}).set_operation_name("y").set_baggage_item("user", "ann")
+    span.finish()
+    span.finish()
+    assert otel.exporter.get_finished_spans() == ()
+    assert caplog.records == []
+    assert span.get_baggage_item("user") == "ann"
+
+
+def _failed(otel: Recorded, name: str = "x") -> list[str]:
+    """Checks for one ERROR status; the messages of the exceptions recorded."""
+    span = otel.spans[name]
+    assert span.status.status_code is StatusCode.ERROR
+    return [str((event.attributes or {})["exception.message"]) for event in span.events]
+
+
+def test_S11_an_exception_through_a_span_is_one_error_and_one_event(otel: Recorded) -> None:
+    with pytest.raises(ValueError, match="no"), otel.tracer.start_span("x"):
+        raise _exception()
+    assert _failed(otel) == ["no"]
+    assert otel.spans["x"].status.description == "ValueError: no"
+
+
+@pytest.mark.parametrize("manager", [None, ThreadLocalScopeManager], ids=["own", "stock"])
+def test_S11_an_exception_through_a_scope_is_one_error_and_one_event(manager: Any) -> None:
+    otel = recorded(scope_manager=None if manager is None else manager())
+    with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x"):
+        raise _exception()
+    assert _failed(otel) == ["no"]
+
+
+def test_S11_an_exception_through_span_and_scope_is_one_event(otel: Recorded) -> None:
+    span = otel.tracer.start_span("x")
+    with pytest.raises(ValueError, match="no"), span, otel.tracer.scope_manager.activate(span, False):
+        raise _exception()
+    assert _failed(otel) == ["no"]
+
+
+def test_S11_an_exception_that_was_logged_already_is_one_event(otel: Recorded) -> None:
+    error = _exception()
+    with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x") as scope:
+        scope.span.log_kv({"event": "error", "error.object": error})
+        raise error
+    assert _failed(otel) == ["no"]
+
+
+def test_S11_each_span_that_an_exception_passes_says_so(otel: Recorded) -> None:
+    with (
+        pytest.raises(ValueError, match="no"),
+        otel.tracer.start_active_span("x"),
+        otel.tracer.start_active_span("y"),
+    ):
+        raise _exception()
+    assert _failed(otel, "x") == _failed(otel, "y") == ["no"]
+
+
+def test_S11_a_scope_that_does_not_finish_its_span_still_marks_it(otel: Recorded) -> None:
+    span = otel.tracer.start_span("x")
+    with pytest.raises(ValueError, match="no"), otel.tracer.scope_manager.activate(span, False):
+        raise _exception()
+    assert otel.spans == {}
+    span.finish()
+    assert _failed(otel) == ["no"]
+
+
+def test_S11_a_foreign_span_in_our_scope_is_told_in_opentracings_way(tracer: Tracer) -> None:
+    class Foreign(opentracing.Span):
+        def __init__(self) -> None:
+            super().__init__(opentracing.Tracer(), opentracing.SpanContext())
+            self.told: list[Any] = []
+
+        def set_tag(self, key: str, value: Any) -> Foreign:
+            self.told.append((key, value))
+            return self
+
+    foreign = Foreign()
+    with pytest.raises(ValueError, match="no"), tracer.scope_manager.activate(foreign, True):
+        raise _exception()
+    assert foreign.told == [("error", True)]
+
+
+def test_S11_a_span_does_not_keep_what_it_recorded_once_it_is_finished(otel: Recorded) -> None:
+    span: Any = otel.tracer.start_span("x")
+    span.log_kv({"event": "error", "error.object": _exception()})
+    span.finish()
+    assert span._raised is None
