@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge
+from ot_bridge.engine.current import attach, current, detach
 from ot_bridge.wsgi.quiet import Once
 
 T = TypeVar("T")
+
+# Every token is given back in the step that got it, so the variable itself will always take it.
+_variable: Final = getattr(attach, "__self__", None)
+reset: Final[Callable[[Any], None]] = _variable.reset if isinstance(_variable, ContextVar) else detach
 
 
 class Step(Protocol):
@@ -29,7 +35,7 @@ class Step(Protocol):
 
 
 class InContext:
-    """Activity that lives in OpenTelemetry's context, as our own scope manager's does.
+    """Activity that lives in OpenTelemetry's context and stays there from one step to the next.
 
     What the application left active at the end of one step (a generator that yields inside a `with`)
     is there again in the next.
@@ -45,8 +51,34 @@ class InContext:
         try:
             return function(*args)
         finally:
-            self._context = get_current()
-            detach(token)
+            self._context = current()
+            reset(token)
+
+
+class InOurScope:
+    """Activity in a scope of our own scope manager's, a new one for each step."""
+
+    __slots__ = ("_left", "_manager", "_span")
+
+    def __init__(self, manager: bridge.ScopeManager, span: opentracing.Span) -> None:
+        self._manager = manager
+        self._span = span
+        self._left: InContext | None = None
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> T:
+        if self._left is not None:
+            return self._left(function, *args)
+        token = attach(current())
+        scope = self._manager.activate(self._span, False)
+        inside = current()
+        try:
+            return function(*args)
+        finally:
+            if current() is inside:
+                scope.close()
+            else:  # something that was left active waits for the next step, and this scope with it
+                self._left = InContext(current())
+                reset(token)
 
 
 class InScope:
@@ -72,20 +104,11 @@ def active(tracer: opentracing.Tracer, span: opentracing.Span, once: Once) -> St
     """Steps with `span` active, as `tracer`'s scope manager understands it."""
     manager = tracer.scope_manager
     if type(manager) is bridge.ScopeManager:
-        return InContext(_activated(manager, span))
+        return InOurScope(manager, span)
     step = InScope(manager, span, once)
     if isinstance(span, bridge.Span):  # our tracer on a scope manager of the program's: in both worlds
         return partial(InContext(trace.set_span_in_context(span.unwrap())), step)
     return step
-
-
-def _activated(manager: bridge.ScopeManager, span: opentracing.Span) -> Context:
-    token = attach(get_current())
-    try:
-        manager.activate(span, False)
-        return get_current()
-    finally:
-        detach(token)
 
 
 def untraced(tracer: opentracing.Tracer, once: Once) -> Step:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.context import get_current
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind
 
 from ot_bridge import bridge
+from ot_bridge.engine.current import current
 from ot_bridge.wsgi import options, urls
 from ot_bridge.wsgi.active import active, untraced
 from ot_bridge.wsgi.answer import answer
@@ -95,7 +95,7 @@ class TracingMiddleware:
             headers=HeaderTags(captured, secret) if captured else None,
             capture_query=capture_query,
             redact=secret,
-            excluded=options.excluded(exclude),
+            excluded=options.excluded(exclude, once),
             start_options=options.function("start_options", start_options),
             request_hook=options.function("request_hook", request_hook),
             response_hook=options.function("response_hook", response_hook),
@@ -134,10 +134,11 @@ class TracingMiddleware:
         if OPEN in environ:
             self._step_aside(environ, environ.get(SPAN))
             return None
-        outer = _server_span(start_response)
-        if outer is not None:
-            self._step_aside(environ, outer)
-            return None
+        if current():
+            outer = _server_span(start_response)
+            if outer is not None:
+                self._step_aside(environ, outer)
+                return None
         rules = self._rules
         tracer = self.tracer or opentracing.global_tracer()
         span = self._start(tracer, environ)
@@ -153,7 +154,7 @@ class TracingMiddleware:
     def _start(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> opentracing.Span | None:
         """The request's span; None if it is to have none."""
         rules = self._rules
-        if rules.excluded is not None and rules.once.call("exclude", rules.excluded, environ):
+        if rules.excluded is not None and rules.excluded(environ):
             return None
         start = AS_USUAL if rules.start_options is None else self._asked(environ, rules.start_options)
         if not start.trace:
@@ -185,16 +186,14 @@ class TracingMiddleware:
     def _tags(self, environ: WSGIEnvironment) -> Tags:
         rules = self._rules
         tags = rules.tags.copy()
-        rules.once.call("reading the request", self._describe, tags, environ)
+        try:
+            query = urls.query(environ, rules.redact) if rules.capture_query else ""
+            rules.convention.describe(tags, environ, query)
+            if rules.headers is not None:
+                rules.headers.request(tags, environ)
+        except Exception:
+            rules.once.warn("the environ cannot be read")
         return tags
-
-    def _describe(self, tags: Tags, environ: WSGIEnvironment) -> None:
-        rules = self._rules
-        rules.convention.describe(
-            tags, environ, urls.query(environ, rules.redact) if rules.capture_query else ""
-        )
-        if rules.headers is not None:
-            rules.headers.request(tags, environ)
 
     def _step_aside(self, environ: WSGIEnvironment, outer: Any) -> None:
         """Somebody around us has started this request's span, or decided that it has none."""
@@ -210,10 +209,7 @@ class TracingMiddleware:
 
 def _server_span(start_response: object) -> trace.Span | None:
     """The span of OpenTelemetry's own instrumentation around us, if there is one."""
-    context = get_current()
-    if not context:
-        return None
-    span = trace.get_current_span(context)
+    span = trace.get_current_span()
     if not span.get_span_context().is_valid or span.get_span_context().is_remote:
         return None
     if span.is_recording():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -70,17 +71,20 @@ def kind_tag(kind: object) -> str:
 Excluded: TypeAlias = Callable[[Environ], bool]
 
 
-def excluded(patterns: object) -> Excluded | None:
+def excluded(patterns: object, once: Once) -> Excluded | None:
     """The `exclude` option as a question to ask of an environ; None if nothing is excluded."""
     if callable(patterns):
-        return patterns
+        return partial(once.call, "exclude", patterns)
     names = words("exclude", patterns)
     exact = frozenset(name for name in names if not name.endswith("*"))
     prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
 
     def matches(environ: Environ) -> bool:
-        path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        return path in exact or path.startswith(prefixes)
+        try:
+            path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            return path in exact or path.startswith(prefixes)
+        except (TypeError, AttributeError):  # an environ with something else for a path
+            return False
 
     return matches if names else None
 

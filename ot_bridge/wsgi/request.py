@@ -99,15 +99,16 @@ class Request:
         self._open = False
         self._environ.pop(OPEN, None)
         span = self.span
-        if span is not None:
-            try:
-                self._conclude(span, error)
-            except Exception:
-                self._rules.once.warn("a span's last tags failed")
-            try:
-                span.finish()
-            except Exception:
-                self._rules.once.warn("span.finish failed")
+        if span is None:
+            return
+        try:
+            self._conclude(span, error)
+        except Exception:
+            self._rules.once.warn("a span's last tags failed")
+        try:
+            span.finish()
+        except Exception:
+            self._rules.once.warn("span.finish failed")
 
     def abandon(self) -> None:
         """Ends the span of a body that nobody closed."""
@@ -117,22 +118,27 @@ class Request:
             self.end()
 
     def _conclude(self, span: opentracing.Span, error: BaseException | None) -> None:
-        convention = self._rules.convention
+        rules = self._rules
         # An exception before the first chunk makes the server answer 500, whatever was announced.
         code = 500 if error is not None and not self.sent else status_code(self._status)
         if code is not None:
-            for name in convention.status:
+            for name in rules.convention.status:
                 span.set_tag(name, code)
-        if error is not None:
-            fail(span, error)
-        elif code is not None and code >= 500:
-            span.set_tag("error", True)
-        if convention.error_type is not None and (error is not None or (code or 0) >= 500):
-            span.set_tag(convention.error_type, str(code) if error is None else type(error).__qualname__)
+        if error is not None or (code is not None and code >= 500):
+            self._failed(span, code, error)
         if self._written:
             span.set_tag("wsgi.written", self._written)
-        if self._rules.wants_route:
+        if rules.wants_route:
             self._name(span)
+
+    def _failed(self, span: opentracing.Span, code: int | None, error: BaseException | None) -> None:
+        kind = self._rules.convention.error_type
+        if kind is not None:
+            span.set_tag(kind, str(code) if error is None else type(error).__qualname__)
+        if error is None:
+            span.set_tag("error", True)
+        else:
+            fail(span, error)
 
     def _name(self, span: opentracing.Span) -> None:
         self.routed(None)
