@@ -24,34 +24,42 @@ _LOW = 0xFFFF_FFFF_FFFF_FFFF
 def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | None:
     """What `data` says, None if that is nothing; raises `BadHeader` if it is cut short or not UTF-8."""
     if len(data) < _HEAD.size:
-        raise BadHeader(NAME, bytes(data), f"has {len(data)} bytes, not {_HEAD.size} or more", len(data))
+        raise BadHeader(
+            NAME, bytes(data[:256]), f"has {len(data)} bytes, not {_HEAD.size} or more", len(data)
+        )
     high, low, span_id, parent_id, flags, count = _HEAD.unpack_from(data)
     sampled, debug, extras = flags_to_bits(flags)
     baggage: dict[str, str] = {}
-    offset, end = _HEAD.size, min(len(data), _HEAD.size + limits.baggage_bytes + 8 * limits.baggage_items)
+    offset, room = _HEAD.size, limits.baggage_bytes
     for _ in range(min(count, limits.baggage_items)):
-        if offset == end < len(data):
+        key, offset = _piece(data, offset)
+        value, offset = _piece(data, offset)
+        room -= len(key) + len(value)
+        if room < 0:
             break
-        key, offset = _text(data, offset)
-        baggage[key], offset = _text(data, offset)
+        baggage[_text(key)] = _text(value)
     trace_id = high << 64 | low
-    if not (trace_id and span_id):
+    if not trace_id:
         return Remote(baggage=baggage) if baggage else None
     return Remote(trace_id, span_id, parent_id, sampled, debug, baggage=baggage, extras=extras)
 
 
-def _text(data: bytes | bytearray, offset: int) -> tuple[str, int]:
+def _piece(data: bytes | bytearray, offset: int) -> tuple[bytes | bytearray, int]:
+    """The bytes after the length at `offset`, and where they end."""
     start = offset + _LENGTH.size
     if start > len(data):
         raise BadHeader(NAME, bytes(data[:256]), "ends before the length of a baggage item", offset)
     end = start + _LENGTH.unpack_from(data, offset)[0]
     if end > len(data):
         raise BadHeader(NAME, bytes(data[:256]), "ends inside a baggage item", offset)
+    return data[start:end], end
+
+
+def _text(piece: bytes | bytearray) -> str:
     try:
-        return data[start:end].decode("utf-8"), end
-    except UnicodeDecodeError as error:
-        reason, at = "baggage is not UTF-8", start + error.start
-        raise BadHeader(NAME, bytes(data[:256]), reason, at) from None
+        return piece.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadHeader(NAME, bytes(piece[:256]), "baggage is not UTF-8") from None
 
 
 def binary_encode(outgoing: Outgoing) -> bytes:

@@ -39,9 +39,11 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
     trace_id, span_id = outgoing.trace_id, outgoing.span_id
-    if not (trace_id and span_id):
+    if not trace_id:
         return
-    data = b"\0\0" + trace_id.to_bytes(16, "big") + b"\1" + span_id.to_bytes(8, "big")
+    data = b"\0\0" + trace_id.to_bytes(16, "big")
+    if span_id:
+        data += b"\1" + span_id.to_bytes(8, "big")
     if outgoing.sampled is not None:
         data += b"\2\1" if outgoing.sampled else b"\2\0"
     headers[HEADER] = data

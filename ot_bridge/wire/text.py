@@ -36,7 +36,7 @@ def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> B
         if field is None:
             return BadHeader(header, value, "goes on after its last field", position - 1)
         if part is None:
-            return BadHeader(header, value, f"ends before the {field.name}", position)
+            return BadHeader(header, value, f"ends before the {field.name}", min(position, len(value)))
         wrong = _wrong(field, part)
         if wrong is not None:
             return BadHeader(header, value, f"{field.name} {wrong[0]}", position + wrong[1])

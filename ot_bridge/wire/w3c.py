@@ -72,7 +72,7 @@ def _match_padded(value: str) -> re.Match[str]:
 
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
-    """The members in their normal form, or nothing if one of them is wrong (Trace Context section 3.3)."""
+    """The members in their normal form, or nothing if one of them is wrong."""
     if len(value) > limits.tracestate_bytes:
         value = _shorten(value, limits.tracestate_bytes)
     members = [member for part in value.split(",") if (member := part.strip(" \t"))]
@@ -82,7 +82,7 @@ def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
 
 
 def _shorten(value: str, limit: int) -> str:
-    """Without members of more than 128 characters, then without the last ones (section 3.3.1.5)."""
+    """Without members of over 128 characters, then without the last, as "tracestate Limits" asks."""
     members = cut(value, 4 * limit).split(",")
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 

@@ -1,0 +1,171 @@
+"""`ot-bridge decode`: say what is in tracing headers, in words and in all other formats, or why not.
+
+Headers come as arguments (`name: value`), as curl's `-H`, or on standard input: one a line, or a curl
+command. Exit status: 0 if all could be read, 1 if something was refused, 2 if nothing was a tracing header.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from ot_bridge.errors import BadHeader
+from ot_bridge.propagation import Propagator
+from ot_bridge.wire import FORMATS, Format, Remote
+from ot_bridge.wire.losses import losses
+
+Headers = list[tuple[str, Any]]
+
+_header = re.compile(r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+):\s?(.*)").fullmatch
+_WIDTH = 72
+_DECISIONS = {True: "yes", False: "no", None: "not decided yet"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `run` reads."""
+    parser.add_argument("headers", nargs="*", metavar="HEADER", help="'name: value', or a curl command")
+    parser.add_argument(
+        "-H", "--header", action="append", default=[], dest="curl_headers", metavar="HEADER", help="the same"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the headers say; the exit status as above."""
+    given = [*args.headers, *args.curl_headers]
+    lines = [line for text in given or [sys.stdin.read()] for line in _split(text)]
+    headers = [parsed for line in lines if (parsed := _parse(line))]
+    formats = [format for format in FORMATS.values() if _is_given(format, headers)]
+    if not formats:
+        print("No tracing header in what was given. Known are:", file=sys.stderr)
+        print(*(f"  {name}" for name in _known()), sep="\n", file=sys.stderr)
+        return 2
+    refused = False
+    for format in formats:
+        try:
+            remote = Propagator([format]).decode(headers)  # type: ignore[arg-type]
+        except BadHeader as error:
+            refused = True
+            print(*_refusal(error), sep="\n")
+        else:
+            print(f"{format.name}:", *_describe(remote or Remote()), sep="\n")
+        print()
+    together = _together(formats, headers)
+    if together is not None:
+        print("The same in other formats:", *_others(together, formats), sep="\n")
+    return int(refused)
+
+
+def _split(text: str) -> Iterable[str]:
+    """One header each, from a header, a curl command or lines of headers."""
+    if not re.search(r"(^|\s)(curl|-H|--header)\s", text):
+        return text.splitlines()
+    try:
+        words = shlex.split(text.replace("\\\n", " "))
+    except ValueError:
+        return text.splitlines()
+    return [after for word, after in pairwise(words) if word in ("-H", "--header")]
+
+
+def _parse(line: str) -> tuple[str, Any] | None:
+    match = _header(line)
+    if match is None:
+        return None
+    name, value = match[1].lower(), match[2].strip(" \t\r")
+    for format in FORMATS.values():
+        if format.raw and name in format.fields:
+            return name, _raw(value)
+    return name, value
+
+
+def _raw(value: str) -> object:
+    """What stands for a value that is no text: an integer, else hex or base64 of bytes."""
+    if value.isdecimal() and len(value) < 40:
+        return int(value)
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return value
+
+
+def _is_given(format: Format, headers: Headers) -> bool:
+    return any(name in format.fields or name.startswith(format.prefixes) for name, _ in headers)
+
+
+def _known() -> Iterator[str]:
+    for format in FORMATS.values():
+        yield ", ".join([*format.fields, *(prefix + "..." for prefix in format.prefixes)])
+
+
+def _describe(remote: Remote) -> Iterator[str]:
+    rows: list[tuple[str, object]] = []
+    if remote.trace_id:
+        rows.append(("trace id", f"{remote.trace_id:032x}"))
+        rows.append(("span id", f"{remote.span_id:016x}" if remote.span_id else "none: a new span is due"))
+    if remote.parent_id:
+        rows.append(("parent id", f"{remote.parent_id:016x}"))
+    if remote.trace_id or remote.sampled is not None:
+        rows.append(("sampled", _DECISIONS[remote.sampled]))
+    if remote.debug:
+        rows.append(("debug", "yes"))
+    if remote.debug_id:
+        rows.append(("debug id", _escape(remote.debug_id)))
+    rows += [("baggage", f"{_escape(key)} = {_escape(value)}") for key, value in remote.baggage.items()]
+    if remote.tracestate:
+        rows.append(("tracestate", _escape(remote.tracestate)))
+    rows += [(name, _escape(text)) for name, text in remote.extras.items()]
+    for name, text in rows or [("", "nothing")]:
+        yield f"  {name:12} {text}"
+
+
+def _refusal(error: BadHeader) -> Iterator[str]:
+    """Three lines: the reason, the value (escaped, and only what fits of it), an arrow to the character."""
+    yield f"{error.header} is refused: {error.reason}"
+    value = error.value if isinstance(error.value, str) else repr(error.value)
+    at = error.position if isinstance(error.value, str) else None
+    start = max(0, (at or 0) - _WIDTH // 2)
+    before = _escape(value[start : at or 0])
+    yield f"  {before}{_escape(value[at or 0 : start + _WIDTH])}"
+    if at is not None:
+        yield "  " + " " * len(before) + "^"
+
+
+def _escape(text: str) -> str:
+    """In printable ASCII, whatever came in."""
+    return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text)
+
+
+def _together(formats: list[Format], headers: Headers) -> Remote | None:
+    try:
+        remote = Propagator(formats).decode(headers)  # type: ignore[arg-type]
+    except BadHeader:
+        return None
+    return remote
+
+
+def _others(remote: Remote, given: list[Format]) -> Iterator[str]:
+    for format in FORMATS.values():
+        if format in given:
+            continue
+        headers: dict[str, Any] = {}
+        Propagator([format]).encode(remote, headers)
+        lost = losses(remote, format)
+        if headers:
+            yield f"  {format.name}" + (f" (without {', '.join(lost)})" if lost else "")
+            yield from (f"    {name}: {_shown(value)}" for name, value in headers.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return _escape(str(value))

@@ -1,0 +1,65 @@
+"""Each format reads what its standard and its neighbours write, and refuses what they refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ot_bridge.errors import BadHeader
+from ot_bridge.propagation import Propagator
+from ot_bridge.wire import FORMATS, LIMITS
+from tests.wire.vectors import FOLDER, Vector, load
+
+VECTORS = load()
+READ = [each for each in VECTORS if each.values[0].remote is not None]
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_the_vector_is_read_or_refused_as_it_says(vector: Vector) -> None:
+    propagator = Propagator([vector.format])
+    if vector.refused is None:
+        assert propagator.decode(vector.headers) == vector.remote
+        return
+    with pytest.raises(BadHeader) as caught:
+        propagator.decode(vector.headers)
+    header, position = vector.refused
+    assert caught.value.header == header
+    assert position is None or caught.value.position == position
+
+
+@pytest.mark.parametrize("vector", READ)
+def test_what_was_read_is_written_so_that_it_is_read_again(vector: Vector) -> None:
+    assert vector.remote is not None
+    headers: dict[str, Any] = {}
+    propagator = Propagator([vector.format])
+    propagator.encode(vector.remote, headers)
+    remote = vector.remote
+    if vector.format == "zipkin-span-format" and remote.sampled is None:
+        remote = remote._replace(sampled=False)  # its flags always say one or the other
+    assert propagator.decode(headers) == remote
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_the_codec_itself_agrees_on_plain_headers(vector: Vector) -> None:
+    headers = {name.lower(): value for name, value in vector.headers.items()}
+    if any(isinstance(value, list) for value in headers.values()):
+        headers = {
+            name: value if isinstance(value, str) else ",".join(value) for name, value in headers.items()
+        }
+    decode = FORMATS[vector.format].decode
+    if vector.refused is None:
+        assert decode(headers, LIMITS) == vector.remote
+    else:
+        with pytest.raises(BadHeader):
+            decode(headers, LIMITS)
+
+
+def test_every_format_has_enough_vectors_each_with_its_source() -> None:
+    documents = [json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")]
+    assert {document["format"] for document in documents} == set(FORMATS)
+    for document in documents:
+        assert len(document["cases"]) >= 25
+        assert all(case["source"] for case in document["cases"])
+        assert len({case["id"] for case in document["cases"]}) == len(document["cases"])

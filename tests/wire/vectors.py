@@ -1,0 +1,55 @@
+"""The vectors in tests/vectors: headers, and what they say or why they are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ot_bridge.wire import Remote
+
+FOLDER = Path(__file__).parent.parent / "vectors"
+
+
+class Vector(NamedTuple):
+    """One case: `remote` is what the headers say (None for nothing), unless they are `refused`."""
+
+    format: str
+    headers: dict[str, Any]
+    remote: Remote | None
+    refused: tuple[str, int | None] | None
+
+
+def load() -> list[Any]:
+    """All cases, as pytest parameters."""
+    parameters = []
+    for path in sorted(FOLDER.glob("*.json")):
+        document = json.loads(path.read_text("utf-8"))
+        for case in document["cases"]:
+            name = f"{document['format']}: {case['id']}"
+            parameters.append(pytest.param(_vector(document["format"], case), id=name))
+    return parameters
+
+
+def _vector(name: str, case: dict[str, Any]) -> Vector:
+    headers = {key: _value(value) for key, value in case["headers"].items()}
+    if "refused" in case:
+        return Vector(name, headers, None, (case["refused"]["header"], case["refused"]["position"]))
+    return Vector(name, headers, remote_of(case["remote"]), None)
+
+
+def _value(value: Any) -> Any:
+    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value
+
+
+def remote_of(fields: dict[str, Any] | None) -> Remote | None:
+    """A `Remote` from its short form: ids in hex, defaults left out."""
+    if fields is None:
+        return None
+    ids: dict[str, Any] = {
+        f"{part}_id": int(fields[part], 16) for part in ("trace", "span", "parent") if part in fields
+    }
+    rest = {name: value for name, value in fields.items() if name not in ("trace", "span", "parent")}
+    return Remote(**ids, **rest)
