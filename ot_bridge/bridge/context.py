@@ -37,6 +37,9 @@ class Baggage(dict[str, str]):
     __setitem__ = __delitem__ = _frozen
     __ior__ = clear = pop = popitem = setdefault = update = _frozen
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Baggage, (dict(self),)
+
 
 NO_BAGGAGE: Final = Baggage()
 
@@ -63,7 +66,13 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         """All is done in `__new__`."""
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return trace.SpanContext(*self[:5]), self.baggage, self.origin, self.parent_id, self.links
+        origin = self.origin
+        if origin is not None:  # what it may hold instead of dicts cannot be pickled
+            origin = origin._replace(baggage=dict(origin.baggage), extras=dict(origin.extras))
+        return trace.SpanContext(*self[:5]), self.baggage, origin, self.parent_id, self.links
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpanContext, self.__getnewargs__()
 
     # Most contexts have none of these, and then no dict of their own.
     baggage: Baggage = NO_BAGGAGE  # type: ignore[assignment]
@@ -104,6 +113,36 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         return told
 
 
+class _Decided(SpanContext):
+    """A context that OpenTelemetry's flags say all about, as most are: what encoders ask for is known."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpanContext, self.__getnewargs__()
+
+
+class _Unsampled(_Decided):
+    sampled = False
+    extras = EMPTY
+
+
+class _Sampled(_Decided):
+    sampled = True
+    extras = EMPTY
+
+
+class _UnsampledRandom(_Decided):
+    sampled = False
+    extras = RANDOM_TRACE_ID
+
+
+class _SampledRandom(_Decided):
+    sampled = True
+    extras = RANDOM_TRACE_ID
+
+
+_BY_FLAGS: Final = (_Unsampled, _Sampled, _UnsampledRandom, _SampledRandom)
+
+
 def _with(
     made: SpanContext,
     baggage: Mapping[str, str],
@@ -127,7 +166,8 @@ def _with(
 
 def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent_id: int) -> SpanContext:
     """The context for the six values that an OpenTelemetry span context is made of."""
-    return _with(tuple.__new__(SpanContext, ids), baggage, origin, parent_id)
+    kind = _BY_FLAGS[ids[3] & 3] if origin is None else SpanContext
+    return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
 def from_remote(remote: Remote) -> SpanContext:
@@ -136,16 +176,17 @@ def from_remote(remote: Remote) -> SpanContext:
     state = TraceState.from_header([tracestate]) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
     told = debug or debug_id or sampled is None or (extras and len(extras) > random)
-    flags = _FLAGS[(1 if sampled else 0) + (_RANDOM if random else 0)]
-    ids = (trace_id, span_id, True, flags, state, bool(trace_id and span_id))
-    return _with(tuple.__new__(SpanContext, ids), baggage, remote if told else None, parent_id)
+    flags = (1 if sampled else 0) + (_RANDOM if random else 0)
+    ids = (trace_id, span_id, True, _FLAGS[flags], state, bool(trace_id and span_id))
+    kind = SpanContext if told else _BY_FLAGS[flags]
+    return _with(tuple.__new__(kind, ids), baggage, remote if told else None, parent_id)
 
 
 def of(subject: object) -> SpanContext | None:
     """The context that a `child_of` or a reference means, of ours or of OpenTelemetry; None if foreign."""
+    if isinstance(subject, SpanContext):
+        return subject
     if isinstance(subject, (opentracing.Span, opentracing.SpanContext)):
-        if type(subject) is SpanContext:
-            return subject
         if isinstance(subject, SpanShim):
             subject = subject.context
         if isinstance(subject, SpanContext):

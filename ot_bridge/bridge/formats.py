@@ -86,7 +86,7 @@ class Carriers:
         of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
         """
         encode = self._encode.get(format) if type(format) is str else None
-        context = span_context if type(span_context) is SpanContext else contexts.of(span_context)
+        context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
             self._propagator(format)
             return
