@@ -90,12 +90,11 @@ class Span(SpanShim):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        if self.priority_flags is not None:
-            ids = (*ids[:3], self.priority_flags, *ids[4:])
-        self._context = context = from_ids(ids, NO_BAGGAGE, self.origin, parent_id)
-        if self._baggage:  # asked after the context is kept: an item set meanwhile is not missed
-            with _baggage_lock:
-                self._context = context = from_ids(ids, Baggage(self._baggage), self.origin, parent_id)
+        with _baggage_lock:  # else another thread could find here what was true before it set an item
+            if self.priority_flags is not None:
+                ids = (*ids[:3], self.priority_flags, *ids[4:])
+            baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
+            self._context = context = from_ids(ids, baggage, self.origin, parent_id)
         return context
 
     def _thaw(self) -> None:

@@ -371,10 +371,13 @@ def test_S11_an_exception_through_span_and_scope_is_one_event(otel: Recorded) ->
 
 
 def test_S11_an_exception_that_was_logged_already_is_one_event(otel: Recorded) -> None:
-    error = _exception()
-    with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x") as scope:
+    def logs_and_raises() -> None:
+        error = _exception()
         scope.span.log_kv({"event": "error", "error.object": error})
         raise error
+
+    with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x") as scope:
+        logs_and_raises()
     assert _failed(otel) == ["no"]
 
 
