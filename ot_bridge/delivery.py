@@ -111,6 +111,10 @@ def _within(timeout_millis: int, work: Callable[[], object]) -> bool:
             report(_log, "flushing raised")
 
     thread = threading.Thread(target=run, name="ot_bridge-flush", daemon=True)
-    thread.start()
-    thread.join(timeout_millis / 1000)
+    try:
+        thread.start()
+    except RuntimeError:  # Python 3.12 starts no threads once the interpreter is going down
+        run()
+    else:
+        thread.join(timeout_millis / 1000)
     return not thread.is_alive() and not failed
