@@ -103,9 +103,7 @@ class Carriers:
         except Exception as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
-    def extract(  # type: ignore[override]
-        self, format: object, carrier: Any
-    ) -> SpanContext | None:
+    def extract(self, format: object, carrier: Any) -> SpanContext | None:
         """The context that `carrier` holds: a valid one, or one with only baggage or a debug id; else None.
 
         Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for

@@ -42,7 +42,7 @@ class _Fused(Span):
 
     _ids: Any
     _parent_ids: Any = None
-    _context = _WhenAsked()  # type: ignore[assignment]
+    _context = _WhenAsked()
 
     @property
     def _otel_span(self) -> Any:
@@ -50,7 +50,7 @@ class _Fused(Span):
 
     @property
     def context(self) -> SpanContext:
-        return self._context  # type: ignore[return-value]
+        return self._context
 
     def _freeze(self) -> SpanContext:
         above = self._parent_ids
@@ -67,7 +67,7 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
             if len(notes) > MOST_NOTES:
                 self._settle()
             return self
-        return super().set_tag(key, value)  # type: ignore[return-value]
+        return super().set_tag(key, value)
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
         if type(key_values) is dict and timestamp is None and self._end_time is None:
@@ -81,7 +81,7 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
                 if len(self._notes) > MOST_NOTES:
                     self._settle()
                 return self
-        return super().log_kv(key_values, timestamp)  # type: ignore[return-value]
+        return super().log_kv(key_values, timestamp)
 
     def _settle_one(self, note: Any) -> None:
         """What was noted as it came is made fit to export when the engine comes to it."""
@@ -127,6 +127,7 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
 class FusedTracer(Tracer):
     """A tracer on the engine. A span that nobody said more of than its name takes a shorter way."""
 
+    _otel_tracer: Any
     span_class: type[FusedSpan] = FusedSpan
     dropped_class: type[FusedDropped] = FusedDropped
 

@@ -158,7 +158,7 @@ class ScopeManager(ScopeManagerShim):
             return self.enter(span, finish_on_close, before)
         if span is None:
             return self.enter(self._tracer.wrapper_class(self._tracer, INVALID_SPAN), False, before)
-        foreign = span.unwrap() if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
+        foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before)._enter()
 
     def enter(self, span: Span, finish_on_close: bool, before: Context) -> Scope:
