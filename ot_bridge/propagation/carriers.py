@@ -107,25 +107,31 @@ class Wanted:
     def _from_items(self, items: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         exact, prefixes, plain = self._exact, self._prefixes, self.plain
         found: dict[str, Any] = {}
+        repeated: dict[str, list[Any]] = {}
         for key, value in items:
             if key in plain and key not in exact:
                 continue
-            name = (key if type(key) is str else _latin(key)).lower()
-            if name in exact or (prefixes and name.startswith(prefixes)):
-                self._add(found, name, value)
-            else:
+            name = (key if type(key) is str else _text(key)).lower()
+            if not (name in exact or (prefixes and name.startswith(prefixes))):
                 _learn(plain, key)
-        return found
+            elif name in found:
+                repeated.setdefault(name, [found[name]]).append(value)
+            else:
+                found[name] = value
+        found.update(repeated)
+        return {
+            name: value if type(value) is str else self._plain_value(name, value)
+            for name, value in found.items()
+            if value is not None and value != []
+        }
 
-    def _add(self, found: dict[str, Any], name: str, value: Any) -> None:
-        if isinstance(value, list | tuple):
-            for each in value:
-                self._add(found, name, each)
-        elif name in self._raw:
-            found.setdefault(name, value)
-        elif value is not None:
-            text = _latin(value)
-            found[name] = f"{found[name]},{text}" if name in found else text
+    def _plain_value(self, name: str, value: Any) -> Any:
+        """Text for text; for a list the first, if it is `raw`, else all with commas between."""
+        if not isinstance(value, list | tuple):
+            return value if name in self._raw else _text(value)
+        if name in self._raw:
+            return value[0]
+        return ",".join(text for each in value if each is not None for text in _texts(each))
 
 
 def _learn(plain: set[str], name: str) -> None:
@@ -133,10 +139,19 @@ def _learn(plain: set[str], name: str) -> None:
         plain.add(name)
 
 
-def _latin(value: object) -> str:
+def _texts(value: object) -> Iterable[str]:
+    return map(_text, value) if isinstance(value, list | tuple) else (_text(value),)
+
+
+def _text(value: object) -> str:
     if isinstance(value, str):
         return value
-    return value.decode("latin-1") if isinstance(value, bytes | bytearray) else str(value)
+    if isinstance(value, bytes | bytearray):
+        return value.decode("latin-1")
+    try:
+        return str(value)
+    except Exception:  # whatever an application has put there
+        return f"<{type(value).__name__}>"
 
 
 def _environ_key(name: str) -> str:

@@ -59,7 +59,8 @@ def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _decision(value: str) -> tuple[bool | None, bool]:
-    decision = _DECISIONS.get(value) or _SPELLINGS.get(value[:6].lower())
+    start = value[:6]
+    decision = _DECISIONS.get(start) or _SPELLINGS.get(start.lower())
     if decision is None:
         raise BadHeader(SAMPLED, value, "is none of 0, 1, true, false, d", 0)
     return decision
@@ -84,9 +85,9 @@ def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         return None
     match = _match(value)
     if match is None:
-        if value not in _DECISIONS:
+        if value[:2] not in _DECISIONS:
             raise _explain_single(value)
-        sampled, debug = _DECISIONS[value]
+        sampled, debug = _DECISIONS[value[:2]]
         return Remote(sampled=sampled, debug=debug)
     trace, span, decision, parent = match.groups()
     trace_id, span_id = int(trace, 16), int(span, 16)

@@ -32,27 +32,28 @@ def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | 
     baggage: dict[str, str] = {}
     offset, room = _HEAD.size, limits.baggage_bytes
     for _ in range(min(count, limits.baggage_items)):
-        key, offset = _piece(data, offset)
-        value, offset = _piece(data, offset)
-        room -= len(key) + len(value)
+        key = _piece(data, offset)
+        value = _piece(data, key.stop)
+        offset = value.stop
+        room -= key.stop - key.start + value.stop - value.start
         if room < 0:
             break
-        baggage[_text(key)] = _text(value)
+        baggage[_text(data[key])] = _text(data[value])
     trace_id = high << 64 | low
     if not trace_id:
         return Remote(baggage=baggage) if baggage else None
     return Remote(trace_id, span_id, parent_id, sampled, debug, baggage=baggage, extras=extras)
 
 
-def _piece(data: bytes | bytearray, offset: int) -> tuple[bytes | bytearray, int]:
-    """The bytes after the length at `offset`, and where they end."""
+def _piece(data: bytes | bytearray, offset: int) -> slice:
+    """Where the bytes lie whose length stands at `offset`."""
     start = offset + _LENGTH.size
     if start > len(data):
         raise BadHeader(NAME, bytes(data[:256]), "ends before the length of a baggage item", offset)
     end = start + _LENGTH.unpack_from(data, offset)[0]
     if end > len(data):
         raise BadHeader(NAME, bytes(data[:256]), "ends inside a baggage item", offset)
-    return data[start:end], end
+    return slice(start, end)
 
 
 def _text(piece: bytes | bytearray) -> str:

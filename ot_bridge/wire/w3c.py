@@ -26,6 +26,7 @@ from .text import Hex, cut, explain, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
+CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 # Of a version that is not known yet the first 55 characters are read, if it ends there or a dash follows.
@@ -52,7 +53,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     trace, span, flags = match.groups()
     trace_id, span_id = int(trace, 16), int(span, 16)
     if not (trace_id and span_id):
-        raise explain("traceparent", value.strip(" \t"), "-", _FIELDS)
+        raise explain("traceparent", match[0], "-", _FIELDS)
     sampled, extras = _FLAGS[flags]
     tracestate = ""
     if "tracestate" in headers:
@@ -62,11 +63,13 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 def _match_padded(value: str) -> re.Match[str]:
     """The less usual values: blanks around, or a later version."""
+    if len(value) > CHARS:
+        raise BadHeader("traceparent", value, f"has more than {CHARS} characters", CHARS)
     text = value.strip(" \t")
     match = _match(text) or _match_later(text)
     if match is None:
         if text.startswith("ff"):
-            raise BadHeader("traceparent", value, "version ff is not allowed", 0)
+            raise BadHeader("traceparent", text, "version ff is not allowed", 0)
         raise explain("traceparent", text, "-", _FIELDS)
     return match
 

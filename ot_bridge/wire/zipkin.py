@@ -32,7 +32,8 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 def _integer(headers: Headers, name: str, least: int, bits: int) -> int:
     value = headers.get(name) or 0
     if type(value) is not int or not least <= value < 1 << bits:
-        raise BadHeader(name, value, f"is not an integer from {least} on of {bits} bits")
+        shown = hex(value)[:80] if isinstance(value, int) else value
+        raise BadHeader(name, shown, f"is not an integer from {least} on of {bits} bits")
     return value
 
 
