@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 import opentracing
@@ -212,6 +211,8 @@ def exporter_named(name: str) -> SpanExporter | None:
     """The exporter of that name; None for `none`. Raises ConfigurationError if nobody has it."""
     if name in ("", "none"):
         return None
+    from importlib.metadata import entry_points  # 20 ms that only a name to look up is worth
+
     for alias in _ALIASES.get(name, (name,)):
         for entry in entry_points(group="opentelemetry_traces_exporter", name=alias):
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -51,6 +50,8 @@ def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
 
 
 def _foreign(name: str) -> TextMapPropagator:
+    from importlib.metadata import entry_points  # 20 ms that only a foreign name is worth
+
     for entry in entry_points(group=_GROUP, name=name):
         propagator: TextMapPropagator = entry.load()()
         return propagator
