@@ -1,0 +1,217 @@
+"""`ot-bridge demo`: the main job on real parts, offline.
+
+A gRPC service and a Werkzeug gateway in front of it run on loopback; five requests come in as old
+neighbours send them; the spans that result are read back from memory and shown as trees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import grpc
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.cli.gateway.gateway import make_app
+from ot_bridge.cli.gateway.service import serve
+from ot_bridge.install import install, uninstall
+from ot_bridge.wsgi import TracingMiddleware
+
+PROPAGATORS = "tracecontext,baggage,jaeger,b3multi"
+
+
+class Request(NamedTuple):
+    """What an old neighbour sends. caller: the trace and span id in its headers, if any are usable."""
+
+    sender: str
+    headers: dict[str, str]
+    caller: tuple[int, int] | None
+
+
+REQUESTS = (
+    Request(
+        "jaeger-client, with baggage",
+        {"uber-trace-id": "5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1", "uberctx-user": "ann"},
+        (0x5B8AA5A2D2C872E8321CF37308D69DF2, 0x51581BF3CB55C13),
+    ),
+    Request(
+        "Envoy, speaking B3",
+        {
+            "x-b3-traceid": "463ac35c9f6413ad48485a3953bb6124",
+            "x-b3-spanid": "a2fb4a1d1a96d312",
+            "x-b3-sampled": "1",
+        },
+        (0x463AC35C9F6413AD48485A3953BB6124, 0xA2FB4A1D1A96D312),
+    ),
+    Request(
+        "OpenTelemetry, speaking W3C",
+        {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+        (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331),
+    ),
+    Request("a browser, with no header", {}, None),
+    Request("somebody with a broken header", {"uber-trace-id": "5b8aa5a2:not-hex:0:1"}, None),
+)
+
+
+class Answer(NamedTuple):
+    """What came back for a request, and the spans that it left."""
+
+    request: Request
+    status: int
+    spans: Sequence[ReadableSpan]
+
+    @property
+    def whole(self) -> bool:
+        """Answered, with all spans in one trace, the caller's if it had one, and each parent known.
+
+        A broken header costs the gateway's own span: that trace begins at the gRPC client.
+        """
+        known = {span.context.span_id for span in self.spans}
+        tops = [span.parent for span in self.spans if span.parent is None or span.parent.span_id not in known]
+        above = [(parent.trace_id, parent.span_id) if parent else None for parent in tops]
+        traces = {span.context.trace_id for span in self.spans}
+        spans = 4 if self.request.caller or not self.request.headers else 3
+        return (
+            self.status == 200
+            and above == [self.request.caller]
+            and len(traces) == 1
+            and len(self.spans) == spans
+        )
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _services(tracer: Tracer) -> Iterator[int]:
+    """Runs the gRPC service and the gateway; gives the gateway's port."""
+    server, port = serve(tracer=tracer)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        app = TracingMiddleware(make_app(channel, tracer=tracer), tracer)
+        gateway = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+        thread = threading.Thread(target=gateway.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield gateway.server_port
+        finally:
+            gateway.shutdown()
+            gateway.server_close()
+            server.stop(None).wait()
+
+
+def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
+    """Sends the requests. Gives the answers, and whether `exporters` took all spans."""
+    memory = InMemorySpanExporter()
+    tracer = install("demo", propagators=PROPAGATORS, exporters=[SimpleSpanProcessor(memory), *exporters])
+    try:
+        answers = []
+        with _services(tracer) as port:
+            for request in REQUESTS:
+                status = _send(port, request.headers)
+                answers.append((request, status, _settled(memory)))
+        return [Answer(*answer) for answer in answers], tracer.flush(5)
+    finally:
+        uninstall()
+
+
+def _send(port: int, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/v1/hello/ann", headers=headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
+    """The spans of the last request, once all have ended: the gateway's ends after its answer is read."""
+    pause = threading.Event()
+    before = -1
+    for _ in range(100):
+        spans = memory.get_finished_spans()
+        if len(spans) == before and len(spans) >= 3:
+            break
+        before = len(spans)
+        pause.wait(0.02)
+    memory.clear()
+    return spans
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the traces for a program to read")
+    parser.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 if every trace is whole and the collector, if one was named, took the spans; else 1."""
+    logging.getLogger("ot_bridge").setLevel(logging.ERROR)
+    exporters: list[SpanExporter] = []
+    if options.otlp:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        exporters.append(OTLPSpanExporter(endpoint=options.otlp.rstrip("/") + "/v1/traces"))
+    answers, delivered = play(exporters)
+    print(
+        json.dumps([_as_json(answer) for answer in answers], indent=2) if options.json else _as_text(answers)
+    )
+    if not delivered:
+        print(f"{options.otlp} did not take the spans")
+    return 0 if delivered and all(answer.whole for answer in answers) else 1
+
+
+def _as_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "sender": answer.request.sender,
+        "headers": answer.request.headers,
+        "status": answer.status,
+        "whole": answer.whole,
+        "spans": [json.loads(span.to_json()) for span in answer.spans],
+    }
+
+
+def _as_text(answers: Sequence[Answer]) -> str:
+    whole = sum(answer.whole for answer in answers)
+    lines = [line for answer in answers for line in _tree(answer)]
+    return "\n".join([*lines, f"{whole} of {len(answers)} traces are whole"])
+
+
+_SHOWN = ("component", "http.status_code", "user")
+
+
+def _tree(answer: Answer) -> Iterator[str]:
+    request = answer.request
+    trace_id = answer.spans[0].context.trace_id if answer.spans else 0
+    how = "continues the caller's" if request.caller else "a new trace"
+    yield f"{request.sender} -> {answer.status}, {how} {trace_id:032x}"
+    known = {span.context.span_id for span in answer.spans}
+    above: dict[int | None, list[ReadableSpan]] = {}
+    for span in answer.spans:
+        parent = span.parent.span_id if span.parent and span.parent.span_id in known else None
+        above.setdefault(parent, []).append(span)
+
+    def branch(parent: int | None, depth: int) -> Iterator[str]:
+        for span in above.get(parent, ()):
+            name = "   " * depth + "`- " + span.name
+            told = [
+                f"{key}={span.attributes[key]}"
+                for key in _SHOWN
+                if span.attributes and key in span.attributes
+            ]
+            yield f"  {name:<46}{span.kind.name.lower():<9}{' '.join(told)}".rstrip()
+            yield from branch(span.context.span_id, depth + 1)
+
+    yield from branch(None, 0)

@@ -1,0 +1,147 @@
+"""The rooms' import rule, and what `import ot_bridge` must not cost.
+
+A room imports only from the rooms named beside it. Anything else of the package is out of reach for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "ot_bridge"
+
+#: room -> the rooms that it may import from
+MAY_IMPORT: dict[str, set[str]] = {
+    "_version": set(),
+    "errors": set(),
+    "wire": {"errors"},
+    "engine": set(),
+    "delivery": {"errors"},
+    "sampling": {"errors"},
+    "xray": {"errors"},
+    "propagation": {"errors", "wire"},
+    "bridge": {"_version", "errors", "wire", "propagation", "engine"},
+    "testing": {"bridge", "engine", "propagation", "wire"},
+    "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
+    "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
+    "install": {
+        "_version",
+        "errors",
+        "wire",
+        "propagation",
+        "bridge",
+        "engine",
+        "delivery",
+        "sampling",
+        "xray",
+    },
+}
+ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
+MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
+MAY_IMPORT["cli"] = {*MAY_IMPORT}
+
+#: room -> packages that only this room may import
+OWN = {
+    "grpc": {"grpc", "grpc_opentracing", "cli"},
+    "google": {"cli"},
+    "botocore": {"xray"},
+    "werkzeug": {"wsgi", "cli"},
+    "jaeger_client": set(),
+}
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.relative_to(PACKAGE)
+        # The index of all rooms has no room; the gateway is an example that the command line shows.
+        if inside.parts != ("__init__.py",) and "gateway" not in inside.parts:
+            yield inside.parts[0].removesuffix(".py"), path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Dotted names of what a file imports, relative ones made absolute; blocks for type checkers left out."""
+    package = ["ot_bridge", *path.relative_to(PACKAGE).parts[:-1]]
+    tree = ast.parse(path.read_text())
+    unseen = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _rooms_of(path: Path) -> set[str]:
+    names = (name.split(".") for name in _imports(path))
+    return {name[1] for name in names if name[0] == "ot_bridge" and len(name) > 1}
+
+
+FILES = list(_files())
+
+
+@pytest.mark.parametrize(("room", "path"), FILES, ids=[str(path.relative_to(PACKAGE)) for _, path in FILES])
+def test_a_room_imports_only_from_the_rooms_below(room: str, path: Path) -> None:
+    known = _rooms_of(path) & {*MAY_IMPORT}
+    assert known - {room} <= MAY_IMPORT[room]
+
+
+def test_every_room_has_its_rule() -> None:
+    assert {room for room, _ in FILES} <= {*MAY_IMPORT}
+
+
+def test_rooms_and_files_import_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    modules = {
+        ".".join(["ot_bridge", *path.relative_to(PACKAGE).with_suffix("").parts]): path for _, path in FILES
+    }
+    for name, path in modules.items():
+        graph[name] = {found for found in _imports(path) if found in modules} - {name}
+    list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize(("room", "path"), FILES, ids=[str(path.relative_to(PACKAGE)) for _, path in FILES])
+def test_a_dependency_stays_in_its_room(room: str, path: Path) -> None:
+    for name in _imports(path):
+        top = name.split(".")[0]
+        assert top not in OWN or room in OWN[top], f"{name} is imported in {room}"
+
+
+INDEX = (
+    ast.Import
+    | ast.ImportFrom
+    | ast.Assign
+    | ast.Expr  # `__all__`, the table of late names, the docstring
+    | ast.If  # `if TYPE_CHECKING`
+)
+
+
+def test_an_index_holds_imports_and_nothing_else_but_the_way_to_late_ones() -> None:
+    for path in PACKAGE.rglob("__init__.py"):
+        for node in ast.parse(path.read_text()).body:
+            late = isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+            assert isinstance(node, INDEX) or late, f"{path}: {ast.unparse(node)[:60]}"
+
+
+def test_importing_the_package_imports_none_of_the_optional_ones() -> None:
+    program = (
+        "import sys, ot_bridge\n"
+        "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
