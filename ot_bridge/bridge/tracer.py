@@ -72,7 +72,8 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         scope = self._own_scopes.active
         if self._scope_manager is not self._own_scopes:
             given = self._scope_manager.active
-            if given is not None and not self._is_inside(scope, given.span):
+            shadow = isinstance(scope, Scope)  # which may have been inherited by a task that `given` was not
+            if shadow or (given is not None and not self._is_inside(scope, given.span)):
                 scope = given
         return None if scope is None else scope.span
 
@@ -161,6 +162,8 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
             active = self.active_span
             if isinstance(active, Span) and active.tracer is self and (parent := named(active, None)):
                 return parent
+            if active is None and isinstance(self._own_scopes.active, Scope):
+                return root()
         return current()
 
     def _begin(
