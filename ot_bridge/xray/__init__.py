@@ -1,0 +1,31 @@
+"""AWS X-Ray: spans as segment documents, and three ways there."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .daemon import XRayDaemonExporter
+from .document import trimmed
+from .ids import XRayIdGenerator
+from .segment import segment
+
+if TYPE_CHECKING:
+    from .api import XRayExporter
+    from .otlp import XRayOTLPExporter
+
+__all__ = [
+    "XRayDaemonExporter",
+    "XRayExporter",
+    "XRayIdGenerator",
+    "XRayOTLPExporter",
+    "segment",
+    "trimmed",
+]
+
+# The daemon needs neither botocore nor protobuf; these do.
+_MODULES = {"XRayExporter": ".api", "XRayOTLPExporter": ".otlp"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

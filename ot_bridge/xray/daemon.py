@@ -1,0 +1,88 @@
+"""To the X-Ray daemon, or a collector that takes its place: one UDP datagram a segment document."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+
+from opentelemetry.sdk.trace import ReadableSpan
+
+from ot_bridge.errors import ConfigurationError
+
+from .base import DEFAULT_TIMEOUT, DeliveringExporter
+from .document import trimmed
+from .segment import Annotate, segment
+
+DEFAULT_ADDRESS = "127.0.0.1:2000"
+_HEADER = b'{"format":"json","version":1}\n'
+
+
+class XRayDaemonExporter(DeliveringExporter[bytes]):
+    """Sends spans to the X-Ray daemon.
+
+    address: `host:port`; else AWS_XRAY_DAEMON_ADDRESS (also `tcp:host:port udp:host:port`), else
+    127.0.0.1:2000. service_version, annotate: see `segment`. A datagram is not acknowledged: only one that
+    the system refuses, or that nobody listened for, counts as lost. Raises ConfigurationError.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, service_version: str | None = None, annotate: Annotate = ()
+    ) -> None:
+        self._address = _parsed(address or os.environ.get("AWS_XRAY_DAEMON_ADDRESS") or DEFAULT_ADDRESS)
+        self._service_version = service_version
+        self._annotate = annotate
+        self._socket: socket.socket | None = None
+        super().__init__(DEFAULT_TIMEOUT)
+
+    def _payload(self, span: ReadableSpan) -> bytes:
+        document = segment(span, annotate=self._annotate, service_version=self._service_version)
+        return _HEADER + trimmed(document)
+
+    def _send(self, batch: list[bytes]) -> Iterable[bytes]:
+        for datagram in batch:
+            try:
+                self._put(datagram)
+            except OSError as error:
+                self._close()
+                self._lose(1, error)
+        return ()
+
+    def _put(self, datagram: bytes) -> None:
+        sending = self._connected()
+        # From another host, word that nobody listens comes late: it is about a datagram before this one.
+        self._count_refused(sending)
+        sending.send(datagram)
+        self._count_refused(sending)
+
+    def _count_refused(self, sending: socket.socket) -> None:
+        if error := sending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lose(1, os.strerror(error))
+
+    def _connected(self) -> socket.socket:
+        """Connected, so that the system tells when nobody listens; anew after that, with a fresh address."""
+        if self._socket is None:
+            host, port = self._address
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            self._socket = socket.socket(family, kind, protocol)
+            self._socket.connect(address)
+        return self._socket
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def shutdown(self, timeout_millis: int = 30000) -> None:
+        super().shutdown(timeout_millis)
+        self._close()
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    parts = address.split()
+    # With several, the one for UDP; the other is where the daemon hands out sampling rules.
+    chosen = next((part for part in parts if part.startswith("udp:")), parts[0] if parts else "")
+    host, colon, port = chosen.removeprefix("udp:").rpartition(":")
+    if not (colon and host and port.isdecimal() and 0 < int(port) < 65536) or host == "tcp":
+        raise ConfigurationError("address", address, "expected host:port, or tcp:host:port udp:host:port")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,68 @@
+"""What a segment is called: the service that did the work, or was asked to. X-Ray draws its map by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind
+
+from .attributes import first
+
+LONGEST_NAME = 200
+_REFUSED = re.compile(r"[^\w .:/%&#=+\-@]")
+_CALLS = (SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER)
+_HOSTS = ("http.host", "net.peer.name", "server.address", "peer.hostname")
+
+
+def name(span: ReadableSpan) -> str:
+    """1 to 200 letters, digits, spaces and `_ . : / % & # = + - @`."""
+    attributes: Mapping[str, Any] = span.attributes or {}
+    found = (
+        _told_by_aws(span.kind, attributes)
+        or first(attributes, "peer.service", "service.peer.name", "aws.service")
+        or _database(attributes)
+        or (span.resource.attributes.get("service.name") if span.kind is SpanKind.SERVER else None)
+        or _rpc_service(attributes)
+        or (None if span.kind is SpanKind.SERVER else first(attributes, *_HOSTS))
+    )
+    return cleaned(str(found or "")) or cleaned(span.name) or "span"
+
+
+def cleaned(text: str) -> str:
+    return _REFUSED.sub("", text)[:LONGEST_NAME]
+
+
+def _told_by_aws(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
+    if kind not in _CALLS:
+        return str(first(attributes, "aws.local.service") or "")
+    told = str(first(attributes, "aws.remote.service") or "")
+    return told.removeprefix("AWS.SDK.").removeprefix("AWS::")
+
+
+def _database(attributes: Mapping[str, Any]) -> str | None:
+    """`database@host`."""
+    database = first(attributes, "db.namespace", "db.name", "db.instance")
+    if database is None:
+        return None
+    connection = str(first(attributes, "db.connection_string", "peer.address") or "").removeprefix("jdbc:")
+    host = _host_in(connection) or first(attributes, "server.address", "net.peer.name", "peer.hostname")
+    return f"{database}@{host}" if host else str(database)
+
+
+def _host_in(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _rpc_service(attributes: Mapping[str, Any]) -> str:
+    service = str(first(attributes, "rpc.service") or "")
+    if not service and first(attributes, "rpc.system", "rpc.system.name") is not None:
+        # Since semantic conventions 1.38 the method is named in full: package.Service/Method.
+        service = str(attributes.get("rpc.method") or "").rpartition("/")[0]
+    return service

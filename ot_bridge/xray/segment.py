@@ -1,0 +1,147 @@
+"""One span -> one X-Ray segment document, without I/O.
+
+After AWS's page "X-Ray segment documents" and its schema (xray-segmentdocument-schema-v1.0.0), with the
+choices that the OpenTelemetry Collector's `awsxray` exporter made. Its trimming to X-Ray's 64 kB is in
+document.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, SpanKind, format_span_id
+
+from .attributes import Attributes, filled, first, text, texts
+from .aws import call, is_sdk_call, origin, surroundings
+from .cause import cause, flags
+from .http import http, without_credentials
+from .names import name
+
+MOST_ANNOTATIONS = 50
+LONGEST_ANNOTATION = 1000
+_KEY_REFUSED = re.compile(r"[^a-zA-Z0-9_]")
+# Formerly and now, and OpenTracing's `sql`.
+_SQL = {"cockroachdb", "db2", "derby", "hive", "ibm.db2", "mariadb", "microsoft.sql_server", "mssql"} | {
+    *("mysql", "oracle", "oracle.db", "other_sql", "postgresql", "redshift", "aws.redshift", "sql"),
+    *("sqlite", "teradata"),
+}
+
+Annotate = Collection[str] | Literal["all"]
+
+
+def segment(
+    span: ReadableSpan, *, annotate: Annotate = (), service_version: str | None = None
+) -> dict[str, Any]:
+    """The segment document of a span, ready for `json.dumps`; the span may still be open.
+
+    annotate: the attributes to be searchable in X-Ray (its annotations): a collection of names, those of
+    the resource with `otel.resource.` before them, or "all". service_version: instead of the resource's.
+    A span of kind SERVER, and one without a local parent, is a segment; any other is a subsegment.
+    """
+    attributes = Attributes(span.attributes)
+    resource: Mapping[str, Any] = span.resource.attributes
+    parent = span.parent
+    whole = span.kind is SpanKind.SERVER or parent is None or parent.is_remote
+    parts = {
+        "type": None if whole else "subsegment",
+        "parent_id": format_span_id(parent.span_id) if parent else None,
+        "namespace": _namespace(span),
+        **flags(span),
+        "cause": cause(span),
+        "http": http(attributes, span.kind),
+        "aws": {**(surroundings(resource) if whole else {}), **call(attributes)},
+        "sql": _sql(attributes, span.name),
+        "links": [_link(link.context, link.attributes) for link in span.links],
+    }
+    if whole:
+        parts["origin"] = origin(resource)
+        parts["service"] = filled(version=text(service_version or _version(resource)))
+        parts["user"] = text(attributes.take("enduser.id", "user.id"))
+    parts |= _annotations_and_metadata(span, attributes, resource if whole else {}, annotate)
+    return {**_required(span), **filled(**parts)}
+
+
+def trace_id(context: SpanContext) -> str:
+    """X-Ray's form of a trace id: `1-` 8 digits `-` 24 digits."""
+    digits = f"{context.trace_id:032x}"
+    return f"1-{digits[:8]}-{digits[8:]}"
+
+
+def _required(span: ReadableSpan) -> dict[str, Any]:
+    # A span that ended has a context and a start; the SDK types both as optional.
+    context = span.context or SpanContext(0, 0, is_remote=False)
+    times = {"start_time": (span.start_time or 0) / 1e9}
+    ended = {"in_progress": True} if span.end_time is None else {"end_time": span.end_time / 1e9}
+    ids = {"id": format_span_id(context.span_id), "trace_id": trace_id(context)}
+    return {"name": name(span), **ids, **times, **ended}
+
+
+def _namespace(span: ReadableSpan) -> str | None:
+    if is_sdk_call(span.attributes or {}):
+        return "aws"
+    return "remote" if span.kind is SpanKind.CLIENT else None
+
+
+def _version(resource: Mapping[str, Any]) -> Any:
+    tags = [*texts(resource.get("container.image.tags")), None]
+    return first(resource, "service.version", "container.image.tag") or tags[0]
+
+
+def _sql(attributes: Attributes, url: str) -> dict[str, Any]:
+    system = attributes.get("db.system.name", "db.system", "db.type")
+    if str(system).lower() not in _SQL:
+        return {}
+    connection = attributes.take("db.connection_string")
+    host = attributes.take("server.address", "net.peer.name", "peer.hostname", "peer.address")
+    database = attributes.take("db.namespace", "db.name", "db.instance")
+    attributes.take("db.system.name", "db.system", "db.type")
+    where = without_credentials(str(connection or host or "localhost"))
+    return filled(
+        # X-Ray's console shows `url` as what was done, so it is the span's name.
+        url=text(url),
+        connection_string=f"{where}/{database}" if database else where,
+        database_type=text(system),
+        user=text(attributes.take("db.user")),
+        sanitized_query=attributes.take("db.query.text", "db.statement"),
+    )
+
+
+def _link(context: SpanContext, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "trace_id": trace_id(context),
+        "id": format_span_id(context.span_id),
+        **filled(attributes=dict(attributes or {})),
+    }
+
+
+def _annotations_and_metadata(
+    span: ReadableSpan, attributes: Attributes, resource: Mapping[str, Any], annotate: Annotate
+) -> dict[str, dict[str, Any]]:
+    asked = attributes.take("aws.xray.annotations")
+    wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
+    left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items()}
+    # What another part has told already is still to be found by its name, if asked for.
+    candidates = {key: value for key, value in (span.attributes or {}).items() if key in wanted} | left
+    annotations: dict[str, Any] = {}
+    for key, value in candidates.items():
+        clean = _KEY_REFUSED.sub("_", key)[:500]
+        if annotate != "all" and key not in wanted:
+            continue
+        if len(annotations) < MOST_ANNOTATIONS and clean not in annotations and _is_scalar(value):
+            annotations[clean] = value[:LONGEST_ANNOTATION] if isinstance(value, str) else value
+            left.pop(key, None)
+    events = [
+        {"time": event.timestamp / 1e9, "name": event.name, **filled(attributes=dict(event.attributes or {}))}
+        for event in span.events
+        if event.name != "exception"
+    ]
+    default = left | ({"otel.events": events} if events else {})
+    return {"annotations": annotations, "metadata": {"default": default} if default else {}}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))

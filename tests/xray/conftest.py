@@ -1,0 +1,121 @@
+"""A fake X-Ray over HTTP that can do what the real one does on its bad days."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from ot_bridge.xray import base
+
+Headers = dict[str, str]
+
+
+class Answer(NamedTuple):
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Headers = {}
+    hang_up: bool = False
+
+
+class Request(NamedTuple):
+    path: str
+    headers: Headers
+    body: bytes
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for text in json.loads(self.body)["TraceSegmentDocuments"]]
+
+
+def unprocessed(*ids: str | None) -> Answer:
+    entries = [{"Id": id_, "ErrorCode": "ThrottledException", "Message": "later"} for id_ in ids]
+    return Answer(200, json.dumps({"UnprocessedTraceSegments": entries}).encode())
+
+
+def error(status: int, code: str) -> Answer:
+    return Answer(status, b'{"message":"no"}', {"x-amzn-errortype": code})
+
+
+class FakeXRay(ThreadingHTTPServer):
+    """Answers each request with the next of `answers` (or what that returns for it), in the end with 200."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[Answer | Callable[[Request], Answer]] = []
+        self.requests: list[Request] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def batches(self) -> list[list[str]]:
+        """The ids of the segments in each call."""
+        return [[document["id"] for document in request.documents] for request in self.requests]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FakeXRay
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        request = Request(self.path, dict(self.headers.items()), body)
+        self.server.requests.append(request)
+        answer = self.server.answers.pop(0) if self.server.answers else Answer()
+        if not isinstance(answer, Answer):
+            answer = answer(request)
+        if answer.hang_up:
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def xray() -> Iterator[FakeXRay]:
+    with FakeXRay() as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Credentials from the environment, nothing from this machine, and short pauses."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_XRAY_DAEMON_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    monkeypatch.setattr(base, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(base, "LONGEST_PAUSE", 0.02)
+
+
+Track = Callable[[SpanExporter], None]
+
+
+@pytest.fixture
+def closing() -> Iterator[Track]:
+    """Shuts down at the end what it is given."""
+    exporters: list[SpanExporter] = []
+    yield exporters.append
+    for exporter in exporters:
+        exporter.shutdown()
