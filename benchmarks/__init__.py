@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: what tracing costs, beside what users would have instead."""

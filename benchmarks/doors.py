@@ -1,0 +1,160 @@
+"""Rows for the doors: what the WSGI middleware and the gRPC interceptor add to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent import futures
+from typing import Any
+
+from opentelemetry.sdk import trace as sdk
+from opentracing import Format
+
+from benchmarks import peers
+from benchmarks.measure import Run
+from benchmarks.peers import JAEGER, SDK, SHIM
+from benchmarks.rows import OURS, Goal, row
+
+BARE = "no tracing"
+
+_ENVIRON = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "/users/7",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "example.com",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "192.0.2.7",
+    "wsgi.url_scheme": "http",
+    "HTTP_HOST": "example.com",
+    "HTTP_USER_AGENT": "curl/8.0",
+    "HTTP_ACCEPT": "*/*",
+    "HTTP_UBER_TRACE_ID": "0af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:0:1",
+    "HTTP_TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+}
+
+
+def _app(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    return [b"ok"]
+
+
+def _naive(tracer: Any) -> Any:
+    """The fifteen lines that people write."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        parent = tracer.extract(Format.HTTP_HEADERS, headers)
+        tags = {
+            "span.kind": "server",
+            "component": "wsgi",
+            "http.method": environ["REQUEST_METHOD"],
+            "http.url": f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}",
+        }
+        with tracer.start_active_span(environ["PATH_INFO"], child_of=parent, tags=tags) as scope:
+
+            def respond(status: str, sent: Any, exc_info: Any = None) -> Any:
+                scope.span.set_tag("http.status_code", int(status[:3]))
+                return start_response(status, sent)
+
+            return _app(environ, respond)
+
+    return application
+
+
+def _requests(application: Any) -> Run:
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        return None
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            body = application(_ENVIRON.copy(), start_response)
+            for _part in body:
+                pass
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+
+    return run
+
+
+@row("wsgi", "WSGI middleware, added to a request", Goal(JAEGER, 0.50), base=BARE)
+def _wsgi() -> Mapping[str, Run]:
+    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+
+    from ot_bridge.wsgi import TracingMiddleware
+
+    provider = peers.provider(sdk.TracerProvider)
+    return {
+        BARE: _requests(_app),
+        OURS: _requests(TracingMiddleware(_app, peers.ours())),
+        JAEGER: _requests(_naive(peers.jaeger())),
+        SDK: _requests(OpenTelemetryMiddleware(_app, tracer_provider=provider)),
+        SHIM: _requests(_naive(peers.shim())),
+    }
+
+
+class _Echo:
+    """A gRPC server on loopback, and calls to it from this thread."""
+
+    def __init__(self) -> None:
+        import grpc
+
+        handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+        handlers = grpc.method_handlers_generic_handler("bench.Echo", {"Call": handler})
+        self.server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[handlers])
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+
+    def channel(self) -> Any:
+        import grpc
+
+        return grpc.insecure_channel(f"127.0.0.1:{self.port}")
+
+
+def _calls(echo: _Echo, channel: Any) -> Run:
+    call = channel.unary_unary("/bench.Echo/Call")
+    call(b"warm")
+
+    def run(times: int, server: Any = echo.server) -> None:  # which stops when nobody holds it
+        for _ in range(times):
+            call(b"x", timeout=10)
+
+    return run
+
+
+_CHANNEL = "ot_bridge channel"
+
+
+@row(
+    "grpc",
+    "gRPC client, added to a unary call",
+    Goal(JAEGER, 0.50),
+    Goal(JAEGER, 0.50, _CHANNEL),
+    base=BARE,
+)
+def _grpc() -> Mapping[str, Run]:
+    import grpc
+    from grpc_opentracing import open_tracing_client_interceptor
+    from grpc_opentracing.grpcext import intercept_channel
+    from opentelemetry.instrumentation.grpc import client_interceptor as otel_interceptor
+    from opentelemetry.instrumentation.grpc.grpcext import intercept_channel as otel_intercept
+
+    from ot_bridge.grpc import client_interceptor, trace_channel
+
+    echo = _Echo()
+    provider = peers.provider(sdk.TracerProvider)
+
+    def peers_of() -> Iterator[tuple[str, Any]]:
+        yield BARE, echo.channel()
+        yield OURS, grpc.intercept_channel(echo.channel(), client_interceptor(peers.ours()))
+        yield _CHANNEL, trace_channel(echo.channel(), peers.ours())
+        yield JAEGER, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.jaeger()))
+        yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))
+        yield SHIM, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.shim()))
+
+    return {name: _calls(echo, channel) for name, channel in peers_of()}

@@ -1,0 +1,129 @@
+"""Rows for what happens after the request: encoding for OTLP, and the memory that spans wait in."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.trace import SpanKind
+
+from benchmarks import peers
+from benchmarks.measure import Run, Timing
+from benchmarks.peers import ENGINE, SDK
+from benchmarks.rows import OURS, Goal, other_row, row
+from ot_bridge import engine
+from ot_bridge.bridge import create_tracer
+
+_SPANS = 10_000
+
+
+class _Keeps(sdk.SpanProcessor):
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+
+    def on_end(self, span: sdk.ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+def _request(tracer: Any) -> None:
+    """A server span with a client span in it, as a service makes them."""
+    with tracer.start_as_current_span("GET /users", kind=SpanKind.SERVER) as server:
+        server.set_attribute("http.method", "GET")
+        server.set_attribute("http.url", "http://example.com/users/7")
+        server.set_attribute("component", "wsgi")
+        with tracer.start_as_current_span("/users.Users/Get", kind=SpanKind.CLIENT) as client:
+            client.set_attribute("rpc.system", "grpc")
+            client.set_attribute("rpc.service", "users.Users")
+        server.set_attribute("http.status_code", 200)
+
+
+def _opentracing_request(tracer: Any) -> None:
+    with tracer.start_active_span("GET /users", tags={"span.kind": "server"}) as scope:
+        server = scope.span
+        server.set_tag("http.method", "GET")
+        server.set_tag("http.url", "http://example.com/users/7")
+        server.set_tag("component", "wsgi")
+        with tracer.start_active_span("/users.Users/Get", tags={"span.kind": "client"}) as inner:
+            inner.span.set_tag("rpc.system", "grpc")
+            inner.span.set_tag("rpc.service", "users.Users")
+        server.set_tag("http.status_code", 200)
+
+
+class _Export:
+    """What an export thread does with spans that have ended: a run is one request's two spans."""
+
+    def __init__(self, kind: Any, bridged: bool = False) -> None:
+        self.keeps = _Keeps()
+        provider = peers.provider(kind, processor=self.keeps)
+        self.request: Callable[[Any], None] = _opentracing_request if bridged else _request
+        self.tracer = create_tracer(provider) if bridged else provider.get_tracer("bench")
+
+    def make(self, times: int) -> None:
+        self.keeps.spans.clear()
+        for _ in range(times):
+            self.request(self.tracer)
+
+    @contextmanager
+    def around(self, times: int) -> Iterator[None]:
+        self.make(times)
+        yield
+
+    def __call__(self, times: int) -> None:
+        encode_spans(self.keeps.spans).SerializeToString()
+
+
+@row("export", "OTLP encoding in the export thread, two spans", Goal(SDK, 1.0), Goal(SDK, 1.0, ENGINE))
+def _export() -> Mapping[str, Run]:
+    return {
+        OURS: _Export(engine.TracerProvider, bridged=True),
+        ENGINE: _Export(engine.TracerProvider),
+        SDK: _Export(sdk.TracerProvider),
+    }
+
+
+class _Whole(_Export):
+    """The same and the request's own part: all the processor time that its two spans cost."""
+
+    around = None  # type: ignore[assignment]
+
+    def __call__(self, times: int) -> None:
+        self.make(times)
+        super().__call__(times)
+
+
+@row("whole", "from start to OTLP bytes, two spans", Goal(SDK, 1.0), Goal(SDK, 1.0, ENGINE))
+def _all() -> Mapping[str, Run]:
+    return {
+        OURS: _Whole(engine.TracerProvider, bridged=True),
+        ENGINE: _Whole(engine.TracerProvider),
+        SDK: _Whole(sdk.TracerProvider),
+    }
+
+
+def _held(export: _Export) -> float:
+    """Bytes that a finished span holds until it is exported."""
+    export.make(10)
+    export.keeps.spans.clear()
+    gc.collect()
+    tracemalloc.start()
+    export.make(_SPANS // 2)
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    export.keeps.spans.clear()
+    return held / _SPANS
+
+
+@other_row("memory", "a finished span, waiting to be exported", Goal(SDK, 1.0), Goal(SDK, 1.0, ENGINE))
+def _memory() -> Timing:
+    makers: dict[str, Callable[[], _Export]] = {
+        OURS: lambda: _Export(engine.TracerProvider, bridged=True),
+        ENGINE: lambda: _Export(engine.TracerProvider),
+        SDK: lambda: _Export(sdk.TracerProvider),
+    }
+    return Timing({name: [_held(make()) for _ in range(2)] for name, make in makers.items()}, unit="bytes")

@@ -1,0 +1,86 @@
+"""Paired measurement: every peer in every round, the order rotated, ratios taken within a round.
+
+Machines drift; two peers timed within the same few milliseconds drift together. What is timed is the
+processor time of the calling thread, which is the latency that tracing adds to a request, and which
+other processes do not disturb.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from statistics import median, quantiles
+from time import thread_time_ns
+
+Run = Callable[[int], object]  # does the work as many times as it is told
+
+_BATCH = 1_500_000  # nanoseconds that one peer works in one round
+_ROUNDS = 60
+_MOST_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """`median` of the rounds, and the quartiles between which half of them lie."""
+
+    subject: str
+    peer: str
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What each peer cost, one value a round. `base` is subtracted from all others."""
+
+    rounds: Mapping[str, list[float]]
+    base: str | None = None
+    unit: str = "µs"
+
+    def added(self, name: str) -> list[float]:
+        own = self.rounds[name]
+        if self.base is None:
+            return own
+        return [total - bare for total, bare in zip(own, self.rounds[self.base], strict=True)]
+
+    def cost(self, name: str) -> float:
+        return median(self.added(name))
+
+    def ratio(self, subject: str, peer: str) -> Ratio:
+        pairs = zip(self.added(subject), self.added(peer), strict=True)
+        ratios = [ours / theirs for ours, theirs in pairs if theirs > 0]
+        low, middle, high = quantiles(ratios, n=4)
+        return Ratio(subject, peer, middle, low, high)
+
+
+def _timed(run: Run, times: int) -> float:
+    around = getattr(run, "around", None)  # a context manager for work whose cost is not the point
+    with around(times) if around else nullcontext():
+        before = thread_time_ns()
+        run(times)
+        return (thread_time_ns() - before) / times / 1000
+
+
+def _enough(run: Run) -> int:
+    """How many runs fill a batch."""
+    times = 1
+    while (spent := _timed(run, times) * times * 1000) < _BATCH / 4:
+        times *= 4
+    return max(1, round(times * _BATCH / spent))
+
+
+def measure(peers: Mapping[str, Run], base: str | None = None, rounds: int = _ROUNDS) -> Timing:
+    times = {name: _enough(run) for name, run in peers.items()}
+    total = sum(_timed(run, times[name]) * times[name] for name, run in peers.items()) / 1e6
+    rounds = max(9, min(rounds, round(_MOST_SECONDS / total)))
+    seen: dict[str, list[float]] = {name: [] for name in peers}
+    names = list(peers)
+    for turn in range(rounds):
+        gc.collect()
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            seen[name].append(_timed(peers[name], times[name]))
+    return Timing(seen, base)

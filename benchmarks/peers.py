@@ -1,0 +1,51 @@
+"""Tracers of each kind, set up alike: every span sampled, and handed to a collector that does nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+
+from ot_bridge import engine
+from ot_bridge.bridge import create_tracer
+
+JAEGER = "jaeger-client"
+SDK = "OpenTelemetry SDK"
+SHIM = "opentracing shim"
+ENGINE = "engine"
+
+
+class Nowhere(sdk.SpanProcessor):
+    """Takes spans and drops them. jaeger-client's `NullReporter` is its like."""
+
+    def on_end(self, span: sdk.ReadableSpan) -> None:
+        pass
+
+
+def provider(kind: Any, sampler: Sampler = ALWAYS_ON, processor: sdk.SpanProcessor | None = None) -> Any:
+    made = kind(sampler=sampler, resource=Resource({"service.name": "bench"}), shutdown_on_exit=False)
+    made.add_span_processor(processor or Nowhere())
+    return made
+
+
+def jaeger(sampled: bool = True) -> Any:
+    from jaeger_client import ConstSampler, Tracer
+    from jaeger_client.reporter import NullReporter
+
+    return Tracer("bench", NullReporter(), ConstSampler(sampled))
+
+
+def sdk_tracer(sampled: bool = True) -> Any:
+    return provider(sdk.TracerProvider, ALWAYS_ON if sampled else ALWAYS_OFF).get_tracer("bench")
+
+
+def shim(sampled: bool = True) -> Any:
+    from opentelemetry.shim.opentracing_shim import create_tracer as create_shim
+
+    return create_shim(provider(sdk.TracerProvider, ALWAYS_ON if sampled else ALWAYS_OFF))
+
+
+def ours(sampled: bool = True, kind: Any = engine.TracerProvider) -> Any:
+    return create_tracer(provider(kind, ALWAYS_ON if sampled else ALWAYS_OFF), propagators="jaeger")
