@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from werkzeug.test import EnvironBuilder
 
+from ot_bridge import engine
 from ot_bridge.bridge import Tracer, create_tracer
 
 
@@ -43,9 +44,9 @@ def spans() -> Spans:
     return Spans()
 
 
-@pytest.fixture
-def provider(spans: Spans) -> TracerProvider:
-    provider = TracerProvider(shutdown_on_exit=False)
+@pytest.fixture(params=[TracerProvider, engine.TracerProvider], ids=["sdk", "engine"])
+def provider(request: pytest.FixtureRequest, spans: Spans) -> TracerProvider:
+    provider: TracerProvider = request.param(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans.exporter))
     return provider
 

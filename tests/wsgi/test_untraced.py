@@ -108,6 +108,17 @@ def test_untraced_application_gets_the_servers_start_response(tracer: Tracer) ->
     assert server.headers == [("Content-Type", "text/plain")]
 
 
+def test_untraced_body_that_is_dropped_does_no_harm(
+    tracer: Tracer, provider: TracerProvider, spans: Spans
+) -> None:
+    made = environ("/healthz")
+    result = iter(TracingMiddleware(working(tracer, provider), tracer)(made, Server().start_response))
+    next(result)
+    del result
+    assert spans.names() == []
+    assert "ot_bridge.open" not in made
+
+
 BROKEN = {"HTTP_UBER_TRACE_ID": "not a trace", "HTTP_X_KEEP": "1"}
 
 

@@ -82,5 +82,14 @@ def test_environ_without_anything_is_served(tracer: Tracer, spans: Spans) -> Non
 @pytest.mark.parametrize("value", [None, 7, b"/bytes"], ids=repr)
 def test_environ_of_the_wrong_types_is_served_and_traced(tracer: Tracer, spans: Spans, value: object) -> None:
     made = environ() | {"PATH_INFO": value}
-    assert list(TracingMiddleware(hello, tracer, exclude=())(made, Server().start_response)) == [b"hello"]
+    assert list(TracingMiddleware(hello, tracer)(made, Server().start_response)) == [b"hello"]
     assert spans.tags()["http.status_code"] == 200
+
+
+def test_environ_that_cannot_be_read_is_told_of_once(
+    tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = TracingMiddleware(hello, tracer, capture_query=True)
+    assert [run(app, QUERY_STRING=7), run(app, QUERY_STRING=7)] == [b"hello"] * 2
+    assert len(spans.all()) == 2
+    assert len(caplog.records) == 1
