@@ -207,8 +207,11 @@ _HINTS: Final = {
 _ALIASES: Final = {"otlp": ("otlp_proto_http", "otlp_json_http", "otlp_proto_grpc")}
 
 
-def exporter_named(name: str) -> SpanExporter | None:
-    """The exporter of that name; None for `none`. Raises ConfigurationError if nobody has it."""
+def exporter_named(name: str, **options: Any) -> SpanExporter | None:
+    """The exporter of that name, made with these options; None for `none`.
+
+    Raises ConfigurationError if nobody has it.
+    """
     if name in ("", "none"):
         return None
     from importlib.metadata import entry_points  # 20 ms that only a name to look up is worth
@@ -216,7 +219,7 @@ def exporter_named(name: str) -> SpanExporter | None:
     for alias in _ALIASES.get(name, (name,)):
         for entry in entry_points(group="opentelemetry_traces_exporter", name=alias):
             try:
-                made: SpanExporter = entry.load()()
+                made: SpanExporter = entry.load()(**options)
             except ImportError:
                 continue
             return made
