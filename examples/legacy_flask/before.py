@@ -1,0 +1,23 @@
+"""A shop's price service, as it was written for OpenTracing and Jaeger."""
+
+import opentracing
+from flask import Flask
+from flask_opentracing import FlaskTracing
+from jaeger_client import Config
+
+app = Flask(__name__)
+tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="prices").initialize_tracer()
+tracing = FlaskTracing(tracer, True, app)
+
+
+@app.route("/price/<item>")
+def price(item: str) -> dict[str, object]:
+    with opentracing.global_tracer().start_active_span("look-up", tags={"item": item}) as scope:
+        who = scope.span.get_baggage_item("user")
+        headers: dict[str, str] = {}
+        tracer.inject(scope.span.context, opentracing.Format.HTTP_HEADERS, headers)
+        return {"item": item, "cents": 100 * len(item), "for": who, "sent on": headers}
+
+
+if __name__ == "__main__":
+    app.run(port=8080)
