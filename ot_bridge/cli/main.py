@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from ot_bridge._version import __version__
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _load(parser: argparse.ArgumentParser, name: str) -> object:
+def _load(parser: argparse.ArgumentParser, name: str) -> Any:
     try:
         return import_module(f"ot_bridge.cli.{name}")
     except ModuleNotFoundError as missing:

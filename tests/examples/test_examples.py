@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jaeger_client
+import jaeger_client as untyped_jaeger_client
 import opentracing
 import pytest
 from jaeger_client.reporter import NullReporter
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import ot_bridge
 
+jaeger_client: Any = untyped_jaeger_client
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
@@ -45,7 +46,9 @@ def test_flask_opentracing_continues_what_jaeger_client_wrote_and_jaeger_client_
 ) -> None:
     # Told its address, jaeger-client does not look for it with sockets that it leaves open.
     tags = {"ip": "127.0.0.1"}
-    neighbour = jaeger_client.Tracer("neighbour", NullReporter(), jaeger_client.ConstSampler(True), tags=tags)
+    neighbour: Any = jaeger_client.Tracer(
+        "neighbour", NullReporter(), jaeger_client.ConstSampler(True), tags=tags
+    )
     calling = neighbour.start_span("call")
     calling.set_baggage_item("user", "ann b")
     headers: dict[str, str] = {}
