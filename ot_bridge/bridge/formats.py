@@ -92,7 +92,7 @@ class Carriers:
             return
         held: Any = current().get(BAGGAGE_KEY)
         if held:
-            context = _with_current_baggage(context, held)
+            context = with_current_baggage(context, held)
         try:
             if encode is not None:
                 encode(context, carrier)
@@ -129,7 +129,7 @@ class Carriers:
             raise UnsupportedFormatException(format) from None
 
 
-def _with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:
+def with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:
     """`context` with what OpenTelemetry code has added to the baggage while its span is active."""
     active = trace.get_current_span().get_span_context()
     if active.span_id != context.span_id or active.trace_id != context.trace_id:
