@@ -149,7 +149,9 @@ class Tags(NamedTuple):
 
 
 def tags(given: Any, maps_kind: bool = True) -> Tags:
-    """The tags that a span starts with; what is no mapping is no tags."""
+    """The tags that a span starts with; what is no mapping is no tags. `Tags` are ready as they are."""
+    if type(given) is Tags:
+        return given
     try:
         if not given:
             return Tags({})

@@ -124,8 +124,13 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
         return self
 
 
+#: The tags of a span that nobody said more of than its name.
+_NO_TAGS: Final = convert.Tags({})
+_Tags: Final = convert.Tags
+
+
 class FusedTracer(Tracer):
-    """A tracer on the engine. A span that nobody said more of than its name takes a shorter way."""
+    """A tracer on the engine. A span with no more than a name, and tags made ready, takes a shorter way."""
 
     _otel_tracer: Any
     span_class: type[FusedSpan] = FusedSpan
@@ -142,8 +147,14 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        if child_of is references is tags is start_time is sampler is None and not ignore_active_span:
-            span = self._plain(operation_name, current())
+        if tags is None:
+            tags = _NO_TAGS
+        if (
+            type(tags) is _Tags
+            and child_of is references is start_time is sampler is None
+            and not ignore_active_span
+        ):
+            span = self._plain(operation_name, current(), tags)
             if span is not None:
                 return span
         return super().start_span(
@@ -162,9 +173,15 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> opentracing.Scope:
-        if child_of is references is tags is start_time is sampler is None and not ignore_active_span:
+        if tags is None:
+            tags = _NO_TAGS
+        if (
+            type(tags) is _Tags
+            and child_of is references is start_time is sampler is None
+            and not ignore_active_span
+        ):
             context = current()
-            span = self._plain(operation_name, context)
+            span = self._plain(operation_name, context, tags)
             if span is not None:
                 return self._own_scopes.enter(span, finish_on_close, context)
         return super().start_active_span(
@@ -178,18 +195,22 @@ class FusedTracer(Tracer):
             sampler=sampler,
         )
 
-    def _plain(self, name: Any, context: Context) -> Span | None:
+    def _plain(self, name: Any, context: Context, tags: convert.Tags) -> Span | None:
         """A root, or a child of an active span of this kind; None if there is more to think of."""
         above: Any = context.get(SPAN_KEY)
         if (
             type(name) is not str
+            or tags.status is not None
+            or tags.priority is not None
             or REMOTE_KEY in context
             or self._scope_manager is not self._own_scopes
             or not (above is None or (isinstance(above, _Fused) and above.priority_flags is None))
         ):
             return None
         try:
-            span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, context)
+            span: Any = self._otel_tracer.start(
+                self.span_class, self.dropped_class, name, above, context, tags.kind, tags.attributes or None
+            )
         except Exception:
             return None  # the longer way reports it
         span._tracer = self
