@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     refused = False
     for format in formats:
         try:
-            remote = Propagator([format]).decode(headers)  # type: ignore[arg-type]
+            remote = Propagator([format]).decode(headers)
         except BadHeader as error:
             refused = True
             print(*_refusal(error), sep="\n")
@@ -147,7 +147,7 @@ def _escape(text: str) -> str:
 
 def _together(formats: list[Format], headers: Headers) -> Remote | None:
     try:
-        remote = Propagator(formats).decode(headers)  # type: ignore[arg-type]
+        remote = Propagator(formats).decode(headers)
     except BadHeader:
         return None
     return remote

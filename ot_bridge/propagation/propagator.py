@@ -8,7 +8,7 @@ OpenTelemetry context.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -68,11 +68,12 @@ class Propagator(TextMapPropagator):
         """The lower-case names of headers that may be written, but for those of single baggage items."""
         return {name for format in self.formats for name in format.fields}
 
-    def decode(self, carrier: Mapping[str, Any]) -> Remote | None:
+    def decode(self, carrier: Any) -> Remote | None:
         """What the headers in a carrier say, None if nothing.
 
-        carrier: any mapping, in any letter case, `WsgiHeaders`, or an iterable of pairs.
-        Raises `BadHeader` if no format yields a trace and one of them is broken.
+        carrier: any mapping, in any letter case, `WsgiHeaders`, an iterable of pairs, or an object with the
+        names as attributes. Raises `BadHeader` if no format yields a trace and one of them is broken,
+        `TypeError` or `AttributeError` if this is no carrier.
         """
         if type(carrier) is dict and self._is_plain(carrier):
             only = self._only

@@ -45,15 +45,15 @@ _SPELLINGS: dict[str, tuple[bool | None, bool]] = {
 
 
 def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    sampled, debug = _decision(headers.get(SAMPLED) or "")
+    sampled, debug = _decision(text_of(headers.get(SAMPLED, "")))
     if text_of(headers.get(FLAGS, "")) == "1":
         sampled = debug = True
     trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
     if trace is None and span is None:
         return None if sampled is None else Remote(sampled=sampled, debug=debug)
     parent = headers.get(PARENT_ID)
-    trace_id = read_hex(TRACE_ID, trace or "", _TRACE)
-    span_id = read_hex(SPAN_ID, span or "", _SPAN)
+    trace_id = read_hex(TRACE_ID, "" if trace is None else trace, _TRACE)
+    span_id = read_hex(SPAN_ID, "" if span is None else span, _SPAN)
     parent_id = read_hex(PARENT_ID, parent, _PARENT) if parent else 0
     return Remote(trace_id, span_id, parent_id, sampled, debug)
 
@@ -81,7 +81,7 @@ def encode_multi(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: 
 
 def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     value = headers.get("b3")
-    if not value:
+    if value is None or value == "":
         return None
     match = _match(value)
     if match is None:

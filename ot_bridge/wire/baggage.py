@@ -18,8 +18,9 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _member = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(({_OCTETS})(?:[ \t]*;.*)?)").fullmatch
 _property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").fullmatch
-_SAFE_KEY = "!#$&'*+.^`|"
-_SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"  # not "+", which some peers read as a space
+# Not "+", which some peers read as a space.
+_SAFE_KEY = "!#$&'*.^`|"
+_SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
@@ -28,7 +29,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         return None
     baggage: dict[str, str] = {}
     extras: dict[str, str] = {}
-    for key, text, raw in _members(cut(text_of(value), limits.baggage_bytes)):
+    for key, text, raw in _members(cut(text_of(value), limits.baggage_bytes), 4 * limits.baggage_items):
         if key not in baggage and len(baggage) >= limits.baggage_items:
             break
         baggage[key] = text
@@ -39,9 +40,9 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     return Remote(baggage=baggage, extras=extras or EMPTY) if baggage else None
 
 
-def _members(value: str) -> Iterator[tuple[str, str, str]]:
-    """(key, value, value and properties as they came) of each well-formed member."""
-    for part in value.split(","):
+def _members(value: str, limit: int) -> Iterator[tuple[str, str, str]]:
+    """(key, value, value and properties as they came) of each well-formed member of the first `limit`."""
+    for part in value.split(",", limit)[:limit]:
         match = _member(part.strip(" \t"))
         if match is None:
             continue

@@ -112,8 +112,9 @@ class _Jaeger:
         value = cut(text_of(value), limits.baggage_bytes)
         if self._url_encoded:
             value = unquote(value)
-        pairs = (member.strip().split("=") for member in value.split(",", limits.baggage_items))
-        return dict([pair for pair in pairs if len(pair) == 2][: limits.baggage_items]) or EMPTY
+        members = value.split(",", limits.baggage_items)[: limits.baggage_items]
+        pairs = (member.strip().split("=") for member in members)
+        return dict(pair for pair in pairs if len(pair) == 2) or EMPTY
 
     def encode(self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id

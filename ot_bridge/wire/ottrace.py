@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, is_token, plain_items, prefixed_items, read_hex
+from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of
 
 TRACE_ID, SPAN_ID, SAMPLED = FIELDS = ("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled")
 PREFIX = "ot-baggage-"
@@ -37,10 +37,10 @@ def decode_fixed(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
     if trace is None and span is None:
         return None
-    trace_id = read_hex(TRACE_ID, trace or "", _TRACE)
-    span_id = read_hex(SPAN_ID, span or "", _SPAN)
-    decision = headers.get(SAMPLED)
-    sampled = _DECISIONS.get(decision[:6].lower()) if decision else None
+    trace_id = read_hex(TRACE_ID, "" if trace is None else trace, _TRACE)
+    span_id = read_hex(SPAN_ID, "" if span is None else span, _SPAN)
+    decision = text_of(headers.get(SAMPLED, ""))
+    sampled = _DECISIONS.get(decision[:6].lower())
     if decision and sampled is None:
         raise BadHeader(SAMPLED, decision, "is neither true nor false", 0)
     return Remote(trace_id, span_id, 0, sampled)

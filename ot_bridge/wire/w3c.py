@@ -26,6 +26,7 @@ from .text import Hex, cut, explain, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
+PARTS = 256  # members, with the empty ones
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
@@ -78,7 +79,7 @@ def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     """The members in their normal form, or nothing if one of them is wrong."""
     if len(value) > limits.tracestate_bytes:
         value = _shorten(value, limits.tracestate_bytes)
-    members = [member for part in value.split(",") if (member := part.strip(" \t"))]
+    members = [member for part in value.split(",", PARTS) if (member := part.strip(" \t"))]
     matches = [_member(member) for member in members]
     keys = {match[1] for match in matches if match}
     return ",".join(members) if len(keys) == len(members) <= MEMBERS else ""
@@ -86,7 +87,7 @@ def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
 
 def _shorten(value: str, limit: int) -> str:
     """Without members of over 128 characters, then without the last, as "tracestate Limits" asks."""
-    members = cut(value, 4 * limit).split(",")
+    members = cut(value, 4 * limit).split(",", PARTS)
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 
 

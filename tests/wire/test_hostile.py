@@ -1,0 +1,211 @@
+"""Whatever a caller sends, nothing leaves the codecs but a `Remote`, None or `BadHeader`."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import random
+import subprocess
+import sys
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ot_bridge.errors import BadHeader
+from ot_bridge.propagation import Propagator
+from ot_bridge.wire import FORMATS, Limits, Remote
+from tests.wire.hostile import ALL, NAMES, PIECES, carrier_from, check, check_written
+
+values = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
+    st.text(max_size=40),
+    st.binary(max_size=60),
+    st.integers(),
+    st.none(),
+    st.lists(st.sampled_from(PIECES), max_size=3),
+)
+carriers = st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=5)), values, max_size=5)
+
+
+@settings(max_examples=500, deadline=None, database=None)
+@given(carrier=carriers)
+def test_any_carrier_is_survived(carrier: dict[str, Any]) -> None:
+    check(carrier)
+
+
+def test_two_thousand_carriers_of_the_fuzzers_kind_are_survived() -> None:
+    _run_random(2_000)
+
+
+def _run_random(count: int) -> None:
+    chance = random.Random(5)
+    for _ in range(count):
+        check(carrier_from(chance.randbytes(chance.randrange(80))))
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3600)
+def test_a_million_generated_headers_are_survived() -> None:
+    _run_random(300_000)  # more than three headers each
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3600)
+@settings(max_examples=30_000, deadline=None, database=None)
+@given(carrier=carriers)
+def test_thirty_thousand_carriers_of_hypothesis_are_survived(carrier: dict[str, Any]) -> None:
+    check(carrier)
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="pip install atheris")
+def test_a_coverage_guided_fuzzer_finds_nothing() -> None:
+    command = [sys.executable, "-m", "tests.wire.hostile", "-runs=200000", "-seed=5"]
+    subprocess.run(command, check=True, capture_output=True, timeout=3500)
+
+
+MEGABYTE = 1 << 20
+LONG = {
+    "digits": "1" * MEGABYTE,
+    "blanks": " " * MEGABYTE,
+    "colons": ":" * MEGABYTE,
+    "dashes": "-" * MEGABYTE,
+    "commas": "," * MEGABYTE,
+    "semicolons": ";" * MEGABYTE,
+    "equals signs": "=" * MEGABYTE,
+    "percent signs": "%" * MEGABYTE,
+    "encoded colons": "%3A" * (MEGABYTE // 3),
+    "members": "a=b," * (MEGABYTE // 4),
+    "one member": "a=" + "b" * MEGABYTE,
+    "properties": "a=b" + ";p" * (MEGABYTE // 2),
+    "a valid start": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-" + "x" * MEGABYTE,
+    "line breaks": "\r\n" * (MEGABYTE // 2),
+}
+READERS = {
+    **{name: name for format in FORMATS.values() if not format.raw for name in format.fields},
+    "uberctx-k": "jaeger",
+    "ot-baggage-k": "ottrace",
+}
+
+
+@pytest.mark.parametrize("value", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("name", READERS)
+def test_of_a_megabyte_only_a_small_part_is_read(name: str, value: str) -> None:
+    """Time is in proportion to what is read, and what is read is held: so memory is the measure."""
+    carrier = {"traceparent": PIECES[0], "x-b3-traceid": "1", "x-b3-spanid": "1", name: value}
+    _survive(carrier)  # what is made only once is made
+    tracemalloc.start()
+    try:
+        _survive(carrier)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 256_000
+
+
+def _survive(carrier: dict[str, Any]) -> None:
+    try:
+        str(ALL.decode(carrier))
+    except BadHeader as error:
+        str(error)
+
+
+@pytest.mark.parametrize("data", [b"\0" * MEGABYTE, b"\xff" * MEGABYTE], ids=["zeros", "ones"])
+@pytest.mark.parametrize("name", ["binary", "grpc-trace-bin"])
+def test_of_a_megabyte_of_bytes_only_a_small_part_is_read(name: str, data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        _survive({name: data})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 256_000
+
+
+def test_a_hundred_thousand_headers_of_one_name_are_joined_once() -> None:
+    pairs = [("tracestate", f"k{number}=v") for number in range(100_000)]
+    tracemalloc.start()
+    try:
+        remote = ALL.decode([("traceparent", PIECES[0]), *pairs])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert remote is not None
+    assert remote.tracestate == ""  # too many members
+    assert peak < 20_000_000
+
+
+def test_names_that_do_not_matter_are_remembered_up_to_a_limit_only() -> None:
+    propagator = Propagator()
+    for number in range(5_000):
+        propagator.decode({f"x-{number}": "v", "traceparent": PIECES[0]})
+        propagator.decode({"x" * 1000 + str(number): "v"})
+    plain = propagator._wanted.plain
+    assert 1000 < len(plain) <= 1024
+    assert max(map(len, plain)) <= 64
+    assert propagator.decode({"x-4999": "v", "Uber-Trace-Id": "1:2:0:1"}) == Remote(1, 2, sampled=True)
+
+
+def test_the_log_shows_a_refused_value_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ALL.extract({"uber-trace-id": "1:2\r\nERROR all is lost\x1b[31m" + "x" * 10_000})
+    [record] = caplog.records
+    assert record.levelno == logging.DEBUG
+    assert record.name == "ot_bridge.propagation.propagator"
+    message = record.getMessage()
+    assert "\\r\\nERROR" in message
+    assert message.isprintable()
+    assert len(message) < 250
+
+
+HOSTILE_BAGGAGE = {
+    "line\r\nbreak": "v",
+    "nul\0": "v",
+    "": "v",
+    "a b": "v",
+    "ü": "v",
+    "line": "a\r\nb",
+    "nul": "a\0b",
+    "lone": "\ud800",
+    "umlaut": "ü",
+    "long": "x" * 10_000,
+}
+
+
+def test_what_the_application_puts_into_baggage_leaves_in_safe_form() -> None:
+    check_written(Remote(1, 2, baggage=HOSTILE_BAGGAGE))
+
+
+def test_baggage_that_is_no_text_is_made_into_some() -> None:
+    baggage: Any = {b"bytes": b"\xc3\xbc", 1: 2.5, "none": None}
+    headers: dict[str, Any] = {}
+    Propagator(["jaeger", "baggage"]).encode(Remote(baggage=baggage), headers)
+    assert headers == {
+        "uberctx-bytes": "%C3%BC",
+        "uberctx-1": "2.5",
+        "uberctx-none": "None",
+        "baggage": "bytes=%C3%BC,1=2.5,none=None",
+    }
+
+
+def test_limits_are_for_the_user_to_set() -> None:
+    limits = Limits(baggage_items=2, baggage_bytes=20, tracestate_bytes=10)
+    propagator = Propagator(limits=limits)
+    carrier = {
+        "traceparent": PIECES[0],
+        "tracestate": "a=1,b=2,c=3,d=4",
+        "baggage": "a=1,b=2,c=3",
+        "uberctx-x": "1",
+        "uberctx-y": "x" * 100,
+    }
+    remote = propagator.decode(carrier)
+    assert remote is not None
+    assert remote.tracestate == "a=1,b=2"
+    assert remote.baggage == {"a": "1", "b": "2", "x": "1"}
+    headers: dict[str, str] = {}
+    propagator.encode(Remote(baggage={"long": "x" * 20, "a": "1", "b": "2", "c": "3"}), headers)
+    assert headers["baggage"] == "a=1,b=2"
