@@ -24,9 +24,9 @@ def _python(code: str) -> Command:
     return lambda port, fd: [sys.executable, "-c", f"port = {port}; {code}"]
 
 
-def gunicorn(*options: str) -> Command:
+def gunicorn(*options: str, app: str = APP) -> Command:
     """Gunicorn, given the listening socket's file descriptor."""
-    fixed = ["--bind", "fd://{}", "--log-level", "warning", "--no-control-socket", *options, APP]
+    fixed = ["--bind", "fd://{}", "--log-level", "warning", *options, app]
     return lambda port, fd: [sys.executable, "-m", "gunicorn", *(each.format(fd) for each in fixed)]
 
 
@@ -48,11 +48,9 @@ SERVERS: Final[Mapping[str, Command]] = {
         "import waitress; from tests.wsgi.site import app; "
         "waitress.serve(app, host='127.0.0.1', port=port, threads=8, _quiet=True)"
     ),
-    "gunicorn sync": gunicorn("--workers=2"),
+    "gunicorn sync": gunicorn("--workers=2", "--preload", "--max-requests=20", "--max-requests-jitter=10"),
     "gunicorn gthread": gunicorn("--worker-class=gthread", "--workers=1", "--threads=8"),
     "gunicorn gevent": gunicorn("--worker-class=gevent", "--workers=1"),
-    "gunicorn preload": gunicorn("--workers=2", "--preload"),
-    "gunicorn recycling": gunicorn("--workers=2", "--max-requests=20", "--max-requests-jitter=10"),
     "uwsgi": uwsgi("--processes=2", "--threads=4", f"--virtualenv={sys.prefix}"),
 }
 
@@ -67,7 +65,8 @@ class Running:
             self.port: int = probe.getsockname()[1]
         self._log = log
         self._command = command
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **environment}
+        fixed = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "HOME": str(log.parent)}
+        self._environment = {**os.environ, **fixed, **environment}
 
     def __enter__(self) -> Running:
         listener = (
