@@ -24,7 +24,7 @@ from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
-from ot_bridge.engine.span import MOST_NOTES
+from ot_bridge.engine.notes import MOST_NOTES
 from ot_bridge.errors import report
 
 _log = logging.getLogger(__name__)
@@ -83,17 +83,15 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
                 return self
         return super().log_kv(key_values, timestamp)
 
-    def _settle_one(self, note: Any) -> None:
+    def _fit(self, note: Any) -> Any:
         """What was noted as it came is made fit to export when the engine comes to it."""
         if type(note) is dict:
-            note = convert.attributes(note.items())
-        elif len(note) == 2:
-            if not note[0]:
-                return
-            note = convert.key_name(note[0]), convert.attribute(note[1])
-        elif len(note) == 3 and note[1]:
-            note = convert.key_name(note[0]), convert.attributes(note[1].items()), note[2]
-        super()._settle_one(note)
+            return convert.attributes(note.items())
+        if len(note) == 2:
+            return (convert.key_name(note[0]), convert.attribute(note[1])) if note[0] else None
+        if len(note) == 3 and note[1]:
+            return convert.key_name(note[0]), convert.attributes(note[1].items()), note[2]
+        return note
 
     def finish(self, finish_time: float | None = None) -> None:
         first = self._end_time is None and finish_time is None

@@ -2,7 +2,7 @@
 
 A span is born with its ids, its name and the time. What is told to it while it runs is noted in
 `_notes`, a list that only grows, and is cleaned, counted and cut to the SDK's limits when first read:
-for most spans, by the thread that exports them. `_ENDED` is the last note: a note behind it came too
+for most spans, by the thread that exports them. `ENDED` is the last note: a note behind it came too
 late, whichever thread it came from. Values that their owner could still change are never left waiting.
 
 Both classes are the SDK's and the API's own underneath. Whatever is not on the request path of every
@@ -14,26 +14,24 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace as trace_api
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from .notes import ENDED, MOST_NOTES, PLAIN, Told, as_told, bounded, event, set_many
+
 if TYPE_CHECKING:
     from .wiring import Wiring
 
-PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
 _NOTHING: Final[frozenset[type]] = frozenset()
-_ENDED: Final = ("ended",)
-MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
-_SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
 
 class _Lazy:
@@ -106,6 +104,7 @@ class Span(Born, sdk.Span):
     _guard: Any = None  # the lock, once somebody has needed one
     _own_attributes: Any = None
     _own_events: Any = None
+    _told: Told | None = None
 
     _resource = _Shared("resource")
     _sampler = _Shared("sampler")
@@ -177,7 +176,7 @@ class Span(Born, sdk.Span):
             sdk.logger.warning("Calling end() on an ended span.")
             return
         self._end_time = time_ns() if end_time is None else end_time
-        self._notes.append(_ENDED)
+        self._notes.append(ENDED)
         if self._guard is not None:
             with self._guard:  # a change that holds the lock was in time: let it finish
                 pass
@@ -193,62 +192,64 @@ class Span(Born, sdk.Span):
 
     # What has been told, when somebody asks
 
+    _fit: Any = None  # a hook, `note -> note or None`, for spans that note what is not yet fit to export
+
     def _settle(self) -> None:
-        """Brings the notes into the SDK's bounded containers, in order, as the SDK would have at once."""
+        """Makes of the notes, in order, what the SDK would have made of each at once."""
         with self._lock:
             if self._settling:  # a value's own `__str__`, or a log handler, came back here
                 return
             self._settling = True
             done = 0
             try:
-                for note in self._notes:
+                if self._end_time is not None and self._own_attributes is None and self._own_events is None:
+                    done = self._settle_at_once()
+                for note in islice(self._notes, done, None):
                     done += 1
                     self._settle_one(note)
             finally:
                 del self._notes[:done]  # last, so that who sees no notes sees all that they said
                 self._settling = False
 
+    def _settle_at_once(self) -> int:
+        """How many notes that took care of."""
+        if self._sealed:
+            return 0
+        fit = self._fit
+        notes = self._notes if fit is None else filter(None, map(fit, self._notes))
+        self._told = as_told(notes, self._wiring.limits)
+        if self._told is None:
+            return 0
+        self._sealed = True
+        return self._notes.index(ENDED) + 1
+
     def _settle_one(self, note: Any) -> None:
         if self._sealed:
             sdk.logger.warning("Setting attribute on ended span.")
-        elif note is _ENDED:
+        elif note is ENDED:
             self._sealed = True
             if _FREEZES and self._own_attributes is not None:
                 self._own_attributes._immutable = True
-        elif type(note) is dict:
-            self._settle_many(note)
-        elif len(note) == 2:
-            self._bounded_attributes()[note[0]] = note[1]
         else:
-            self._settle_event(*note)
-
-    def _settle_many(self, attributes: dict[str, Any]) -> None:
-        bounded = self._bounded_attributes()
-        if _SET_MANY:
-            bounded._set_items(attributes)
-        else:
-            for key, value in attributes.items():
-                bounded[key] = value
-
-    def _settle_event(self, name: str, attributes: Attributes, timestamp: int) -> None:
-        limits = self._wiring.limits
-        bounded = BoundedAttributes(
-            limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
-        )
-        self._bounded_events().append(sdk.Event(name, bounded, timestamp))
+            if self._fit is not None:
+                note = self._fit(note)
+            if type(note) is dict:
+                set_many(self._bounded_attributes(), note)
+            elif note and len(note) == 2:
+                self._bounded_attributes()[note[0]] = note[1]
+            elif note:
+                self._bounded_events().append(event(note, self._wiring.limits))
 
     def _bounded_attributes(self) -> Any:
         if self._own_attributes is None:
-            limits = self._wiring.limits
-            self._own_attributes = BoundedAttributes(
-                limits.max_span_attributes, None, False, limits.max_span_attribute_length
-            )
-            self._own_attributes._immutable = _FREEZES and self._sealed
+            told = self._told[0] if self._told else None
+            self._own_attributes = bounded(self._wiring.limits, told, _FREEZES and self._sealed)
         return self._own_attributes
 
     def _bounded_events(self) -> Any:
         if self._own_events is None:
-            self._own_events = BoundedList(self._wiring.limits.max_events)
+            told = self._told[1] if self._told else ()
+            self._own_events = BoundedList.from_seq(self._wiring.limits.max_events, told)
         return self._own_events
 
     @property
@@ -280,30 +281,39 @@ class Span(Born, sdk.Span):
             self._settle()
             self._own_events = events
 
+    # The same for exporters, without the containers where nobody has asked for them
+
     @property
     def attributes(self) -> Attributes:
-        if self._end_time is None:
-            return MappingProxyType(self._attributes or {})
         if self._notes:
             self._settle()
-        settled = self._own_attributes
-        return MappingProxyType(settled.copy() if settled else {})
+        if self._told and self._own_attributes is None:
+            return MappingProxyType(self._told[0])
+        return MappingProxyType(self._attributes or {})
+
+    @property
+    def dropped_attributes(self) -> int:
+        if self._notes:
+            self._settle()
+        return 0 if self._told and self._own_attributes is None else super().dropped_attributes
 
     @property
     def events(self) -> Sequence[sdk.Event]:
         if self._notes:
             self._settle()
-        return tuple(self._own_events or ())
-
-    @property
-    def links(self) -> Sequence[trace_api.Link]:
-        return tuple(self._links) if "_links" in self.__dict__ else ()
+        if self._told and self._own_events is None:
+            return self._told[1]
+        return tuple(self._events)
 
     @property
     def dropped_events(self) -> int:
         if self._notes:
             self._settle()
-        return self._own_events.dropped if isinstance(self._own_events, BoundedList) else 0
+        return 0 if self._told and self._own_events is None else super().dropped_events
+
+    @property
+    def links(self) -> Sequence[trace_api.Link]:
+        return tuple(self._links) if "_links" in self.__dict__ else ()
 
     @property
     def dropped_links(self) -> int:

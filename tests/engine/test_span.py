@@ -16,7 +16,7 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from ot_bridge import engine
-from ot_bridge.engine.span import MOST_NOTES
+from ot_bridge.engine.notes import MOST_NOTES
 
 from .sides import Side, Sides
 from .test_differential import shown

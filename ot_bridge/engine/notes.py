@@ -1,0 +1,78 @@
+"""What a span was told, as notes: how they become what an exporter reads.
+
+A note is `(key, value)` for an attribute, a dict for attributes given together, `(name, attributes,
+time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.util.types import Attributes
+
+PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
+ENDED: Final = ("ended",)
+MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
+
+_TEXT: Final = frozenset({str})
+_SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
+
+Note: TypeAlias = Any
+Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
+
+
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
+    most = limits.max_span_attributes
+    if limits.max_span_attribute_length is not None or most == 0:
+        return None
+    attributes: dict[str, Any] = {}
+    events: list[sdk.Event] = []
+    for note in notes:
+        if type(note) is dict:
+            if not (_TEXT.issuperset(map(type, note)) and PLAIN.issuperset(map(type, note.values()))):
+                return None
+            for key in attributes.keys() & note.keys():
+                del attributes[key]  # what is set again moves to the end
+            attributes.update(note)
+        elif len(note) == 2:
+            key, value = note
+            if type(key) is not str or type(value) not in PLAIN:
+                return None
+            attributes.pop(key, None)
+            attributes[key] = value
+        elif note is ENDED:
+            break
+        else:
+            events.append(event(note, limits))
+    if "" in attributes or not (_within(attributes, most) and _within(events, limits.max_events)):
+        return None
+    return attributes, tuple(events)
+
+
+def _within(items: Any, most: int | None) -> bool:
+    return most is None or len(items) <= most
+
+
+def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
+    name, attributes, timestamp = note
+    bounded = BoundedAttributes(
+        limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
+    )
+    return sdk.Event(name, bounded, timestamp)
+
+
+def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
+    """The SDK's container for a span's attributes."""
+    return BoundedAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
+
+
+def set_many(container: Any, attributes: dict[str, Any]) -> None:
+    if _SET_MANY:
+        container._set_items(attributes)
+    else:
+        for key, value in attributes.items():
+            container[key] = value
