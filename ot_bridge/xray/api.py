@@ -79,8 +79,11 @@ class XRayExporter(DeliveringExporter[Sent]):
             raise
         except (HTTPClientError, ConnectionError, ResponseParserError) as error:
             raise TryAgain(error) from error
-        unprocessed = answer.get("UnprocessedTraceSegments") or []
-        return self._again(batch, unprocessed)
+        kind = answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "")
+        if "UnprocessedTraceSegments" not in answer and "json" not in kind:
+            # botocore reads a web page with status 200, as proxies send, as an answer without members.
+            raise TryAgain(f"an answer that is not X-Ray's: {kind or 'of no type'}")
+        return self._again(batch, answer.get("UnprocessedTraceSegments") or [])
 
     def _again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
         refused = {segment.get("Id") for segment in unprocessed}

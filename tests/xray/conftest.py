@@ -18,7 +18,7 @@ Headers = dict[str, str]
 
 class Answer(NamedTuple):
     status: int = 200
-    body: bytes = b"{}"
+    body: bytes = b'{"UnprocessedTraceSegments":[]}'
     headers: Headers = {}
     hang_up: bool = False
 

@@ -567,10 +567,10 @@ def test_everything_at_once_still_leaves_a_document() -> None:
     parts: dict[str, Any] = {
         "metadata": {"default": {str(n): n for n in range(9000)}},
         "cause": {
-            "exceptions": [{"id": str(n), "message": LONG, "stack": [FRAME] * 100} for n in range(900)]
+            "exceptions": [{"id": str(n), "message": LONG[:2000], "stack": [FRAME] * 9} for n in range(900)]
         },
         "sql": {"sanitized_query": LONG},
-        "links": [{"id": str(n), "attributes": {"a": LONG}} for n in range(300)],
+        "links": [{"id": str(n), "attributes": {"a": LONG[:1000]}} for n in range(90)],
         "annotations": {str(n): LONG[:1000] for n in range(50)},
         "aws": {"table_names": ["t" * 250] * 300},
     }

@@ -1,0 +1,368 @@
+"""XRayExporter, botocore and all, against a fake X-Ray on loopback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.xray import XRayExporter, api, base
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, error, unprocessed
+from tests.xray.spans import span
+
+Make = Callable[..., XRayExporter]
+DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+
+
+def spans(count: int) -> list[ReadableSpan]:
+    return [span(span_id=number) for number in range(1, count + 1)]
+
+
+def ids(count: int) -> list[str]:
+    return [f"{number:016x}" for number in range(1, count + 1)]
+
+
+def flat(batches: list[list[str]]) -> list[str]:
+    return [id_ for batch in batches for id_ in batch]
+
+
+@pytest.fixture
+def make(xray: FakeXRay, closing: Track) -> Make:
+    def make(**options: Any) -> XRayExporter:
+        exporter = XRayExporter(**{"region": "eu-west-1", "endpoint": xray.url, **options})
+        closing(exporter)
+        return exporter
+
+    return make
+
+
+def test_spans_arrive_as_signed_segment_documents(xray: FakeXRay, make: Make) -> None:
+    exporter = make(service_version="7", annotate=("a",))
+    assert exporter.export([span(attributes={"a": 1})]) is DELIVERED
+    (request,) = xray.requests
+    assert request.path == "/TraceSegments"
+    assert "/eu-west-1/xray/aws4_request" in request.headers["Authorization"]
+    (document,) = request.documents
+    assert document["annotations"] == {"a": 1}
+    assert document["service"] == {"version": "7"}
+    assert exporter.force_flush()
+    assert exporter.lost == 0
+
+
+def test_no_call_carries_more_than_fifty(xray: FakeXRay, make: Make) -> None:
+    assert make().export(spans(120)) is DELIVERED
+    assert [len(batch) for batch in xray.batches] == [50, 50, 20]
+    assert sorted(flat(xray.batches)) == ids(120)
+
+
+def test_nothing_to_send_is_no_call(xray: FakeXRay, make: Make) -> None:
+    assert make().export([]) is DELIVERED
+    assert not xray.requests
+
+
+def test_what_is_left_unprocessed_is_sent_again_by_its_id_until_it_is_delivered(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    two, three = f"{2:016x}", f"{3:016x}"
+    xray.answers = [unprocessed(two, three), unprocessed(three), unprocessed(three), unprocessed()]
+    exporter = make()
+    assert exporter.export(spans(4)) is DELIVERED
+    assert xray.batches == [ids(4), [two, three], [three], [three]]
+    assert exporter.force_flush()
+    assert not caplog.records
+
+
+def test_what_stays_unprocessed_is_given_up_counted_and_logged_once(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(request: Request) -> Answer:
+        xray.answers.append(refuse)
+        return unprocessed(f"{2:016x}")
+
+    xray.answers = [refuse]
+    exporter = make()
+    assert exporter.export(spans(3)) is LOST
+    assert exporter.export(spans(3)) is LOST
+    assert exporter.lost == 2
+    assert len(xray.batches) == 2 * (base.MOST_IDLE_ROUNDS + 1)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "XRayExporter lost 1 spans: left unprocessed"
+    ]
+    assert not exporter.force_flush()
+    assert exporter.force_flush()
+
+
+def test_a_refusal_without_an_id_is_counted(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    xray.answers = [unprocessed(None, f"{1:016x}"), unprocessed()]
+    exporter = make()
+    assert exporter.export(spans(2)) is LOST
+    assert exporter.lost == 1
+    assert xray.batches == [ids(2), ids(1)]
+    assert "ThrottledException" in caplog.text
+
+
+TEMPORARY = {
+    "429": error(429, "ThrottledException"),
+    "throttled with 400": error(400, "ThrottlingException"),
+    "500": error(500, "InternalFailure"),
+    "503 of a proxy": Answer(503, b"<html>busy</html>", {"Content-Type": "text/html"}),
+    "garbage": Answer(200, b"<html>hello</html>"),
+    "hung up": Answer(hang_up=True),
+}
+
+
+@pytest.mark.parametrize("answer", TEMPORARY.values(), ids=TEMPORARY)
+def test_a_passing_failure_is_waited_out(
+    answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    xray.answers = [answer, answer, answer]
+    exporter = make()
+    assert exporter.export(spans(60)) is DELIVERED
+    assert xray.batches == [ids(60)[:50]] * 4 + [ids(60)[50:]]
+    assert exporter.lost == 0
+    assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
+
+
+def test_a_failure_half_way_repeats_nothing_that_arrived(xray: FakeXRay, make: Make) -> None:
+    xray.answers = [unprocessed(f"{7:016x}"), error(500, "InternalFailure")]
+    assert make().export(spans(120)) is DELIVERED
+    assert sorted(flat(xray.batches[2:])) == sorted([f"{7:016x}", *ids(120)[50:]])
+
+
+PERMANENT = {
+    "403": error(403, "AccessDeniedException"),
+    "400": error(400, "InvalidRequestException"),
+    "unknown key": error(403, "UnrecognizedClientException"),
+}
+
+
+@pytest.mark.parametrize("answer", PERMANENT.values(), ids=PERMANENT)
+def test_a_refusal_is_not_argued_with(
+    answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    xray.answers = [answer]
+    exporter = make()
+    assert exporter.export(spans(3)) is LOST
+    assert exporter.lost == 3
+    assert len(xray.requests) == 1
+    assert answer.headers["x-amzn-errortype"] in caplog.text
+
+
+def test_a_refused_batch_does_not_take_the_others_along(xray: FakeXRay, make: Make) -> None:
+    xray.answers = [error(400, "InvalidRequestException")]
+    exporter = make()
+    assert exporter.export(spans(120)) is LOST
+    assert exporter.lost == 50
+    assert flat(xray.batches[1:]) == ids(120)[50:]
+
+
+def test_after_a_success_a_failure_is_logged_again(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusal = error(403, "AccessDeniedException")
+    xray.answers = [refusal, refusal, Answer(), refusal]
+    exporter = make()
+    for _ in range(4):
+        exporter.export(spans(1))
+    warnings = [record for record in caplog.records if record.name == "ot_bridge.xray.base"]
+    assert [record.levelno for record in warnings] == [logging.WARNING, logging.WARNING]
+
+
+def test_a_slow_answer_is_waited_for_and_one_too_slow_is_asked_again(
+    xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(seconds: float) -> Callable[[Request], Answer]:
+        def answer(_: Request) -> Answer:
+            time.sleep(seconds)
+            return Answer()
+
+        return answer
+
+    monkeypatch.setattr(api, "READ_SECONDS", 0.3)
+    exporter = make()
+    xray.answers = [slow(0.1)]
+    assert exporter.export(spans(1)) is DELIVERED
+    assert len(xray.requests) == 1
+    xray.answers = [slow(0.6)]
+    assert exporter.export(spans(1)) is DELIVERED
+    assert len(xray.requests) == 3
+
+
+def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        exporter = make(endpoint=f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout=0.2)
+        assert exporter.export(spans(3)) is LOST
+    assert exporter.lost == 3
+    assert "Could not connect" in caplog.text
+
+
+def test_a_span_that_cannot_be_translated_costs_only_itself(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    broken: Any = object()
+    assert exporter.export([*spans(2), broken]) is LOST
+    assert exporter.lost == 1
+    assert xray.batches == [ids(2)]
+    assert "cannot be translated" in caplog.text
+
+
+def test_its_own_calls_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def send(_: object) -> tuple[()]:
+        seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+        return ()
+
+    exporter = make()
+    monkeypatch.setattr(exporter, "_send", send)
+    exporter.export(spans(1))
+    assert seen == [True]
+    assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is None
+
+
+def test_an_empty_answer_of_x_rays_is_thanks(xray: FakeXRay, make: Make) -> None:
+    xray.answers = [Answer(200, b"{}", {"Content-Type": "application/json"})]
+    assert make().export(spans(2)) is DELIVERED
+    assert xray.batches == [ids(2)]
+
+
+def test_shut_down_it_waits_no_longer_and_counts_what_it_had(xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    tried = threading.Event()
+
+    def throttle(_: Request) -> Answer:
+        tried.set()
+        return error(429, "ThrottledException")
+
+    xray.answers = [throttle]
+    base_pause = 60.0
+    exporter._timeout = 2 * base_pause
+    results: list[SpanExportResult] = []
+    thread = threading.Thread(target=lambda: results.append(exporter.export(spans(2))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "FIRST_PAUSE", base_pause)
+        patch.setattr(base, "LONGEST_PAUSE", base_pause)
+        thread.start()
+        assert tried.wait(10)
+        assert not exporter.force_flush(timeout_millis=20)
+        exporter.shutdown()
+        thread.join(10)
+    assert results == [LOST]
+    assert exporter.lost == 2
+    assert exporter.export(spans(3)) is LOST
+    assert exporter.lost == 5
+    assert not exporter.force_flush()
+
+
+def test_shutting_down_the_provider_sends_what_its_full_queue_holds(xray: FakeXRay, make: Make) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = BatchSpanProcessor(
+        make(), max_queue_size=300, max_export_batch_size=300, schedule_delay_millis=60_000
+    )
+    provider.add_span_processor(processor)
+    xray.answers = [error(429, "ThrottledException"), unprocessed()]
+    tracer = provider.get_tracer("t")
+    for _ in range(299):
+        tracer.start_span("s").end()
+    assert not xray.requests
+    provider.shutdown()
+    assert len(set(flat(xray.batches))) == 299
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_a_client_and_a_count_of_its_own(xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [error(403, "AccessDeniedException")]
+    exporter.export(spans(1))
+    client = exporter._client
+    with exporter._exporting:  # as if another thread were exporting at this moment
+        pid = os.fork()
+        if not pid:
+            fine = exporter.export(spans(2)) is DELIVERED and exporter.force_flush()
+            fine = fine and exporter.lost == 0 and exporter._client is not client
+            exporter.shutdown()
+            os._exit(0 if fine else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert xray.batches == [ids(1), ids(2)]
+    assert exporter.lost == 1
+    exporter.shutdown()
+    pid = os.fork()
+    if not pid:
+        closed = not exporter.force_flush(20) or exporter.export(spans(1)) is LOST
+        os._exit(0 if closed else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "configured", "wanted"),
+    [
+        ("us-east-1", {"AWS_REGION": "eu-west-1"}, "eu-west-3", "us-east-1"),
+        (None, {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-3", "eu-west-1"),
+        (None, {"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-3", "eu-west-2"),
+        (None, {}, "eu-west-3", "eu-west-3"),
+    ],
+)
+def test_the_region_is_looked_for_in_order(
+    given: str | None,
+    environ: dict[str, str],
+    configured: str,
+    wanted: str,
+    xray: FakeXRay,
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\nregion = {configured}\n")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    make(region=given).export(spans(1))
+    assert f"/{wanted}/xray/" in xray.requests[0].headers["Authorization"]
+
+
+def test_without_a_region_it_is_not_built_and_says_what_would_do() -> None:
+    with pytest.raises(ConfigurationError, match="AWS_REGION"):
+        XRayExporter()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_that_is_none_is_refused(make: Make, timeout: float) -> None:
+    with pytest.raises(ConfigurationError, match="timeout"):
+        make(timeout=timeout)
+
+
+def test_a_session_brings_its_own_credentials_and_region(xray: FakeXRay, make: Make) -> None:
+    session = botocore.session.Session()
+    session.set_credentials("AKIDOTHER", "secret")
+    session.set_config_variable("region", "ap-south-1")
+    make(region=None, session=session).export(spans(1))
+    assert "AKIDOTHER" in xray.requests[0].headers["Authorization"]
+    assert "/ap-south-1/" in xray.requests[0].headers["Authorization"]
+
+
+def test_without_credentials_the_spans_are_counted_and_the_reason_is_told(
+    xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    exporter = make()
+    assert exporter.export(spans(2)) is LOST
+    assert exporter.lost == 2
+    assert "Unable to locate credentials" in caplog.text
