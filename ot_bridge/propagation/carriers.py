@@ -119,19 +119,14 @@ class Wanted:
             else:
                 found[name] = value
         found.update(repeated)
-        return {
-            name: value if type(value) is str else self._plain_value(name, value)
-            for name, value in found.items()
-            if value is not None and value != []
-        }
-
-    def _plain_value(self, name: str, value: Any) -> Any:
-        """Text for text; for a list the first, if it is `raw`, else all with commas between."""
-        if not isinstance(value, list | tuple):
-            return value if name in self._raw else _text(value)
-        if name in self._raw:
-            return value[0]
-        return ",".join(text for each in value if each is not None for text in _texts(each))
+        odd = [(name, value) for name, value in found.items() if type(value) is not str]
+        for name, value in odd:
+            values = [each for each in _flat(value) if each is not None]
+            if not values:
+                del found[name]
+            else:
+                found[name] = values[0] if name in self._raw else ",".join(map(_text, values))
+        return found
 
 
 def _learn(plain: set[str], name: str) -> None:
@@ -139,8 +134,10 @@ def _learn(plain: set[str], name: str) -> None:
         plain.add(name)
 
 
-def _texts(value: object) -> Iterable[str]:
-    return map(_text, value) if isinstance(value, list | tuple) else (_text(value),)
+def _flat(value: object) -> Iterator[object]:
+    """The values of a header that was sent more than once, or whose value is a list, or both."""
+    for each in value if isinstance(value, list | tuple) else (value,):
+        yield from each if isinstance(each, list | tuple) else (each,)
 
 
 def _text(value: object) -> str:

@@ -25,7 +25,7 @@ def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
     if isinstance(spec, TextMapPropagator):
         return spec
     parts = list(_parts(spec))
-    if None in parts:
+    if not parts or None in parts:
         return Propagator(())
     fused: list[TextMapPropagator | list[Format]] = []
     for part in parts:

@@ -23,7 +23,7 @@ from opentelemetry.propagators.textmap import (
 
 from ..errors import BadHeader, ConfigurationError
 from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
-from ..wire.remote import Decoder, Headers
+from ..wire.remote import BAGGAGE_MEMBER, Decoder, Headers
 from .carriers import Wanted
 from .context import context_with, outgoing
 
@@ -104,7 +104,7 @@ class Propagator(TextMapPropagator):
                 remote = self.decode(carrier)
             else:
                 remote = self._read(self._wanted.pick_through(carrier, getter), self._decoders)
-        except BadHeader as error:
+        except (BadHeader, TypeError, AttributeError) as error:
             _log.debug("A trace could not be continued: %s", error)
             return context
         return context if remote is None else context_with(remote, context)
@@ -143,9 +143,12 @@ class Propagator(TextMapPropagator):
 
     @staticmethod
     def _accept(remote: Remote, keys: frozenset[str]) -> Remote | None:
+        """Without the baggage of other keys; None if nothing is left."""
         baggage = {key: value for key, value in remote.baggage.items() if key in keys}
-        left = remote._replace(baggage=baggage or EMPTY)
-        return left if left._replace(extras=EMPTY) != Remote() else None
+        members = {BAGGAGE_MEMBER + key for key in remote.baggage.keys() - keys}
+        extras = {name: text for name, text in remote.extras.items() if name not in members}
+        left = remote._replace(baggage=baggage or EMPTY, extras=extras or EMPTY)
+        return None if left == Remote() else left
 
 
 def _format(given: str | Format) -> Format:
