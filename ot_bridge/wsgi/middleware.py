@@ -141,7 +141,11 @@ class TracingMiddleware:
                 return None
         rules = self._rules
         tracer = self.tracer or opentracing.global_tracer()
-        span = self._start(tracer, environ)
+        try:
+            span = self._start(tracer, environ)
+        except BrokenHeader:  # it costs this span, and none of those below
+            environ.pop(SPAN, None)
+            return None
         if span is None:
             environ.pop(SPAN, None)
             return Request(rules, environ, start_response, untraced(tracer, rules.once), None)
@@ -156,19 +160,18 @@ class TracingMiddleware:
         rules = self._rules
         if rules.excluded is not None and rules.excluded(environ):
             return None
-        start = AS_USUAL if rules.start_options is None else self._asked(environ, rules.start_options)
-        if not start.trace:
+        start = None if rules.start_options is None else self._asked(environ, rules.start_options)
+        if start is not None and not start.trace:
             return None
-        try:
-            parent = self._callers.parent(tracer, environ)
-        except BrokenHeader:
-            return None
+        parent = self._callers.parent(tracer, environ)
         tags = self._tags(environ)
+        name = rules.name.fixed or rules.once.call("operation_name", rules.name.of, environ) or "HTTP"
+        if start is None:
+            return tracer.start_span(name, child_of=parent, tags=tags)
         if start.kind is not None:
             tags["span.kind"] = options.kind_tag(start.kind)
-        name = start.name or rules.name.fixed or rules.once.call("operation_name", rules.name.of, environ)
         more = {} if start.sampler is None else self._sampler(tracer, start.sampler)
-        return tracer.start_span(name or "HTTP", child_of=parent, tags=tags, **more)
+        return tracer.start_span(start.name or name, child_of=parent, tags=tags, **more)
 
     def _asked(self, environ: WSGIEnvironment, ask: Callable[[WSGIEnvironment], Any]) -> StartOptions:
         def answer() -> StartOptions:
