@@ -1,0 +1,61 @@
+"""`Closing`: what `close()` returns, for whoever waits: a thread, a callback, asyncio or Tornado."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+
+class Closing(concurrent.futures.Future[bool]):
+    """A `concurrent.futures.Future` that can also be awaited. Its result: whether nothing was lost."""
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        return asyncio.wrap_future(self).__await__()
+
+
+def done(result: bool = True) -> Closing:
+    """One that is over already."""
+    closing = Closing()
+    closing.set_result(result)
+    return closing
+
+
+def in_background(work: Callable[[], bool]) -> Closing:
+    """Does `work` in a thread of its own, which the interpreter waits for."""
+    closing = Closing()
+
+    def run() -> None:
+        try:
+            closing.set_result(work())
+        except Exception as error:
+            closing.set_exception(error)
+
+    try:
+        threading.Thread(target=run, name="ot_bridge-close").start()
+    except RuntimeError:  # Python 3.12 starts no threads once the interpreter is going down
+        run()
+    return closing
+
+
+def all_of(futures: Iterable[Any]) -> Closing:
+    """One that is over when all of these are. They may be of any kind that has `add_done_callback`."""
+    waiting = [future for future in futures if hasattr(future, "add_done_callback")]
+    closing = Closing() if waiting else done()
+    left = {id(future) for future in waiting}
+    results: list[bool] = []
+    lock = threading.Lock()
+
+    def finished(future: Any) -> None:
+        with lock:
+            left.discard(id(future))
+            results.append(future.exception() is None and future.result() is not False)
+            last = not left
+        if last:
+            closing.set_result(all(results))
+
+    for future in waiting:
+        future.add_done_callback(finished)
+    return closing

@@ -1,0 +1,164 @@
+"""jaeger-client's codecs: classes around the pure ones of `ot_bridge.wire`.
+
+A program may write its own `Codec` and give it to `Tracer(extra_codecs=...)`, or put it in `tracer.codecs`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace import NoOpTracerProvider
+from opentracing import InvalidCarrierException, SpanContextCorruptedException
+
+from ot_bridge import bridge
+from ot_bridge.bridge.formats import Binary
+from ot_bridge.errors import BadHeader
+from ot_bridge.jaeger_client.constants import (
+    BAGGAGE_HEADER_KEY,
+    BAGGAGE_HEADER_PREFIX,
+    DEBUG_ID_HEADER_KEY,
+    TRACE_ID_HEADER,
+)
+from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, remote_of
+from ot_bridge.propagation import Propagator
+from ot_bridge.wire import FORMATS, jaeger
+
+ZipkinSpanFormat = "zipkin-span-format"
+
+
+class Codec:
+    """Base of codecs: writes a span context into a carrier, and reads one."""
+
+    def inject(self, span_context: Any, carrier: Any) -> None:
+        raise NotImplementedError
+
+    def extract(self, carrier: Any) -> Any:
+        raise NotImplementedError
+
+
+class WireCodec(Codec):
+    """A codec of anything that encodes and decodes. Raises what OpenTracing promises, and nothing else."""
+
+    def __init__(self, propagator: Propagator | Binary) -> None:
+        self.propagator = propagator
+
+    def inject(self, span_context: bridge.SpanContext, carrier: Any) -> None:
+        try:
+            self.propagator.encode(remote_of(span_context), carrier)
+        except (TypeError, AttributeError) as error:
+            raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
+
+    def extract(self, carrier: Any) -> SpanContext | None:
+        try:
+            remote = self.propagator.decode(carrier)
+        except BadHeader as error:
+            raise SpanContextCorruptedException(str(error)) from error
+        except (TypeError, AttributeError) as error:
+            raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
+        return None if remote is None else context_of(remote)
+
+
+class TextCodec(WireCodec):
+    """`uber-trace-id` and its companions, under header names of one's own choice."""
+
+    def __init__(
+        self,
+        url_encoding: bool = False,
+        trace_id_header: str = TRACE_ID_HEADER,
+        baggage_header_prefix: str = BAGGAGE_HEADER_PREFIX,
+        debug_id_header: str = DEBUG_ID_HEADER_KEY,
+        baggage_header: str = BAGGAGE_HEADER_KEY,
+    ) -> None:
+        format = jaeger(
+            trace_id_header=trace_id_header,
+            baggage_header_prefix=baggage_header_prefix,
+            debug_id_header=debug_id_header,
+            baggage_header=baggage_header,
+            url_encoded=url_encoding,
+        )
+        super().__init__(Propagator((format,)))
+        self.url_encoding = url_encoding
+        self.trace_id_header, self.debug_id_header, self.baggage_header = format.fields
+        self.baggage_prefix = format.prefixes[0]
+
+
+class BinaryCodec(WireCodec):
+    def __init__(self) -> None:
+        super().__init__(Binary())
+
+
+class ZipkinCodec(WireCodec):
+    def __init__(self) -> None:
+        super().__init__(Propagator((FORMATS[ZipkinSpanFormat],)))
+
+    def extract(self, carrier: Any) -> SpanContext | None:
+        if not hasattr(carrier, "items"):
+            names = FORMATS[ZipkinSpanFormat].fields
+            missing = [name for name in names if not hasattr(carrier, name)]
+            if missing:
+                raise InvalidCarrierException(f"carrier has no {missing[0]}")
+            carrier = {name: getattr(carrier, name) for name in names}
+        return super().extract(carrier)
+
+
+class B3Codec(WireCodec):
+    """Zipkin's B3 in five headers."""
+
+    trace_header = "X-B3-TraceId"
+    span_header = "X-B3-SpanId"
+    parent_span_header = "X-B3-ParentSpanId"
+    sampled_header = "X-B3-Sampled"
+    flags_header = "X-B3-Flags"
+
+    def __init__(self, generate_128bit_trace_id: bool = False) -> None:
+        super().__init__(Propagator(("b3multi",)))
+        self.generate_128bit_trace_id = generate_128bit_trace_id
+
+
+class PropagatorCodec(Codec):
+    """A codec of any OpenTelemetry propagator."""
+
+    def __init__(self, propagator: TextMapPropagator) -> None:
+        self.propagator = propagator
+        self._carriers = bridge.create_tracer(NoOpTracerProvider(), propagators={"": propagator})
+
+    def inject(self, span_context: bridge.SpanContext, carrier: Any) -> None:
+        self._carriers.inject(span_context, "", carrier)
+
+    def extract(self, carrier: Any) -> SpanContext | None:
+        found = self._carriers.extract("", carrier)
+        return None if found is None else context_like(found)
+
+
+def codec_of(propagator: TextMapPropagator) -> Codec:
+    """The shortest way to a propagator's headers."""
+    return WireCodec(propagator) if isinstance(propagator, Propagator) else PropagatorCodec(propagator)
+
+
+def span_context_to_string(trace_id: int, span_id: int, parent_id: int | None, flags: int) -> str:
+    """`{trace}:{span}:{parent}:{flags}`, in hex without padding."""
+    return f"{trace_id:x}:{span_id:x}:{parent_id or 0:x}:{flags:x}"
+
+
+def span_context_from_string(value: Any) -> tuple[int, int, int | None, int]:
+    """(trace id, span id, parent id or None, flags) of an `uber-trace-id`, or a list with one such.
+
+    Raises SpanContextCorruptedException.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    context = TextCodec().extract({TRACE_ID_HEADER: value}) if isinstance(value, str) else None
+    if context is None:
+        raise SpanContextCorruptedException(f"trace context not a string: {value!r:.80}")
+    return context.trace_id, context.span_id, context.parent_id, context.flags or 0
+
+
+def header_to_hex(header: Any) -> int:
+    """The number in a header of hex digits. Raises SpanContextCorruptedException."""
+    try:
+        return int(header, 16)
+    except (TypeError, ValueError):
+        raise SpanContextCorruptedException(
+            f"malformed trace context {header!r:.80}, expected hex string"
+        ) from None

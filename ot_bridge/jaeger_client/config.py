@@ -1,0 +1,293 @@
+"""`Config`: from jaeger-client's dictionary and variables to a tracer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import opentracing
+from opentracing import Format
+
+from ot_bridge.jaeger_client import sampler as samplers
+from ot_bridge.jaeger_client import settings
+from ot_bridge.jaeger_client.codecs import B3Codec, Codec, codec_of
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
+from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
+from ot_bridge.jaeger_client.process import share
+from ot_bridge.jaeger_client.reporter import (
+    BaseReporter,
+    CompositeReporter,
+    LoggingReporter,
+    NullReporter,
+    Reporter,
+)
+from ot_bridge.jaeger_client.throttler import RemoteThrottler, Throttler
+from ot_bridge.jaeger_client.tracer import Tracer
+from ot_bridge.jaeger_client.utils import ErrorReporter, get_boolean
+from ot_bridge.propagation import Propagator, parse_propagators
+
+DEFAULT_REPORTING_HOST: Final = "localhost"
+DEFAULT_REPORTING_PORT: Final = 6831
+DEFAULT_SAMPLING_PORT: Final = 5778
+DEFAULT_THROTTLER_PORT: Final = DEFAULT_SAMPLING_PORT
+LOCAL_AGENT_DEFAULT_ENABLED: Final = True
+
+logger = logging.getLogger("jaeger_tracing")
+
+T = TypeVar("T")
+
+_SAMPLERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "const": lambda param: samplers.ConstSampler(get_boolean(param, False)),
+    "probabilistic": lambda param: samplers.ProbabilisticSampler(float(param)),
+    "ratelimiting": lambda param: samplers.RateLimitingSampler(float(param)),
+    "rate_limiting": lambda param: samplers.RateLimitingSampler(float(param)),
+    "remote": lambda param: None,
+}
+
+#: A format in `JAEGER_PROPAGATION` -> those of ours.
+_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
+
+
+class _Setting(Generic[T]):
+    """A property of a `Config`: the setting of the same name, converted."""
+
+    def __init__(self, convert: Callable[[Any], T], name: str = "") -> None:
+        self._convert = convert
+        self._name = name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = self._name or name
+
+    def __get__(self, config: Config, owner: type | None = None) -> T:
+        return self._convert(config._get(self._name))
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _yes(value: object) -> bool:
+    return get_boolean(value, True)
+
+
+def _no(value: object) -> bool:
+    return get_boolean(value, False)
+
+
+class Config:
+    """config: jaeger-client's dictionary, often from YAML. `ROWS` in `settings` lists every key and variable.
+
+    service_name: if the dictionary has none. metrics, metrics_factory: who counts. validate: whether an
+    unknown key raises ValueError. scope_manager: in place of OpenTelemetry's context. Raises ValueError
+    if the service has no name.
+    """
+
+    _initialized = False
+    _initialized_lock = threading.Lock()
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        metrics: Metrics | None = None,
+        service_name: str | None = None,
+        metrics_factory: MetricsFactory | None = None,
+        validate: bool = False,
+        scope_manager: opentracing.ScopeManager | None = None,
+    ) -> None:
+        if validate:
+            self._validate_config(config)
+        self.config = config
+        self.scope_manager = scope_manager
+        counted = _yes(self._get("metrics"))
+        self._metrics_factory = factory(metrics_factory, metrics) if counted else MetricsFactory()
+        named = {"service_name": service_name, **config} if service_name else config
+        self._service_name = settings.resolve("service_name", named, os.environ).value
+        if not self._service_name:
+            raise ValueError("service_name required in the config or param")
+        self._error_reporter = ErrorReporter(metrics=Metrics(), logger=logger if self.logging else None)
+
+    def _validate_config(self, config: Mapping[str, Any]) -> None:
+        unexpected = [key for key in config if key not in settings.VALID_KEYS]
+        if unexpected:
+            raise ValueError(f"Unexpected keys found in config:{','.join(unexpected)}")
+
+    def _get(self, name: str) -> Any:
+        return settings.resolve(name, self.config, os.environ).value
+
+    #: What the dictionary says; as in jaeger-client, nothing depends on it. `JAEGER_DISABLED` acts.
+    enabled = _Setting(_yes)
+    logging = _Setting(_no)
+    reporter_batch_size = _Setting(int)
+    reporter_queue_size = _Setting(int)
+    reporter_flush_interval = _Setting[float](_as_is)
+    sampling_refresh_interval = _Setting[float](_as_is)
+    max_operations = _Setting["int | None"](_as_is)
+    trace_id_header = _Setting[str](_as_is)
+    baggage_header_prefix = _Setting[str](_as_is)
+    debug_id_header = _Setting[str](_as_is)
+    generate_128bit_trace_id = _Setting(_no)
+    max_tag_value_length = _Setting[int](_as_is)
+    max_traceback_length = _Setting[int](_as_is)
+    local_agent_enabled = _Setting(_yes)
+    local_agent_reporting_host = _Setting[str](_as_is, "reporting_host")
+    local_agent_reporting_port = _Setting(int, "reporting_port")
+    local_agent_sampling_port = _Setting(int, "sampling_port")
+
+    @property
+    def service_name(self) -> str:
+        return self._service_name  # type: ignore[no-any-return]
+
+    @property
+    def metrics(self) -> None:
+        """Nothing, as ever."""
+
+    @property
+    def error_reporter(self) -> ErrorReporter:
+        return self._error_reporter
+
+    @property
+    def throttler_port(self) -> int | None:
+        return None if self.throttler_group() is None else self._get("throttler_port")
+
+    @property
+    def throttler_refresh_interval(self) -> int | None:
+        return None if self.throttler_group() is None else self._get("throttler_refresh_interval")
+
+    def local_agent_group(self) -> Any:
+        return self.config.get("local_agent")
+
+    def throttler_group(self) -> Any:
+        return self.config.get("throttler")
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        return {key: setting.value for key, setting in settings.tags(self.config, os.environ).items()}
+
+    @property
+    def sampler(self) -> Any:
+        """The sampler that is configured, None for the remote one. ValueError: nobody knows its type."""
+        given = self.config.get("sampler")
+        if isinstance(given, samplers.Sampler):
+            return given
+        kind = self._get("sampler_type")
+        if not kind:
+            return None
+        if kind not in _SAMPLERS:
+            raise ValueError(f"Unknown sampler type {kind}")
+        return _SAMPLERS[kind](self._get("sampler_param"))
+
+    @property
+    def propagation(self) -> dict[str, Codec]:
+        """Codecs in place of the usual, by format."""
+        setting = settings.resolve("propagation", self.config, os.environ)
+        if setting.source in ("config", "default"):
+            b3 = setting.value == "b3"
+            return {Format.HTTP_HEADERS: B3Codec(self.generate_128bit_trace_id)} if b3 else {}
+        names = setting.value
+        if setting.source.startswith("JAEGER"):
+            names = [name for each in names.split(",") for name in _FORMATS.get(each.strip(), (each,))]
+        propagator = parse_propagators(names)
+        text_map = propagator.text_map if isinstance(propagator, Propagator) else propagator
+        return {Format.HTTP_HEADERS: codec_of(propagator), Format.TEXT_MAP: codec_of(text_map)}
+
+    @staticmethod
+    def initialized() -> bool:
+        with Config._initialized_lock:
+            return Config._initialized
+
+    def initialize_tracer(self, io_loop: Any = None) -> Tracer | None:
+        """Makes a tracer and sets it as `opentracing.tracer`; a second call does nothing, returns None."""
+        with Config._initialized_lock:
+            if Config._initialized:
+                logger.warning("Jaeger tracer already initialized, skipping")
+                return None
+            Config._initialized = True
+        tracer = self.new_tracer(io_loop)
+        self._initialize_global_tracer(tracer)
+        return tracer
+
+    def new_tracer(self, io_loop: Any = None) -> Tracer:
+        """A tracer as configured, that nobody knows of yet."""
+        channel = self._create_local_agent_channel(io_loop)
+        if self._get("disabled"):
+            return self.create_tracer(NullReporter(), samplers.ConstSampler(False))
+        sampler = self._sampler(channel)
+        logger.info("Using sampler %s", sampler or os.environ.get("OTEL_TRACES_SAMPLER"))
+        reporter: BaseReporter = Reporter(
+            channel=channel,
+            queue_capacity=self.reporter_queue_size,
+            batch_size=self.reporter_batch_size,
+            flush_interval=self.reporter_flush_interval,
+            metrics_factory=self._metrics_factory,
+        )
+        if self.logging:
+            reporter = CompositeReporter(reporter, LoggingReporter(logger))
+        throttler = None
+        if self.throttler_group() is not None:
+            throttler = RemoteThrottler(
+                channel,
+                self.service_name,
+                refresh_interval=self.throttler_refresh_interval,
+                metrics_factory=self._metrics_factory,
+            )
+        return self.create_tracer(reporter, sampler, throttler)
+
+    def _sampler(self, channel: LocalAgentSender) -> Any:
+        """The sampler; None if OpenTelemetry's variables name it."""
+        if settings.resolve("sampler_type", {}, os.environ).source == "OTEL_TRACES_SAMPLER":
+            return None
+        sampler = self.sampler
+        if sampler is not None:
+            return sampler
+        initial = self._get("sampler_param")
+        sampler = samplers.RemoteControlledSampler(
+            channel=channel,
+            service_name=self.service_name,
+            init_sampler=None if initial is None else samplers.ProbabilisticSampler(float(initial)),
+            sampling_refresh_interval=self.sampling_refresh_interval,
+            max_operations=self.max_operations,
+            metrics_factory=self._metrics_factory,
+        )
+        logger.warning("no sampler is configured: %s decides until %s answers", sampler.sampler, sampler.url)
+        return sampler
+
+    def create_tracer(self, reporter: Any, sampler: Any, throttler: Throttler | None = None) -> Tracer:
+        """A tracer as configured but for these."""
+        return Tracer(
+            service_name=self.service_name,
+            reporter=reporter,
+            sampler=sampler,
+            metrics_factory=self._metrics_factory,
+            trace_id_header=self.trace_id_header,
+            generate_128bit_trace_id=self.generate_128bit_trace_id,
+            baggage_header_prefix=self.baggage_header_prefix,
+            debug_id_header=self.debug_id_header,
+            tags=self.tags,
+            max_tag_value_length=self.max_tag_value_length,
+            max_traceback_length=self.max_traceback_length,
+            extra_codecs=self.propagation,
+            throttler=throttler,
+            scope_manager=self.scope_manager,
+        )
+
+    def _initialize_global_tracer(self, tracer: Tracer) -> None:
+        opentracing.set_global_tracer(tracer)
+        share(tracer)
+        logger.info("opentracing.tracer initialized to %s[app_name=%s]", tracer, self.service_name)
+
+    def _create_local_agent_channel(self, io_loop: Any) -> LocalAgentSender:
+        """Where the agent is, or what stands for it."""
+        collector = settings.resolve("traces_endpoint", {}, os.environ)
+        host = settings.resolve("reporting_host", self.config, os.environ)
+        return LocalAgentSender(
+            host=host.value,
+            sampling_port=self.local_agent_sampling_port,
+            reporting_port=self.local_agent_reporting_port,
+            io_loop=io_loop,
+            throttling_port=self.throttler_port,
+            sampling_endpoint=self._get("sampling_endpoint"),
+            traces_endpoint=collector.value if host.source != "config" else None,
+        )

@@ -1,0 +1,120 @@
+"""jaeger-client's counters of its own doings: who counts is the program's choice, what is counted is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+Tags: TypeAlias = Mapping[str, str] | None
+Count: TypeAlias = Callable[[Any], Any]
+
+
+class MetricsFactory:
+    """Makes nothing that counts; a subclass does."""
+
+    def _noop(self, *args: Any) -> None:
+        pass
+
+    def create_counter(self, name: str, tags: Any = None) -> Count:
+        """A function that adds to a counter."""
+        return self._noop
+
+    def create_timer(self, name: str, tags: Any = None) -> Count:
+        """A function that takes a duration in microseconds."""
+        return self._noop
+
+    def create_gauge(self, name: str, tags: Any = None) -> Count:
+        """A function that takes the present value."""
+        return self._noop
+
+
+class Metrics:
+    """Up to three functions of (key, value); timings are in milliseconds. Superseded by `MetricsFactory`."""
+
+    def __init__(self, count: Any = None, gauge: Any = None, timing: Any = None) -> None:
+        self._count = count if callable(count) else None
+        self._gauge = gauge if callable(gauge) else None
+        self._timing = timing if callable(timing) else None
+
+    def count(self, key: str, value: Any) -> None:
+        if self._count:
+            self._count(key, value)
+
+    def gauge(self, key: str, value: Any) -> None:
+        if self._gauge:
+            self._gauge(key, value)
+
+    def timing(self, key: str, value: Any) -> None:
+        if self._timing:
+            self._timing(key, value)
+
+
+class LegacyMetricsFactory(MetricsFactory):
+    """Makes counters of a `Metrics`: the tags become part of the key."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def create_counter(self, name: str, tags: Any = None) -> Count:
+        key = self._get_key(name, tags)
+        return lambda value: self._metrics.count(key, value)
+
+    def create_timer(self, name: str, tags: Any = None) -> Count:
+        key = self._get_key(name, tags)
+        return lambda value: self._metrics.timing(key, value / 1000.0)
+
+    def create_gauge(self, name: str, tags: Any = None) -> Count:
+        key = self._get_key(name, tags)
+        return lambda value: self._metrics.gauge(key, value)
+
+    def _get_key(self, name: str, tags: Tags = None) -> str:
+        return "".join([name, *(f".{key}_{value}" for key, value in sorted((tags or {}).items()))])
+
+
+def factory(metrics_factory: MetricsFactory | None, metrics: Metrics | None) -> MetricsFactory:
+    """The one of the two that was given, as a factory."""
+    return metrics_factory or LegacyMetricsFactory(metrics or Metrics())
+
+
+#: attribute -> (metric, tags), for the parts of jaeger-client that count.
+TRACER: Final[Mapping[str, tuple[str, Tags]]] = {
+    "traces_started_sampled": ("jaeger:traces", {"state": "started", "sampled": "y"}),
+    "traces_started_not_sampled": ("jaeger:traces", {"state": "started", "sampled": "n"}),
+    "traces_joined_sampled": ("jaeger:traces", {"state": "joined", "sampled": "y"}),
+    "traces_joined_not_sampled": ("jaeger:traces", {"state": "joined", "sampled": "n"}),
+    "spans_started_sampled": ("jaeger:started_spans", {"sampled": "y"}),
+    "spans_started_not_sampled": ("jaeger:started_spans", {"sampled": "n"}),
+    "spans_finished": ("jaeger:finished_spans", None),
+}
+REPORTER: Final[Mapping[str, tuple[str, Tags]]] = {
+    "reporter_success": ("jaeger:reporter_spans", {"result": "ok"}),
+    "reporter_failure": ("jaeger:reporter_spans", {"result": "err"}),
+    "reporter_dropped": ("jaeger:reporter_spans", {"result": "dropped"}),
+}
+SAMPLER: Final[Mapping[str, tuple[str, Tags]]] = {
+    "sampler_retrieved": ("jaeger:sampler_queries", {"result": "ok"}),
+    "sampler_query_failure": ("jaeger:sampler_queries", {"result": "err"}),
+    "sampler_updated": ("jaeger:sampler_updates", {"result": "ok"}),
+    "sampler_update_failure": ("jaeger:sampler_updates", {"result": "err"}),
+}
+THROTTLER: Final[Mapping[str, tuple[str, Tags]]] = {
+    "throttled_debug_spans": ("jaeger:throttled_debug_spans", None),
+    "throttler_update_success": ("jaeger:throttler_update", {"result": "ok"}),
+    "throttler_update_failure": ("jaeger:throttler_update", {"result": "err"}),
+}
+
+
+class Counters:
+    """The counters of one part, made by a factory: each an attribute, called with what to add."""
+
+    def __init__(self, table: Mapping[str, tuple[str, Tags]], made_by: MetricsFactory) -> None:
+        for attribute, (name, tags) in table.items():
+            count = (
+                made_by.create_counter(name=name, tags=dict(tags))
+                if tags
+                else made_by.create_counter(name=name)
+            )
+            setattr(self, attribute, count)
+
+    def __getattr__(self, name: str) -> Count:
+        raise AttributeError(name)

@@ -1,0 +1,96 @@
+"""What a tracer says of its process, and the OpenTelemetry provider that its spans come from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentracing import Format
+
+from ot_bridge.install import build_provider
+from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.span import ENDING, Span
+from ot_bridge.jaeger_client.utils import local_ip
+
+if TYPE_CHECKING:
+    from ot_bridge.jaeger_client.tracer import Tracer
+
+logger = logging.getLogger("jaeger_tracing")
+
+
+def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
+    """The tags of this process: those given, and what jaeger-client adds."""
+    made = {constants.JAEGER_VERSION_TAG_KEY: constants.JAEGER_CLIENT_VERSION, **(given or {})}
+    if made.get(constants.JAEGER_IP_TAG_KEY) is None:
+        made[constants.JAEGER_IP_TAG_KEY] = local_ip()
+    if made.get(constants.JAEGER_HOSTNAME_TAG_KEY) is None:
+        made[constants.JAEGER_HOSTNAME_TAG_KEY] = socket.gethostname()
+    if throttler is not None:
+        client_id = random.randint(0, sys.maxsize)
+        throttler.set_client_id(client_id)
+        made[constants.CLIENT_UUID_TAG_KEY] = client_id
+    return made
+
+
+#: A limit of OpenTelemetry's -> the variables that set it. jaeger-client has no such limits.
+_LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "max_events": ("OTEL_SPAN_EVENT_COUNT_LIMIT",),
+    "max_links": ("OTEL_SPAN_LINK_COUNT_LIMIT",),
+    "max_span_attributes": ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+    "max_event_attributes": ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+}
+
+
+def _limits() -> SpanLimits:
+    """No limits but those that the environment sets."""
+    free = [name for name, variables in _LIMITS.items() if not any(v in os.environ for v in variables)]
+    return SpanLimits(**dict.fromkeys(free, SpanLimits.UNSET))
+
+
+def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
+    """The provider of a tracer: all that ends in it goes to the tracer's reporter."""
+    attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
+    return build_provider(
+        tracer.service_name,
+        sampler=sampler,
+        exporters=[Reporting(tracer)],
+        trace_id_bits=tracer.max_trace_id_bits,
+        attributes=attributes,
+        span_limits=_limits(),
+    )
+
+
+class Reporting(SpanProcessor):
+    """Hands spans to the tracer, as the objects that the program knows.
+
+    A span that OpenTelemetry code started is shown as one of jaeger-client's.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def on_end(self, span: ReadableSpan) -> None:
+        ours = getattr(span, ENDING, None) or Span.around(self._tracer, span)
+        if ours.is_sampled():
+            self._tracer.report_span(ours)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return self._tracer.flush(timeout_millis / 1000)
+
+
+def share(tracer: Tracer) -> None:
+    """Lets OpenTelemetry's instrumentation take part in the traces, unless it is set up already."""
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return
+    trace.set_tracer_provider(tracer.provider)  # type: ignore[arg-type]
+    propagator = getattr(tracer.codecs[Format.HTTP_HEADERS], "propagator", None)
+    if propagator is not None and "OTEL_PROPAGATORS" not in os.environ:
+        propagate.set_global_textmap(propagator)

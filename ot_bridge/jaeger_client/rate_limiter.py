@@ -1,0 +1,41 @@
+"""`RateLimiter`: jaeger-client's leaky bucket, which sells items at any price."""
+
+from __future__ import annotations
+
+import random
+import time
+
+
+class RateLimiter:
+    """credits_per_second: what comes in. max_balance: what it holds at most, and at first a part of that."""
+
+    def __init__(self, credits_per_second: float, max_balance: float) -> None:
+        self.credits_per_second = credits_per_second
+        self.max_balance = max_balance
+        self.balance = max_balance * random.random()
+        self.last_tick = self.timestamp()
+
+    @staticmethod
+    def timestamp() -> float:
+        return time.time()
+
+    def update(self, credits_per_second: float, max_balance: float) -> None:
+        """Goes on at another rate, as full in proportion as before."""
+        self._update_balance()
+        self.credits_per_second = credits_per_second
+        self.balance *= max_balance / self.max_balance
+        self.max_balance = max_balance
+
+    def check_credit(self, item_cost: float) -> bool:
+        """Takes the price of an item; False if there is not enough."""
+        self._update_balance()
+        if self.balance < item_cost:
+            return False
+        self.balance -= item_cost
+        return True
+
+    def _update_balance(self) -> None:
+        now = self.timestamp()
+        earned = (now - self.last_tick) * self.credits_per_second
+        self.balance = min(self.max_balance, self.balance + earned)
+        self.last_tick = now

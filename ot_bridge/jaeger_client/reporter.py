@@ -1,0 +1,155 @@
+"""Reporters: where a tracer's finished, sampled spans go. A program may write its own `BaseReporter`."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
+from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
+from ot_bridge.jaeger_client.delivery import after_fork, processors, queue_options
+from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
+
+if TYPE_CHECKING:
+    from ot_bridge.jaeger_client.span import Span
+
+logger = logging.getLogger("jaeger_tracing")
+
+
+class BaseReporter:
+    """Base of all: `report_span` is called once with each sampled span, when it ends."""
+
+    def report_span(self, span: Any) -> None:
+        raise NotImplementedError
+
+    def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
+        """Told once, by the tracer, what to say of the process. max_length: of a value, in characters."""
+
+    def close(self) -> Any:
+        """Says that no more spans come; the future that it returns is over when none is left here."""
+        return done()
+
+
+class NullReporter(BaseReporter):
+    """Keeps nothing."""
+
+    def report_span(self, span: Any) -> None:
+        pass
+
+
+class InMemoryReporter(BaseReporter):
+    """Keeps all, for tests."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.lock = threading.Lock()
+
+    def report_span(self, span: Any) -> None:
+        with self.lock:
+            self.spans.append(span)
+
+    def get_spans(self) -> list[Any]:
+        with self.lock:
+            return self.spans[:]
+
+
+class LoggingReporter(BaseReporter):
+    """Logs a line a span, at level info."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self.logger = logger or globals()["logger"]
+
+    def report_span(self, span: Any) -> None:
+        self.logger.info("Reporting span %s", span)
+
+
+class CompositeReporter(BaseReporter):
+    """Passes everything on to several."""
+
+    def __init__(self, *reporters: BaseReporter) -> None:
+        self.reporters = reporters
+
+    def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
+        for reporter in self.reporters:
+            reporter.set_process(service_name, tags, max_length)
+
+    def report_span(self, span: Any) -> None:
+        for reporter in self.reporters:
+            reporter.report_span(span)
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        sent = [flush(reporter, timeout) for reporter in self.reporters]
+        return all(sent)
+
+    def close(self) -> Closing:
+        return all_of([reporter.close() for reporter in self.reporters])
+
+
+def flush(reporter: Any, timeout: float) -> bool:
+    """Flushes a reporter, if it is one that can be."""
+    flush = getattr(reporter, "flush", None)
+    return flush is None or bool(flush(timeout))
+
+
+class Reporter(BaseReporter):
+    """Sends spans over OTLP, in batches, from a thread.
+
+    channel: a `LocalAgentSender`; `OTEL_EXPORTER_OTLP_*` and `OTEL_TRACES_EXPORTER` win over it.
+    queue_capacity, batch_size: spans; flush_interval: seconds; `OTEL_BSP_*` win over these. Raises
+    ValueError if the queue is smaller than a batch.
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        queue_capacity: int = 100,
+        batch_size: int = 10,
+        flush_interval: float | None = DEFAULT_FLUSH_INTERVAL,
+        io_loop: Any = None,
+        error_reporter: Any = None,
+        metrics: Metrics | None = None,
+        metrics_factory: MetricsFactory | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if queue_capacity < batch_size:
+            raise ValueError("Queue capacity cannot be less than batch size")
+        self.queue_capacity = queue_capacity
+        self.batch_size = batch_size
+        self.flush_interval = flush_interval or None
+        self.metrics_factory = factory(metrics_factory, metrics)
+        self.stopped = False
+        options = queue_options(queue_capacity, batch_size, flush_interval)
+        self._processors = processors(channel, options, self.metrics_factory)
+        atexit.register(self._at_exit)
+        after_fork(self, Reporter._at_exit)
+
+    def report_span(self, span: Span) -> None:
+        for processor, counted in self._processors:
+            if self.stopped:
+                counted.refused()
+            else:
+                counted.queued()
+                processor.on_end(span.unwrap())  # type: ignore[arg-type]
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Sends what is queued; whether all of it arrived within `timeout` seconds."""
+        sent = [processor.force_flush(int(timeout * 1000)) for processor, _ in self._processors]
+        return all(sent)
+
+    def close(self) -> Closing:
+        """Sends what is queued, and stops."""
+        self.stopped = True
+        atexit.unregister(self._at_exit)
+        return in_background(self._close)
+
+    def _close(self) -> bool:
+        sent = self.flush(4.0)  # callers wait five seconds or so, where jaeger-client took none
+        for processor, _ in self._processors:
+            processor.shutdown(500)
+        return sent
+
+    def _at_exit(self) -> None:
+        if not self.stopped and not self.flush(5.0):
+            logger.warning("spans were left behind at exit: no collector took them in time")

@@ -1,0 +1,174 @@
+"""jaeger-client's samplers: those of `ot_bridge.sampling`, and what makes others into OpenTelemetry's."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import sampling as otel
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+from ot_bridge.jaeger_client.constants import DEFAULT_SAMPLING_INTERVAL
+from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
+from ot_bridge.sampling import (
+    AdaptiveSampler,
+    ConstSampler,
+    GuaranteedThroughputProbabilisticSampler,
+    JaegerRemoteSampler,
+    JaegerSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+)
+from ot_bridge.sampling.jaeger import (
+    DEFAULT_LOWER_BOUND,
+    DEFAULT_MAX_OPERATIONS,
+    DEFAULT_PROBABILITY,
+    Tags,
+)
+
+__all__ = [
+    "DEFAULT_LOWER_BOUND",
+    "DEFAULT_MAX_OPERATIONS",
+    "DEFAULT_SAMPLING_PROBABILITY",
+    "SAMPLER_PARAM_TAG_KEY",
+    "SAMPLER_TYPE_TAG_KEY",
+    "AdaptiveSampler",
+    "ConstSampler",
+    "GuaranteedThroughputProbabilisticSampler",
+    "ProbabilisticSampler",
+    "RateLimitingSampler",
+    "RemoteControlledSampler",
+    "Sampler",
+]
+
+SAMPLER_TYPE_TAG_KEY = "sampler.type"
+SAMPLER_PARAM_TAG_KEY = "sampler.param"
+DEFAULT_SAMPLING_PROBABILITY = DEFAULT_PROBABILITY
+
+logger = logging.getLogger("jaeger_tracing")
+
+
+class Sampler(JaegerSampler):
+    """Base for a program's own: `is_sampled` decides. tags: what a subclass may return as `self._tags`."""
+
+    def __init__(self, tags: Tags | None = None) -> None:
+        self._tags = tags or {}
+
+    def _state(self) -> object:
+        return self.__dict__
+
+
+for _kind in (
+    AdaptiveSampler,
+    ConstSampler,
+    GuaranteedThroughputProbabilisticSampler,
+    ProbabilisticSampler,
+    RateLimitingSampler,
+):
+    Sampler.register(_kind)
+
+
+class RemoteControlledSampler(JaegerRemoteSampler):
+    """Asks the agent of `channel` for strategies, from now on and every `sampling_refresh_interval` seconds.
+
+    Others of jaeger-client's keywords: init_sampler, max_operations, metrics, metrics_factory; logger and
+    error_reporter are not needed.
+    """
+
+    def __init__(self, channel: Any, service_name: str, **kwargs: Any) -> None:
+        self.sampling_refresh_interval = kwargs.get("sampling_refresh_interval") or DEFAULT_SAMPLING_INTERVAL
+        self.metrics_factory = factory(kwargs.get("metrics_factory"), cast(Metrics, kwargs.get("metrics")))
+        self.metrics = Counters(SAMPLER, self.metrics_factory)
+        self.max_operations = kwargs.get("max_operations") or DEFAULT_MAX_OPERATIONS
+        super().__init__(
+            service_name,
+            channel.sampling_endpoint,
+            polling_interval=self.sampling_refresh_interval,
+            initial=kwargs.get("init_sampler"),
+            max_operations=self.max_operations,
+        )
+
+    def refresh(self) -> bool:
+        before = self.sampler
+        answered = super().refresh()
+        if answered:
+            self.metrics.sampler_retrieved(1)
+            if self.sampler is not before or isinstance(before, AdaptiveSampler):
+                self.metrics.sampler_updated(1)
+        else:
+            self.metrics.sampler_query_failure(1)
+        return answered
+
+    def __str__(self) -> str:
+        return f"RemoteControlledSampler({self.sampler})"
+
+
+Sampler.register(RemoteControlledSampler)
+
+
+class _Asking(JaegerSampler):
+    """A sampler that has jaeger-client's `is_sampled` and no more, whosever it is."""
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
+        sampled, tags = self._sampler.is_sampled(trace_id, operation)
+        return sampled, tags
+
+    def __str__(self) -> str:
+        return str(self._sampler)
+
+
+def otel_sampler(sampler: Any) -> otel.Sampler | None:
+    """The OpenTelemetry sampler for any of jaeger-client's; roots are decided by it, others follow.
+
+    One without `is_sampled` is OpenTelemetry's already; None is the one that `OTEL_TRACES_SAMPLER` names.
+    """
+    if sampler is None or not hasattr(sampler, "is_sampled"):
+        return cast("otel.Sampler | None", sampler)
+    return otel.ParentBased(sampler if isinstance(sampler, otel.Sampler) else _Asking(sampler))
+
+
+class Recording(otel.Sampler):
+    """Records every span; on a root with the tags that the tracer's own sampler would put there."""
+
+    def __init__(self, sampler: otel.Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: Any = None,
+        links: Any = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> otel.SamplingResult:
+        decision = otel.Decision.RECORD_AND_SAMPLE
+        told = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
+        kept = told.attributes if told.decision is decision else attributes
+        return otel.SamplingResult(decision, kept, told.trace_state)
+
+    def get_description(self) -> str:
+        return f"Recording{{{self._sampler.get_description()}}}"
+
+
+class TheseIds(IdGenerator):
+    """Gives the ids of a span that is there already: one RPC's on its server, or one that is now recorded."""
+
+    def __init__(self, trace_id: int, span_id: int) -> None:
+        self._trace_id = trace_id
+        self._span_id = span_id
+
+    def generate_trace_id(self) -> int:
+        return self._trace_id
+
+    def generate_span_id(self) -> int:
+        return self._span_id
+
+    def is_trace_id_random(self) -> bool:
+        return False

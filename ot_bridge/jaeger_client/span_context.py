@@ -1,0 +1,107 @@
+"""`SpanContext` under jaeger-client's names. It stays a frozen value, and OpenTelemetry's context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from opentelemetry import trace
+
+from ot_bridge import bridge
+from ot_bridge.bridge.context import NO_BAGGAGE
+from ot_bridge.wire import Remote
+from ot_bridge.wire.jaeger import bits_of, flags_to_bits
+
+
+class SpanContext(bridge.SpanContext):
+    """trace_id: up to 128 bits. span_id, parent_id: 64 bits. flags: 1 sampled, 2 debug.
+
+    A context without a trace has 0 for its ids (jaeger-client: None), which is as false.
+    """
+
+    def __new__(
+        cls,
+        trace_id: int | None = None,
+        span_id: int | None = None,
+        parent_id: int | None = None,
+        flags: int | None = None,
+        baggage: Mapping[str, str] | None = None,
+        debug_id: str | None = None,
+    ) -> SpanContext:
+        sampled, debug, extras = flags_to_bits(flags or 0)
+        told = None if flags is None else sampled
+        remote = Remote(trace_id or 0, span_id or 0, parent_id or 0, told, debug, debug_id, extras=extras)
+        return context_of(remote._replace(baggage=baggage or NO_BAGGAGE))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        ids = self.trace_id, self.span_id, self.parent_id, self.flags
+        return SpanContext, (*ids, dict(self.baggage), self.debug_id)
+
+    @property
+    def parent_id(self) -> int | None:  # type: ignore[override]
+        """The parent's span id, None for a root."""
+        return cast("int | None", self.__dict__.get("parent_id") or None)
+
+    @property
+    def flags(self) -> int | None:
+        """The flags byte, None without a trace."""
+        return bits_of(remote_of(self)) if self.has_trace else None
+
+    @property
+    def has_trace(self) -> bool:
+        return bool(self[5])
+
+    @property
+    def is_debug_id_container_only(self) -> bool:
+        return not self.trace_id and self.debug_id is not None
+
+    def with_baggage_item(self, key: str, value: str | None) -> SpanContext:
+        """A context like this one with one item more, or (value None) less."""
+        baggage = {**self.baggage, key: value}
+        if value is None:
+            del baggage[key]
+        return _made(self, cast("dict[str, str]", baggage), self.origin, self.parent_id or 0, self.links)
+
+    @staticmethod
+    def with_debug_id(debug_id: str) -> SpanContext:
+        """A request for a trace that is sampled, and tagged with this."""
+        return SpanContext(debug_id=debug_id)
+
+
+def _made(
+    otel: trace.SpanContext,
+    baggage: Mapping[str, str],
+    origin: Remote | None,
+    parent_id: int,
+    links: tuple[trace.SpanContext, ...] = (),
+) -> SpanContext:
+    """A context from what the bridge's own are made of."""
+    make: Any = bridge.SpanContext.__new__
+    return make(SpanContext, otel, baggage, origin, parent_id, links)  # type: ignore[no-any-return]
+
+
+def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> SpanContext:
+    """`context` under jaeger-client's names. parent_id: if the context itself does not know it."""
+    if isinstance(context, SpanContext):
+        return context
+    return _made(context, context.baggage, context.origin, context.parent_id or parent_id or 0, context.links)
+
+
+def context_of(remote: Remote) -> SpanContext:
+    """What a caller said, as a context."""
+    return context_like(bridge.context.from_remote(remote))
+
+
+def remote_of(context: bridge.SpanContext) -> Remote:
+    """What to tell the next process, in the form that every encoder takes."""
+    return Remote(
+        context.trace_id,
+        context.span_id,
+        context.parent_id or 0,
+        context.sampled,
+        context.debug,
+        context.debug_id,
+        context.baggage,
+        context.tracestate,
+        context.extras,
+    )

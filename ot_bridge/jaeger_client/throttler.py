@@ -1,0 +1,121 @@
+"""Throttlers: how many debug traces a process may start, as an agent's `/credits` says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import urllib.request
+import weakref
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+
+from ot_bridge.jaeger_client.constants import DEFAULT_THROTTLER_REFRESH_INTERVAL
+from ot_bridge.jaeger_client.metrics.metrics import THROTTLER, Counters, MetricsFactory
+
+MINIMUM_CREDITS: Final = 1.0
+_TIMEOUT: Final = 15.0
+_LARGEST_ANSWER: Final = 1 << 20
+
+logger = logging.getLogger("jaeger_tracing")
+# Past any proxy: the agent is next door.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Throttler:
+    """Base of a program's own: `is_allowed` says whether one more debug span may start."""
+
+    def set_client_id(self, client_id: int) -> None:
+        """Told by the tracer, once."""
+
+    def is_allowed(self, operation: str) -> bool:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class RemoteThrottler(Throttler):
+    """Asks the agent of `channel` for credits, every `refresh_interval` seconds; one debug span costs one.
+
+    Others of jaeger-client's keywords: metrics_factory; logger and error_reporter are not needed.
+    """
+
+    def __init__(self, channel: Any, service_name: str, **kwargs: Any) -> None:
+        self.channel = channel
+        self.service_name = service_name
+        self.client_id: int | None = None
+        self.refresh_interval = kwargs.get("refresh_interval", DEFAULT_THROTTLER_REFRESH_INTERVAL)
+        self.metrics = Counters(THROTTLER, kwargs.get("metrics_factory") or MetricsFactory())
+        self.credits: dict[str, float] = {}
+        self.lock = threading.Lock()
+        self._stop = threading.Event()
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            restart = weakref.WeakMethod(self._restart)
+            os.register_at_fork(after_in_child=lambda: (method := restart()) and method())
+
+    def is_allowed(self, operation: str) -> bool:
+        with self.lock:
+            balance = self.credits.setdefault(operation, 0.0)
+            allowed = balance >= MINIMUM_CREDITS
+            if allowed:
+                self.credits[operation] = balance - MINIMUM_CREDITS
+        if not allowed:
+            self.metrics.throttled_debug_spans(1)
+        return allowed
+
+    def set_client_id(self, client_id: int) -> None:
+        with self.lock:
+            if self.client_id is None:
+                self.client_id = client_id
+
+    def refresh(self) -> bool:
+        """Asks for credits now, if there is an operation to ask for. Never raises."""
+        with self.lock:
+            operations = list(self.credits)
+        if not operations:
+            return True
+        asked = [("service", self.service_name), ("uuid", self.client_id)]
+        query = urlencode(asked + [("operations", name) for name in operations])
+        try:
+            with _opener.open(f"{self.channel.credits_endpoint}?{query}", timeout=_TIMEOUT) as answer:
+                balances = json.loads(answer.read(_LARGEST_ANSWER))["balances"]
+            earned = [(str(each["operation"]), float(each["balance"])) for each in balances]
+        except Exception as error:
+            logger.debug("no throttling credits from %s: %r", self.channel.credits_endpoint, error)
+            self.metrics.throttler_update_failure(1)
+            return False
+        with self.lock:
+            for operation, balance in earned:
+                self.credits[operation] = self.credits.get(operation, 0.0) + balance
+        self.metrics.throttler_update_success(1)
+        return True
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def _start(self) -> None:
+        target = (weakref.ref(self), self._stop, self.refresh_interval)
+        threading.Thread(target=_poll, args=target, name="ot_bridge-throttler", daemon=True).start()
+
+    def _restart(self) -> None:
+        self.lock = threading.Lock()  # a thread that is no more may hold the old one
+        if not self._stop.is_set():
+            self._stop = threading.Event()
+            self._start()
+
+
+def _poll(throttler: weakref.ref[RemoteThrottler], stop: threading.Event, interval: float) -> None:
+    attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    while not stop.wait(interval) and (alive := throttler()):
+        alive.refresh()
+        del alive  # or it could never be collected while this thread waits
+
+
+def is_allowed(throttler: Any, operation: str) -> bool:
+    """Whether `operation` may be a debug span; without a throttler any may."""
+    return throttler is None or bool(cast(Throttler, throttler).is_allowed(operation))

@@ -1,0 +1,253 @@
+"""`Tracer` with jaeger-client's arguments: the bridge's, on an OpenTelemetry provider of its own."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentracing import Format, UnsupportedFormatException
+
+from ot_bridge import bridge
+from ot_bridge._version import __version__
+from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.formats import with_current_baggage
+from ot_bridge.bridge.keys import BAGGAGE_KEY
+from ot_bridge.bridge.parent import Parent, named, root
+from ot_bridge.engine.current import current
+from ot_bridge.jaeger_client import constants, process, records
+from ot_bridge.jaeger_client.closing import Closing, all_of
+from ot_bridge.jaeger_client.codecs import BinaryCodec, Codec, TextCodec, ZipkinCodec, ZipkinSpanFormat
+from ot_bridge.jaeger_client.metrics.metrics import TRACER, Counters, Metrics, MetricsFactory, factory
+from ot_bridge.jaeger_client.reporter import flush
+from ot_bridge.jaeger_client.sampler import Recording, TheseIds, otel_sampler
+from ot_bridge.jaeger_client.span import Span
+from ot_bridge.jaeger_client.span_context import SpanContext, context_like
+from ot_bridge.jaeger_client.throttler import is_allowed
+
+logger = logging.getLogger("jaeger_tracing")
+
+Reference = opentracing.Reference
+
+
+class Tracer(bridge.Tracer):
+    """reporter: is given each sampled span when it ends. sampler: decides on roots; None for the one that
+    `OTEL_TRACES_SAMPLER` names. The other arguments are jaeger-client's, with its defaults.
+
+    Spans are kept active in OpenTelemetry's context, unless there is a scope_manager.
+    """
+
+    wrapper_class = staticmethod(Span.around)
+    _closing: Closing | None
+
+    def __init__(
+        self,
+        service_name: str,
+        reporter: Any,
+        sampler: Any,
+        metrics: Metrics | None = None,
+        metrics_factory: MetricsFactory | None = None,
+        trace_id_header: str = constants.TRACE_ID_HEADER,
+        generate_128bit_trace_id: bool = False,
+        baggage_header_prefix: str = constants.BAGGAGE_HEADER_PREFIX,
+        debug_id_header: str = constants.DEBUG_ID_HEADER_KEY,
+        one_span_per_rpc: bool = False,
+        extra_codecs: Mapping[str, Codec] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        max_tag_value_length: int = constants.MAX_TAG_VALUE_LENGTH,
+        max_traceback_length: int = constants.MAX_TRACEBACK_LENGTH,
+        throttler: Any = None,
+        scope_manager: opentracing.ScopeManager | None = None,
+    ) -> None:
+        self.service_name = service_name
+        self.reporter = reporter
+        self.throttler = throttler
+        self.metrics_factory = factory(metrics_factory, metrics)
+        self.metrics = Counters(TRACER, self.metrics_factory)
+        self.debug_id_header = debug_id_header
+        self.one_span_per_rpc = one_span_per_rpc
+        self.max_tag_value_length = max_tag_value_length
+        self.max_traceback_length = max_traceback_length
+        self.max_trace_id_bits = 128 if generate_128bit_trace_id else 64
+        self.tags = process.tags(tags, throttler)
+        headers = trace_id_header, baggage_header_prefix, debug_id_header
+        self.codecs: dict[str, Any] = {
+            Format.TEXT_MAP: TextCodec(False, *headers),
+            Format.HTTP_HEADERS: TextCodec(True, *headers),
+            Format.BINARY: BinaryCodec(),
+            ZipkinSpanFormat: ZipkinCodec(),
+            **(extra_codecs or {}),
+        }
+        reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
+        provider = process.provider(self, otel_sampler(sampler))
+        tracer = provider.get_tracer("opentracing-shim", __version__)
+        super().__init__(tracer, provider, scope_manager=scope_manager)
+        self.debug_id_tag = debug_id_header
+        self.sampler = provider.sampler if sampler is None else sampler
+        self._recording = Recording(provider.sampler)
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Any = None,
+        references: Any = None,
+        tags: Any = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        *,
+        sampler: Any = None,
+    ) -> Span:
+        given = self._fitted(tags) if tags else {}
+        server = given.get("span.kind") == "server"
+        debug: bool | None = None
+        if "sampling.priority" in given:
+            debug, sampler = self._priority(operation_name, given, sampler)
+        if self.throttler is not None:
+            child_of, sampler = self._throttled(operation_name, child_of, sampler)
+        joined = (
+            self._joined(child_of, references, ignore_active_span)
+            if server and self.one_span_per_rpc
+            else None
+        )
+        if joined is not None:
+            span = self.span_with_ids(joined, operation_name or "", start_time, given)
+        else:
+            span = super().start_span(  # type: ignore[assignment]
+                operation_name,
+                child_of,
+                references,
+                given,
+                start_time or None,
+                ignore_active_span,
+                sampler=sampler,
+            )
+        if references:
+            listed = references if isinstance(references, list) else [references]
+            span.references = [each for each in listed if each.referenced_context is not None]
+        if debug is not None:
+            span.mark(debug, tags["sampling.priority"])
+        self._count(span, server)
+        return span
+
+    def _fitted(self, tags: Any) -> dict[Any, Any]:
+        try:
+            return {key: self.fit(value) for key, value in dict(tags).items()}
+        except (TypeError, ValueError):
+            return {}
+
+    def fit(self, value: Any) -> Any:
+        """A tag's value, as jaeger-client would send it."""
+        return records.fit(value, self.max_tag_value_length, self.max_traceback_length)
+
+    def _priority(self, name: str | None, tags: dict[Any, Any], sampler: Any) -> tuple[bool | None, Any]:
+        """Whether this tag asks for a debug span (None: for nothing), and who then decides on it."""
+        debug = convert.priority(tags.pop("sampling.priority"))
+        if debug is None or (debug and not self.is_debug_allowed(name or "")):
+            return None, sampler
+        return debug, self._recording if debug else ALWAYS_OFF
+
+    def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
+        """Takes its debug id away from a caller who has had enough debug traces."""
+        asked = contexts.of(child_of)
+        if asked is None or asked.debug_id is None or self.is_debug_allowed(name or ""):
+            return child_of, sampler
+        return SpanContext(baggage=asked.baggage), ALWAYS_OFF
+
+    def is_debug_allowed(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether one more debug span may start, for this operation."""
+        return is_allowed(self.throttler, *args, **kwargs)
+
+    def _joined(self, child_of: Any, references: Any, ignore_active: bool) -> bridge.SpanContext | None:
+        """The client's span that a server's shares, as Zipkin has it."""
+        parent = named(child_of, references) if child_of or references else None
+        if parent is None:
+            parent = root() if ignore_active else self._implicit()
+        context = contexts.of(trace.get_current_span(parent.context))
+        if context is None or not context.is_valid:
+            return None
+        return SpanContext(
+            context.trace_id,
+            context.span_id,
+            context.parent_id,
+            context_like(context).flags,
+            parent.baggage,
+        )
+
+    def span_with_ids(
+        self, context: bridge.SpanContext, name: str, start_time: float | None = None, tags: Any = None
+    ) -> Span:
+        """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
+        tracer: Any = copy.copy(self._otel_tracer)
+        tracer.sampler = ALWAYS_ON if context.sampled else ALWAYS_OFF
+        tracer.id_generator = TheseIds(context.trace_id, context.span_id)
+        above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
+        around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
+        parent = Parent(around, context.baggage, context.origin)
+        start = convert.tags(tags)
+        moment = convert.nanoseconds(start_time) if start_time else None
+        span = self._begin(tracer, convert.key_name(name), parent, start, moment)
+        if start.status is not None:
+            span.unwrap().set_status(trace.Status(start.status))
+        if context.origin is not None:
+            self._continue(span, context.origin)
+        return span
+
+    def _begin(
+        self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
+    ) -> Span:
+        span: Any = super()._begin(tracer, name, parent, start, moment)
+        if not span.unwrap().is_recording():
+            above = trace.get_current_span(parent.context).get_span_context()
+            span.remember(name, above, None if moment is None else moment / 1e9)
+        return span  # type: ignore[no-any-return]
+
+    def _count(self, span: Span, joined: bool) -> None:
+        sampled = "sampled" if span.is_sampled() else "not_sampled"
+        getattr(self.metrics, f"spans_started_{sampled}")(1)
+        if not span.parent_id:
+            getattr(self.metrics, f"traces_{'joined' if joined else 'started'}_{sampled}")(1)
+
+    def report_span(self, span: Span) -> None:
+        """Called with each sampled span when it ends."""
+        self.reporter.report_span(span)
+        self.metrics.spans_finished(1)
+
+    def inject(self, span_context: Any, format: object, carrier: Any) -> None:
+        codec = self._codec(format)
+        context = contexts.of(span_context)
+        if context is not None:
+            held: Any = current().get(BAGGAGE_KEY)
+            if held:
+                context = with_current_baggage(context, held)
+            codec.inject(context_like(context), carrier)
+
+    def extract(self, format: object, carrier: Any) -> Any:
+        return self._codec(format).extract(carrier)
+
+    def _codec(self, format: Any) -> Any:
+        codec = self.codecs.get(format)
+        if codec is None:
+            raise UnsupportedFormatException(format)
+        return codec
+
+    def random_id(self) -> int:
+        """64 random bits. Not used here."""
+        return random.getrandbits(constants.MAX_ID_BITS)
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Has the reporter send what it has; whether that was done within `timeout` seconds."""
+        return flush(self.reporter, timeout)
+
+    def close(self) -> Closing:
+        """Closes sampler and reporter; the future is over when the reporter has no span left."""
+        with self._closing_lock:
+            if self._closing is None:
+                getattr(self.sampler, "close", lambda: None)()
+                self._closing = all_of([self.reporter.close()])
+            return self._closing
