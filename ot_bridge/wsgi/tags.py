@@ -30,7 +30,7 @@ def _opentracing(tags: Tags, environ: Environ, query: str) -> None:
         tags["peer.ipv6" if ":" in address else "peer.ipv4"] = address
         port = environ.get("REMOTE_PORT")
         if port:
-            tags["peer.port"] = int(port) if str(port).isdigit() else str(port)
+            tags["peer.port"] = port if type(port) is int else int(port) if port.isdigit() else port
 
 
 def _opentelemetry(tags: Tags, environ: Environ, query: str) -> None:

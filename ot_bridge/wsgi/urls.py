@@ -26,7 +26,7 @@ SENSITIVE: Final = frozenset(
 
 # What needs no quoting in a host and path; "@" does, for it may end a user's name and password.
 _plain = re.compile(r"[A-Za-z0-9\-._~/:\[\]!$&'()*+,;=]*").fullmatch
-_simple = re.compile(r"[A-Za-z0-9\-._~:\[\]]+/[A-Za-z0-9\-._~/:!$&'()*+,;=]*").fullmatch
+_simple = re.compile(r"https?://[A-Za-z0-9\-._~:\[\]]+/[A-Za-z0-9\-._~/:!$&'()*+,;=]*").fullmatch
 _PATH_SAFE: Final = "/~!$&'()*+,;=:@"
 _QUERY_SAFE: Final = "/~!$&'()*+,;=:@?%[]"
 _DEFAULT_PORTS: Final = {("http", "80"), ("https", "443")}
@@ -81,11 +81,12 @@ def _parameter(pair: str, redact: frozenset[str]) -> str:
 
 def url(environ: dict[str, Any]) -> str:
     """Scheme, host and path."""
-    scheme = environ.get("wsgi.url_scheme", "http")
-    rest = f"{environ.get('HTTP_HOST', '')}{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    if _simple(rest):  # nearly every URL
-        return f"{scheme}://{rest}"
-    return f"{scheme}://{host(environ)}{path(environ)}"
+    get = environ.get
+    mounted = f"{get('SCRIPT_NAME', '')}{get('PATH_INFO', '')}"
+    plain = f"{get('wsgi.url_scheme', 'http')}://{get('HTTP_HOST', '')}{mounted}"
+    if _simple(plain):  # nearly every URL
+        return plain
+    return f"{get('wsgi.url_scheme', 'http')}://{host(environ)}{path(environ)}"
 
 
 def split_host(named: str) -> tuple[str, int | None]:
