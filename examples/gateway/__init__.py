@@ -1,0 +1,1 @@
+"""A gateway from HTTP to gRPC, and the service behind it."""
