@@ -206,11 +206,8 @@ def _tree(answer: Answer) -> Iterator[str]:
     def branch(parent: int | None, depth: int) -> Iterator[str]:
         for span in above.get(parent, ()):
             name = "   " * depth + "`- " + span.name
-            told = [
-                f"{key}={span.attributes[key]}"
-                for key in _SHOWN
-                if span.attributes and key in span.attributes
-            ]
+            attributes = span.attributes or {}
+            told = [f"{key}={attributes[key]!s}" for key in _SHOWN if key in attributes]
             yield f"  {name:<46}{span.kind.name.lower():<9}{' '.join(told)}".rstrip()
             yield from branch(span.context.span_id, depth + 1)
 
