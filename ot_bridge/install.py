@@ -29,6 +29,7 @@ from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.sampling import PerSpanSampler
 
 _log = logging.getLogger("ot_bridge")
 _EXIT_SECONDS: Final = 5.0
@@ -179,7 +180,7 @@ def build_provider(
         raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128")
     named = {SERVICE_NAME: service_name} if service_name else {}
     provider = (TracerProvider if engine else SdkTracerProvider)(
-        sampler=sampler,
+        sampler=PerSpanSampler(sampler or _sampler_from_environment()),
         resource=Resource.create({**(attributes or {}), **named}),
         shutdown_on_exit=False,
         span_limits=span_limits,
@@ -187,6 +188,11 @@ def build_provider(
     )
     add_exporters(provider, _from_environment() if exporters is None else exporters)
     return provider
+
+
+def _sampler_from_environment() -> Sampler:
+    """What the SDK reads from `OTEL_TRACES_SAMPLER`; only a provider can be asked for it."""
+    return SdkTracerProvider(shutdown_on_exit=False).sampler
 
 
 def add_exporters(provider: Any, exporters: Sequence[str | SpanExporter | SpanProcessor]) -> None:

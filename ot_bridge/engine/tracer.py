@@ -20,7 +20,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
-from .current import CurrentSpan, span_in
+from .current import CurrentSpan, current, span_in
 from .span import Born, DroppedSpan, Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
 
@@ -94,6 +94,10 @@ class Tracer(sdk.Tracer):
             trace_id, _, remote, flags, state = parent_ids[:5]
             random = flags & RANDOM
             rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if wiring.heeded:
+            context = context() if callable(context) else current() if context is None else context
+            if any(key in context for key in wiring.heeded):
+                rule = None
         if rule is None:
             if callable(context):
                 context = context()

@@ -6,7 +6,7 @@ A `Wiring` is never changed, only replaced, when somebody gives the tracer anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk import trace as sdk
@@ -52,8 +52,10 @@ _RULE: Final[dict[type, Callable[[Any], Rule]]] = {
 }
 
 
-def rules_of(sampler: sampling.Sampler) -> tuple[Rule, ...]:
+def rules_of(sampler: Any) -> tuple[Rule, ...]:
     """The rule for a root, a remote parent unsampled and sampled, a local parent unsampled and sampled."""
+    if getattr(sampler, "context_keys", None) is not None:
+        sampler = sampler.default
     if type(sampler) in (sampling.ParentBased, sampling.ParentBasedTraceIdRatio):
         chosen = [getattr(sampler, name, None) for name in _DELEGATES]
     else:
@@ -89,7 +91,7 @@ class _Batch:
 
 
 def _ender(processor: sdk.SpanProcessor) -> Any:
-    plain = type(processor) is export.BatchSpanProcessor and "on_end" not in vars(processor)
+    plain = type(processor).on_end is export.BatchSpanProcessor.on_end and "on_end" not in vars(processor)
     return _Batch(processor) if plain and hasattr(processor, "_batch_processor") else processor
 
 
@@ -117,6 +119,7 @@ class Wiring:
 
     __slots__ = (
         "enabled",
+        "heeded",
         "ids",
         "info",
         "limits",
@@ -134,6 +137,8 @@ class Wiring:
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler
         self.rules = rules_of(tracer.sampler)
+        # A sampler may say that it decides like its `default` but where a context holds one of these keys.
+        self.heeded: Sequence[str] = getattr(tracer.sampler, "context_keys", None) or ()
         self.resource = tracer.resource
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)

@@ -18,18 +18,26 @@ from opentelemetry.trace import Link, Span, SpanKind, TraceState, get_current_sp
 from opentelemetry.util.types import Attributes
 
 _KEY = create_key("ot-bridge-sampler")
+# The keys that any context can hold so far: a program that never chooses is never asked for its choice.
+_KEYS: list[str] = []
 
 
 def with_sampler(sampler: Sampler, context: Context | None = None) -> Context:
     """A context like `context` (default: the current one) for a span that `sampler` decides on."""
+    if not _KEYS:
+        _KEYS.append(_KEY)
     return set_value(_KEY, (sampler, get_current_span(context)), context)
 
 
 class PerSpanSampler(Sampler):
     """Asks the sampler that `with_sampler` put into the span's context, if there is one, else `default`."""
 
+    #: For tracers that know most decisions of a sampler beforehand: those of `default` hold but where a
+    #: context has one of these keys.
+    context_keys = _KEYS
+
     def __init__(self, default: Sampler) -> None:
-        self._default = default
+        self.default = default
 
     def should_sample(
         self,
@@ -41,11 +49,11 @@ class PerSpanSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        sampler = _chosen(parent_context) or self._default
+        sampler = _chosen(parent_context) or self.default
         return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
-        return f"PerSpanSampler{{{self._default.get_description()}}}"
+        return f"PerSpanSampler{{{self.default.get_description()}}}"
 
 
 def _chosen(context: Context | None) -> Sampler | None:

@@ -33,11 +33,12 @@ from .basic import quick
 
 Pattern = Union[str, "re.Pattern[str]"]
 Rule = tuple[Pattern, Sampler]
+Read = Callable[[str], tuple[Optional[str], str]]
 _Step = tuple[Callable[[str], Optional["re.Match[str]"]], tuple[Sampler, ...]]
 
-# Where the path of a request is found besides `url.path`: OpenTelemetry's former attributes and
-# OpenTracing's tags, from the clearest to the least clear.
-_OTHER_PATHS = ("http.target", "http.path", "http.url", "url.full")
+# Where the path of a request is found: OpenTelemetry's present and former attributes, and OpenTracing's
+# tags, from the clearest to the least clear.
+_LOCATIONS = ("url.path", "http.target", "http.path", "http.url", "url.full")
 _KINDS = {kind: kind.name.lower() for kind in SpanKind}
 # So that no caller can fill the memory with paths of its making.
 _MOST_KNOWN = 1024
@@ -48,14 +49,19 @@ _NO_FLAGS = re.compile("").flags
 class Rules:
     """A compiled list of rules. `find(key, text)` gives the sampler of the first that matches, or None.
 
-    read: takes a pattern apart into the key it is for (None: any) and a regular expression.
+    read: takes a pattern apart into the key it is for (None: any) and a regular expression. subject: what
+    of a text the patterns are about; without one, all of it.
     """
 
-    def __init__(self, rules: Iterable[Rule], read: Callable[[str], tuple[str | None, str]]) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], read: Read, subject: Callable[[str], str | None] | None = None
+    ) -> None:
         parsed = [(*_compiled(pattern, read), _checked(pattern, sampler)) for pattern, sampler in rules]
-        self._any = _Table((regex, sampler) for key, regex, sampler in parsed if key is None)
+        self._any = _Table([(regex, sampler) for key, regex, sampler in parsed if key is None], subject)
         self.tables = {
-            wanted: _Table((regex, sampler) for key, regex, sampler in parsed if key in (None, wanted))
+            wanted: _Table(
+                [(regex, sampler) for key, regex, sampler in parsed if key in (None, wanted)], subject
+            )
             for wanted in {key for key, _, _ in parsed if key}
         }
 
@@ -66,10 +72,13 @@ class Rules:
 class _Table:
     """The rules for one key. Remembers what it found for the first texts that it saw."""
 
-    __slots__ = ("_known", "_steps")
+    __slots__ = ("_known", "_steps", "_subject")
 
-    def __init__(self, rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> None:
+    def __init__(
+        self, rules: list[tuple[re.Pattern[str], Sampler]], subject: Callable[[str], str | None] | None
+    ) -> None:
         self._steps = _steps(rules)
+        self._subject = subject
         self._known: dict[str, Sampler | None] = {}
 
     def find(self, text: str) -> Sampler | None:
@@ -82,15 +91,15 @@ class _Table:
         return sampler
 
     def _match(self, text: str) -> Sampler | None:
-        for match, samplers in self._steps:
-            if found := match(text):
-                return samplers[found.lastindex or 0]
+        subject = self._subject(text) if self._subject else text
+        if subject is not None:
+            for match, samplers in self._steps:
+                if found := match(subject):
+                    return samplers[found.lastindex or 0]
         return None
 
 
-def _compiled(
-    pattern: Pattern, read: Callable[[str], tuple[str | None, str]]
-) -> tuple[str | None, re.Pattern[str]]:
+def _compiled(pattern: Pattern, read: Read) -> tuple[str | None, re.Pattern[str]]:
     if isinstance(pattern, re.Pattern):
         return None, pattern
     key, regex = read(pattern)
@@ -146,23 +155,21 @@ def read_operation(pattern: str) -> tuple[str | None, str]:
     return key, _glob(name) + ("" if name.endswith("*") else r"\Z")
 
 
-def path_of(attributes: Mapping[str, object]) -> str | None:
-    """The path of the request that a span with these attributes is about, without its query."""
-    value = attributes.get("url.path")
-    if not value:
-        value = next((found for key in _OTHER_PATHS if (found := attributes.get(key))), None)
-    if not isinstance(value, str):
-        return None
-    if "?" in value or "#" in value:
-        value = value.partition("#")[0].partition("?")[0]
-    if value[:1] == "/":
-        return value
-    _, has_host, rest = value.partition("://")
+def path_in(url: str) -> str | None:
+    """The path in a URL or a request's target, without the query; None if there is none."""
+    location = url.partition("#")[0].partition("?")[0]
+    if location.startswith("/"):
+        return location
+    _, has_host, rest = location.partition("://")
     return "/" + rest.partition("/")[2] if has_host else None
 
 
-def _method_of(attributes: Mapping[str, object]) -> str:
-    return str(attributes.get("http.request.method") or attributes.get("http.method"))
+def _location(attributes: Mapping[str, object]) -> str | None:
+    for name in _LOCATIONS:
+        value = attributes.get(name)
+        if value and isinstance(value, str):
+            return value
+    return None
 
 
 class PathSampler(Sampler):
@@ -174,7 +181,7 @@ class PathSampler(Sampler):
     """
 
     def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:
-        self._rules = Rules(rules, read_path)
+        self._rules = Rules(rules, read_path, path_in)
         self._default = _checked("default", default)
         self._shown = _shown(rules, default)
 
@@ -190,9 +197,12 @@ class PathSampler(Sampler):
     ) -> SamplingResult:
         sampler = None
         if attributes and kind is not SpanKind.CLIENT:
-            path = path_of(attributes)
-            if path is not None:
-                sampler = self._rules.find(_method_of(attributes) if self._rules.tables else "", path)
+            location = _location(attributes)
+            if location is not None:
+                method = ""
+                if self._rules.tables:
+                    method = str(attributes.get("http.request.method") or attributes.get("http.method"))
+                sampler = self._rules.find(method, location)
         return (sampler or self._default).should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
