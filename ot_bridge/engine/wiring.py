@@ -138,7 +138,7 @@ class Wiring:
         self.sampler = tracer.sampler
         self.rules = rules_of(tracer.sampler)
         # A sampler may say that it decides like its `default` but where a context holds one of these keys.
-        self.heeded: Sequence[str] = getattr(tracer.sampler, "context_keys", None) or ()
+        self.heeded: Sequence[str] = getattr(tracer.sampler, "context_keys", ())
         self.resource = tracer.resource
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)

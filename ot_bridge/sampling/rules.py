@@ -33,7 +33,7 @@ from .basic import quick
 
 Pattern = Union[str, "re.Pattern[str]"]
 Rule = tuple[Pattern, Sampler]
-Read = Callable[[str], tuple[Optional[str], str]]
+Read = Callable[[str], tuple[str | None, str]]
 _Step = tuple[Callable[[str], Optional["re.Match[str]"]], tuple[Sampler, ...]]
 
 # Where the path of a request is found: OpenTelemetry's present and former attributes, and OpenTracing's
