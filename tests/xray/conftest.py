@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+import botocore.session
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -107,6 +108,19 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     monkeypatch.setattr(base, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(base, "LONGEST_PAUSE", 0.02)
+
+
+@pytest.fixture(scope="session")
+def _loader() -> Any:
+    return botocore.session.Session().get_component("data_loader")
+
+
+@pytest.fixture
+def session(_loader: Any) -> Any:
+    """A botocore session that need not read the description of X-Ray's API again."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader)
+    return session
 
 
 Track = Callable[[SpanExporter], None]
