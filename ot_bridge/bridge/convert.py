@@ -7,7 +7,9 @@ Nothing here raises: whatever a program tags or logs becomes something that an e
 from __future__ import annotations
 
 import traceback
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +20,8 @@ Value: TypeAlias = Scalar | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...]
 
 #: Longest text of one tag or log value, in characters; a batch of spans has to fit in a message.
 MAX_TEXT = 65_536
+#: Most items of one sequence.
+MAX_ITEMS = 1_024
 
 KINDS: Mapping[object, SpanKind] = {
     "client": SpanKind.CLIENT,
@@ -91,12 +95,19 @@ def _binary(value: bytes) -> str:
 
 
 def _sequence(value: list[Any] | tuple[Any, ...]) -> Value:
-    kinds = {type(item) for item in value}
-    if len(kinds) == 1 and kinds <= {str, bool, int, float} and len(value) <= MAX_TEXT:
-        items: Any = tuple(_CLEAN[type(item)](item) for item in value)
+    items: Any = value[:MAX_ITEMS]
+    kinds = {type(item) for item in items}
+    if len(kinds) == 1 and kinds <= {str, bool, int, float}:
+        items = tuple(_CLEAN[type(item)](item) for item in items)
         if {type(item) for item in items} == kinds:
-            return items  # type: ignore[no-any-return]
-    return text(value)
+            return _fitting(items) if kinds == {str} else items
+    return text(value[:MAX_TEXT])
+
+
+def _fitting(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of the first as are together not longer than `MAX_TEXT`."""
+    lengths = list(accumulate(map(len, texts)))
+    return texts if lengths[-1] <= MAX_TEXT else texts[: bisect_right(lengths, MAX_TEXT)]
 
 
 def _type(value: type) -> str:
@@ -137,6 +148,20 @@ def attributes(pairs: Iterable[tuple[object, object]]) -> dict[str, Value]:
 
 def key_name(key: object) -> str:
     return _string(key) if type(key) is str else text(key)
+
+
+def fit(plain: Mapping[str, Any]) -> bool:
+    """Whether scalars by name are such that `attributes` would leave them all as they are."""
+    words = list(plain)
+    numbers = [0]
+    for value in plain.values():
+        if type(value) is str:
+            words.append(value)
+        elif type(value) is int:
+            numbers.append(value)
+    together = "".join(words)
+    fits = len(together) <= MAX_TEXT and min(numbers) >= -(1 << 63) and max(numbers) < 1 << 63
+    return fits and (together.isascii() or _string(together) == together)
 
 
 class Tags(NamedTuple):

@@ -150,7 +150,8 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         if decide is not None or parent.trace_id:
             tracer = self._variants.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
         moment = None if start_time is None else convert.nanoseconds(start_time)
-        span = self._begin(tracer, convert.key_name(operation_name or ""), parent, start, moment)
+        name = "" if operation_name is None else convert.key_name(operation_name)
+        span = self._begin(tracer, name, parent, start, moment)
         if start.status is not None:
             span.unwrap().set_status(trace.Status(start.status))
         if parent.origin is not None:

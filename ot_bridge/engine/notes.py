@@ -6,7 +6,7 @@ time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too lat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.attributes import BoundedAttributes
@@ -21,16 +21,17 @@ _TEXT: Final = frozenset({str})
 _SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
 Note: TypeAlias = Any
+Fits: TypeAlias = Callable[[Mapping[str, Any]], bool]
 Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
 
 
-def as_told(notes: Iterable[Note], limits: sdk.SpanLimits) -> Told | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
-    most = limits.max_span_attributes
-    if limits.max_span_attribute_length is not None or most == 0:
-        return None
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = None) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None.
+
+    fits: whether more than that holds, for attributes of the span and of each event.
+    """
     attributes: dict[str, Any] = {}
-    events: list[sdk.Event] = []
+    events: list[Note] = []
     for note in notes:
         if type(note) is dict:
             if not (_TEXT.issuperset(map(type, note)) and PLAIN.issuperset(map(type, note.values()))):
@@ -47,10 +48,16 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits) -> Told | None:
         elif note is ENDED:
             break
         else:
-            events.append(event(note, limits))
-    if "" in attributes or not (_within(attributes, most) and _within(events, limits.max_events)):
+            events.append(note)
+    if (
+        limits.max_span_attribute_length is not None
+        or "" in attributes
+        or not _within(attributes, limits.max_span_attributes)
+        or not _within(events, limits.max_events)
+        or (fits is not None and not all(map(fits, (attributes, *(each[1] or {} for each in events)))))
+    ):
         return None
-    return attributes, tuple(events)
+    return attributes, tuple(event(each, limits) for each in events)
 
 
 def _within(items: Any, most: int | None) -> bool:

@@ -96,7 +96,17 @@ def test_S2_closed_in_another_greenlet_it_is_no_parent_any_more(
     assert caplog.records == []
 
 
-NOT_OF_THREADS = ["asyncio", "async", "task", "gather", "inherited", "executor", "loop", "10_000"]
+NOT_OF_THREADS = [
+    "asyncio",
+    "async",
+    "task",
+    "gather",
+    "inherited",
+    "executor",
+    "loop",
+    "10_000",
+    "contextvars",
+]
 
 
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process has both

@@ -18,7 +18,7 @@ from opentracing import tags
 from opentracing.scope_managers import ThreadLocalScopeManager
 
 from ot_bridge.bridge import Tracer
-from ot_bridge.bridge.convert import MAX_TEXT
+from ot_bridge.bridge.convert import MAX_ITEMS, MAX_TEXT
 from tests.conftest import Recorded, recorded
 
 
@@ -174,7 +174,13 @@ def test_R32_long_text_is_cut(otel: Recorded) -> None:
     assert _tagged(otel, "key", "x" * (MAX_TEXT + 1))["key"] == "x" * MAX_TEXT
     assert _tagged(otel, "key", b"x" * (MAX_TEXT + 1))["key"] == "x" * MAX_TEXT
     assert len(_tagged(otel, "key", "ä" * (MAX_TEXT + 1))["key"]) == MAX_TEXT
-    assert len(_tagged(otel, "key", ["x"] * (MAX_TEXT + 1))["key"]) == MAX_TEXT
+    assert len(_tagged(otel, "key", {"x": "x" * MAX_TEXT})["key"]) == MAX_TEXT
+
+
+def test_R32_long_sequences_are_cut(otel: Recorded) -> None:
+    assert _tagged(otel, "key", [1] * (MAX_ITEMS + 1))["key"] == (1,) * MAX_ITEMS
+    assert _tagged(otel, "key", ["x" * (MAX_TEXT // 2)] * 3)["key"] == ("x" * (MAX_TEXT // 2),) * 2
+    assert len(_tagged(otel, "key", [1, "a"] * MAX_TEXT)["key"]) == MAX_TEXT
 
 
 def test_R28_a_value_that_changes_later_was_recorded_as_it_was(otel: Recorded) -> None:
