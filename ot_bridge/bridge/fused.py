@@ -83,8 +83,10 @@ class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
                 return self
         return super().log_kv(key_values, timestamp)
 
+    _fits = staticmethod(convert.fit)  # what was noted as it came can be exported as it is: mostly
+
     def _fit(self, note: Any) -> Any:
-        """What was noted as it came is made fit to export when the engine comes to it."""
+        """Makes it so, note by note, where not."""
         if type(note) is dict:
             return convert.attributes(note.items())
         if len(note) == 2:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +24,7 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from .notes import ENDED, MOST_NOTES, PLAIN, Told, as_told, bounded, event, set_many
+from .notes import ENDED, MOST_NOTES, PLAIN, Fits, Told, as_told, bounded, event, set_many
 
 if TYPE_CHECKING:
     from .wiring import Wiring
@@ -35,10 +34,10 @@ _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK sea
 
 
 class _Lazy:
-    """An attribute made by `make` when first read. Assigning it replaces it, as with any attribute."""
+    """An attribute made by a method when first read. Assigning it replaces it, as with any attribute."""
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make
+        self.make = make.__name__  # by name, so that a subclass may make it otherwise
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -46,7 +45,7 @@ class _Lazy:
     def __get__(self, span: Any, owner: type | None = None) -> Any:
         if span is None:
             return self
-        made = self.make(span)
+        made = getattr(span, self.make)()
         setattr(span, self.name, made)
         return made
 
@@ -70,7 +69,7 @@ class Born:
         """The hook for spans whose context is more than an OpenTelemetry one. Called once, at first use."""
         return tuple.__new__(SpanContext, self._ids)
 
-    _context = _Lazy(lambda span: span._make_context())
+    _context: Any = _Lazy(_make_context)
 
 
 class DroppedSpan(Born, trace_api.NonRecordingSpan):
@@ -99,6 +98,7 @@ class Span(Born, sdk.Span):
     _trace_config = None
 
     _waits = PLAIN
+    _linked = False
     _settling = False
     _sealed = False
     _guard: Any = None  # the lock, once somebody has needed one
@@ -119,11 +119,15 @@ class Span(Born, sdk.Span):
 
     _parent = _Lazy(_make_parent)
 
-    _lock: Any = _Lazy(lambda span: span.__dict__.setdefault("_guard", threading.RLock()))
+    def _make_lock(self) -> Any:
+        return self.__dict__.setdefault("_guard", threading.RLock())
+
+    _lock: Any = _Lazy(_make_lock)
 
     def _make_links(self) -> Any:
         with self._lock:
-            return self.__dict__.get("_links") or self._new_links(())
+            self._linked = True
+            return self.__dict__.setdefault("_links", self._new_links(()))
 
     _links = _Lazy(_make_links)
 
@@ -133,7 +137,11 @@ class Span(Born, sdk.Span):
         self._kind = kind
         if links:
             self._links = self._new_links(links)
+            self._linked = True
         self._record_end_metrics = counted
+
+    def get_span_context(self) -> SpanContext:
+        return self._context  # type: ignore[no-any-return]
 
     # What is told to a running span
 
@@ -175,8 +183,8 @@ class Span(Born, sdk.Span):
         except AttributeError:
             sdk.logger.warning("Calling end() on an ended span.")
             return
+        self._notes.append(ENDED)  # before the next line: of an ended span, all notes are there
         self._end_time = time_ns() if end_time is None else end_time
-        self._notes.append(ENDED)
         if self._guard is not None:
             with self._guard:  # a change that holds the lock was in time: let it finish
                 pass
@@ -192,36 +200,52 @@ class Span(Born, sdk.Span):
 
     # What has been told, when somebody asks
 
-    _fit: Any = None  # a hook, `note -> note or None`, for spans that note what is not yet fit to export
+    # Hooks for spans that note what may not yet be fit to export: whether all is, and what to make of a note
+    _fits: Fits | None = None
+    _fit: Callable[[Any], Any] | None = None
 
     def _settle(self) -> None:
         """Makes of the notes, in order, what the SDK would have made of each at once."""
+        # Who read the span while it ran has made the lock: without one, nobody is at work on the notes.
+        if self._end_time is not None and self._guard is None and self._settle_at_once():
+            return
         with self._lock:
             if self._settling:  # a value's own `__str__`, or a log handler, came back here
                 return
+            if self._end_time is not None and self._settle_at_once():
+                return
             self._settling = True
+            notes = self._notes
             done = 0
             try:
-                if self._end_time is not None and self._own_attributes is None and self._own_events is None:
-                    done = self._settle_at_once()
-                for note in islice(self._notes, done, None):
+                for note in notes:
                     done += 1
                     self._settle_one(note)
             finally:
-                del self._notes[:done]  # last, so that who sees no notes sees all that they said
+                # Last, so that who sees no notes sees all that they said.
+                if self._sealed:
+                    self._notes = notes[done:]
+                else:
+                    del notes[:done]
                 self._settling = False
 
-    def _settle_at_once(self) -> int:
-        """How many notes that took care of."""
+    def _settle_at_once(self) -> bool:
+        """For a span that has ended: whether nothing is left to settle.
+
+        Several threads may do this at a time, without a lock: they read the same and come to the same.
+        """
+        notes = self._notes
         if self._sealed:
-            return 0
-        fit = self._fit
-        notes = self._notes if fit is None else filter(None, map(fit, self._notes))
-        self._told = as_told(notes, self._wiring.limits)
-        if self._told is None:
-            return 0
+            return not notes
+        if self._own_attributes is not None or self._own_events is not None:
+            return False
+        told = as_told(notes, self._wiring.limits, self._fits)
+        if told is None:
+            return False
+        self._told = told
         self._sealed = True
-        return self._notes.index(ENDED) + 1
+        self._notes = []
+        return True
 
     def _settle_one(self, note: Any) -> None:
         if self._sealed:
@@ -313,11 +337,11 @@ class Span(Born, sdk.Span):
 
     @property
     def links(self) -> Sequence[trace_api.Link]:
-        return tuple(self._links) if "_links" in self.__dict__ else ()
+        return tuple(self._links) if self._linked else ()
 
     @property
     def dropped_links(self) -> int:
-        return super().dropped_links if "_links" in self.__dict__ else 0
+        return super().dropped_links if self._linked else 0
 
     def __copy__(self) -> Span:
         self._settle()
