@@ -118,8 +118,8 @@ def test_it_goes_on_asking(server: Strategies, make: Make) -> None:
     server.answer = FIVE
     assert eventually(lambda: sampler.sampler == RateLimitingSampler(5))
     server.answer = EACH
-    assert eventually(lambda: sampled(sampler, "get"))
-    assert isinstance(sampler.sampler, AdaptiveSampler)
+    assert eventually(lambda: isinstance(sampler.sampler, AdaptiveSampler))
+    assert sampled(sampler, "get")
 
 
 def test_until_the_first_answer_it_samples_one_trace_in_a_thousand_or_as_it_was_told(make: Make) -> None:
