@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -56,7 +57,9 @@ def test_mock_tracer_gets_the_same_spans() -> None:
 @pytest.fixture
 def jaeger() -> Iterator[tuple[JaegerTracer, InMemoryReporter]]:
     reporter = InMemoryReporter()
-    tracer = JaegerTracer("service", reporter, ConstSampler(True), tags={"ip": "127.0.0.1"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks for an event loop as today's Python does not like
+        tracer = JaegerTracer("service", reporter, ConstSampler(True), tags={"ip": "127.0.0.1"})
     yield tracer, reporter
     tracer.close()
 
