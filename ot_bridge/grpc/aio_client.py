@@ -1,0 +1,247 @@
+"""The client's door for `grpc.aio`: four interceptors, and `TracedAioChannel`, which does without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeAlias
+
+import grpc
+
+from ot_bridge.errors import report
+from ot_bridge.grpc.client import carry, with_metadata
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules
+from ot_bridge.grpc.decisions import log
+from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
+from ot_bridge.grpc.metadata import pairs
+
+
+def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns that has nothing to wait for, as those of a call that is over have not."""
+    try:
+        coroutine.send(None)
+    except StopIteration as returned:
+        return returned.value
+    coroutine.close()
+    raise RuntimeError("the call is not over")
+
+
+def _ended(rpc: ClientRpc, call: Any) -> None:
+    try:
+        rpc.end(_now(call.code()), _now(call.details()))
+    except Exception:
+        report(log, "reading a call's status failed")
+        rpc.end(grpc.StatusCode.UNKNOWN)
+
+
+async def _awaited(rpc: ClientRpc, call: Any) -> None:
+    try:
+        rpc.answer(await call)
+    except BaseException as error:
+        rpc.fail(error)
+
+
+def _follow(rpc: ClientRpc, call: Any, streams: bool) -> None:
+    try:
+        if rpc.rules.watches and not streams:
+            asyncio.get_running_loop().create_task(_awaited(rpc, call))
+        elif call.done():
+            _ended(rpc, call)
+        else:
+            call.add_done_callback(partial(_ended, rpc))
+    except Exception:
+        report(log, "following a call to its end failed")
+        rpc.end(grpc.StatusCode.UNKNOWN)
+
+
+def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
+    """Ends the span when `call` is over, which may be an interceptor's own response instead."""
+    if isinstance(call, grpc.aio.Call):
+        _follow(rpc, call, False)
+    else:
+        rpc.answer(call)
+    return call
+
+
+def _follow_writable(rpc: ClientRpc, call: Any) -> Any:
+    """The same for a call whose requests may be written to it."""
+    _follow_unary(rpc, call)
+    return AsyncTracedCall(rpc, call, ends=False) if rpc.rules.sees_messages else call
+
+
+def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
+    """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
+    if not isinstance(call, grpc.aio.Call):
+        return AsyncResponses(rpc, call)
+    _follow(rpc, call, True)
+    return AsyncTracedCall(rpc, call, ends=False) if rpc.rules.sees_messages else call
+
+
+class _Interceptor:
+    def __init__(self, rules: ClientRules) -> None:
+        self._rules = rules
+
+    async def _carry(
+        self,
+        continuation: Any,
+        details: Any,
+        request: Any,
+        conclude: Callable[[ClientRpc, Any], Any],
+        streams: bool,
+    ) -> Any:
+        method = details.method.decode() if isinstance(details.method, bytes) else details.method
+        metadata = pairs(details.metadata)
+        rules = self._rules
+        rpc = None if rules.excluded[method] else rules.begin(method, metadata, details.timeout, request)
+        if rpc is None:
+            return await continuation(details, request)
+        if rpc.rules.sees_messages:
+            request = shown(rpc, request, streams)
+        try:
+            call = await continuation(with_metadata(details, grpc.aio.Metadata(*rpc.metadata)), request)
+        except BaseException as error:
+            rpc.fail(error)
+            raise
+        return conclude(rpc, call)
+
+
+class _UnaryUnaryInterceptor(_Interceptor, grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._carry(continuation, client_call_details, request, _follow_unary, False)
+
+
+class _UnaryStreamInterceptor(_Interceptor, grpc.aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await self._carry(continuation, client_call_details, request, _follow_stream, False)
+
+
+class _StreamUnaryInterceptor(_Interceptor, grpc.aio.StreamUnaryClientInterceptor):
+    async def intercept_stream_unary(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        return await self._carry(continuation, client_call_details, request_iterator, _follow_unary, True)
+
+
+class _StreamStreamInterceptor(_Interceptor, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        return await self._carry(continuation, client_call_details, request_iterator, _follow_stream, True)
+
+
+AioClientInterceptors: TypeAlias = tuple[grpc.aio.ClientInterceptor, ...]
+
+
+def aio_interceptors(rules: ClientRules) -> AioClientInterceptors:
+    """One for each arity: `grpc.aio` asks each interceptor for one arity only."""
+    kinds = _UnaryUnaryInterceptor, _UnaryStreamInterceptor, _StreamUnaryInterceptor, _StreamStreamInterceptor
+    return tuple(kind(rules) for kind in kinds)
+
+
+class _MultiCallable:
+    """What a stub calls. Whatever a call is given beside its metadata goes on as it came."""
+
+    def __init__(self, inner: Any, rules: ClientRules, method: str) -> None:
+        self._inner = inner
+        self._rules = rules
+        self._method = method
+
+    def _carry(
+        self, conclude: Any, streams: bool, request: Any, timeout: Any, metadata: Any, kwargs: Any
+    ) -> Any:
+        inner = self._inner
+        return carry(
+            self._rules,
+            self._method,
+            request,
+            metadata,
+            timeout,
+            lambda request, metadata: inner(request, timeout=timeout, metadata=metadata, **kwargs),
+            conclude,
+            streams,
+        )
+
+
+class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+    def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
+        return self._carry(_follow_unary, False, request, timeout, metadata, kwargs)
+
+
+class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
+    def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
+        return self._carry(_follow_stream, False, request, timeout, metadata, kwargs)
+
+
+_NAMES = "credentials", "wait_for_ready", "compression"
+
+
+class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
+    def __call__(
+        self,
+        request_iterator: Any = None,
+        timeout: Any = None,
+        metadata: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        kwargs.update(zip(_NAMES, args, strict=False))
+        return self._carry(_follow_writable, True, request_iterator, timeout, metadata, kwargs)
+
+
+class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
+    def __call__(
+        self,
+        request_iterator: Any = None,
+        timeout: Any = None,
+        metadata: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        kwargs.update(zip(_NAMES, args, strict=False))
+        return self._carry(_follow_stream, True, request_iterator, timeout, metadata, kwargs)
+
+
+class TracedAioChannel(grpc.aio.Channel):
+    """A channel of `grpc.aio` whose calls are traced; in everything else the channel that it was made of."""
+
+    def __init__(self, channel: grpc.aio.Channel, rules: ClientRules) -> None:
+        self._channel = channel
+        self._rules = rules
+
+    def _traced(self, kind: Any, inner: Any, method: str) -> Any:
+        return inner if self._rules.excluded[method] else kind(inner, self._rules, method)
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(_UnaryUnary, self._channel.unary_unary(method, *args, **kwargs), method)
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(_UnaryStream, self._channel.unary_stream(method, *args, **kwargs), method)
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(_StreamUnary, self._channel.stream_unary(method, *args, **kwargs), method)
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(_StreamStream, self._channel.stream_stream(method, *args, **kwargs), method)
+
+    async def __aenter__(self) -> TracedAioChannel:
+        await self._channel.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._channel.__aexit__(*error)
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)

@@ -1,0 +1,149 @@
+"""Streams of messages on their way through, watched one by one.
+
+Only streams whose messages somebody wants to see, or whose end nothing else would tell of, pass through
+here; all others go from grpc to the program untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from typing import Any
+
+import grpc
+
+from ot_bridge.grpc.decisions import Rpc
+
+
+def shown(rpc: Rpc, request: Any, streams: bool) -> Any:
+    """A request, or an iterator of them, that `rpc` sees before it goes on.
+
+    None stays None: the requests of that call are written one by one.
+    """
+    if not streams:
+        rpc.saw_request(request)
+        return request
+    if request is None:
+        return None
+    return _arequests(rpc, request) if isinstance(request, AsyncIterable) else _requests(rpc, request)
+
+
+def _requests(rpc: Rpc, requests: Iterable[Any]) -> Iterator[Any]:
+    for number, request in enumerate(requests, 1):
+        rpc.saw_request(request, number)
+        yield request
+
+
+async def _arequests(rpc: Rpc, requests: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    number = 0
+    async for request in requests:
+        number += 1
+        rpc.saw_request(request, number)
+        yield request
+
+
+class Responses:
+    """An iterator of responses that shows each to `rpc`, and is in everything else what it wraps.
+
+    ends: whether its end is the RPC's.
+    """
+
+    __slots__ = ("__weakref__", "_ends", "_number", "_responses", "_rpc")
+    _rpc: Rpc
+
+    def __init__(self, rpc: Rpc, responses: Any, ends: bool = True) -> None:
+        self._rpc = rpc
+        self._responses = responses
+        self._ends = ends
+        self._number = 0
+
+    def __iter__(self) -> Responses:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            response = next(self._responses)
+        except BaseException as error:
+            self._stop(error, StopIteration)
+            raise
+        self._show(response)
+        return response
+
+    next = __next__
+
+    def _show(self, response: Any) -> None:
+        if self._rpc.rules.sees_messages:
+            self._number += 1
+            self._rpc.saw_response(response, self._number)
+
+    def _stop(self, error: BaseException, end: type[BaseException]) -> None:
+        if self._ends:
+            self._ends = False
+            if isinstance(error, end):
+                self._rpc.answer()
+            else:
+                self._rpc.fail(error)
+
+    def __del__(self) -> None:
+        self._stop(GeneratorExit(), StopIteration)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._responses, name)
+
+
+class AsyncResponses(Responses):
+    """The same for `grpc.aio`, where responses are also asked for by `read()`, and requests written."""
+
+    __slots__ = ("_iterator", "_written")
+
+    def __init__(self, rpc: Rpc, responses: Any, ends: bool = True) -> None:
+        super().__init__(rpc, responses, ends)
+        self._iterator: Any = None
+        self._written = 0
+
+    def __aiter__(self) -> AsyncResponses:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._iterator is None:
+            self._iterator = aiter(self._responses)
+        try:
+            response = await anext(self._iterator)
+        except BaseException as error:
+            self._stop(error, StopAsyncIteration)
+            raise
+        self._show(response)
+        return response
+
+    async def read(self) -> Any:
+        response = await self._responses.read()
+        if response is not grpc.aio.EOF:
+            self._show(response)
+        return response
+
+    async def write(self, request: Any) -> None:
+        self._written += 1
+        self._rpc.saw_request(request, self._written)
+        await self._responses.write(request)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        awaited: Generator[Any, None, Any] = self._responses.__await__()
+        return awaited
+
+
+class TracedCall(Responses):
+    """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps."""
+
+    __slots__ = ()
+
+
+class AsyncTracedCall(AsyncResponses):
+    """`AsyncResponses` of a call of `grpc.aio`."""
+
+    __slots__ = ()
+
+
+grpc.Call.register(TracedCall)
+grpc.Future.register(TracedCall)
+grpc.aio.UnaryStreamCall.register(AsyncTracedCall)
+grpc.aio.StreamUnaryCall.register(AsyncTracedCall)
+grpc.aio.StreamStreamCall.register(AsyncTracedCall)

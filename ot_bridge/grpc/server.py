@@ -1,0 +1,134 @@
+"""The server's door: an interceptor for `grpc.server`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from typing import Any, Final
+
+import grpc
+
+from ot_bridge.grpc.messages import Responses, shown
+from ot_bridge.grpc.server_rpc import ServerRpc, ServerRules, ServicerContext
+
+#: By whether the client streams, and the server does: a handler's attribute, and how one is made.
+ARITIES: Final[dict[tuple[bool, bool], tuple[str, Callable[..., Any]]]] = {
+    (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
+    (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
+    (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
+    (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+}
+
+#: Handlers to remember; a service that makes up methods as it goes must not fill the memory.
+_MOST: Final = 1024
+
+Serve = Callable[..., Any]
+
+
+class SyncContext(ServicerContext):
+    """`ServicerContext` of a `grpc.ServicerContext`."""
+
+
+grpc.ServicerContext.register(SyncContext)
+
+
+def serve_unary(
+    rules: ServerRules, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
+) -> Any:
+    """Runs a handler of an RPC with one response, its span active."""
+    rpc = rules.begin(method, context, request)
+    if rpc.rules.sees_messages:
+        request = shown(rpc, request, client_streams)
+    try:
+        response = behavior(request, SyncContext(rpc, context))
+    except BaseException as error:
+        rpc.fail(error)
+        raise
+    rpc.answer(response)
+    return response
+
+
+def serve_stream(
+    rules: ServerRules,
+    method: str,
+    behavior: Any,
+    client_streams: bool,
+    request: Any,
+    context: Any,
+    responses: Callable[[ServerRpc, Any], Any] = Responses,
+) -> Any:
+    """Starts a handler of an RPC with a stream of responses, all of which this same thread will ask for."""
+    rpc = rules.begin(method, context, request)
+    if rpc.rules.sees_messages:
+        request = shown(rpc, request, client_streams)
+    try:
+        found = behavior(request, SyncContext(rpc, context))
+    except BaseException as error:
+        rpc.fail(error)
+        raise
+    return responses(rpc, found)
+
+
+class Handlers:
+    """Method handlers with tracing around them, each made once."""
+
+    def __init__(self, rules: ServerRules, choose: Callable[[Any, bool], Serve]) -> None:
+        self._rules = rules
+        self._choose = choose
+        self._known: dict[str, tuple[Any, Any]] = {}
+
+    def traced(self, method: str, handler: Any) -> Any:
+        """`handler`, traced. None (an unknown method) stays None."""
+        known, traced = self._known.get(method, (None, None))
+        if known is not handler or handler is None:
+            traced = None if handler is None else self._wrap(method, handler)
+            if len(self._known) < _MOST:
+                self._known[method] = handler, traced
+        return traced
+
+    def _wrap(self, method: str, handler: Any) -> Any:
+        client_streams, streams = bool(handler.request_streaming), bool(handler.response_streaming)
+        name, make = ARITIES[client_streams, streams]
+        behavior = getattr(handler, name)
+        if behavior is None or getattr(behavior, "experimental_non_blocking", False):
+            return handler
+        serve = partial(self._choose(behavior, streams), self._rules, method, behavior, client_streams)
+        return make(
+            update_wrapper(serve, behavior), handler.request_deserializer, handler.response_serializer
+        )
+
+
+def _choose(behavior: Any, streams: bool) -> Serve:
+    return serve_stream if streams else serve_unary
+
+
+class ServerInterceptor(grpc.ServerInterceptor):
+    """For `grpc.server(interceptors=…)`, and for `grpcext.intercept_server` of grpcio-opentracing.
+
+    `corrupt_headers` is the number of RPCs so far whose tracing headers could not be read.
+    """
+
+    def __init__(self, rules: ServerRules) -> None:
+        self._rules = rules
+        self._handlers = Handlers(rules, _choose)
+
+    @property
+    def corrupt_headers(self) -> int:
+        return self._rules.corrupt_headers
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return self._handlers.traced(handler_call_details.method, continuation(handler_call_details))
+
+    def intercept_unary(self, request: Any, servicer_context: Any, server_info: Any, handler: Any) -> Any:
+        """As `grpcext.UnaryServerInterceptor` has it."""
+        return serve_unary(self._rules, server_info.full_method, handler, False, request, servicer_context)
+
+    def intercept_stream(
+        self, request_or_iterator: Any, servicer_context: Any, server_info: Any, handler: Any
+    ) -> Any:
+        """As `grpcext.StreamServerInterceptor` has it."""
+        serve = serve_stream if server_info.is_server_stream else serve_unary
+        streams = server_info.is_client_stream
+        return serve(
+            self._rules, server_info.full_method, handler, streams, request_or_iterator, servicer_context
+        )
