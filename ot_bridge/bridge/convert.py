@@ -161,7 +161,7 @@ def fit(plain: Mapping[str, Any]) -> bool:
             numbers.append(value)
     together = "".join(words)
     fits = len(together) <= MAX_TEXT and min(numbers) >= -(1 << 63) and max(numbers) < 1 << 63
-    return fits and (together.isascii() or _string(together) == together)
+    return fits and "" not in plain and (together.isascii() or _string(together) == together)
 
 
 class Tags(NamedTuple):

@@ -71,6 +71,14 @@ def test_R33_field_names_that_are_no_strings_become_strings(otel: Recorded) -> N
     assert dict(event.attributes or {}) == {"1": "a", "None": "b", "('t',)": "c"}
 
 
+def test_R33_a_field_without_a_name_is_left_out_quietly(
+    otel: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    (event,) = _logged(otel, {"": "nameless", "a": 1})
+    assert dict(event.attributes or {}) == {"a": 1}
+    assert caplog.records == []
+
+
 def test_R27_what_is_no_mapping_is_kept_as_payload(otel: Recorded) -> None:
     (event,) = _logged(otel, "just text")
     assert dict(event.attributes or {}) == {"payload": "just text"}
