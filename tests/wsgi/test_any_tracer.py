@@ -60,8 +60,8 @@ def jaeger() -> Iterator[tuple[JaegerTracer, InMemoryReporter]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for an event loop as today's Python does not like
         tracer = JaegerTracer("service", reporter, ConstSampler(True), tags={"ip": "127.0.0.1"})
-    yield tracer, reporter
-    tracer.close()
+        yield tracer, reporter
+        tracer.close()
 
 
 def test_jaeger_client_continues_its_callers_trace(jaeger: tuple[JaegerTracer, InMemoryReporter]) -> None:
