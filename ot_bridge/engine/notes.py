@@ -34,7 +34,7 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
     events: list[Note] = []
     for note in notes:
         if type(note) is dict:
-            if not (_TEXT.issuperset(map(type, note)) and PLAIN.issuperset(map(type, note.values()))):
+            if not _is_plain(note):
                 return None
             for key in attributes.keys() & note.keys():
                 del attributes[key]  # what is set again moves to the end
@@ -47,17 +47,29 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
             attributes[key] = value
         elif note is ENDED:
             break
-        else:
+        elif fits is None or _event_fits(note, fits):
             events.append(note)
+        else:
+            return None
     if (
         limits.max_span_attribute_length is not None
         or "" in attributes
         or not _within(attributes, limits.max_span_attributes)
         or not _within(events, limits.max_events)
-        or (fits is not None and not all(map(fits, (attributes, *(each[1] or {} for each in events)))))
+        or not (fits is None or fits(attributes))
     ):
         return None
     return attributes, tuple(event(each, limits) for each in events)
+
+
+def _is_plain(attributes: Mapping[Any, Any]) -> bool:
+    return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
+
+
+def _event_fits(note: Note, fits: Fits) -> bool:
+    name, attributes, _ = note
+    words = {**(attributes or {}), name: 0}
+    return _is_plain(words) and fits(words)
 
 
 def _within(items: Any, most: int | None) -> bool:
