@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import SpanKind
+
+from ot_bridge.xray import segment
+from tests.xray.spans import SHOP, span
+
+SERVER = SpanKind.SERVER
+
+
+def annotated(annotate: Any, attributes: Any, resource: Resource = SHOP) -> dict[str, Any]:
+    found = segment(span("s", SERVER, attributes, resource=resource), annotate=annotate)
+    assert not set(found.get("annotations", {})) & set(found["metadata"]["default"])
+    return found.get("annotations", {})  # type: ignore[no-any-return]
+
+
+def test_annotations_are_what_was_asked_for() -> None:
+    attributes = {"user.tier": "gold", "n": 1, "share": 0.5, "ok": True, "list": [1], "other": "x"}
+    assert annotated((), attributes) == {}
+    assert annotated(("user.tier", "list", "none"), attributes) == {"user_tier": "gold"}
+    assert annotated(["otel.resource.service.name"], {}) == {"otel_resource_service_name": "shop"}
+    assert set(annotated("all", attributes)) >= {
+        "user_tier",
+        "n",
+        "share",
+        "ok",
+        "other",
+        "otel_resource_service_name",
+    }
+
+
+def test_a_span_can_ask_for_annotations_itself() -> None:
+    assert annotated((), {"a": 1, "b": 2, "aws.xray.annotations": ("a",)}) == {"a": 1}
+    assert annotated((), {"a": 1, "aws.xray.annotations": "a"}) == {}
+
+
+def test_what_another_part_has_told_can_be_an_annotation_too() -> None:
+    found = segment(span("s", SERVER, {"http.method": "GET", "enduser.id": "u"}), annotate=("http.method",))
+    assert found["annotations"] == {"http_method": "GET"}
+    assert found["http"] == {"request": {"method": "GET"}}
+
+
+def test_there_are_no_more_annotations_than_x_ray_takes_and_the_rest_is_metadata() -> None:
+    attributes = {f"k{number}": number for number in range(60)} | {"a.b": 1}
+    found = segment(span("s", attributes=attributes), annotate="all")
+    assert len(found["annotations"]) == 50
+    assert found["metadata"]["default"]["k59"] == 59
+
+
+def test_of_two_names_that_x_ray_cannot_tell_apart_one_is_metadata() -> None:
+    found = segment(span("s", attributes={"a.b": 1, "a_b": 2}), annotate="all")
+    assert found["annotations"]["a_b"] == 1
+    assert found["metadata"]["default"]["a_b"] == 2
+
+
+def test_an_annotation_is_cut_and_a_number_that_is_none_is_metadata() -> None:
+    found = segment(span("s", attributes={"long": "x" * 2000, "nan": math.nan}), annotate=("long", "nan"))
+    assert found["annotations"] == {"long": "x" * 1000}
+    assert "nan" in found["metadata"]["default"]

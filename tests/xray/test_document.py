@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import math
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from ot_bridge.xray import trimmed
+from ot_bridge.xray.document import encoded
+
+
+def test_what_json_cannot_say_is_said_in_words() -> None:
+    odd = {
+        "nan": math.nan,
+        "list": [math.inf, {"deep": -math.inf}],
+        "bytes": b"\xff",
+        "lone": "\ud800",
+        "set": {1},
+    }
+    said = {"nan": "nan", "list": ["inf", {"deep": "-inf"}], "bytes": "\ufffd", "lone": "?", "set": "{1}"}
+    assert json.loads(encoded(odd), parse_constant=pytest.fail) == said
+    assert encoded({"a": 1.5}) == b'{"a":1.5}'
+    assert encoded({"proxy": MappingProxyType({"a": 1})}) == b'{"proxy":{"a":1}}'
+
+
+def oversized(**parts: Any) -> dict[str, Any]:
+    return {"name": "n", "id": "0" * 16, "trace_id": "1-0-0", "start_time": 1.0, "end_time": 2.0, **parts}
+
+
+LONG = "é" * 40_000
+FRAME = {"path": "p" * 2000, "line": 1, "label": "f"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "kept", "steps"),
+    [
+        ({"metadata": {"default": {"a": "x" * 10}}}, {"metadata": {"default": {"a": "x" * 10}}}, None),
+        ({"metadata": {"default": {"a": LONG, "b": 1}}}, {}, ["metadata above 1000 characters"]),
+        (
+            {"metadata": {"default": {str(n): LONG[:999] for n in range(60)}}},
+            {},
+            ["metadata above 100 characters"],
+        ),
+        (
+            {"metadata": {"default": {str(n): n for n in range(9000)}}},
+            {"metadata": {"default": {"ot_bridge.trimmed": ["metadata"]}}},
+            ["metadata"],
+        ),
+        (
+            {"cause": {"exceptions": [{"id": "1", "stack": [FRAME] * 60, "truncated": 5}, {"id": "2"}]}},
+            {"cause": {"exceptions": [{"id": "1", "stack": [FRAME] * 20, "truncated": 45}, {"id": "2"}]}},
+            ["stack frames beyond 20"],
+        ),
+        (
+            {"cause": {"exceptions": [{"id": "1", "stack": [FRAME] * 20}] * 2}},
+            {"cause": {"exceptions": [{"id": "1", "stack": [], "truncated": 20}] * 2}},
+            ["stack frames"],
+        ),
+        (
+            {"cause": {"exceptions": [{"id": "1", "message": LONG}]}},
+            {"cause": {"exceptions": [{"id": "1", "message": LONG[:1000]}]}},
+            ["long messages"],
+        ),
+        ({"sql": {"sanitized_query": LONG}}, {"sql": {"sanitized_query": LONG[:1000]}}, ["long queries"]),
+        ({"links": [{"id": str(n)} for n in range(9000)], "fault": True}, {"fault": True}, ["links"]),
+        ({"cause": {"exceptions": [{"id": str(n)} for n in range(9000)]}}, {}, ["exceptions"]),
+        ({"annotations": {str(n): LONG[:1000] for n in range(50)}}, {}, ["annotations"]),
+        ({"aws": {"table_names": ["t" * 250] * 300}}, {}, ["http, aws, sql"]),
+    ],
+    ids=[
+        *(
+            "nothing",
+            "long value",
+            "many values",
+            "very many",
+            "frames",
+            "all frames",
+            "message",
+            "query",
+            "links",
+        ),
+        *("exceptions", "annotations", "aws"),
+    ],
+)
+def test_a_document_too_large_is_trimmed_and_says_so(parts: Any, kept: Any, steps: list[str] | None) -> None:
+    data = trimmed(oversized(**parts))
+    found = json.loads(data)
+    assert len(data) <= 64_000
+    assert oversized().items() <= found.items()
+    assert found.get("metadata", {}).get("default", {}).get("ot_bridge.trimmed") == steps
+    for part, value in kept.items():
+        assert found[part] == value
+
+
+def test_everything_at_once_still_leaves_a_document() -> None:
+    parts: dict[str, Any] = {
+        "metadata": {"default": {str(n): n for n in range(9000)}},
+        "cause": {
+            "exceptions": [{"id": str(n), "message": LONG[:2000], "stack": [FRAME] * 9} for n in range(900)]
+        },
+        "sql": {"sanitized_query": LONG},
+        "links": [{"id": str(n), "attributes": {"a": LONG[:1000]}} for n in range(90)],
+        "annotations": {str(n): LONG[:1000] for n in range(50)},
+        "aws": {"table_names": ["t" * 250] * 300},
+    }
+    found = json.loads(trimmed(oversized(**parts)))
+    assert found == oversized(metadata=found["metadata"])
+    assert len(found["metadata"]["default"]["ot_bridge.trimmed"]) >= 7
