@@ -18,6 +18,7 @@ pytestmark = pytest.mark.moto
 
 @pytest.fixture
 def moto() -> Iterator[str]:
+    pytest.importorskip("aws_xray_sdk")  # moto's X-Ray needs it
     server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
