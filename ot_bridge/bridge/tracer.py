@@ -84,7 +84,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
 
     def start_active_span(  # type: ignore[override]
         self,
-        operation_name: str,
+        operation_name: str | None = None,
         child_of: Any = None,
         references: Any = None,
         tags: Any = None,

@@ -119,10 +119,10 @@ def _fields(event: Any) -> Iterable[Tag]:
         if "event" not in attributes and event.name != "log":
             yield make_tag("event", event.name)
     else:
-        attributes.pop("exception.escaped", None)
+        recorded = attributes.pop("exception.escaped", None)  # else it was told, field by field
         yield make_tag("event", "error")
-        if "exception.message" in attributes:
-            yield make_tag("error.object", attributes["exception.message"])
+        if recorded is not None:
+            yield make_tag("error.object", attributes.get("exception.message", ""))
         attributes = {_FIELDS.get(key, key): value for key, value in attributes.items() if key != "event"}
     for key, value in attributes.items():
         yield make_tag(str(key), value)

@@ -125,13 +125,13 @@ class Span(bridge.Span):
     def start_time(self) -> float:
         """Seconds since the epoch."""
         moment = getattr(self._otel_span, "start_time", None)
-        return self._started_at if moment is None else moment / 1e9
+        return self._started_at if moment is None else moment / 1_000_000_000
 
     @property
     def end_time(self) -> float | None:
         """Seconds since the epoch; None before the end."""
         moment = getattr(self._otel_span, "end_time", None)
-        return None if moment is None else moment / 1e9
+        return None if moment is None else moment / 1_000_000_000
 
     @property
     def tags(self) -> list[records.Tag]:

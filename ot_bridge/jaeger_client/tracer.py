@@ -18,8 +18,8 @@ from ot_bridge._version import __version__
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.formats import with_current_baggage
-from ot_bridge.bridge.keys import BAGGAGE_KEY
-from ot_bridge.bridge.parent import Parent, named, root
+from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
+from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
@@ -105,35 +105,38 @@ class Tracer(bridge.Tracer):
     ) -> Span:
         given = self._fitted(tags) if tags else {}
         server = given.get("span.kind") == "server"
+        listed: list[Any] = []
+        if references:
+            references = references if isinstance(references, list) else [references]
+            listed = [each for each in references if getattr(each, "referenced_context", None) is not None]
+            child_of = self._parent(child_of, listed, ignore_active_span)
         debug: bool | None = None
         if "sampling.priority" in given:
             debug, sampler = self._priority(operation_name, given, sampler)
         if self.throttler is not None:
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
-        joined = (
-            self._joined(child_of, references, ignore_active_span)
-            if server and self.one_span_per_rpc
-            else None
-        )
+        joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
             span = self.span_with_ids(joined, operation_name or "", start_time, given)
         else:
+            start_time = start_time or None  # jaeger-client reads 0 as not given
             span = super().start_span(  # type: ignore[assignment]
-                operation_name,
-                child_of,
-                references,
-                given,
-                start_time or None,
-                ignore_active_span,
-                sampler=sampler,
+                operation_name, child_of, listed, given, start_time, ignore_active_span, sampler=sampler
             )
-        if references:
-            listed = references if isinstance(references, list) else [references]
-            span.references = [each for each in listed if each.referenced_context is not None]
+        if listed:
+            span.references = listed
         if debug is not None:
             span.mark(debug, tags["sampling.priority"])
         self._count(span, server)
         return span
+
+    def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
+        """Here the active span goes before references, and the first of these before others."""
+        if child_of is None and not ignore_active:
+            child_of = self.active_span
+        above = contexts.of(child_of)
+        unfit = above is None or not above.is_valid
+        return references[0].referenced_context if unfit and references else child_of
 
     def _fitted(self, tags: Any) -> dict[Any, Any]:
         try:
@@ -163,21 +166,19 @@ class Tracer(bridge.Tracer):
         """Whether one more debug span may start, for this operation."""
         return is_allowed(self.throttler, *args, **kwargs)
 
-    def _joined(self, child_of: Any, references: Any, ignore_active: bool) -> bridge.SpanContext | None:
+    def _joined(self, child_of: Any, ignore_active: bool) -> bridge.SpanContext | None:
         """The client's span that a server's shares, as Zipkin has it."""
-        parent = named(child_of, references) if child_of or references else None
-        if parent is None:
-            parent = root() if ignore_active else self._implicit()
-        context = contexts.of(trace.get_current_span(parent.context))
-        if context is None or not context.is_valid:
-            return None
-        return SpanContext(
-            context.trace_id,
-            context.span_id,
-            context.parent_id,
-            context_like(context).flags,
-            parent.baggage,
-        )
+        context = contexts.of(child_of)
+        if context is None and not ignore_active:
+            context = contexts.of(self.active_span)
+        return context if context is not None and context.is_valid else None
+
+    def _implicit(self) -> Parent:
+        scope: Any = current().get(SCOPE_KEY)
+        span = getattr(scope, "span", None)
+        if isinstance(span, Span) and span.priority_flags is not None and scope is self._own_scopes.active:
+            return named(span, None) or super()._implicit()  # made to debug while it was active
+        return super()._implicit()
 
     def span_with_ids(
         self, context: bridge.SpanContext, name: str, start_time: float | None = None, tags: Any = None
@@ -204,7 +205,7 @@ class Tracer(bridge.Tracer):
         span: Any = super()._begin(tracer, name, parent, start, moment)
         if not span.unwrap().is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
-            span.remember(name, above, None if moment is None else moment / 1e9)
+            span.remember(name, above, None if moment is None else moment / 1_000_000_000)
         return span  # type: ignore[no-any-return]
 
     def _count(self, span: Span, joined: bool) -> None:

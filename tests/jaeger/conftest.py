@@ -1,0 +1,47 @@
+"""What tests of jaeger-client's names share: servers, and a process that nobody has set up yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import opentracing
+import pytest
+from opentelemetry import propagate, trace
+
+from ot_bridge.jaeger_client import Config, delivery
+from tests.jaeger.servers import Agent, Collector, running
+
+pytest.register_assert_rewrite("tests.jaeger.sides")
+
+
+@pytest.fixture(autouse=True)
+def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name.startswith(("JAEGER_", "OTEL_")):
+            monkeypatch.delenv(name)
+    # The real one looks for its address with sockets that it leaves open.
+    monkeypatch.setattr("jaeger_client.tracer.local_ip", lambda: "127.0.0.1")
+    monkeypatch.setattr(Config, "_initialized", False)
+    monkeypatch.setattr(delivery, "_said", set())
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", type(trace._TRACER_PROVIDER_SET_ONCE)())
+    textmap, tracer = propagate.get_global_textmap(), opentracing.tracer
+    registered = opentracing.is_tracer_registered
+    yield
+    propagate.set_global_textmap(textmap)
+    opentracing.tracer, opentracing.is_tracer_registered = tracer, registered
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """An OTLP collector that the environment names."""
+    with running(Collector()) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture
+def agent() -> Iterator[Agent]:
+    with running(Agent()) as server:
+        yield server

@@ -1,0 +1,458 @@
+"""Row "Config": every key, every variable, and who wins."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry import propagate, trace
+from opentracing import Format
+from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+from ot_bridge.jaeger_client import Config, ConstSampler, Span, Tracer
+from ot_bridge.jaeger_client.settings import ROWS, VALID_KEYS
+from tests.jaeger.servers import Agent, Collector
+from tests.jaeger.sides import OURS, Side, both
+
+PROPERTIES = [
+    "service_name",
+    "enabled",
+    "logging",
+    "metrics",
+    "reporter_batch_size",
+    "reporter_queue_size",
+    "reporter_flush_interval",
+    "sampling_refresh_interval",
+    "max_operations",
+    "trace_id_header",
+    "baggage_header_prefix",
+    "debug_id_header",
+    "generate_128bit_trace_id",
+    "max_tag_value_length",
+    "max_traceback_length",
+    "local_agent_enabled",
+    "local_agent_reporting_host",
+    "local_agent_reporting_port",
+    "local_agent_sampling_port",
+    "throttler_port",
+    "throttler_refresh_interval",
+    "tags",
+]
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "booleans as text": {"enabled": "false", "logging": "True", "generate_128bit_trace_id": "1"},
+    "booleans as numbers": {"enabled": 0, "logging": 1, "metrics": 0},
+    "no boolean at all": {"enabled": "maybe", "logging": "maybe", "generate_128bit_trace_id": ""},
+    "agent": {
+        "local_agent": {"reporting_host": "agent", "reporting_port": 1, "sampling_port": 2, "enabled": False}
+    },
+    "ports as text": {"local_agent": {"reporting_port": "6832", "sampling_port": "5779"}},
+    "ports as nonsense": {"local_agent": {"reporting_port": "x", "sampling_port": None}},
+    "agent as nonsense": {"local_agent": None},
+    "queue": {"reporter_batch_size": "5", "reporter_queue_size": 50, "reporter_flush_interval": 0.5},
+    "headers": {"trace_id_header": "t", "baggage_header_prefix": "b", "debug_id_header": "d"},
+    "lengths": {"max_tag_value_length": 5, "max_traceback_length": 6},
+    "sampling": {"sampling_refresh_interval": 7, "max_operations": 8},
+    "throttler": {"throttler": {"port": "9", "refresh_interval": 10}},
+    "throttler by default": {"throttler": {}},
+    "tags": {"tags": {"a": 1, "b": "two"}},
+    "misspelled": {"smapler": {"type": "const"}, "loging": True},
+}
+
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "none": {},
+    "agent": {"JAEGER_AGENT_HOST": "elsewhere", "JAEGER_AGENT_PORT": "7000"},
+    "tags": {"JAEGER_TAGS": "a=9, c = 3"},
+    "bits": {"JAEGER_TRACEID_128BIT": "true"},
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_every_key_is_read_as_jaeger_client_reads_it(
+    config: dict[str, Any], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+
+    def program(side: Side) -> Any:
+        made = side.package.Config({**config}, service_name="service")
+        return {name: getattr(made, name) for name in PROPERTIES}
+
+    both(program)
+
+
+@pytest.mark.parametrize(
+    "key", [*VALID_KEYS, "debug_id_header", "max_operations", "metrics", "smapler", "a,b"]
+)
+def test_validate_refuses_what_jaeger_client_refuses_in_its_words(key: str) -> None:
+    def program(side: Side) -> Any:
+        try:
+            side.package.Config({key: {}, "nonsense": 1}, service_name="service", validate=True)
+        except ValueError as error:
+            return str(error)
+
+    both(program)
+
+
+@pytest.mark.parametrize("config", [{}, {"service_name": None}, {"service_name": ""}], ids=str)
+def test_a_service_needs_a_name(config: dict[str, Any]) -> None:
+    def program(side: Side) -> Any:
+        with pytest.raises(ValueError, match="service_name required in the config or param"):
+            side.package.Config(config, service_name=None if not config else "given")
+
+    if "service_name" not in config or config["service_name"] in (None, ""):
+        both(program)
+
+
+def test_the_name_in_the_dictionary_goes_before_the_argument() -> None:
+    assert both(lambda side: side.package.Config({"service_name": "a"}, service_name="b").service_name) == "a"
+
+
+SAMPLERS: dict[str, Any] = {
+    "const": {"type": "const", "param": 1},
+    "const off": {"type": "const", "param": "false"},
+    "const without": {"type": "const"},
+    "probabilistic": {"type": "probabilistic", "param": "0.5"},
+    "ratelimiting": {"type": "ratelimiting", "param": 3},
+    "rate_limiting": {"type": "rate_limiting", "param": "2.5"},
+    "none": {},
+    "unknown": {"type": "lucky", "param": 1},
+    "bad param": {"type": "probabilistic", "param": "much"},
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_the_sampler_is_the_one_configured(sampler: Any) -> None:
+    def program(side: Side) -> Any:
+        try:
+            return str(side.package.Config({"sampler": sampler}, service_name="service").sampler)
+        except ValueError as error:
+            return str(error)
+
+    both(program)
+
+
+def test_a_sampler_object_is_taken_as_it_is() -> None:
+    sampler = ConstSampler(False)
+    assert Config({"sampler": sampler}, service_name="service").sampler is sampler
+
+
+def test_b3_is_for_http_headers_alone() -> None:
+    def program(side: Side) -> Any:
+        config = side.package.Config({"propagation": "b3"}, service_name="service")
+        tracer = config.create_tracer(side.package.reporter.NullReporter(), side.package.ConstSampler(True))
+        context = side.package.SpanContext(1, 2, 3, 1)
+        carriers: list[dict[str, str]] = [{}, {}]
+        tracer.inject(context, Format.HTTP_HEADERS, carriers[0])
+        tracer.inject(context, Format.TEXT_MAP, carriers[1])
+        back = tracer.extract(Format.HTTP_HEADERS, carriers[0])
+        return carriers, (back.trace_id, back.span_id, back.parent_id, back.flags)
+
+    both(program)
+
+
+def _written(config: Config) -> tuple[set[str], set[str]]:
+    tracer = config.create_tracer(OURS.package.reporter.NullReporter(), ConstSampler(True))
+    carriers: list[dict[str, str]] = [{}, {}]
+    span = tracer.start_span("op").set_baggage_item("k", "v")
+    tracer.inject(span, Format.HTTP_HEADERS, carriers[0])
+    tracer.inject(span, Format.TEXT_MAP, carriers[1])
+    for carrier, format in zip(carriers, (Format.HTTP_HEADERS, Format.TEXT_MAP), strict=True):
+        assert tracer.extract(format, carrier).trace_id == span.trace_id
+        assert type(tracer.extract(format, carrier)) is OURS.package.SpanContext
+    return set(carriers[0]), set(carriers[1])
+
+
+B3 = {"X-B3-TraceId", "X-B3-SpanId", "X-B3-Sampled"}
+
+
+def test_the_environment_names_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config({}, service_name="service")
+    monkeypatch.setenv("JAEGER_PROPAGATION", "jaeger, b3,w3c")
+    both_ways = {"uber-trace-id", "uberctx-k", "traceparent", "baggage", *B3}
+    assert _written(config) == (both_ways, both_ways)
+    monkeypatch.setenv("OTEL_PROPAGATORS", "tracecontext")
+    assert _written(config) == ({"traceparent"}, {"traceparent"})
+
+
+def test_a_foreign_propagator_can_be_among_the_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.propagators.composite import CompositePropagator
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    from ot_bridge.jaeger_client.codecs import PropagatorCodec, codec_of
+
+    codec = codec_of(CompositePropagator([TraceContextTextMapPropagator()]))
+    assert type(codec) is PropagatorCodec
+    carrier: dict[str, str] = {}
+    codec.inject(OURS.package.SpanContext(1, 2, None, 1), carrier)
+    assert carrier == {"traceparent": f"00-{1:032x}-{2:016x}-01"}
+    assert codec.extract(carrier).span_id == 2
+    assert codec.extract({}) is None
+
+
+def test_a_configured_format_is_not_jaegers_but_b3_or_nothing_special() -> None:
+    assert Config({"propagation": "other"}, service_name="service").propagation == {}
+
+
+# variable, text, property, value
+VARIABLES = [
+    ("JAEGER_SERVICE_NAME", "from jaeger", "service_name", "from jaeger"),
+    ("OTEL_SERVICE_NAME", "from otel", "service_name", "from otel"),
+    ("JAEGER_REPORTER_LOG_SPANS", "true", "logging", True),
+    ("JAEGER_REPORTER_MAX_QUEUE_SIZE", "77", "reporter_queue_size", 77),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "78", "reporter_queue_size", 78),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", "reporter_batch_size", 9),
+    ("JAEGER_REPORTER_FLUSH_INTERVAL", "500", "reporter_flush_interval", 0.5),
+    ("JAEGER_REPORTER_FLUSH_INTERVAL", "1m30s", "reporter_flush_interval", 90.0),
+    ("JAEGER_REPORTER_FLUSH_INTERVAL", "250ms", "reporter_flush_interval", 0.25),
+    ("OTEL_BSP_SCHEDULE_DELAY", "250", "reporter_flush_interval", 0.25),
+    ("JAEGER_AGENT_HOST", "there", "local_agent_reporting_host", "there"),
+    ("JAEGER_AGENT_PORT", "6832", "local_agent_reporting_port", 6832),
+    ("JAEGER_SAMPLER_REFRESH_INTERVAL", "2s", "sampling_refresh_interval", 2.0),
+    ("JAEGER_SAMPLER_MAX_OPERATIONS", "5", "max_operations", 5),
+    ("JAEGER_TRACEID_128BIT", "true", "generate_128bit_trace_id", True),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", "max_tag_value_length", 5),
+    ("JAEGER_TAGS", "a=1,b=${HERE:none},c=${THERE:x=y},broken", "tags", {"a": "1", "b": "here", "c": "x=y"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"), VARIABLES, ids=[f"{v[0]}={v[1]}" for v in VARIABLES]
+)
+def test_a_variable_stands_for_a_key(
+    variable: str, text: str, name: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", "here")
+    monkeypatch.setenv(variable, text)
+    needed = None if name == "service_name" else "service"
+    assert getattr(Config({}, service_name=needed), name) == value
+
+
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.otel and row.jaeger])
+def test_opentelemetrys_variables_win_over_jaegers(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ot_bridge.jaeger_client.settings import resolve
+
+    (otel, *_), (jaeger, *_) = ROWS[row].otel, ROWS[row].jaeger
+    both_say = {otel: "2", jaeger: "1"}
+    assert resolve(row, {}, both_say).source == otel
+    assert resolve(row, {}, {jaeger: "1"}).source == jaeger
+    assert resolve(row, {}, {jaeger: " "}) == (ROWS[row].default, "default")
+
+
+def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "1000")
+    config = Config({"reporter_queue_size": 2000}, service_name="service")
+    assert config.reporter_queue_size == 2000
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "3000")
+    assert config.reporter_queue_size == 3000
+
+
+def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+    with pytest.raises(ValueError, match="OTEL_BSP_MAX_QUEUE_SIZE='many'"):
+        _ = Config({}, service_name="service").reporter_queue_size
+
+
+@pytest.mark.parametrize(
+    ("kind", "param", "expected"),
+    [
+        ("const", "1", "ConstSampler(True)"),
+        ("probabilistic", "0.25", "ProbabilisticSampler(0.25)"),
+        ("ratelimiting", "3", "RateLimitingSampler(3.0)"),
+        ("remote", "0.5", "None"),
+    ],
+)
+def test_the_environment_names_a_sampler(
+    kind: str, param: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAEGER_SAMPLER_TYPE", kind)
+    monkeypatch.setenv("JAEGER_SAMPLER_PARAM", param)
+    assert str(Config({}, service_name="service").sampler) == expected
+
+
+def test_opentelemetrys_sampler_wins_over_the_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="service").new_tracer()
+    assert not tracer.start_span("op").is_sampled()
+    tracer.close().result(5)
+
+
+@pytest.mark.parametrize("variable", ["JAEGER_DISABLED", "OTEL_SDK_DISABLED"])
+def test_tracing_can_be_switched_off(
+    variable: str, monkeypatch: pytest.MonkeyPatch, collector: Collector
+) -> None:
+    monkeypatch.setenv(variable, "true")
+    tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="service").initialize_tracer()
+    assert isinstance(tracer, Tracer)
+    with tracer.start_active_span("op", tags={"a": 1}) as scope:
+        scope.span.set_tag("b", 2).log_kv({"event": "c"})
+        tracer.inject(scope.span, Format.HTTP_HEADERS, {})
+    tracer.close().result(5)
+    assert collector.spans == []
+
+
+def test_enabled_does_what_it_did_in_jaeger_client_which_is_nothing() -> None:
+    config = Config({"enabled": False}, service_name="service")
+    tracer = config.create_tracer(OURS.package.reporter.NullReporter(), ConstSampler(True))
+    assert (config.enabled, tracer.start_span("op").is_sampled()) == (False, True)
+
+
+def test_without_a_sampler_it_is_the_remote_one_at_one_in_a_thousand(
+    monkeypatch: pytest.MonkeyPatch, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    agent.status = 503
+    config = Config(
+        {
+            "local_agent": {"reporting_host": "127.0.0.1", "sampling_port": str(agent.port)},
+            "max_operations": 3,
+        },
+        service_name="the service",
+    )
+    tracer = config.new_tracer()
+    agent.wait_for(lambda: agent.requests)
+    assert agent.requests[0][0] == "/sampling?service=the+service"
+    assert str(tracer.sampler) == "RemoteControlledSampler(ProbabilisticSampler(0.001))"
+    assert tracer.sampler.max_operations == 3
+    assert "no sampler is configured: ProbabilisticSampler(0.001) decides until" in caplog.text
+    tracer.close().result(5)
+
+
+def test_the_remote_sampler_can_be_asked_for_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, agent: Agent
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("JAEGER_SAMPLER_TYPE", "remote")
+    monkeypatch.setenv("JAEGER_SAMPLER_PARAM", "0.5")
+    monkeypatch.setenv("JAEGER_SAMPLER_MANAGER_HOST_PORT", f"127.0.0.1:{agent.port}")
+    agent.status = 503
+    tracer = Config({}, service_name="service").new_tracer()
+    agent.wait_for(lambda: agent.requests)
+    assert str(tracer.sampler.sampler) == "ProbabilisticSampler(0.5)"
+    tracer.close().result(5)
+
+
+def test_the_throttler_asks_the_agents_host(monkeypatch: pytest.MonkeyPatch, agent: Agent) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    config = {
+        "sampler": {"type": "const", "param": 0},
+        "local_agent": {"reporting_host": "127.0.0.1"},
+        "throttler": {"port": agent.port, "refresh_interval": 60},
+    }
+    tracer = Config(config, service_name="service").new_tracer()
+    span = tracer.start_span("op").set_tag("sampling.priority", 1)
+    assert not span.is_debug()
+    assert tracer.throttler.refresh()
+    assert agent.requests[0][0] == f"/credits?service=service&uuid={tracer.tags['client-uuid']}&operations=op"
+    assert tracer.start_span("op").set_tag("sampling.priority", 1).is_debug()
+    tracer.throttler.close()
+    tracer.close().result(5)
+
+
+def test_initialize_tracer_sets_the_global_tracer_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    caplog.set_level(logging.INFO, "jaeger_tracing")
+    config = Config({"sampler": {"type": "const", "param": True}}, service_name="service")
+    assert not Config.initialized()
+    tracer = config.initialize_tracer()
+    assert isinstance(tracer, Tracer)
+    assert opentracing.global_tracer() is opentracing.tracer is tracer
+    assert Config.initialized()
+    assert config.initialize_tracer() is None
+    assert "Jaeger tracer already initialized, skipping" in caplog.text
+    assert f"opentracing.tracer initialized to {tracer}[app_name=service]" in caplog.text
+    assert "Using sampler ConstSampler(True)" in caplog.text
+    tracer.close().result(5)
+
+
+def test_tests_may_reset_initialized_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    config = Config({"sampler": {"type": "const", "param": True}}, service_name="service")
+    first = config.initialize_tracer()
+    Config._initialized = False
+    second = config.initialize_tracer()
+    assert None not in (first, second)
+    assert opentracing.global_tracer() is second
+    other = config.new_tracer()
+    opentracing.set_global_tracer(other)
+    assert opentracing.global_tracer() is other
+    for tracer in (first, second, other):
+        assert tracer is not None
+        tracer.close().result(5)
+
+
+def test_opentelemetrys_instrumentation_takes_part_in_the_global_tracers_traces(collector: Collector) -> None:
+    config = Config(
+        {"sampler": {"type": "const", "param": True}, "trace_id_header": "x-trace"}, service_name="service"
+    )
+    tracer = config.initialize_tracer()
+    assert tracer is not None
+    with tracer.start_active_span("outer") as scope:
+        headers: dict[str, str] = {}
+        with trace.get_tracer("somebody").start_as_current_span("inner"):
+            propagate.inject(headers)
+    assert headers["x-trace"].startswith(f"{scope.span.trace_id:x}:")
+    assert tracer.close().result(10)
+    assert sorted(collector.names) == ["inner", "outer"]
+
+
+def test_who_has_set_up_opentelemetry_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    provider, textmap = TracerProvider(shutdown_on_exit=False), propagate.get_global_textmap()
+    trace.set_tracer_provider(provider)
+    tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="service").initialize_tracer()
+    assert tracer is not None
+    assert trace.get_tracer_provider() is provider
+    assert propagate.get_global_textmap() is textmap
+    tracer.close().result(5)
+
+
+def test_logging_reports_each_span(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "jaeger_tracing")
+    config = Config({"sampler": {"type": "const", "param": 1}, "logging": True}, service_name="service")
+    tracer = config.new_tracer()
+    span = tracer.start_span("op")
+    span.finish()
+    assert f"Reporting span {span}" in caplog.text
+    assert tracer.close().result(10)
+    assert collector.names == ["op"]
+
+
+def test_the_scope_manager_is_used() -> None:
+    manager = ContextVarsScopeManager()
+    config = Config({}, service_name="service", scope_manager=manager)
+    tracer = config.create_tracer(OURS.package.reporter.NullReporter(), ConstSampler(True))
+    with tracer.start_active_span("op") as scope:
+        assert manager.active is scope
+    assert isinstance(scope.span, Span)
+
+
+@pytest.mark.filterwarnings("ignore:This package is no longer supported:DeprecationWarning")
+def test_flask_tracing_runs_on_it() -> None:
+    import flask
+    from flask_opentracing import FlaskTracing
+
+    reporter = OURS.package.reporter.InMemoryReporter()
+    tracer = Config({}, service_name="service").create_tracer(reporter, ConstSampler(True))
+    app = flask.Flask("app")
+    tracing = FlaskTracing(tracer, True, app)
+
+    @app.route("/hello")
+    def hello() -> str:
+        span = tracing.get_span()
+        span.set_tag("user", "me")
+        return f"{span.trace_id:x}"
+
+    answer = app.test_client().get("/hello", headers={"uber-trace-id": "abc:def:0:1"})
+    (span,) = reporter.get_spans()
+    assert (answer.text, span.parent_id, span.is_rpc()) == ("abc", 0xDEF, True)
+    assert {"user", "http.method", "http.url", "http.status_code"} <= {tag.key for tag in span.tags}

@@ -1,0 +1,414 @@
+"""Rows "spans" and "tags and logs as read back": what a program, and a reporter, reads off a span."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from enum import IntEnum
+from types import TracebackType
+from typing import Any
+
+import opentracing
+import pytest
+from opentracing.ext import tags as ext
+
+from ot_bridge import jaeger_client as ours
+from tests.jaeger.sides import OURS, REAL, Side, both, logs_of, tags_of
+
+NOON = 1_700_000_000.25
+
+
+def test_a_span_has_every_attribute_that_jaeger_client_gave_it() -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer()
+        with tracer.start_span("above", start_time=NOON) as above:
+            span = tracer.start_span("op", child_of=above, start_time=NOON)
+            span.finish(NOON + 2)
+        (first, second) = reporter.get_spans()
+        assert (first, second) == (span, above)
+        assert (span.trace_id, span.parent_id) == (above.trace_id, above.span_id)
+        assert str(span) == repr(span)
+        assert str(span) == f"{span.trace_id:x}:{span.span_id:x}:{above.span_id:x}:1 service.op"
+        return (
+            (span.start_time, span.end_time),
+            span.operation_name,
+            span.flags,
+            span.is_sampled(),
+            span.is_debug(),
+            span.is_rpc(),
+            span.is_rpc_client(),
+            span.finished,
+            span.references,
+            above.parent_id,
+            span.tracer is tracer,
+        )
+
+    both(program)
+
+
+@pytest.mark.parametrize("kind", ["client", "server", "producer", "consumer", "other"])
+@pytest.mark.parametrize("later", [False, True], ids=["at the start", "later"])
+def test_is_rpc_follows_the_span_kind(kind: str, later: bool) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op", tags=None if later else {ext.SPAN_KIND: kind})
+        if later:
+            span.set_tag(ext.SPAN_KIND, kind)
+        return span.is_rpc(), span.is_rpc_client(), tags_of(span)["span.kind"]
+
+    both(program)
+
+
+class Number(IntEnum):
+    SEVEN = 7
+
+
+class _Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+VALUES = {
+    "text": "text",
+    "long text": "x" * 5000,
+    "true": True,
+    "false": False,
+    "integer": 42,
+    "an integer's subclass": Number.SEVEN,
+    "negative": -1,
+    "float": 1.5,
+    "none": None,
+    "list": [1, 2],
+    "mixed list": [1, "a"],
+    "dict": {"a": 1},
+    "bytes": b"bytes",
+    "exception": ValueError("no"),
+}
+
+
+@pytest.mark.parametrize("given", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("where", ["at the start", "later", "in a log"])
+def test_tags_and_log_fields_come_back_as_jaeger_client_would_have_sent_them(given: Any, where: str) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op", tags={"key": given} if where == "at the start" else None)
+        if where == "later":
+            span.set_tag("key", given)
+        if where == "in a log":
+            span.log_kv({"key": given})
+            (log,) = logs_of(span)
+            return log, isinstance(log["key"], bool)
+        tags = tags_of(span)
+        return tags, isinstance(tags["key"], bool)
+
+    both(program)
+
+
+def test_values_are_cut_at_max_tag_value_length() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(max_tag_value_length=8)
+        span = tracer.start_span("op", tags={"start": "0123456789"})
+        span.set_tag("later", "0123456789").log_kv({"field": "0123456789"})
+        return tags_of(span), logs_of(span)
+
+    both(program)
+
+
+def test_tracebacks_are_cut_at_max_traceback_length() -> None:
+    trace = _traceback()
+
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(max_traceback_length=30)
+        span = tracer.start_span("op").set_tag("tag", trace)
+        span.log_kv({"field": trace})
+        return tags_of(span), logs_of(span)
+
+    both(program)
+
+
+def _traceback() -> TracebackType:
+    try:
+        raise ValueError("no")
+    except ValueError:
+        found = sys.exc_info()[2]
+        assert found is not None
+        return found
+
+
+def test_the_traceback_of_a_recorded_exception_is_cut_too() -> None:
+    tracer, _ = OURS.tracer(max_traceback_length=30, max_tag_value_length=10)
+    span = tracer.start_span("op")
+    try:
+        raise ValueError("a long message")
+    except ValueError as error:
+        span.log_kv({"event": "error", "error.object": error})
+    (log,) = logs_of(span)
+    assert log["stack"] == "Traceback (most recent call last"[:30]
+    assert log["message"] == "a long mes"
+
+
+def test_a_value_that_cannot_be_printed_is_no_reason_to_raise() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("op", tags={"a": _Unprintable()}).set_tag("b", _Unprintable())
+    span.log_kv({"c": _Unprintable()})
+    assert tags_of(span)["a"] == tags_of(span)["b"] == logs_of(span)[0]["c"] == "<unprintable _Unprintable>"
+
+
+LOGS: dict[str, Any] = {
+    "an event": {"event": "cache miss"},
+    "an event and more": {"event": "cache miss", "key": "k", "size": 3, "hit": False},
+    "no event": {"key": "value"},
+    "an event that is no text": {"event": 7},
+    "an error that was told": {"event": "error", "error.kind": "Boom", "message": "no", "stack": "here"},
+}
+
+
+@pytest.mark.parametrize("fields", LOGS.values(), ids=LOGS)
+def test_a_log_comes_back_with_its_fields_and_microseconds(fields: dict[str, Any]) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op").log_kv(fields, timestamp=NOON)
+        return logs_of(span), [log.timestamp for log in span.logs]
+
+    both(program)
+
+
+def test_an_exception_that_leaves_the_span_is_a_tag_and_a_log() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        with pytest.raises(ValueError, match="no"), tracer.start_active_span("op") as scope:
+            raise ValueError("no")
+        (log,) = logs_of(scope.span)
+        return tags_of(scope.span)["error"], log["event"], log["message"], log["error.object"], "stack" in log
+
+    both(program)
+
+
+@pytest.mark.parametrize("payload", [None, {"a": 1}, "text"], ids=str)
+def test_info_and_error_are_logs(payload: Any) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op")
+        assert span.info("fine", payload) is span
+        assert span.error("broken", payload) is span
+        return logs_of(span), tags_of(span)["error"]
+
+    both(program)
+
+
+def test_the_old_ways_to_log_are_logs() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op")
+        span.log_event("first", payload={"a": 1})
+        span.log(event="second", payload=2, timestamp=NOON)
+        return logs_of(span)
+
+    both(program)
+
+
+def test_baggage_is_logged_when_set_and_when_overridden() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op")
+        span.set_baggage_item("k", "1").set_baggage_item("k", "2")
+        return logs_of(span), dict(span.context.baggage), span.get_baggage_item("k")
+
+    both(program)
+
+
+def test_the_operation_name_can_be_assigned() -> None:
+    def program(side: Side) -> Any:
+        names = []
+        for sampler in (side.package.ConstSampler(True), side.package.ConstSampler(False)):
+            tracer, _ = side.tracer(sampler)
+            span = tracer.start_span("before")
+            span.operation_name = "between"
+            names.append(span.operation_name)
+            span.set_operation_name("after")
+            names.append(span.operation_name)
+        return names
+
+    both(program)
+
+
+def test_references_come_back_as_given() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        one, two = tracer.start_span("one"), tracer.start_span("two")
+        span = tracer.start_span(
+            "op", references=[opentracing.child_of(one.context), opentracing.follows_from(two.context)]
+        )
+        single = tracer.start_span("op", references=opentracing.follows_from(two.context))
+        assert [each.referenced_context for each in span.references] == [one.context, two.context]
+        assert single.parent_id == two.span_id
+        return [each.type for each in span.references], [each.type for each in single.references]
+
+    both(program)
+
+
+def test_a_span_that_is_not_sampled_answers_every_question() -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer(side.package.ConstSampler(False))
+        above = tracer.start_span("above")
+        span = tracer.start_span("op", child_of=above, tags={"a": 1}, start_time=NOON)
+        span.set_tag("b", 2).log_kv({"c": 3})
+        span.finish()
+        span.finish()
+        assert span.parent_id == above.span_id
+        return (
+            span.operation_name,
+            span.tags,
+            span.logs,
+            span.flags,
+            span.start_time,
+            span.end_time,
+            span.is_sampled(),
+            span.is_debug(),
+            span.is_rpc(),
+            span.references,
+            reporter.get_spans(),
+            span.context.has_trace,
+        )
+
+    both(program)
+
+
+def test_a_second_finish_is_not_reported_and_warns(caplog: pytest.LogCaptureFixture) -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer()
+        span = tracer.start_span("op")
+        span.finish()
+        span.finish()
+        return len(reporter.get_spans())
+
+    assert both(program) == 1
+    (theirs, mine) = [record for record in caplog.records if record.name == "jaeger_tracing"]
+    assert (
+        theirs.getMessage()
+        == mine.getMessage()
+        == "Span has already been finished; will not be reported again."
+    )
+
+
+def test_a_span_can_be_made_from_a_context() -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer()
+        context = side.package.SpanContext(trace_id=10, span_id=11, parent_id=12, flags=1, baggage={"k": "v"})
+        span = side.package.Span(
+            context=context, tracer=tracer, operation_name="op", tags={"a": 1}, start_time=NOON
+        )
+        span.finish(NOON + 1)
+        assert reporter.get_spans() == [span]
+        return (
+            str(span),
+            span.trace_id,
+            span.span_id,
+            span.parent_id,
+            tags_of(span),
+            span.get_baggage_item("k"),
+        )
+
+    both(program)
+
+
+CONTEXTS: dict[str, dict[str, Any]] = {
+    "sampled": {"trace_id": 1, "span_id": 2, "parent_id": 3, "flags": 1},
+    "debug": {"trace_id": 1, "span_id": 2, "parent_id": None, "flags": 3},
+    "unsampled root": {"trace_id": 1 << 100, "span_id": 2, "parent_id": 0, "flags": 0},
+    "with other flags": {"trace_id": 1, "span_id": 2, "parent_id": 3, "flags": 9},
+    "with baggage": {"trace_id": 1, "span_id": 2, "parent_id": 3, "flags": 1, "baggage": {"k": "v"}},
+    "baggage alone": {
+        "trace_id": None,
+        "span_id": None,
+        "parent_id": None,
+        "flags": None,
+        "baggage": {"k": "v"},
+    },
+    "debug id": {"trace_id": None, "span_id": None, "parent_id": None, "flags": None, "debug_id": "me"},
+}
+
+
+@pytest.mark.parametrize("fields", CONTEXTS.values(), ids=CONTEXTS)
+def test_a_span_context_says_what_it_was_made_of(fields: dict[str, Any]) -> None:
+    def program(side: Side) -> Any:
+        context = side.package.SpanContext(**fields)
+        more = context.with_baggage_item("extra", "1")
+        less = more.with_baggage_item("extra", None)
+        return [
+            (
+                each.trace_id or None,
+                each.span_id or None,
+                each.parent_id,
+                each.flags,
+                dict(each.baggage),
+                each.has_trace,
+            )
+            for each in (context, more, less)
+        ] + [(context.debug_id, context.is_debug_id_container_only)]
+
+    both(program)
+
+
+def test_a_debug_id_makes_a_context() -> None:
+    def program(side: Side) -> Any:
+        context = side.package.SpanContext.with_debug_id("me")
+        return context.debug_id, context.is_debug_id_container_only, context.has_trace
+
+    assert both(program) == ("me", True, False)
+
+
+@pytest.mark.parametrize("fields", CONTEXTS.values(), ids=CONTEXTS)
+def test_a_span_context_survives_pickling(fields: dict[str, Any]) -> None:
+    context = ours.SpanContext(**fields)
+    again = pickle.loads(pickle.dumps(context))
+    assert (again, again.flags, again.debug_id, dict(again.baggage)) == (
+        context,
+        context.flags,
+        context.debug_id,
+        dict(context.baggage),
+    )
+    assert type(again) is ours.SpanContext
+
+
+def test_extracted_baggage_reads_as_a_dict() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer()
+        headers = {"uber-trace-id": "1:2:3:1", "uberctx-Key": "a%20b"}
+        context = tracer.extract(opentracing.Format.HTTP_HEADERS, headers)
+        return dict(context.baggage), context.baggage["key"], isinstance(context.baggage, dict)
+
+    both(program)
+
+
+def test_spans_of_opentelemetry_code_reach_the_reporter_as_jaeger_spans() -> None:
+    tracer, reporter = OURS.tracer()
+    otel = tracer.provider.get_tracer("somebody else")
+    with tracer.start_active_span("ours") as scope, otel.start_as_current_span("theirs") as span:
+        span.set_attribute("n", 1)
+        assert tracer.active_span.operation_name == "theirs"
+    theirs, mine = reporter.get_spans()
+    assert mine is scope.span
+    assert (type(theirs), theirs.parent_id, tags_of(theirs)) == (ours.Span, mine.span_id, {"n": 1})
+    assert theirs.tracer is tracer
+
+
+def test_links_of_opentelemetry_code_are_references() -> None:
+    from opentelemetry.trace import Link
+
+    tracer, reporter = OURS.tracer()
+    other = tracer.start_span("other")
+    otel = tracer.provider.get_tracer("somebody else")
+    otel.start_span("op", links=[Link(other.context)]).end()
+    (span,) = reporter.get_spans()
+    (reference,) = span.references
+    assert (reference.type, reference.referenced_context.span_id) == ("follows_from", other.span_id)
+
+
+def test_real_and_ours_name_the_same_attributes() -> None:
+    def names(side: Side) -> set[str]:
+        tracer, _ = side.tracer()
+        span = tracer.start_span("op")
+        return {name for each in (span, span.context) for name in dir(each) if not name.startswith("_")}
+
+    assert names(REAL) - names(OURS) == {"update_lock", "EMPTY_BAGGAGE"} - names(OURS)
