@@ -19,7 +19,7 @@ from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge
 from ot_bridge.engine.current import attach, current, detach
-from ot_bridge.wsgi.quiet import Once
+from ot_bridge.wsgi.quiet import attempt
 
 T = TypeVar("T")
 
@@ -84,37 +84,36 @@ class InOurScope:
 class InScope:
     """Activity that only the tracer's own scope manager knows of."""
 
-    __slots__ = ("_manager", "_once", "_span")
+    __slots__ = ("_manager", "_span")
 
-    def __init__(self, manager: opentracing.ScopeManager, span: opentracing.Span, once: Once) -> None:
+    def __init__(self, manager: opentracing.ScopeManager, span: opentracing.Span) -> None:
         self._manager = manager
         self._span = span
-        self._once = once
 
     def __call__(self, function: Callable[..., T], *args: Any) -> T:
-        scope = self._once.call("scope_manager.activate", self._manager.activate, self._span, False)
+        scope = attempt("scope_manager.activate", self._manager.activate, self._span, False)
         try:
             return function(*args)
         finally:
             if scope is not None:
-                self._once.call("scope.close", scope.close)
+                attempt("scope.close", scope.close)
 
 
-def active(tracer: opentracing.Tracer, span: opentracing.Span, once: Once) -> Step:
+def active(tracer: opentracing.Tracer, span: opentracing.Span) -> Step:
     """Steps with `span` active, as `tracer`'s scope manager understands it."""
     manager = tracer.scope_manager
     if type(manager) is bridge.ScopeManager:
         return InOurScope(manager, span)
-    step = InScope(manager, span, once)
+    step = InScope(manager, span)
     if isinstance(span, bridge.Span):  # our tracer on a scope manager of the program's: in both worlds
         return partial(InContext(trace.set_span_in_context(span.unwrap())), step)
     return step
 
 
-def untraced(tracer: opentracing.Tracer, once: Once) -> Step:
+def untraced(tracer: opentracing.Tracer) -> Step:
     """Steps that no span comes out of: what starts inside is the child of an unsampled one."""
     if isinstance(tracer, bridge.Tracer):
         nobody = trace.SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, is_remote=False)
         return InContext(trace.set_span_in_context(trace.NonRecordingSpan(nobody)))
     span = tracer.start_span("untraced", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
-    return InScope(tracer.scope_manager, span, once)
+    return InScope(tracer.scope_manager, span)

@@ -13,7 +13,7 @@ from opentracing.tags import SAMPLING_PRIORITY
 from ot_bridge import bridge
 from ot_bridge.propagation import WsgiHeaders
 from ot_bridge.wsgi.options import TRUST, Trust
-from ot_bridge.wsgi.quiet import Once
+from ot_bridge.wsgi.quiet import attempt
 from ot_bridge.wsgi.tags import Environ
 
 _log = logging.getLogger(__name__)
@@ -26,11 +26,10 @@ class BrokenHeader(Exception):
 class Callers:
     """Reads callers' contexts with any tracer. corrupt: how many could not be read so far."""
 
-    def __init__(self, trust: Trust, corrupt_is_root: bool, once: Once) -> None:
+    def __init__(self, trust: Trust, corrupt_is_root: bool) -> None:
         self.corrupt = 0
         self._trust: Any = trust
         self._corrupt_is_root = corrupt_is_root
-        self._once = once
         self._lock = threading.Lock()
         self._headers: dict[type, frozenset[str]] = {}
 
@@ -45,7 +44,7 @@ class Callers:
         if trust == "all" or context is None:
             return context
         if callable(trust):
-            trust = self._once.call("trust", trust, environ, default="link")
+            trust = attempt("trust", trust, environ, default="link")
         return bridge.trusted(context, trust if trust in TRUST else "link")
 
     def _broken(self, tracer: opentracing.Tracer, environ: Environ, error: Exception) -> None:
@@ -61,7 +60,7 @@ class Callers:
         """Whether `tracer` calls headers corrupt that are simply absent, as OpenTracing's mock does."""
         names = self._headers.get(type(tracer))
         if names is None:
-            names = self._once.call("inject", _headers_of, tracer, default=frozenset())
+            names = attempt("inject", _headers_of, tracer, default=frozenset())
             self._headers[type(tracer)] = names
         return bool(names) and not any(name in environ for name in names)
 

@@ -5,6 +5,7 @@ Whatever goes wrong on the tracing side, the application is called, once, with t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -23,12 +24,14 @@ from ot_bridge.wsgi.body import deliver
 from ot_bridge.wsgi.callers import BrokenHeader, Callers
 from ot_bridge.wsgi.names import OperationName
 from ot_bridge.wsgi.options import AS_USUAL, HEALTH, Rules, StartOptions, Trust
-from ot_bridge.wsgi.quiet import Once
+from ot_bridge.wsgi.quiet import attempt, failed
 from ot_bridge.wsgi.request import OPEN, SPAN, Request
-from ot_bridge.wsgi.tags import HeaderTags, Tags, convention
+from ot_bridge.wsgi.tags import Tags, convention, header_tags
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
 
 #: The instrumentation scope of the spans that our tracer makes.
 SCOPE_NAME: Final = "opentracing-shim"
@@ -82,30 +85,27 @@ class TracingMiddleware:
     ) -> None:
         self.app = app
         self.tracer = tracer
-        once = Once()
         name = OperationName(operation_name)
         semantics = convention(os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
         secret = urls.SENSITIVE | {word.lower() for word in options.words("redact", redact)}
-        captured = options.words("capture_headers", capture_headers)
+        headers = header_tags(options.words("capture_headers", capture_headers), secret)
         answers = answer(response_header)
         self._rules = Rules(
             name=name,
             tags={"component": component, "span.kind": options.kind_tag(span_kind)},
             convention=semantics,
-            headers=HeaderTags(captured, secret) if captured else None,
+            headers=headers,
             capture_query=capture_query,
             redact=secret,
-            excluded=options.excluded(exclude, once),
+            excluded=options.excluded(exclude),
             start_options=options.function("start_options", start_options),
             request_hook=options.function("request_hook", request_hook),
             response_hook=options.function("response_hook", response_hook),
             response_header=answers,
             wants_route=name.late or semantics.route is not None,
-            watches=bool(captured or response_hook or answers),
-            once=once,
+            watches=bool(headers or response_hook or answers),
         )
-        corrupt_is_root = options.choice("on_corrupt", on_corrupt, options.ON_CORRUPT) == "root"
-        self._callers = Callers(options.trust_of(trust, public_endpoint), corrupt_is_root, once)
+        self._callers = Callers(options.trust_of(trust, public_endpoint), options.on_corrupt(on_corrupt))
 
     @property
     def corrupt_headers(self) -> int:
@@ -116,7 +116,7 @@ class TracingMiddleware:
         try:
             request = self._begin(environ, start_response)
         except Exception:
-            self._rules.once.warn("starting a span failed")
+            failed("starting a span")
             request = None
         if request is None:
             return self.app(environ, start_response)
@@ -148,11 +148,11 @@ class TracingMiddleware:
             return None
         if span is None:
             environ.pop(SPAN, None)
-            return Request(rules, environ, start_response, untraced(tracer, rules.once), None)
+            return Request(rules, environ, start_response, untraced(tracer), None)
         environ[SPAN] = span
-        request = Request(rules, environ, start_response, active(tracer, span, rules.once), span)
+        request = Request(rules, environ, start_response, active(tracer, span), span)
         if rules.request_hook is not None:
-            rules.once.call("request_hook", rules.request_hook, span, environ)
+            attempt("request_hook", rules.request_hook, span, environ)
         return request
 
     def _start(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> opentracing.Span | None:
@@ -165,7 +165,7 @@ class TracingMiddleware:
             return None
         parent = self._callers.parent(tracer, environ)
         tags = self._tags(environ)
-        name = rules.name.fixed or rules.once.call("operation_name", rules.name.of, environ) or "HTTP"
+        name = rules.name.fixed or attempt("operation_name", rules.name.of, environ) or "HTTP"
         if start is None:
             return tracer.start_span(name, child_of=parent, tags=tags)
         if start.kind is not None:
@@ -173,17 +173,19 @@ class TracingMiddleware:
         more = {} if start.sampler is None else self._sampler(tracer, start.sampler)
         return tracer.start_span(start.name or name, child_of=parent, tags=tags, **more)
 
-    def _asked(self, environ: WSGIEnvironment, ask: Callable[[WSGIEnvironment], Any]) -> StartOptions:
+    @staticmethod
+    def _asked(environ: WSGIEnvironment, ask: Callable[[WSGIEnvironment], Any]) -> StartOptions:
         def answer() -> StartOptions:
             return options.start_options(ask(environ))
 
-        answered: StartOptions = self._rules.once.call("start_options", answer, default=AS_USUAL)
+        answered: StartOptions = attempt("start_options", answer, default=AS_USUAL)
         return answered
 
-    def _sampler(self, tracer: opentracing.Tracer, sampler: Sampler) -> dict[str, Any]:
+    @staticmethod
+    def _sampler(tracer: opentracing.Tracer, sampler: Sampler) -> dict[str, Any]:
         if isinstance(tracer, bridge.Tracer):
             return {"sampler": sampler}
-        self._rules.once.warn("a sampler of one span's own needs ot_bridge's tracer")
+        _log.debug("passed over: a sampler of one span's own needs ot_bridge's tracer")
         return {}
 
     def _tags(self, environ: WSGIEnvironment) -> Tags:
@@ -195,7 +197,7 @@ class TracingMiddleware:
             if rules.headers is not None:
                 rules.headers.request(tags, environ)
         except Exception:
-            rules.once.warn("the environ cannot be read")
+            failed("reading the environ")
         return tags
 
     def _step_aside(self, environ: WSGIEnvironment, outer: Any) -> None:
@@ -207,7 +209,7 @@ class TracingMiddleware:
             put(name, value)
         hook = self._rules.request_hook
         if hook is not None:
-            self._rules.once.call("request_hook", hook, outer, environ)
+            attempt("request_hook", hook, outer, environ)
 
 
 def _server_span(start_response: object) -> trace.Span | None:

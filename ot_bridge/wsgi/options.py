@@ -12,14 +12,14 @@ from opentelemetry.trace import SpanKind
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.wsgi.names import OperationName
-from ot_bridge.wsgi.quiet import Once
+from ot_bridge.wsgi.quiet import attempt
 from ot_bridge.wsgi.tags import Convention, Environ, HeaderTags, Tags
 
 #: Paths that load balancers ask for and nobody wants to see traced.
 HEALTH: Final = ("/healthz", "/_ah/health")
 
 TRUST: Final = ("all", "context", "link", "none")
-ON_CORRUPT: Final = ("skip", "root")
+ON_CORRUPT: Final = {"skip": False, "root": True}
 
 Trust: TypeAlias = str | Callable[[Environ], str]
 
@@ -71,10 +71,10 @@ def kind_tag(kind: object) -> str:
 Excluded: TypeAlias = Callable[[Environ], bool]
 
 
-def excluded(patterns: object, once: Once) -> Excluded | None:
+def excluded(patterns: object) -> Excluded | None:
     """The `exclude` option as a question to ask of an environ; None if nothing is excluded."""
     if callable(patterns):
-        return partial(once.call, "exclude", patterns)
+        return partial(attempt, "exclude", patterns)
     names = words("exclude", patterns)
     exact = frozenset(name for name in names if not name.endswith("*"))
     prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
@@ -103,6 +103,11 @@ def trust_of(trust: Trust, public_endpoint: bool | Callable[[Environ], bool]) ->
         return trust(environ) if callable(trust) else trust
 
     return ask
+
+
+def on_corrupt(value: object) -> bool:
+    """Whether a request with a broken header starts a trace."""
+    return ON_CORRUPT[choice("on_corrupt", value, tuple(ON_CORRUPT))]
 
 
 def choice(option: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -147,4 +152,3 @@ class Rules:
     response_header: Callable[..., list[tuple[str, str]]] | None
     wants_route: bool
     watches: bool
-    once: Once

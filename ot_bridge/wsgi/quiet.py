@@ -1,4 +1,4 @@
-"""Saying once that something of the user's does not work, instead of at every request."""
+"""Calling what may fail, where the request must not."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ot_bridge.errors import report
+
 _log = logging.getLogger("ot_bridge.wsgi")
 
 
-class Once:
-    """Logs each kind of failure the first time only; a middleware has one."""
+def attempt(name: str, function: Callable[..., Any], *args: Any, default: Any = None) -> Any:
+    """`function(*args)`; if it raises, that is logged under `name`, and the answer is `default`."""
+    try:
+        return function(*args)
+    except Exception:
+        failed(name)
+        return default
 
-    def __init__(self) -> None:
-        self._said: set[str] = set()
 
-    def warn(self, kind: str) -> None:
-        """Logs `kind` with the exception being handled, if any."""
-        if kind not in self._said:
-            self._said.add(kind)
-            _log.warning("%s; the request is served all the same (said once)", kind, exc_info=True)
-
-    def call(self, name: str, function: Callable[..., Any], *args: Any, default: Any = None) -> Any:
-        """`function(*args)`, or `default` if the user's function raises."""
-        try:
-            return function(*args)
-        except Exception:
-            self.warn(f"{name} raised")
-            return default
+def failed(what: str) -> None:
+    """Logs the exception being handled, at most once a minute for each `what`."""
+    report(_log, f"{what} failed; the request is served all the same")

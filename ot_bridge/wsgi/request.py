@@ -16,6 +16,7 @@ from ot_bridge import bridge
 from ot_bridge.wsgi import names
 from ot_bridge.wsgi.active import Step
 from ot_bridge.wsgi.options import Rules
+from ot_bridge.wsgi.quiet import attempt, failed
 from ot_bridge.wsgi.tags import Environ, status_code
 
 #: Where the environ holds the request's span, and whether a middleware is dealing with the request.
@@ -56,7 +57,7 @@ class Request:
     ) -> Callable[..., Any]:
         """The server's, with the status noted: the last one counts."""
         if self._rules.watches:
-            headers = self._rules.once.call("response", self._watch, status, headers, default=headers)
+            headers = attempt("response", self._watch, status, headers, default=headers)
         self._write = (
             self._start_response(status, headers)
             if exc_info is None
@@ -82,7 +83,7 @@ class Request:
             for name, value in rules.headers.response(headers).items():
                 span.set_tag(name, value)
         if rules.response_hook is not None:
-            rules.once.call("response_hook", rules.response_hook, span, self._environ, status, headers)
+            attempt("response_hook", rules.response_hook, span, self._environ, status, headers)
         if rules.response_header is not None:
             return [*headers, *rules.response_header(span)]
         return headers
@@ -90,7 +91,7 @@ class Request:
     def routed(self, result: object) -> None:
         """Looks for the framework's route, where it is wanted, while `result` still knows it."""
         if self._route is None:
-            self._route = self._rules.once.call("route", names.route, self._environ, result)
+            self._route = attempt("route", names.route, self._environ, result)
 
     def end(self, error: BaseException | None = None) -> None:
         """Ends the span, with `error` if something was raised; the first call counts."""
@@ -104,17 +105,17 @@ class Request:
         try:
             self._conclude(span, error)
         except Exception:
-            self._rules.once.warn("a span's last tags failed")
+            failed("a span's last tags")
         try:
             span.finish()
         except Exception:
-            self._rules.once.warn("span.finish failed")
+            failed("span.finish")
 
     def abandon(self) -> None:
         """Ends the span of a body that nobody closed."""
         if self._open:
             if self.span is not None:
-                self._rules.once.call("set_tag", self.span.set_tag, "wsgi.abandoned", True)
+                attempt("set_tag", self.span.set_tag, "wsgi.abandoned", True)
             self.end()
 
     def _conclude(self, span: opentracing.Span, error: BaseException | None) -> None:

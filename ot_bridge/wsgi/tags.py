@@ -128,6 +128,11 @@ class HeaderTags:
         return tags
 
 
+def header_tags(names: tuple[str, ...], redact: frozenset[str]) -> HeaderTags | None:
+    """None if no header is named."""
+    return HeaderTags(names, redact) if names else None
+
+
 def _environ_key(name: str) -> str:
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from werkzeug.test import EnvironBuilder
 
-from ot_bridge import engine
+from ot_bridge import engine, errors
 from ot_bridge.bridge import Tracer, create_tracer
 
 
@@ -37,6 +37,11 @@ class Spans:
     def named(self, name: str) -> ReadableSpan:
         (span,) = (span for span in self.all() if span.name == name)
         return span
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "_reported", {})
 
 
 @pytest.fixture
@@ -108,5 +113,47 @@ def answering(status: str, *headers: tuple[str, str]) -> Callable[..., Iterable[
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response(status, list(headers))
         return [b""]
+
+    return app
+
+
+class Chunks:
+    """A body that notes what is done with it, and what was active then."""
+
+    def __init__(self, tracer: Tracer, *chunks: bytes, error: BaseException | None = None) -> None:
+        self.chunks = iter(chunks)
+        self.error = error
+        self.tracer = tracer
+        self.active: list[Any] = []
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.active.append(self.tracer.active_span)
+        return self
+
+    def __next__(self) -> bytes:
+        self.active.append(self.tracer.active_span)
+        for chunk in self.chunks:
+            return chunk
+        if self.error is not None:
+            raise self.error
+        raise StopIteration
+
+    def close(self) -> None:
+        self.active.append(self.tracer.active_span)
+        self.closed += 1
+
+
+class FailsAtClose(Chunks):
+    def close(self) -> None:
+        raise OSError("disk")
+
+
+def giving(body: Any) -> Callable[..., Any]:
+    """An application whose body is `body`."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        return body
 
     return app

@@ -118,12 +118,10 @@ def test_failure_is_told_to_other_tracers_in_opentracings_words(
     assert "raise LookupError" in fields["stack"]
 
 
-def test_sampler_of_one_request_is_passed_over_by_other_tracers(caplog: pytest.LogCaptureFixture) -> None:
+def test_sampler_of_one_request_is_passed_over_by_other_tracers() -> None:
     tracer = MockTracer()
-    app = TracingMiddleware(hello, tracer, start_options=lambda environ: ALWAYS_ON)
-    assert [run(app), run(app)] == [b"hello", b"hello"]
-    assert len(tracer.finished_spans()) == 2
-    assert len(caplog.records) == 1
+    run(TracingMiddleware(hello, tracer, start_options=lambda environ: ALWAYS_ON))
+    assert len(tracer.finished_spans()) == 1
 
 
 @pytest.mark.parametrize(("trust", "continues"), [("context", True), ("link", False), ("none", False)])

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import gc
-import io
-import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from wsgiref.util import FileWrapper
 
 import pytest
 from opentelemetry import trace
@@ -17,54 +13,19 @@ from opentelemetry.trace import StatusCode
 
 from ot_bridge.bridge import Tracer
 from ot_bridge.wsgi import TracingMiddleware
-from tests.wsgi.conftest import Server, Spans, environ, run
-
-
-class Chunks:
-    """A body that notes what is done with it, and what was active then."""
-
-    def __init__(self, tracer: Tracer, *chunks: bytes, error: BaseException | None = None) -> None:
-        self.chunks = iter(chunks)
-        self.error = error
-        self.tracer = tracer
-        self.active: list[Any] = []
-        self.closed = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.active.append(self.tracer.active_span)
-        return self
-
-    def __next__(self) -> bytes:
-        self.active.append(self.tracer.active_span)
-        for chunk in self.chunks:
-            return chunk
-        if self.error is not None:
-            raise self.error
-        raise StopIteration
-
-    def close(self) -> None:
-        self.active.append(self.tracer.active_span)
-        self.closed += 1
-
-
-def answering(body: Any) -> Callable[..., Any]:
-    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        start_response("200 OK", [])
-        return body
-
-    return app
+from tests.wsgi.conftest import Chunks, FailsAtClose, Server, Spans, environ, giving, run
 
 
 @pytest.mark.parametrize("body", [[b"a", b"b"], (b"a",), []], ids=repr)
 def test_list_is_handed_on_as_it_is_and_the_span_is_over(tracer: Tracer, spans: Spans, body: Any) -> None:
-    result = TracingMiddleware(answering(body), tracer)(environ(), Server().start_response)
+    result = TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
     assert result is body
     assert spans.names() == ["ServeHTTP"]
 
 
 def test_streamed_body_ends_the_span_at_its_last_chunk(tracer: Tracer, spans: Spans) -> None:
     body = Chunks(tracer, b"a", b"b")
-    result = TracingMiddleware(answering(body), tracer)(environ(), Server().start_response)
+    result = TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
     chunks = iter(result)
     assert [next(chunks), next(chunks)] == [b"a", b"b"]
     assert spans.names() == []
@@ -78,7 +39,7 @@ def test_streamed_body_ends_the_span_at_its_last_chunk(tracer: Tracer, spans: Sp
 def test_span_is_active_in_every_step_of_the_body_and_never_between(tracer: Tracer, spans: Spans) -> None:
     body = Chunks(tracer, b"a", b"b")
     made = environ()
-    result = TracingMiddleware(answering(body), tracer)(made, Server().start_response)
+    result = TracingMiddleware(giving(body), tracer)(made, Server().start_response)
     seen = [tracer.active_span]
     for _ in result:
         seen.append(tracer.active_span)
@@ -90,14 +51,14 @@ def test_span_is_active_in_every_step_of_the_body_and_never_between(tracer: Trac
 
 def test_close_without_iterating_closes_the_body_and_ends_the_span(tracer: Tracer, spans: Spans) -> None:
     body = Chunks(tracer, b"a")
-    TracingMiddleware(answering(body), tracer)(environ(), Server().start_response).close()  # type: ignore[attr-defined]
+    TracingMiddleware(giving(body), tracer)(environ(), Server().start_response).close()  # type: ignore[attr-defined]
     assert body.closed == 1
     assert spans.tags()["http.status_code"] == 200
 
 
 def test_half_read_body_ends_the_span_at_close(tracer: Tracer, spans: Spans) -> None:
     body = Chunks(tracer, b"a", b"b")
-    result = TracingMiddleware(answering(body), tracer)(environ(), Server().start_response)
+    result = TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
     next(iter(result))
     result.close()  # type: ignore[attr-defined]
     assert body.closed == 1
@@ -106,9 +67,7 @@ def test_half_read_body_ends_the_span_at_close(tracer: Tracer, spans: Spans) -> 
 
 
 def test_dropped_body_ends_the_span_and_says_so(tracer: Tracer, spans: Spans) -> None:
-    result = TracingMiddleware(answering(Chunks(tracer, b"a", b"b")), tracer)(
-        environ(), Server().start_response
-    )
+    result = TracingMiddleware(giving(Chunks(tracer, b"a", b"b")), tracer)(environ(), Server().start_response)
     next(iter(result))
     del result
     gc.collect()
@@ -129,9 +88,7 @@ def test_body_is_made_only_when_the_server_asks_for_it(tracer: Tracer, spans: Sp
 
 
 def test_body_can_be_read_by_next_alone(tracer: Tracer, spans: Spans) -> None:
-    result: Any = TracingMiddleware(answering(Chunks(tracer, b"a")), tracer)(
-        environ(), Server().start_response
-    )
+    result: Any = TracingMiddleware(giving(Chunks(tracer, b"a")), tracer)(environ(), Server().start_response)
     assert next(result) == b"a"
     assert next(result, None) is None
     assert next(result, None) is None
@@ -185,6 +142,24 @@ def test_generator_finds_its_own_span_active_again_in_the_next_chunk(tracer: Tra
     assert spans.names() == ["inner", "ServeHTTP"]
 
 
+@pytest.mark.parametrize("streams", [False, True], ids=["list", "stream"])
+def test_scope_that_the_application_forgets_is_not_left_to_the_next_request(
+    tracer: Tracer, spans: Spans, streams: bool
+) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        tracer.start_active_span("forgotten")
+        return Chunks(tracer, b"a") if streams else [b"a"]
+
+    traced = TracingMiddleware(app, tracer)
+    for _ in range(2):
+        run(traced)
+        assert tracer.active_span is None
+        assert trace.get_current_span() is trace.INVALID_SPAN
+    first, second = spans.all()
+    assert first.context.trace_id != second.context.trace_id
+
+
 class Greenlet(BaseException):
     """As `GreenletExit` is: no `Exception`."""
 
@@ -211,7 +186,7 @@ def test_whatever_a_body_raises_ends_the_span_and_goes_on(
     tracer: Tracer, spans: Spans, error: BaseException
 ) -> None:
     with pytest.raises(type(error)) as raised:
-        run(TracingMiddleware(answering(Chunks(tracer, b"sent", error=error)), tracer))
+        run(TracingMiddleware(giving(Chunks(tracer, b"sent", error=error)), tracer))
     assert raised.value is error
     _is_failed(spans, error, 200)
     assert tracer.active_span is None
@@ -220,7 +195,7 @@ def test_whatever_a_body_raises_ends_the_span_and_goes_on(
 def test_body_that_fails_before_its_first_chunk_is_a_500(tracer: Tracer, spans: Spans) -> None:
     error = ValueError("no")
     with pytest.raises(ValueError, match="no"):
-        run(TracingMiddleware(answering(Chunks(tracer, error=error)), tracer))
+        run(TracingMiddleware(giving(Chunks(tracer, error=error)), tracer))
     _is_failed(spans, error, 500)
 
 
@@ -233,13 +208,8 @@ def _is_failed(spans: Spans, error: BaseException, status: int) -> None:
     assert str((event.attributes or {})["exception.type"]).endswith(type(error).__name__)
 
 
-class FailsAtClose(Chunks):
-    def close(self) -> None:
-        raise OSError("disk")
-
-
 def test_body_that_cannot_be_closed_ends_the_span_with_the_error(tracer: Tracer, spans: Spans) -> None:
-    result: Any = TracingMiddleware(answering(FailsAtClose(tracer, b"a")), tracer)(
+    result: Any = TracingMiddleware(giving(FailsAtClose(tracer, b"a")), tracer)(
         environ(), Server().start_response
     )
     with pytest.raises(OSError, match="disk"):
@@ -254,13 +224,13 @@ class Unready:
 
 def test_body_that_cannot_be_iterated_ends_the_span_with_the_error(tracer: Tracer, spans: Spans) -> None:
     with pytest.raises(LookupError):
-        run(TracingMiddleware(answering(Unready()), tracer))
+        run(TracingMiddleware(giving(Unready()), tracer))
     assert spans.one().status.status_code is StatusCode.ERROR
 
 
 def test_application_that_returns_nothing_fails_as_it_would_untraced(tracer: Tracer, spans: Spans) -> None:
     with pytest.raises(TypeError, match="not iterable"):
-        run(TracingMiddleware(answering(None), tracer))
+        run(TracingMiddleware(giving(None), tracer))
     assert spans.one().status.status_code is StatusCode.ERROR
 
 
@@ -271,7 +241,7 @@ class Sized(Chunks):
 
 def test_body_keeps_its_length_if_it_has_one(tracer: Tracer) -> None:
     def wrapped(body: Chunks) -> Any:
-        return TracingMiddleware(answering(body), tracer)(environ(), Server().start_response)
+        return TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
 
     sized = wrapped(Sized(tracer, b"a"))
     assert len(sized) == 1
@@ -304,82 +274,6 @@ def test_error_after_write_keeps_the_status_that_was_sent(tracer: Tracer, spans:
     _is_failed(spans, ValueError(), 200)
 
 
-# wsgi.file_wrapper
-
-
-class Opaque:
-    """What a server written in C may make of a file: an object without room for more."""
-
-    __slots__ = ("filelike",)
-
-    def __init__(self, filelike: Any, size: int = 8192) -> None:
-        self.filelike = filelike
-
-
-def opaque(filelike: Any, size: int = 8192) -> Opaque:
-    return Opaque(filelike, size)
-
-
-def sending(file: Any) -> Callable[..., Any]:
-    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        start_response("200 OK", [])
-        return environ["wsgi.file_wrapper"](file, 4)
-
-    return app
-
-
-def test_file_wrapper_reaches_the_server_as_it_is_and_ends_the_span_at_close(
-    tracer: Tracer, spans: Spans
-) -> None:
-    file = io.BytesIO(b"content")
-    made = environ(wsgi__file_wrapper=FileWrapper)
-    result: Any = TracingMiddleware(sending(file), tracer)(made, Server().start_response)
-    assert type(result) is FileWrapper
-    assert b"".join(result) == b"content"
-    assert spans.names() == []
-    result.close()
-    assert file.closed
-    assert spans.tags()["http.status_code"] == 200
-
-
-def test_file_that_nobody_closes_ends_the_span_and_says_so(tracer: Tracer, spans: Spans) -> None:
-    made = environ(wsgi__file_wrapper=FileWrapper)
-    result: Any = TracingMiddleware(sending(io.BytesIO()), tracer)(made, Server().start_response)
-    del result
-    gc.collect()
-    assert spans.tags()["wsgi.abandoned"] is True
-
-
-def test_file_that_cannot_be_closed_ends_the_span_with_the_error(tracer: Tracer, spans: Spans) -> None:
-    made = environ(wsgi__file_wrapper=FileWrapper)
-    result: Any = TracingMiddleware(sending(FailsAtClose(tracer)), tracer)(made, Server().start_response)
-    with pytest.raises(OSError, match="disk"):
-        result.close()
-    assert spans.one().status.status_code is StatusCode.ERROR
-
-
-def test_file_of_a_server_in_c_reaches_it_as_it_is(tracer: Tracer, spans: Spans) -> None:
-    made = environ(wsgi__file_wrapper=opaque)
-    result: Any = TracingMiddleware(sending(io.BytesIO()), tracer)(made, Server().start_response)
-    assert type(result) is Opaque
-    assert spans.tags()["http.status_code"] == 200
-
-
-def test_file_itself_for_a_wrapper_reaches_the_server_as_it_is(tracer: Tracer, spans: Spans) -> None:
-    made = environ(wsgi__file_wrapper=lambda file, size: file)
-    with open(os.devnull, "rb") as file:
-        result: Any = TracingMiddleware(sending(file), tracer)(made, Server().start_response)
-        assert result is file
-        assert spans.names() == []
-    assert spans.tags()["http.status_code"] == 200
-
-
-def test_other_bodies_are_wrapped_though_the_server_has_a_file_wrapper(tracer: Tracer, spans: Spans) -> None:
-    made = environ(wsgi__file_wrapper=FileWrapper)
-    assert Server().run(TracingMiddleware(answering(Chunks(tracer, b"a")), tracer), made) == b"a"
-    assert spans.names() == ["ServeHTTP"]
-
-
 def test_close_while_another_thread_is_reading_does_not_wait(tracer: Tracer, spans: Spans) -> None:
     reading, closed = threading.Event(), threading.Event()
 
@@ -389,7 +283,7 @@ def test_close_while_another_thread_is_reading_does_not_wait(tracer: Tracer, spa
             assert closed.wait(10)
             return super().__next__()
 
-    result: Any = TracingMiddleware(answering(Slow(tracer, b"a")), tracer)(environ(), Server().start_response)
+    result: Any = TracingMiddleware(giving(Slow(tracer, b"a")), tracer)(environ(), Server().start_response)
     thread = threading.Thread(target=next, args=(iter(result), None))
     thread.start()
     assert reading.wait(10)
@@ -397,10 +291,3 @@ def test_close_while_another_thread_is_reading_does_not_wait(tracer: Tracer, spa
     closed.set()
     thread.join()
     assert len(spans.all()) == 1
-
-
-def test_nothing_is_logged_on_any_of_these_ways(tracer: Tracer, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        for body in ([b"a"], Chunks(tracer, b"a"), Sized(tracer, b"a")):
-            run(TracingMiddleware(answering(body), tracer))
-    assert caplog.record_tuples == []

@@ -1,0 +1,73 @@
+"""Headers: those that are captured, and the one that tells the caller its trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.wsgi import TracingMiddleware
+from tests.wsgi.conftest import Server, Spans, answering, environ, run
+
+
+def test_no_header_is_captured_unless_named(tracer: Tracer, spans: Spans) -> None:
+    run(TracingMiddleware(answering("200 OK", ("X-Out", "1")), tracer), HTTP_X_IN="1")
+    assert not [name for name in spans.tags() if ".header." in name]
+
+
+def test_named_headers_are_captured_and_sensitive_ones_redacted(tracer: Tracer, spans: Spans) -> None:
+    app = answering("200 OK", ("X-Out", "1"), ("x-out", "2"), ("Set-Cookie", "s=1"), ("X-Other", "3"))
+    names = ["X-In", "X-Out", "x-out", "Content-Type", "Cookie", "Authorization", "Set-Cookie", "X-Card"]
+    run(
+        TracingMiddleware(app, tracer, capture_headers=names, redact=["x-card"]),
+        HTTP_X_IN="in",
+        HTTP_COOKIE="s=1",
+        HTTP_AUTHORIZATION="Basic dXNlcjpwYXNz",
+        HTTP_X_CARD="4111",
+        CONTENT_TYPE="text/plain",
+    )
+    assert {name: value for name, value in spans.tags().items() if ".header." in name} == {
+        "http.request.header.x-in": "in",
+        "http.request.header.content-type": "text/plain",
+        "http.request.header.cookie": "REDACTED",
+        "http.request.header.authorization": "REDACTED",
+        "http.request.header.x-card": "REDACTED",
+        "http.response.header.x-out": "1, 2",
+        "http.response.header.set-cookie": "REDACTED",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("traceparent", {"traceparent"}),
+        ("uber-trace-id", {"uber-trace-id"}),
+        ("tracecontext", {"traceparent"}),
+        ("jaeger", {"uber-trace-id"}),
+        ("b3multi", {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"}),
+    ],
+)
+def test_response_tells_its_trace_if_asked_to(
+    tracer: Tracer, spans: Spans, name: str, headers: set[str]
+) -> None:
+    kept = [("X-Out", "1")]
+    server = Server()
+    app = answering("200 OK")
+
+    def with_baggage(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["ot_bridge.span"].set_baggage_item("secret", "s")
+        return app(environ, lambda status, _: start_response(status, kept))
+
+    server.run(TracingMiddleware(with_baggage, tracer, response_header=name), environ())
+    assert server.headers[0] == ("X-Out", "1")
+    assert {key.lower() for key, _ in server.headers[1:]} == headers
+    assert f"{spans.one().context.trace_id:032x}" in server.headers[1][1].zfill(64)
+    assert kept == [("X-Out", "1")]
+
+
+def test_response_tells_nothing_by_default(tracer: Tracer) -> None:
+    server = Server()
+    server.run(TracingMiddleware(answering("200 OK"), tracer), environ())
+    assert server.headers == []
