@@ -6,6 +6,7 @@ Nothing here raises: whatever a program tags or logs becomes something that an e
 
 from __future__ import annotations
 
+import sys
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
@@ -225,6 +226,9 @@ def event(key_values: Any) -> Event:
     if named != "error":
         return Event("log" if named is None else text(named) or "log", attributes(fields.items()))
     raised = fields.pop("error.object", None)
+    handled = sys.exc_info()[1]
+    if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
+        raised = handled
     if isinstance(raised, BaseException):
         # The recorded exception says all of these itself, but a message of the program's own stays.
         if fields.get("message") == text(raised):
@@ -233,5 +237,5 @@ def event(key_values: Any) -> Event:
         fields.pop("stack", None)
         return Event("exception", attributes(fields.items()), raised)
     if raised is not None:
-        fields.setdefault("message", raised)
+        fields.setdefault("error.kind" if isinstance(raised, type) else "message", raised)
     return Event("exception", attributes((ERROR_FIELDS.get(k, k), v) for k, v in fields.items()))

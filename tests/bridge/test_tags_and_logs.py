@@ -299,6 +299,25 @@ def test_R35_an_error_object_that_is_no_exception_is_the_message(otel: Recorded)
     assert (both.attributes or {})["exception.message"] == "kept"
 
 
+def test_R35_an_error_object_that_is_a_class_is_the_type(otel: Recorded) -> None:
+    (event,) = _logged(otel, {"event": "error", "error.object": LookupError, "message": "gone"})
+    assert (event.attributes or {})["exception.type"] == "LookupError"
+    assert (event.attributes or {})["exception.message"] == "gone"
+
+
+def test_R34_the_class_of_the_exception_being_handled_means_that_exception(otel: Recorded) -> None:
+    def logs_and_raises() -> None:
+        try:
+            raise _exception()
+        except ValueError:
+            scope.span.log_kv({"event": "error", "error.object": ValueError})
+            raise
+
+    with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x") as scope:
+        logs_and_raises()
+    assert _failed(otel) == ["no"]
+
+
 def test_R35_error_fields_of_any_type_become_text(otel: Recorded) -> None:
     (event,) = _logged(
         otel, {"event": "error", "error.kind": ValueError, "stack": _exception().__traceback__}
