@@ -307,18 +307,12 @@ def new_grpc(otel: Recorded, native: trace.Tracer) -> Iterator[int]:
     yield from _serving(otel, native, [instrumentation.server_interceptor(tracer_provider=otel.provider)])
 
 
-@pytest.fixture
-def _grpc_clients_instrumented(otel: Recorded) -> Iterator[None]:
-    instrumentor = grpc_instrumentation.GrpcInstrumentorClient()
-    instrumentor.instrument(tracer_provider=otel.provider)
-    yield
-    instrumentor.uninstrument()
-
-
-@pytest.mark.usefixtures("_grpc_clients_instrumented")
 def test_opentelemetrys_grpc_around_and_inside_opentracing_code(otel: Recorded, new_grpc: int) -> None:
+    instrumentation: Any = grpc_instrumentation
+    interceptor = instrumentation.client_interceptor(tracer_provider=otel.provider)
     with grpc.insecure_channel(f"127.0.0.1:{new_grpc}") as channel:
-        call: Any = channel.unary_unary("/of.Test/Call")
+        traced = instrumentation.grpcext.intercept_channel(channel, interceptor)
+        call = traced.unary_unary("/of.Test/Call")
         with otel.tracer.start_active_span("client") as scope:
             scope.span.set_baggage_item("user", "ann")
             assert call(b"ok") == b"ann ann"
