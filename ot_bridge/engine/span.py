@@ -120,7 +120,8 @@ class Span(Born, sdk.Span):
     _parent = _Lazy(_make_parent)
 
     def _make_lock(self) -> Any:
-        return self.__dict__.setdefault("_guard", threading.RLock())
+        self._guard = self.__dict__.setdefault("_made_guard", threading.RLock())  # one for all threads
+        return self._guard
 
     _lock: Any = _Lazy(_make_lock)
 
@@ -188,10 +189,11 @@ class Span(Born, sdk.Span):
         if self._guard is not None:
             with self._guard:  # a change that holds the lock was in time: let it finish
                 pass
-        if self._record_end_metrics is not None:
+        wiring = self._wiring
+        if wiring.metrics is not None and self._record_end_metrics is not None:
             self._record_end_metrics()
-        listeners = self._wiring.listeners
-        if listeners.processors is not getattr(listeners.source, "_span_processors", None):
+        listeners = wiring.listeners
+        if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         for processor in listeners.at_ending:
             processor._on_ending(self)
@@ -346,8 +348,10 @@ class Span(Born, sdk.Span):
     def __copy__(self) -> Span:
         self._settle()
         copied = object.__new__(type(self))
-        shared = {name: value for name, value in self.__dict__.items() if name not in ("_guard", "_lock")}
-        copied.__dict__.update(shared, _notes=[])
+        shared = {
+            name: value for name, value in self.__dict__.items() if name not in ("_made_guard", "_lock")
+        }
+        copied.__dict__.update(shared, _notes=[], _guard=None)
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:

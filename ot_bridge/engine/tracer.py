@@ -21,6 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
 from .current import CurrentSpan, current, span_in
+from .notes import PLAIN
 from .span import Born, DroppedSpan, Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
 
@@ -79,61 +80,96 @@ class Tracer(sdk.Tracer):
         not made. context: what samplers and processors are shown; called, if it can be, only when one
         of them looks. start_time: nanoseconds since the epoch, now if None.
         """
-        wiring = self._wiring or self._wire()
-        parent_ids: Any = parent._ids if isinstance(parent, Born) else parent
-        if not wiring.enabled:
-            return _dropped(dropped_class, parent_ids or INVALID_SPAN_CONTEXT)
-
-        state: TraceState | None = None
-        if parent_ids is None or not parent_ids[5]:
-            parent_ids = None
-            trace_id = (wiring.stock_ids and getrandbits(128)) or wiring.ids.generate_trace_id()
-            random = wiring.random
-            rule = wiring.rules[ROOT]
+        wiring = self._wiring
+        if wiring is None:
+            wiring = self._wire()
+        known: Any = parent
+        if parent is not None and isinstance(parent, Born):
+            known = parent._ids
+        parent_ids = None if known is None or not known[5] else known
+        if parent_ids is None:
+            trace_id = 0
+            flags: Any = wiring.random
+            state = DEFAULT_TRACE_STATE
+            rule = wiring.usual[ROOT]
         else:
-            trace_id, _, remote, flags, state = parent_ids[:5]
-            random = flags & RANDOM
-            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if wiring.heeded:
-            context = context() if callable(context) else current() if context is None else context
-            if any(key in context for key in wiring.heeded):
-                rule = None
+            trace_id, _, remote, flags, state, _ = parent_ids
+            rule = wiring.usual[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
         if rule is None:
-            if callable(context):
-                context = context()
-            result = wiring.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-            rule, attributes, state = result.decision, result.attributes, result.trace_state
-        elif type(rule) is int:
-            rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+            ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
+        else:
+            counted = None
+            trace_id = trace_id or getrandbits(128) or 1
+            if type(rule) is int:
+                rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+            flags = FLAGS[flags & RANDOM | SAMPLED if rule is SAMPLE else flags & RANDOM]
+            ids = (trace_id, getrandbits(64) or 1, False, flags, state, True)
 
-        span_id = (wiring.stock_ids and getrandbits(64)) or wiring.ids.generate_span_id()
-        flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
-        ids = (trace_id, span_id, False, flags, DEFAULT_TRACE_STATE if state is None else state, True)
-        counted = wiring.metrics and wiring.metrics.start_span(_context(parent_ids), rule)
         if rule is DROP:
-            return _dropped(dropped_class, ids)
-
+            dropped = _new(dropped_class)
+            dropped._ids = ids
+            return dropped
         span = _new(span_class)
         span._wiring = wiring
         span._name = name
         span._ids = ids
+        span._parent_ids = parent_ids
         span._notes = []
+        span._waits = PLAIN
+        span._guard = None
         span._running = True
+        span._end_time = None
         span._start_time = time_ns() if start_time is None else start_time
-        if parent_ids is not None:
-            span._parent_ids = parent_ids
         if attributes:
             span._note_attributes(attributes)
         if links or counted or kind is not _INTERNAL:
             span._furnish(kind, links, counted)
         listeners = wiring.listeners
-        if listeners.processors is not getattr(listeners.source, "_span_processors", None):
+        if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
-        for processor in listeners.at_start:
-            if callable(context):
-                context = context()
-            processor.on_start(span, parent_context=context)
+        if listeners.at_start:
+            shown = context() if callable(context) else context
+            for processor in listeners.at_start:
+                processor.on_start(span, parent_context=shown)
         return span
+
+    def _ask(
+        self,
+        wiring: Wiring,
+        parent: Any,
+        context: Any,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[Link],
+    ) -> tuple[Any, Any, Attributes, Any]:
+        """Ids, decision, attributes and what to call at the end: with any sampler, id generator, switch."""
+        if not wiring.enabled:
+            return parent or INVALID_SPAN_CONTEXT, DROP, None, None
+        state: TraceState | None = None
+        if parent is None or not parent[5]:
+            parent = None
+            trace_id = wiring.ids.generate_trace_id()
+            random = wiring.random
+            rule = wiring.rules[ROOT]
+        else:
+            trace_id, _, remote, flags, state, _ = parent
+            random = flags & RANDOM
+            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if callable(context) and (rule is None or wiring.heeded):
+            context = context()
+        if wiring.heeded and any(key in (current() if context is None else context) for key in wiring.heeded):
+            rule = None
+        if rule is None:
+            result = wiring.sampler.should_sample(context, trace_id, name, kind, attributes, links)
+            rule, attributes, state = result.decision, result.attributes, result.trace_state
+        elif type(rule) is int:
+            rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+        span_id = wiring.ids.generate_span_id()
+        flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
+        made = SpanContext(trace_id, span_id, False, flags, state)
+        counted = wiring.metrics and wiring.metrics.start_span(_context(parent), rule)
+        return tuple(made), rule, attributes, counted
 
     def start_span(
         self,
@@ -184,9 +220,3 @@ class Tracer(sdk.Tracer):
 
 def _context(ids: Any) -> SpanContext | None:
     return ids if ids is None or isinstance(ids, SpanContext) else SpanContext(*ids[:5])
-
-
-def _dropped(dropped_class: type[D], ids: Any) -> D:
-    span = _new(dropped_class)
-    span._ids = ids
-    return span

@@ -98,14 +98,16 @@ def _ender(processor: sdk.SpanProcessor) -> Any:
 class Listeners:
     """Who is told of a start, of an ending and of an end; `source` holds the processors as registered."""
 
-    __slots__ = ("at_end", "at_ending", "at_start", "processors", "source")
+    __slots__ = ("at_end", "at_ending", "at_start", "processors", "source", "watched")
+    _span_processors = None
 
     def __init__(self, source: Any) -> None:
         self.source = source
+        self.watched = source if hasattr(source, "_span_processors") else self
         self.refresh()
 
     def refresh(self) -> None:
-        processors: Any = getattr(self.source, "_span_processors", None)
+        processors: Any = self.watched._span_processors
         plain = type(self.source) is sdk.SynchronousMultiSpanProcessor and processors is not None
         told = processors if plain else (self.source,)
         self.at_start = tuple(each for each in told if _heeds(each, "on_start"))
@@ -131,7 +133,7 @@ class Wiring:
         "rules",
         "sampler",
         "scope",
-        "stock_ids",
+        "usual",
     )
 
     def __init__(self, tracer: Tracer) -> None:
@@ -143,7 +145,6 @@ class Wiring:
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)
         self.ids = tracer.id_generator
-        self.stock_ids = type(tracer.id_generator) is id_generator.RandomIdGenerator
         self.random = RANDOM if RANDOM and tracer.id_generator.is_trace_id_random() else 0
         self.limits = tracer._span_limits
         self.scope = tracer._instrumentation_scope
@@ -152,3 +153,7 @@ class Wiring:
         self.enabled = enabled is None or enabled()
         metrics: Any = getattr(tracer, "_tracer_metrics", None)
         self.metrics = None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
+        # The rules again, where no more than a rule has to be looked at.
+        stock_ids = type(tracer.id_generator) is id_generator.RandomIdGenerator
+        usual = self.enabled and stock_ids and not self.heeded and self.metrics is None
+        self.usual = self.rules if usual else (None,) * len(self.rules)
