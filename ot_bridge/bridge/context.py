@@ -14,10 +14,11 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import opentracing
 from opentelemetry import trace
 from opentelemetry.shim.opentracing_shim import SpanContextShim, SpanShim
-from opentelemetry.trace import TraceFlags, TraceState
+from opentelemetry.trace import TraceFlags
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.propagation import trace_state
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.remote import W3C_RANDOM
 
@@ -173,7 +174,7 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
 def from_remote(remote: Remote) -> SpanContext:
     """The context of a span in another process, as a decoder read it."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
-    state = TraceState.from_header([tracestate]) if tracestate else DEFAULT_TRACE_STATE
+    state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
     told = debug or debug_id or sampled is None or (extras and len(extras) > random)
     flags = (1 if sampled else 0) + (_RANDOM if random else 0)

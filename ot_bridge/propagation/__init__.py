@@ -1,7 +1,7 @@
 """Wire formats as OpenTelemetry propagators, and the carriers they read."""
 
 from .carriers import WsgiHeaders, metadata_headers
-from .context import get_remote, set_remote
+from .context import get_remote, set_remote, trace_state
 from .parse import parse_propagators
 from .propagator import Propagator
 
@@ -12,4 +12,5 @@ __all__ = [
     "metadata_headers",
     "parse_propagators",
     "set_remote",
+    "trace_state",
 ]

@@ -18,6 +18,7 @@ from ..wire.remote import BAGGAGE_MEMBER, W3C_RANDOM
 _REMOTE_KEY = create_key("ot-bridge-remote")
 _SAMPLED, _RANDOM = 1, 2
 _NOTHING = Remote()
+_NO_STATE = trace.TraceState()
 
 
 def get_remote(context: Context | None = None) -> Remote | None:
@@ -31,6 +32,19 @@ def set_remote(remote: Remote, context: Context | None = None) -> Context:
     return set_value(_REMOTE_KEY, remote, context)
 
 
+def trace_state(text: str) -> trace.TraceState:
+    """A `Remote`'s tracestate as OpenTelemetry has it.
+
+    A decoder has validated it, and after level 2 of the standard: OpenTelemetry's own parser goes by level 1,
+    and would drop the whole and warn for a key that begins with a digit.
+    """
+    if not text:
+        return _NO_STATE
+    state = trace.TraceState()
+    state._dict = dict(member.split("=", 1) for member in text.split(","))
+    return state
+
+
 def context_with(remote: Remote, context: Context) -> Context:
     """A context with the caller's span and baggage. Without a span id there is no span to set."""
     context = set_remote(remote, context)
@@ -39,7 +53,7 @@ def context_with(remote: Remote, context: Context) -> Context:
     if not (remote.trace_id and remote.span_id):
         return context
     flags = (_SAMPLED if remote.sampled else 0) | (_RANDOM if W3C_RANDOM in remote.extras else 0)
-    state = trace.TraceState.from_header([remote.tracestate]) if remote.tracestate else None
+    state = trace_state(remote.tracestate)
     span_context = trace.SpanContext(remote.trace_id, remote.span_id, True, trace.TraceFlags(flags), state)
     return trace.set_span_in_context(trace.NonRecordingSpan(span_context), context)
 

@@ -8,11 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from .remote import EMPTY, JAEGER_FLAGS, LIMITS, Format, Headers, Limits, Outgoing, Remote, new_remote
-from .text import Hex, cut, explain, plain_items, prefixed_items, text_of, url_encoded_items
+from .remote import (
+    EMPTY,
+    JAEGER_FLAGS,
+    LIMITS,
+    Encoder,
+    Fields,
+    Format,
+    Headers,
+    Limits,
+    Outgoing,
+    Reader,
+    Remote,
+)
+from .text import (
+    Hex,
+    Items,
+    cut,
+    explain,
+    plain_items,
+    prefixed_items,
+    text_of,
+    url_encoded_items,
+    with_baggage,
+)
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
@@ -52,83 +74,87 @@ _FLAGS = {text: flags_to_bits(n) for n in range(256) for text in {f"{n:x}", f"{n
 _FLAGS.update({a + b: _FLAGS[(a + b).lower()] for a in "abcdefABCDEF" for b in "abcdefABCDEF"})
 
 
-class _Jaeger:
-    """The codec for one choice of header names."""
+class _Names(NamedTuple):
+    trace_id: str
+    debug_id: str
+    baggage: str
+    prefix: str
 
-    __slots__ = ("_baggage_header", "_debug_header", "_items", "_prefix", "_trace_header", "_url_encoded")
 
-    def __init__(self, trace_id: str, prefix: str, debug_id: str, baggage: str, url_encoded: bool) -> None:
-        self._trace_header = trace_id
-        self._prefix = prefix
-        self._debug_header = debug_id
-        self._baggage_header = baggage
-        self._url_encoded = url_encoded
-        self._items = url_encoded_items if url_encoded else plain_items
+def _reader(names: _Names, url_encoded: bool) -> Reader:
+    # Closures and not methods: their variables are found faster, and this is run for every request.
+    trace_header, debug_header, baggage_header, _ = names
 
-    def decode(self, headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-        remote = self.decode_fixed(headers, limits)
-        baggage = prefixed_items(headers, self._prefix, limits, unquote if self._url_encoded else str)
-        if not baggage:
-            return remote
-        if remote is None:
-            return Remote(baggage=baggage)
-        return remote._replace(baggage={**remote.baggage, **baggage})
-
-    def decode_fixed(self, headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-        """As `decode`, but for the headers that begin with the prefix."""
-        value = headers.get(self._trace_header)
-        baggage = EMPTY
-        debug_id = None
-        if self._baggage_header in headers:
-            baggage = self._listed(headers[self._baggage_header], limits)
-        if self._debug_header in headers:
-            debug_id = self._debug_id(headers[self._debug_header])
+    def read(headers: Headers, limits: Limits = LIMITS) -> Fields | None:
+        value = headers.get(trace_header)
+        baggage = (
+            _listed(headers[baggage_header], url_encoded, limits) if baggage_header in headers else EMPTY
+        )
+        debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
-        match = _match(value) or self._match_encoded(value)
+        match = _match(value) or (_match_encoded(value) if url_encoded else None)
         if match is None:
-            raise explain(self._trace_header, value, ":", _FIELDS)
+            raise explain(trace_header, value, ":", _FIELDS)
         trace, span, parent, flags = match.groups()
         trace_id, span_id = int(trace, 16), int(span, 16)
         if not (trace_id and span_id):
-            raise explain(self._trace_header, match.string, ":", _FIELDS)
+            raise explain(trace_header, match.string, ":", _FIELDS)
         sampled, debug, extras = _FLAGS[flags]
         parent_id = 0 if parent == "0" else int(parent, 16)
-        return new_remote(
-            Remote, (trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, "", extras)
-        )
+        return trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, "", extras
 
-    def _match_encoded(self, value: str) -> re.Match[str] | None:
-        if self._url_encoded and "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS:
-            return _match(unquote(value))
-        return None
+    return read
 
-    def _debug_id(self, value: str) -> str | None:
-        value = text_of(value)[:DEBUG_ID_CHARS]
-        return (unquote(value) if self._url_encoded else value) or None
 
-    def _listed(self, value: str, limits: Limits) -> Mapping[str, str]:
-        """`k=v, k2=v2`, as a person types it after `curl -H`."""
-        value = cut(text_of(value), limits.baggage_bytes)
-        if self._url_encoded:
-            value = unquote(value)
-        members = value.split(",", limits.baggage_items)[: limits.baggage_items]
-        pairs = (member.strip().split("=") for member in members)
-        return dict(pair for pair in pairs if len(pair) == 2) or EMPTY
+def _match_encoded(value: str) -> re.Match[str] | None:
+    return _match(unquote(value)) if "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS else None
 
-    def encode(self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
+
+def _debug_id(value: str, url_encoded: bool) -> str | None:
+    value = text_of(value)[:DEBUG_ID_CHARS]
+    return (unquote(value) if url_encoded else value) or None
+
+
+def _listed(value: str, url_encoded: bool, limits: Limits) -> Mapping[str, str]:
+    """`k=v, k2=v2`, as a person types it after `curl -H`."""
+    value = cut(text_of(value), limits.baggage_bytes)
+    if url_encoded:
+        value = unquote(value)
+    members = value.split(",", limits.baggage_items)[: limits.baggage_items]
+    pairs = (member.strip().split("=") for member in members)
+    return dict(pair for pair in pairs if len(pair) == 2) or EMPTY
+
+
+def _encoder(names: _Names, items: Items) -> Encoder:
+    trace_header, debug_header, _, prefix = names
+
+    def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id
         if trace_id and span_id:
             bits = bits_of(outgoing) if outgoing.extras or outgoing.debug else 1 if outgoing.sampled else 0
             ids = (trace_id, span_id, outgoing.parent_id, bits)
-            headers[self._trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)
+            headers[trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)
         elif outgoing.debug_id:
-            for _, value in self._items({"id": outgoing.debug_id}):
-                headers[self._debug_header] = value
+            for _, value in items({"id": outgoing.debug_id}):
+                headers[debug_header] = value
         baggage = outgoing.baggage
         if baggage:
-            for key, value in self._items(baggage):
-                headers[self._prefix + key] = value
+            for key, value in items(baggage):
+                headers[prefix + key] = value
+
+    return encode
+
+
+def _format(names: _Names, url_encoded: bool, text_map: Format | None = None) -> Format:
+    read = _reader(names, url_encoded)
+
+    def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+        baggage = prefixed_items(headers, names.prefix, limits, unquote if url_encoded else str)
+        return with_baggage(read(headers, limits), baggage)
+
+    encode = _encoder(names, url_encoded_items if url_encoded else plain_items)
+    return Format("jaeger", names[:3], decode, encode, names[3:], read, text_map=text_map)
 
 
 def jaeger(
@@ -140,18 +166,10 @@ def jaeger(
     url_encoded: bool = True,
 ) -> Format:
     """The format under other header names. `url_encoded=False` is jaeger-client's TEXT_MAP."""
-    names = [
-        name.lower().replace("_", "-")
-        for name in (trace_id_header, debug_id_header, baggage_header, baggage_header_prefix)
-    ]
-    *fields, prefix = names
-
-    def build(url_encoded: bool, text_map: Format | None) -> Format:
-        codec = _Jaeger(fields[0], prefix, fields[1], fields[2], url_encoded)
-        pair = codec.decode, codec.encode
-        return Format("jaeger", tuple(fields), *pair, (prefix,), codec.decode_fixed, text_map=text_map)
-
-    return build(True, build(False, None)) if url_encoded else build(False, None)
+    given = (trace_id_header, debug_id_header, baggage_header, baggage_header_prefix)
+    names = _Names(*(name.lower().replace("_", "-") for name in given))
+    plain = _format(names, False)
+    return _format(names, True, plain) if url_encoded else plain
 
 
 JAEGER = jaeger()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of
+from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of, with_baggage
 
 TRACE_ID, SPAN_ID, SAMPLED = FIELDS = ("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled")
 PREFIX = "ot-baggage-"
@@ -25,14 +25,10 @@ _LOW = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    remote = decode_fixed(headers, limits)
-    baggage = prefixed_items(headers, PREFIX, limits)
-    if not baggage:
-        return remote
-    return Remote(baggage=baggage) if remote is None else remote._replace(baggage=baggage)
+    return with_baggage(read(headers, limits), prefixed_items(headers, PREFIX, limits))
 
 
-def decode_fixed(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+def read(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     """As `decode`, but for the baggage."""
     trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
     if trace is None and span is None:
@@ -58,4 +54,4 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
             headers[PREFIX + key] = value
 
 
-OTTRACE = Format("ottrace", FIELDS, decode, encode, (PREFIX,), decode_fixed)
+OTTRACE = Format("ottrace", FIELDS, decode, encode, (PREFIX,), read)

@@ -7,7 +7,7 @@ and neither keeps anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -45,8 +45,13 @@ class Remote(NamedTuple):
     extras: Mapping[str, str] = EMPTY
 
 
-# A `Remote` from a tuple of all its fields, in half the time that its constructor takes.
-new_remote = tuple.__new__
+Fields = tuple[int, int, int, bool | None, bool, str | None, Mapping[str, str], str, Mapping[str, str]]
+"""The fields of a `Remote` in its order: a plain tuple is made in a quarter of the time."""
+
+
+def remote_of(fields: Fields | None) -> Remote | None:
+    """The same, by name."""
+    return fields if fields is None or isinstance(fields, Remote) else tuple.__new__(Remote, fields)
 
 
 class Outgoing(Protocol):
@@ -87,17 +92,27 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-Decoder = Callable[[Headers, Limits], Remote | None]
-Encoder = Callable[[Outgoing, MutableMapping[str, Any], Limits], None]
+class Decoder(Protocol):
+    def __call__(self, headers: Headers, limits: Limits = ..., /) -> Remote | None: ...
+
+
+class Reader(Protocol):
+    def __call__(self, headers: Headers, limits: Limits = ..., /) -> Fields | None: ...
+
+
+class Encoder(Protocol):
+    def __call__(
+        self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = ..., /
+    ) -> None: ...
 
 
 class Format(NamedTuple):
     """A header format: its name, the lower-case headers it reads and writes, and its pair of functions.
 
-    prefixes: of the headers whose names are open, one a baggage item; decode_fixed: a decoder that leaves
-    these aside, for carriers that are known to have none. raw: values are not text (bytes, integers) and come
-    to the decoder untouched; else a decoder given something else raises `TypeError` or `AttributeError`.
-    text_map: the variant for carriers that are not HTTP headers, if it differs.
+    prefixes: of the headers whose names are open, one a baggage item. read: a decoder in a hurry, for headers
+    that are known to have none of these, which gives the bare fields. raw: values are not text (bytes,
+    integers) and come to the decoder untouched; else a decoder given something else raises `TypeError` or
+    `AttributeError`. text_map: the variant for carriers that are not HTTP headers, if it differs.
     """
 
     name: str
@@ -105,6 +120,6 @@ class Format(NamedTuple):
     decode: Decoder
     encode: Encoder
     prefixes: tuple[str, ...] = ()
-    decode_fixed: Decoder | None = None
+    read: Reader | None = None
     raw: bool = False
     text_map: Format | None = None

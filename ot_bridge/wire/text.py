@@ -9,7 +9,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
-from .remote import Headers, Limits
+from .remote import Fields, Headers, Limits, Remote, remote_of
+
+Items = Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
 
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """A header name as RFC 9110 section 5.6.2 has it."""
@@ -119,3 +121,13 @@ def prefixed_items(
             break
         baggage[name[len(prefix) :]] = read(value)
     return baggage
+
+
+def with_baggage(fields: Fields | None, baggage: dict[str, str]) -> Remote | None:
+    """What was read, and more baggage."""
+    remote = remote_of(fields)
+    if not baggage:
+        return remote
+    return (
+        Remote(baggage=baggage) if remote is None else remote._replace(baggage={**remote.baggage, **baggage})
+    )

@@ -15,12 +15,13 @@ from .remote import (
     LIMITS,
     RANDOM_TRACE_ID,
     W3C_RANDOM,
+    Fields,
     Format,
     Headers,
     Limits,
     Outgoing,
     Remote,
-    new_remote,
+    remote_of,
 )
 from .text import Hex, cut, explain, text_of
 
@@ -47,6 +48,11 @@ _member = re.compile(f"({_KEY})={_VALUE}").fullmatch
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
+    return remote_of(read(headers, limits))
+
+
+def read(headers: Headers, limits: Limits = LIMITS) -> Fields | None:
+    """As `decode`; the bare fields."""
     value = headers.get("traceparent")
     if value is None:
         return None
@@ -59,7 +65,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     tracestate = ""
     if "tracestate" in headers:
         tracestate = read_tracestate(text_of(headers["tracestate"]), limits)
-    return new_remote(Remote, (trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras))
+    return trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras
 
 
 def _match_padded(value: str) -> re.Match[str]:
@@ -105,4 +111,4 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         headers["tracestate"] = tracestate
 
 
-TRACECONTEXT = Format("tracecontext", ("traceparent", "tracestate"), decode, encode)
+TRACECONTEXT = Format("tracecontext", ("traceparent", "tracestate"), decode, encode, read=read)

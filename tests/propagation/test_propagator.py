@@ -138,7 +138,7 @@ def test_every_format_in_the_list_is_written() -> None:
 
 def test_without_a_trace_baggage_and_decisions_are_still_written() -> None:
     headers: dict[str, str] = {}
-    propagator = Propagator(["tracecontext", "baggage", "jaeger", "b3", "b3multi", "ottrace", "xray"])
+    propagator = Propagator([name for name in FORMATS if name != "binary"])
     propagator.encode(Remote(sampled=False, baggage={"k": "v"}), headers)
     assert headers == {
         "baggage": "k=v",

@@ -1,0 +1,93 @@
+"""From any format into any other: what should survive does, and the documentation says what does not."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from ot_bridge.propagation import Propagator
+from ot_bridge.wire import FORMATS, Remote
+from ot_bridge.wire.losses import losses
+from tests.wire.cross_format import PAGE, SAMPLES, section
+
+TRACING = [name for name in FORMATS if name != "baggage"]
+PAIRS = list(product(TRACING, TRACING))
+LOW = (1 << 64) - 1
+
+
+def across(remote: Remote, *names: str) -> Remote:
+    """What is left of `remote` after services that each read what the one before wrote."""
+    for name in names:
+        headers: dict[str, Any] = {}
+        propagator = Propagator([name])
+        propagator.encode(remote, headers)
+        remote = propagator.decode(headers) or Remote()
+    return remote
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS, ids=list(map("->".join, PAIRS)))
+def test_ids_and_decisions_survive(source: str, target: str) -> None:
+    mask = LOW if "ottrace" in (source, target) else (1 << 128) - 1
+    for sample in SAMPLES:
+        carried = across(sample, source)
+        arrived = across(sample, source, target)
+        assert arrived.trace_id == sample.trace_id & mask
+        assert arrived.span_id == sample.span_id
+        if carried.sampled is not None:
+            assert arrived.sampled == carried.sampled
+
+
+@pytest.mark.parametrize("trace_id", [1, LOW, LOW + 1, 1 << 127, (1 << 128) - 1], ids=hex)
+@pytest.mark.parametrize("name", TRACING)
+def test_ids_of_every_length_survive(name: str, trace_id: int) -> None:
+    arrived = across(Remote(trace_id, 1, sampled=True), name)
+    if name == "ottrace" and not trace_id & LOW:
+        assert arrived == Remote()  # an id of zero is none
+    else:
+        assert arrived.trace_id == (trace_id & LOW if name == "ottrace" else trace_id)
+
+
+DEBUG = ("jaeger", "b3", "b3multi", "binary", "zipkin-span-format")
+OPEN = ("b3", "b3multi", "ottrace", "xray", "grpc-trace-bin")
+BAGGAGE = ("baggage", "jaeger", "ottrace", "binary")
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(DEBUG, DEBUG)))
+def test_debug_survives_wherever_it_can_be_said(source: str, target: str) -> None:
+    assert across(Remote(1, 2, sampled=True, debug=True), source, target).debug
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(OPEN, OPEN)))
+def test_an_open_decision_survives_wherever_it_can_be_said(source: str, target: str) -> None:
+    assert across(Remote(1, 2), source, target) == Remote(1, 2)
+
+
+@pytest.mark.parametrize("name", [name for name in TRACING if name not in OPEN])
+def test_an_open_decision_is_not_sampled_where_it_cannot_be_said(name: str) -> None:
+    assert across(Remote(1, 2), name).sampled is False
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(BAGGAGE, BAGGAGE)))
+def test_baggage_survives_wherever_it_can_be_carried(source: str, target: str) -> None:
+    items = {"user": "b ob", "empty": "", "signs": "a=b,c;d+e%20"}
+    assert across(Remote(1, 2, sampled=True, baggage=items), source, target).baggage == items
+
+
+def test_the_losses_are_named() -> None:
+    full = SAMPLES[0]
+    assert losses(full, FORMATS["ottrace"]) == (
+        "upper half of the trace id",
+        "parent id",
+        "tracestate",
+        "jaeger.flags",
+        "w3c.random",
+        "xray.lineage",
+    )
+    assert losses(full, FORMATS["baggage"])[:4] == ("trace id", "span id", "parent id", "sampling decision")
+    assert losses(Remote(1, 2, sampled=True), FORMATS["b3"]) == ()
+
+
+def test_the_documentation_has_the_table_that_the_codecs_make() -> None:
+    assert section() in PAGE.read_text("utf-8"), "run python -m tests.wire.cross_format"
