@@ -1,0 +1,204 @@
+"""Metadata in every form, and every argument that a call may have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from opentracing import Format, Tracer
+
+from ot_bridge.grpc import client_interceptor, trace_channel
+from ot_bridge.grpc.metadata import peer_tags, with_headers
+from tests.grpc.conftest import Finished
+from tests.grpc.test_client import DOORS
+from tests.grpc.things import ARITIES, Seen, Sync, requests_for, stub, sync_server
+
+PAIRS = (("b", "1"), ("a", "2"), ("b", "3"), ("x-bin", b"\x00\xff"))
+
+FORMS = {
+    "none": lambda: None,
+    "tuple": lambda: PAIRS,
+    "list": lambda: list(PAIRS),
+    "generator": lambda: (pair for pair in PAIRS),
+    "aio": lambda: grpc.aio.Metadata(*PAIRS),
+}
+
+
+@pytest.fixture
+def plain(seen: Seen) -> Iterator[grpc.Channel]:
+    with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as channel:
+        yield channel
+
+
+def _own(metadata: Any) -> list[tuple[str, Any]]:
+    return [(key, value) for key, value in metadata if key in {"a", "b", "x-bin"}]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("arity", ARITIES)
+@pytest.mark.parametrize("door", DOORS)
+def test_all_metadata_arrives_in_its_order(
+    plain: grpc.Channel, seen: Seen, finished: Finished, door: str, arity: str, form: str
+) -> None:
+    call = stub(DOORS[door](plain), arity)
+    response = call(requests_for(arity, b"ok"), timeout=10, metadata=FORMS[form]())
+    if arity in {"US", "SS"}:
+        list(response)
+    expected = [] if form == "none" else list(FORMS["aio"]() if form == "aio" else PAIRS)  # type: ignore[no-untyped-call]
+    assert _own(seen.metadata[0]) == expected
+    assert "traceparent" in dict(seen.metadata[0])
+    finished(1)
+
+
+def test_the_callers_metadata_is_left_as_it_was(plain: grpc.Channel, finished: Finished) -> None:
+    mine = list(PAIRS)
+    stub(trace_channel(plain), "UU")(b"ok", timeout=10, metadata=mine)
+    assert mine == list(PAIRS)
+    finished(1)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("arity", ARITIES)
+def test_every_argument_goes_through(
+    plain: grpc.Channel, seen: Seen, finished: Finished, door: str, arity: str
+) -> None:
+    call = stub(DOORS[door](plain), arity)
+    arguments: dict[str, Any] = {"wait_for_ready": True, "compression": grpc.Compression.Gzip, "timeout": 10}
+    response = call(requests_for(arity, b"ok"), credentials=None, **arguments)
+    if arity in {"US", "SS"}:
+        list(response)
+    sent = dict(seen.metadata[0])
+    assert sent.get("grpc-internal-encoding-request", "gzip") == "gzip"
+    finished(1)
+
+
+def test_arguments_go_through_by_position(plain: grpc.Channel, finished: Finished) -> None:
+    call = stub(trace_channel(plain), "UU")
+    assert call(b"ok", 10, PAIRS, None, True, grpc.Compression.Gzip) == b"ok"
+    assert call.with_call(b"ok", 10, PAIRS, None, True)[0] == b"ok"
+    assert call.future(b"ok", 10, PAIRS).result() == b"ok"
+    finished(3)
+
+
+def test_call_credentials_go_through(seen: Seen, finished: Finished) -> None:
+    def plugin(context: Any, callback: Any) -> None:
+        callback((("authorization", "Bearer word"),), None)
+
+    server = grpc.local_server_credentials()
+    with sync_server(Sync(seen), secure=server) as address:
+        local = grpc.local_channel_credentials()
+        with grpc.secure_channel(address, local) as channel:
+            call = stub(trace_channel(channel), "UU")
+            assert call(b"ok", timeout=10, credentials=grpc.metadata_call_credentials(plugin)) == b"ok"
+    assert dict(seen.metadata[0])["authorization"] == "Bearer word"
+    finished(1)
+
+
+def test_a_traced_channel_is_a_channel_in_everything_else(plain: Any, finished: Finished) -> None:
+    with trace_channel(plain) as channel:
+        assert isinstance(channel, grpc.Channel)
+        assert channel._target == plain._target
+        assert stub(channel, "UU")(b"ok", timeout=10) == b"ok"
+    with pytest.raises(ValueError, match="closed channel"):
+        stub(plain, "UU")(b"ok")
+    finished(1)
+
+
+def test_a_traced_channel_tells_of_its_connectivity(plain: Any) -> None:
+    channel = trace_channel(plain)
+    grpc.channel_ready_future(channel).result(5)
+    states: list[Any] = []
+    known = threading.Event()
+
+    def know(state: Any) -> None:
+        states.append(state)
+        known.set()
+
+    channel.subscribe(know, True)
+    assert known.wait(5)
+    channel.unsubscribe(know)
+    assert states[0] is grpc.ChannelConnectivity.READY
+    while plain._connectivity_state.polling:  # grpc's own thread complains of a channel closed meanwhile
+        known.clear()
+        known.wait(0.02)
+
+
+class Injecting(Tracer):
+    """A tracer that injects what it is told to."""
+
+    def __init__(self, headers: Any) -> None:
+        super().__init__()
+        self._headers = headers
+
+    def inject(self, span_context: Any, format: Any, carrier: Any) -> None:
+        assert format == Format.HTTP_HEADERS
+        if isinstance(self._headers, Exception):
+            raise self._headers
+        carrier.update(self._headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ({"Upper-Case": "v"}, [("upper-case", "v")]),
+        ({"uberctx-two words": "v", "kept": "v"}, [("kept", "v")]),
+        ({"uberctx-ümlaut": "v"}, []),
+        ({"": "v"}, []),
+        ({"key": "späce"}, []),
+        ({"key": "line\nbreak"}, []),
+        ({"key": ""}, [("key", "")]),
+        ({"key": 7}, []),
+        ({"key": b"bytes"}, []),
+        ({"grpc-trace-bin": b"\x00\x01"}, [("grpc-trace-bin", b"\x00\x01")]),
+        ({"text-bin": "text"}, [("text-bin", b"text")]),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_only_what_grpc_takes_is_sent(headers: dict[str, Any], sent: list[Any]) -> None:
+    assert with_headers((), headers) == tuple(sent)
+    assert with_headers((("k", "v"),), headers) == (("k", "v"), *sent)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_call_is_made_whatever_inject_does(plain: grpc.Channel, seen: Seen, door: str) -> None:
+    for headers in ({"bad key": "bad\nvalue"}, ValueError("inject is broken")):
+        tracer = Injecting(headers)
+        channel = (
+            trace_channel(plain, tracer)
+            if door == "channel"
+            else grpc.intercept_channel(plain, client_interceptor(tracer))
+        )
+        assert stub(channel, "UU")(b"ok", timeout=10, metadata=PAIRS) == b"ok"
+        assert _own(seen.metadata[-1]) == list(PAIRS)
+
+
+def test_keys_are_remembered_up_to_a_bound() -> None:
+    script = (
+        "from ot_bridge.grpc import metadata as m\n"
+        "for number in range(2000): m.with_headers((), {f'uberctx-{number}': 'v'})\n"
+        "print(len(m._keys), m.with_headers((), {'uberctx-1999': 'v'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1024 (('uberctx-1999', 'v'),)"
+
+
+@pytest.mark.parametrize(
+    ("peer", "tags"),
+    [
+        ("ipv4:127.0.0.1:4711", {"peer.ipv4": "127.0.0.1", "peer.port": "4711"}),
+        ("ipv6:[::1]:4711", {"peer.ipv6": "::1", "peer.port": "4711"}),
+        ("ipv6:%5B::1%5D:4711", {"peer.ipv6": "::1", "peer.port": "4711"}),
+        ("unix:/run/s.sock", {}),
+        ("unix:", {}),
+        ("ipv4:127.0.0.1", {}),
+        ("", {}),
+    ],
+)
+def test_a_peer_is_told_by_tags(peer: str, tags: dict[str, str]) -> None:
+    assert peer_tags(peer) == tags
+
