@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import binascii
 import re
 import shlex
 import sys
@@ -78,23 +77,21 @@ def _parse(line: str) -> tuple[str, Any] | None:
     if match is None:
         return None
     name, value = match[1].lower(), match[2].strip(" \t\r")
-    for format in FORMATS.values():
-        if format.raw and name in format.fields:
-            return name, _raw(value)
-    return name, value
+    if name in FORMATS["zipkin-span-format"].fields:
+        return name, int(value) if value.isdecimal() and len(value) < 40 else value
+    raw = any(format.raw and name in format.fields for format in FORMATS.values())
+    return name, _bytes(value) if raw else value
 
 
-def _raw(value: str) -> object:
-    """What stands for a value that is no text: an integer, else hex or base64 of bytes."""
-    if value.isdecimal() and len(value) < 40:
-        return int(value)
+def _bytes(value: str) -> bytes | str:
+    """From hex or base64; what is neither stays what it is."""
     try:
         return bytes.fromhex(value)
     except ValueError:
         pass
     try:
         return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return value
 
 
