@@ -21,6 +21,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import SpanContext
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
+from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
@@ -183,7 +184,7 @@ class FusedTracer(Tracer):
             context = current()
             span = self._plain(operation_name, context, tags)
             if span is not None:
-                return self._own_scopes.enter(span, finish_on_close, context)
+                return Scope(self._own_scopes, span, span, finish_on_close, context)
         return super().start_active_span(
             operation_name,
             child_of,

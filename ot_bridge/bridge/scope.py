@@ -9,7 +9,6 @@ there, so that nobody finds a finished span as the parent of the next request.
 from __future__ import annotations
 
 import contextlib
-from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +20,7 @@ from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import LiveBaggage, Span
-from ot_bridge.engine.current import attach, current
+from ot_bridge.engine.current import attach, current, reset
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
@@ -43,20 +42,31 @@ class Scope(ScopeShim):
     _waits = False
 
     def __init__(
-        self, manager: ScopeManager, span: Any, otel_span: Any, finish_on_close: bool, before: Context
+        self,
+        manager: ScopeManager,
+        span: Any,
+        otel_span: Any,
+        finish_on_close: bool,
+        before: Context,
+        ours: bool = True,
     ) -> None:
+        """Makes `span` active. otel_span: its OpenTelemetry span. before: the current context."""
         self._manager = manager
         self._span = span
         self._otel_span = otel_span
         self._finish_on_close = finish_on_close
         self._before = before
-        self._inside = inside = Context(before)
-        _put(inside, SPAN_KEY, otel_span)
-        _put(inside, SCOPE_KEY, self)
-
-    def _enter(self) -> Scope:
-        self._token = attach(self._inside)
-        return self
+        if ours:
+            baggage = span._baggage
+            if baggage is None:
+                span._baggage = baggage = LiveBaggage()
+            inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
+            if span.origin is not None:
+                _put(inside, REMOTE_KEY, span.origin)
+        else:
+            inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self})
+        self._inside = inside
+        self._token = attach(inside)
 
     def close(self) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`."""
@@ -64,25 +74,38 @@ class Scope(ScopeShim):
             return
         here = current()
         if here is self._inside:
-            reached = True
-        else:
-            innermost = here.get(SCOPE_KEY)
-            if innermost is self:
-                reached = (
-                    here.get(SPAN_KEY) is self._otel_span
-                )  # else OpenTelemetry code has one active above
-            elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
-                self._waits = True
-                return
-        self._closed = True
-        if not (reached and detach(self._token, self._before)) or here is not self._inside:
-            self._withdraw()  # who has put a context above this one will give it back
+            self._closed = True
+            self._restore()
+        elif self._waits_for_others(here):
+            return
         self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
         outer = self._before.get(SCOPE_KEY)
         if outer is not None and outer._waits:  # type: ignore[attr-defined]
             outer.close()  # type: ignore[attr-defined]
+
+    def _restore(self) -> None:
+        """Gives the context variable its old value back."""
+        try:
+            reset(self._token)
+        except (ValueError, RuntimeError):  # this is not the task or thread that set it
+            attach(self._before)
+            self._withdraw()
+
+    def _waits_for_others(self, here: Context) -> bool:
+        """Closes a scope that has other contexts above its own, unless it is another scope's that is open."""
+        innermost = here.get(SCOPE_KEY)
+        if innermost is self:
+            reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above
+        elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
+            self._waits = True
+            return True
+        self._closed = True
+        if reached:
+            self._restore()
+        self._withdraw()  # who has put a context above this one will give it back
+        return False
 
     def _encloses(self, inner: object) -> bool:
         while isinstance(inner, Scope):
@@ -111,19 +134,6 @@ class Scope(ScopeShim):
         if exc_val is not None:
             Span._on_error(self._span, exc_type, exc_val, exc_tb)
         self.close()
-
-
-def detach(token: Any, before: Context) -> bool:
-    """Gives the context variable its old value back; False if it is not the one that was set."""
-    if type(token) is Token:
-        try:
-            token.var.reset(token)
-        except (ValueError, RuntimeError):  # another task or thread
-            attach(before)
-            return False
-    else:  # a runtime context of somebody's own
-        attach(before)
-    return True
 
 
 def _all_finished(inner: Any, outer: Scope) -> bool:
@@ -155,24 +165,13 @@ class ScopeManager(ScopeManagerShim):
         """
         before = current()
         if isinstance(span, Span):
-            return self.enter(span, finish_on_close, before)
+            return Scope(self, span, span._otel_span, finish_on_close, before)
         if span is None:
-            return self.enter(self._tracer.wrapper_class(self._tracer, INVALID_SPAN), False, before)
+            return Scope(
+                self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN), INVALID_SPAN, False, before
+            )
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
-        return Scope(self, span, foreign, finish_on_close, before)._enter()
-
-    def enter(self, span: Span, finish_on_close: bool, before: Context) -> Scope:
-        """Makes a span of ours active above `before`, which is the current context."""
-        scope = Scope(self, span, span._otel_span, finish_on_close, before)
-        inside = scope._inside
-        baggage = span._baggage
-        if baggage is None:
-            span._baggage = baggage = LiveBaggage()
-        _put(inside, BAGGAGE_KEY, baggage)
-        if span.origin is not None:
-            _put(inside, REMOTE_KEY, span.origin)
-        scope._token = attach(inside)
-        return scope
+        return Scope(self, span, foreign, finish_on_close, before, ours=False)
 
     @property
     def active(self) -> opentracing.Scope | None:  # type: ignore[override]

@@ -28,6 +28,8 @@ _direct: Final = type(_runtime) is ContextVarsRuntimeContext and _variable is no
 current: Final[Callable[[], Context]] = _variable.get if _direct else context_api.get_current
 attach: Final[Callable[[Context], Any]] = _variable.set if _direct else context_api.attach
 detach: Final[Callable[[Any], None]] = context_api.detach
+#: `detach` that raises ValueError where the token is another task's or thread's, in place of logging it.
+reset: Final[Callable[[Any], None]] = _variable.reset if _direct else context_api.detach
 
 
 def span_in(context: Context | None) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import opentracing
 import pytest
 from opentelemetry import baggage, trace
-from opentelemetry.context import attach, detach, get_current
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.shim.opentracing_shim import ScopeShim, SpanShim
 from opentelemetry.shim.opentracing_shim import create_tracer as create_shim
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
@@ -490,10 +490,18 @@ def test_S7_activating_by_the_stock_manager_itself_is_known_to_opentracing_only(
 def test_a_runtime_context_of_somebodys_own_is_put_back(
     tracer: Tracer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its tokens are not those of a context variable."""
+    """Its tokens are its own."""
     from ot_bridge.bridge import scope as scopes
 
-    monkeypatch.setattr(scopes, "attach", lambda context: attach(context) and object())
+    kept: dict[object, Any] = {}
+
+    def attach_here(context: Context) -> object:
+        token = object()
+        kept[token] = attach(context)
+        return token
+
+    monkeypatch.setattr(scopes, "attach", attach_here)
+    monkeypatch.setattr(scopes, "reset", lambda token: detach(kept.pop(token)))
     for _ in range(2):
         with contextlib.ExitStack() as stack:
             stack.enter_context(tracer.start_active_span("a"))
