@@ -19,7 +19,7 @@ from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge
 from ot_bridge.engine.current import attach, current, detach
-from ot_bridge.wsgi.quiet import attempt
+from ot_bridge.wsgi.quiet import attempt, failed
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class InOurScope:
 
     __slots__ = ("_left", "_manager", "_span")
 
-    def __init__(self, manager: bridge.ScopeManager, span: opentracing.Span) -> None:
+    def __init__(self, manager: bridge.ScopeManager, span: bridge.Span) -> None:
         self._manager = manager
         self._span = span
         self._left: InContext | None = None
@@ -68,8 +68,12 @@ class InOurScope:
     def __call__(self, function: Callable[..., T], *args: Any) -> T:
         if self._left is not None:
             return self._left(function, *args)
-        token = attach(current())
-        scope = self._manager.activate(self._span, False)
+        before = current()
+        try:
+            scope = self._manager.activate(self._span, False)
+        except Exception:
+            failed("activating a span")
+            return function(*args)
         inside = current()
         try:
             return function(*args)
@@ -78,7 +82,7 @@ class InOurScope:
                 scope.close()
             else:  # something that was left active waits for the next step, and this scope with it
                 self._left = InContext(current())
-                reset(token)
+                attach(before)
 
 
 class InScope:
@@ -102,12 +106,12 @@ class InScope:
 def active(tracer: opentracing.Tracer, span: opentracing.Span) -> Step:
     """Steps with `span` active, as `tracer`'s scope manager understands it."""
     manager = tracer.scope_manager
+    if not isinstance(span, bridge.Span):
+        return InScope(manager, span)
     if type(manager) is bridge.ScopeManager:
         return InOurScope(manager, span)
-    step = InScope(manager, span)
-    if isinstance(span, bridge.Span):  # our tracer on a scope manager of the program's: in both worlds
-        return partial(InContext(trace.set_span_in_context(span.unwrap())), step)
-    return step
+    # Our tracer on a scope manager of the program's: active in both worlds.
+    return partial(InContext(trace.set_span_in_context(span.unwrap())), InScope(manager, span))
 
 
 def untraced(tracer: opentracing.Tracer) -> Step:

@@ -82,7 +82,7 @@ def excluded(patterns: object) -> Excluded | None:
     def matches(environ: Environ) -> bool:
         try:
             path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-            return path in exact or path.startswith(prefixes)
+            return path in exact or (prefixes != () and path.startswith(prefixes))
         except (TypeError, AttributeError):  # an environ with something else for a path
             return False
 

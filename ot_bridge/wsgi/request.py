@@ -25,12 +25,16 @@ OPEN: Final = "ot_bridge.open"
 
 
 class Request:
-    """What the middleware knows of one request. span: None if it is not traced. sent: a chunk is out."""
+    """What the middleware knows of one request. span: None if it is not traced. step: how to call in."""
 
-    __slots__ = (
-        "_environ", "_open", "_route", "_rules", "_start_response", "_status", "_write", "_written",
-        "sent", "span", "step",
-    )  # fmt: skip
+    #: Whether the client has been sent anything but a status.
+    sent = False
+
+    _open = True
+    _status: object = None
+    _written = 0
+    _route: str | None = None
+    _write: Callable[[bytes], Any]
 
     def __init__(
         self,
@@ -45,11 +49,6 @@ class Request:
         self._start_response = start_response
         self.step = step
         self.span = span
-        self._status: object = None
-        self._written = 0
-        self._route: str | None = None
-        self.sent = False
-        self._open = True
         environ[OPEN] = True
 
     def start_response(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from ot_bridge.wsgi import urls
@@ -91,6 +92,7 @@ def convention(opt_in: str) -> Convention:
     return next(CONVENTIONS[word] for word in CONVENTIONS if word in words or not word)
 
 
+@lru_cache(256)  # there are few status lines in a program
 def status_code(status: object) -> int | None:
     """The number in a WSGI status line; None if there is none ("200" alone is one)."""
     try:
