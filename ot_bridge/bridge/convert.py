@@ -153,16 +153,13 @@ def key_name(key: object) -> str:
 
 def fit(plain: Mapping[str, Any]) -> bool:
     """Whether scalars by name are such that `attributes` would leave them all as they are."""
-    words = list(plain)
-    numbers = [0]
+    words = "".join(plain)
     for value in plain.values():
         if type(value) is str:
-            words.append(value)
-        elif type(value) is int:
-            numbers.append(value)
-    together = "".join(words)
-    fits = len(together) <= MAX_TEXT and min(numbers) >= -(1 << 63) and max(numbers) < 1 << 63
-    return fits and "" not in plain and (together.isascii() or _string(together) == together)
+            words += value
+        elif type(value) is int and not -(1 << 63) <= value < 1 << 63:
+            return False
+    return len(words) <= MAX_TEXT and (words.isascii() or _string(words) == words)
 
 
 class Tags(NamedTuple):

@@ -32,19 +32,19 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
     """
     attributes: dict[str, Any] = {}
     events: list[Note] = []
+    told = 0
     for note in notes:
         if type(note) is dict:
             if not _is_plain(note):
                 return None
-            for key in attributes.keys() & note.keys():
-                del attributes[key]  # what is set again moves to the end
             attributes.update(note)
+            told += len(note)
         elif len(note) == 2:
             key, value = note
             if type(key) is not str or type(value) not in PLAIN:
                 return None
-            attributes.pop(key, None)
             attributes[key] = value
+            told += 1
         elif note is ENDED:
             break
         elif fits is None or _event_fits(note, fits):
@@ -53,6 +53,7 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
             return None
     if (
         limits.max_span_attribute_length is not None
+        or len(attributes) != told  # what is set again moves to the end
         or "" in attributes
         or not _within(attributes, limits.max_span_attributes)
         or not _within(events, limits.max_events)
@@ -69,7 +70,7 @@ def _is_plain(attributes: Mapping[Any, Any]) -> bool:
 def _event_fits(note: Note, fits: Fits) -> bool:
     name, attributes, _ = note
     words = {**(attributes or {}), name: 0}
-    return _is_plain(words) and fits(words)
+    return "" not in words and _is_plain(words) and fits(words)
 
 
 def _within(items: Any, most: int | None) -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import export, id_generator, sampling
 from opentelemetry.trace import TraceFlags
 
@@ -116,6 +118,27 @@ class Listeners:
         self.processors = processors  # last: who finds it up to date finds the others so
 
 
+class _Resource(Resource):
+    """A resource that works its hash out once: exporters group spans by it, and ask for every span."""
+
+    _hash: int | None = None
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = super().__hash__()
+        return self._hash
+
+
+_resources: WeakKeyDictionary[Resource, _Resource] = WeakKeyDictionary()
+
+
+def _hashed(resource: Resource) -> Resource:
+    """An equal resource, the same for all tracers of an equal resource."""
+    if type(resource) is not Resource:
+        return resource
+    return _resources.setdefault(resource, _Resource(resource.attributes, resource.schema_url))
+
+
 class Wiring:
     """See the module. Its attributes have the names that an SDK span has for the same things."""
 
@@ -141,7 +164,7 @@ class Wiring:
         self.rules = rules_of(tracer.sampler)
         # A sampler may say that it decides like its `default` but where a context holds one of these keys.
         self.heeded: Sequence[str] = getattr(tracer.sampler, "context_keys", ())
-        self.resource = tracer.resource
+        self.resource = _hashed(tracer.resource)
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)
         self.ids = tracer.id_generator

@@ -87,8 +87,20 @@ def test_a_copied_tracer_takes_another_sampler(ours: Side) -> None:
 def test_a_change_of_resource_reaches_the_next_span(ours: Side) -> None:
     first = ours.tracer.start_span("first")
     ours.tracer.resource = other = Resource({"a": "b"})
-    assert ours.tracer.start_span("second").resource is other
-    assert first.resource is not other
+    assert ours.tracer.start_span("second").resource == other
+    assert first.resource == ours.provider.resource
+
+
+def test_spans_of_one_resource_share_it_across_tracers(ours: Side) -> None:
+    """Exporters group by it: equal resources that are not the same would be compared for each span."""
+    spans: list[Any] = [ours.provider.get_tracer(name).start_span(name) for name in ("a", "b")]
+    assert spans[0].resource is spans[1].resource
+    assert hash(spans[0].resource) == hash(ours.provider.resource)
+
+
+def test_a_resource_of_somebodys_own_class_is_left_alone(ours: Side) -> None:
+    ours.tracer.resource = own = type("Own", (Resource,), {})({"a": "b"})
+    assert ours.tracer.start_span("span").resource is own
 
 
 @pytest.mark.skipif(not hasattr(sdk.Tracer, "_set_tracer_config"), reason="this SDK has no such switch")
