@@ -89,7 +89,7 @@ class Tracer(bridge.Tracer):
         tracer = provider.get_tracer("opentracing-shim", __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self.debug_id_tag = debug_id_header
-        self.sampler = provider.sampler if sampler is None else sampler
+        self.sampler: Any = provider.sampler if sampler is None else sampler
         self._recording = Recording(provider.sampler)
 
     def start_span(

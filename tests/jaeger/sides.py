@@ -1,4 +1,4 @@
-"""The real jaeger-client and ours, side by side: the same program for both, the same words for what came out."""
+"""The real jaeger-client and ours, side by side: one program for both, one way to say what came out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import jaeger_client.throttler
 import jaeger_client.utils
 
 import ot_bridge.jaeger_client as ours
-import ot_bridge.jaeger_client.throttler
 
 
 class Side(NamedTuple):

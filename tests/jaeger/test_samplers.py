@@ -143,7 +143,7 @@ def test_a_sampler_of_the_programs_own_decides() -> None:
         mine = Mine()
         tracer, _ = side.tracer(mine)
         spans = [tracer.start_span(name) for name in ("wanted", "other")]
-        tracer.close()
+        tracer.sampler.close()
         assert tracer.sampler is mine
         return [(span.flags, tags_of(span)) for span in spans], mine.closed, Mine() == Mine(), mine == Mine()
 

@@ -404,7 +404,7 @@ def test_the_throttler_has_the_last_word_on_debug_spans(allowed: bool, sampled: 
 
 
 def test_baggage_without_a_trace_starts_one_that_the_sampler_decides_on() -> None:
-    """Here jaeger-client samples nothing, whatever its sampler says: the caller's trace is not there to follow."""
+    """Here jaeger-client samples nothing, whatever its sampler says, though no caller asked for that."""
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op", child_of=tracer.extract(Format.HTTP_HEADERS, {"jaeger-baggage": "k=v"}))
     assert (span.flags, span.parent_id, dict(span.context.baggage)) == (1, None, {"k": "v"})
@@ -436,10 +436,11 @@ def test_the_address_is_looked_up_if_not_given() -> None:
 
 
 def test_a_scope_manager_of_the_programs_own_is_used() -> None:
-    manager = ThreadLocalScopeManager()
+    manager: Any = ThreadLocalScopeManager()
     tracer, _ = OURS.tracer(scope_manager=manager)
-    with tracer.start_active_span("op") as scope:
-        assert manager.active is scope
+    with tracer.start_active_span("op"):
+        scope = manager.active
+        assert scope.span is tracer.active_span
         assert tracer.start_span("inner").parent_id == scope.span.span_id
     assert tracer.scope_manager is manager
 

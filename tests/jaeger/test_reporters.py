@@ -1,0 +1,331 @@
+"""Rows "reporters" and "tracer.close()": what reaches whom, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.jaeger_client import ConstSampler, Tracer, delivery
+from ot_bridge.jaeger_client.closing import Closing, all_of, done
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
+from ot_bridge.jaeger_client.metrics import MetricsFactory
+from ot_bridge.jaeger_client.reporter import (
+    BaseReporter,
+    CompositeReporter,
+    InMemoryReporter,
+    LoggingReporter,
+    NullReporter,
+    Reporter,
+)
+from tests.jaeger.servers import Collector, running
+from tests.jaeger.sides import Side, both
+
+CHANNEL = LocalAgentSender("127.0.0.1", 5778, 6831)
+
+
+def _tracer(reporter: Any, sampled: bool = True, **options: Any) -> Tracer:
+    return Tracer("service", reporter, ConstSampler(sampled), tags={"ip": "127.0.0.1"}, **options)
+
+
+def test_a_reporter_of_the_programs_own_is_told_the_process_and_each_span() -> None:
+    def program(side: Side) -> Any:
+        told: list[Any] = []
+
+        class Mine(side.package.reporter.BaseReporter):  # type: ignore[name-defined, misc]
+            def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
+                told.append((service_name, tags["region"], max_length))
+
+            def report_span(self, span: Any) -> None:
+                told.append((span.operation_name, span.end_time is not None, span.context.parent_id))
+
+        tracer = side.package.Tracer(
+            "service", Mine(), side.package.ConstSampler(True), tags={"region": "eu"}, max_tag_value_length=99
+        )
+        tracer.start_span("op").finish()
+        return told
+
+    both(program)
+
+
+def test_composite_passes_everything_on() -> None:
+    first, second = InMemoryReporter(), InMemoryReporter()
+    tracer = _tracer(CompositeReporter(first, NullReporter(), second))
+    span = tracer.start_span("op")
+    span.finish()
+    assert first.get_spans() == second.get_spans() == [span]
+    assert tracer.flush()
+    assert tracer.close().result(5) is True
+
+
+def test_the_logging_reporter_has_a_logger_by_default(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tracer = _tracer(CompositeReporter(LoggingReporter(), LoggingReporter(logging.getLogger("mine"))))
+    span = tracer.start_span("op")
+    span.finish()
+    assert [record.name for record in caplog.records] == ["jaeger_tracing", "mine"]
+    assert {record.getMessage() for record in caplog.records} == {f"Reporting span {span}"}
+
+
+def test_the_base_reporter_is_not_one_yet() -> None:
+    with pytest.raises(NotImplementedError):
+        BaseReporter().report_span(None)
+
+
+def test_the_network_reporter_sends_otlp(collector: Collector) -> None:
+    tracer: Any = _tracer(Reporter(CHANNEL))
+    with tracer.start_active_span("outer", tags={"span.kind": "server", "n": 3}) as scope:
+        tracer.start_span("inner").log_kv({"event": "hit", "size": 1}).finish()
+    assert tracer.close().result(10) is True
+    spans = {span.name: span for span in collector.spans}
+    outer, inner = spans["outer"], spans["inner"]
+    assert int.from_bytes(outer.trace_id, "big") == scope.span.trace_id
+    assert outer.span_id == scope.span.span_id.to_bytes(8, "big") == inner.parent_span_id
+    assert (outer.kind, [event.name for event in inner.events]) == (2, ["hit"])
+    assert {each.key for each in outer.attributes} == {"n", "sampler.type", "sampler.param"}
+    assert collector.resource["service.name"] == "service"
+    assert collector.resource["ip"] == "127.0.0.1"
+
+
+def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def named(name: str, **options: Any) -> SpanExporter:
+        made.append({"name": name, **options})
+        return InMemorySpanExporter()
+
+    monkeypatch.setattr(delivery, "exporter_named", named)
+    for _ in range(2):
+        assert Reporter(LocalAgentSender("jaeger-agent", "5778", "6831")).close().result(5)
+    assert made == [{"name": "otlp", "endpoint": "http://jaeger-agent:4318/v1/traces"}] * 2
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "spans go to http://jaeger-agent:4318/v1/traces by OTLP, "
+        "where jaeger-client sent UDP to jaeger-agent:6831"
+    )
+    made.clear()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other/v1/traces")
+    assert Reporter(CHANNEL).close().result(5)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console, none")
+    assert Reporter(CHANNEL).close().result(5)
+    assert made == [{"name": "otlp"}, {"name": "console"}]
+    made.clear()
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    monkeypatch.delenv("OTEL_TRACES_EXPORTER")
+    assert Reporter(channel=object()).close().result(5)
+    assert made == [{"name": "otlp"}]
+
+
+def test_an_ipv6_agent_has_its_brackets() -> None:
+    channel = LocalAgentSender("::1", 5778, 6831, throttling_port=99)
+    assert channel.sampling_endpoint == "http://[::1]:5778/sampling"
+    assert channel.credits_endpoint == "http://[::1]:99/credits"
+    assert channel.traces_endpoint == "http://[::1]:4318/v1/traces"
+
+
+def test_without_an_exporter_the_log_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str, **options: Any) -> None:
+        raise ConfigurationError("exporters", name, "pip install it")
+
+    monkeypatch.setattr(delivery, "exporter_named", missing)
+    tracer = _tracer(Reporter(CHANNEL))
+    tracer.start_span("op").finish()
+    assert tracer.close().result(5) is True
+    assert "spans go nowhere: no exporter otlp is installed (pip install it)" in caplog.text
+
+
+def test_a_queue_smaller_than_a_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="Queue capacity cannot be less than batch size"):
+        Reporter(CHANNEL, queue_capacity=1, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [
+        ((100, 10, 1), {}, (2048, 512, 1000)),
+        ((5000, 10, 0.5), {}, (5000, 512, 500)),
+        ((50, 10, 1), {}, (50, 50, 1000)),
+        ((100, 1, 1), {}, (2048, 1, 1000)),
+        ((100, 10, None), {}, (2048, 512, 5000)),
+        ((50, 5, 1), {"OTEL_BSP_MAX_QUEUE_SIZE": "70", "OTEL_BSP_SCHEDULE_DELAY": "10"}, (70, 5, 10)),
+        ((50, 5, 1), {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "500"}, (50, 50, 1000)),
+        ((50, 5, 1), {"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, (50, 5, 1000)),
+    ],
+)
+def test_the_queue_is_as_configured_and_opentelemetrys_by_default(
+    given: Any, environment: dict[str, str], expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    assert tuple(delivery.queue_options(*given).values()) == expected
+
+
+class _Counts(MetricsFactory):
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+
+    def create_counter(self, name: str, tags: Any = None) -> Any:
+        key = " ".join([name, *(tags or {}).values()])
+        return lambda value: self.counts.__setitem__(key, self.counts.get(key, 0) + value)
+
+    def create_gauge(self, name: str, tags: Any = None) -> Any:
+        return lambda value: self.counts.__setitem__(name, value)
+
+
+def test_the_reporter_counts_what_becomes_of_spans(collector: Collector) -> None:
+    counts = _Counts()
+    tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
+    for _ in range(3):
+        tracer.start_span("op").finish()
+    assert tracer.flush(10)
+    assert counts.counts == {"jaeger:reporter_spans ok": 3, "jaeger:reporter_queue_length": 0}
+    assert tracer.close().result(10)
+    tracer.start_span("late").finish()
+    assert counts.counts["jaeger:reporter_spans dropped"] == 1
+    assert len(collector.spans) == 3
+
+
+def test_the_reporter_counts_failures(collector: Collector) -> None:
+    collector.answer = lambda path, body: (400, b"no")
+    counts = _Counts()
+    tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
+    tracer.start_span("op").finish()
+    assert tracer.close().result(10) is False
+    assert counts.counts["jaeger:reporter_spans err"] == 1
+
+
+def test_a_full_queue_drops_and_counts() -> None:
+    counts = _Counts()
+    counted = delivery.Counted(InMemorySpanExporter(), 5, counts)
+    for _ in range(12):
+        counted.queued()
+    counted.export([None] * 5)  # type: ignore[list-item]
+    assert counts.counts == {
+        "jaeger:reporter_spans ok": 5,
+        "jaeger:reporter_spans dropped": 2,
+        "jaeger:reporter_queue_length": 5,
+    }
+    counted.shutdown()
+    assert counts.counts["jaeger:reporter_spans dropped"] == 7
+    assert counts.counts["jaeger:reporter_queue_length"] == 0
+    assert counted.force_flush()
+
+
+def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(Collector()) as gone:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.url)
+    tracer = _tracer(Reporter(CHANNEL))
+    tracer.start_span("op").finish()
+    assert tracer.close().result(10) is False
+
+
+def test_close_gives_the_same_future_each_time_and_closes_the_sampler() -> None:
+    closed: list[str] = []
+
+    class Sampler(ConstSampler):
+        def close(self) -> None:
+            closed.append("sampler")
+
+    class Mine(InMemoryReporter):
+        def close(self) -> Any:
+            closed.append("reporter")
+            return super().close()
+
+    tracer = Tracer("service", Mine(), Sampler(True))
+    first = tracer.close()
+    assert tracer.close() is first
+    assert tracer.closed
+    assert isinstance(first, concurrent.futures.Future)
+    assert (first.result(5), closed) == (True, ["sampler", "reporter"])
+
+
+def test_a_reporter_whose_close_returns_nothing_is_closed_at_once() -> None:
+    class Mine(InMemoryReporter):
+        def close(self) -> Any:
+            return None
+
+    assert _tracer(Mine()).close().result(5) is True
+
+
+def test_close_can_be_awaited_and_wrapped(collector: Collector) -> None:
+    async def main() -> tuple[bool, bool]:
+        first, second = _tracer(Reporter(CHANNEL)), _tracer(Reporter(CHANNEL))
+        first.start_span("first").finish()
+        second.start_span("second").finish()
+        return await first.close(), await asyncio.wrap_future(second.close())
+
+    assert asyncio.run(main()) == (True, True)
+    assert sorted(collector.names) == ["first", "second"]
+
+
+def test_close_can_be_yielded_in_tornado(collector: Collector) -> None:
+    import tornado.gen
+    import tornado.ioloop
+
+    tracer = _tracer(Reporter(CHANNEL))
+    tracer.start_span("op").finish()
+
+    @tornado.gen.coroutine
+    def main() -> Any:
+        result = yield tracer.close()
+        return result
+
+    assert asyncio.run(_in_loop(main)) is True
+    assert collector.names == ["op"]
+
+
+async def _in_loop(coroutine: Any) -> Any:
+    return await coroutine()
+
+
+def test_a_composite_waits_for_futures_of_any_kind() -> None:
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        theirs = loop.create_future()
+
+        class Theirs(InMemoryReporter):
+            def close(self) -> Any:
+                return theirs
+
+        closing = CompositeReporter(Theirs(), InMemoryReporter(), NullReporter()).close()
+        assert not closing.done()
+        theirs.set_result(None)
+        return await closing
+
+    assert asyncio.run(main()) is True
+
+
+def test_a_failed_close_is_a_false_one() -> None:
+    failed = Closing()
+    failed.set_exception(RuntimeError("no"))
+    assert all_of([done(), failed]).result(1) is False
+    assert all_of([]).result(1) is True
+
+
+def test_after_a_fork_the_exporter_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[SpanExporter] = []
+
+    def make() -> SpanExporter:
+        made.append(InMemorySpanExporter())
+        return made[-1]
+
+    exporter = delivery.PerProcess(make)
+    exporter.export([])
+    assert len(made) == 1
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    exporter.export([])
+    exporter.export([])
+    assert len(made) == 2
+    exporter.shutdown()
+    assert exporter.force_flush()

@@ -1,0 +1,126 @@
+"""What is left of the modules: helpers and codecs by themselves."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+import jaeger_client.codecs
+import jaeger_client.utils
+import pytest
+from opentracing import InvalidCarrierException, SpanContextCorruptedException
+
+from ot_bridge.jaeger_client import codecs, utils
+from tests.jaeger.sides import Side, both
+
+
+@pytest.mark.parametrize("text", ["true", "True", "1", 1, True, "false", "0", 0, "None", None, "", "maybe"])
+@pytest.mark.parametrize("default", [True, False])
+def test_get_boolean_reads_as_jaeger_client_does(text: Any, default: bool) -> None:
+    assert utils.get_boolean(text, default) == jaeger_client.utils.get_boolean(text, default)
+
+
+def test_errors_are_reported_after_a_quiet_time(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("errors")
+    quiet = utils.ErrorReporter(None, logger)
+    quiet.error("nobody hears %s", "this")
+    utils.ErrorReporter(None).error("nor this")
+    loud = utils.ErrorReporter(None, logger, log_interval_minutes=-1)
+    loud.error("heard: %s", 1)
+    loud.error("heard: %s", 2)
+    assert [record.getMessage() for record in caplog.records] == ["heard: 1", "heard: 2"]
+
+
+@pytest.mark.parametrize(
+    ("name_to", "reachable", "expected"),
+    [("10.1.2.3", True, "10.1.2.3"), ("127.0.1.1", False, "127.0.1.1"), (None, False, "127.0.0.1")],
+)
+def test_the_local_address_is_the_best_that_can_be_had(
+    name_to: str | None, reachable: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lookup(name: str) -> str:
+        if name_to is None:
+            raise OSError
+        return name_to
+
+    monkeypatch.setattr(socket, "gethostbyname", lookup)
+    if not reachable:
+        monkeypatch.setattr(socket.socket, "connect", lambda *args: (_ for _ in ()).throw(OSError()))
+    assert utils.local_ip() == expected
+
+
+@pytest.mark.parametrize("ids", [(1, 2, None, 1), (1 << 100, 2, 3, 0)])
+def test_an_uber_trace_id_is_written_and_read(ids: Any) -> None:
+    def program(module: Any) -> Any:
+        text = module.span_context_to_string(*ids)
+        return text, module.span_context_from_string(text), module.span_context_from_string([text])
+
+    assert program(codecs) == program(jaeger_client.codecs)
+
+
+@pytest.mark.parametrize("value", ["x", "1:2", "", None, 7, [], ["1:2:0:1", "1:2:0:1"], "0:0:0:0"])
+def test_what_is_no_uber_trace_id_is_refused(value: Any) -> None:
+    for module in (codecs, jaeger_client.codecs):
+        with pytest.raises(SpanContextCorruptedException):
+            module.span_context_from_string(value)
+
+
+def test_header_to_hex_reads_hex() -> None:
+    for module in (codecs, jaeger_client.codecs):
+        assert module.header_to_hex("ff") == 255
+        for value in ("x", None):
+            with pytest.raises(SpanContextCorruptedException):
+                module.header_to_hex(value)
+
+
+def test_a_codec_has_to_be_written() -> None:
+    with pytest.raises(NotImplementedError):
+        codecs.Codec().inject(None, {})
+    with pytest.raises(NotImplementedError):
+        codecs.Codec().extract({})
+
+
+class _Frame:
+    """As TChannel has it."""
+
+    trace_id, span_id, parent_id, traceflags = 1, 2, 3, 1
+
+
+def test_zipkin_span_format_is_read_from_an_object() -> None:
+    def program(side: Side) -> Any:
+        codec = side.package.codecs.ZipkinCodec()
+        context = codec.extract(_Frame())
+        nothing = codec.extract({"trace_id": 0})
+        with pytest.raises(InvalidCarrierException):
+            codec.extract(object())
+        return context.trace_id, context.span_id, context.parent_id, context.flags, nothing
+
+    both(program)
+
+
+def test_b3_debug_implies_that_it_is_sampled() -> None:
+    context = codecs.B3Codec().extract({"X-B3-TraceId": "1", "X-B3-SpanId": "2", "X-B3-Flags": "1"})
+    assert context is not None
+    assert context.flags == 3
+
+
+def test_b3_that_leaves_the_decision_open_is_decided_by_the_sampler() -> None:
+    from tests.jaeger.sides import OURS
+
+    tracer, _ = OURS.tracer(extra_codecs={"b3": codecs.B3Codec()})
+    context = tracer.extract("b3", {"X-B3-TraceId": "1", "X-B3-SpanId": "2"})
+    assert context.flags == 0
+    assert tracer.start_span("op", child_of=context).is_sampled()
+
+
+def test_a_carrier_that_breaks_is_an_invalid_one() -> None:
+    class Broken(dict[str, str]):
+        def __setitem__(self, name: str, value: str) -> None:
+            raise TypeError("read only")
+
+    from tests.jaeger.sides import OURS
+
+    tracer, _ = OURS.tracer()
+    with pytest.raises(InvalidCarrierException):
+        tracer.inject(tracer.start_span("op"), "text_map", Broken())
