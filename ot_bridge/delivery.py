@@ -84,7 +84,8 @@ class DeliveryProcessor(BatchSpanProcessor):
     @property
     def lost(self) -> int:
         """How many spans the exporter failed to deliver since the start."""
-        return self._counted.lost
+        exact: int | None = getattr(self._counted.exporter, "lost", None)
+        return self._counted.lost if exact is None else exact
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:
         """Exports what is queued; False if time ran out, or a batch was lost meanwhile."""

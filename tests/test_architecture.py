@@ -30,17 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"bridge", "engine", "propagation", "wire"},
     "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
     "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
-    "install": {
-        "_version",
-        "errors",
-        "wire",
-        "propagation",
-        "bridge",
-        "engine",
-        "delivery",
-        "sampling",
-        "xray",
-    },
+    "provider": {"errors", "engine", "delivery", "sampling", "xray"},
+    "install": {"propagation", "bridge", "provider"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}

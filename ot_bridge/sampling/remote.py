@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import threading
-import urllib.request
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -41,8 +40,15 @@ _LARGEST_ANSWER = 4 << 20
 _MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
 
 _logger = logging.getLogger(__name__)
-# As jaeger-client does, past any proxy: the server is next door.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _ask(url: str) -> Any:
+    """What the server answers. As jaeger-client does, past any proxy: the server is next door."""
+    import urllib.request  # 10 ms that only a program with such a server is worth
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=REQUEST_TIMEOUT) as answer:
+        return json.loads(answer.read(_LARGEST_ANSWER))
 
 
 class JaegerRemoteSampler(JaegerSampler):
@@ -79,9 +85,7 @@ class JaegerRemoteSampler(JaegerSampler):
     def refresh(self) -> bool:
         """Ask the server now. Whether the answer could be taken up. Never raises."""
         try:
-            with _opener.open(self.url, timeout=REQUEST_TIMEOUT) as answer:
-                response = json.loads(answer.read(_LARGEST_ANSWER))
-            self.sampler = _next_sampler(self.sampler, response, self._max_operations)
+            self.sampler = _next_sampler(self.sampler, _ask(self.url), self._max_operations)
         except Exception as error:
             _logger.log(
                 logging.DEBUG if self._failing else logging.WARNING,

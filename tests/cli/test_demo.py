@@ -18,7 +18,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 from ot_bridge.bridge import create_tracer
-from ot_bridge.install import build_provider
+from ot_bridge.provider import build_provider
 from tests.otlp import HttpReceiver
 
 COMMAND = [sys.executable, "-m", "ot_bridge.cli"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +22,7 @@ from opentracing import Format
 
 import ot_bridge
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.sampling import OperationSampler, always_off, always_on
 
 
 @pytest.fixture(autouse=True)
@@ -199,6 +202,47 @@ def test_configured_it_says_nothing(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     ot_bridge.install("shop")
     assert not caplog.records
+
+
+@pytest.mark.parametrize("name", ["jaeger", "b3", "b3multi", "ottrace", "xray"])
+def test_opentelemetrys_names_in_the_environment_do_not_break_its_import(name: str) -> None:
+    """OpenTelemetry looks these up when it is imported, long before anybody could register them."""
+    program = (
+        "import ot_bridge, opentelemetry.propagate as p; print(type(p.get_global_textmap()._propagators[0]))"
+    )
+    environment = {**os.environ, "OTEL_PROPAGATORS": name}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.strip() == "<class 'ot_bridge.propagation.propagator.Propagator'>"
+
+
+def test_a_sampler_of_ours_is_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "ot_bridge")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    assert ot_bridge.install(exporters=[]).start_span("a").context.sampled is False
+
+
+def test_a_sampler_decides_on_roots_and_children_follow() -> None:
+    tracer = ot_bridge.install(exporters=[], sampler=OperationSampler([("kept", always_on)], always_off))
+    with tracer.start_active_span("kept"):
+        assert tracer.start_span("anything").context.sampled is True
+    with tracer.start_active_span("dropped"):
+        assert tracer.start_span("kept").context.sampled is False
+
+
+def test_spans_for_x_ray_have_its_ids_and_its_header() -> None:
+    tracer = ot_bridge.install(exporters=["xray_daemon"])
+    context = tracer.start_span("a").context
+    carrier: dict[str, str] = {}
+    tracer.inject(context, Format.HTTP_HEADERS, carrier)
+    assert abs((context.trace_id >> 96) - time.time()) < 60
+    assert {name.lower() for name in carrier} == {"traceparent", "uber-trace-id", "x-amzn-trace-id"}
 
 
 class Failing(SpanExporter):

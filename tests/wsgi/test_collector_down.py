@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 from ot_bridge.bridge import create_tracer
-from ot_bridge.install import build_provider
+from ot_bridge.provider import build_provider
 from ot_bridge.wsgi import TracingMiddleware
 from tests.wsgi.collector import Collector
 from tests.wsgi.conftest import hello, run
