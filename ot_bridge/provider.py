@@ -17,7 +17,6 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.sampling import PerSpanSampler
 
 _log = logging.getLogger("ot_bridge")
 
@@ -47,13 +46,15 @@ def build_provider(
     """A provider, and nothing registered. attributes: of its resource. xray_ids: trace ids begin with the
     time. The rest is as for `install()`. Raises ConfigurationError.
     """
+    # Rooms that only this function enters, so that importing the package does not.
+    from ot_bridge.sampling import PerSpanSampler
+    from ot_bridge.xray import XRayIdGenerator
+
     if trace_id_bits not in (64, 128):
         raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128")
     named = {SERVICE_NAME: service_name} if service_name else {}
     ids: IdGenerator | None = ShortIds() if trace_id_bits == 64 else None
     if xray_ids:
-        from ot_bridge.xray import XRayIdGenerator  # a room that few programs enter
-
         ids = XRayIdGenerator()
     provider = (TracerProvider if engine else SdkTracerProvider)(
         sampler=PerSpanSampler(_for_roots(sampler) if sampler else _sampler_from_environment()),
