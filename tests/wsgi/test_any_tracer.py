@@ -21,7 +21,7 @@ from opentracing.mocktracer import MockTracer
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from ot_bridge.bridge import create_tracer
+from ot_bridge.bridge import ScopeManager, create_tracer
 from ot_bridge.wsgi import TracingMiddleware
 from tests.wsgi.conftest import Server, Spans, environ, hello, run
 
@@ -182,12 +182,24 @@ class Broken(MockTracer):
 def test_tracer_that_raises_is_told_of_once_and_the_request_served(
     caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
-    app = TracingMiddleware(hello, Broken(wrong), exclude=())
+    app = TracingMiddleware(hello, Broken(wrong), on_corrupt="root")
     assert run(app) == b"hello"
     told = caplog.record_tuples
     assert {(name, level) for name, level, _ in told} == {("ot_bridge.wsgi", logging.WARNING)}
     assert run(app) == b"hello"
     assert caplog.record_tuples == told
+
+
+def test_our_own_scope_manager_may_fail_too(
+    provider: TracerProvider, spans: Spans, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(ScopeManager, "activate", broken)
+    assert run(TracingMiddleware(hello, create_tracer(provider))) == b"hello"
+    assert spans.names() == ["ServeHTTP"]
+    assert len(caplog.records) == 1
 
 
 def upstream(spans: Spans, provider: TracerProvider) -> opentracing.Tracer:

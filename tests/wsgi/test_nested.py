@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -99,3 +100,13 @@ def test_below_an_unsampled_span_of_another_kind_there_is_an_unsampled_child(spa
         run(TracingMiddleware(app, create_tracer(on)))
     assert seen == [around.get_span_context().trace_id]
     assert spans.names() == []
+
+
+def test_below_a_context_that_somebody_else_extracted_there_is_a_server_span(
+    tracer: Tracer, spans: Spans
+) -> None:
+    remote = trace.SpanContext(7, 7, is_remote=True, trace_flags=trace.TraceFlags(1))
+    with trace.use_span(trace.NonRecordingSpan(remote)):
+        run(TracingMiddleware(hello, tracer))
+    assert spans.one().kind is SpanKind.SERVER
+    assert spans.one().context.trace_id == 7
