@@ -1,0 +1,267 @@
+"""A tracer for tests: `finished_spans()` shows what was said through OpenTracing, and what became of it.
+
+It reads like OpenTracing's MockTracer, and is the tracer that production runs: same parents, same
+conversions, same headers. Span and trace ids count up from 1. Nothing leaves the process.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import SpanKind, StatusCode
+from opentracing import Reference, ReferenceType, tags
+
+from ot_bridge.bridge import Span, SpanContext, Tracer, convert
+
+__all__ = ["LogData", "RecordedSpan", "RecordingTracer"]
+
+#: What OpenTelemetry has made of a tag, said as the tag again.
+_KINDS: Mapping[SpanKind, str] = {
+    kind: kind.name.lower() for kind in SpanKind if kind is not SpanKind.INTERNAL
+}
+_ERRORS: Mapping[StatusCode, bool] = {StatusCode.ERROR: True, StatusCode.OK: False}
+_ERROR_FIELDS: Mapping[str, str] = {
+    "exception.type": "error.kind",
+    "exception.message": "message",
+    "exception.stacktrace": "stack",
+}
+
+
+class LogData(NamedTuple):
+    """One log. key_values: as given to `log_kv`. timestamp: seconds since the epoch."""
+
+    key_values: Mapping[Any, Any]
+    timestamp: float
+
+
+class RecordedSpan(Span):
+    """A span as OpenTracing code sees it; `unwrap()` is the OpenTelemetry SDK's span, for the other view.
+
+    Values of tags and logs are those that were passed, not what they are exported as.
+    """
+
+    def __init__(self, tracer: RecordingTracer, span: trace.Span, baggage: Any = None) -> None:
+        super().__init__(tracer, span, baggage)
+        self._tags: dict[Any, Any] = {}
+        self._logs: dict[int, Mapping[Any, Any]] = {}  # by the index of the event that each became
+        tracer._keep(self)
+
+    def _said_otherwise(self, name: str, default: Any) -> Any:
+        # A span that is not sampled has none of what the SDK's spans have.
+        return getattr(self._otel_span, name, default)
+
+    @property
+    def operation_name(self) -> str:
+        name: str = self._said_otherwise("name", "")
+        return name
+
+    @property
+    def tags(self) -> dict[Any, Any]:
+        """All tags, those that OpenTelemetry code has set as attributes among them."""
+        made = dict(self._said_otherwise("attributes", None) or {})
+        if (kind := _KINDS.get(self._said_otherwise("kind", None))) is not None:
+            made[tags.SPAN_KIND] = kind
+        status = self._said_otherwise("status", None)
+        if status is not None and status.status_code in _ERRORS:
+            made[tags.ERROR] = _ERRORS[status.status_code]
+        said = set(map(convert.key_name, self._tags))
+        return {**{name: value for name, value in made.items() if name not in said}, **self._tags}
+
+    @property
+    def logs(self) -> list[LogData]:
+        """All logs, those that OpenTelemetry code has added as events among them."""
+        events = self._said_otherwise("events", ())
+        return [
+            LogData(self._logs[index] if index in self._logs else _as_log(event), event.timestamp / 1e9)
+            for index, event in enumerate(events)
+        ]
+
+    @property
+    def parent_id(self) -> int | None:
+        """The parent's span id, None for a root."""
+        return self.context.parent_id or None
+
+    @property
+    def references(self) -> list[Reference]:
+        """What the span refers to: each reference that was given, or else the parent."""
+        parent: trace.SpanContext | None = self._said_otherwise("parent", None)
+        links: list[Any] = [
+            Reference(
+                str((link.attributes or {}).get("opentracing.ref_type", ReferenceType.FOLLOWS_FROM)),
+                SpanContext(link.context),
+            )
+            for link in self._said_otherwise("links", ())
+        ]
+        if parent is None or any(link.referenced_context == parent for link in links):
+            return links
+        return [Reference(ReferenceType.CHILD_OF, SpanContext(parent)), *links]
+
+    @property
+    def start_time(self) -> float:
+        """Seconds since the epoch."""
+        return float(self._said_otherwise("start_time", 0) / 1e9)
+
+    @property
+    def finish_time(self) -> float:
+        """Seconds since the epoch, -1 while the span is not finished."""
+        end: int | None = self._said_otherwise("end_time", None)
+        return -1 if end is None else end / 1e9
+
+    def set_tag(self, key: Any, value: Any) -> RecordedSpan:
+        if self._otel_span.is_recording():
+            self._tags[key] = value
+        super().set_tag(key, value)
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> RecordedSpan:
+        before = len(self._said_otherwise("events", ()))
+        super().log_kv(key_values, timestamp)
+        return self._logged(before, key_values)
+
+    def fail(self, exception: BaseException) -> None:
+        before = len(self._said_otherwise("events", ()))
+        super().fail(exception)
+        self._logged(
+            before,
+            {
+                "event": tags.ERROR,
+                "message": str(exception),
+                "error.object": exception,
+                "error.kind": type(exception),
+                "stack": exception.__traceback__,
+            },
+        )
+
+    def _logged(self, before: int, key_values: Any) -> RecordedSpan:
+        if len(self._said_otherwise("events", ())) > before and isinstance(key_values, Mapping):
+            self._logs[before] = dict(key_values)
+        return self
+
+
+def _as_log(event: sdk.Event) -> dict[str, Any]:
+    """An event of OpenTelemetry code's, in the words of OpenTracing's logs."""
+    fields = {_ERROR_FIELDS.get(name, name): value for name, value in (event.attributes or {}).items()}
+    return {"event": tags.ERROR if event.name == "exception" else event.name, **fields}
+
+
+class _Consecutive(IdGenerator):
+    def __init__(self) -> None:
+        self._traces: Iterator[int] = itertools.count(1)
+        self._spans: Iterator[int] = itertools.count(1)
+
+    def generate_trace_id(self) -> int:
+        return next(self._traces)
+
+    def generate_span_id(self) -> int:
+        return next(self._spans)
+
+    def is_trace_id_random(self) -> bool:
+        return False
+
+
+class _Recorder(sdk.SpanProcessor):
+    """Tells the tracer of each span that ends, whichever API made it."""
+
+    def __init__(self, tracer: RecordingTracer) -> None:
+        self._tracer = tracer
+        self._running: dict[int, sdk.Span] = {}
+
+    def on_start(self, span: sdk.Span, parent_context: Context | None = None) -> None:
+        self._running[span.context.span_id] = span
+
+    def on_end(self, span: sdk.ReadableSpan) -> None:
+        # What comes here may be a copy, on which nothing more can be asked than read.
+        self._tracer._ended(self._running.pop(span.context.span_id))
+
+
+_UNLIMITED = sdk.SpanLimits(
+    max_span_attributes=sdk.SpanLimits.UNSET,
+    max_events=sdk.SpanLimits.UNSET,
+    max_links=sdk.SpanLimits.UNSET,
+    max_event_attributes=sdk.SpanLimits.UNSET,
+    max_link_attributes=sdk.SpanLimits.UNSET,
+    max_span_attribute_length=sdk.SpanLimits.UNSET,
+    max_attribute_length=sdk.SpanLimits.UNSET,
+)
+
+
+class RecordingTracer(Tracer):
+    """Keeps every sampled span that ends, of either API. `tracer.provider` makes OpenTelemetry's.
+
+    scope_manager: as MockTracer's; OpenTelemetry's context if None. propagators, maps_kind: as for
+    `ot_bridge.create_tracer`. sampler: everything is sampled but what a caller's header forbids, if None.
+    """
+
+    wrapper_class = RecordedSpan
+
+    def __init__(
+        self,
+        scope_manager: opentracing.ScopeManager | None = None,
+        *,
+        propagators: Any = "tracecontext,baggage,jaeger",
+        sampler: Sampler | None = None,
+        maps_kind: bool = True,
+    ) -> None:
+        provider = sdk.TracerProvider(
+            sampler or sdk.sampling.DEFAULT_ON,
+            Resource.get_empty(),
+            id_generator=_Consecutive(),
+            span_limits=_UNLIMITED,
+            shutdown_on_exit=False,
+        )
+        provider._disabled = False  # a test run may well have OTEL_SDK_DISABLED=true
+        provider.add_span_processor(_Recorder(self))
+        self._kept: WeakValueDictionary[int, RecordedSpan] = WeakValueDictionary()
+        self._finished: list[RecordedSpan] = []
+        super().__init__(
+            provider.get_tracer("opentracing-shim"),
+            provider,
+            propagators=propagators,
+            scope_manager=scope_manager,
+            maps_kind=maps_kind,
+        )
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Any = None,
+        references: Any = None,
+        tags: Any = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        *,
+        sampler: Sampler | None = None,
+    ) -> RecordedSpan:
+        span: Any = super().start_span(
+            operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
+        )
+        if isinstance(tags, Mapping):
+            span._tags.update(tags)
+        return span  # type: ignore[no-any-return]
+
+    def finished_spans(self) -> list[RecordedSpan]:
+        """The finished spans in the order in which they ended, since the start or the last `reset()`."""
+        return list(self._finished)
+
+    def reset(self) -> None:
+        """Forgets the finished spans; those that are still running will be kept when they end."""
+        self._finished = []
+
+    def _keep(self, span: RecordedSpan) -> None:
+        if span.unwrap().is_recording():
+            self._kept[span.unwrap().get_span_context().span_id] = span
+
+    def _ended(self, otel_span: sdk.Span) -> None:
+        span = self._kept.pop(otel_span.context.span_id, None) or RecordedSpan(self, otel_span)
+        span.finished = True
+        self._finished.append(span)
