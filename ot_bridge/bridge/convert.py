@@ -153,12 +153,12 @@ def key_name(key: object) -> str:
 
 def fit(plain: Mapping[str, Any]) -> bool:
     """Whether scalars by name are such that `attributes` would leave them all as they are."""
-    words = "".join(plain)
-    for value in plain.values():
-        if type(value) is str:
-            words += value
-        elif type(value) is int and not -(1 << 63) <= value < 1 << 63:
-            return False
+    texts = [value for value in plain.values() if type(value) is str]
+    words = "".join((*plain, *texts))
+    if len(texts) < len(plain):
+        for value in plain.values():
+            if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+                return False
     return len(words) <= MAX_TEXT and (words.isascii() or _string(words) == words)
 
 

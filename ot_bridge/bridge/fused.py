@@ -124,6 +124,12 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
             super().set_tag(key, value)
         return self
 
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedDropped:
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        self.finished = True
+
 
 #: The tags of a span that nobody said more of than its name.
 _NO_TAGS: Final = convert.Tags({})
@@ -198,24 +204,35 @@ class FusedTracer(Tracer):
 
     def _plain(self, name: Any, context: Context, tags: convert.Tags) -> Span | None:
         """A root, or a child of an active span of this kind; None if there is more to think of."""
-        above: Any = context.get(SPAN_KEY)
-        if (
-            type(name) is not str
-            or tags.status is not None
-            or tags.priority is not None
-            or REMOTE_KEY in context
-            or self._scope_manager is not self._own_scopes
-            or not (above is None or (isinstance(above, _Fused) and above.priority_flags is None))
-        ):
+        if type(name) is not str or self._scope_manager is not self._own_scopes:
             return None
+        above: Any = None
+        baggage: Any = None
+        if context:
+            above = context.get(SPAN_KEY)
+            if REMOTE_KEY in context or not (
+                above is None or (isinstance(above, _Fused) and above.priority_flags is None)
+            ):
+                return None
+            baggage = context.get(BAGGAGE_KEY)
         try:
-            span: Any = self._otel_tracer.start(
-                self.span_class, self.dropped_class, name, above, context, tags.kind, tags.attributes or None
-            )
+            if tags is _NO_TAGS:
+                span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, context)
+            elif tags.status is None and tags.priority is None:
+                span = self._otel_tracer.start(
+                    self.span_class,
+                    self.dropped_class,
+                    name,
+                    above,
+                    context,
+                    tags.kind,
+                    tags.attributes or None,
+                )
+            else:
+                return None
         except Exception:
             return None  # the longer way reports it
         span._tracer = self
-        baggage: Any = context.get(BAGGAGE_KEY)
         if baggage:
             span._baggage = inherited(baggage)
             span._thaw()
