@@ -153,13 +153,14 @@ def key_name(key: object) -> str:
 
 def fit(plain: Mapping[str, Any]) -> bool:
     """Whether scalars by name are such that `attributes` would leave them all as they are."""
-    texts = [value for value in plain.values() if type(value) is str]
-    words = "".join((*plain, *texts))
-    if len(texts) < len(plain):
-        for value in plain.values():
-            if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+    for value in plain.values():
+        if type(value) is str:
+            if len(value) > MAX_TEXT or not (value.isascii() or _string(value) == value):
                 return False
-    return len(words) <= MAX_TEXT and (words.isascii() or _string(words) == words)
+        elif type(value) is int and not -(1 << 63) <= value < 1 << 63:
+            return False
+    names = "".join(plain)
+    return len(names) <= MAX_TEXT and (names.isascii() or _string(names) == names)
 
 
 class Tags(NamedTuple):

@@ -51,16 +51,17 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
             events.append(note)
         else:
             return None
+    most, most_events = limits.max_span_attributes, limits.max_events
     if (
-        limits.max_span_attribute_length is not None
-        or len(attributes) != told  # what is set again moves to the end
+        len(attributes) != told  # what is set again moves to the end
         or "" in attributes
-        or not _within(attributes, limits.max_span_attributes)
-        or not _within(events, limits.max_events)
+        or (most is not None and told > most)
+        or (most_events is not None and len(events) > most_events)
+        or limits.max_span_attribute_length is not None
         or not (fits is None or fits(attributes))
     ):
         return None
-    return attributes, tuple(event(each, limits) for each in events)
+    return attributes, tuple([event(each, limits) for each in events]) if events else ()
 
 
 def _is_plain(attributes: Mapping[Any, Any]) -> bool:
@@ -71,10 +72,6 @@ def _event_fits(note: Note, fits: Fits) -> bool:
     name, attributes, _ = note
     words = {**(attributes or {}), name: 0}
     return "" not in words and _is_plain(words) and fits(words)
-
-
-def _within(items: Any, most: int | None) -> bool:
-    return most is None or len(items) <= most
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:

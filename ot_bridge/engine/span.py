@@ -113,11 +113,16 @@ class Span(Born, sdk.Span):
     _instrumentation_scope = _Shared("scope")
     _instrumentation_info = _Shared("info")
 
-    def _make_parent(self) -> SpanContext | None:
+    @property
+    def _parent(self) -> SpanContext | None:
         ids = self._parent_ids
-        return ids if ids is None or isinstance(ids, SpanContext) else tuple.__new__(SpanContext, ids)
+        if type(ids) is tuple:
+            ids = self._parent_ids = tuple.__new__(SpanContext, ids)
+        return ids  # type: ignore[no-any-return]
 
-    _parent = _Lazy(_make_parent)
+    @_parent.setter
+    def _parent(self, context: SpanContext | None) -> None:
+        self._parent_ids = context
 
     def _make_lock(self) -> Any:
         self._guard = self.__dict__.setdefault("_made_guard", threading.RLock())  # one for all threads
