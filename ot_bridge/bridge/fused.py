@@ -8,6 +8,7 @@ stands only where the two meet.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import time_ns
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import opentracing
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert
@@ -25,7 +27,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
-from ot_bridge.engine.notes import MOST_NOTES
+from ot_bridge.engine.notes import MOST_NOTES, PLAIN
 from ot_bridge.errors import report
 
 _log = logging.getLogger(__name__)
@@ -131,13 +133,17 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
         self.finished = True
 
 
-#: The tags of a span that nobody said more of than its name.
-_NO_TAGS: Final = convert.Tags({})
+_INTERNAL: Final = SpanKind.INTERNAL
 _Tags: Final = convert.Tags
+_SPECIAL: Final = frozenset({"error", "sampling.priority"})
+
+
+def _below(parent: SpanContext, context: Context) -> Context:
+    return trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
 
 
 class FusedTracer(Tracer):
-    """A tracer on the engine. A span with no more than a name, and tags made ready, takes a shorter way."""
+    """A tracer on the engine. A span with a name, parent and tags, and nothing else, takes a shorter way."""
 
     _otel_tracer: Any
     span_class: type[FusedSpan] = FusedSpan
@@ -154,14 +160,8 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        if tags is None:
-            tags = _NO_TAGS
-        if (
-            type(tags) is _Tags
-            and child_of is references is start_time is sampler is None
-            and not ignore_active_span
-        ):
-            span = self._plain(operation_name, current(), tags)
+        if references is start_time is sampler is None and not ignore_active_span:
+            span = self._quick(operation_name, child_of, tags, current())
             if span is not None:
                 return span
         return super().start_span(
@@ -180,15 +180,9 @@ class FusedTracer(Tracer):
         *,
         sampler: Any = None,
     ) -> opentracing.Scope:
-        if tags is None:
-            tags = _NO_TAGS
-        if (
-            type(tags) is _Tags
-            and child_of is references is start_time is sampler is None
-            and not ignore_active_span
-        ):
+        if references is start_time is sampler is None and not ignore_active_span:
             context = current()
-            span = self._plain(operation_name, context, tags)
+            span = self._quick(operation_name, child_of, tags, context)
             if span is not None:
                 return Scope(self._own_scopes, span, span, finish_on_close, context)
         return super().start_active_span(
@@ -202,13 +196,22 @@ class FusedTracer(Tracer):
             sampler=sampler,
         )
 
-    def _plain(self, name: Any, context: Context, tags: convert.Tags) -> Span | None:
-        """A root, or a child of an active span of this kind; None if there is more to think of."""
+    def _quick(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
+        """A root, or the child of a span of this kind or of a caller; None if there is more to think of."""
         if type(name) is not str or self._scope_manager is not self._own_scopes:
             return None
         above: Any = None
         baggage: Any = None
-        if context:
+        shown: Any = context
+        if child_of is not None:
+            if isinstance(child_of, _Fused):
+                child_of = child_of.context
+            if not isinstance(child_of, SpanContext) or not child_of[5] or child_of.origin is not None:
+                return None
+            above = child_of
+            baggage = child_of.baggage
+            shown = partial(_below, child_of, context)
+        elif context:
             above = context.get(SPAN_KEY)
             if REMOTE_KEY in context or not (
                 above is None or (isinstance(above, _Fused) and above.priority_flags is None)
@@ -216,17 +219,11 @@ class FusedTracer(Tracer):
                 return None
             baggage = context.get(BAGGAGE_KEY)
         try:
-            if tags is _NO_TAGS:
-                span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, context)
-            elif tags.status is None and tags.priority is None:
+            if tags is None:
+                span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, shown)
+            elif (ready := self._ready(tags)) is not None:
                 span = self._otel_tracer.start(
-                    self.span_class,
-                    self.dropped_class,
-                    name,
-                    above,
-                    context,
-                    tags.kind,
-                    tags.attributes or None,
+                    self.span_class, self.dropped_class, name, above, shown, *ready
                 )
             else:
                 return None
@@ -237,6 +234,23 @@ class FusedTracer(Tracer):
             span._baggage = inherited(baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]
+
+    def _ready(self, tags: Any) -> tuple[SpanKind, dict[str, Any]] | None:
+        """Kind and attributes of tags that are ready, or need no more than the engine does to any."""
+        if type(tags) is _Tags:
+            plain = tags.status is None and tags.priority is None
+            return (tags.kind, tags.attributes) if plain else None
+        if type(tags) is not dict or not PLAIN.issuperset(map(type, tags.values())):
+            return None
+        if not _SPECIAL.isdisjoint(tags):
+            return None
+        if self.maps_kind and "span.kind" in tags:
+            kind = convert.KINDS.get(tags["span.kind"])
+            if kind is not None:
+                tags = tags.copy()
+                del tags["span.kind"]
+                return kind, tags
+        return _INTERNAL, tags
 
     def _begin(self, tracer: Any, name: str, parent: Parent, start: convert.Tags, moment: int | None) -> Span:
         above: Any = parent.context.get(SPAN_KEY)
