@@ -20,9 +20,10 @@ from opentelemetry.trace import (
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
+from .born import Born, DroppedSpan
 from .current import CurrentSpan, current, span_in
 from .notes import PLAIN
-from .span import Born, DroppedSpan, Span
+from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
 
 S = TypeVar("S", bound=Span)
@@ -109,17 +110,7 @@ class Tracer(sdk.Tracer):
             dropped = _new(dropped_class)
             dropped._ids = ids
             return dropped
-        span = _new(span_class)
-        span._wiring = wiring
-        span._name = name
-        span._ids = ids
-        span._parent_ids = parent_ids
-        span._notes = []
-        span._waits = PLAIN
-        span._guard = None
-        span._running = True
-        span._end_time = None
-        span._start_time = time_ns() if start_time is None else start_time
+        span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
         if attributes:
             span._note_attributes(attributes)
         if links or counted or kind is not _INTERNAL:
@@ -216,6 +207,23 @@ class Tracer(sdk.Tracer):
             set_status_on_exception,
         )
         return CurrentSpan(self, arguments, end_on_exit)
+
+
+def _recorded(
+    span_class: type[S], wiring: Wiring, name: str, ids: Any, parent_ids: Any, start_time: int | None
+) -> S:
+    span = _new(span_class)
+    span._wiring = wiring
+    span._name = name
+    span._ids = ids
+    span._parent_ids = parent_ids
+    span._notes = []
+    span._waits = PLAIN
+    span._guard = None
+    span._running = True
+    span._end_time = None
+    span._start_time = time_ns() if start_time is None else start_time
+    return span
 
 
 def _context(ids: Any) -> SpanContext | None:

@@ -1,0 +1,52 @@
+"""What a span is born with, and how the rest of it is made when somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import SpanContext, TraceFlags, TraceState
+
+
+class Lazy:
+    """An attribute made by a method when first read. Assigning it replaces it, as with any attribute."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make.__name__  # by name, so that a subclass may make it otherwise
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        if span is None:
+            return self
+        made = getattr(span, self.make)()
+        setattr(span, self.name, made)
+        return made
+
+
+class Shared:
+    """An attribute that all spans of a tracer have in common. It, too, can be assigned."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        return self if span is None else getattr(span._wiring, self.name)
+
+
+class Born:
+    """A span's identity, and its `SpanContext` when somebody asks for it."""
+
+    _ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
+
+    def _make_context(self) -> SpanContext:
+        """The hook for spans whose context is more than an OpenTelemetry one. Called once, at first use."""
+        return tuple.__new__(SpanContext, self._ids)
+
+    _context: Any = Lazy(_make_context)
+
+
+class DroppedSpan(Born, trace_api.NonRecordingSpan):
+    """A span that the sampler decided against: ids to propagate, and nothing recorded."""

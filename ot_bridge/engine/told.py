@@ -1,0 +1,220 @@
+"""The reading half of a span: its notes, cleaned, counted and cut to the SDK's limits when first read.
+
+Two ways lead there. Of a span that has ended, as exporters see it, the notes mostly need no more than
+to be put into a dict: no lock is taken, and none of the SDK's containers is made. All else goes through
+those containers, note by note, under the span's lock, so that it comes out as from the SDK to the letter.
+
+Who reads a running span has made the lock before looking whether it has ended, and `end` looks for the
+lock after saying that it has: so without a lock nobody is at work on the notes of an ended span.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.util.types import Attributes
+
+from .born import Born, Lazy
+from .notes import ENDED, PLAIN, Fits, Told, as_told, bounded, event, set_many
+
+if TYPE_CHECKING:
+    from .wiring import Wiring
+
+_NOTHING: Final[frozenset[type]] = frozenset()
+_FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
+
+
+class ToldSpan(Born, sdk.Span):
+    """A span whose `_notes` become attributes and events."""
+
+    _wiring: Wiring
+    _notes: list[Any]
+    _end_time: int | None = None
+
+    _waits = PLAIN  # types of values that need not be looked at when they are noted
+    _linked = False
+    _settling = False
+    _sealed = False
+    _guard: Any = None  # the lock, once somebody has needed one
+    _own_attributes: Any = None  # the SDK's containers, or what a processor put in their place
+    _own_events: Any = None
+    _told: Told | None = None
+
+    def _make_lock(self) -> Any:
+        self._guard = self.__dict__.setdefault("_made_guard", threading.RLock())  # one for all threads
+        return self._guard
+
+    _lock: Any = Lazy(_make_lock)
+
+    def _make_links(self) -> Any:
+        with self._lock:
+            self._linked = True
+            return self.__dict__.setdefault("_links", self._new_links(()))
+
+    _links = Lazy(_make_links)
+
+    # Hooks for spans that note what may not yet be fit to export: whether all is, and what to make of a note
+    _fits: Fits | None = None
+    _fit: Callable[[Any], Any] | None = None
+
+    def _settle(self) -> None:
+        """Makes of the notes, in order, what the SDK would have made of each at once."""
+        # Who read the span while it ran has made the lock: without one, nobody is at work on the notes.
+        if self._end_time is not None and self._guard is None and self._settle_at_once():
+            return
+        with self._lock:
+            if self._settling:  # a value's own `__str__`, or a log handler, came back here
+                return
+            if self._end_time is not None and self._settle_at_once():
+                return
+            self._settling = True
+            notes = self._notes
+            done = 0
+            try:
+                for note in notes:
+                    done += 1
+                    self._settle_one(note)
+            finally:
+                # Last, so that who sees no notes sees all that they said.
+                if self._sealed:
+                    self._notes = notes[done:]
+                else:
+                    del notes[:done]
+                self._settling = False
+
+    def _settle_at_once(self) -> bool:
+        """For a span that has ended: whether nothing is left to settle.
+
+        Several threads may do this at a time, without a lock: they read the same and come to the same.
+        """
+        notes = self._notes
+        if self._told is not None or self._sealed:
+            return not notes or ENDED in notes  # else somebody was late, and is told so
+        if self._own_attributes is not None or self._own_events is not None:
+            return False
+        told = as_told(notes, self._wiring.limits, self._fits)
+        if told is None:
+            return False
+        self._told = told  # in this order
+        self._sealed = True
+        self._notes = []
+        return True
+
+    def _settle_one(self, note: Any) -> None:
+        if self._sealed:
+            sdk.logger.warning("Setting attribute on ended span.")
+        elif note is ENDED:
+            self._sealed = True
+            if _FREEZES and self._own_attributes is not None:
+                self._own_attributes._immutable = True
+        else:
+            if self._fit is not None:
+                note = self._fit(note)
+            if type(note) is dict:
+                set_many(self._bounded_attributes(), note)
+            elif note and len(note) == 2:
+                self._bounded_attributes()[note[0]] = note[1]
+            elif note:
+                self._bounded_events().append(event(note, self._wiring.limits))
+
+    def _bounded_attributes(self) -> Any:
+        if self._own_attributes is None:
+            told = self._told[0] if self._told else None
+            self._own_attributes = bounded(self._wiring.limits, told, _FREEZES and self._sealed)
+        return self._own_attributes
+
+    def _bounded_events(self) -> Any:
+        if self._own_events is None:
+            told = self._told[1] if self._told else ()
+            self._own_events = BoundedList.from_seq(self._wiring.limits.max_events, told)
+        return self._own_events
+
+    @property
+    def _attributes(self) -> Any:
+        """The SDK's container. Who holds it while the span runs sees later changes, too."""
+        if self._end_time is None:
+            self._waits = _NOTHING
+        if self._notes:
+            self._settle()
+        with self._lock:
+            return self._bounded_attributes()
+
+    @_attributes.setter
+    def _attributes(self, attributes: Any) -> None:
+        with self._lock:
+            self._settle()
+            self._own_attributes = attributes
+
+    @property
+    def _events(self) -> Any:
+        if self._notes:
+            self._settle()
+        with self._lock:
+            return self._bounded_events()
+
+    @_events.setter
+    def _events(self, events: Any) -> None:
+        with self._lock:
+            self._settle()
+            self._own_events = events
+
+    # The same for exporters, without the containers where nobody has asked for them
+
+    @property
+    def attributes(self) -> Attributes:
+        if self._notes:
+            self._settle()
+        if self._told is not None and self._own_attributes is None:
+            return MappingProxyType(self._told[0])
+        return MappingProxyType(self._attributes or {})
+
+    @property
+    def dropped_attributes(self) -> int:
+        if self._notes:
+            self._settle()
+        if self._told is not None and self._own_attributes is None:
+            return 0
+        return super().dropped_attributes
+
+    @property
+    def events(self) -> Sequence[sdk.Event]:
+        if self._notes:
+            self._settle()
+        if self._told is not None and self._own_events is None:
+            return self._told[1]
+        return tuple(self._events)
+
+    @property
+    def dropped_events(self) -> int:
+        if self._notes:
+            self._settle()
+        if self._told is not None and self._own_events is None:
+            return 0
+        return super().dropped_events
+
+    @property
+    def links(self) -> Sequence[trace_api.Link]:
+        return tuple(self._links) if self._linked else ()
+
+    @property
+    def dropped_links(self) -> int:
+        return super().dropped_links if self._linked else 0
+
+    def __copy__(self) -> ToldSpan:
+        self._settle()
+        copied = object.__new__(type(self))
+        shared = {
+            name: value for name, value in self.__dict__.items() if name not in ("_made_guard", "_lock")
+        }
+        copied.__dict__.update(shared, _notes=[], _guard=None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:
+        return copy.deepcopy(self._readable_span(), memo)
