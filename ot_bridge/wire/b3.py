@@ -48,12 +48,12 @@ def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     sampled, debug = _decision(text_of(headers.get(SAMPLED, "")))
     if text_of(headers.get(FLAGS, "")) == "1":
         sampled = debug = True
-    trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
-    if trace is None and span is None:
+    trace, span = text_of(headers.get(TRACE_ID, "")), text_of(headers.get(SPAN_ID, ""))
+    if TRACE_ID not in headers and SPAN_ID not in headers:
         return None if sampled is None else Remote(sampled=sampled, debug=debug)
-    parent = headers.get(PARENT_ID)
-    trace_id = read_hex(TRACE_ID, "" if trace is None else trace, _TRACE)
-    span_id = read_hex(SPAN_ID, "" if span is None else span, _SPAN)
+    parent = text_of(headers.get(PARENT_ID, ""))
+    trace_id = read_hex(TRACE_ID, trace, _TRACE)
+    span_id = read_hex(SPAN_ID, span, _SPAN)
     parent_id = read_hex(PARENT_ID, parent, _PARENT) if parent else 0
     return Remote(trace_id, span_id, parent_id, sampled, debug)
 

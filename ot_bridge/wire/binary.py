@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import BadHeader
 from .jaeger import bits_of, flags_to_bits
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import as_text
+from .text import as_text, not_list
 
 NAME = "binary"
 _HEAD = struct.Struct(">QQQQBI")
@@ -75,7 +75,7 @@ def binary_encode(outgoing: Outgoing) -> bytes:
 
 
 def _decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    data = headers.get(NAME)
+    data = not_list(headers.get(NAME))
     return binary_decode(data, limits) if isinstance(data, bytes | bytearray) else None
 
 

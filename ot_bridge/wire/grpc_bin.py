@@ -12,12 +12,13 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import not_list
 
 HEADER = "grpc-trace-bin"
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    data = headers.get(HEADER)
+    data = not_list(headers.get(HEADER))
     if data is None:
         return None
     if not isinstance(data, bytes | bytearray):

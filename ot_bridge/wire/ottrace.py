@@ -30,11 +30,11 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 def read(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     """As `decode`, but for the baggage."""
-    trace, span = headers.get(TRACE_ID), headers.get(SPAN_ID)
-    if trace is None and span is None:
+    trace, span = text_of(headers.get(TRACE_ID, "")), text_of(headers.get(SPAN_ID, ""))
+    if TRACE_ID not in headers and SPAN_ID not in headers:
         return None
-    trace_id = read_hex(TRACE_ID, "" if trace is None else trace, _TRACE)
-    span_id = read_hex(SPAN_ID, "" if span is None else span, _SPAN)
+    trace_id = read_hex(TRACE_ID, trace, _TRACE)
+    span_id = read_hex(SPAN_ID, span, _SPAN)
     decision = text_of(headers.get(SAMPLED, ""))
     sampled = _DECISIONS.get(decision[:6].lower())
     if decision and sampled is None:

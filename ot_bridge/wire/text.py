@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
@@ -72,6 +72,13 @@ def text_of(value: object) -> str:
     """`value`, which must be text: what is not must not be read as if it were."""
     if type(value) is not str:
         raise TypeError(f"a header is {type(value).__name__}, not text")
+    return value
+
+
+def not_list(value: Any) -> Any:
+    """`value`, for a `raw` format; a list of such is for the carrier to take apart."""
+    if isinstance(value, list | tuple):
+        raise TypeError("a list of values")
     return value
 
 

@@ -12,13 +12,14 @@ from typing import Any
 from ..errors import BadHeader
 from .jaeger import bits_of, flags_to_bits
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import not_list
 
 NAME = "zipkin-span-format"
 FIELDS = ("trace_id", "span_id", "parent_id", "traceflags")
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    if not headers.get("trace_id"):
+    if not not_list(headers.get("trace_id")):
         return None
     trace_id = _integer(headers, "trace_id", 1, 128)
     span_id = _integer(headers, "span_id", 1, 64)
@@ -30,7 +31,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _integer(headers: Headers, name: str, least: int, bits: int) -> int:
-    value = headers.get(name) or 0
+    value = not_list(headers.get(name)) or 0
     if type(value) is not int or not least <= value < 1 << bits:
         shown = hex(value)[:80] if isinstance(value, int) else value
         raise BadHeader(name, shown, f"is not an integer from {least} on of {bits} bits")

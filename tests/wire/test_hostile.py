@@ -36,6 +36,20 @@ def test_any_carrier_is_survived(carrier: dict[str, Any]) -> None:
     check(carrier)
 
 
+@pytest.mark.parametrize("value", [None, [], [[]], 0, "", b"", ["0"], [b"\0"], [5], (), False], ids=repr)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dict_says_the_same_as_its_items_whatever_a_value_is(name: str, value: Any) -> None:
+    for other in (
+        {},
+        {"b3": "0"},
+        {"x-b3-traceid": "1"},
+        {"trace_id": 5, "span_id": 6},
+        {"uber-trace-id": "1:2:0:1"},
+    ):
+        check({name: value, **other})
+        check({**other, name: value})
+
+
 def test_two_thousand_carriers_of_the_fuzzers_kind_are_survived() -> None:
     _run_random(2_000)
 
