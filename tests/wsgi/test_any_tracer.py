@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -57,11 +57,13 @@ def test_mock_tracer_gets_the_same_spans() -> None:
 @pytest.fixture
 def jaeger() -> Iterator[tuple[JaegerTracer, InMemoryReporter]]:
     reporter = InMemoryReporter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks for an event loop as today's Python does not like
-        tracer = JaegerTracer("service", reporter, ConstSampler(True), tags={"ip": "127.0.0.1"})
-        yield tracer, reporter
-        tracer.close()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # its reporters expect one
+    tracer = JaegerTracer("service", reporter, ConstSampler(True), tags={"ip": "127.0.0.1"})
+    yield tracer, reporter
+    tracer.close()
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def test_jaeger_client_continues_its_callers_trace(jaeger: tuple[JaegerTracer, InMemoryReporter]) -> None:
