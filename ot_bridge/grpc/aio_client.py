@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import ref
 
 import grpc
 
@@ -27,12 +28,35 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError("the call is not over")
 
 
-def _ended(rpc: ClientRpc, call: Any) -> None:
+def _settle(rpc: ClientRpc, call: Any) -> None:
+    """Ends the span of a call that is over."""
     try:
         rpc.end(_now(call.code()), _now(call.details()))
     except Exception:
         report(log, "reading a call's status failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
+
+
+class _Ending:
+    """What a call calls when it is over. It holds the call weakly, for one that is dropped is cancelled.
+
+    grpc.aio's own `add_done_callback` would tie the call to its callback; what it hands the callback on
+    to does not.
+    """
+
+    __slots__ = ("_call", "_reader", "_rpc")
+
+    def __init__(self, rpc: ClientRpc, call: Any, reader: object = None) -> None:
+        self._rpc = rpc
+        self._call = ref(call)
+        self._reader = None if reader is None else ref(reader)
+
+    def __call__(self, _: Any = None) -> None:
+        call = self._call()
+        if call is None:
+            self._rpc.end(grpc.StatusCode.CANCELLED, "dropped by the client")
+        elif self._reader is None or self._reader() is None or _now(call.code()) is not grpc.StatusCode.OK:
+            _settle(self._rpc, call)
 
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
@@ -42,14 +66,13 @@ async def _awaited(rpc: ClientRpc, call: Any) -> None:
         rpc.fail(error)
 
 
-def _follow(rpc: ClientRpc, call: Any, streams: bool) -> None:
+def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
+    ending = _Ending(rpc, call, reader)
     try:
-        if rpc.rules.watches and not streams:
-            asyncio.get_running_loop().create_task(_awaited(rpc, call))
-        elif call.done():
-            _ended(rpc, call)
+        if call.done():
+            ending()
         else:
-            call.add_done_callback(partial(_ended, rpc))
+            getattr(call, "_cython_call", call).add_done_callback(ending)
     except Exception:
         report(log, "following a call to its end failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
@@ -57,25 +80,31 @@ def _follow(rpc: ClientRpc, call: Any, streams: bool) -> None:
 
 def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
-    if isinstance(call, grpc.aio.Call):
-        _follow(rpc, call, False)
-    else:
+    if not isinstance(call, grpc.aio.Call):
         rpc.answer(call)
+    elif rpc.rules.watches:
+        asyncio.get_running_loop().create_task(_awaited(rpc, call))
+    else:
+        _follow(rpc, call)
     return call
 
 
-def _follow_writable(rpc: ClientRpc, call: Any) -> Any:
+def _follow_written(rpc: ClientRpc, call: Any) -> Any:
     """The same for a call whose requests may be written to it."""
     _follow_unary(rpc, call)
-    return AsyncTracedCall(rpc, call, ends=False) if rpc.rules.sees_messages else call
+    return AsyncTracedCall(rpc, call, None) if rpc.rules.sees_messages else call
 
 
 def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
     if not isinstance(call, grpc.aio.Call):
         return AsyncResponses(rpc, call)
-    _follow(rpc, call, True)
-    return AsyncTracedCall(rpc, call, ends=False) if rpc.rules.sees_messages else call
+    if not rpc.rules.sees_messages:
+        _follow(rpc, call)
+        return call
+    reader = AsyncTracedCall(rpc, call, partial(_settle, rpc, call))
+    _follow(rpc, call, reader)
+    return reader
 
 
 class _Interceptor:
@@ -186,7 +215,7 @@ class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: 
         **kwargs: Any,
     ) -> Any:
         kwargs.update(zip(_NAMES, args, strict=False))
-        return self._carry(_follow_writable, True, request_iterator, timeout, metadata, kwargs)
+        return self._carry(_follow_written, True, request_iterator, timeout, metadata, kwargs)
 
 
 class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]

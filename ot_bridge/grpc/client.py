@@ -1,8 +1,9 @@
-"""The client's door: an interceptor for `grpc.intercept_channel`, and `TracedChannel`, which does without."""
+"""The client's door for `grpc.intercept_channel`, and what every sync call goes through."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -46,17 +47,17 @@ def carry(
     return conclude(rpc, result)
 
 
-def _answered(rpc: ClientRpc, response: Any) -> Any:
+def answered(rpc: ClientRpc, response: Any) -> Any:
     rpc.answer(response)
     return response
 
 
-def _answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
+def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
     rpc.answer(pair[0])
     return pair
 
 
-def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
+def follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
     if isinstance(call, grpc.Future):
         _follow(rpc, call, False)
@@ -65,22 +66,29 @@ def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
     return call
 
 
-def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
+def follow_stream(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
     if not isinstance(call, grpc.RpcContext | grpc.Future):
         return Responses(rpc, call)
-    _follow(rpc, call, True)
-    return TracedCall(rpc, call, ends=False) if rpc.rules.sees_messages else call
+    if not rpc.rules.sees_messages:
+        _follow(rpc, call, True)
+        return call
+    reader = TracedCall(rpc, call, partial(rpc.settle, call, True))
+    _follow(rpc, call, True, reader)
+    return reader
 
 
-def _follow(rpc: ClientRpc, call: Any, streams: bool) -> None:
+def _follow(rpc: ClientRpc, call: Any, streams: bool, reader: TracedCall | None = None) -> None:
+    ending = Ending(rpc, call, streams, reader)
     try:
         if isinstance(call, grpc.Future) and call.done():
-            rpc.settle(call, streams)
-        elif not isinstance(call, grpc.RpcContext):
-            call.add_done_callback(Ending(rpc, call, streams))
-        elif not call.add_callback(Ending(rpc, call, streams)):
-            rpc.settle(call, streams)
+            over = True
+        elif isinstance(call, grpc.RpcContext):
+            over = not call.add_callback(ending)
+        else:
+            over = call.add_done_callback(ending)
+        if over:
+            rpc.settle(call, streams) if reader is None else ending()
     except Exception:
         report(log, "following a call to its end failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
@@ -88,7 +96,7 @@ def _follow(rpc: ClientRpc, call: Any, streams: bool) -> None:
 
 def _invoked(rpc: ClientRpc, result: Any) -> Any:
     """What grpcext's invokers return: a response, that and its call, or a future."""
-    return _answered_with_call(rpc, result) if isinstance(result, tuple) else _follow_unary(rpc, result)
+    return answered_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
 
 
 class _Details:
@@ -136,7 +144,7 @@ class ClientInterceptor(
         rules = self._rules
         method = client_call_details.method
         if not rules.plain or rules.excluded[method]:
-            return self._intercept(continuation, client_call_details, request, _follow_unary, False)
+            return self._intercept(continuation, client_call_details, request, follow_unary, False)
         # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
         span, metadata = rules.start(method, pairs(client_call_details.metadata))
         try:
@@ -149,21 +157,21 @@ class ClientInterceptor(
             if type(call) is _ANSWERED:
                 succeed(span)
             else:
-                _follow_unary(ClientRpc(rules, span, None, metadata), call)
+                follow_unary(ClientRpc(rules, span, None, metadata), call)
         return call
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return self._intercept(continuation, client_call_details, request, _follow_stream, False)
+        return self._intercept(continuation, client_call_details, request, follow_stream, False)
 
     def intercept_stream_unary(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        return self._intercept(continuation, client_call_details, request_iterator, _follow_unary, True)
+        return self._intercept(continuation, client_call_details, request_iterator, follow_unary, True)
 
     def intercept_stream_stream(
         self, continuation: Any, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        return self._intercept(continuation, client_call_details, request_iterator, _follow_stream, True)
+        return self._intercept(continuation, client_call_details, request_iterator, follow_stream, True)
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
         """As `grpcext.UnaryClientInterceptor` has it."""
@@ -175,145 +183,6 @@ class ClientInterceptor(
     ) -> Any:
         """As `grpcext.StreamClientInterceptor` has it."""
         method, timeout = client_info.full_method, client_info.timeout
-        conclude = _follow_stream if client_info.is_server_stream else _invoked
+        conclude = follow_stream if client_info.is_server_stream else _invoked
         streams = client_info.is_client_stream
         return carry(self._rules, method, request_or_iterator, metadata, timeout, invoker, conclude, streams)
-
-
-class _MultiCallable:
-    """What a stub calls. Whatever a call is given beside its metadata goes on as it came."""
-
-    _client_streams = False
-
-    def __init__(self, inner: Any, rules: ClientRules, method: str) -> None:
-        self._inner = inner
-        self._rules = rules
-        self._method = method
-
-    def _carry(
-        self, call: Any, conclude: Any, request: Any, timeout: Any, metadata: Any, args: Any, kwargs: Any
-    ) -> Any:
-        return carry(
-            self._rules,
-            self._method,
-            request,
-            metadata,
-            timeout,
-            lambda request, metadata: call(request, timeout, metadata, *args, **kwargs),
-            conclude,
-            self._client_streams,
-        )
-
-
-class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        rules = self._rules
-        if not rules.plain:
-            return self._carry(self._inner, _answered, request, timeout, metadata, args, kwargs)
-        # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
-        span, metadata = rules.start(self._method, () if metadata is None else tuple(metadata))
-        try:
-            if args or kwargs:
-                response = self._inner(request, timeout, metadata, *args, **kwargs)
-            else:
-                response = self._inner(request, timeout, metadata)
-        except BaseException as error:
-            if span is not None:
-                ClientRpc(rules, span, None, metadata).fail(error)
-            raise
-        if span is not None:
-            succeed(span)
-        return response
-
-    def with_call(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        call = self._inner.with_call
-        return self._carry(call, _answered_with_call, request, timeout, metadata, args, kwargs)
-
-    def future(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(self._inner.future, _follow_unary, request, timeout, metadata, args, kwargs)
-
-
-class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(self._inner, _follow_stream, request, timeout, metadata, args, kwargs)
-
-
-class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    _client_streams = True
-
-    def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(self._inner, _answered, request_iterator, timeout, metadata, args, kwargs)
-
-    def with_call(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        call = self._inner.with_call
-        return self._carry(call, _answered_with_call, request_iterator, timeout, metadata, args, kwargs)
-
-    def future(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(
-            self._inner.future, _follow_unary, request_iterator, timeout, metadata, args, kwargs
-        )
-
-
-class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    _client_streams = True
-
-    def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(self._inner, _follow_stream, request_iterator, timeout, metadata, args, kwargs)
-
-
-class TracedChannel(grpc.Channel):
-    """A channel whose calls are traced; in everything else the channel that it was made of."""
-
-    def __init__(self, channel: grpc.Channel, rules: ClientRules) -> None:
-        self._channel = channel
-        self._rules = rules
-
-    def _traced(self, kind: Any, inner: Any, method: str) -> Any:
-        return inner if self._rules.excluded[method] else kind(inner, self._rules, method)
-
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryUnary, self._channel.unary_unary(method, *args, **kwargs), method)
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryStream, self._channel.unary_stream(method, *args, **kwargs), method)
-
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamUnary, self._channel.stream_unary(method, *args, **kwargs), method)
-
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamStream, self._channel.stream_stream(method, *args, **kwargs), method)
-
-    def subscribe(self, callback: Any, try_to_connect: Any = False) -> None:
-        self._channel.subscribe(callback, try_to_connect)
-
-    def unsubscribe(self, callback: Any) -> None:
-        self._channel.unsubscribe(callback)
-
-    def close(self) -> None:
-        self._channel.close()
-
-    def __enter__(self) -> TracedChannel:
-        self._channel.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> Any:
-        return self._channel.__exit__(*error)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._channel, name)

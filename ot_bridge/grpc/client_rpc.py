@@ -118,9 +118,11 @@ class ClientRpc(Rpc):
             error = call.exception()
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
-        if error is not None:
-            return self.fail(error)
-        return self.answer(call.result() if self.rules.watches and not streams else None)
+        if error is None:
+            return self.answer(call.result() if self.rules.watches and not streams else None)
+        if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
+            return self.end(status_of(call.code()), call.details())
+        return self.fail(error)
 
 
 class Ending:
@@ -129,13 +131,16 @@ class Ending:
     It holds the call weakly, for grpc cancels a call that nobody holds any more: a callback that holds
     one would keep the server busy for it. The call's state is no way back to the call, and tells of its
     end when the program has let go of the call by then.
+
+    streams: whether the server does. reader: who ends the span of a call that is OK, as long as it lives.
     """
 
-    __slots__ = ("__weakref__", "_call", "_rpc", "_state", "_streams")
+    __slots__ = ("__weakref__", "_call", "_reader", "_rpc", "_state", "_streams")
 
-    def __init__(self, rpc: ClientRpc, call: Any, streams: bool) -> None:
+    def __init__(self, rpc: ClientRpc, call: Any, streams: bool, reader: object = None) -> None:
         self._rpc = rpc
         self._streams = streams
+        self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
         # A call that its program's thread works for has no other to tell of its end when it is dropped.
         lonely = "SingleThreaded" in type(call).__name__
@@ -158,7 +163,7 @@ class Ending:
             code, details = StatusCode.CANCELLED, None
         if code is not StatusCode.OK:
             rpc.end(status_of(code), details)
-        else:
+        elif self._reader is None or self._reader() is None:
             rpc.answer(
                 call.result() if call is not None and rpc.rules.watches and not self._streams else None
             )

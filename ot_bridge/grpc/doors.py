@@ -16,7 +16,8 @@ from typing_extensions import TypedDict, Unpack
 
 from ot_bridge.grpc.aio_client import AioClientInterceptors, TracedAioChannel, aio_interceptors
 from ot_bridge.grpc.aio_server import AioServerInterceptor
-from ot_bridge.grpc.client import ClientInterceptor, TracedChannel
+from ot_bridge.grpc.channel import TracedChannel
+from ot_bridge.grpc.client import ClientInterceptor
 from ot_bridge.grpc.client_rpc import ClientRules
 from ot_bridge.grpc.decisions import Exclude
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo

@@ -6,7 +6,7 @@ here; all others go from grpc to the program untouched.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -84,7 +84,11 @@ class Responses:
                 self._rpc.fail(error)
 
     def __del__(self) -> None:
-        self._stop(GeneratorExit(), StopIteration)
+        if self._ends:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._rpc.fail(GeneratorExit())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._responses, name)
@@ -116,7 +120,9 @@ class AsyncResponses(Responses):
 
     async def read(self) -> Any:
         response = await self._responses.read()
-        if response is not grpc.aio.EOF:
+        if response is grpc.aio.EOF:
+            self._stop(StopAsyncIteration(), StopAsyncIteration)
+        else:
             self._show(response)
         return response
 
@@ -131,15 +137,33 @@ class AsyncResponses(Responses):
 
 
 class TracedCall(Responses):
-    """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps."""
+    """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps.
 
-    __slots__ = ()
+    A call may be over before its last responses are read, and a span that tells of them waits for that.
+    settle: ends the span of a call that is over; None if that is somebody else's business.
+    """
+
+    __slots__ = ("_settle",)
+
+    def __init__(self, rpc: Rpc, call: Any, settle: Callable[[], None] | None) -> None:
+        super().__init__(rpc, call, settle is not None)
+        self._settle = settle
+
+    def _drop(self) -> None:
+        if self._responses.done() and self._settle is not None:
+            self._settle()
 
 
 class AsyncTracedCall(AsyncResponses):
-    """`AsyncResponses` of a call of `grpc.aio`."""
+    """The same of a call of `grpc.aio`."""
 
-    __slots__ = ()
+    __slots__ = ("_settle",)
+
+    def __init__(self, rpc: Rpc, call: Any, settle: Callable[[], None] | None) -> None:
+        super().__init__(rpc, call, settle is not None)
+        self._settle = settle
+
+    _drop = TracedCall._drop
 
 
 grpc.Call.register(TracedCall)

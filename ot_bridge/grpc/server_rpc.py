@@ -101,6 +101,8 @@ class ServerRules(Rules):
         except UnsupportedFormatException:
             return None, None
         except Exception as error:
+            if _cries_of_nothing(tracer):
+                return None, None
             self.corrupt_headers += 1
             log.debug("%s: unreadable tracing headers: %s", full_method, error)
             return None, error
@@ -119,6 +121,15 @@ class ServerRules(Rules):
                 report(log, "trust raised, or returned no such word; the caller is not trusted")
                 trust = "none"
         return cast(Trust, trust)
+
+
+def _cries_of_nothing(tracer: opentracing.Tracer) -> bool:
+    """Whether `tracer` takes a caller without a trace for one with broken headers, as basictracer does."""
+    try:
+        tracer.extract(Format.HTTP_HEADERS, {})
+    except Exception:
+        return True
+    return False
 
 
 class ServerRpc(Rpc):

@@ -1,4 +1,4 @@
-"""The sync client: every arity, way to call and way to end, through the interceptor and the traced channel."""
+"""The sync client: every arity, way to call and way to end, through interceptor and traced channel."""
 
 from __future__ import annotations
 
@@ -145,15 +145,13 @@ def test_a_cancelled_future_is_cancelled(
 
 
 @pytest.mark.parametrize("arity", STREAMS_OUT)
-def test_a_cancelled_stream_is_cancelled(
-    channel: grpc.Channel, finished: Finished, arity: str
-) -> None:
+def test_a_cancelled_stream_is_cancelled(channel: grpc.Channel, finished: Finished, arity: str) -> None:
     call = stub(channel, arity)(requests_for(arity, b"half"), timeout=10)
-    assert isinstance(call, grpc.Call)
     assert next(call) == b"0"
+    assert isinstance(call, grpc.Call)
     assert call.cancel()
     with pytest.raises(grpc.RpcError):
-        list(call)
+        list(call)  # type: ignore[call-overload]
     check(finished(1)[0], arity, Code.CANCELLED, "Locally cancelled")
 
 

@@ -71,7 +71,9 @@ def test_a_stream_that_is_never_iterated_is_sent_as_without_tracing(
 
 
 @every_stream
-def test_nothing_of_ours_holds_a_call(plain: grpc.Channel, door: Door, finished: Finished, arity: str) -> None:
+def test_nothing_of_ours_holds_a_call(
+    plain: grpc.Channel, door: Door, finished: Finished, arity: str
+) -> None:
     gc.disable()
     try:
         call = stub(door(plain), arity)(requests_for(arity, b"half"), timeout=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -57,7 +58,7 @@ def take(channel: Any, arity: str, script: bytes, timeout: float = 10, **more: A
 
 def check(span: ReadableSpan, arity: str, script: bytes) -> None:
     code, words, recorded = OUTCOMES[script]
-    attributes = dict(span.attributes or {})
+    attributes: dict[str, Any] = dict(span.attributes or {})
     assert span.name == method(arity)
     assert span.kind is SpanKind.SERVER
     assert attributes["component"] == "grpc"
@@ -140,7 +141,10 @@ class Nested(Sync):
 def test_a_scope_that_stays_open_between_responses_is_the_parent_of_what_comes_after(
     seen: Seen, finished: Finished
 ) -> None:
-    with sync_server(Nested(seen), server_interceptor()) as address, grpc.insecure_channel(address) as channel:
+    with (
+        sync_server(Nested(seen), server_interceptor()) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
         assert take(channel, "US", b"ok") == [b"0", b"1"]
     spans = {span.name: span for span in finished(3)}
     parents = {name: span.parent.span_id if span.parent else None for name, span in spans.items()}
@@ -161,10 +165,8 @@ def test_nothing_stays_active_in_the_servers_threads(seen: Seen, finished: Finis
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             for script in (b"ok", b"raise", b"abort"):
-                try:
+                with suppress(grpc.RpcError):
                     take(channel, arity, script)
-                except grpc.RpcError:
-                    pass
                 assert pool.submit(lambda: tracer.active_span).result() is None
     finally:
         server.stop(None).wait()
@@ -179,7 +181,9 @@ def test_the_callers_span_is_the_parent(channel: grpc.Channel, finished: Finishe
     assert (span.parent.trace_id, span.parent.span_id, span.parent.is_remote) == (0xABC, 0xDEF, True)
 
 
-def test_headers_that_come_twice_are_put_together(channel: grpc.Channel, finished: Finished, seen: Seen) -> None:
+def test_headers_that_come_twice_are_put_together(
+    channel: grpc.Channel, finished: Finished, seen: Seen
+) -> None:
     metadata = (("traceparent", f"00-{7:032x}-{9:016x}-01"), ("baggage", "a=1"), ("baggage", "b=2"))
     take(channel, "UU", b"ok", metadata=metadata)
     (span,) = finished(1)
@@ -192,8 +196,8 @@ class Asking(Sync):
     """Uses everything that a servicer context has."""
 
     def UU(self, request: bytes, context: Any) -> bytes:
-        assert isinstance(context, grpc.ServicerContext)
-        assert isinstance(context, ActiveSpanSource)
+        for kind in (grpc.ServicerContext, ActiveSpanSource):
+            assert isinstance(context, kind)
         assert context.code() is None
         assert context.details() is None
         assert context.trailing_metadata() is None
@@ -218,7 +222,10 @@ class Asking(Sync):
 
 
 def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finished: Finished) -> None:
-    with sync_server(Asking(seen), server_interceptor()) as address, grpc.insecure_channel(address) as channel:
+    with (
+        sync_server(Asking(seen), server_interceptor()) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
         response, call = stub(channel, "UU").with_call(b"ok", timeout=10)
         assert response == b"ok"
         assert dict(call.initial_metadata())["initial"] == "1"
@@ -228,8 +235,9 @@ def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finished: Fi
 
 
 def test_an_unknown_method_is_refused_as_without_us(channel: grpc.Channel, otel: Recorded) -> None:
+    unheard: Any = channel.unary_unary("/things.Things/Unheard")
     with pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary("/things.Things/Unheard")(b"ok", timeout=10)
+        unheard(b"ok", timeout=10)
     error: Any = raised.value
     assert error.code() is Code.UNIMPLEMENTED
     assert not otel.exporter.get_finished_spans()
@@ -237,7 +245,7 @@ def test_an_unknown_method_is_refused_as_without_us(channel: grpc.Channel, otel:
 
 def test_methods_are_remembered_up_to_a_bound(otel: Recorded) -> None:
     interceptor = server_interceptor()
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
 
     class Details:
         method = ""

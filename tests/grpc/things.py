@@ -43,7 +43,7 @@ class Broken(Exception):
 
 
 class Seen:
-    """What handlers noted: their contexts' metadata, the spans that were active, and whether they are done."""
+    """What handlers noted: metadata, contexts, the spans that were active, and how far they are."""
 
     def __init__(self) -> None:
         self.metadata: list[Any] = []
@@ -130,8 +130,7 @@ class Sync:
             script = next(requests, b"")
             self._do(script, context)
             yield from self._say(script, context)
-            for request in requests:
-                yield request
+            yield from requests
         finally:
             self.seen.done.set()
 
@@ -220,8 +219,8 @@ def handlers(service: Any) -> Any:
 def sync_server(
     service: Any, *interceptors: Any, address: str = "127.0.0.1:0", secure: Any = None, wrap: Any = None
 ) -> Iterator[str]:
-    """A server on loopback; its address. secure: credentials. wrap: what to do with it before it has handlers."""
-    server = grpc.server(ThreadPoolExecutor(8), interceptors=interceptors)
+    """A server on loopback; its address. secure: credentials. wrap: what is done with it first."""
+    server = grpc.server(ThreadPoolExecutor(8), interceptors=list(interceptors))
     taking = server if wrap is None else wrap(server)
     taking.add_generic_rpc_handlers((handlers(service),))
     port = server.add_secure_port(address, secure) if secure else server.add_insecure_port(address)
