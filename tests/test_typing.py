@@ -1,0 +1,31 @@
+"""mypy, in its strict mode and with `types-opentracing`, accepts what users write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mypy import api
+from opentracing import Tracer
+
+from ot_bridge.testing import RecordingTracer
+from tests.typing import program
+
+PROGRAM = Path(program.__file__)
+
+
+@pytest.mark.timeout(300)
+def test_a_typed_program_of_a_users_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "program.py"
+    copy.write_text(PROGRAM.read_text())
+    monkeypatch.setenv("MYPYPATH", str(PROGRAM.parents[2]))
+    # Without this project's configuration; of imports nothing is told, as of any package that is installed.
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--python-version=3.10"]
+    out, errors, status = api.run([*options, f"--cache-dir={tmp_path / 'cache'}", str(copy)])
+    assert (status, errors) == (0, ""), out
+
+
+def test_it_runs() -> None:
+    assert program.Shop(RecordingTracer()).handle({}) == "ann"
+    assert isinstance(program.ours(), Tracer)
+    assert [span.operation_name for span in program.recorded()][-1] == "handled"
