@@ -139,6 +139,9 @@ class Tracer(bridge.Tracer):
         return references[0].referenced_context if unfit and references else child_of
 
     def _fitted(self, tags: Any) -> dict[Any, Any]:
+        if type(tags) is convert.Tags:  # of interceptors, who make theirs ready once
+            kind = {} if tags.kind is trace.SpanKind.INTERNAL else {"span.kind": tags.kind.name.lower()}
+            tags = {**tags.attributes, **kind}
         try:
             return {key: self.fit(value) for key, value in dict(tags).items()}
         except (TypeError, ValueError):

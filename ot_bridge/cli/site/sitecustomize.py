@@ -1,0 +1,37 @@
+"""Read by every Python that `ot-bridge run` starts, and by those that they start, before their own code.
+
+It redirects the imports, and then gives the `sitecustomize` that it hides its turn. Whatever fails is
+printed, and the program runs as it would without us.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import traceback
+from types import ModuleType
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def load(name: str, path: str) -> ModuleType:
+    """Runs one file as a module, without the package around it: few interpreters need that."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+try:
+    load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py")).redirect()
+    if os.environ.get("OT_BRIDGE_SITE"):
+        load("_ot_bridge_site", os.environ["OT_BRIDGE_SITE"])
+except Exception:
+    traceback.print_exc()
+
+elsewhere = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != HERE]
+hidden = importlib.machinery.PathFinder.find_spec("sitecustomize", elsewhere)
+if hidden is not None and hidden.origin:
+    load("sitecustomize", hidden.origin)

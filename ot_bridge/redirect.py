@@ -1,0 +1,89 @@
+"""Import redirection: `import jaeger_client` gets `ot_bridge.jaeger_client`, with or without the real one.
+
+    from ot_bridge.redirect import redirect
+    redirect()
+
+Before the program's own imports, that is all. `ot-bridge run` does the same from outside, and reads this
+file by itself, without the package around it: so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+REDIRECTED: Mapping[str, str] = {
+    "jaeger_client": "ot_bridge.jaeger_client",
+    "grpc_opentracing": "ot_bridge.grpc_opentracing",
+}
+
+_log = logging.getLogger("ot_bridge")
+
+
+class _Alias(Loader):
+    """Loads a module by giving the other one: both names mean the same module, and the same classes."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.target)
+        self._own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._own  # the import system has put the alias's there
+
+
+class Finder(MetaPathFinder):
+    """Answers for the redirected packages and all that is in them, and for nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        top, _, rest = fullname.partition(".")
+        ours = REDIRECTED.get(top)
+        if ours is None:
+            return None
+        if not rest and importlib.util.find_spec("ot_bridge") is None:
+            return None  # an interpreter that shares the environment's variables, but not its packages
+        name = f"{ours}.{rest}" if rest else ours
+        found = importlib.util.find_spec(name)
+        if found is None:
+            raise ModuleNotFoundError(
+                f"{fullname} is not among the parts of {top} that ot_bridge stands in for", name=fullname
+            )
+        spec = ModuleSpec(
+            fullname, _Alias(name), origin=found.origin, is_package=bool(found.submodule_search_locations)
+        )
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
+
+
+def redirect() -> Sequence[str]:
+    """Has every later import of the old packages get ours; returns their names.
+
+    What is imported already stays what it is, and the log says so. A second call changes nothing.
+    """
+    if not any(isinstance(each, Finder) for each in sys.meta_path):
+        sys.meta_path.insert(0, Finder())
+        early = [name for name in REDIRECTED if name in sys.modules]
+        if early:
+            _log.warning("imported before redirect(), and therefore left as they are: %s", ", ".join(early))
+    return list(REDIRECTED)
+
+
+def undo() -> None:
+    """Takes redirection back: later imports get the real packages."""
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, Finder)]
+    for name, module in list(sys.modules.items()):
+        top, _, rest = name.partition(".")
+        ours = REDIRECTED.get(top)
+        if ours is not None and module is sys.modules.get(f"{ours}.{rest}" if rest else ours):
+            del sys.modules[name]
