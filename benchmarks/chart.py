@@ -14,8 +14,8 @@ _COLOURS = {
     "OpenTelemetry SDK": "#868e96",
     "opentracing shim": "#ced4da",
 }
-_WIDTH, _LEFT, _BAR, _GAP = 760, 330, 14, 18
-_PLOT_W, _PLOT_H = 320, 150
+_WIDTH, _LEFT, _RIGHT, _BAR, _GAP = 860, 380, 190, 14, 18
+_PLOT_W, _PLOT_H = 360, 150
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#495057}.t{font-weight:600;fill:#212529}"
     ".s{font-size:10px}line,polyline{fill:none}"
@@ -36,7 +36,7 @@ def _bars(row: dict[str, Any], top: float) -> tuple[list[str], float]:
     parts = [_text(10, top + 11, row["title"], "t")]
     y = top
     for name, cost in costs.items():
-        width = max(1.0, (_WIDTH - _LEFT - 110) * max(cost, 0) / most)
+        width = max(1.0, (_WIDTH - _LEFT - _RIGHT) * max(cost, 0) / most)
         parts.append(
             f'<rect x="{_LEFT}" y="{y:.1f}" width="{width:.1f}" height="{_BAR - 2}" fill="{_COLOURS[name]}"/>'
         )
@@ -81,7 +81,7 @@ def _legend(names: list[str], top: float) -> list[str]:
     return parts
 
 
-def _wrapped(words: str, width: int = 125) -> list[str]:
+def _wrapped(words: str, width: int = 140) -> list[str]:
     lines = [""]
     for word in words.split():
         if len(lines[-1]) + len(word) > width:
@@ -95,7 +95,7 @@ def draw(rows: list[dict[str, Any]], scales: list[dict[str, Any]], where: str) -
     parts = [_text(10, 24, "Cost of tracing, processor time in the calling thread; less is better", "t")]
     y = 44.0
     for row in rows:
-        if any(name in _COLOURS for name in row["costs"]):
+        if row["goals"]:
             more, y = _bars(row, y)
             parts += more
     for index, row in enumerate(scales):
