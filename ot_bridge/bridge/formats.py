@@ -77,7 +77,9 @@ class Carriers:
         self._formats = propagators_by_format(propagators)
         own = {name: each for name, each in self._formats.items() if isinstance(each, (Propagator, Binary))}
         self._encode: dict[object, Any] = {name: each.encode for name, each in own.items()}
-        self._decode: dict[object, Any] = {name: each.decode for name, each in own.items()}
+        self._decode: dict[object, Any] = {
+            name: each.read if isinstance(each, Propagator) else each.decode for name, each in own.items()
+        }
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.

@@ -15,6 +15,7 @@ from .remote import (
     EMPTY,
     JAEGER_FLAGS,
     LIMITS,
+    RANDOM_TRACE_ID,
     Encoder,
     Fields,
     Format,
@@ -132,7 +133,9 @@ def _encoder(names: _Names, items: Items) -> Encoder:
     def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id
         if trace_id and span_id:
-            bits = bits_of(outgoing) if outgoing.extras or outgoing.debug else 1 if outgoing.sampled else 0
+            extras = outgoing.extras
+            simple = (not extras or extras is RANDOM_TRACE_ID) and not outgoing.debug
+            bits = (1 if outgoing.sampled else 0) if simple else bits_of(outgoing)
             ids = (trace_id, span_id, outgoing.parent_id, bits)
             headers[trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)
         elif outgoing.debug_id:

@@ -103,7 +103,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         return
     flags = 1 if outgoing.sampled else 0
     extras = outgoing.extras
-    if extras and W3C_RANDOM in extras:
+    if extras is RANDOM_TRACE_ID or (extras and W3C_RANDOM in extras):
         flags |= RANDOM
     headers["traceparent"] = "00-%032x-%016x-0%d" % (trace_id, span_id, flags)  # noqa: UP031 (speed)
     tracestate = outgoing.tracestate
