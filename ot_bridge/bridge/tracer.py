@@ -185,8 +185,9 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
     def _continue(self, span: Span, origin: Remote) -> None:
         """Hands on what a caller said beyond OpenTelemetry's span context, to spans of its trace only."""
         trace_id = span.unwrap().get_span_context().trace_id
-        if origin.debug_id and not origin.trace_id:
-            span.unwrap().set_attribute(self.debug_id_tag, convert.text(origin.debug_id))
+        if not origin.trace_id and (origin.debug_id or origin.debug):
+            if origin.debug_id:
+                span.unwrap().set_attribute(self.debug_id_tag, convert.text(origin.debug_id))
             origin = Remote(trace_id, sampled=True, debug=True)
         if origin.trace_id == trace_id:
             span.origin = origin
@@ -214,7 +215,12 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         with self._closing_lock:
             if self._closing is None:
                 self._closing = concurrent.futures.Future()
-                threading.Thread(target=self._close, args=(self._closing,), name="ot_bridge-close").start()
+                if threading.main_thread().is_alive():
+                    threading.Thread(
+                        target=self._close, args=(self._closing,), name="ot_bridge-close"
+                    ).start()
+                else:  # at the interpreter's exit no thread is waited for any more
+                    self._close(self._closing)
             return self._closing
 
     def _close(self, done: concurrent.futures.Future[bool]) -> None:

@@ -24,7 +24,7 @@ def done(result: bool = True) -> Closing:
 
 
 def in_background(work: Callable[[], bool]) -> Closing:
-    """Does `work` in a thread of its own, which the interpreter waits for."""
+    """Does `work` in a thread of its own, which the interpreter waits for; at its exit, here and now."""
     closing = Closing()
 
     def run() -> None:
@@ -33,9 +33,9 @@ def in_background(work: Callable[[], bool]) -> Closing:
         except Exception as error:
             closing.set_exception(error)
 
-    try:
+    if threading.main_thread().is_alive():
         threading.Thread(target=run, name="ot_bridge-close").start()
-    except RuntimeError:  # Python 3.12 starts no threads once the interpreter is going down
+    else:
         run()
     return closing
 

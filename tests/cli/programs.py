@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 #: A program of jaeger-client's time that says which package it got, and leaves one span behind.
@@ -30,17 +29,14 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
-def run(
-    *command: str, cwd: Path | None = None, given: Sequence[str] = (), timeout: float = 60, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m ot_bridge.cli COMMAND`, in a process of its own."""
-    words = [sys.executable, "-m", "ot_bridge.cli", *command]
     return subprocess.run(
-        words,
+        [sys.executable, "-m", "ot_bridge.cli", *command],
         cwd=cwd,
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=50,
         check=False,
     )

@@ -136,7 +136,7 @@ def test_what_is_no_interceptor_is_refused(module: Any) -> None:
 def test_the_last_interceptor_is_the_outermost(module: Any) -> None:
     order: list[str] = []
 
-    class Named(_Client, module.UnaryClientInterceptor):  # type: ignore[name-defined, misc]
+    class Named(_Client, module.UnaryClientInterceptor):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -205,13 +205,14 @@ def test_handlers_of_newly_generated_stubs_are_intercepted() -> None:
     server = grpcext.intercept_server(
         grpc.server(ThreadPoolExecutor(2)), mine, ours.open_tracing_server_interceptor(tracer)
     )
-    registered = {"UU": grpc.unary_unary_rpc_method_handler(Sync(Seen()).UU)}
+    registered: dict[str, Any] = {"UU": grpc.unary_unary_rpc_method_handler(Sync(Seen()).UU)}
     server.add_generic_rpc_handlers((handlers(Sync(Seen())),))
     server.add_registered_method_handlers(SERVICE, registered)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as opened:
+            channel: Any = opened
             call = channel.unary_unary(method("UU"), _registered_method=True)
             assert call(b"ok") == b"ok"
             with pytest.raises(grpc.RpcError) as raised:
