@@ -104,7 +104,7 @@ class _Echo:
     def __init__(self) -> None:
         import grpc
 
-        handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+        handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
         handlers = grpc.method_handlers_generic_handler("bench.Echo", {"Call": handler})
         self.server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[handlers])
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -154,7 +154,7 @@ def _grpc() -> Mapping[str, Run]:
         yield OURS, grpc.intercept_channel(echo.channel(), client_interceptor(peers.ours()))
         yield _CHANNEL, trace_channel(echo.channel(), peers.ours())
         yield JAEGER, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.jaeger()))
-        yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))
+        yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))  # type: ignore[no-untyped-call]
         yield SHIM, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.shim()))
 
     return {name: _calls(echo, channel) for name, channel in peers_of()}

@@ -31,8 +31,9 @@ def provider(kind: Any, sampler: Sampler = ALWAYS_ON, processor: sdk.SpanProcess
 
 
 def jaeger(sampled: bool = True) -> Any:
-    from jaeger_client import ConstSampler, Tracer
     from jaeger_client.reporter import NullReporter
+    from jaeger_client.sampler import ConstSampler
+    from jaeger_client.tracer import Tracer
 
     return Tracer("bench", NullReporter(), ConstSampler(sampled))
 

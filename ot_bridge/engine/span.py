@@ -43,6 +43,12 @@ class Span(ToldSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
 
+    # First as they are set at the start of each span, then what many get later.
+    _expected = (
+        *("_wiring", "_name", "_ids", "_parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
+        *("_start_time", "_kind", "_told", "_sealed", "_context", "_status"),
+    )
+
     _resource = Shared("resource")
     _sampler = Shared("sampler")
     _limits = Shared("limits")
@@ -68,7 +74,8 @@ class Span(ToldSpan):
         if links:
             self._links = self._new_links(links)
             self._linked = True
-        self._record_end_metrics = counted
+        if counted:
+            self._record_end_metrics = counted
 
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[no-any-return]
