@@ -13,6 +13,10 @@ from .propagator import Propagator
 
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
 _GROUP = "opentelemetry_propagator"
+# The names of our entry points, too: read here, they become part of one propagator.
+_OURS: dict[str, tuple[Format, ...]] = {name: (format,) for name, format in FORMATS.items()}
+_OURS |= {f"ot_bridge_{name.replace('-', '_')}": formats for name, formats in _OURS.items()}
+_OURS["ot_bridge"] = tuple(FORMATS[name] for name in DEFAULT)
 
 
 def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
@@ -46,7 +50,10 @@ def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
             yield each
             continue
         for name in filter(None, map(str.strip, each.split(","))):
-            yield None if name == "none" else FORMATS.get(name) or _foreign(name)
+            if name in _OURS:
+                yield from _OURS[name]
+            else:
+                yield None if name == "none" else _foreign(name)
 
 
 def _foreign(name: str) -> TextMapPropagator:
