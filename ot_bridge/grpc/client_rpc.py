@@ -114,6 +114,7 @@ class ClientRpc(Rpc):
         """Ends the span of a call that is over. streams: whether the server does."""
         if not isinstance(call, grpc.Future):
             return self.end(status_of(call.code()), call.details())
+        error: Any = None
         try:
             error = call.exception()
         except grpc.FutureCancelledError:
@@ -121,7 +122,7 @@ class ClientRpc(Rpc):
         if error is None:
             return self.answer(call.result() if self.rules.watches and not streams else None)
         if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
-            return self.end(status_of(call.code()), call.details())
+            return self.end(status_of(error.code()), error.details())
         return self.fail(error)
 
 

@@ -15,14 +15,14 @@ import grpc
 import opentracing
 import pytest
 from google.protobuf import any_pb2
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]
 from opentelemetry.instrumentation.grpc import client_interceptor as otel_client_interceptor
+from opentelemetry.instrumentation.grpc import grpcext as untyped_otel_grpcext
 from opentelemetry.instrumentation.grpc import server_interceptor as otel_server_interceptor
-from opentelemetry.instrumentation.grpc.grpcext import intercept_channel as otel_intercept_channel
 
 from ot_bridge.grpc import (
     aio_client_interceptor,
@@ -37,6 +37,7 @@ from tests.grpc.test_client import DOORS
 from tests.grpc.test_server import take
 from tests.grpc.things import ARITIES, STREAMS_OUT, Seen, Sync, method, requests_for, stub, sync_server
 
+otel_grpcext: Any = untyped_otel_grpcext
 Code = grpc.StatusCode
 
 PROTO = """
@@ -158,7 +159,8 @@ def test_health_checks_are_traced_only_if_asked_for(finished: Finished, options:
 
 async def test_health_checks_by_grpc_aio_are_not_traced(finished: Finished) -> None:
     server = grpc.aio.server(interceptors=[aio_server_interceptor()])
-    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    aio_health: Any = health.aio  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(aio_health.HealthServicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     target = f"127.0.0.1:{port}"
@@ -213,7 +215,7 @@ class Details(grpc.ClientCallDetails):
 
     def __init__(self, of: Any) -> None:
         self.method = of.method
-        self.metadata = [*(of.metadata or ()), ("added", "1")]
+        self.metadata: Any = [*(of.metadata or ()), ("added", "1")]
         self.timeout = of.timeout
 
 
@@ -245,7 +247,7 @@ class Refusing(grpc.UnaryUnaryClientInterceptor):
         raise PermissionError("no")
 
 
-class Cached(grpc.Future):
+class Cached(grpc.Future):  # type: ignore[type-arg]
     """A response that came from no server."""
 
     def result(self, timeout: Any = None) -> bytes:
@@ -395,9 +397,10 @@ def test_opentelemetrys_own_interceptors_and_ours_make_one_trace(
     with sync_server(Sync(seen), *chain) as address, grpc.insecure_channel(address) as plain:
         otels: Any = otel_client_interceptor(tracer_provider=otel.provider)  # type: ignore[no-untyped-call]
         if order == "before":
-            channel = otel_intercept_channel(trace_channel(plain), otels)
+            channel = otel_grpcext.intercept_channel(trace_channel(plain), otels)
         else:
-            channel = grpc.intercept_channel(otel_intercept_channel(plain, otels), client_interceptor())
+            inner = otel_grpcext.intercept_channel(plain, otels)
+            channel = grpc.intercept_channel(inner, client_interceptor())
         with opentracing.global_tracer().start_active_span("request"):
             assert take(channel, "UU", b"ok") == b"ok"
     spans = finished(5)

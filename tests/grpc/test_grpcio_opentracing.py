@@ -35,7 +35,7 @@ every_arity = pytest.mark.parametrize("arity", ARITIES)
 
 
 def old_take(channel: Any, arity: str, script: bytes, way: str = "__call__") -> Any:
-    """A call in the ways that grpcio-opentracing knows: by position, without `wait_for_ready` and its like."""
+    """A call as grpcio-opentracing knows it: by position, without `wait_for_ready` and its like."""
     call = getattr(stub(channel, arity), way)(requests_for(arity, script), 10)
     if way == "future":
         return call.result()
@@ -173,12 +173,12 @@ def test_a_neighbour_on_jaeger_client_and_we_make_one_trace(
     with sync_server(Sync(seen), **serving) as address, grpc.insecure_channel(address) as plain:
         channel = _old_client(plain, jaeger) if calling else _new_client(plain, otel.tracer)
         assert old_take(channel, "UU", b"ok") == b"ok"
-    (ours,) = finished(1)
+    ours: Any = finished(1)[0]
     (theirs,) = reporter.get_spans()
     assert ours.context.trace_id == theirs.trace_id
     assert theirs.operation_name == ours.name == method("UU")
-    below, above = (ours.parent.span_id, theirs.span_id) if calling and ours.parent else (theirs.parent_id, ours.context.span_id)  # fmt: skip
-    assert below == above
+    above, below = (theirs.span_id, ours.parent) if calling else (ours.context.span_id, theirs)
+    assert (below.span_id if calling else below.parent_id) == above
 
 
 def emissions(tracer: MockTracer) -> list[Any]:
@@ -187,7 +187,7 @@ def emissions(tracer: MockTracer) -> list[Any]:
     tags = {name: value for name, value in span.tags.items() if name != "rpc.grpc.status_code"}
     if "peer.port" in tags:
         assert tags.pop("peer.port").isdigit()
-    logs = []
+    logs: list[Any] = []
     for log in span.logs:
         fields = dict(log.key_values)
         if (
@@ -243,9 +243,9 @@ def test_a_server_says_what_grpcio_opentracings_says(
     for make in (old.open_tracing_server_interceptor, open_tracing_server_interceptor):
         tracer = MockTracer()
         interceptor = make(tracer, log_payloads=log_payloads)
-        serving = {"wrap": lambda server: grpcext.intercept_server(server, interceptor)}  # noqa: B023
+        serving: dict[str, Any] = {"wrap": lambda server: grpcext.intercept_server(server, interceptor)}  # noqa: B023
         with sync_server(Sync(seen), **serving) as address, grpc.insecure_channel(address) as plain:
-            _outcome(lambda: take(plain, arity, script))  # noqa: B023
+            _outcome(lambda: take(plain, arity, script))
             _wait_for(tracer)
         said.append(emissions(tracer))
     theirs, ours = said
@@ -286,7 +286,7 @@ def test_arguments_may_be_given_by_position_as_there() -> None:
         (open_tracing_client_interceptor, old.open_tracing_client_interceptor),
         (open_tracing_server_interceptor, old.open_tracing_server_interceptor),
     ):
-        arguments = [tracer, None, True, None][: theirs.__code__.co_argcount]
+        arguments: list[Any] = [tracer, None, True, None][: theirs.__code__.co_argcount]
         ours(*arguments)
         assert (
             ours.__code__.co_varnames[: theirs.__code__.co_argcount]
