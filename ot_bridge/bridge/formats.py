@@ -106,7 +106,7 @@ class Carriers:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
-        """The context that `carrier` holds: a valid one, or one with only baggage or a debug id; else None.
+        """The context that `carrier` holds: a span's, or only baggage, a decision or a debug id; else None.
 
         Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for
         a header that is there and cannot be read.
@@ -154,6 +154,9 @@ def _from_otel_context(found: Context) -> SpanContext | None:
     otel = trace.get_current_span(found).get_span_context()
     baggage: Any = found.get(BAGGAGE_KEY) or NO_BAGGAGE
     origin: Any = found.get(REMOTE_KEY)
-    if not (otel.is_valid or baggage or (origin is not None and origin.debug_id)):
-        return None
-    return SpanContext(otel, {name: convert.text(value) for name, value in baggage.items()}, origin)
+    items = {name: convert.text(value) for name, value in baggage.items()}
+    if otel.is_valid:
+        return SpanContext(otel, items, origin)
+    if origin is not None:
+        return contexts.from_remote(origin._replace(baggage=items))
+    return SpanContext(baggage=items) if items else None

@@ -27,7 +27,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine.current import current
-from ot_bridge.engine.notes import MOST_NOTES, PLAIN
+from ot_bridge.engine.notes import MOST_NOTES, is_plain
 from ot_bridge.errors import report
 
 _log = logging.getLogger(__name__)
@@ -240,7 +240,7 @@ class FusedTracer(Tracer):
         if type(tags) is _Tags:
             plain = tags.status is None and tags.priority is None
             return (tags.kind, tags.attributes) if plain else None
-        if type(tags) is not dict or not PLAIN.issuperset(map(type, tags.values())):
+        if type(tags) is not dict or not is_plain(tags):
             return None
         if not _SPECIAL.isdisjoint(tags):
             return None

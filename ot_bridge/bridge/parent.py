@@ -14,7 +14,7 @@ from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.variants import AsRoot
+from ot_bridge.bridge.variants import AsRoot, AsSampled, AsUnsampled
 from ot_bridge.wire import Remote
 
 REFERENCE_TYPE: Final = "opentracing.ref_type"
@@ -48,14 +48,25 @@ def current() -> Parent:
         and scope._otel_span is context.get(SPAN_KEY)
     ):  # a `sampling.priority` set later is known to the span's context only
         context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
-    baggage: Any = context.get(BAGGAGE_KEY)
+    baggage: Any = context.get(BAGGAGE_KEY) or NO_BAGGAGE
     origin: Any = context.get(REMOTE_KEY)
-    undecided = (
-        origin is not None
-        and origin.sampled is None
-        and trace.get_current_span(context).get_span_context().is_remote
-    )
-    return Parent(context, baggage or NO_BAGGAGE, origin, (), AsRoot if undecided else None)
+    if origin is None:
+        return Parent(context, baggage)
+    above = trace.get_current_span(context).get_span_context()
+    if above.is_valid:
+        return Parent(context, baggage, origin, (), _decider(origin, True) if above.is_remote else None)
+    return Parent(context, baggage, origin, (), _decider(origin, False), origin.trace_id)
+
+
+def _decider(caller: Remote | SpanContext, valid: bool) -> Sampler | type[AsRoot] | None:
+    """Who decides on a span of a caller's from another process; valid: whether there is a span of its."""
+    if not valid and (caller.debug_id or caller.debug):
+        return ALWAYS_ON
+    if caller.sampled is None:
+        return AsRoot
+    if valid:  # the sampler finds the caller's decision with its span
+        return None
+    return AsSampled if caller.sampled else AsUnsampled
 
 
 def named(child_of: Any, references: Any) -> Parent | None:
@@ -82,7 +93,7 @@ def named(child_of: Any, references: Any) -> Parent | None:
         baggage,
         parent.origin,
         links,
-        ALWAYS_ON if parent.debug_id else AsRoot if parent.sampled is None else None,
+        _decider(parent, parent.is_valid) if parent.is_remote else None,
         0 if parent.is_valid else parent.trace_id,
     )
 

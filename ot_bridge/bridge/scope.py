@@ -167,9 +167,10 @@ class ScopeManager(ScopeManagerShim):
         if isinstance(span, Span):
             return Scope(self, span, span._otel_span, finish_on_close, before)
         if span is None:
-            return Scope(
-                self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN), INVALID_SPAN, False, before
-            )
+            nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
+            scope = Scope(self, nobody, INVALID_SPAN, False, before)
+            dict.pop(scope._inside, REMOTE_KEY, None)  # what the caller said was said of its trace
+            return scope
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before, ours=False)
 

@@ -33,12 +33,29 @@ class AsRoot(Sampler):
         links: Sequence[trace.Link] | None = None,
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
-        if parent_context is not None:
-            parent_context = trace.set_span_in_context(trace.INVALID_SPAN, parent_context)
-        return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
+        context = trace.set_span_in_context(self._caller(trace_id), parent_context)
+        return self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+
+    def _caller(self, trace_id: int) -> trace.Span:
+        return trace.INVALID_SPAN
 
     def get_description(self) -> str:
-        return f"AsRoot{{{self._sampler.get_description()}}}"
+        return f"{type(self).__name__}{{{self._sampler.get_description()}}}"
+
+
+class AsUnsampled(AsRoot):
+    """Asks it as for the child of a caller who has decided so, and named no span to be the child of."""
+
+    flags = trace.TraceFlags.DEFAULT
+
+    def _caller(self, trace_id: int) -> trace.Span:
+        return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, trace.TraceFlags(self.flags)))
+
+
+class AsSampled(AsUnsampled):
+    """The same for a caller who wants it sampled."""
+
+    flags = trace.TraceFlags.SAMPLED
 
 
 class _InTrace(IdGenerator):
@@ -66,7 +83,7 @@ class Variants:
         self._made: dict[object, tuple[Any, Any]] = {}
 
     def get(self, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0) -> Any:
-        """The tracer with this sampler (`AsRoot`: its own, asked as for a root) and, if not 0, trace id.
+        """The tracer with this sampler (a kind of `AsRoot`: its own, asked so) and, if not 0, trace id.
 
         None if it is not a tracer of which that can be had.
         """
@@ -89,8 +106,8 @@ class Variants:
     @staticmethod
     def _copy(real: Any, own: Sampler, sampler: Sampler | type[AsRoot] | None) -> Any:
         made = copy.copy(real)
-        if sampler is AsRoot:
-            made.sampler = AsRoot(own)
+        if isinstance(sampler, type):
+            made.sampler = sampler(own)
         elif sampler is not None:
             made.sampler = sampler
         return made

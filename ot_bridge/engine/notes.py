@@ -35,7 +35,7 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
     told = 0
     for note in notes:
         if type(note) is dict:
-            if not _is_plain(note):
+            if not is_plain(note):
                 return None
             attributes.update(note)
             told += len(note)
@@ -64,14 +64,14 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
     return attributes, tuple([event(each, limits) for each in events]) if events else ()
 
 
-def _is_plain(attributes: Mapping[Any, Any]) -> bool:
+def is_plain(attributes: Mapping[Any, Any]) -> bool:
     return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
 
 
 def _event_fits(note: Note, fits: Fits) -> bool:
     name, attributes, _ = note
     words = {**(attributes or {}), name: 0}
-    return "" not in words and _is_plain(words) and fits(words)
+    return "" not in words and is_plain(words) and fits(words)
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:

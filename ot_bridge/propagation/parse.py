@@ -46,9 +46,11 @@ def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
 def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
     """Each named thing; None for `none`."""
     for each in [spec] if isinstance(spec, str | Format | TextMapPropagator) else spec:
-        if not isinstance(each, str):
+        if isinstance(each, Format | TextMapPropagator):
             yield each
             continue
+        if not isinstance(each, str):
+            raise TypeError("names, formats or propagators are due")
         for name in filter(None, map(str.strip, each.split(","))):
             if name in _OURS:
                 yield from _OURS[name]
