@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.provider import exporter_named
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import REPORTER, Counters, MetricsFactory
+from ot_bridge.provider import exporter_named
 
 logger = logging.getLogger("jaeger_tracing")
 _said: set[str] = set()

@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, Tra
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
-from ot_bridge.provider import build_provider
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.span import ENDING, Span
 from ot_bridge.jaeger_client.utils import local_ip
+from ot_bridge.provider import build_provider
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.tracer import Tracer

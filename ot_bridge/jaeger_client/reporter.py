@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
@@ -14,6 +14,9 @@ from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, fac
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.span import Span
+
+CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
+EXIT_SECONDS: Final = 5.0
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -145,11 +148,11 @@ class Reporter(BaseReporter):
         return in_background(self._close)
 
     def _close(self) -> bool:
-        sent = self.flush(4.0)  # callers wait five seconds or so, where jaeger-client took none
+        sent = self.flush(CLOSE_SECONDS)
         for processor, _ in self._processors:
             processor.shutdown(500)
         return sent
 
     def _at_exit(self) -> None:
-        if not self.stopped and not self.flush(5.0):
+        if not self.stopped and not self.flush(EXIT_SECONDS):
             logger.warning("spans were left behind at exit: no collector took them in time")

@@ -80,6 +80,8 @@ ROWS: Final[Mapping[str, Row]] = {
         ("sampler", "type"), None, {"OTEL_TRACES_SAMPLER": _SAME}, {"JAEGER_SAMPLER_TYPE": _SAME}
     ),
     "sampler_param": Row(("sampler", "param"), None, {}, {"JAEGER_SAMPLER_PARAM": _SAME}),
+    "sampler_arg": Row((), None, {"OTEL_TRACES_SAMPLER_ARG": _SAME}),
+    "exporter": Row((), "otlp", {"OTEL_TRACES_EXPORTER": _SAME}),
     "traces_endpoint": Row(
         (),
         None,

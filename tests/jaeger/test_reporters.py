@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.jaeger_client import ConstSampler, Tracer, delivery
+from ot_bridge.jaeger_client import ConstSampler, Tracer, delivery, reporter
 from ot_bridge.jaeger_client.closing import Closing, all_of, done
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
@@ -225,6 +225,7 @@ def test_a_full_queue_drops_and_counts() -> None:
 def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(Collector()) as gone:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.url)
+    monkeypatch.setattr(reporter, "CLOSE_SECONDS", 0.2)
     tracer = _tracer(Reporter(CHANNEL))
     tracer.start_span("op").finish()
     assert tracer.close().result(10) is False

@@ -1,0 +1,213 @@
+"""`ot-bridge config`: what holds, who says so, and how OpenTelemetry's variables say it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ot_bridge.cli import config as command
+from ot_bridge.cli.main import main
+from ot_bridge.jaeger_client.settings import ROWS, resolve
+from ot_bridge.jaeger_client.translate import Line, effective, lines
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("JAEGER_", "OTEL_")):
+            monkeypatch.delenv(name)
+
+
+def _variables(config: dict[str, Any], **environment: str) -> dict[str, str]:
+    return {line.variable: line.text for line in lines(config, environment) if line.variable}
+
+
+def _comments(config: dict[str, Any], **environment: str) -> str:
+    return "\n".join(line.text for line in lines(config, environment) if not line.variable)
+
+
+def test_every_setting_is_shown_with_its_value_and_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JAEGER_AGENT_HOST", "there")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "99")
+    monkeypatch.setenv("JAEGER_TAGS", "a=1")
+    file = tmp_path / "jaeger.yml"
+    file.write_text("sampler: {type: const, param: 1}\nreporter_batch_size: 5\n")
+    assert main(["config", str(file), "--service-name", "shop"]) == 0
+    table, _, rest = capsys.readouterr().out.partition("\n\n")
+    rows = [line.split() for line in table.splitlines()]
+    assert rows[0] == ["setting", "value", "from"]
+    assert {row[0] for row in rows[1:]} == {*ROWS, "tags.a"}
+    for row in (
+        ["service_name", "shop", "config"],
+        ["sampler_type", "const", "config"],
+        ["reporting_host", "there", "JAEGER_AGENT_HOST"],
+        ["traces_endpoint", "http://there:4318/v1/traces", "reporting_host"],
+        ["reporter_queue_size", "99", "OTEL_BSP_MAX_QUEUE_SIZE"],
+        ["max_operations", "-", "default"],
+        ["tags.a", "1", "JAEGER_TAGS"],
+    ):
+        assert row in rows
+    assert rest.startswith("The same in OpenTelemetry's variables:\nOTEL_SERVICE_NAME=shop\n")
+
+
+SAMPLERS: dict[str, tuple[Any, dict[str, str]]] = {
+    "const": ({"type": "const", "param": 1}, {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
+    "const off": ({"type": "const", "param": "false"}, {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}),
+    "probabilistic": (
+        {"type": "probabilistic", "param": 0.1},
+        {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
+    ),
+    "ratelimiting": (
+        {"type": "ratelimiting", "param": 3},
+        {"OTEL_TRACES_SAMPLER": "ot_bridge", "OTEL_TRACES_SAMPLER_ARG": "3/s"},
+    ),
+    "remote": (
+        {},
+        {
+            "OTEL_TRACES_SAMPLER": "parentbased_jaeger_remote",
+            "OTEL_TRACES_SAMPLER_ARG": "endpoint=http://localhost:5778/sampling,"
+            "pollingIntervalMs=60000,initialSamplingRate=0.001",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("sampler", "expected"), SAMPLERS.values(), ids=SAMPLERS)
+def test_each_sampler_has_its_variables_and_they_are_understood(
+    sampler: Any, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ot_bridge.provider import build_provider
+
+    got = {k: v for k, v in _variables({"sampler": sampler}).items() if k.startswith("OTEL_TRACES_SAMPLER")}
+    assert got == expected
+    for name, text in got.items():
+        monkeypatch.setenv(name, text)
+    description = build_provider("service", exporters=[]).sampler.get_description()
+    assert {
+        "parentbased_always_on": "AlwaysOnSampler",
+        "parentbased_always_off": "AlwaysOffSampler",
+        "parentbased_traceidratio": "TraceIdRatioBased{0.1}",
+        "ot_bridge": "rate_limited(3.0)",
+        "parentbased_jaeger_remote": "JaegerRemoteSampler",
+    }[got["OTEL_TRACES_SAMPLER"]] in description
+
+
+def test_an_unknown_sampler_is_a_comment() -> None:
+    assert "sampler: 'lucky' is none of const" in _comments({"sampler": {"type": "lucky"}})
+
+
+def test_what_the_variables_say_is_what_the_dictionary_said() -> None:
+    config: dict[str, Any] = {
+        "service_name": "shop",
+        "reporter_queue_size": 500,
+        "reporter_batch_size": 50,
+        "reporter_flush_interval": 0.25,
+        "max_tag_value_length": 77,
+    }
+    variables = _variables(config)
+    for name, value in config.items():
+        assert resolve(name, {}, variables).value == value
+    again = _variables({}, **variables)
+    assert again == {name: text for name, text in variables.items() if not name.endswith("PROTOCOL")}
+
+
+def test_opentelemetrys_variables_stay_what_they_are() -> None:
+    given = {
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+        "OTEL_PROPAGATORS": "xray",
+        "OTEL_TRACES_EXPORTER": "console",
+    }
+    got = _variables({"service_name": "shop", "local_agent": {"reporting_host": "a"}}, **given)
+    assert {name: got[name] for name in given} == given
+
+
+def test_the_rest_of_the_configuration_is_translated_or_explained() -> None:
+    config = {
+        "tags": {"a b": "c,d"},
+        "logging": True,
+        "propagation": "b3",
+        "trace_id_header": "x",
+        "throttler": {"port": 1},
+        "local_agent": {"reporting_host": "::1"},
+    }
+    variables, comments = _variables(config, JAEGER_DISABLED="true"), _comments(config)
+    assert variables["OTEL_SDK_DISABLED"] == "true"
+    assert variables["OTEL_RESOURCE_ATTRIBUTES"] == "a%20b=c%2Cd"
+    assert variables["OTEL_PROPAGATORS"] == "b3multi"
+    assert variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == "http://[::1]:4318/v1/traces"
+    for word in ("service_name", "logging", "trace_id_header", "throttler", "128 bits", "propagator-b3"):
+        assert word in comments
+    assert "128 bits" not in _comments({"generate_128bit_trace_id": True})
+    assert (
+        _variables({}, JAEGER_PROPAGATION="jaeger,w3c")["OTEL_PROPAGATORS"] == "jaeger,tracecontext,baggage"
+    )
+
+
+def test_a_collectors_address_is_where_spans_go_unless_the_program_names_a_host() -> None:
+    environment = {"JAEGER_ENDPOINT": "http://collector:14268/api/traces", "JAEGER_AGENT_HOST": "agent"}
+    endpoint = effective({}, environment)["traces_endpoint"]
+    assert endpoint == ("http://collector:4318/v1/traces", "JAEGER_ENDPOINT")
+    endpoint = effective({"local_agent": {"reporting_host": "here"}}, environment)["traces_endpoint"]
+    assert endpoint == ("http://here:4318/v1/traces", "reporting_host")
+
+
+def test_a_line_is_written_as_a_shell_reads_it() -> None:
+    assert str(Line("A", "b")) == "A=b"
+    assert str(Line("", "why")) == "# why"
+
+
+FILES = {
+    "yaml": "sampler:\n  type: const\n  param: true\n",
+    "json": '{"sampler": {"type": "const", "param": true}}',
+    "python": "{'sampler': {'type': 'const', 'param': True}}",
+    "within more": "name: app\ntracing:\n  config:\n    sampler: {type: const, param: 1}\n",
+    "a section": json.dumps({"jaeger": {"sampler": {"type": "const", "param": 1}}}),
+}
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_file_may_hold_yaml_json_or_python(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["config", "-", "--otel"]) == 0
+    assert "OTEL_TRACES_SAMPLER=parentbased_always_on\n" in capsys.readouterr().out
+
+
+def test_what_is_no_configuration_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "list.yml"
+    file.write_text("- 1\n- 2\n")
+    assert main(["config", str(file)]) == 2
+    assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
+    assert main(["config", str(tmp_path / "missing")]) == 2
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+    assert main(["config"]) == 2
+    assert "OTEL_BSP_MAX_QUEUE_SIZE='many'" in capsys.readouterr().err
+
+
+def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    file = tmp_path / "jaeger.yml"
+    file.write_text("sampler: {type: const}")
+    with pytest.raises(ValueError, match="pip install pyyaml"):
+        command._read(str(file))
+
+
+def test_the_arguments_are_declared() -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert vars(parser.parse_args([])) == {"file": None, "service_name": None, "otel": False}
