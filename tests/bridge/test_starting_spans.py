@@ -27,7 +27,7 @@ from opentracing import Format, ReferenceType, child_of, follows_from
 from opentracing.scope_managers import ThreadLocalScopeManager
 
 import ot_bridge
-from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.bridge import Tracer, convert, create_tracer
 from tests.conftest import Recorded, recorded
 
 
@@ -209,9 +209,9 @@ def test_R11_a_root_that_ignores_the_active_span_ignores_its_baggage(otel: Recor
         assert otel.tracer.start_span("x", ignore_active_span=True).context.baggage == {}
 
 
-def test_R12_samplers_see_the_initial_tags_and_the_kind() -> None:
+def test_R12_samplers_see_the_initial_tags_and_the_kind(provider_class: type[TracerProvider]) -> None:
     sampler = Watching()
-    tracer = create_tracer(TracerProvider(sampler, shutdown_on_exit=False), propagators="jaeger")
+    tracer = create_tracer(provider_class(sampler, shutdown_on_exit=False), propagators="jaeger")
     tracer.start_span("x", tags={"http.url": "/a", "span.kind": "server", 7: None})
     assert sampler.seen == [
         {"name": "x", "kind": SpanKind.SERVER, "attributes": {"http.url": "/a", "7": "None"}}
@@ -310,8 +310,10 @@ def test_S4_one_switch_turns_the_mapping_off() -> None:
 
 
 @pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
-def test_S5_a_priority_above_zero_forces_sampling(sampler: Sampler) -> None:
-    tracer = create_tracer(TracerProvider(sampler, shutdown_on_exit=False), propagators="jaeger")
+def test_S5_a_priority_above_zero_forces_sampling(
+    sampler: Sampler, provider_class: type[TracerProvider]
+) -> None:
+    tracer = create_tracer(provider_class(sampler, shutdown_on_exit=False), propagators="jaeger")
     assert tracer.start_span("x", tags={"sampling.priority": 1}).context.sampled is True
     assert tracer.start_span("x", tags={"sampling.priority": "2"}).unwrap().is_recording()
     assert tracer.start_span("x").context.sampled is False
@@ -342,9 +344,11 @@ def test_S5_a_later_priority_decides_for_children_and_injection(otel: Recorded) 
     assert "parent" in otel.spans  # what was decided stays decided
 
 
-def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span() -> None:
+def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(
+    provider_class: type[TracerProvider],
+) -> None:
     tracer = create_tracer(
-        TracerProvider(ParentBased(ALWAYS_OFF), shutdown_on_exit=False), propagators="jaeger"
+        provider_class(ParentBased(ALWAYS_OFF), shutdown_on_exit=False), propagators="jaeger"
     )
     span = tracer.start_span("x").set_tag("sampling.priority", 1)
     assert span.context.sampled is True
@@ -392,20 +396,22 @@ def test_a_sampler_of_one_spans_own_is_asked_under_a_local_parent_too(otel: Reco
         assert otel.tracer.start_active_span("y", sampler=ALWAYS_ON).span.context.sampled  # type: ignore[attr-defined]
 
 
-def test_a_sampler_that_raises_costs_the_span_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sampler_that_raises_costs_the_span_and_nothing_else(
+    caplog: pytest.LogCaptureFixture, provider_class: type[TracerProvider]
+) -> None:
     class Broken(Watching):
         def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
             raise RuntimeError("broken sampler")
 
-    tracer = create_tracer(TracerProvider(Broken(), shutdown_on_exit=False), propagators="jaeger")
+    tracer = create_tracer(provider_class(Broken(), shutdown_on_exit=False), propagators="jaeger")
     for _ in range(3):
         with tracer.start_active_span("x"):
             pass
     assert len([record for record in caplog.records if "sampler" in record.message]) == 1
 
 
-def test_limits_are_the_providers() -> None:
-    provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=2), shutdown_on_exit=False)
+def test_limits_are_the_providers(provider_class: type[TracerProvider]) -> None:
+    provider = provider_class(span_limits=SpanLimits(max_span_attributes=2), shutdown_on_exit=False)
     span = create_tracer(provider, propagators="jaeger").start_span("x", tags={"a": 1, "b": 2, "c": 3})
     assert len(span.unwrap().attributes) == 2  # type: ignore[attr-defined]
 
@@ -420,3 +426,34 @@ def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
     otel.tracer.start_span(name).set_operation_name(name).finish()
     (span,) = otel.exporter.get_finished_spans()
     assert span.name.encode() or name is None
+
+
+@pytest.mark.parametrize("how", ["start_span", "start_active_span"])
+@pytest.mark.parametrize(
+    "given", [{"a": 1, "span.kind": "server"}, {"a": 1, "error": True}, {"sampling.priority": 0}], ids=str
+)
+def test_tags_may_be_made_ready_once_for_many_spans(otel: Recorded, given: dict[str, Any], how: str) -> None:
+    ready: Any = convert.tags(given)
+    for name, tags in ("as given", given), ("ready", ready):
+        started = getattr(otel.tracer, how)(name, tags=tags)
+        (started.close if how == "start_active_span" else started.finish)()
+    seen = [(span.kind, span.status.status_code, span.attributes) for span in otel.spans.values()]
+    assert seen[::2] == seen[1::2]
+    assert len(seen) == (0 if "sampling.priority" in given else 2)
+
+
+def test_a_sampler_is_shown_the_context_of_an_explicit_parent(provider_class: type[TracerProvider]) -> None:
+    class Looking(Watching):
+        def should_sample(self, parent_context: Any, *args: Any, **kwargs: Any) -> SamplingResult:
+            above.append(trace.get_current_span(parent_context).get_span_context().span_id)
+            return super().should_sample(parent_context, *args, **kwargs)
+
+    above: list[int] = []
+    tracer = create_tracer(provider_class(Looking(), shutdown_on_exit=False))
+    parent = tracer.start_span("parent")
+    active = tracer.start_span("active")
+    with tracer.scope_manager.activate(active, True):
+        for child_of in parent, parent.context, None:
+            tracer.start_span("child", child_of=child_of)
+    outer, inner = parent.context.span_id, active.context.span_id
+    assert above == [0, 0, outer, outer, inner]
