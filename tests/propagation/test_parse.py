@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
+from ot_bridge_propagators import Late
 
 B3 = FORMATS["b3"]
 
@@ -128,3 +129,24 @@ def test_formats_are_the_same_whatever_way_they_are_named() -> None:
     carrier = {"b3": "0"}
     assert parse_propagators("b3").fields == parse_propagators(B3).fields == {"b3"}
     assert Propagator(["b3"]).decode(carrier) == Propagator([B3]).decode(carrier) == Remote(sampled=False)
+
+
+def test_a_stand_in_reads_and_writes_as_the_propagator_that_it_becomes() -> None:
+    late = Late("jaeger")
+    headers: dict[str, str] = {}
+    late.inject(headers, late.extract({"Uber-Trace-Id": "1:2:0:1"}))
+    assert headers == {"uber-trace-id": "1:2:0:1"}
+    assert late.fields == Propagator(["jaeger"]).fields
+
+
+def test_without_entry_points_an_unknown_name_is_refused_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: [])
+    with pytest.raises(ConfigurationError, match="known are tracecontext"):
+        parse_propagators("theirs")
+
+
+def test_what_is_no_propagator_at_all_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="names, formats or propagators are due"):
+        parse_propagators(["jaeger", 7])  # type: ignore[list-item]
