@@ -34,10 +34,10 @@ def finished(otel: Recorded) -> Finished:
     pause = threading.Event()
 
     def wait(count: int) -> Sequence[ReadableSpan]:
-        for _ in range(500):
+        for _ in range(5000):
             if len(otel.exporter.get_finished_spans()) >= count:
                 break
-            pause.wait(0.01)
+            pause.wait(0.001)
         spans = otel.exporter.get_finished_spans()
         assert len(spans) == count, [span.name for span in spans]
         return spans

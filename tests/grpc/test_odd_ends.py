@@ -1,0 +1,364 @@
+"""Ends that are rarely met: calls of other people's making, unread messages, failures on our side."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from opentracing.mocktracer import MockTracer
+
+from ot_bridge.grpc import aio_client_interceptor, client_interceptor, trace_channel
+from ot_bridge.grpc.aio_client import _Ending as AioEnding
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, Ending
+from ot_bridge.grpc.decisions import text
+from tests.grpc.conftest import Finished
+from tests.grpc.test_aio_server import aio_server, settle
+from tests.grpc.test_client import DOORS, check
+from tests.grpc.things import (
+    ARITIES,
+    STREAMS_IN,
+    STREAMS_OUT,
+    Aio,
+    Seen,
+    Sync,
+    requests_for,
+    stub,
+    sync_server,
+)
+
+Code = grpc.StatusCode
+every_stream = pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
+
+
+@pytest.fixture
+def plain(seen: Seen) -> Iterator[grpc.Channel]:
+    with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def span() -> Any:
+    return MockTracer().start_span("rpc")
+
+
+def _rpc(span: Any, **options: Any) -> ClientRpc:
+    return ClientRpc(ClientRules(**options), span, None, ())
+
+
+def _code(span: Any) -> Any:
+    return span.tags.get("rpc.grpc.status_code")
+
+
+@every_stream
+@pytest.mark.parametrize("script", [b"ok", b"half"], ids=["to its end", "and dropped"])
+def test_a_watched_stream_is_a_call_and_ends_its_span(
+    plain: grpc.Channel, finished: Finished, arity: str, script: bytes
+) -> None:
+    call = stub(trace_channel(plain, message_events=True), arity)(requests_for(arity, script), timeout=10)
+    for kind in (grpc.Call, grpc.Future):
+        assert isinstance(call, kind)
+    assert next(call) == b"0"
+    if script == b"ok":
+        assert list(call)[:2] == [b"1", b"2"]
+        assert call.code() is Code.OK
+    del call
+    (span,) = finished(1)
+    assert span.attributes is not None
+    assert (
+        span.attributes["rpc.grpc.status_code"] == (Code.OK if script == b"ok" else Code.CANCELLED).value[0]
+    )
+
+
+@every_stream
+def test_a_watched_stream_that_is_over_and_left_unread_ends_its_span(
+    plain: grpc.Channel, seen: Seen, finished: Finished, arity: str
+) -> None:
+    call = stub(trace_channel(plain, message_events=True), arity)(requests_for(arity, b"ok"), timeout=10)
+    for _ in range(4 if arity == "SS" else 3):
+        next(call)
+    assert call.code() is Code.OK  # waits for the status, which the iterator has not come to yet
+    finished(0)
+    del call
+    check_ok = finished(1)[0]
+    assert check_ok.attributes is not None
+    assert check_ok.attributes["rpc.grpc.status_code"] == 0
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_message_that_cannot_be_serialized_ends_the_span(
+    plain: grpc.Channel, finished: Finished, door: str
+) -> None:
+    def refuse(message: Any) -> bytes:
+        raise TypeError("no such message")
+
+    call: Any = DOORS[door](plain).unary_unary("/things.Things/UU", request_serializer=refuse)
+    for way in (call, call.with_call, lambda *args, **kwargs: call.future(*args, **kwargs).result()):
+        with pytest.raises(grpc.RpcError) as raised:
+            way(b"ok", timeout=10)
+        error: Any = raised.value
+        assert error.code() is Code.INTERNAL
+    for span in finished(3):
+        check(span, "UU", Code.INTERNAL, "serializing")
+
+
+def test_a_call_whose_deadline_has_passed_ends_the_span(plain: grpc.Channel, finished: Finished) -> None:
+    channel = trace_channel(plain, log_payloads=True)
+    with pytest.raises(grpc.RpcError):
+        list(stub(channel, "US")(b"ok", timeout=-1))
+    with pytest.raises(grpc.RpcError):
+        stub(channel, "UU").future(b"ok", timeout=-1).result()
+    for span in finished(2):
+        assert (span.status.description or "").startswith("DEADLINE_EXCEEDED")
+
+
+class Bare(grpc.Future):  # type: ignore[type-arg]
+    """A future that is no call, as an interceptor may make one."""
+
+    def __init__(self, done: bool = False, error: Any = None) -> None:
+        self._done = done
+        self._error = error
+        self.callbacks: list[Any] = []
+
+    def add_done_callback(self, fn: Any) -> None:
+        self.callbacks.append(fn)
+
+    def done(self) -> bool:
+        return self._done
+
+    def exception(self, timeout: Any = None) -> Any:
+        if self._error is grpc.FutureCancelledError:
+            raise grpc.FutureCancelledError
+        return self._error
+
+    def code(self) -> grpc.StatusCode:
+        return Code.OK
+
+    def details(self) -> str:
+        return ""
+
+    def result(self, timeout: Any = None) -> bytes:
+        return b"bare"
+
+    cancel = cancelled = running = traceback = done  # type: ignore[assignment]
+
+
+def _through(plain: grpc.Channel, answer: Any) -> Any:
+    class Answering(grpc.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+            return answer
+
+    channel = grpc.intercept_channel(plain, client_interceptor(), Answering())
+    return stub(channel, "UU").future(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Bare(True), Code.OK),
+        (Bare(True, ValueError("no")), Code.UNKNOWN),
+        (Bare(True, grpc.FutureCancelledError), Code.CANCELLED),
+        (b"a response itself", Code.OK),
+    ],
+    ids=["done", "failed", "cancelled", "response"],
+)
+def test_an_interceptors_own_future_ends_the_span(
+    plain: grpc.Channel, finished: Finished, answer: Any, code: grpc.StatusCode
+) -> None:
+    assert _through(plain, answer) is answer
+    (span,) = finished(1)
+    assert span.attributes is not None
+    assert span.attributes["rpc.grpc.status_code"] == code.value[0]
+
+
+def test_an_interceptors_own_future_ends_the_span_when_it_is_done(
+    plain: grpc.Channel, finished: Finished
+) -> None:
+    answer = Bare()
+    _through(plain, answer)
+    finished(0)
+    answer.callbacks[0](answer)
+    finished(1)
+
+
+def test_an_interceptors_own_call_that_fails_us_ends_the_span(
+    plain: grpc.Channel, finished: Finished, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Bare):
+        def add_done_callback(self, fn: Any) -> None:
+            raise ValueError("no callbacks here")
+
+    _through(plain, Failing())
+    (span,) = finished(1)
+    assert span.attributes is not None
+    assert span.attributes["rpc.grpc.status_code"] == Code.UNKNOWN.value[0]
+
+
+class Unreadable:
+    """A call whose status cannot be read."""
+
+    def code(self) -> Any:
+        raise ValueError("no code")
+
+
+def test_a_callback_never_raises(span: Any) -> None:
+    call = Unreadable()
+    Ending(_rpc(span), call, False)()
+    assert _code(span) == Code.UNKNOWN.value[0]
+
+
+@pytest.mark.parametrize("kind", [Ending, AioEnding])
+def test_a_call_that_is_gone_was_dropped(span: Any, kind: Any) -> None:
+    call = Unreadable()
+    ending = kind(_rpc(span), call, *([False] if kind is Ending else []))
+    del call
+    gc.collect()
+    ending()
+    assert _code(span) == Code.CANCELLED.value[0]
+
+
+async def test_a_callback_of_grpc_aio_never_raises(span: Any) -> None:
+    class Waiting(Unreadable):
+        async def code(self) -> Any:
+            await asyncio.sleep(1)
+
+    for call in (Waiting(), Unreadable()):
+        mine = MockTracer().start_span("rpc")
+        AioEnding(_rpc(mine), call)()
+        assert _code(mine) == Code.UNKNOWN.value[0]
+
+
+def test_an_end_is_only_told_once(span: Any) -> None:
+    rpc = _rpc(span)
+    rpc.answer()
+    rpc.fail(ValueError("later"))
+    rpc.end(Code.ABORTED)
+    assert _code(span) == 0
+    assert not span.logs
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("no"), Code.UNKNOWN),
+        (asyncio.CancelledError(), Code.CANCELLED),
+        (KeyboardInterrupt(), Code.CANCELLED),
+        (SystemExit(), Code.CANCELLED),
+    ],
+    ids=lambda value: getattr(value, "name", type(value).__name__),
+)
+def test_what_is_raised_in_a_call_tells_how_it_ended(span: Any, error: BaseException, code: Any) -> None:
+    _rpc(span).fail(error)
+    assert _code(span) == code.value[0]
+    assert span.logs[-1].key_values["error.object"] is error
+
+
+def test_a_span_that_fails_is_reported_once_and_ended(
+    span: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ot_bridge.errors._reported", {})
+
+    def broken(*_: Any) -> Any:
+        raise ValueError("broken")
+
+    span.set_tag = broken
+    with caplog.at_level(logging.WARNING, "ot_bridge.grpc"):
+        _rpc(span).answer()
+        _rpc(span).end(Code.ABORTED)
+        _rpc(span).end(Code.ABORTED)
+    assert span.finish_time is not None
+    said = [record.message for record in caplog.records]
+    assert len(said) == len(set(said)) == 2
+
+
+def test_text_is_made_of_anything() -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert [text(b"\xff!"), text(1), text(Unprintable())] == ["\ufffd!", "1", "<unprintable Unprintable>"]
+
+
+class Refusing(
+    grpc.aio.UnaryUnaryClientInterceptor,
+):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        raise PermissionError("no")
+
+
+async def test_an_interceptor_of_grpc_aio_that_refuses_ends_the_span(seen: Seen, finished: Finished) -> None:
+    async with aio_server(Aio(seen)) as address:
+        chain = [*aio_client_interceptor(), Refusing()]
+        async with grpc.aio.insecure_channel(address, interceptors=chain) as channel:
+            with pytest.raises(PermissionError):
+                await stub(channel, "UU")(b"ok")
+            (span,) = await settle(finished, 1)
+    assert "PermissionError: no" in span.status.description
+
+
+async def _some(responses: list[bytes]) -> AsyncIterator[bytes]:
+    for response in responses:
+        yield response
+
+
+@pytest.mark.parametrize("arity", ARITIES)
+async def test_what_is_no_call_goes_through_interceptors_of_grpc_aio(finished: Finished, arity: str) -> None:
+    """As another version of `grpc.aio`, or another caller of ours, may hand it over."""
+    interceptor: Any = aio_client_interceptor()[list(ARITIES).index(arity)]
+    details = grpc.aio.ClientCallDetails("/a/b", None, None, None, None)
+
+    async def continuation(details: Any, request: Any) -> Any:
+        return _some([b"0", b"1"]) if arity in STREAMS_OUT else b"a response itself"
+
+    answer = await getattr(interceptor, f"intercept_{ARITIES[arity]}")(continuation, details, b"")
+    if arity in STREAMS_OUT:
+        assert [response async for response in answer] == [b"0", b"1"]
+    else:
+        assert answer == b"a response itself"
+    finished(1)
+
+
+@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("arity", sorted(STREAMS_IN))
+async def test_written_requests_and_read_responses_are_watched(
+    seen: Seen, finished: Finished, door: str, arity: str
+) -> None:
+    options: dict[str, Any] = {"message_events": True}
+    async with aio_server(Aio(seen)) as address:
+        used = aio_client_interceptor(**options) if door == "interceptor" else ()
+        async with grpc.aio.insecure_channel(address, interceptors=used) as plain:
+            channel = trace_channel(plain, **options) if door == "channel" else plain
+            call = stub(channel, arity)()
+            for kind in (grpc.aio.Call,):
+                assert isinstance(call, kind)
+            for request in (b"ok", b"second"):
+                await call.write(request)
+            await call.done_writing()
+            if arity == "SU":
+                assert await call == b"ok,second"
+            else:
+                while await call.read() is not grpc.aio.EOF:
+                    pass
+            (span,) = await settle(finished, 1)
+    kinds = [event.attributes["message.type"] for event in span.events]
+    assert kinds.count("SENT") == 2
+    assert kinds.count("RECEIVED") == (1 if arity == "SU" else 4)
+
+
+@pytest.mark.parametrize("arity", ARITIES)
+async def test_a_watched_call_of_grpc_aio_that_is_left_ends_its_span(
+    seen: Seen, finished: Finished, arity: str
+) -> None:
+    async with aio_server(Aio(seen)) as address, grpc.aio.insecure_channel(address) as plain:
+        channel = trace_channel(plain, message_events=True)
+        call = stub(channel, arity)(requests_for(arity, b"half" if arity in STREAMS_OUT else b"wait"))
+        await asyncio.to_thread(seen.begun.wait, 5)
+        if arity in STREAMS_OUT:
+            assert await call.read() == b"0"
+        call.cancel()
+        (span,) = await settle(finished, 1)
+    assert span.attributes["rpc.grpc.status_code"] == Code.CANCELLED.value[0]
