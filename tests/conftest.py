@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import opentracing
 import pytest
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -35,10 +36,13 @@ def recorded(propagators: object = None, **options: object) -> Recorded:
 
 
 @pytest.fixture(autouse=True)
-def _empty_context() -> Iterator[None]:
+def _nothing_global() -> Iterator[None]:
+    """No span is current, and whichever tracer a test makes global goes with it."""
+    before = opentracing.tracer, opentracing.is_tracer_registered
     token = attach(Context())
     yield
     detach(token)
+    opentracing.tracer, opentracing.is_tracer_registered = before
 
 
 @pytest.fixture
