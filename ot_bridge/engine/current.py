@@ -80,7 +80,14 @@ class CurrentSpan(ContextDecorator):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        detach(self.token)
+        try:
+            reset(self.token)
+        except Exception:  # in another task or thread, say
+            context_api.logger.exception("Failed to detach context")
+        if error is None:
+            if self.end_on_exit:
+                self.span.end()
+            return
         try:
             if isinstance(error, Exception) and self.span.is_recording():
                 self._tell(error)

@@ -77,24 +77,20 @@ class Tracer(sdk.Tracer):
     ) -> S | D:
         """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
 
-        parent: its context, or the parent itself if it is a span of this engine, whose context is then
-        not made. context: what samplers and processors are shown; called, if it can be, only when one
-        of them looks. start_time: nanoseconds since the epoch, now if None.
+        parent: its context, or the parent itself, if of this engine. context: what samplers and processors
+        are shown; called, if it can be, only when one of them looks. start_time: nanoseconds; None is now.
         """
-        wiring = self._wiring
-        if wiring is None:
-            wiring = self._wire()
-        known: Any = parent
-        if parent is not None and isinstance(parent, Born):
-            known = parent._ids
+        wiring = self._wiring or self._wire()
+        known: Any = parent._ids if parent is not None and isinstance(parent, Born) else parent
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
-            flags: Any = wiring.random
+            random = wiring.random
             state = DEFAULT_TRACE_STATE
             rule = wiring.usual[ROOT]
         else:
             trace_id, _, remote, flags, state, _ = parent_ids
+            random = flags & RANDOM
             rule = wiring.usual[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
         if rule is None:
             ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
@@ -103,7 +99,7 @@ class Tracer(sdk.Tracer):
             trace_id = trace_id or getrandbits(128) or 1
             if type(rule) is int:
                 rule = SAMPLE if trace_id & ID_BITS < rule else DROP
-            flags = FLAGS[flags & RANDOM | SAMPLED if rule is SAMPLE else flags & RANDOM]
+            flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
             ids = (trace_id, getrandbits(64) or 1, False, flags, state, True)
 
         if rule is DROP:
@@ -119,9 +115,7 @@ class Tracer(sdk.Tracer):
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         if listeners.at_start:
-            shown = context() if callable(context) else context
-            for processor in listeners.at_start:
-                processor.on_start(span, parent_context=shown)
+            listeners.tell_start(span, context)
         return span
 
     def _ask(

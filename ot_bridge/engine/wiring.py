@@ -117,6 +117,11 @@ class Listeners:
         self.at_end = tuple(_ender(each) for each in told)
         self.processors = processors  # last: who finds it up to date finds the others so
 
+    def tell_start(self, span: Any, context: Any) -> None:
+        shown = context() if callable(context) else context
+        for processor in self.at_start:
+            processor.on_start(span, parent_context=shown)
+
 
 class _Resource(Resource):
     """A resource that works its hash out once: exporters group spans by it, and ask for every span."""
