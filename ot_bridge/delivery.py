@@ -40,7 +40,8 @@ _NOISY = ("opentelemetry.exporter", "opentelemetry.sdk.trace.export", "opentelem
 
 def quieten(exporter: SpanExporter) -> None:
     """Puts `QUIET` on the loggers that an exporter and the SDK's export thread write to."""
-    names = {kind.__module__ for kind in type(exporter).__mro__ if kind.__module__ != "builtins"}
+    modules = {kind.__module__ for kind in type(exporter).__mro__}
+    names = {name for name in modules if name.split(".")[0] not in ("builtins", "ot_bridge")}  # ours is quiet
     names.update(name for name in logging.root.manager.loggerDict if name.startswith(_NOISY))
     for name in names:
         logging.getLogger(name).addFilter(QUIET)
