@@ -25,7 +25,8 @@ def load(name: str, path: str) -> ModuleType:
 
 
 try:
-    load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py")).redirect()
+    if os.environ.get("OT_BRIDGE_REDIRECT") != "off":
+        load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py")).redirect()
     if os.environ.get("OT_BRIDGE_SITE"):
         load("_ot_bridge_site", os.environ["OT_BRIDGE_SITE"])
 except Exception:
