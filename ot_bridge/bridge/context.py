@@ -24,7 +24,9 @@ from ot_bridge.wire.remote import W3C_RANDOM, Fields, remote_of
 
 Trust: TypeAlias = Literal["all", "context", "link", "none"]
 
+_new: Final[Any] = tuple.__new__
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))  # 1: sampled, 2: the trace id is random
+_SAMPLED = _FLAGS[1]
 _RANDOM = 2
 _INVALID: Final = trace.INVALID_SPAN_CONTEXT
 
@@ -174,6 +176,8 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
 def from_remote(fields: Fields) -> SpanContext:
     """The context of a span in another process: a `Remote`, or the bare fields of one."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = fields
+    if span_id and sampled and not (parent_id or debug or debug_id or baggage or tracestate or extras):
+        return _new(_Sampled, (trace_id, span_id, True, _SAMPLED, DEFAULT_TRACE_STATE, True))  # as most are
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
     told = debug or debug_id or sampled is None or (extras and len(extras) > random)

@@ -18,7 +18,7 @@ from opentracing import (
 
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
+from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext, from_remote
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader, ConfigurationError
@@ -111,11 +111,10 @@ class Carriers:
         Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for
         a header that is there and cannot be read.
         """
-        decode = self._decode.get(format) if type(format) is str else None
         try:
-            if decode is not None:
-                remote = decode(carrier)
-                return None if remote is None else contexts.from_remote(remote)
+            if type(format) is str and format in self._decode:
+                remote = self._decode[format](carrier)
+                return None if remote is None else from_remote(remote)
             return _from_otel_context(self._propagator(format).extract(carrier, Context()))
         except UnsupportedFormatException:
             raise
