@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import calls as calls
 from benchmarks import chart, report, scale
 from benchmarks import doors as doors
 from benchmarks import export as export

@@ -30,12 +30,21 @@ def provider(kind: Any, sampler: Sampler = ALWAYS_ON, processor: sdk.SpanProcess
     return made
 
 
-def jaeger(sampled: bool = True) -> Any:
+def jaeger(sampled: bool = True, reporter: Any = None) -> Any:
     from jaeger_client.reporter import NullReporter
     from jaeger_client.sampler import ConstSampler
     from jaeger_client.tracer import Tracer
 
-    return Tracer("bench", NullReporter(), ConstSampler(sampled))
+    return Tracer("bench", reporter or NullReporter(), ConstSampler(sampled))
+
+
+def jaeger_to_agent() -> Any:
+    """jaeger-client with its own reporter, which sends to an agent's port where nobody listens."""
+    from jaeger_client.local_agent_net import LocalAgentSender
+    from jaeger_client.reporter import Reporter
+
+    sender = LocalAgentSender("127.0.0.1", 9, 9)  # type: ignore[no-untyped-call]
+    return jaeger(reporter=Reporter(sender, queue_capacity=8192))
 
 
 def sdk_tracer(sampled: bool = True) -> Any:

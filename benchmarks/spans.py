@@ -13,6 +13,7 @@ from benchmarks.measure import Run
 from benchmarks.peers import ENGINE, JAEGER, SDK, SHIM
 from benchmarks.rows import OURS, Goal, row
 from ot_bridge import engine
+from ot_bridge.bridge import create_tracer
 
 
 def _active(tracer: Any) -> Run:
@@ -148,14 +149,23 @@ class _Forgets(SpanExporter):
 
 def _batched(kind: Any) -> Any:
     batch = BatchSpanProcessor(_Forgets(), max_queue_size=8192, max_export_batch_size=2048)
-    return peers.provider(kind, processor=batch).get_tracer("bench")
+    return peers.provider(kind, processor=batch)
+
+
+@row("queued", "root span, to the thread that delivers it", Goal(JAEGER, 0.40), Goal(SDK, 0.25))
+def _queued() -> Mapping[str, Run]:
+    return {
+        OURS: _active(create_tracer(_batched(engine.TracerProvider))),
+        JAEGER: _active(peers.jaeger_to_agent()),
+        SDK: _current(_batched(sdk.TracerProvider).get_tracer("bench")),
+    }
 
 
 @row("engine", "OpenTelemetry's start_span and end, to a BatchSpanProcessor", Goal(SDK, 0.20, ENGINE))
 def _engine() -> Mapping[str, Run]:
     return {
-        ENGINE: _started(_batched(engine.TracerProvider)),
-        SDK: _started(_batched(sdk.TracerProvider)),
+        ENGINE: _started(_batched(engine.TracerProvider).get_tracer("bench")),
+        SDK: _started(_batched(sdk.TracerProvider).get_tracer("bench")),
     }
 
 
