@@ -7,6 +7,7 @@ active: what is set by one API is seen by the other. `Span.context` is a frozen 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, ItemsView, Mapping
 from types import TracebackType
@@ -34,6 +35,16 @@ _log = logging.getLogger(__name__)
 # Guards the two places where baggage and its frozen picture have to change together; held for
 # nanoseconds, so that one lock for all spans is cheaper than one more object in each.
 _baggage_lock = threading.Lock()
+
+
+def _unlock_in_child() -> None:
+    """In a process that was forked while another thread held the lock, nobody is left to release it."""
+    global _baggage_lock
+    _baggage_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_unlock_in_child)
 
 
 class LiveBaggage(dict[str, str]):
@@ -205,8 +216,11 @@ class Span(SpanShim):
                 report(_log, "a span processor raised at the end of a span")
 
     def fail(self, exception: BaseException) -> None:
-        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
-        if not self._open():
+        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event.
+
+        GeneratorExit is no failure: so a generator is told that nobody wants more of it.
+        """
+        if isinstance(exception, GeneratorExit) or not self._open():
             return
         description = f"{type(exception).__name__}: {convert.text(exception)}"
         self._otel_span.set_status(Status(StatusCode.ERROR, description))

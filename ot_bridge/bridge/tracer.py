@@ -143,7 +143,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         if parent is None:
             parent = root() if ignore_active_span else self._implicit()
         start = convert.tags(tags, self.maps_kind)
-        decide = sampler or parent.sampler
+        decide = parent.sampler if sampler is None else sampler
         if start.priority is not None:
             decide = ALWAYS_ON if start.priority else ALWAYS_OFF
         tracer: Any = self._otel_tracer

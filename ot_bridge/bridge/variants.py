@@ -80,7 +80,7 @@ class Variants:
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer: Any = tracer
-        self._made: dict[object, tuple[Any, Any]] = {}
+        self._made: dict[int, tuple[Any, Any]] = {}  # by id: not every sampler can be hashed
 
     def get(self, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0) -> Any:
         """The tracer with this sampler (a kind of `AsRoot`: its own, asked so) and, if not 0, trace id.
@@ -96,11 +96,11 @@ class Variants:
             made = self._copy(real, own, sampler)
             made.id_generator = _InTrace(trace_id, made.id_generator)
             return made
-        made, resource = self._made.get(sampler, (None, None))
+        made, resource = self._made.get(id(sampler), (None, None))
         if made is None or resource is not real.resource:  # a fork changes the resource
             made = self._copy(real, own, sampler)
             if len(self._made) < 64:  # a program that makes a sampler for each span gets no more than that
-                self._made[sampler] = (made, real.resource)
+                self._made[id(sampler)] = (made, real.resource)
         return made
 
     @staticmethod

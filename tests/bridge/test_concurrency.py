@@ -111,6 +111,15 @@ async def test_S8_of_200_concurrent_tasks_none_sees_anothers_span(manager: str) 
     assert _parents(otel) == _expected(REQUESTS)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_S8_of_200_eager_tasks_none_sees_anothers_span(otel: Recorded) -> None:
+    eager: Any = getattr(asyncio, "eager_task_factory")  # noqa: B009, Python 3.11 has none
+    asyncio.get_running_loop().set_task_factory(eager)
+    service = Service(otel)
+    await asyncio.gather(*(service.handle(number) for number in range(REQUESTS)))
+    assert _parents(otel) == _expected(REQUESTS)
+
+
 @pytest.mark.parametrize("manager", ["own", "contextvars", "threadlocal", "asyncio"])
 def test_S8_of_200_requests_in_threads_none_sees_anothers_span(manager: str) -> None:
     otel = _recorded(manager)

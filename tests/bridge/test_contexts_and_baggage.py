@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import attach, detach
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.shim.opentracing_shim import SpanContextShim
 from opentracing import Format
 
@@ -178,6 +181,28 @@ def test_R25_baggage_is_read_by_both_apis_while_another_thread_sets_it(tracer: T
             done.set()
 
     assert _at_once(reading, reading, setting) == []
+
+
+FORKING = """
+import os
+from ot_bridge.bridge import create_tracer, span
+from opentelemetry.sdk.trace import TracerProvider
+
+made = create_tracer(TracerProvider(shutdown_on_exit=False)).start_span("a")
+with span._baggage_lock:  # as if by a thread, which the child has not got
+    child = os.fork()
+    if not child:
+        made.set_baggage_item("user", "ann")
+        os._exit(made.context.baggage != {"user": "ann"})
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
+def test_R25_a_process_forked_while_baggage_was_being_set_can_set_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=30)
+    assert ran.stdout == "0\n", ran.stderr
 
 
 def test_R38_baggage_is_a_plain_mapping(tracer: Tracer) -> None:

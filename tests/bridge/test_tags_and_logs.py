@@ -6,7 +6,7 @@ import enum
 import logging
 import math
 from collections import UserDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import MappingProxyType
 from typing import Any
 
@@ -431,6 +431,19 @@ def test_S11_a_scope_that_does_not_finish_its_span_still_marks_it(otel: Recorded
     assert otel.spans == {}
     span.finish()
     assert _failed(otel) == ["no"]
+
+
+def test_S11_a_generator_that_is_not_read_to_its_end_has_not_failed(otel: Recorded) -> None:
+    def rows(name: str) -> Generator[int, None, None]:
+        with otel.tracer.start_active_span(name), otel.tracer.start_span(f"{name} too"):
+            yield 1
+
+    generator = rows("x")
+    next(generator)
+    generator.close()
+    for name in "x", "x too":
+        assert otel.spans[name].status.status_code is StatusCode.UNSET
+        assert otel.spans[name].events == ()
 
 
 def test_S11_a_foreign_span_in_our_scope_is_told_in_opentracings_way(tracer: Tracer) -> None:

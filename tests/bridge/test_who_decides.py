@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentracing import Format
 
@@ -149,6 +150,29 @@ def test_a_program_may_name_a_sampler_for_each_span_without_end(otel: Recorded) 
     for number in range(100):
         sampler = ParentBased(ALWAYS_ON if number % 2 else ALWAYS_OFF)
         assert otel.tracer.start_span("a", sampler=sampler).context.sampled is bool(number % 2)
+
+
+@dataclass
+class Unhashable(Sampler):
+    """As a sampler that is a plain dataclass is, and one without a truth value."""
+
+    decision: Sampler = ALWAYS_OFF
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        return self.decision.should_sample(*args, **kwargs)
+
+    def get_description(self) -> str:
+        return "Unhashable"
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no truth")
+
+
+def test_a_program_may_name_a_sampler_that_can_be_no_key(otel: Recorded) -> None:
+    for sampler in Unhashable(ALWAYS_ON), Unhashable(ALWAYS_OFF):
+        for _ in range(2):
+            span = otel.tracer.start_span("a", sampler=sampler)
+            assert span.context.sampled is (sampler.decision is ALWAYS_ON)
 
 
 def test_a_sampler_that_was_named_before_a_fork_gives_spans_the_resource_of_after(otel: Recorded) -> None:
