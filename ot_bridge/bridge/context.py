@@ -83,6 +83,8 @@ class SpanContext(SpanContextShim, trace.SpanContext):
     parent_id: int = 0
     links: tuple[trace.SpanContext, ...] = ()
     debug: bool = False
+    #: The W3C `tracestate` header's text.
+    tracestate: str = ""
     #: A caller's request for a debug trace, which only a context without a trace carries.
     debug_id: str | None = None
 
@@ -101,11 +103,6 @@ class SpanContext(SpanContextShim, trace.SpanContext):
             return True
         origin = self.origin
         return None if origin is not None and self[2] and origin.sampled is None else False
-
-    @property
-    def tracestate(self) -> str:
-        """The W3C `tracestate` header's text."""
-        return self[4].to_header() if self[4] else ""
 
     @property
     def extras(self) -> Mapping[str, str]:
@@ -154,6 +151,8 @@ def _with(
     links: tuple[trace.SpanContext, ...] = (),
 ) -> SpanContext:
     # OpenTelemetry's class refuses attributes from outside; these are set once, here.
+    if made[4] is not DEFAULT_TRACE_STATE and made[4]:
+        made.__dict__["tracestate"] = made[4].to_header()
     if baggage:
         made.__dict__["baggage"] = baggage if type(baggage) is Baggage else Baggage(baggage)
     if parent_id:

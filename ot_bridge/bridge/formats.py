@@ -87,7 +87,10 @@ class Carriers:
         format: one of `opentracing.Format`, or one named to `create_tracer`. carrier: a mutable mapping
         of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
         """
-        encode = self._encode.get(format) if type(format) is str else None
+        try:
+            encode = self._encode.get(format)
+        except TypeError:  # nothing that could be a key
+            raise UnsupportedFormatException(format) from None
         context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
             self._propagator(format)

@@ -40,6 +40,7 @@ _FIELDS = (
     Hex("flags", 2, 2, lower=True),
 )
 _FLAGS = {f"{n:02x}": (bool(n & SAMPLED), RANDOM_TRACE_ID if n & RANDOM else EMPTY) for n in range(256)}
+_WRITTEN = ("00", "01", "02", "03")
 
 # Level 2 lets a simple key begin with a digit; level 1 tells tenant and system apart.
 _KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
@@ -105,7 +106,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
     extras = outgoing.extras
     if extras is RANDOM_TRACE_ID or (extras and W3C_RANDOM in extras):
         flags |= RANDOM
-    headers["traceparent"] = "00-%032x-%016x-0%d" % (trace_id, span_id, flags)  # noqa: UP031 (speed)
+    headers["traceparent"] = "00-%032x-%016x-%s" % (trace_id, span_id, _WRITTEN[flags])  # noqa: UP031 (speed)
     tracestate = outgoing.tracestate
     if tracestate and tracestate.isprintable():
         headers["tracestate"] = tracestate
