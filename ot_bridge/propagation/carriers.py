@@ -92,8 +92,7 @@ class Wanted:
         return self._from_items((name, getter.get(carrier, name)) for name in names)
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
-        exact = self._environ
-        found = {exact[key]: environ[key] for key in exact.keys() & environ.keys()}
+        found = {name: environ[key] for key, name in self._environ.items() if key in environ}
         plain = self._plain_environ
         if not plain.issuperset(environ):
             for key in environ.keys() - plain:
