@@ -176,7 +176,8 @@ def from_remote(fields: Fields) -> SpanContext:
     """The context of a span in another process: a `Remote`, or the bare fields of one."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = fields
     if span_id and sampled and not (parent_id or debug or debug_id or baggage or tracestate or extras):
-        return _new(_Sampled, (trace_id, span_id, True, _SAMPLED, DEFAULT_TRACE_STATE, True))  # as most are
+        most: SpanContext = _new(_Sampled, (trace_id, span_id, True, _SAMPLED, DEFAULT_TRACE_STATE, True))
+        return most
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
     told = debug or debug_id or sampled is None or (extras and len(extras) > random)
