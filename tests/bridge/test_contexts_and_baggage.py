@@ -18,8 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.shim.opentracing_shim import SpanContextShim
 from opentracing import Format
 
-from ot_bridge.bridge import SpanContext, Tracer, trusted
-from ot_bridge.errors import ConfigurationError
+from ot_bridge.bridge import SpanContext, Tracer
 from ot_bridge.wire import Remote
 from tests.conftest import Recorded
 
@@ -252,50 +251,6 @@ def test_the_parents_id_and_tracestate_are_known(tracer: Tracer) -> None:
     child = tracer.start_span("b", child_of=parent)
     assert (parent.context.parent_id, child.context.parent_id) == (0, parent.context.span_id)
     assert (child.context.debug_id, child.context.debug, child.context.tracestate) == (None, False, "")
-
-
-HEADERS = {"uber-trace-id": "a:b:0:3", "uberctx-user": "ann"}
-
-
-def _server_span(otel: Recorded, trust: Any) -> Any:
-    parent = trusted(otel.tracer.extract(Format.HTTP_HEADERS, HEADERS), trust)
-    span = otel.tracer.start_span("server", child_of=parent)
-    span.finish()
-    return span
-
-
-@pytest.mark.parametrize(
-    ("trust", "same_trace", "debug", "user", "linked"),
-    [
-        ("all", True, True, "ann", False),
-        ("context", True, False, "ann", False),
-        ("link", False, False, None, True),
-        ("none", False, False, None, False),
-    ],
-)
-def test_as_much_of_a_caller_is_taken_as_it_is_trusted(
-    otel: Recorded, trust: str, same_trace: bool, debug: bool, user: str | None, linked: bool
-) -> None:
-    span = _server_span(otel, trust)
-    assert (span.context.trace_id == 0xA) is same_trace
-    assert span.context.debug is debug
-    assert span.get_baggage_item("user") == user
-    assert [link.context.trace_id for link in otel.spans["server"].links] == ([0xA] if linked else [])
-
-
-def test_trust_that_does_not_exist_is_a_configuration_error() -> None:
-    for wrong in "some", None, ["all"]:
-        with pytest.raises(ConfigurationError):
-            trusted(None, wrong)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("trust", "taken"), [("all", True), ("context", True), ("link", False), ("none", False)]
-)
-def test_a_context_of_another_tracers_is_taken_whole_or_not_at_all(trust: Any, taken: bool) -> None:
-    foreign = object()
-    assert (trusted(foreign, trust) is foreign) is taken
-    assert trusted(None, trust) is None
 
 
 def test_opentelemetry_baggage_that_is_no_text_is_read_as_text(tracer: Tracer) -> None:

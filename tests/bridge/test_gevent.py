@@ -112,7 +112,10 @@ NOT_OF_THREADS = [
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process has both
 def test_what_holds_in_threads_holds_in_monkey_patched_ones() -> None:
     here = Path(__file__).parent
-    files = [str(here / f"test_{name}.py") for name in ("testbed_threads", "scopes", "concurrency")]
+    files = [
+        str(here / f"test_{name}.py")
+        for name in ("testbed_threads", "active_span", "scopes", "foreign_spans", "threads")
+    ]
     command = [sys.executable, "-m", "tests.bridge.programs.under_gevent", *files]
     command += ["-k", " and ".join(f"not {word}" for word in NOT_OF_THREADS)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=here.parent.parent)

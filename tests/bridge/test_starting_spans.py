@@ -1,4 +1,4 @@
-"""R1 to R16 and S4, S5, S7 of OpenTelemetry's "OpenTracing Compatibility": how a span begins."""
+"""R1 to R6 and R12 to R14: how a span begins (OpenTelemetry specification, "OpenTracing Compatibility")."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import opentracing
 import pytest
 from opentelemetry import baggage, trace
-from opentelemetry.context import attach, detach
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
-    ParentBased,
     Sampler,
     SamplingResult,
-    TraceIdRatioBased,
 )
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentracing import Format, ReferenceType, child_of, follows_from
-from opentracing.scope_managers import ThreadLocalScopeManager
+from opentracing import Format
 
 import ot_bridge
 from ot_bridge.bridge import Tracer, convert, create_tracer
@@ -143,72 +138,6 @@ def test_R6_else_the_global_propagator_is_read_at_each_call() -> None:
         assert found.baggage == {"from": "there"}
 
 
-def _parent_of(otel: Recorded, name: str) -> int:
-    parent = otel.spans[name].parent
-    assert parent is not None
-    return parent.span_id
-
-
-def test_R8_the_first_child_of_reference_is_the_parent(otel: Recorded) -> None:
-    a, b, c = (otel.tracer.start_span(name) for name in "abc")
-    otel.tracer.start_span(
-        "x", references=[follows_from(a.context), child_of(b.context), child_of(c.context)]
-    ).finish()
-    assert _parent_of(otel, "x") == b.context.span_id
-
-
-def test_R8_else_the_first_reference_is_the_parent(otel: Recorded) -> None:
-    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
-    otel.tracer.start_span("x", references=[follows_from(a.context), follows_from(b.context)]).finish()
-    assert _parent_of(otel, "x") == a.context.span_id
-
-
-def test_R8_an_explicit_parent_beats_references_and_the_active_span(otel: Recorded) -> None:
-    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
-    with otel.tracer.start_active_span("active"):
-        otel.tracer.start_span("x", child_of=a, references=[child_of(b.context)]).finish()
-        otel.tracer.start_active_span("y", child_of=b.context).close()
-    assert _parent_of(otel, "x") == a.context.span_id
-    assert _parent_of(otel, "y") == b.context.span_id
-
-
-def test_R8_a_bare_reference_is_as_good_as_a_list(otel: Recorded) -> None:
-    a = otel.tracer.start_span("a")
-    otel.tracer.start_span("x", references=child_of(a.context)).finish()
-    assert _parent_of(otel, "x") == a.context.span_id
-
-
-def test_R9_every_reference_becomes_a_link_that_says_its_type(otel: Recorded) -> None:
-    a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
-    otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)]).finish()
-    links = [(link.context.span_id, dict(link.attributes or {})) for link in otel.spans["x"].links]
-    assert links == [
-        (a.context.span_id, {"opentracing.ref_type": ReferenceType.CHILD_OF}),
-        (b.context.span_id, {"opentracing.ref_type": ReferenceType.FOLLOWS_FROM}),
-    ]
-
-
-def test_R10_the_union_of_the_references_baggage_seeds_the_span(otel: Recorded) -> None:
-    a = otel.tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("both", "a")
-    b = otel.tracer.start_span("b").set_baggage_item("two", "2").set_baggage_item("both", "b")
-    span = otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)])
-    assert span.context.baggage == {"one": "1", "two": "2", "both": "a"}
-
-
-def test_R11_otherwise_opentelemetrys_current_baggage_does(otel: Recorded) -> None:
-    token = attach(baggage.set_baggage("user", "ann"))
-    span = otel.tracer.start_span("x")
-    detach(token)
-    assert span.get_baggage_item("user") == "ann"
-    assert span.context.baggage == {"user": "ann"}
-
-
-def test_R11_a_root_that_ignores_the_active_span_ignores_its_baggage(otel: Recorded) -> None:
-    with otel.tracer.start_active_span("a") as scope:
-        scope.span.set_baggage_item("user", "ann")
-        assert otel.tracer.start_span("x", ignore_active_span=True).context.baggage == {}
-
-
 def test_R12_samplers_see_the_initial_tags_and_the_kind(provider_class: type[TracerProvider]) -> None:
     sampler = Watching()
     tracer = create_tracer(provider_class(sampler, shutdown_on_exit=False), propagators="jaeger")
@@ -267,129 +196,6 @@ def test_R14_what_is_no_time_is_now(otel: Recorded, moment: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["start_span", "start_active_span"])
-def test_R16_ignoring_the_active_span_gives_a_root(otel: Recorded, how: str) -> None:
-    with otel.tracer.start_active_span("active"):
-        started = getattr(otel.tracer, how)("x", ignore_active_span=True)
-        (started if how == "start_span" else started.span).finish()
-    assert otel.spans["x"].parent is None
-    assert otel.spans["x"].context.trace_id != otel.spans["active"].context.trace_id
-
-
-KINDS = [
-    ("client", SpanKind.CLIENT),
-    ("server", SpanKind.SERVER),
-    ("producer", SpanKind.PRODUCER),
-    ("consumer", SpanKind.CONSUMER),
-]
-
-
-@pytest.mark.parametrize(("tag", "kind"), KINDS)
-def test_S4_span_kind_tags_are_kinds_at_the_start_and_later(otel: Recorded, tag: str, kind: SpanKind) -> None:
-    otel.tracer.start_span("initial", tags={"span.kind": tag}).finish()
-    otel.tracer.start_span("later").set_tag("span.kind", tag).finish()
-    for name in "initial", "later":
-        assert otel.spans[name].kind is kind
-        assert "span.kind" not in (otel.spans[name].attributes or {})
-
-
-@pytest.mark.parametrize("value", ["local", 3, None, ["server"]], ids=repr)
-def test_S4_an_unknown_kind_stays_an_attribute(otel: Recorded, value: Any) -> None:
-    otel.tracer.start_span("initial", tags={"span.kind": value}).finish()
-    otel.tracer.start_span("later").set_tag("span.kind", value).finish()
-    for name in "initial", "later":
-        assert otel.spans[name].kind is SpanKind.INTERNAL
-        assert "span.kind" in (otel.spans[name].attributes or {})
-
-
-def test_S4_one_switch_turns_the_mapping_off() -> None:
-    otel = recorded("jaeger", maps_kind=False)
-    otel.tracer.start_span("x", tags={"span.kind": "server"}).set_tag("span.kind", "client").finish()
-    assert otel.spans["x"].kind is SpanKind.INTERNAL
-    assert dict(otel.spans["x"].attributes or {}) == {"span.kind": "client"}
-
-
-@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
-def test_S5_a_priority_above_zero_forces_sampling(
-    sampler: Sampler, provider_class: type[TracerProvider]
-) -> None:
-    tracer = create_tracer(provider_class(sampler, shutdown_on_exit=False), propagators="jaeger")
-    assert tracer.start_span("x", tags={"sampling.priority": 1}).context.sampled is True
-    assert tracer.start_span("x", tags={"sampling.priority": "2"}).unwrap().is_recording()
-    assert tracer.start_span("x").context.sampled is False
-
-
-def test_S5_priority_zero_forbids_sampling_under_a_sampled_parent_too(otel: Recorded) -> None:
-    with otel.tracer.start_active_span("parent"):
-        span = otel.tracer.start_span("x", tags={"sampling.priority": 0})
-    assert span.context.sampled is False
-    assert not span.unwrap().is_recording()
-    assert span.context.trace_id == otel.spans["parent"].context.trace_id
-
-
-def test_S5_a_later_priority_decides_for_children_and_injection(otel: Recorded) -> None:
-    with otel.tracer.start_active_span("parent") as scope:
-        scope.span.set_tag("sampling.priority", 0)
-        implicit, explicit = (
-            otel.tracer.start_span("implicit"),
-            otel.tracer.start_span("explicit", child_of=scope.span),
-        )
-        carrier: dict[str, str] = {}
-        otel.tracer.inject(scope.span.context, Format.TEXT_MAP, carrier)
-    assert carrier["uber-trace-id"].endswith(":0:0")
-    assert int(carrier["traceparent"][-2:], 16) & 1 == 0
-    assert not implicit.unwrap().is_recording()
-    assert not explicit.unwrap().is_recording()
-    assert implicit.context.trace_id == explicit.context.trace_id == otel.spans["parent"].context.trace_id
-    assert "parent" in otel.spans  # what was decided stays decided
-
-
-def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(
-    provider_class: type[TracerProvider],
-) -> None:
-    tracer = create_tracer(
-        provider_class(ParentBased(ALWAYS_OFF), shutdown_on_exit=False), propagators="jaeger"
-    )
-    span = tracer.start_span("x").set_tag("sampling.priority", 1)
-    assert span.context.sampled is True
-    assert tracer.start_span("child", child_of=span).unwrap().is_recording()
-
-
-@pytest.mark.parametrize("value", ["much", None, [1], object()], ids=repr)
-def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
-    assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True
-    assert otel.tracer.start_span("x").set_tag("sampling.priority", value).context.sampled is True
-
-
-def test_S7_a_scope_manager_of_the_programs_own_is_used_as_given() -> None:
-    manager = ThreadLocalScopeManager()
-    otel = recorded("jaeger", scope_manager=manager)
-    assert otel.tracer.scope_manager is manager
-    with otel.tracer.start_active_span("parent") as scope:
-        assert manager.active is scope
-        assert trace.get_current_span() is scope.span.unwrap()  # type: ignore[attr-defined]
-        otel.tracer.start_span("child").finish()
-    assert manager.active is None
-    assert trace.get_current_span() is trace.INVALID_SPAN
-    assert _parent_of(otel, "child") == otel.spans["parent"].context.span_id
-
-
-def test_S7_opentelemetry_code_inside_its_scopes_has_our_span_as_parent_and_gives_one() -> None:
-    otel = recorded("jaeger", scope_manager=ThreadLocalScopeManager())
-    native = otel.provider.get_tracer("native")
-    with otel.tracer.start_active_span("outer"), native.start_as_current_span("native"):
-        assert otel.tracer.active_span is otel.tracer.active_span
-        otel.tracer.start_span("inner").finish()
-    assert _parent_of(otel, "native") == otel.spans["outer"].context.span_id
-    assert _parent_of(otel, "inner") == otel.spans["native"].context.span_id
-
-
-def test_S7_a_manager_that_does_nothing_is_left_alone() -> None:
-    tracer = recorded("jaeger", scope_manager=opentracing.ScopeManager()).tracer
-    with tracer.start_active_span("a"), tracer.start_active_span("b"):
-        assert trace.get_current_span() is trace.INVALID_SPAN
-
-
 def test_a_sampler_of_one_spans_own_is_asked_under_a_local_parent_too(otel: Recorded) -> None:
     with otel.tracer.start_active_span("parent"):
         assert not otel.tracer.start_span("x", sampler=ALWAYS_OFF).unwrap().is_recording()
@@ -440,20 +246,3 @@ def test_tags_may_be_made_ready_once_for_many_spans(otel: Recorded, given: dict[
     seen = [(span.kind, span.status.status_code, span.attributes) for span in otel.spans.values()]
     assert seen[::2] == seen[1::2]
     assert len(seen) == (0 if "sampling.priority" in given else 2)
-
-
-def test_a_sampler_is_shown_the_context_of_an_explicit_parent(provider_class: type[TracerProvider]) -> None:
-    class Looking(Watching):
-        def should_sample(self, parent_context: Any, *args: Any, **kwargs: Any) -> SamplingResult:
-            above.append(trace.get_current_span(parent_context).get_span_context().span_id)
-            return super().should_sample(parent_context, *args, **kwargs)
-
-    above: list[int] = []
-    tracer = create_tracer(provider_class(Looking(), shutdown_on_exit=False))
-    parent = tracer.start_span("parent")
-    active = tracer.start_span("active")
-    with tracer.scope_manager.activate(active, True):
-        for child_of in parent, parent.context, None:
-            tracer.start_span("child", child_of=child_of)
-    outer, inner = parent.context.span_id, active.context.span_id
-    assert above == [0, 0, outer, outer, inner]

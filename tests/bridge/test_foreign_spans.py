@@ -1,0 +1,112 @@
+"""S10: spans and contexts of other tracers, of OpenTelemetry's, of nobody's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import opentracing
+import pytest
+from opentelemetry import trace
+from opentelemetry.shim.opentracing_shim import SpanShim
+from opentelemetry.shim.opentracing_shim import create_tracer as create_shim
+from opentracing import Format, child_of, follows_from
+from opentracing.mocktracer import MockTracer
+
+from ot_bridge.bridge import Tracer
+from tests.conftest import Recorded
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+
+class Strange:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def _foreigners() -> list[Any]:
+    mock = MockTracer().start_span("mock")
+    return [
+        mock,
+        mock.context,
+        opentracing.Span(opentracing.Tracer(), opentracing.SpanContext()),
+        opentracing.SpanContext(),
+        object(),
+        "span",
+        7,
+        Strange(),
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_S10_a_foreign_parent_is_none(otel: Recorded, number: int) -> None:
+    foreign = _foreigners()[number]
+    otel.tracer.start_span("a", child_of=foreign).finish()
+    assert otel.spans["a"].parent is None
+    with otel.tracer.start_active_span("active"):
+        otel.tracer.start_active_span("b", references=[child_of(foreign), follows_from(foreign)]).close()
+    assert otel.spans["b"].parent is not None
+    assert otel.spans["b"].links == ()
+
+
+@pytest.mark.parametrize("references", [None, [], (), child_of(None), [None], [7], "ab", 7, {}], ids=repr)
+def test_S10_references_that_mean_nothing_are_none(otel: Recorded, references: Any) -> None:
+    otel.tracer.start_span("a", references=references).finish()
+    assert (otel.spans["a"].parent, otel.spans["a"].links) == (None, ())
+
+
+def test_S10_a_bare_reference_is_a_list_of_one(otel: Recorded) -> None:
+    parent = otel.tracer.start_span("parent")
+    otel.tracer.start_span("a", references=follows_from(parent.context)).finish()
+    assert len(otel.spans["a"].links) == 1
+
+
+def test_S10_a_foreign_span_can_be_active_and_is_no_parent(otel: Recorded) -> None:
+    for foreign in MockTracer().start_span("mock"), opentracing.Tracer().start_span("no-op"):
+        with otel.tracer.start_active_span("ours") as ours:
+            with otel.tracer.scope_manager.activate(foreign, True) as scope:
+                assert otel.tracer.active_span is foreign
+                assert otel.tracer.scope_manager.active is scope
+                assert trace.get_current_span() is ours.span.unwrap()  # type: ignore[attr-defined]
+            assert otel.tracer.active_span is ours.span
+
+
+def test_S10_a_foreign_context_is_not_injected(tracer: Tracer) -> None:
+    for foreign in [*_foreigners(), None]:
+        carrier: dict[str, str] = {}
+        tracer.inject(foreign, Format.TEXT_MAP, carrier)
+        assert carrier == {}
+
+
+def test_S10_spans_of_the_upstream_shim_are_taken_for_what_they_are(otel: Recorded) -> None:
+    shim = create_shim(otel.provider)
+    theirs: Any = shim.start_span("theirs")
+    expected = theirs.unwrap().get_span_context()
+    carrier: dict[str, str] = {}
+    otel.tracer.inject(theirs.context, Format.HTTP_HEADERS, carrier)
+    assert f"{expected.span_id:016x}" in carrier["traceparent"]
+    otel.tracer.start_span("a", child_of=theirs).finish()
+    otel.tracer.start_span("b", references=[follows_from(theirs.context)]).finish()
+    with otel.tracer.scope_manager.activate(theirs, False):
+        assert otel.tracer.active_span is theirs
+        otel.tracer.start_span("c").finish()
+    for name in "abc":
+        parent = otel.spans[name].parent
+        assert parent is not None
+        assert parent.span_id == expected.span_id
+
+
+def test_S10_spans_and_contexts_of_opentelemetry_are_taken_for_what_they_are(otel: Recorded) -> None:
+    native = otel.provider.get_tracer("native").start_span("native")
+    for parent in native, native.get_span_context():
+        span = otel.tracer.start_span("a", child_of=parent)
+        assert span.context.parent_id == native.get_span_context().span_id
+
+
+def test_S10_our_span_is_a_span_for_others(otel: Recorded) -> None:
+    span: Any = otel.tracer.start_span("ours")
+    assert isinstance(span, SpanShim)
+    assert isinstance(span, opentracing.Span)
+    mock = MockTracer()
+    with mock.scope_manager.activate(span, True):
+        assert mock.active_span is span
+    assert list(otel.spans) == ["ours"]
