@@ -72,7 +72,7 @@ class _Counted(SpanExporter):
 
 
 class DeliveryProcessor(BatchSpanProcessor):
-    """Exports in batches; `force_flush` is True if all that had ended was delivered.
+    """Exports in batches; `force_flush` is True if all that ended since the last one was delivered.
 
     options: those of `BatchSpanProcessor`; what is not given comes from `OTEL_BSP_*`.
     """
@@ -80,6 +80,7 @@ class DeliveryProcessor(BatchSpanProcessor):
     def __init__(self, exporter: SpanExporter, **options: float | None) -> None:
         quieten(exporter)
         self._counted = _Counted(exporter)
+        self._told = 0
         super().__init__(self._counted, **options)  # type: ignore[arg-type]
 
     @property
@@ -89,10 +90,10 @@ class DeliveryProcessor(BatchSpanProcessor):
         return self._counted.lost if exact is None else exact
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:
-        """Exports what is queued; False if time ran out, or a batch was lost meanwhile."""
-        before = self.lost
+        """Exports what is queued; False if time ran out, or a batch was lost since the last flush."""
         done = _within(timeout_millis or 30000, super().force_flush)
-        return done and self.lost == before
+        told, self._told = self._told, self.lost
+        return done and self._told in (0, told)  # 0: a forked child may count anew
 
     def shutdown(self, timeout_millis: int = 5000) -> None:
         """Exports what is queued and stops; an exporter that takes too long is told to give up."""

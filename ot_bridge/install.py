@@ -82,13 +82,13 @@ def install(
     service_name: else `OTEL_SERVICE_NAME`. tracer_provider: one of your own, which then brings its own
     sampler and exporters (those given here are added). propagators: names or objects, in order; else
     `OTEL_PROPAGATORS`, else `tracecontext,baggage,jaeger` (and `xray` where spans go to X-Ray). sampler:
-    decides on roots, and what has a parent follows it, unless it is a `ParentBased` or a static one, which
-    say themselves; else `OTEL_TRACES_SAMPLER`. exporters: names as in `OTEL_TRACES_EXPORTER` (`otlp`,
-    `console`, `xray`, `none`, ...), exporters, or span processors; else that variable, else OTLP to
-    localhost. scope_manager: an OpenTracing scope manager to
-    use as it is. set_global: False leaves the global tracers, provider and propagator alone. engine: False
-    takes the SDK's own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no
-    longer ids; the default if `ottrace` is among the propagators, else 128.
+    decides on roots, and what has a parent follows it; `always_on` and `always_off` decide against a
+    caller too, and a `ParentBased` says itself; else `OTEL_TRACES_SAMPLER`. exporters: names as in
+    `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `xray`, `none`, ...), exporters, or span processors; else that
+    variable, else OTLP to localhost. scope_manager: an OpenTracing scope manager to use as it is.
+    set_global: False leaves the global tracers, provider and propagator alone. engine: False takes the SDK's
+    own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
+    default if `ottrace` is among the propagators, else 128.
 
     Called again it returns the first tracer, and says so once if the arguments differ. Raises
     ConfigurationError for a name that nobody knows.

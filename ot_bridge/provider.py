@@ -68,8 +68,13 @@ def build_provider(
 
 
 def _for_roots(sampler: Sampler) -> Sampler:
-    """`sampler` for roots only: asked again for each child, it would tear traces apart."""
-    return sampler if isinstance(sampler, (ParentBased, StaticSampler)) else ParentBased(sampler)
+    """`sampler` for roots only: asked again for each child, it would tear traces apart.
+
+    A static one is also asked about what callers have decided, as OpenCensus does.
+    """
+    if isinstance(sampler, StaticSampler):
+        return ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler)
+    return sampler if isinstance(sampler, ParentBased) else ParentBased(sampler)
 
 
 def _sampler_from_environment() -> Sampler:
@@ -88,11 +93,11 @@ _SDK_SAMPLERS: Final = {
 
 
 def exporter_names(exporters: Sequence[Any] | None) -> Sequence[str]:
-    """Those of the exporters that are given by name, here or in `OTEL_TRACES_EXPORTER`."""
+    """The exporters' names, as given here or in `OTEL_TRACES_EXPORTER`, or as objects have one; else ""."""
     if exporters is None:
         exporters = os.environ.get("OTEL_TRACES_EXPORTER", "")
     listed = exporters.split(",") if isinstance(exporters, str) else exporters
-    return [each.strip() for each in listed if isinstance(each, str)]
+    return [each.strip() if isinstance(each, str) else str(getattr(each, "name", "")) for each in listed]
 
 
 def add_exporters(provider: Any, exporters: Sequence[str | SpanExporter | SpanProcessor]) -> None:

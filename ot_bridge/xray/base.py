@@ -40,9 +40,11 @@ class TryAgain(Exception):
 class DeliveringExporter(SpanExporter, Generic[T]):
     """Base of the exporters. T: what a span becomes on its way.
 
-    lost: how many spans could not be delivered since the start, in this process.
+    lost: how many spans could not be delivered since the start, in this process. name: as in
+    `OTEL_TRACES_EXPORTER`.
     """
 
+    name = "xray"
     batch_size = 50
 
     def __init__(self, timeout: float) -> None:

@@ -26,6 +26,8 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
     the system refuses, or that nobody listened for, counts as lost. Raises ConfigurationError.
     """
 
+    name = "xray_daemon"
+
     def __init__(
         self, address: str | None = None, *, service_version: str | None = None, annotate: Annotate = ()
     ) -> None:

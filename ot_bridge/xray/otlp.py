@@ -29,6 +29,7 @@ class XRayOTLPExporter(DeliveringExporter[ReadableSpan]):
     region, session, timeout: as for `XRayExporter`. Raises ConfigurationError.
     """
 
+    name = "xray_otlp"
     batch_size = 512
 
     def __init__(

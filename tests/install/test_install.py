@@ -21,8 +21,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import Format
 
 import ot_bridge
+from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sampling import OperationSampler, always_off, always_on
+
+FAILURE, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
 
 
 @pytest.fixture(autouse=True)
@@ -319,3 +322,34 @@ def test_close_is_safe_twice_and_nothing_is_said_at_exit() -> None:
     )
     assert done.stdout == "exported last\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("engine", [True, False], ids=["engine", "sdk"])
+@pytest.mark.parametrize("decided", [True, False], ids=["on", "off"])
+def test_a_static_sampler_decides_against_callers_and_never_tears_a_trace_apart_here(
+    engine: bool, decided: bool
+) -> None:
+    tracer = ot_bridge.install(exporters=[], sampler=always_on if decided else always_off, engine=engine)
+    flag = "00" if decided else "01"
+    caller = tracer.extract(Format.TEXT_MAP, {"traceparent": f"00-{7:032x}-{7:016x}-{flag}"})
+    assert tracer.start_span("a", child_of=caller).context.sampled is decided
+    with tracer.start_active_span("other", sampler=always_off if decided else always_on):
+        assert tracer.start_span("below").context.sampled is not decided
+
+
+def test_a_flush_tells_of_what_was_lost_since_the_last_one() -> None:
+    away = [True]
+    tracer = ot_bridge.install(
+        exporters=[DeliveryProcessor(Failing(lambda: FAILURE if away else SUCCESS), max_export_batch_size=1)]
+    )
+    provider: Any = tracer.provider
+    tracer.start_span("lost").finish()
+    processor = provider._active_span_processor._span_processors[0]
+    for _ in range(5000):
+        if processor.lost:
+            break
+        time.sleep(0.001)
+    away.clear()
+    tracer.start_span("delivered").finish()
+    assert tracer.flush() is False
+    assert tracer.flush() is True
