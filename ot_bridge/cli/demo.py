@@ -7,9 +7,9 @@ neighbours send them; the spans that result are read back from memory and shown 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ import grpc
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ot_bridge.bridge import Tracer
 from ot_bridge.cli.gateway.gateway import make_app
 from ot_bridge.cli.gateway.service import serve
+from ot_bridge.cli.serving import get, serving
 from ot_bridge.install import install, uninstall
 from ot_bridge.wsgi import TracingMiddleware
 
@@ -89,26 +89,17 @@ class Answer(NamedTuple):
         )
 
 
-class _Silent(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing."""
-
-
 @contextmanager
 def _services(tracer: Tracer) -> Iterator[int]:
     """Runs the gRPC service and the gateway; gives the gateway's port."""
     server, port = serve(tracer=tracer)
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        app = TracingMiddleware(make_app(channel, tracer=tracer), tracer)
-        gateway = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
-        thread = threading.Thread(target=gateway.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield gateway.server_port
-        finally:
-            gateway.shutdown()
-            gateway.server_close()
-            server.stop(None).wait()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            app = TracingMiddleware(make_app(channel, tracer=tracer), tracer)
+            with serving(app) as gateway:
+                yield gateway
+    finally:
+        server.stop(None).wait()
 
 
 def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
@@ -119,22 +110,11 @@ def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
         answers = []
         with _services(tracer) as port:
             for request in REQUESTS:
-                status = _send(port, request.headers)
+                status = get(port, "/v1/hello/ann", request.headers)
                 answers.append((request, status, _settled(memory)))
         return [Answer(*answer) for answer in answers], tracer.flush(5)
     finally:
         uninstall()
-
-
-def _send(port: int, headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/v1/hello/ann", headers=headers)
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
 
 
 def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
@@ -153,12 +133,16 @@ def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the traces for a program to read")
-    parser.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
+    ways.add_argument("--xray", action="store_true", help="show sampling rules, and what AWS X-Ray gets")
 
 
 def run(options: argparse.Namespace) -> int:
     """0 if every trace is whole and the collector, if one was named, took the spans; else 1."""
     logging.getLogger("ot_bridge").setLevel(logging.ERROR)
+    if options.xray:
+        return _xray(options.json)
     exporters: list[SpanExporter] = []
     if options.otlp:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -171,6 +155,17 @@ def run(options: argparse.Namespace) -> int:
     if not delivered:
         print(f"{options.otlp} did not take the spans")
     return 0 if delivered and all(answer.whole for answer in answers) else 1
+
+
+def _xray(as_json: bool) -> int:
+    try:
+        from ot_bridge.cli import demo_xray
+    except ModuleNotFoundError as missing:
+        if missing.name != "botocore":
+            raise
+        print("ot-bridge demo --xray needs botocore: pip install 'ot-bridge[demo,xray]'", file=sys.stderr)
+        return 2
+    return demo_xray.run(as_json)
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""`ot-bridge demo --xray`: the recipe of examples/xray_gateway on real parts, offline.
+
+The gateway and its gRPC service run on loopback, with a global configuration and without one; their spans
+go through botocore's own client to an embedded X-Ray, and what arrived there is shown as trees.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import botocore.session
+import grpc
+
+from ot_bridge.bridge import Tracer
+from ot_bridge.cli.fake_xray import FakeXRay, fake_xray
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.serving import get, serving
+from ot_bridge.cli.xray_gateway.recipe import HEALTH_CHECK, global_sampler, make_app, serve
+from ot_bridge.install import install, uninstall
+from ot_bridge.xray import XRayExporter
+
+Document = dict[str, Any]
+SHARE = 0.5
+
+# The global share looks at the low half of a trace id: these are decided one way and the other.
+CHOSEN, PASSED_OVER = "0" * 23 + "1", "f" * 24
+
+
+class Services(NamedTuple):
+    """Where the recipe runs: the gateway's port, and a channel to the service that traces nothing."""
+
+    port: int
+    channel: grpc.Channel
+
+
+class Request(NamedTuple):
+    """segments: how many are to arrive, with a global configuration and without."""
+
+    title: str
+    send: Callable[[Services], object]
+    segments: tuple[int, int]
+
+
+class Answer(NamedTuple):
+    """What X-Ray got of a request, and whether that is what the recipe promises."""
+
+    title: str
+    documents: Sequence[Document]
+    delivered: bool
+    as_told: bool
+
+
+def _web(path: str, random_part: str) -> Callable[[Services], object]:
+    """A request as a load balancer hands it on: with a trace, and no decision on it."""
+
+    def send(services: Services) -> int:
+        root = f"Root=1-{int(time.time()):08x}-{random_part}"
+        return get(services.port, path, {"X-Amzn-Trace-Id": root})
+
+    return send
+
+
+def _greet_all(services: Services) -> object:
+    names = [pb.HelloRequest(name=name) for name in ("ann", "bob")]
+    return rpc.GreeterStub(services.channel).GreetAll(iter(names), timeout=5)
+
+
+def _check_health(services: Services) -> object:
+    check: Any = services.channel.unary_unary(HEALTH_CHECK)
+    return check(b"", timeout=5)
+
+
+REQUESTS = (
+    Request("GET /healthz: a health check has no span", _web("/healthz", CHOSEN), (0, 0)),
+    Request(f"{HEALTH_CHECK[1:]}: nor has gRPC's", _check_health, (0, 0)),
+    Request("GET /api/v1/hello/ann: always sampled", _web("/api/v1/hello/ann", PASSED_OVER), (4, 4)),
+    Request("GET /v1/hello/ann: by the global share, chosen", _web("/v1/hello/ann", CHOSEN), (4, 0)),
+    Request("GET /v1/hello/bob: by the global share, not", _web("/v1/hello/bob", PASSED_OVER), (0, 0)),
+    Request(
+        "GET /api/v1/hello/ann/stream: its gRPC method has no span",
+        _web("/api/v1/hello/ann/stream", PASSED_OVER),
+        (1, 1),
+    ),
+    Request("Greeter/GreetAll: a method with its own sampler", _greet_all, (1, 1)),
+)
+
+
+@contextmanager
+def _services(tracer: Tracer) -> Iterator[Services]:
+    server, port = serve(tracer)
+    try:
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+            serving(make_app(channel, tracer)) as gateway,
+        ):
+            yield Services(gateway, channel)
+    finally:
+        server.stop(None).wait()
+
+
+def play(share: float | None, xray: FakeXRay) -> list[Answer]:
+    """Sends the requests. share: of the global configuration; None for none."""
+    session = botocore.session.Session()
+    session.set_credentials("demo", "demo")
+    exporter = XRayExporter("eu-west-1", endpoint=xray.url, session=session)
+    tracer = install("gateway", exporters=[exporter], sampler=global_sampler(share))
+    try:
+        with _services(tracer) as services:
+            return [_answer(request, share, services, tracer, xray) for request in REQUESTS]
+    finally:
+        uninstall()
+
+
+def _answer(
+    request: Request, share: float | None, services: Services, tracer: Tracer, xray: FakeXRay
+) -> Answer:
+    request.send(services)
+    delivered = tracer.flush(10)
+    documents = sorted(xray.take(), key=lambda document: float(document["start_time"]))
+    expected = request.segments[share is None]
+    one_trace = len({document["trace_id"] for document in documents}) <= 1
+    return Answer(request.title, documents, delivered, one_trace and len(documents) == expected)
+
+
+def run(as_json: bool) -> int:
+    """Prints what arrived. 0 if all was delivered, and is what the recipe promises; else 1."""
+    with fake_xray() as xray:
+        played = {
+            f"with a global configuration, a share of {SHARE}": play(SHARE, xray),
+            "without a global configuration": play(None, xray),
+        }
+    answers = [answer for each in played.values() for answer in each]
+    print(json.dumps([answer._asdict() for answer in answers], indent=2) if as_json else _as_text(played))
+    return 0 if all(answer.delivered and answer.as_told for answer in answers) else 1
+
+
+def _as_text(played: dict[str, list[Answer]]) -> str:
+    lines = []
+    for title, answers in played.items():
+        lines += [f"== {title}", *(line for answer in answers for line in _tree(answer)), ""]
+    every = [answer for answers in played.values() for answer in answers]
+    count = sum(len(answer.documents) for answer in every)
+    fate = "all delivered" if all(answer.delivered for answer in every) else "some were not delivered"
+    wrong = [f"not as told: {answer.title}" for answer in every if not answer.as_told]
+    return "\n".join([*lines, *wrong, f"{count} segments, {fate}"])
+
+
+def _tree(answer: Answer) -> Iterator[str]:
+    trace = f" [{answer.documents[0]['trace_id']}]" if answer.documents else ""
+    yield answer.title + trace
+    known = {document["id"] for document in answer.documents}
+    above: dict[str | None, list[Document]] = {}
+    for document in answer.documents:
+        parent = document.get("parent_id")
+        above.setdefault(parent if parent in known else None, []).append(document)
+
+    def branch(parent: str | None, depth: int) -> Iterator[str]:
+        for document in above.get(parent, ()):
+            name = "   " * depth + "`- " + document["name"]
+            http = document.get("http", {})
+            said = [document.get("type", "segment"), document.get("namespace", "")]
+            said.append(http.get("request", {}).get("url", ""))
+            yield f"  {name:<44}{' '.join(filter(None, said))}"
+            yield from branch(document["id"], depth + 1)
+
+    yield from branch(None, 0)
