@@ -74,7 +74,9 @@ def _run(command: Sequence[str], environ: Mapping[str, str], args: argparse.Name
     try:
         if args.then:
             time.sleep(args.after)
-            subprocess.run(args.then, shell=True, stdout=sys.stderr, timeout=args.timeout, check=False)
+            subprocess.run(
+                args.then, shell=True, stdout=sys.stderr, env=dict(environ), timeout=args.timeout, check=False
+            )
             process.send_signal(signal.SIGINT)
         return process.wait(args.timeout)
     except subprocess.TimeoutExpired:

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ot_bridge.cli.packets import Seen
 
 #: What is left out, and why.
 KNOWN: Final = (
-    "ids, times and durations are of each run",
+    "ids, times, durations and peer.port are of each run",
     "the process says jaeger.version of either, telemetry.sdk.* of one",
     "OTLP has no debug flag; sampling.priority and jaeger-debug-id are there as tags",
     "a tag set twice is one tag, with its last value, where jaeger-client sent both",
-    "an error's log is an exception event: error.object, error.kind and stack are OpenTelemetry's words",
+    "an exception is logged once a span, and in OpenTelemetry's words",
+    "gRPC's spans have rpc.grpc.status_code besides",
 )
 _PROCESS: Final = ("jaeger.version", "telemetry.", "service.instance.id")
-_ERROR: Final = frozenset({"error.object", "error.kind", "stack"})
+_TAGS: Final = frozenset({"peer.port", "rpc.grpc.status_code"})
+_EXCEPTION: Final = ("error.object", "stack")
+_RAISED: Final = "log of an exception"
 
 
 def text(spans: Iterable[Seen], ignore: Collection[str] = ()) -> list[str]:
@@ -62,12 +65,12 @@ def _shown(value: Any) -> str:
 def _tree(span: Seen, depth: int, children: Any, known: Any, ignore: Collection[str]) -> Iterator[str]:
     indent = "  " * depth
     elsewhere = " (its parent is elsewhere)" if span.parent_id and not depth else ""
-    tags = {key: value for key, value in span.tags if key not in ignore}
+    tags = {key: value for key, value in span.tags if key not in ignore and key not in _TAGS}
     yield f"{indent}{span.service}: {span.name}{elsewhere}{_pairs(tags.items())}"
-    for time, fields in span.logs:
-        inside = span.start - 1 <= time <= span.start + span.duration + 1
-        shown = fields.items() if fields.get("event") != "error" else _plain(fields.items())
-        yield f"{indent}  log{_pairs(shown)}{'' if inside else ' (not in the time of its span)'}"
+    logs = [_log(span, time, fields) for time, fields in span.logs]
+    yield from (
+        f"{indent}  {line}" for at, line in enumerate(logs) if line != _RAISED or line not in logs[:at]
+    )
     for kind, trace_id, span_id in span.references:
         other = known.get((trace_id, span_id))
         yield f"{indent}  {kind} {other.name if other else 'a span elsewhere'}"
@@ -76,5 +79,10 @@ def _tree(span: Seen, depth: int, children: Any, known: Any, ignore: Collection[
         yield from _tree(child, depth + 1, children, known, ignore)
 
 
-def _plain(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    return ((key, value) for key, value in pairs if key not in _ERROR)
+def _log(span: Seen, time: int, fields: Mapping[str, Any]) -> str:
+    if fields.get("event") == "error":
+        if any(name in fields for name in _EXCEPTION):
+            return _RAISED
+        fields = {name: value for name, value in fields.items() if name != "error.kind"}
+    inside = span.start - 1 <= time <= span.start + span.duration + 1
+    return f"log{_pairs(fields.items())}{'' if inside else ' (not in the time of its span)'}"
