@@ -63,6 +63,12 @@ class _Fused(Span):
 class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
     """OpenTracing's span and the engine's. Its methods are `Span`'s; three take a shorter way."""
 
+    def get_span_context(self) -> trace.SpanContext:
+        if self._end_time is None or self.priority_flags is not None:
+            return self._context
+        # Exporters ask this of every span, and for no more than OpenTelemetry's part of it.
+        return tuple.__new__(trace.SpanContext, self._ids)
+
     def set_tag(self, key: str, value: Any) -> FusedSpan:
         if type(value) in self._waits and type(key) is str and key not in TAGS and self._end_time is None:
             notes = self._notes
