@@ -161,7 +161,7 @@ def _queued() -> Mapping[str, Run]:
     }
 
 
-@row("engine", "OpenTelemetry's start_span and end, to a BatchSpanProcessor", Goal(SDK, 0.20, ENGINE))
+@row("engine", "OpenTelemetry's start_span and end, batched", Goal(SDK, 0.20, ENGINE))
 def _engine() -> Mapping[str, Run]:
     return {
         ENGINE: _started(_batched(engine.TracerProvider).get_tracer("bench")),

@@ -143,7 +143,9 @@ def test_private_attributes_of_the_sdk_are_there(sides: Sides, name: str, ended:
         sides.agree(step)
 
 
-@pytest.mark.parametrize("name", ["_attributes", "_events", "_links", "_name", "_resource", "_status"])
+@pytest.mark.parametrize(
+    "name", ["_attributes", "_context", "_events", "_links", "_name", "_parent", "_resource", "_status"]
+)
 def test_a_processor_may_put_something_else_in_its_place(ours: Side, name: str) -> None:
     """Programs that scrub spans on their way out do this."""
     span: Any = ours.tracer.start_span("span", attributes={"secret": 1})

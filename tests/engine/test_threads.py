@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk import trace as sdk
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Status, StatusCode
 
@@ -161,3 +162,30 @@ def test_processors_may_be_added_while_spans_run(tracer: Any, ends: Ends) -> Non
     together(work, work, add)
     started.start_span("last").end()
     assert [each.ended[-1].name for each in added] == ["last"] * 20
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_nothing_grows_in_a_million_requests() -> None:
+    class Forgets(InMemorySpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    provider = engine.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(Forgets()))
+    tracer: Any = provider.get_tracer("threads")
+
+    def objects_after(requests: int) -> int:
+        for number in range(requests):
+            with tracer.start_as_current_span("server", attributes={"n": number}) as server:
+                with tracer.start_as_current_span("client") as client:
+                    client.set_attribute("a", [number])
+                server.add_event("event")
+        provider.force_flush()
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects_after(10_000)
+    after = objects_after(1_000_000)
+    provider.shutdown()
+    assert after - before < 1_000
