@@ -161,7 +161,7 @@ def _xray(as_json: bool) -> int:
     try:
         from ot_bridge.cli import demo_xray
     except ModuleNotFoundError as missing:
-        if missing.name != "botocore":
+        if not str(missing.name).startswith("botocore"):
             raise
         print("ot-bridge demo --xray needs botocore: pip install 'ot-bridge[demo,xray]'", file=sys.stderr)
         return 2

@@ -1,0 +1,86 @@
+"""`ot-bridge demo --xray`, as people and scripts call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ot_bridge.cli import demo_xray
+from ot_bridge.cli.fake_xray import FakeXRay, fake_xray
+
+COMMAND = [sys.executable, "-m", "ot_bridge.cli", "demo", "--xray"]
+
+
+def demo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=50, **options)
+
+
+def test_it_shows_what_is_sampled_with_a_global_configuration_and_without() -> None:
+    done = demo()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    with_global, without = done.stdout.split("== ")[1:]
+    assert with_global.count("`- compose greeting") == 2
+    assert without.count("`- compose greeting") == 1
+    assert done.stdout.splitlines()[-1] == "16 segments, all delivered"
+
+
+def test_a_script_reads_the_segments_as_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert demo_xray.run(as_json=True) == 0
+    answers: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    assert len(answers) == 2 * len(demo_xray.REQUESTS)
+    (api, *_) = (answer["documents"] for answer in answers if "/api" in answer["title"])
+    web, client, server, inner = api
+    assert [each["parent_id"] for each in (client, server, inner)] == [each["id"] for each in api[:3]]
+    assert web["http"]["response"] == {"status": 200}
+    assert client["namespace"] == "remote"
+    assert {each["trace_id"] for each in api} == {web["trace_id"]}
+    assert web["trace_id"].endswith(demo_xray.PASSED_OVER)
+
+
+def test_what_was_not_delivered_is_said_and_told_by_the_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play = demo_xray.play
+
+    def astray(share: float | None, xray: FakeXRay) -> Any:
+        xray.url += "/elsewhere"
+        return play(share, xray)
+
+    monkeypatch.setattr(demo_xray, "play", astray)
+    assert demo_xray.run(as_json=False) == 1
+    *_, said = capsys.readouterr().out.splitlines()
+    assert said == "0 segments, some were not delivered"
+
+
+def test_the_embedded_x_ray_takes_signed_segments_and_nothing_else() -> None:
+    with fake_xray() as xray:
+        request = urllib.request.Request(f"{xray.url}/TraceSegments", b'{"TraceSegmentDocuments":["{}"]}')
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=5)
+        refused.value.close()
+        assert refused.value.code == 400
+        assert xray.take() == []
+
+
+def test_without_botocore_it_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['botocore'] = None\n")
+    done = demo(env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "ot-bridge demo --xray needs botocore: pip install 'ot-bridge[demo,xray]'\n"
+
+
+def test_it_goes_to_one_receiver_at_a_time() -> None:
+    done = demo("--otlp", "http://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "not allowed with" in done.stderr
