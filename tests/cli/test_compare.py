@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import os
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import opentracing
 import pytest
 
 from ot_bridge.cli import traces
 from ot_bridge.cli.catcher import Catcher
+from ot_bridge.cli.main import main
 from ot_bridge.cli.packets import Seen, from_packet
-from tests.cli import programs
 
 PROGRAM = """
 import sys, time
@@ -49,14 +51,32 @@ tracer.start_span("later").set_tag("error", True).error("broken", {"a": 1}).fini
 """
 
 
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Compare = Callable[..., Done]
+
+
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    (tmp_path / "app.py").write_text(PROGRAM)
-    return tmp_path
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Compare:
+    """Runs the command in a directory of its own; `app.py` is `PROGRAM` unless a test writes another."""
+    monkeypatch.chdir(tmp_path)
+    Path("app.py").write_text(PROGRAM)
+    for name in [name for name in os.environ if name.startswith(("OTEL_", "JAEGER_"))]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str) -> Done:
+        status = main(["compare", *arguments])
+        return Done(status, *capfd.readouterr())
+
+    return run
 
 
-def test_the_same_program_leaves_the_same_traces(directory: Path) -> None:
-    done = programs.run("compare", "--show", "--", sys.executable, "app.py", cwd=directory)
+def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
+    done = compare("--show", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[:2] == [
@@ -70,20 +90,20 @@ def test_the_same_program_leaves_the_same_traces(directory: Path) -> None:
     assert "The traces are the same. Not compared, for these differ by design:" in lines
 
 
-def test_a_difference_is_shown_and_may_be_ignored(directory: Path) -> None:
+def test_a_difference_is_shown_and_may_be_ignored(compare: Compare) -> None:
     different = "tracer.start_span('who').set_tag('by', Config.__module__).finish()"
-    (directory / "app.py").write_text(f"{PROGRAM}\n{different}\n")
-    done = programs.run("compare", "--", sys.executable, "app.py", cwd=directory)
+    Path("app.py").write_text(f"{PROGRAM}\n{different}\n")
+    done = compare("--", sys.executable, "app.py")
     assert done.returncode == 1
     assert "-compared: who by='jaeger_client.config'" in done.stdout
     assert "+compared: who by='ot_bridge.jaeger_client.config'" in done.stdout
-    done = programs.run("compare", "--ignore", "by", "--", sys.executable, "app.py", cwd=directory)
+    done = compare("--ignore", "by", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout
 
 
-def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
-    assert programs.run("compare").returncode == 2
-    done = programs.run("compare", "--", sys.executable, "-c", "raise SystemExit(3)", cwd=tmp_path)
+def test_nothing_to_compare_is_said(compare: Compare) -> None:
+    assert compare().returncode == 2
+    done = compare("--", sys.executable, "-c", "raise SystemExit(3)")
     assert done.returncode == 2
     assert "jaeger-client: 0 spans in 0 traces, exit status 3\n" in done.stdout
     assert "No spans to compare" in done.stdout
@@ -111,35 +131,21 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_server_is_asked_by_a_command_and_sampled_on_demand(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(SERVER)
-    (tmp_path / "ask.py").write_text(
+def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) -> None:
+    Path("app.py").write_text(SERVER)
+    Path("ask.py").write_text(
         "import os, time, urllib.request\n"
         "while not os.path.exists('port'): time.sleep(0.01)\n"
         "urllib.request.urlopen('http://127.0.0.1:' + open('port').read() + '/a', timeout=10).read()\n"
     )
     ask = f"{sys.executable} ask.py"
-    done = programs.run(
-        "compare",
-        "--sample",
-        "--show",
-        "--then",
-        ask,
-        "--after",
-        "0.1",
-        "--",
-        sys.executable,
-        "app.py",
-        cwd=tmp_path,
-    )
+    done = compare("--sample", "--show", "--then", ask, "--after", "0.1", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "server: request path='/a' sampler.param=True sampler.type='const'" in done.stdout
 
 
-def test_a_program_that_does_not_end_is_stopped(tmp_path: Path) -> None:
-    done = programs.run(
-        "compare", "--timeout", "0.3", "--", sys.executable, "-c", "import time; time.sleep(60)"
-    )
+def test_a_program_that_does_not_end_is_stopped(compare: Compare) -> None:
+    done = compare("--timeout", "0.3", "--", sys.executable, "-c", "import time; time.sleep(60)")
     assert "stopped after 0.3 seconds" in done.stderr
     assert done.returncode == 2
 

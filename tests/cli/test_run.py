@@ -16,6 +16,7 @@ import opentracing
 import pytest
 
 from ot_bridge import grpc_opentracing, jaeger_client
+from ot_bridge.cli.main import main
 from ot_bridge.cli.run import SITE, command_of, environment
 from ot_bridge.instrumentor import OpenTracingInstrumentor
 from ot_bridge.redirect import Finder, redirect, undo
@@ -72,6 +73,20 @@ def test_an_unchanged_program_runs_on_ours(command: list[str], directory: Path, 
     assert done.stderr.count("redirected") == 1
     assert collector.names == ["op"]
     assert collector.resource["service.name"] == "program"
+
+
+def test_the_process_becomes_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    became: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda *how: became.append(how))
+    assert main(["run", "--", sys.executable, "app.py"]) == 0
+    ((program, words, environ),) = became
+    assert (program, words) == (sys.executable, [sys.executable, "app.py"])
+    assert environ["PYTHONPATH"].split(os.pathsep)[0] == SITE
+    assert capsys.readouterr().err.startswith(SAID)
+    assert main(["run"]) == 2
+    assert main(["run", "--quiet", "no-such-program"]) == 127
 
 
 def test_quiet_says_nothing(directory: Path) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.jaeger_client import ConstSampler, Tracer, delivery, reporter
-from ot_bridge.jaeger_client.closing import Closing, all_of, done
+from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
 from ot_bridge.jaeger_client.reporter import (
@@ -305,6 +305,21 @@ def test_a_composite_waits_for_futures_of_any_kind() -> None:
         return await closing
 
     assert asyncio.run(main()) is True
+
+
+def test_a_close_that_raises_tells_its_exception() -> None:
+    def work() -> bool:
+        raise RuntimeError("no")
+
+    assert isinstance(in_background(work).exception(5), RuntimeError)
+
+
+def test_flushing_the_provider_flushes_the_reporter(collector: Collector) -> None:
+    tracer: Any = _tracer(Reporter(CHANNEL))
+    tracer.start_span("op").finish()
+    assert tracer.provider.force_flush(10_000)
+    assert collector.names == ["op"]
+    assert tracer.close().result(10)
 
 
 def test_a_failed_close_is_a_false_one() -> None:

@@ -405,6 +405,23 @@ def test_links_of_opentelemetry_code_are_references() -> None:
     assert (reference.type, reference.referenced_context.span_id) == ("follows_from", other.span_id)
 
 
+def test_events_of_opentelemetry_code_are_logs() -> None:
+    tracer, reporter = OURS.tracer()
+    with tracer.provider.get_tracer("somebody else").start_as_current_span("op") as span:
+        span.add_event("named", {"n": 1})
+        span.set_attribute("list", [1, 2])
+    (reported,) = reporter.get_spans()
+    assert logs_of(reported) == [{"event": "named", "n": 1}]
+    tag = reported.tags[-1]
+    assert (tag.key, tag.value) == ("list", "(1, 2)")
+
+
+def test_a_log_that_is_no_mapping_is_a_payload() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("op").log_kv("just text")
+    assert logs_of(span) == [{"payload": "just text"}]
+
+
 def test_real_and_ours_name_the_same_attributes() -> None:
     def names(side: Side) -> set[str]:
         tracer, _ = side.tracer()
