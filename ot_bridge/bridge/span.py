@@ -216,11 +216,8 @@ class Span(SpanShim):
                 report(_log, "a span processor raised at the end of a span")
 
     def fail(self, exception: BaseException) -> None:
-        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event.
-
-        GeneratorExit is no failure: so a generator is told that nobody wants more of it.
-        """
-        if isinstance(exception, GeneratorExit) or not self._open():
+        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
+        if not self._open():
             return
         description = f"{type(exception).__name__}: {convert.text(exception)}"
         self._otel_span.set_status(Status(StatusCode.ERROR, description))
@@ -235,15 +232,15 @@ class Span(SpanShim):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            self.fail(exc_val)
+        self._on_error(self, exc_type, exc_val, exc_tb)
         self.finish()
 
     @staticmethod
     def _on_error(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         # OpenTracing's own scopes call this on whatever span they hold.
         if isinstance(span, Span):
-            if exc_val is not None:
+            # A generator is told by GeneratorExit that nobody wants more of it: that is no failure.
+            if exc_val is not None and not isinstance(exc_val, GeneratorExit):
                 span.fail(exc_val)
         else:
             opentracing.Span._on_error(span, exc_type, exc_val, exc_tb)  # type: ignore[attr-defined]

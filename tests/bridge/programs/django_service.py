@@ -50,7 +50,7 @@ urlpatterns = [path("", view), path("fail", failing)]
 
 def _answer(client: Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
     otel.exporter.clear()
-    text = client.get(url, headers=headers).text
+    text = client.get(url, headers=headers).get_data(as_text=True)
     (failed,) = [span for span in otel.exporter.get_finished_spans() if span.name in ("view", "failing")]
     return {
         "text": text if url == "/" else None,
