@@ -20,7 +20,7 @@ from ot_bridge.jaeger_client.constants import (
     DEBUG_ID_HEADER_KEY,
     TRACE_ID_HEADER,
 )
-from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, remote_of
+from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, told_by
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, jaeger
 
@@ -45,7 +45,7 @@ class WireCodec(Codec):
 
     def inject(self, span_context: bridge.SpanContext, carrier: Any) -> None:
         try:
-            self.propagator.encode(remote_of(span_context), carrier)
+            self.propagator.encode(told_by(span_context), carrier)
         except (TypeError, AttributeError) as error:
             raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
 

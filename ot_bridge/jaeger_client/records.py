@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
+from ot_bridge.bridge.span import TAGS
 from ot_bridge.jaeger_client.span_context import context_like
 
 
@@ -77,8 +78,28 @@ def make_tag(key: str, value: Any) -> Tag:
 
 def fit(value: Any, max_length: int, max_traceback_length: int) -> Any:
     """A tag's value as jaeger-client would send it: a scalar, text for all else, cut to its length."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is int or kind is bool or kind is float:
+        return value
+    if kind is str:
         return value if len(value) <= max_length else value[:max_length]
+    return _text_or_scalar(value, max_length, max_traceback_length)
+
+
+def exportable(key: object, value: object) -> bool:
+    """Whether a tag can be exported as it is. Most can; for the others there is `convert`."""
+    if type(key) is not str or not key or not key.isascii():
+        return False
+    kind = type(value)
+    if kind is str:
+        return value.isascii()  # type: ignore[attr-defined, no-any-return]
+    return kind is bool or kind is float or (kind is int and -_HALF <= value < _HALF)  # type: ignore[operator]
+
+
+_HALF: Final = 1 << 63
+
+
+def _text_or_scalar(value: Any, max_length: int, max_traceback_length: int) -> Any:
     for kind, plain in _SCALARS:
         if isinstance(value, kind):
             return plain(value)
@@ -87,7 +108,33 @@ def fit(value: Any, max_length: int, max_traceback_length: int) -> Any:
     return convert.text(value)[:max_length]
 
 
-_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = ((bool, bool), (int, int), (float, float))
+def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
+    """The tags that a span starts with; those of interceptors, made ready once, are as they are."""
+    if type(given) is convert.Tags:
+        return given
+    try:
+        pairs = dict(given)
+    except Exception:  # no mapping, or one of the program's own that fails
+        return convert.Tags({})
+    kind = SpanKind.INTERNAL
+    plain: dict[str, Any] = {}
+    special: dict[Any, Any] = {}
+    for key, value in pairs.items():
+        value = fit(value)
+        if key == "span.kind" and value in convert.KINDS:
+            kind = convert.KINDS[value]
+        elif key not in TAGS and exportable(key, value):
+            plain[key] = value
+        else:
+            special[key] = value
+    if not special:
+        return convert.Tags(plain, kind)
+    rest = convert.tags(special)
+    return rest._replace(attributes={**plain, **rest.attributes}, kind=kind)
+
+
+# Of subclasses, as enumerations have them.
+_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = ((int, int), (float, float))
 
 
 _ERRORS: Final[Mapping[StatusCode, bool]] = {StatusCode.ERROR: True, StatusCode.OK: False}

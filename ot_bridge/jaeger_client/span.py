@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import opentracing
 from opentelemetry import trace
@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
+from ot_bridge.bridge.span import TAGS
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
@@ -42,6 +43,7 @@ class Span(bridge.Span):
     _operation_name = ""
     _above: trace.SpanContext | None = None  # the parent, where the OpenTelemetry span does not know it
     _started_at = 0.0
+    _shown: tuple[bridge.SpanContext, SpanContext] | None = None  # a frozen context, and ours for it
 
     def __init__(
         self,
@@ -70,12 +72,12 @@ class Span(bridge.Span):
     @property
     def context(self) -> SpanContext:
         plain = super().context
-        # Kept beside the frozen context that it says the same as: the two cannot get out of step.
-        kept = plain.__dict__.get("_jaeger")
-        if kept is None:
+        shown = self._shown
+        if shown is None or shown[0] is not plain:
             above = self._above
-            kept = plain.__dict__["_jaeger"] = context_like(plain, 0 if above is None else above.span_id)
-        return cast(SpanContext, kept)
+            made = context_like(plain, 0 if above is None else above.span_id)
+            shown = self._shown = plain, made
+        return shown[1]
 
     @property
     def trace_id(self) -> int:
@@ -94,7 +96,13 @@ class Span(bridge.Span):
         return self.context.flags or 0
 
     def is_sampled(self) -> bool:
-        return bool(self.flags & SAMPLED_FLAG)
+        flags = self.priority_flags
+        if flags is None:
+            flags = self._otel_span.get_span_context().trace_flags
+        return bool(flags & SAMPLED_FLAG)
+
+    def is_root(self) -> bool:
+        return self._above is None and getattr(self._otel_span, "parent", None) is None
 
     def is_debug(self) -> bool:
         return bool(self.flags & DEBUG_FLAG)
@@ -145,7 +153,13 @@ class Span(bridge.Span):
         if key == "sampling.priority":
             self._prioritize(value)
             return self
-        return super().set_tag(key, self._tracer.fit(value))
+        value = self._tracer.fit(value)
+        if not records.exportable(key, value) or key in TAGS:
+            return super().set_tag(key, value)
+        otel_span = self._otel_span
+        if otel_span.is_recording():
+            otel_span.set_attribute(key, value)
+        return self
 
     def _prioritize(self, value: Any) -> None:
         """Takes the span out of its trace's sampling (0), or makes it one to debug."""
@@ -179,10 +193,18 @@ class Span(bridge.Span):
             fields = dict(key_values or {})
         except (TypeError, ValueError):
             fields = {"payload": key_values}
-        raised = fields.get("error.object") if fields.get("event") == "error" else None
         fit = self._tracer.fit
+        name = fields.get("event", "log")
+        raised = fields.get("error.object") if name == "error" else None
         fields = {key: value if value is raised else fit(value) for key, value in fields.items()}
-        return super().log_kv(fields, timestamp or None)
+        if (
+            timestamp
+            or name == "error"
+            or not all(map(records.exportable, (name, *fields), (name, *fields.values())))
+        ):
+            return super().log_kv(fields, timestamp or None)
+        self._otel_span.add_event(name, fields)
+        return self
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
@@ -204,10 +226,12 @@ class Span(bridge.Span):
             logger.warning("Span has already been finished; will not be reported again.")
             return
         otel_span = self._otel_span
+        if not otel_span.is_recording():
+            self.finished = True
+            return
         # The processor at the other end gives this very object to the reporters. The mark goes again
         # at once: a lasting one would be a cycle for the garbage collector, one a span.
-        with contextlib.suppress(AttributeError):
-            setattr(otel_span, ENDING, self)
+        otel_span.__dict__[ENDING] = self
         try:
             super().finish(finish_time or None)
         finally:

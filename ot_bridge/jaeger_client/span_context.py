@@ -9,7 +9,7 @@ from opentelemetry import trace
 
 from ot_bridge import bridge
 from ot_bridge.bridge.context import NO_BAGGAGE
-from ot_bridge.wire import Remote
+from ot_bridge.wire import Outgoing, Remote
 from ot_bridge.wire.jaeger import bits_of, flags_to_bits
 
 
@@ -45,7 +45,9 @@ class SpanContext(bridge.SpanContext):
     @property
     def flags(self) -> int | None:
         """The flags byte, None without a trace."""
-        return bits_of(remote_of(self)) if self.has_trace else None
+        if not self[5]:
+            return None
+        return self[3] & 1 if self.origin is None else bits_of(told_by(self))
 
     @property
     def has_trace(self) -> bool:
@@ -84,7 +86,11 @@ def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> S
     """`context` under jaeger-client's names. parent_id: if the context itself does not know it."""
     if isinstance(context, SpanContext):
         return context
-    return _made(context, context.baggage, context.origin, context.parent_id or parent_id or 0, context.links)
+    parent = context.parent_id or parent_id or 0
+    made = _made(context, context.baggage, context.origin, parent, context.links)
+    if parent == context.parent_id:
+        made.__dict__["plain"] = context
+    return made
 
 
 def context_of(remote: Remote) -> SpanContext:
@@ -92,16 +98,15 @@ def context_of(remote: Remote) -> SpanContext:
     return context_like(bridge.context.from_remote(remote))
 
 
-def remote_of(context: bridge.SpanContext) -> Remote:
+def told_by(context: bridge.SpanContext) -> Outgoing:
     """What to tell the next process, in the form that every encoder takes."""
-    return Remote(
-        context.trace_id,
-        context.span_id,
-        context.parent_id or 0,
-        context.sampled,
-        context.debug,
-        context.debug_id,
-        context.baggage,
-        context.tracestate,
-        context.extras,
-    )
+    if not isinstance(context, SpanContext):
+        return context
+    plain: bridge.SpanContext | None = context.__dict__.get("plain")
+    if plain is not None:
+        return plain
+    parent_id = context.parent_id or 0
+    make: Any = bridge.SpanContext
+    plain = make(context, context.baggage, context.origin, parent_id, context.links)
+    context.__dict__["plain"] = plain
+    return plain

@@ -6,7 +6,7 @@ import copy
 import logging
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -23,8 +23,22 @@ from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
-from ot_bridge.jaeger_client.codecs import BinaryCodec, Codec, TextCodec, ZipkinCodec, ZipkinSpanFormat
-from ot_bridge.jaeger_client.metrics.metrics import TRACER, Counters, Metrics, MetricsFactory, factory
+from ot_bridge.jaeger_client.codecs import (
+    BinaryCodec,
+    Codec,
+    TextCodec,
+    WireCodec,
+    ZipkinCodec,
+    ZipkinSpanFormat,
+)
+from ot_bridge.jaeger_client.metrics.metrics import (
+    TRACER,
+    Counters,
+    Metrics,
+    MetricsFactory,
+    factory,
+    silent,
+)
 from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.sampler import Recording, TheseIds, otel_sampler
 from ot_bridge.jaeger_client.span import Span
@@ -34,6 +48,8 @@ from ot_bridge.jaeger_client.throttler import is_allowed
 logger = logging.getLogger("jaeger_tracing")
 
 Reference = opentracing.Reference
+
+_NO_TAGS: Final = convert.Tags({})
 
 
 class Tracer(bridge.Tracer):
@@ -70,6 +86,7 @@ class Tracer(bridge.Tracer):
         self.throttler = throttler
         self.metrics_factory = factory(metrics_factory, metrics)
         self.metrics = Counters(TRACER, self.metrics_factory)
+        self._counts = not silent(self.metrics_factory)
         self.debug_id_header = debug_id_header
         self.one_span_per_rpc = one_span_per_rpc
         self.max_tag_value_length = max_tag_value_length
@@ -103,31 +120,32 @@ class Tracer(bridge.Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        given = self._fitted(tags) if tags else {}
-        server = given.get("span.kind") == "server"
+        start = records.ready(tags, self.fit) if tags else _NO_TAGS
+        server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
         if references:
             references = references if isinstance(references, list) else [references]
             listed = [each for each in references if getattr(each, "referenced_context", None) is not None]
             child_of = self._parent(child_of, listed, ignore_active_span)
         debug: bool | None = None
-        if "sampling.priority" in given:
-            debug, sampler = self._priority(operation_name, given, sampler)
+        if "sampling.priority" in start.attributes:
+            start, debug, sampler = self._priority(operation_name, start, sampler)
         if self.throttler is not None:
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
         joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
-            span = self.span_with_ids(joined, operation_name or "", start_time, given)
+            span = self.span_with_ids(joined, operation_name or "", start_time, start)
         else:
             start_time = start_time or None  # jaeger-client reads 0 as not given
             span = super().start_span(  # type: ignore[assignment]
-                operation_name, child_of, listed, given, start_time, ignore_active_span, sampler=sampler
+                operation_name, child_of, listed, start, start_time, ignore_active_span, sampler=sampler
             )
         if listed:
             span.references = listed
         if debug is not None:
             span.mark(debug, tags["sampling.priority"])
-        self._count(span, server)
+        if self._counts:
+            self._count(span, server)
         return span
 
     def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
@@ -138,25 +156,20 @@ class Tracer(bridge.Tracer):
         unfit = above is None or not above.is_valid
         return references[0].referenced_context if unfit and references else child_of
 
-    def _fitted(self, tags: Any) -> dict[Any, Any]:
-        if type(tags) is convert.Tags:  # of interceptors, who make theirs ready once
-            kind = {} if tags.kind is trace.SpanKind.INTERNAL else {"span.kind": tags.kind.name.lower()}
-            tags = {**tags.attributes, **kind}
-        try:
-            return {key: self.fit(value) for key, value in dict(tags).items()}
-        except (TypeError, ValueError):
-            return {}
-
     def fit(self, value: Any) -> Any:
         """A tag's value, as jaeger-client would send it."""
         return records.fit(value, self.max_tag_value_length, self.max_traceback_length)
 
-    def _priority(self, name: str | None, tags: dict[Any, Any], sampler: Any) -> tuple[bool | None, Any]:
-        """Whether this tag asks for a debug span (None: for nothing), and who then decides on it."""
-        debug = convert.priority(tags.pop("sampling.priority"))
+    def _priority(
+        self, name: str | None, start: convert.Tags, sampler: Any
+    ) -> tuple[convert.Tags, bool | None, Any]:
+        """The other tags; whether this one asks for a debug span (None: for nothing); who then decides."""
+        attributes = {**start.attributes}
+        debug = convert.priority(attributes.pop("sampling.priority"))
+        start = start._replace(attributes=attributes, priority=None)
         if debug is None or (debug and not self.is_debug_allowed(name or "")):
-            return None, sampler
-        return debug, self._recording if debug else ALWAYS_OFF
+            return start, None, sampler
+        return start, debug, self._recording if debug else ALWAYS_OFF
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
         """Takes its debug id away from a caller who has had enough debug traces."""
@@ -178,9 +191,10 @@ class Tracer(bridge.Tracer):
 
     def _implicit(self) -> Parent:
         scope: Any = current().get(SCOPE_KEY)
-        span = getattr(scope, "span", None)
-        if isinstance(span, Span) and span.priority_flags is not None and scope is self._own_scopes.active:
-            return named(span, None) or super()._implicit()  # made to debug while it was active
+        if scope is not None and getattr(scope.span, "priority_flags", None) is not None:
+            active = self._own_scopes.active
+            if active is not None and active is scope and isinstance(active.span, Span):
+                return named(active.span, None) or super()._implicit()  # made to debug while it was active
         return super()._implicit()
 
     def span_with_ids(
@@ -214,22 +228,24 @@ class Tracer(bridge.Tracer):
     def _count(self, span: Span, joined: bool) -> None:
         sampled = "sampled" if span.is_sampled() else "not_sampled"
         getattr(self.metrics, f"spans_started_{sampled}")(1)
-        if not span.parent_id:
+        if span.is_root():
             getattr(self.metrics, f"traces_{'joined' if joined else 'started'}_{sampled}")(1)
 
     def report_span(self, span: Span) -> None:
         """Called with each sampled span when it ends."""
         self.reporter.report_span(span)
-        self.metrics.spans_finished(1)
+        if self._counts:
+            self.metrics.spans_finished(1)
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         codec = self._codec(format)
         context = contexts.of(span_context)
-        if context is not None:
-            held: Any = current().get(BAGGAGE_KEY)
-            if held:
-                context = with_current_baggage(context, held)
-            codec.inject(context_like(context), carrier)
+        if context is None:
+            return
+        held: Any = current().get(BAGGAGE_KEY)
+        if held:
+            context = with_current_baggage(context, held)
+        codec.inject(context if isinstance(codec, WireCodec) else context_like(context), carrier)
 
     def extract(self, format: object, carrier: Any) -> Any:
         return self._codec(format).extract(carrier)

@@ -68,7 +68,13 @@ class _Unprintable:
         raise RuntimeError
 
 
+class Share(float):
+    """A float's subclass."""
+
+
 VALUES = {
+    "a float's subclass": Share(0.5),
+    "text beyond ASCII": "ü",
     "text": "text",
     "long text": "x" * 5000,
     "true": True,

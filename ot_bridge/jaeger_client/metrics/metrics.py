@@ -36,6 +36,12 @@ class Metrics:
         self._gauge = gauge if callable(gauge) else None
         self._timing = timing if callable(timing) else None
 
+    @property
+    def counts(self) -> bool:
+        """Whether anybody is told anything."""
+        overridden = type(self) is not Metrics
+        return overridden or bool(self._count or self._gauge or self._timing)
+
     def count(self, key: str, value: Any) -> None:
         if self._count:
             self._count(key, value)
@@ -74,6 +80,13 @@ class LegacyMetricsFactory(MetricsFactory):
 def factory(metrics_factory: MetricsFactory | None, metrics: Metrics | None) -> MetricsFactory:
     """The one of the two that was given, as a factory."""
     return metrics_factory or LegacyMetricsFactory(metrics or Metrics())
+
+
+def silent(made_by: MetricsFactory) -> bool:
+    """Whether what this factory makes counts nothing, so that nobody need be told."""
+    if type(made_by) is LegacyMetricsFactory:
+        return not made_by._metrics.counts
+    return type(made_by) is MetricsFactory
 
 
 #: attribute -> (metric, tags), for the parts of jaeger-client that count.
