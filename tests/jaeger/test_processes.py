@@ -145,6 +145,45 @@ def test_a_tracer_made_before_the_fork_reports_from_the_children(
     assert before not in asked
 
 
+CELERY = (
+    SETUP
+    + """
+from celery import Celery
+
+app = Celery("app", broker="filesystem://", backend="cache+memory://")
+app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue"}
+
+@app.task
+def task():
+    work("task")
+"""
+)
+
+
+def test_celery_workers_report(tmp_path: Path, variables: dict[str, str], collector: Collector) -> None:
+    pytest.importorskip("celery")
+    (tmp_path / "app.py").write_text(CELERY)
+    (tmp_path / "queue").mkdir()
+    environ = programs.environment(**variables, PYTHONWARNINGS="ignore")
+    send = [sys.executable, "-c", "import app; app.task.delay()"]
+    subprocess.run(send, cwd=tmp_path, env=environ, check=True, timeout=50)
+    command = f"-m ot_bridge.cli run -- {sys.executable} -m celery -A app worker --pool prefork -c 1".split()
+    worker = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        collector.wait_for(lambda: _pids(collector, "task"))
+        (pid,) = _pids(collector, "task")
+        assert pid != worker.pid
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)  # asked to stop, it takes seconds
+        worker.communicate(timeout=30)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_child_of_multiprocessing_leaves_no_span_behind(
     method: str, tmp_path: Path, variables: dict[str, str], collector: Collector
