@@ -174,6 +174,7 @@ def test_celery_workers_report(tmp_path: Path, variables: dict[str, str], collec
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         collector.wait_for(lambda: _pids(collector, "task"))
