@@ -80,7 +80,7 @@ def main() -> int:
     server, port = serve()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         run_simple("127.0.0.1", 8080, make_app(channel), threaded=True)
-    server.stop(None).wait()
+    server.stop(1).wait()
     return 0 if tracer.flush() else 1
 
 

@@ -99,7 +99,7 @@ def _services(tracer: Tracer) -> Iterator[int]:
             with serving(app) as gateway:
                 yield gateway
     finally:
-        server.stop(None).wait()
+        server.stop(1).wait()
 
 
 def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:

@@ -100,7 +100,7 @@ def _services(tracer: Tracer) -> Iterator[Services]:
         ):
             yield Services(gateway, channel)
     finally:
-        server.stop(None).wait()
+        server.stop(1).wait()
 
 
 def play(share: float | None, xray: FakeXRay) -> list[Answer]:
