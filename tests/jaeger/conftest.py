@@ -9,6 +9,7 @@ import opentracing
 import pytest
 from opentelemetry import propagate, trace
 
+from ot_bridge import errors
 from ot_bridge.jaeger_client import Config, delivery
 from tests.jaeger.servers import Agent, Collector, running
 
@@ -24,6 +25,7 @@ def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("jaeger_client.tracer.local_ip", lambda: "127.0.0.1")
     monkeypatch.setattr(Config, "_initialized", False)
     monkeypatch.setattr(delivery, "_said", set())
+    monkeypatch.setattr(errors, "_reported", {})
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", type(trace._TRACER_PROVIDER_SET_ONCE)())
     textmap, tracer = propagate.get_global_textmap(), opentracing.tracer
