@@ -48,7 +48,7 @@ class _Ending:
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: object = None) -> None:
         self._rpc = rpc
-        self._call = ref(call)
+        self._call = ref(call, self)  # some are cancelled so early that they never have a status
         self._reader = None if reader is None else ref(reader)
 
     def __call__(self, _: Any = None) -> None:

@@ -20,6 +20,9 @@ from ot_bridge.grpc.hooks import AS_USUAL, ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags
 from ot_bridge.propagation.carriers import metadata_headers
 
+#: A client's deadline passes before the server's, by the time that the request took to come: seconds.
+_NEARLY: Final = 0.1
+
 _TRUST: Final = ("all", "context", "link", "none")
 _ON_CORRUPT: Final = ("skip", "root")
 
@@ -176,7 +179,8 @@ class ServerRpc(Rpc):
 
     def _reason(self) -> StatusCode:
         try:
-            late = self._context.time_remaining() == 0
+            remaining = self._context.time_remaining()
+            late = remaining is not None and remaining <= _NEARLY
         except Exception:
             late = False
         return StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -47,6 +48,13 @@ def connected(request: pytest.FixtureRequest, seen: Seen) -> Connected:
     return connect
 
 
+def _times_are_lost(channel: grpc.aio.Channel, arity: str) -> bool:
+    call = type(stub(channel, arity)).__call__
+    return "deadline = " in inspect.getsource(call) and bool(
+        getattr(channel, "_unary_unary_interceptors", ())
+    )
+
+
 @every_arity
 @pytest.mark.parametrize("script", OUTCOMES, ids=lambda script: script.decode())
 async def test_the_span_ends_once_with_the_code(
@@ -54,6 +62,8 @@ async def test_the_span_ends_once_with_the_code(
 ) -> None:
     code, details = OUTCOMES[script]
     async with connected() as channel:
+        if script == b"wait" and _times_are_lost(channel, arity):
+            pytest.skip("this version of grpc.aio takes timeouts for times of day behind interceptors")
         if code is Code.OK:
             expected = {"UU": b"ok", "US": [b"0", b"1", b"2"], "SU": b"ok,second"}
             expected["SS"] = [*expected["US"], b"second"]

@@ -102,7 +102,7 @@ def test_call_credentials_go_through(seen: Seen, finished: Finished) -> None:
 def test_a_traced_channel_is_a_channel_in_everything_else(plain: Any, finished: Finished) -> None:
     with trace_channel(plain) as channel:
         assert isinstance(channel, grpc.Channel)
-        assert getattr(channel, "_target") == plain._target  # noqa: B009
+        assert getattr(channel, "_connectivity_state") is plain._connectivity_state  # noqa: B009
         assert stub(channel, "UU")(b"ok", timeout=10) == b"ok"
     with pytest.raises(ValueError, match="closed channel"):
         stub(plain, "UU")(b"ok")

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -341,8 +342,9 @@ async def test_written_requests_and_read_responses_are_watched(
             if arity == "SU":
                 assert await call == b"ok,second"
             else:
-                while await call.read() is not grpc.aio.EOF:
-                    pass
+                with suppress(StopAsyncIteration):  # how grpcio 1.49 says EOF through interceptors
+                    while await call.read() is not grpc.aio.EOF:
+                        pass
             (span,) = await settle(finished, 1)
     kinds = [event.attributes["message.type"] for event in span.events]
     assert kinds.count("SENT") == 2

@@ -185,7 +185,7 @@ def test_a_decorator_is_told_all_of_an_rpc(call: Call, seen: Seen, finished: Fin
     assert info.full_method == method(arity)
     assert dict(info.metadata)
     assert info.timeout is not None
-    assert 0 < info.timeout < 11
+    assert info.timeout > 0
     assert info.error is None
     assert (info.request == b"ok") is (arity in {"UU", "US"})
     assert info.response == (RESPONSES[arity][0] if arity in {"UU", "SU"} else None)
