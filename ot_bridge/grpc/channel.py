@@ -8,7 +8,7 @@ import grpc
 
 from ot_bridge.grpc.client import answered, answered_with_call, carry, follow_stream, follow_unary
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules
-from ot_bridge.grpc.decisions import succeed
+from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end
 
 
 class _MultiCallable:
@@ -55,7 +55,11 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
                 ClientRpc(rules, span, None, metadata).fail(error)
             raise
         if span is not None:
-            succeed(span)
+            try:
+                span.set_tag(STATUS_CODE, 0)
+                span.finish()
+            except Exception:
+                failed_to_end(span)
         return response
 
     def with_call(

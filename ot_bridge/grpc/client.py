@@ -11,7 +11,7 @@ from grpc import _interceptor
 
 from ot_bridge.errors import report
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, Ending
-from ot_bridge.grpc.decisions import log, succeed
+from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end, log
 from ot_bridge.grpc.messages import Responses, TracedCall, shown
 from ot_bridge.grpc.metadata import pairs
 
@@ -155,7 +155,11 @@ class ClientInterceptor(
             raise
         if span is not None:
             if type(call) is _ANSWERED:
-                succeed(span)
+                try:
+                    span.set_tag(STATUS_CODE, 0)
+                    span.finish()
+                except Exception:
+                    failed_to_end(span)
             else:
                 follow_unary(ClientRpc(rules, span, None, metadata), call)
         return call

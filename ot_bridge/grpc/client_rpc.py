@@ -13,7 +13,7 @@ from opentracing import Format
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
-from ot_bridge.grpc.metadata import Pairs, with_headers
+from ot_bridge.grpc.metadata import PLAIN_KEYS, Pairs, with_headers
 
 
 class ClientRules(Rules):
@@ -55,6 +55,10 @@ class ClientRules(Rules):
         headers: dict[str, Any] = {}
         try:
             tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            if PLAIN_KEYS.issuperset(headers):
+                values = "".join(headers.values())
+                if values.isascii() and values.isprintable():
+                    return span, metadata + tuple(headers.items())
             return span, with_headers(metadata, headers)
         except Exception:
             report(log, "inject failed, the trace ends at this client")

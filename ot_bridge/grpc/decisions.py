@@ -176,7 +176,11 @@ class Rpc:
         elif self._open:
             self._open = False
             self._leave()
-            succeed(self.span)
+            try:
+                self.span.set_tag(STATUS_CODE, 0)
+                self.span.finish()
+            except Exception:
+                failed_to_end(self.span)
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of an RPC that raised `error`."""
@@ -216,14 +220,10 @@ class Rpc:
         """Takes back what was made active; a server's business."""
 
 
-def succeed(span: opentracing.Span) -> None:
-    """Ends the span of an RPC that is OK and has nothing to add. Never raises."""
-    try:
-        span.set_tag(STATUS_CODE, 0)
-        span.finish()
-    except Exception:
-        report(log, "a span's last tag failed")
-        finish(span)
+def failed_to_end(span: opentracing.Span) -> None:
+    """Reports what a span's last tag, or its end, has raised; and ends it at last, if that can be."""
+    report(log, "ending a span failed")
+    finish(span)
 
 
 def finish(span: opentracing.Span) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -25,28 +25,24 @@ def with_headers(metadata: Pairs, headers: Mapping[str, Any]) -> Pairs:
     What can travel is in gRPC's "gRPC over HTTP2", section "Custom-Metadata": lower-case keys, printable
     ASCII values, and bytes for keys that end in `-bin`.
     """
-    found: list[tuple[str, str | bytes]] = []
+    return metadata + tuple(_fit(headers))
+
+
+def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
     for header, value in headers.items():
-        key = _keys.get(header) or _key(header)
-        if type(value) is str and value.isascii() and value.isprintable() and not key.endswith("-bin"):
-            if key:
-                found.append((key, value))
-        elif key.endswith("-bin"):
-            found.append((key, value if type(value) is bytes else str(value).encode()))
-    return (*metadata, *found)
+        key = header.lower()
+        if not _KEY(key):
+            continue
+        if key.endswith("-bin"):
+            yield key, value if type(value) is bytes else str(value).encode()
+        elif type(value) is str and value.isascii() and value.isprintable():
+            if key == header and len(PLAIN_KEYS) < _MOST_KEYS:
+                PLAIN_KEYS.add(key)
+            yield key, value
 
 
-#: Keys of the headers met so far, "" for one that cannot be a key.
-_keys: dict[str, str] = {}
-
-
-def _key(header: str) -> str:
-    key = header.lower()
-    if not _KEY(key):
-        key = ""
-    if len(_keys) < _MOST_KEYS:
-        _keys[header] = key
-    return key
+#: Keys met so far that are as they have to be, and of text.
+PLAIN_KEYS: set[str] = set()
 
 
 def peer_tags(peer: str) -> dict[str, str]:
