@@ -28,10 +28,14 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError("the call is not over")
 
 
-def _settle(rpc: ClientRpc, call: Any) -> None:
-    """Ends the span of a call that is over."""
+def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
+    """Ends the span of a call that is over, but for one that is OK and has a `reader` who will."""
     try:
-        rpc.end(_now(call.code()), _now(call.details()))
+        own = getattr(call, "_cython_call", None)  # which knows without the coroutines made of it
+        if not (_now(call.code()) is grpc.StatusCode.OK if own is None else own.is_ok()):
+            rpc.end(_now(call.code()), _now(call.details()))
+        elif reader is None:
+            rpc.answer()
     except Exception:
         report(log, "reading a call's status failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
@@ -46,7 +50,7 @@ class _Ending:
 
     __slots__ = ("_call", "_reader", "_rpc")
 
-    def __init__(self, rpc: ClientRpc, call: Any, reader: object = None) -> None:
+    def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
         self._call = ref(call, self)  # some are cancelled so early that they never have a status
         self._reader = None if reader is None else ref(reader)
@@ -55,8 +59,8 @@ class _Ending:
         call = self._call()
         if call is None:
             self._rpc.end(grpc.StatusCode.CANCELLED, "dropped by the client")
-        elif self._reader is None or self._reader() is None or _now(call.code()) is not grpc.StatusCode.OK:
-            _settle(self._rpc, call)
+        else:
+            _settle(self._rpc, call, None if self._reader is None else self._reader())
 
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
@@ -69,10 +73,11 @@ async def _awaited(rpc: ClientRpc, call: Any) -> None:
 def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
     ending = _Ending(rpc, call, reader)
     try:
-        if call.done():
+        own = getattr(call, "_cython_call", None)
+        if own is None and call.done():
             ending()
         else:
-            getattr(call, "_cython_call", call).add_done_callback(ending)
+            (call if own is None else own).add_done_callback(ending)
     except Exception:
         report(log, "following a call to its end failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
@@ -194,7 +199,20 @@ class _MultiCallable:
 
 class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
-        return self._carry(_follow_unary, False, request, timeout, metadata, kwargs)
+        rules = self._rules
+        if not rules.plain:
+            return self._carry(_follow_unary, False, request, timeout, metadata, kwargs)
+        # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
+        span, metadata = rules.start(self._method, () if metadata is None else tuple(metadata))
+        try:
+            call = self._inner(request, timeout=timeout, metadata=metadata, **kwargs)
+        except BaseException as error:
+            if span is not None:
+                ClientRpc(rules, span, None, metadata).fail(error)
+            raise
+        if span is not None:
+            _follow(ClientRpc(rules, span, None, metadata), call)
+        return call
 
 
 class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
