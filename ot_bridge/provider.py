@@ -72,6 +72,8 @@ def _for_roots(sampler: Sampler) -> Sampler:
 
     A static one is also asked about what callers have decided, as OpenCensus does.
     """
+    if not hasattr(sampler, "should_sample"):
+        raise ConfigurationError("sampler", sampler, "an OpenTelemetry sampler is due")
     if isinstance(sampler, StaticSampler):
         return ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler)
     return sampler if isinstance(sampler, ParentBased) else ParentBased(sampler)
@@ -105,9 +107,13 @@ def add_exporters(provider: Any, exporters: Sequence[str | SpanExporter | SpanPr
     if isinstance(exporters, str):
         exporters = exporters.split(",")
     for each in exporters:
-        made = exporter_named(each.strip()) if isinstance(each, str) else each
-        if made is not None:
-            provider.add_span_processor(made if isinstance(made, SpanProcessor) else DeliveryProcessor(made))
+        made: Any = exporter_named(each.strip()) if isinstance(each, str) else each
+        if isinstance(made, SpanProcessor):
+            provider.add_span_processor(made)
+        elif hasattr(made, "export"):
+            provider.add_span_processor(DeliveryProcessor(made))
+        elif made is not None:
+            raise ConfigurationError("exporters", each, "names, exporters or span processors are due")
 
 
 _EXPORTERS: Final = "opentelemetry_traces_exporter"

@@ -21,7 +21,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext, from_remote
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
-from ot_bridge.errors import BadHeader, ConfigurationError
+from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
@@ -61,10 +61,7 @@ def propagators_by_format(given: Any) -> dict[object, TextMapPropagator | Binary
 def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
     if spec is None or isinstance(spec, Binary):
         return spec
-    try:
-        propagator = parse_propagators(spec)
-    except TypeError:
-        raise ConfigurationError("propagators", spec, "names, formats or propagators are due") from None
+    propagator = parse_propagators(spec)
     if name == Format.TEXT_MAP and isinstance(propagator, Propagator):
         return propagator.text_map
     return propagator

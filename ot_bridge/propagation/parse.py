@@ -45,12 +45,13 @@ def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
 
 def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
     """Each named thing; None for `none`."""
-    for each in [spec] if isinstance(spec, str | Format | TextMapPropagator) else spec:
+    given = [spec] if isinstance(spec, str | Format | TextMapPropagator) else spec
+    for each in given if isinstance(given, Iterable) else [given]:
         if isinstance(each, Format | TextMapPropagator):
             yield each
             continue
         if not isinstance(each, str):
-            raise TypeError("names, formats or propagators are due")
+            raise ConfigurationError("propagators", each, "names, formats or propagators are due")
         for name in filter(None, map(str.strip, each.split(","))):
             if name in _OURS:
                 yield from _OURS[name]

@@ -180,6 +180,10 @@ def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
     ("arguments", "says"),
     [
         ({"propagators": "jager"}, "jaeger"),
+        ({"propagators": 7}, "names, formats or propagators"),
+        ({"propagators": [7]}, "names, formats or propagators"),
+        ({"exporters": [7]}, "span processors are due"),
+        ({"exporters": [], "sampler": "often"}, "sampler is due"),
         ({"exporters": ["olpt"]}, "console"),
         ({"exporters": [], "trace_id_bits": 65}, "64 or 128"),
     ],
