@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 from opentracing import Reference, ReferenceType, tags
 
-from ot_bridge.bridge import Span, SpanContext, Tracer, convert
+from ot_bridge.bridge import SCOPE_NAME, Span, SpanContext, Tracer, convert
 
 __all__ = ["LogData", "RecordedSpan", "RecordingTracer"]
 
@@ -224,7 +224,7 @@ class RecordingTracer(Tracer):
         self._kept: WeakValueDictionary[int, RecordedSpan] = WeakValueDictionary()
         self._finished: list[RecordedSpan] = []
         super().__init__(
-            provider.get_tracer("opentracing-shim"),
+            provider.get_tracer(SCOPE_NAME),
             provider,
             propagators=propagators,
             scope_manager=scope_manager,

@@ -1,12 +1,13 @@
 """OpenTracing's API on any OpenTelemetry `TracerProvider`."""
 
 from ot_bridge.bridge.context import Baggage, SpanContext, Trust, trusted
-from ot_bridge.bridge.create import create_tracer
+from ot_bridge.bridge.create import SCOPE_NAME, create_tracer
 from ot_bridge.bridge.scope import Scope, ScopeManager
 from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.tracer import Tracer
 
 __all__ = [
+    "SCOPE_NAME",
     "Baggage",
     "Scope",
     "ScopeManager",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -11,6 +11,10 @@ from ot_bridge._version import __version__
 from ot_bridge.bridge.fused import FusedTracer
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine import Tracer as EngineTracer
+
+#: The instrumentation scope of the spans (OpenTelemetry, "OpenTracing Compatibility", "Create an OpenTracing
+#: Tracer Shim").
+SCOPE_NAME: Final = "opentracing-shim"
 
 
 def create_tracer(
@@ -29,6 +33,6 @@ def create_tracer(
     maps_kind: whether `span.kind` tags set the kind of the OpenTelemetry span.
     """
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
-    tracer = provider.get_tracer("opentracing-shim", __version__)
+    tracer = provider.get_tracer(SCOPE_NAME, __version__)
     made = FusedTracer if isinstance(tracer, EngineTracer) else Tracer
     return made(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .tracer import Tracer
 
 SAMPLE: Final = sampling.Decision.RECORD_AND_SAMPLE
-RECORD: Final = sampling.Decision.RECORD_ONLY
 DROP: Final = sampling.Decision.DROP
 
 ROOT: Final = 0

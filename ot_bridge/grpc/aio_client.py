@@ -12,7 +12,7 @@ import grpc
 
 from ot_bridge.errors import report
 from ot_bridge.grpc.client import carry, with_metadata
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
 from ot_bridge.grpc.decisions import log
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
 from ot_bridge.grpc.metadata import pairs
@@ -249,27 +249,10 @@ class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type
         return self._carry(_follow_stream, True, request_iterator, timeout, metadata, kwargs)
 
 
-class TracedAioChannel(grpc.aio.Channel):
+class TracedAioChannel(TracedArities, grpc.aio.Channel):
     """A channel of `grpc.aio` whose calls are traced; in everything else the channel that it was made of."""
 
-    def __init__(self, channel: grpc.aio.Channel, rules: ClientRules) -> None:
-        self._channel = channel
-        self._rules = rules
-
-    def _traced(self, kind: Any, inner: Any, method: str) -> Any:
-        return inner if self._rules.excluded[method] else kind(inner, self._rules, method)
-
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryUnary, self._channel.unary_unary(method, *args, **kwargs), method)
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryStream, self._channel.unary_stream(method, *args, **kwargs), method)
-
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamUnary, self._channel.stream_unary(method, *args, **kwargs), method)
-
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamStream, self._channel.stream_stream(method, *args, **kwargs), method)
+    kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
 
     async def __aenter__(self) -> TracedAioChannel:
         await self._channel.__aenter__()
@@ -282,7 +265,7 @@ class TracedAioChannel(grpc.aio.Channel):
         await self._channel.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._channel.get_state(try_to_connect)
+        return self._channel.get_state(try_to_connect)  # type: ignore[no-any-return]
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         await self._channel.wait_for_state_change(last_observed_state)

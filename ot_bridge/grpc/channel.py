@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from ot_bridge.grpc.client import answered, answered_with_call, carry, follow_stream, follow_unary
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
 from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end
 
 
@@ -112,27 +112,10 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
         return self._carry(self._inner, follow_stream, request_iterator, timeout, metadata, args, kwargs)
 
 
-class TracedChannel(grpc.Channel):
+class TracedChannel(TracedArities, grpc.Channel):
     """A channel whose calls are traced; in everything else the channel that it was made of."""
 
-    def __init__(self, channel: grpc.Channel, rules: ClientRules) -> None:
-        self._channel = channel
-        self._rules = rules
-
-    def _traced(self, kind: Any, inner: Any, method: str) -> Any:
-        return inner if self._rules.excluded[method] else kind(inner, self._rules, method)
-
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryUnary, self._channel.unary_unary(method, *args, **kwargs), method)
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_UnaryStream, self._channel.unary_stream(method, *args, **kwargs), method)
-
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamUnary, self._channel.stream_unary(method, *args, **kwargs), method)
-
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._traced(_StreamStream, self._channel.stream_stream(method, *args, **kwargs), method)
+    kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
 
     def subscribe(self, callback: Any, try_to_connect: Any = False) -> None:
         self._channel.subscribe(callback, try_to_connect)

@@ -130,6 +130,31 @@ class ClientRpc(Rpc):
         return self.fail(error)
 
 
+class TracedArities:
+    """The four methods by which a channel hands out its calls; each call is traced by its arity's class."""
+
+    kinds: tuple[Any, Any, Any, Any]  # for UU, US, SU and SS
+
+    def __init__(self, channel: Any, rules: ClientRules) -> None:
+        self._channel = channel
+        self._rules = rules
+
+    def _traced(self, arity: int, inner: Any, method: str) -> Any:
+        return inner if self._rules.excluded[method] else self.kinds[arity](inner, self._rules, method)
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(0, self._channel.unary_unary(method, *args, **kwargs), method)
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(1, self._channel.unary_stream(method, *args, **kwargs), method)
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(2, self._channel.stream_unary(method, *args, **kwargs), method)
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._traced(3, self._channel.stream_stream(method, *args, **kwargs), method)
+
+
 class Ending:
     """What a call calls when it is over. It never raises: grpc's threads would not survive that.
 

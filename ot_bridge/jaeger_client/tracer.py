@@ -15,8 +15,8 @@ from opentracing import Format, UnsupportedFormatException
 
 from ot_bridge import bridge
 from ot_bridge._version import __version__
+from ot_bridge.bridge import SCOPE_NAME, convert
 from ot_bridge.bridge import context as contexts
-from ot_bridge.bridge import convert
 from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, named
@@ -103,7 +103,7 @@ class Tracer(bridge.Tracer):
         }
         reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
         provider = process.provider(self, otel_sampler(sampler))
-        tracer = provider.get_tracer("opentracing-shim", __version__)
+        tracer = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self.debug_id_tag = debug_id_header
         self.sampler: Any = provider.sampler if sampler is None else sampler

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import opentracing
 from opentelemetry import trace
@@ -18,14 +17,10 @@ from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge
-from ot_bridge.engine.current import attach, current, detach
+from ot_bridge.engine.current import attach, current, reset
 from ot_bridge.wsgi.quiet import attempt, failed
 
 T = TypeVar("T")
-
-# Every token is given back in the step that got it, so the variable itself will always take it.
-_variable: Final = getattr(attach, "__self__", None)
-reset: Final[Callable[[Any], None]] = _variable.reset if isinstance(_variable, ContextVar) else detach
 
 
 class Step(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import opentracing
 from opentelemetry import trace
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
-
-#: The instrumentation scope of the spans that our tracer makes.
-SCOPE_NAME: Final = "opentracing-shim"
 
 
 class TracingMiddleware:
@@ -219,7 +216,7 @@ def _server_span(start_response: object) -> trace.Span | None:
         return None
     if span.is_recording():
         scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
-        ours = scope == SCOPE_NAME  # a request within a request of ours is another request
+        ours = scope == bridge.SCOPE_NAME  # a request within a request of ours is another request
         return span if getattr(span, "kind", None) is SpanKind.SERVER and not ours else None
     # An unsampled span has no kind; but the instrumentation's `start_response` says whose it is.
     module = getattr(start_response, "__globals__", {}).get("__name__", "")
