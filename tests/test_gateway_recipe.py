@@ -218,7 +218,7 @@ def test_row_8_one_span_brings_its_own_sampler_even_under_a_local_parent(
     assert [span.name for span in memory.get_finished_spans()] == ["ours", "plain"]
 
 
-class Busy(health.HealthServicer):
+class Busy(health.HealthServicer):  # type: ignore[misc]
     """A health check that makes spans of its own while it looks."""
 
     def Check(self, request: Any, context: Any) -> Any:

@@ -159,7 +159,7 @@ def test_health_checks_are_traced_only_if_asked_for(finished: Finished, options:
 
 async def test_health_checks_by_grpc_aio_are_not_traced(finished: Finished) -> None:
     server = grpc.aio.server(interceptors=[aio_server_interceptor()])
-    aio_health: Any = health.aio  # type: ignore[attr-defined]
+    aio_health: Any = health.aio
     health_pb2_grpc.add_HealthServicer_to_server(aio_health.HealthServicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -201,7 +201,7 @@ def test_a_rich_status_arrives_and_is_told(seen: Seen, finished: Finished) -> No
     with sync_server(Rich(seen), server_interceptor()) as address, grpc.insecure_channel(address) as plain:
         with pytest.raises(grpc.RpcError) as raised:
             take(trace_channel(plain), "UU", b"ok")
-        rich: Any = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
+        rich: Any = rpc_status.from_call(raised.value)
         assert rich.message == "no more"
         assert len(rich.details) == 1
         for span in finished(2):
