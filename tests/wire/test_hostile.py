@@ -223,3 +223,19 @@ def test_limits_are_for_the_user_to_set() -> None:
     headers: dict[str, str] = {}
     propagator.encode(Remote(baggage={"long": "x" * 20, "a": "1", "b": "2", "c": "3"}), headers)
     assert headers["baggage"] == "a=1,b=2"
+
+
+def test_baggage_that_has_no_room_is_no_header() -> None:
+    headers: dict[str, str] = {}
+    propagator = Propagator(["baggage"], limits=Limits(baggage_bytes=20))
+    propagator.encode(Remote(baggage={"long": "x" * 20}), headers)
+    assert headers == {}
+
+
+def test_typed_baggage_in_text_map_is_taken_as_it_stands() -> None:
+    carrier = {"uber-trace-id": "1:2:0:1", "jaeger-baggage": "a=%2F, b=2, none"}
+    propagator = Propagator(["jaeger"])
+    for door, a in ((propagator, "/"), (propagator.text_map, "%2F")):
+        remote = door.decode(carrier)
+        assert remote is not None
+        assert remote.baggage == {"a": a, "b": "2"}
