@@ -21,6 +21,8 @@ from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.run import SITE, command_of, environment
 from ot_bridge.cli.traces import KNOWN, text
 
+_GRACE = 10.0  # seconds in which a server has to heed an interrupt
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `run` reads."""
@@ -78,6 +80,10 @@ def _run(command: Sequence[str], environ: Mapping[str, str], args: argparse.Name
                 args.then, shell=True, stdout=sys.stderr, env=dict(environ), timeout=args.timeout, check=False
             )
             process.send_signal(signal.SIGINT)
+            try:
+                return process.wait(min(args.timeout, _GRACE))
+            except subprocess.TimeoutExpired:  # what a shell has put in the background ignores it
+                process.terminate()
         return process.wait(args.timeout)
     except subprocess.TimeoutExpired:
         print(f"ot-bridge compare: stopped after {args.timeout:g} seconds", file=sys.stderr)

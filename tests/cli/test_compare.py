@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import os
+import signal
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -142,6 +143,21 @@ def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) 
     done = compare("--sample", "--show", "--then", ask, "--after", "0.1", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "server: request path='/a' sampler.param=True sampler.type='const'" in done.stdout
+
+
+def test_a_server_that_ignores_the_interrupt_is_terminated(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ot_bridge.cli.compare._GRACE", 0.2)
+    Path("app.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "open('deaf', 'w')\n"
+        "time.sleep(60)\n"
+    )
+    ask = "until rm deaf 2>/dev/null; do sleep 0.05; done"
+    done = compare("--then", ask, "--after", "0", "--", sys.executable, "app.py")
+    assert done.stdout.count(f"exit status -{signal.SIGTERM:d}") == 2
 
 
 def test_a_program_that_does_not_end_is_stopped(compare: Compare) -> None:
