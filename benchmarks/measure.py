@@ -67,7 +67,7 @@ def _timed(run: Run, times: int) -> float:
 
 def _enough(run: Run) -> int:
     """How many runs fill a batch."""
-    run(3)  # the first runs of anything take many times as long
+    _timed(run, 3)  # the first runs of anything take many times as long
     times = 1
     while (spent := _timed(run, times) * times * 1000) < _BATCH / 4:
         times *= 4
