@@ -20,7 +20,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import trace_state
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
-from ot_bridge.wire.remote import W3C_RANDOM, Fields, remote_of
+from ot_bridge.wire.remote import W3C_RANDOM
 
 Trust: TypeAlias = Literal["all", "context", "link", "none"]
 
@@ -172,19 +172,26 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
     return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
-def from_remote(fields: Fields) -> SpanContext:
-    """The context of a span in another process: a `Remote`, or the bare fields of one."""
-    trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = fields
-    if span_id and sampled and not (parent_id or debug or debug_id or baggage or tracestate or extras):
-        most: SpanContext = _new(_Sampled, (trace_id, span_id, True, _SAMPLED, DEFAULT_TRACE_STATE, True))
-        return most
+def from_usual(said: tuple[int, int, int, int]) -> SpanContext:
+    """The context of a span in another process that said no more than `Propagator.usual` gives."""
+    trace_id, span_id, parent_id, flags = said
+    ids = (trace_id, span_id, True, _FLAGS[flags], DEFAULT_TRACE_STATE, True)
+    made: SpanContext = _new(_BY_FLAGS[flags], ids)
+    if parent_id:
+        made.__dict__["parent_id"] = parent_id
+    return made
+
+
+def from_remote(remote: Remote) -> SpanContext:
+    """The context of a span in another process."""
+    trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
     told = debug or debug_id or sampled is None or (extras and len(extras) > random)
     flags = (1 if sampled else 0) + (_RANDOM if random else 0)
     ids = (trace_id, span_id, True, _FLAGS[flags], state, bool(trace_id and span_id))
     kind = SpanContext if told else _BY_FLAGS[flags]
-    return _with(tuple.__new__(kind, ids), baggage, remote_of(fields) if told else None, parent_id)
+    return _with(tuple.__new__(kind, ids), baggage, remote if told else None, parent_id)
 
 
 def of(subject: object) -> SpanContext | None:

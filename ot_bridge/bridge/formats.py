@@ -18,7 +18,7 @@ from opentracing import (
 
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext, from_remote
+from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext, from_remote, from_usual
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader
@@ -74,8 +74,8 @@ class Carriers:
         self._formats = propagators_by_format(propagators)
         own = {name: each for name, each in self._formats.items() if isinstance(each, (Propagator, Binary))}
         self._encode: dict[object, Any] = {name: each.encode for name, each in own.items()}
-        self._decode: dict[object, Any] = {
-            name: each.read if isinstance(each, Propagator) else each.decode for name, each in own.items()
+        self._read: dict[object, tuple[Any, Any]] = {
+            name: (getattr(each, "usual", None), each.decode) for name, each in own.items()
         }
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
@@ -112,8 +112,11 @@ class Carriers:
         a header that is there and cannot be read.
         """
         try:
-            if type(format) is str and format in self._decode:
-                remote = self._decode[format](carrier)
+            if type(format) is str and format in self._read:
+                usual, decode = self._read[format]
+                if usual is not None and (ids := usual(carrier)) is not None:
+                    return from_usual(ids)
+                remote = decode(carrier)
                 return None if remote is None else from_remote(remote)
             return _from_otel_context(self._propagator(format).extract(carrier, Context()))
         except UnsupportedFormatException:

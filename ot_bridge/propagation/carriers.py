@@ -46,16 +46,38 @@ def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict
     return headers
 
 
+class Known:
+    """The wanted names as one kind of carrier spells them, and those that were seen not to matter.
+
+    Finding out that none of many names matters takes longer than reading a header. So such names are
+    remembered, up to a limit: one set operation then tells of a whole carrier.
+    plain: both. usual: for formats with a usual header, (its name, whether a carrier has nothing else that
+    matters, the match for its values).
+    """
+
+    __slots__ = ("_sets", "plain", "usual")
+
+    def __init__(self, wanted: Iterable[str], usual: Iterable[tuple[str, Any]]) -> None:
+        self.plain = set(wanted)
+        alone = [({name}, name, match) for name, match in usual]
+        self.usual = tuple((name, names.issuperset, match) for names, name, match in alone)
+        self._sets = (self.plain, *(names for names, _, _ in alone))
+
+    def learn(self, name: str) -> None:
+        """Remembers that a name does not matter."""
+        if len(self.plain) < LEARNED and len(name) <= 64:
+            for names in self._sets:
+                names.add(name)
+
+
 class Wanted:
     """The header names that a list of formats reads, prepared for looking them up.
 
-    Finding out that none of many names matters takes longer than reading a header. So names that were seen
-    not to matter are remembered, up to a limit: one set operation then tells of a whole carrier.
-    plain: such names, and the wanted ones as they should be written. A dict with no other names can be given
-    to the decoders as it is.
+    headers, environ: the `Known` names of carriers with header names, and of WSGI environments. A dict whose
+    names are all among `headers.plain` can be given to the decoders as it is.
     """
 
-    __slots__ = ("_environ", "_exact", "_plain_environ", "_prefixes", "_raw", "plain")
+    __slots__ = ("_environ", "_exact", "_prefixes", "_raw", "environ", "headers")
 
     def __init__(self, formats: Iterable[Format]) -> None:
         formats = tuple(formats)
@@ -63,8 +85,9 @@ class Wanted:
         self._prefixes = tuple(prefix for format in formats for prefix in format.prefixes)
         self._raw = frozenset(name for format in formats if format.raw for name in format.fields)
         self._environ = {_environ_key(name): name for name in self._exact}
-        self.plain = set(self._exact)
-        self._plain_environ = set(self._environ)
+        usual = [format.usual for format in formats if format.usual is not None]
+        self.headers = Known(self._exact, usual)
+        self.environ = Known(self._environ, [(_environ_key(name), match) for name, match in usual])
 
     def pick(self, carrier: Any) -> dict[str, Any]:
         """From a mapping, a view of a WSGI environment (anything with `.environ`), pairs, or attributes.
@@ -93,18 +116,18 @@ class Wanted:
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
         found = {name: environ[key] for key, name in self._environ.items() if key in environ}
-        plain = self._plain_environ
+        plain = self.environ.plain
         if not plain.issuperset(environ):
             for key in environ.keys() - plain:
                 name = key[5:].replace("_", "-").lower()
                 if self._prefixes and key.startswith("HTTP_") and name.startswith(self._prefixes):
                     found[name] = environ[key]
                 else:
-                    _learn(plain, key)
+                    self.environ.learn(key)
         return found
 
     def _from_items(self, items: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        exact, prefixes, plain = self._exact, self._prefixes, self.plain
+        exact, prefixes, plain = self._exact, self._prefixes, self.headers.plain
         found: dict[str, Any] = {}
         repeated: dict[str, list[Any]] = {}
         for key, value in items:
@@ -112,7 +135,7 @@ class Wanted:
                 continue
             name = (key if type(key) is str else _text(key)).lower()
             if not (name in exact or (prefixes and name.startswith(prefixes))):
-                _learn(plain, key)
+                self.headers.learn(key)
             elif name in found:
                 repeated.setdefault(name, [found[name]]).append(value)
             else:
@@ -126,11 +149,6 @@ class Wanted:
             else:
                 found[name] = values[0] if name in self._raw else ",".join(map(_text, values))
         return found
-
-
-def _learn(plain: set[str], name: str) -> None:
-    if len(plain) < LEARNED and len(name) <= 64:
-        plain.add(name)
 
 
 def _flat(value: object) -> Iterator[object]:

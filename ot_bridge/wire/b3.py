@@ -28,6 +28,7 @@ _PARENT = Hex("parent id", 1, 16)
 _match = re.compile(
     r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})(?:-([01d])(?:-([0-9a-fA-F]{1,16}))?)?"
 ).fullmatch
+_usual = re.compile(r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})()-([01])").fullmatch
 
 # text -> (sampled, debug)
 _DECISIONS: dict[str, tuple[bool | None, bool]] = {
@@ -123,4 +124,4 @@ def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits:
 
 
 B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi)
-B3 = Format("b3", ("b3",), decode_single, encode_single)
+B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", _usual))

@@ -16,13 +16,12 @@ from .remote import (
     JAEGER_FLAGS,
     LIMITS,
     RANDOM_TRACE_ID,
+    Decoder,
     Encoder,
-    Fields,
     Format,
     Headers,
     Limits,
     Outgoing,
-    Reader,
     Remote,
 )
 from .text import (
@@ -34,7 +33,6 @@ from .text import (
     prefixed_items,
     text_of,
     url_encoded_items,
-    with_baggage,
 )
 
 SAMPLED, DEBUG = 1, 2
@@ -43,6 +41,7 @@ DEBUG_ID_CHARS = 1024
 _match = re.compile(
     r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
 ).fullmatch
+_usual = re.compile(r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):0?([01])").fullmatch
 _FIELDS = (
     Hex("trace id", 1, 32, zero=False),
     Hex("span id", 1, 16, zero=False),
@@ -82,15 +81,14 @@ class _Names(NamedTuple):
     prefix: str
 
 
-def _reader(names: _Names, url_encoded: bool) -> Reader:
-    # Closures and not methods: their variables are found faster, and this is run for every request.
-    trace_header, debug_header, baggage_header, _ = names
+def _decoder(names: _Names, url_encoded: bool) -> Decoder:
+    trace_header, debug_header, baggage_header, prefix = names
 
-    def read(headers: Headers, limits: Limits = LIMITS) -> Fields | None:
+    def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         value = headers.get(trace_header)
-        baggage = (
-            _listed(headers[baggage_header], url_encoded, limits) if baggage_header in headers else EMPTY
-        )
+        baggage: Mapping[str, str] = prefixed_items(headers, prefix, limits, unquote if url_encoded else str)
+        if baggage_header in headers:
+            baggage = {**_listed(headers[baggage_header], url_encoded, limits), **baggage}
         debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
@@ -102,10 +100,11 @@ def _reader(names: _Names, url_encoded: bool) -> Reader:
         if not (trace_id and span_id):
             raise explain(trace_header, match.string, ":", _FIELDS)
         sampled, debug, extras = _FLAGS[flags]
-        parent_id = 0 if parent == "0" else int(parent, 16)
-        return trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, "", extras
+        return Remote(
+            trace_id, span_id, int(parent, 16), sampled, debug, debug_id, baggage or EMPTY, extras=extras
+        )
 
-    return read
+    return decode
 
 
 def _match_encoded(value: str) -> re.Match[str] | None:
@@ -150,14 +149,9 @@ def _encoder(names: _Names, items: Items) -> Encoder:
 
 
 def _format(names: _Names, url_encoded: bool, text_map: Format | None = None) -> Format:
-    read = _reader(names, url_encoded)
-
-    def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-        baggage = prefixed_items(headers, names.prefix, limits, unquote if url_encoded else str)
-        return with_baggage(read(headers, limits), baggage)
-
+    decode = _decoder(names, url_encoded)
     encode = _encoder(names, url_encoded_items if url_encoded else plain_items)
-    return Format("jaeger", names[:3], decode, encode, names[3:], read, text_map=text_map)
+    return Format("jaeger", names[:3], decode, encode, names[3:], (names[0], _usual), text_map=text_map)
 
 
 def jaeger(

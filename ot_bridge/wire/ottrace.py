@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BadHeader
 from .remote import EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of, with_baggage
+from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of
 
 TRACE_ID, SPAN_ID, SAMPLED = FIELDS = ("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled")
 PREFIX = "ot-baggage-"
@@ -25,11 +25,14 @@ _LOW = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    return with_baggage(read(headers, limits), prefixed_items(headers, PREFIX, limits))
+    remote = _read(headers)
+    baggage = prefixed_items(headers, PREFIX, limits)
+    if not baggage:
+        return remote
+    return Remote(baggage=baggage) if remote is None else remote._replace(baggage=baggage)
 
 
-def read(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    """As `decode`, but for the baggage."""
+def _read(headers: Headers) -> Remote | None:
     trace, span = text_of(headers.get(TRACE_ID, "")), text_of(headers.get(SPAN_ID, ""))
     if TRACE_ID not in headers and SPAN_ID not in headers:
         return None
@@ -54,4 +57,4 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
             headers[PREFIX + key] = value
 
 
-OTTRACE = Format("ottrace", FIELDS, decode, encode, (PREFIX,), read)
+OTTRACE = Format("ottrace", FIELDS, decode, encode, (PREFIX,))

@@ -7,7 +7,8 @@ and neither keeps anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import re
+from collections.abc import Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -43,15 +44,6 @@ class Remote(NamedTuple):
     baggage: Mapping[str, str] = EMPTY
     tracestate: str = ""
     extras: Mapping[str, str] = EMPTY
-
-
-Fields = tuple[int, int, int, bool | None, bool, str | None, Mapping[str, str], str, Mapping[str, str]]
-"""The fields of a `Remote` in its order: a plain tuple is made in a quarter of the time."""
-
-
-def remote_of(fields: Fields | None) -> Remote | None:
-    """The same, by name."""
-    return fields if fields is None or isinstance(fields, Remote) else tuple.__new__(Remote, fields)
 
 
 class Outgoing(Protocol):
@@ -96,23 +88,24 @@ class Decoder(Protocol):
     def __call__(self, headers: Headers, limits: Limits = ..., /) -> Remote | None: ...
 
 
-class Reader(Protocol):
-    def __call__(self, headers: Headers, limits: Limits = ..., /) -> Fields | None: ...
-
-
 class Encoder(Protocol):
     def __call__(
         self, outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = ..., /
     ) -> None: ...
 
 
+Usual = tuple[str, Callable[[str], re.Match[str] | None]]
+
+
 class Format(NamedTuple):
     """A header format: its name, the lower-case headers it reads and writes, and its pair of functions.
 
-    prefixes: of the headers whose names are open, one a baggage item. read: a decoder in a hurry, for headers
-    that are known to have none of these, which gives the bare fields. raw: values are not text (bytes,
-    integers) and come to the decoder untouched; else a decoder given something else raises `TypeError` or
-    `AttributeError`. text_map: the variant for carriers that are not HTTP headers, if it differs.
+    prefixes: of the headers whose names are open, one a baggage item. usual: a header, and the `fullmatch` of
+    values that say no more, where no other header of the format comes with it, than four groups do: trace id,
+    span id, parent id (or nothing), flags (1: sampled, 2: the trace id is random). raw: values are not text
+    (bytes, integers) and come to the decoder untouched; else a decoder given something else raises
+    `TypeError` or `AttributeError`. text_map: the variant for carriers that are not HTTP headers, if it
+    differs.
     """
 
     name: str
@@ -120,6 +113,6 @@ class Format(NamedTuple):
     decode: Decoder
     encode: Encoder
     prefixes: tuple[str, ...] = ()
-    read: Reader | None = None
+    usual: Usual | None = None
     raw: bool = False
     text_map: Format | None = None

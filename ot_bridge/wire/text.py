@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
-from .remote import Fields, Headers, Limits, Remote, remote_of
+from .remote import Headers, Limits
 
 Items = Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
 
@@ -128,13 +128,3 @@ def prefixed_items(
             break
         baggage[name[len(prefix) :]] = read(value)
     return baggage
-
-
-def with_baggage(fields: Fields | None, baggage: dict[str, str]) -> Remote | None:
-    """What was read, and more baggage."""
-    remote = remote_of(fields)
-    if not baggage:
-        return remote
-    return (
-        Remote(baggage=baggage) if remote is None else remote._replace(baggage={**remote.baggage, **baggage})
-    )

@@ -15,13 +15,11 @@ from .remote import (
     LIMITS,
     RANDOM_TRACE_ID,
     W3C_RANDOM,
-    Fields,
     Format,
     Headers,
     Limits,
     Outgoing,
     Remote,
-    remote_of,
 )
 from .text import Hex, cut, explain, text_of
 
@@ -31,6 +29,7 @@ PARTS = 256  # members, with the empty ones
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+_usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})()-0([0-3])").fullmatch
 # Of a version that is not known yet the first 55 characters are read, if it ends there or a dash follows.
 _match_later = re.compile(r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])").match
 _FIELDS = (
@@ -49,11 +48,6 @@ _member = re.compile(f"({_KEY})={_VALUE}").fullmatch
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
-    return remote_of(read(headers, limits))
-
-
-def read(headers: Headers, limits: Limits = LIMITS) -> Fields | None:
-    """As `decode`; the bare fields."""
     value = headers.get("traceparent")
     if value is None:
         return None
@@ -66,7 +60,7 @@ def read(headers: Headers, limits: Limits = LIMITS) -> Fields | None:
     tracestate = ""
     if "tracestate" in headers:
         tracestate = read_tracestate(text_of(headers["tracestate"]), limits)
-    return trace_id, span_id, 0, sampled, False, None, EMPTY, tracestate, extras
+    return Remote(trace_id, span_id, sampled=sampled, tracestate=tracestate, extras=extras)
 
 
 def _match_padded(value: str) -> re.Match[str]:
@@ -112,4 +106,6 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         headers["tracestate"] = tracestate
 
 
-TRACECONTEXT = Format("tracecontext", ("traceparent", "tracestate"), decode, encode, read=read)
+TRACECONTEXT = Format(
+    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", _usual)
+)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator, WsgiHeaders
-from ot_bridge.wire import FORMATS, LIMITS, Remote
+from ot_bridge.wire import EMPTY, FORMATS, LIMITS, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.text import is_token
 
 ALL = Propagator(list(FORMATS))
@@ -45,14 +45,24 @@ def check(carrier: dict[str, Any]) -> None:
 
 
 def read(propagator: Propagator, carrier: Any) -> Remote | None:
+    usual = propagator.usual(carrier)
     try:
-        return propagator.decode(carrier)
+        remote = propagator.decode(carrier)
     except BadHeader as error:
         text = str(error)
         assert len(text) < 250
         assert text.isascii()
         assert text.isprintable()
+        assert usual is None
         return None
+    assert usual is None or from_usual(usual) == remote
+    return remote
+
+
+def from_usual(usual: tuple[int, int, int, int]) -> Remote:
+    trace_id, span_id, parent_id, flags = usual
+    extras = RANDOM_TRACE_ID if flags & 2 else EMPTY
+    return Remote(trace_id, span_id, parent_id, sampled=bool(flags & 1), extras=extras)
 
 
 def same(one: Remote | None, other: Remote | None) -> bool:

@@ -158,7 +158,7 @@ def test_names_that_do_not_matter_are_remembered_up_to_a_limit_only() -> None:
     for number in range(5_000):
         propagator.decode({f"x-{number}": "v", "traceparent": PIECES[0]})
         propagator.decode({"x" * 1000 + str(number): "v"})
-    plain = propagator._wanted.plain
+    plain = propagator._wanted.headers.plain
     assert 1000 < len(plain) <= 1024
     assert max(map(len, plain)) <= 64
     assert propagator.decode({"x-4999": "v", "Uber-Trace-Id": "1:2:0:1"}) == Remote(1, 2, sampled=True)
