@@ -73,6 +73,8 @@ async def test_the_span_ends_once_with_the_code_that_the_client_gets(
     code = OUTCOMES[script][0]
     if kind == "plain functions" and script in {b"wait", b"abort_with_status"}:
         pytest.skip("grpc.aio's context for plain functions has no such thing")
+    if kind == "plain functions" and script == b"abort" and grpc.__version__.startswith("1.49."):
+        pytest.skip("this version of grpc.aio never lets the handler out of abort(), nor its thread")
     async with connected(KINDS[kind](seen), aio_server_interceptor()) as channel:
         if code is Code.OK:
             await take(channel, arity, script)
@@ -80,8 +82,7 @@ async def test_the_span_ends_once_with_the_code_that_the_client_gets(
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await take(channel, arity, script, timeout=0.2 if script == b"wait" else 10)
             assert raised.value.code() is code
-    if not await asyncio.to_thread(seen.done.wait, 5):
-        pytest.skip("this version of grpc.aio never lets the handler out of abort()")
+    assert await asyncio.to_thread(seen.done.wait, 5)
     (span,) = await settle(finished, 1)
     check(span, arity, script)
 
