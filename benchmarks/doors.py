@@ -10,27 +10,37 @@ from opentelemetry.sdk import trace as sdk
 from opentracing import Format
 
 from benchmarks import peers
+from benchmarks.headers import UBER
 from benchmarks.measure import Run
 from benchmarks.peers import JAEGER, SDK, SHIM
 from benchmarks.rows import OURS, Goal, row
 
 BARE = "no tracing"
 
+# What gunicorn hands over for a request by `requests` that came through a proxy.
 _ENVIRON = {
+    "wsgi.errors": None,
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.file_wrapper": None,
+    "wsgi.input_terminated": True,
+    "SERVER_SOFTWARE": "gunicorn/27.0.1",
+    "wsgi.input": None,
+    "gunicorn.socket": None,
     "REQUEST_METHOD": "GET",
-    "SCRIPT_NAME": "",
-    "PATH_INFO": "/users/7",
     "QUERY_STRING": "",
-    "SERVER_NAME": "example.com",
-    "SERVER_PORT": "80",
+    "RAW_URI": "/users/7",
     "SERVER_PROTOCOL": "HTTP/1.1",
-    "REMOTE_ADDR": "192.0.2.7",
-    "wsgi.url_scheme": "http",
-    "HTTP_HOST": "example.com",
-    "HTTP_USER_AGENT": "curl/8.0",
-    "HTTP_ACCEPT": "*/*",
-    "HTTP_UBER_TRACE_ID": "0af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:0:1",
-    "HTTP_TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in UBER.items()},
+    "wsgi.url_scheme": "https",
+    "REMOTE_ADDR": "127.0.0.1",
+    "REMOTE_PORT": "49806",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PORT": "8765",
+    "PATH_INFO": "/users/7",
+    "SCRIPT_NAME": "",
 }
 
 

@@ -18,8 +18,18 @@ from ot_bridge.engine import TracerProvider
 
 _TRACE = "0af7651916cd43dd8448eb211c80319c"
 _SPAN = "b7ad6b7169203331"
-_OTHERS = {"host": "example.com", "user-agent": "curl/8.0", "accept": "*/*", "content-length": "0"}
-_UBER = {**_OTHERS, "uber-trace-id": f"{_TRACE}:{_SPAN}:0:1"}
+# As `requests` and a proxy send them.
+_OTHERS = {
+    "host": "example.com",
+    "user-agent": "python-requests/2.34.2",
+    "accept-encoding": "gzip, deflate",
+    "accept": "*/*",
+    "connection": "keep-alive",
+    "x-forwarded-for": "192.0.2.7",
+    "x-forwarded-proto": "https",
+    "x-request-id": "8f14e45f-ceea-467f-9d5b-3b1e0f2a6c11",
+}
+UBER = {**_OTHERS, "uber-trace-id": f"{_TRACE}:{_SPAN}:0:1"}
 _W3C = {**_OTHERS, "traceparent": f"00-{_TRACE}-{_SPAN}-01"}
 
 
@@ -76,8 +86,8 @@ def _inject_w3c() -> Mapping[str, Run]:
 @row("extract-uber", "extract uber-trace-id", Goal(JAEGER, 0.40))
 def _extract_uber() -> Mapping[str, Run]:
     return {
-        OURS: _opentracing_extract(peers.ours(), _UBER),
-        JAEGER: _opentracing_extract(peers.jaeger(), _UBER),
+        OURS: _opentracing_extract(peers.ours(), UBER),
+        JAEGER: _opentracing_extract(peers.jaeger(), UBER),
     }
 
 

@@ -141,7 +141,6 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
 
 _INTERNAL: Final = SpanKind.INTERNAL
 _Tags: Final = convert.Tags
-_SPECIAL: Final = frozenset({"error", "sampling.priority"})
 
 
 def _below(parent: SpanContext, context: Context) -> Context:
@@ -225,11 +224,13 @@ class FusedTracer(Tracer):
                 return None
             baggage = context.get(BAGGAGE_KEY)
         try:
-            if tags is None:
-                span: Any = self._otel_tracer.start(self.span_class, self.dropped_class, name, above, shown)
+            start = self._otel_tracer.start
+            if not tags:
+                span: Any = start(self.span_class, self.dropped_class, name, above, shown)
             elif (ready := self._ready(tags)) is not None:
-                span = self._otel_tracer.start(
-                    self.span_class, self.dropped_class, name, above, shown, *ready
+                kind, tags = ready
+                span = start(
+                    self.span_class, self.dropped_class, name, above, shown, kind, tags, (), None, True
                 )
             else:
                 return None
@@ -242,18 +243,16 @@ class FusedTracer(Tracer):
         return span  # type: ignore[no-any-return]
 
     def _ready(self, tags: Any) -> tuple[SpanKind, dict[str, Any]] | None:
-        """Kind and attributes of tags that are ready, or need no more than the engine does to any."""
+        """Kind and attributes of tags that are ready, or that need no more than a look and a copy."""
         if type(tags) is _Tags:
             plain = tags.status is None and tags.priority is None
             return (tags.kind, tags.attributes) if plain else None
-        if type(tags) is not dict or not is_plain(tags):
+        if type(tags) is not dict or not is_plain(tags) or "error" in tags or "sampling.priority" in tags:
             return None
-        if not _SPECIAL.isdisjoint(tags):
-            return None
+        tags = tags.copy()
         if self.maps_kind and "span.kind" in tags:
             kind = convert.KINDS.get(tags["span.kind"])
             if kind is not None:
-                tags = tags.copy()
                 del tags["span.kind"]
                 return kind, tags
         return _INTERNAL, tags

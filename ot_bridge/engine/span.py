@@ -67,10 +67,7 @@ class Span(ToldSpan):
     def _parent(self, context: SpanContext | None) -> None:
         self._parent_ids = context
 
-    def _furnish(
-        self, kind: SpanKind, links: Sequence[trace_api.Link], counted: Callable[[], None] | None
-    ) -> None:
-        self._kind = kind
+    def _furnish(self, links: Sequence[trace_api.Link], counted: Callable[[], None] | None) -> None:
         if links:
             self._links = self._new_links(links)
             self._linked = True

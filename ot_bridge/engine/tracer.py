@@ -74,11 +74,13 @@ class Tracer(sdk.Tracer):
         attributes: Attributes = None,
         links: Sequence[Link] = (),
         start_time: int | None = None,
+        ready: bool = False,
     ) -> S | D:
         """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
 
         parent: its context, or the parent itself, if of this engine. context: what samplers and processors
         are shown; called, if it can be, only when one of them looks. start_time: nanoseconds; None is now.
+        ready: whether `attributes` is a dict that needs no look and that nobody will change.
         """
         wiring = self._wiring or self._wire()
         known: Any = parent._ids if parent is not None and isinstance(parent, Born) else parent
@@ -94,6 +96,7 @@ class Tracer(sdk.Tracer):
             rule = wiring.usual[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
         if rule is None:
             ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
+            ready = False
         else:
             counted = None
             trace_id = trace_id or getrandbits(128) or 1
@@ -107,10 +110,14 @@ class Tracer(sdk.Tracer):
             dropped._ids = ids
             return dropped
         span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
-        if attributes:
+        if ready:
+            span._notes.append(attributes)
+        elif attributes:
             span._note_attributes(attributes)
-        if links or counted or kind is not _INTERNAL:
-            span._furnish(kind, links, counted)
+        if kind is not _INTERNAL:
+            span._kind = kind
+        if links or counted:
+            span._furnish(links, counted)
         listeners = wiring.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
