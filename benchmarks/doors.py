@@ -160,10 +160,11 @@ def _grpc() -> Mapping[str, Run]:
     provider = peers.provider(sdk.TracerProvider)
 
     def peers_of() -> Iterator[tuple[str, Any]]:
+        # Each after a stranger: who runs after a peer with much code in common finds that in the caches.
         yield BARE, echo.channel()
-        yield OURS, grpc.intercept_channel(echo.channel(), client_interceptor(peers.ours()))
         yield _CHANNEL, trace_channel(echo.channel(), peers.ours())
         yield JAEGER, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.jaeger()))
+        yield OURS, grpc.intercept_channel(echo.channel(), client_interceptor(peers.ours()))
         yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))  # type: ignore[no-untyped-call]
         yield SHIM, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.shim()))
 

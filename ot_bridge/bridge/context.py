@@ -172,14 +172,18 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
     return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
-def from_usual(said: tuple[int, int, int, int]) -> SpanContext:
-    """The context of a span in another process that said no more than `Propagator.usual` gives."""
-    trace_id, span_id, parent_id, flags = said
-    ids = (trace_id, span_id, True, _FLAGS[flags], DEFAULT_TRACE_STATE, True)
-    made: SpanContext = _new(_BY_FLAGS[flags], ids)
+def from_own(ids: Any, parent_id: int) -> SpanContext:
+    """The context of a span of which there is no more to say; the trace state is empty."""
+    made: SpanContext = _new(_BY_FLAGS[ids[3] & 3], ids)
     if parent_id:
         made.__dict__["parent_id"] = parent_id
     return made
+
+
+def from_usual(said: tuple[int, int, int, int]) -> SpanContext:
+    """The context of a span in another process that said no more than `Propagator.usual` gives."""
+    trace_id, span_id, parent_id, flags = said
+    return from_own((trace_id, span_id, True, _FLAGS[flags], DEFAULT_TRACE_STATE, True), parent_id)
 
 
 def from_remote(remote: Remote) -> SpanContext:

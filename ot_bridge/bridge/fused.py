@@ -17,10 +17,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import SpanContext
+from ot_bridge.bridge.context import SpanContext, from_own
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.scope import Scope
@@ -37,6 +38,13 @@ class _WhenAsked:
     """A span's context, made when first read; what is set on the instance hides this."""
 
     def __get__(self, span: Any, owner: type | None = None) -> SpanContext:
+        ids = span._ids
+        if span.origin is None and ids[4] is DEFAULT_TRACE_STATE:
+            above = span._parent_ids
+            context = span._context = from_own(ids, 0 if above is None else above[1])
+            # Looked at last: another thread sets these first, and takes the context away then.
+            if not span._baggage and span.priority_flags is None:
+                return context
         return span._freeze()  # type: ignore[no-any-return]
 
 

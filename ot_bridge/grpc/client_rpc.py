@@ -55,11 +55,10 @@ class ClientRules(Rules):
         headers: dict[str, Any] = {}
         try:
             tracer.inject(span.context, Format.HTTP_HEADERS, headers)
-            if PLAIN_KEYS.issuperset(headers):
-                values = "".join(headers.values())
-                if values.isascii() and values.isprintable():
-                    return span, metadata + tuple(headers.items())
-            return span, with_headers(metadata, headers)
+            for key, value in headers.items():  # which needs less of the caches than to ask of all at once
+                if key not in PLAIN_KEYS or not value.isascii() or not value.isprintable():
+                    return span, with_headers(metadata, headers)
+            return span, metadata + tuple(headers.items())
         except Exception:
             report(log, "inject failed, the trace ends at this client")
             return span, metadata
