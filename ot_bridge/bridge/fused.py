@@ -149,6 +149,7 @@ class FusedDropped(_Fused, engine.DroppedSpan):  # type: ignore[misc]
 
 _INTERNAL: Final = SpanKind.INTERNAL
 _Tags: Final = convert.Tags
+_new: Final[Any] = tuple.__new__
 
 
 def _below(parent: SpanContext, context: Context) -> Context:
@@ -250,19 +251,26 @@ class FusedTracer(Tracer):
             span._thaw()
         return span  # type: ignore[no-any-return]
 
+    def ready(self, tags: dict[str, Any]) -> Any:
+        kind = convert.KINDS.get(tags.get("span.kind")) if self.maps_kind else None
+        if kind is None:
+            return _new(_Tags, (tags, _INTERNAL, None, None))
+        del tags["span.kind"]
+        return _new(_Tags, (tags, kind, None, None))
+
     def _ready(self, tags: Any) -> tuple[SpanKind, dict[str, Any]] | None:
         """Kind and attributes of tags that are ready, or that need no more than a look and a copy."""
         if type(tags) is _Tags:
-            plain = tags.status is None and tags.priority is None
-            return (tags.kind, tags.attributes) if plain else None
+            attributes, kind, status, priority = tags
+            return (kind, attributes) if status is None and priority is None else None
         if type(tags) is not dict or not is_plain(tags) or "error" in tags or "sampling.priority" in tags:
             return None
         tags = tags.copy()
         if self.maps_kind and "span.kind" in tags:
-            kind = convert.KINDS.get(tags["span.kind"])
-            if kind is not None:
+            named = convert.KINDS.get(tags["span.kind"])
+            if named is not None:
                 del tags["span.kind"]
-                return kind, tags
+                return named, tags
         return _INTERNAL, tags
 
     def _begin(self, tracer: Any, name: str, parent: Parent, start: convert.Tags, moment: int | None) -> Span:

@@ -133,7 +133,7 @@ def _encoder(names: _Names, items: Items) -> Encoder:
         trace_id, span_id = outgoing.trace_id, outgoing.span_id
         if trace_id and span_id:
             extras = outgoing.extras
-            simple = (not extras or extras is RANDOM_TRACE_ID) and not outgoing.debug
+            simple = (extras is RANDOM_TRACE_ID or not extras) and not outgoing.debug
             bits = (1 if outgoing.sampled else 0) if simple else bits_of(outgoing)
             ids = (trace_id, span_id, outgoing.parent_id, bits)
             headers[trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)

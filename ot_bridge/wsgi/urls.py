@@ -81,12 +81,14 @@ def _parameter(pair: str, redact: frozenset[str]) -> str:
 
 def url(environ: dict[str, Any]) -> str:
     """Scheme, host and path."""
-    get = environ.get
-    mounted = f"{get('SCRIPT_NAME', '')}{get('PATH_INFO', '')}"
-    plain = f"{get('wsgi.url_scheme', 'http')}://{get('HTTP_HOST', '')}{mounted}"
-    if _simple(plain):  # nearly every URL
-        return plain
-    return f"{get('wsgi.url_scheme', 'http')}://{host(environ)}{path(environ)}"
+    try:
+        scheme = environ["wsgi.url_scheme"]
+        plain = f"{scheme}://{environ['HTTP_HOST']}{environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
+        if _simple(plain):  # nearly every URL
+            return plain
+    except KeyError:
+        pass
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{host(environ)}{path(environ)}"
 
 
 def split_host(named: str) -> tuple[str, int | None]:

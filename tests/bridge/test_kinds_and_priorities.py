@@ -101,3 +101,15 @@ def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(
 def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
     assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True
     assert otel.tracer.start_span("x").set_tag("sampling.priority", value).context.sampled is True
+
+
+@pytest.mark.parametrize("kind", ["server", "broker", None])
+@pytest.mark.parametrize("maps_kind", [True, False])
+def test_tags_made_ready_mean_what_they_say(kind: str | None, maps_kind: bool) -> None:
+    otel = recorded("jaeger", maps_kind=maps_kind)
+    tags = {"component": "x", "n": 7, **({} if kind is None else {"span.kind": kind})}
+    otel.tracer.start_span("as it is", tags=tags).finish()
+    otel.tracer.start_span("ready", tags=otel.tracer.ready(dict(tags))).finish()
+    one, other = otel.spans["as it is"], otel.spans["ready"]
+    assert (one.kind, one.attributes) == (other.kind, other.attributes)
+    assert (one.kind is SpanKind.SERVER) == (kind == "server" and maps_kind)
