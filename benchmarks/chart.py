@@ -8,7 +8,7 @@ from typing import Any
 
 _COLOURS = {
     "ot_bridge": "#0b7285",
-    "ot_bridge channel": "#0b7285",
+    "ot_bridge, grpc's way": "#0b7285",
     "engine": "#0b7285",
     "jaeger-client": "#f08c00",
     "OpenTelemetry SDK": "#868e96",

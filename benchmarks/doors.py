@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from concurrent import futures
 from typing import Any
@@ -11,9 +12,9 @@ from opentracing import Format
 
 from benchmarks import peers
 from benchmarks.headers import UBER
-from benchmarks.measure import Run
+from benchmarks.measure import Run, Timing, measure
 from benchmarks.peers import JAEGER, SDK, SHIM
-from benchmarks.rows import OURS, Goal, row
+from benchmarks.rows import OURS, Goal, other_row, row
 
 BARE = "no tracing"
 
@@ -137,24 +138,20 @@ def _calls(echo: _Echo, channel: Any) -> Run:
     return run
 
 
-_CHANNEL = "ot_bridge channel"
+_INTERCEPTED = "ot_bridge, grpc's way"
 
 
-@row(
-    "grpc",
-    "gRPC client, added to a unary call",
-    Goal(JAEGER, 0.50),
-    Goal(JAEGER, 0.50, _CHANNEL),
-    base=BARE,
-)
+@row("grpc", "gRPC client, added to a unary call", Goal(JAEGER, 0.50), base=BARE)
 def _grpc() -> Mapping[str, Run]:
+    """The same two lines on ours and on jaeger-client; and our interceptor in `grpc.intercept_channel`."""
     import grpc
     from grpc_opentracing import open_tracing_client_interceptor
     from grpc_opentracing.grpcext import intercept_channel
     from opentelemetry.instrumentation.grpc import client_interceptor as otel_interceptor
     from opentelemetry.instrumentation.grpc.grpcext import intercept_channel as otel_intercept
 
-    from ot_bridge.grpc import client_interceptor, trace_channel
+    from ot_bridge import grpc_opentracing as ours
+    from ot_bridge.grpc_opentracing.grpcext import intercept_channel as our_intercept
 
     echo = _Echo()
     provider = peers.provider(sdk.TracerProvider)
@@ -162,10 +159,51 @@ def _grpc() -> Mapping[str, Run]:
     def peers_of() -> Iterator[tuple[str, Any]]:
         # Each after a stranger: who runs after a peer with much code in common finds that in the caches.
         yield BARE, echo.channel()
-        yield _CHANNEL, trace_channel(echo.channel(), peers.ours())
+        yield OURS, our_intercept(echo.channel(), ours.open_tracing_client_interceptor(peers.ours()))
         yield JAEGER, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.jaeger()))
-        yield OURS, grpc.intercept_channel(echo.channel(), client_interceptor(peers.ours()))
+        interceptor = ours.open_tracing_client_interceptor(peers.ours())
+        yield _INTERCEPTED, grpc.intercept_channel(echo.channel(), interceptor)
         yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))  # type: ignore[no-untyped-call]
         yield SHIM, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.shim()))
 
     return {name: _calls(echo, channel) for name, channel in peers_of()}
+
+
+_SYNC = "ot_bridge, not aio"
+
+
+@other_row("grpc-aio", "grpc.aio client, added to a unary call", Goal(_SYNC, 1.30))
+def _aio() -> Timing:
+    import grpc
+
+    from ot_bridge.grpc import trace_channel
+
+    echo = _Echo()
+    loop = asyncio.new_event_loop()
+
+    async def opened(tracer: Any) -> Any:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{echo.port}")
+        return channel if tracer is None else trace_channel(channel, tracer)
+
+    def awaited(tracer: Any) -> Run:
+        channel = loop.run_until_complete(opened(tracer))
+        call = channel.unary_unary("/bench.Echo/Call")
+
+        async def calls(times: int) -> None:
+            for _ in range(times):
+                await call(b"x", timeout=10)
+
+        return lambda times: loop.run_until_complete(calls(times))
+
+    timing = measure(
+        {
+            "bare": _calls(echo, echo.channel()),
+            _SYNC: _calls(echo, trace_channel(echo.channel(), peers.ours())),
+            "bare aio": awaited(None),
+            OURS: awaited(peers.ours()),
+        },
+        base="bare",
+    )
+    rounds = timing.rounds
+    added = [traced - bare for traced, bare in zip(rounds[OURS], rounds["bare aio"], strict=True)]
+    return Timing({OURS: added, _SYNC: timing.added(_SYNC)})

@@ -126,11 +126,11 @@ class ClientInterceptor(
     """For `grpc.intercept_channel`, and for `grpcext.intercept_channel` of grpcio-opentracing."""
 
     def __init__(self, rules: ClientRules) -> None:
-        self._rules = rules
+        self.rules = rules
 
     def _intercept(self, continuation: Any, details: Any, request: Any, conclude: Any, streams: bool) -> Any:
         return carry(
-            self._rules,
+            self.rules,
             details.method,
             request,
             getattr(details, "metadata", None),
@@ -141,7 +141,7 @@ class ClientInterceptor(
         )
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        rules = self._rules
+        rules = self.rules
         method = client_call_details.method
         if not rules.plain or rules.excluded[method]:
             return self._intercept(continuation, client_call_details, request, follow_unary, False)
@@ -180,7 +180,7 @@ class ClientInterceptor(
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
         """As `grpcext.UnaryClientInterceptor` has it."""
         method, timeout = client_info.full_method, client_info.timeout
-        return carry(self._rules, method, request, metadata, timeout, invoker, _invoked)
+        return carry(self.rules, method, request, metadata, timeout, invoker, _invoked)
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
@@ -189,4 +189,4 @@ class ClientInterceptor(
         method, timeout = client_info.full_method, client_info.timeout
         conclude = follow_stream if client_info.is_server_stream else _invoked
         streams = client_info.is_client_stream
-        return carry(self._rules, method, request_or_iterator, metadata, timeout, invoker, conclude, streams)
+        return carry(self.rules, method, request_or_iterator, metadata, timeout, invoker, conclude, streams)

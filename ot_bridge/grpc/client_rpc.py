@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import grpc
 import opentracing
 from grpc import StatusCode
 from opentracing import Format
 
+from ot_bridge import bridge
+from ot_bridge.bridge import convert
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
 from ot_bridge.grpc.metadata import PLAIN_KEYS, Pairs, with_headers
+
+#: A tracer, what it takes the tags of all RPCs as, and how it writes headers: both None if it is not ours.
+_Ready: TypeAlias = tuple[opentracing.Tracer | None, convert.Tags | None, Callable[..., None] | None]
 
 
 class ClientRules(Rules):
@@ -32,7 +38,16 @@ class ClientRules(Rules):
     ) -> None:
         super().__init__(tracer, **options)
         self._source = active_span_source
+        self._ready: _Ready = None, None, None
         self.plain = not (self.asks or self.watches or active_span_source)
+
+    def _get_ready(self, tracer: opentracing.Tracer) -> _Ready:
+        """Notes what is the same for all RPCs of `tracer`."""
+        self._ready = tracer, None, None
+        if isinstance(tracer, bridge.Tracer):
+            tags = convert.tags(self._tags, tracer.maps_kind)
+            self._ready = tracer, tags, tracer.encoder(Format.HTTP_HEADERS)
+        return self._ready
 
     def start(
         self, name: str, metadata: Pairs, more: dict[str, Any] | None = None
@@ -43,8 +58,10 @@ class ClientRules(Rules):
         """
         tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
         try:
-            ready = self._ready if self._ready[0] is tracer else self._get_ready(tracer)
-            tags: Any = ready[1] or {**self._tags}
+            known, ready, encode = self._ready
+            if known is not tracer:
+                _, ready, encode = self._get_ready(tracer)
+            tags: Any = ready or {**self._tags}
             if more is None:
                 span = tracer.start_span(name, tags=tags)
             else:
@@ -54,7 +71,10 @@ class ClientRules(Rules):
             return None, metadata
         headers: dict[str, Any] = {}
         try:
-            tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            if encode is None:
+                tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            else:
+                encode(span.context, headers)
             for key, value in headers.items():  # which needs less of the caches than to ask of all at once
                 if key not in PLAIN_KEYS or not value.isascii() or not value.isprintable():
                     return span, with_headers(metadata, headers)

@@ -20,7 +20,6 @@ from opentelemetry.trace import Status
 from opentelemetry.trace import StatusCode as SpanStatus
 
 from ot_bridge import bridge
-from ot_bridge.bridge import convert
 from ot_bridge.errors import ConfigurationError, report
 from ot_bridge.grpc.hooks import AS_USUAL, DO_NOT_TRACE, RpcInfo, StartOptions
 from ot_bridge.grpc.metadata import Pairs
@@ -70,7 +69,6 @@ class Rules:
         start_options: Callable[[RpcInfo], Any] | None = None,
     ) -> None:
         self.tracer = tracer
-        self._ready: tuple[opentracing.Tracer | None, convert.Tags | None] = None, None
         self.log_payloads = log_payloads
         self.message_events = message_events
         self.sees_messages = log_payloads or message_events
@@ -80,12 +78,6 @@ class Rules:
         self._start_options = start_options
         self.asks = callable(exclude) or start_options is not None
         self.watches = self.sees_messages or span_decorator is not None
-
-    def _get_ready(self, tracer: opentracing.Tracer) -> tuple[opentracing.Tracer, convert.Tags | None]:
-        """Notes what `tracer` takes the tags of all its RPCs as: ours made ready, others None."""
-        ours = isinstance(tracer, bridge.Tracer)
-        self._ready = tracer, convert.tags(self._tags, tracer.maps_kind) if ours else None  # type: ignore[attr-defined]
-        return self._ready
 
     def options(self, full_method: str, metadata: Pairs, timeout: float | None, request: Any) -> StartOptions:
         """What the program wants for this RPC; a hook that raises wants nothing."""
