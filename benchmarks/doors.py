@@ -156,15 +156,16 @@ def _grpc() -> Mapping[str, Run]:
     echo = _Echo()
     provider = peers.provider(sdk.TracerProvider)
 
+    plain = echo.channel()  # one for all, for no two are equally fast
+
     def peers_of() -> Iterator[tuple[str, Any]]:
         # Each after a stranger: who runs after a peer with much code in common finds that in the caches.
-        yield BARE, echo.channel()
-        yield OURS, our_intercept(echo.channel(), ours.open_tracing_client_interceptor(peers.ours()))
-        yield JAEGER, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.jaeger()))
-        interceptor = ours.open_tracing_client_interceptor(peers.ours())
-        yield _INTERCEPTED, grpc.intercept_channel(echo.channel(), interceptor)
-        yield SDK, otel_intercept(echo.channel(), otel_interceptor(provider))  # type: ignore[no-untyped-call]
-        yield SHIM, intercept_channel(echo.channel(), open_tracing_client_interceptor(peers.shim()))
+        yield BARE, plain
+        yield OURS, our_intercept(plain, ours.open_tracing_client_interceptor(peers.ours()))
+        yield JAEGER, intercept_channel(plain, open_tracing_client_interceptor(peers.jaeger()))
+        yield _INTERCEPTED, grpc.intercept_channel(plain, ours.open_tracing_client_interceptor(peers.ours()))
+        yield SDK, otel_intercept(plain, otel_interceptor(provider))  # type: ignore[no-untyped-call]
+        yield SHIM, intercept_channel(plain, open_tracing_client_interceptor(peers.shim()))
 
     return {name: _calls(echo, channel) for name, channel in peers_of()}
 
@@ -181,12 +182,10 @@ def _aio() -> Timing:
     echo = _Echo()
     loop = asyncio.new_event_loop()
 
-    async def opened(tracer: Any) -> Any:
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{echo.port}")
-        return channel if tracer is None else trace_channel(channel, tracer)
+    async def opened() -> Any:
+        return grpc.aio.insecure_channel(f"127.0.0.1:{echo.port}")
 
-    def awaited(tracer: Any) -> Run:
-        channel = loop.run_until_complete(opened(tracer))
+    def awaited(channel: Any) -> Run:
         call = channel.unary_unary("/bench.Echo/Call")
 
         async def calls(times: int) -> None:
@@ -195,12 +194,13 @@ def _aio() -> Timing:
 
         return lambda times: loop.run_until_complete(calls(times))
 
+    plain, plain_aio = echo.channel(), loop.run_until_complete(opened())
     timing = measure(
         {
-            "bare": _calls(echo, echo.channel()),
-            _SYNC: _calls(echo, trace_channel(echo.channel(), peers.ours())),
-            "bare aio": awaited(None),
-            OURS: awaited(peers.ours()),
+            "bare": _calls(echo, plain),
+            _SYNC: _calls(echo, trace_channel(plain, peers.ours())),
+            "bare aio": awaited(plain_aio),
+            OURS: awaited(trace_channel(plain_aio, peers.ours())),
         },
         base="bare",
     )

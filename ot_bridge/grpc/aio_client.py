@@ -41,6 +41,10 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
         rpc.end(grpc.StatusCode.UNKNOWN)
 
 
+def _nobody() -> None:
+    return None
+
+
 class _Ending:
     """What a call calls when it is over. It holds the call weakly, for one that is dropped is cancelled.
 
@@ -52,11 +56,14 @@ class _Ending:
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        self._call = ref(call, self)  # some are cancelled so early that they never have a status
+        self._call: Callable[[], Any] = ref(
+            call, self
+        )  # some are cancelled so early that they never have a status
         self._reader = None if reader is None else ref(reader)
 
     def __call__(self, _: Any = None) -> None:
         call = self._call()
+        self._call = _nobody  # or it would call once more as the call goes
         if call is None:
             self._rpc.end(grpc.StatusCode.CANCELLED, "dropped by the client")
         else:
