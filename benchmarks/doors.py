@@ -203,7 +203,8 @@ def _aio() -> Timing:
             OURS: awaited(trace_channel(plain_aio, peers.ours())),
         },
         base="bare",
+        seconds=12,
     )
     rounds = timing.rounds
     added = [traced - bare for traced, bare in zip(rounds[OURS], rounds["bare aio"], strict=True)]
-    return Timing({OURS: added, _SYNC: timing.added(_SYNC)})
+    return Timing({OURS: added, _SYNC: timing.added(_SYNC)}, block=timing.block)

@@ -19,6 +19,7 @@ Run = Callable[[int], object]  # does the work as many times as it is told
 _collect = gc.collect
 _BATCH = 1_500_000  # nanoseconds that one peer works in one round
 _ROUNDS = 60
+_BLOCKS = 15
 _MOST_SECONDS = 4.0
 
 
@@ -35,11 +36,16 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Timing:
-    """What each peer cost, one value a round. `base` is subtracted from all others."""
+    """What each peer cost, one value a round. `base` is subtracted from all others.
+
+    block: how many rounds in a row make one ratio, from their medians. Differences of large figures vary
+    more than they are large: a ratio of two of them says little.
+    """
 
     rounds: Mapping[str, list[float]]
     base: str | None = None
     unit: str = "µs"
+    block: int = 1
 
     def added(self, name: str) -> list[float]:
         own = self.rounds[name]
@@ -50,8 +56,13 @@ class Timing:
     def cost(self, name: str) -> float:
         return median(self.added(name))
 
+    def _blocks(self, name: str) -> list[float]:
+        added = self.added(name)
+        starts = range(0, len(added) - self.block + 1, self.block)
+        return [median(added[start : start + self.block]) for start in starts]
+
     def ratio(self, subject: str, peer: str) -> Ratio:
-        pairs = zip(self.added(subject), self.added(peer), strict=True)
+        pairs = zip(self._blocks(subject), self._blocks(peer), strict=True)
         ratios = [ours / theirs for ours, theirs in pairs if theirs > 0]
         low, middle, high = quantiles(ratios, n=4)
         return Ratio(subject, peer, middle, low, high)
@@ -74,12 +85,17 @@ def _enough(run: Run) -> int:
     return max(1, round(times * _BATCH / spent))
 
 
-def measure(peers: Mapping[str, Run], base: str | None = None, rounds: int = _ROUNDS) -> Timing:
+def measure(
+    peers: Mapping[str, Run],
+    base: str | None = None,
+    rounds: int = _ROUNDS,
+    seconds: float = _MOST_SECONDS,
+) -> Timing:
     times = {name: _enough(run) for name, run in peers.items()}
     total = sum(_timed(run, times[name]) * times[name] for name, run in peers.items()) / 1e6
     if base is not None:  # what is looked for is a small part of what is timed
         rounds, total = 5 * rounds, total / 3
-    rounds = max(9, min(rounds, round(_MOST_SECONDS / total)))
+    rounds = max(9, min(rounds, round(seconds / total)))
     seen: dict[str, list[float]] = {name: [] for name in peers}
     names = list(peers)
     for turn in range(rounds):
@@ -87,4 +103,4 @@ def measure(peers: Mapping[str, Run], base: str | None = None, rounds: int = _RO
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             seen[name].append(_timed(peers[name], times[name]))
-    return Timing(seen, base)
+    return Timing(seen, base, block=1 if base is None else max(1, rounds // _BLOCKS))

@@ -8,7 +8,6 @@ stands only where the two meet.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from time import time_ns
 from typing import Any, Final
 
@@ -41,9 +40,10 @@ class _WhenAsked:
         ids = span._ids
         if span.origin is None and ids[4] is DEFAULT_TRACE_STATE:
             above = span._parent_ids
-            context = span._context = from_own(ids, 0 if above is None else above[1])
-            # Looked at last: another thread sets these first, and takes the context away then.
+            context = from_own(ids, 0 if above is None else above[1])
+            # No other thread comes between these and the next line; one that sets them takes the context away.
             if not span._baggage and span.priority_flags is None:
+                span._context = context
                 return context
         return span._freeze()  # type: ignore[no-any-return]
 
@@ -152,10 +152,6 @@ _Tags: Final = convert.Tags
 _new: Final[Any] = tuple.__new__
 
 
-def _below(parent: SpanContext, context: Context) -> Context:
-    return trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
-
-
 class FusedTracer(Tracer):
     """A tracer on the engine. A span with a name, parent and tags, and nothing else, takes a shorter way."""
 
@@ -224,7 +220,7 @@ class FusedTracer(Tracer):
                 return None
             above = child_of
             baggage = child_of.baggage
-            shown = partial(_below, child_of, context)
+            shown = child_of, context
         elif context:
             above = context.get(SPAN_KEY)
             if REMOTE_KEY in context or not (
@@ -236,13 +232,16 @@ class FusedTracer(Tracer):
             start = self._otel_tracer.start
             if not tags:
                 span: Any = start(self.span_class, self.dropped_class, name, above, shown)
-            elif (ready := self._ready(tags)) is not None:
-                kind, tags = ready
-                span = start(
-                    self.span_class, self.dropped_class, name, above, shown, kind, tags, (), None, True
-                )
             else:
-                return None
+                ready = tags if type(tags) is _Tags else self._looked_at(tags)
+                if ready is None:
+                    return None
+                attributes, kind, status, priority = ready
+                if status is not None or priority is not None:
+                    return None
+                span = start(
+                    self.span_class, self.dropped_class, name, above, shown, kind, attributes, (), None, True
+                )
         except Exception:
             return None  # the longer way reports it
         span._tracer = self
@@ -258,20 +257,11 @@ class FusedTracer(Tracer):
         del tags["span.kind"]
         return _new(_Tags, (tags, kind, None, None))
 
-    def _ready(self, tags: Any) -> tuple[SpanKind, dict[str, Any]] | None:
-        """Kind and attributes of tags that are ready, or that need no more than a look and a copy."""
-        if type(tags) is _Tags:
-            attributes, kind, status, priority = tags
-            return (kind, attributes) if status is None and priority is None else None
+    def _looked_at(self, tags: Any) -> Any:
+        """`ready` tags, if they need no more than a look and a copy."""
         if type(tags) is not dict or not is_plain(tags) or "error" in tags or "sampling.priority" in tags:
             return None
-        tags = tags.copy()
-        if self.maps_kind and "span.kind" in tags:
-            named = convert.KINDS.get(tags["span.kind"])
-            if named is not None:
-                del tags["span.kind"]
-                return named, tags
-        return _INTERNAL, tags
+        return self.ready(tags.copy())
 
     def _begin(self, tracer: Any, name: str, parent: Parent, start: convert.Tags, moment: int | None) -> Span:
         above: Any = parent.context.get(SPAN_KEY)

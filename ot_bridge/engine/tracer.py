@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import getrandbits
 from time import time_ns
 from typing import Any, Final, TypeVar
@@ -12,6 +12,7 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
+    NonRecordingSpan,
     SpanContext,
     SpanKind,
     TraceState,
@@ -21,7 +22,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
 from .born import Born, DroppedSpan
-from .current import CurrentSpan, current, span_in
+from .current import CurrentSpan, current, span_in, with_span
 from .notes import PLAIN
 from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
@@ -69,7 +70,7 @@ class Tracer(sdk.Tracer):
         dropped_class: type[D],
         name: str,
         parent: SpanContext | Born | None = None,
-        context: Context | Callable[[], Context] | None = None,
+        context: Context | tuple[SpanContext, Context] | None = None,
         kind: SpanKind = _INTERNAL,
         attributes: Attributes = None,
         links: Sequence[Link] = (),
@@ -79,8 +80,8 @@ class Tracer(sdk.Tracer):
         """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
 
         parent: its context, or the parent itself, if of this engine. context: what samplers and processors
-        are shown; called, if it can be, only when one of them looks. start_time: nanoseconds; None is now.
-        ready: whether `attributes` is a dict that needs no look and that nobody will change.
+        are shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for
+        now. ready: whether `attributes` is a dict that needs no look and that nobody will change.
         """
         wiring = self._wiring or self._wire()
         known: Any = parent._ids if parent is not None and isinstance(parent, Born) else parent
@@ -148,8 +149,8 @@ class Tracer(sdk.Tracer):
             trace_id, _, remote, flags, state, _ = parent
             random = flags & RANDOM
             rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if callable(context) and (rule is None or wiring.heeded):
-            context = context()
+        if type(context) is tuple and (rule is None or wiring.heeded):
+            context = with_span(NonRecordingSpan(context[0]), context[1])
         if wiring.heeded and any(key in (current() if context is None else context) for key in wiring.heeded):
             rule = None
         if rule is None:

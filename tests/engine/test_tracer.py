@@ -168,18 +168,13 @@ def test_a_sampler_is_shown_all_and_may_add(sides: Sides) -> None:
 
 
 def test_a_sampler_sees_a_context_that_is_made_for_it_alone(ours: Side) -> None:
-    made: list[int] = []
-
-    def context() -> context_api.Context:
-        made.append(1)
-        return IN_REMOTE
-
-    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, context)
-    assert made == []
+    around = context_api.Context({"key": "value"})
     ours.tracer.sampler = asked = Asked()
-    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, context)
-    assert asked.calls[0][0][0] is IN_REMOTE
-    assert made == [1]
+    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, (REMOTE, around))
+    told = asked.calls[0][0][0]
+    assert trace_api.get_current_span(told).get_span_context() is REMOTE
+    assert told["key"] == "value"
+    assert list(around) == ["key"]
 
 
 class Counting(id_generator.IdGenerator):
