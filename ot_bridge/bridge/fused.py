@@ -41,7 +41,7 @@ class _WhenAsked:
         if span.origin is None and ids[4] is DEFAULT_TRACE_STATE:
             above = span._parent_ids
             context = from_own(ids, 0 if above is None else above[1])
-            # No other thread comes between these and the next line; one that sets them takes the context away.
+            # No other thread comes between these and the next line; who sets them takes the context away.
             if not span._baggage and span.priority_flags is None:
                 span._context = context
                 return context

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from weakref import ref
 
 import grpc
+import opentracing
+from grpc import StatusCode
 
 from ot_bridge.errors import report
 from ot_bridge.grpc.client import carry, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
-from ot_bridge.grpc.decisions import log
+from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end, log
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
 from ot_bridge.grpc.metadata import pairs
 
@@ -32,13 +34,16 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
     """Ends the span of a call that is over, but for one that is OK and has a `reader` who will."""
     try:
         own = getattr(call, "_cython_call", None)  # which knows without the coroutines made of it
-        if not (_now(call.code()) is grpc.StatusCode.OK if own is None else own.is_ok()):
+        if not (_now(call.code()) is StatusCode.OK if own is None else own.is_ok()):
             rpc.end(_now(call.code()), _now(call.details()))
         elif reader is None:
             rpc.answer()
     except Exception:
         report(log, "reading a call's status failed")
-        rpc.end(grpc.StatusCode.UNKNOWN)
+        rpc.end(StatusCode.UNKNOWN)
+
+
+_DROPPED: Final = "dropped by the client"
 
 
 def _nobody() -> None:
@@ -65,9 +70,39 @@ class _Ending:
         call = self._call()
         self._call = _nobody  # or it would call once more as the call goes
         if call is None:
-            self._rpc.end(grpc.StatusCode.CANCELLED, "dropped by the client")
+            self._rpc.end(StatusCode.CANCELLED, _DROPPED)
         else:
             _settle(self._rpc, call, None if self._reader is None else self._reader())
+
+
+class _PlainEnding:
+    """The same for a call of which no more than its status is told: only one that fails needs an `Rpc`."""
+
+    __slots__ = ("_call", "_metadata", "_rules", "_span")
+
+    def __init__(self, rules: ClientRules, span: opentracing.Span, metadata: Any, call: Any) -> None:
+        self._rules = rules
+        self._span = span
+        self._metadata = metadata
+        self._call: Callable[[], Any] = ref(call, self)
+
+    def __call__(self, _: Any = None) -> None:
+        call = self._call()
+        if self._call is _nobody:
+            return None
+        self._call = _nobody
+        rules, span = self._rules, self._span
+        try:
+            ok = call is not None and call._cython_call.is_ok()
+            if ok:
+                span.set_tag(STATUS_CODE, 0)
+                span.finish()
+        except Exception:
+            return failed_to_end(span)
+        if not ok:
+            rpc = ClientRpc(rules, span, None, self._metadata)
+            rpc.end(StatusCode.CANCELLED, _DROPPED) if call is None else _settle(rpc, call)
+        return None
 
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
@@ -87,7 +122,7 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
             (call if own is None else own).add_done_callback(ending)
     except Exception:
         report(log, "following a call to its end failed")
-        rpc.end(grpc.StatusCode.UNKNOWN)
+        rpc.end(StatusCode.UNKNOWN)
 
 
 def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
@@ -218,7 +253,11 @@ class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ig
                 ClientRpc(rules, span, None, metadata).fail(error)
             raise
         if span is not None:
-            _follow(ClientRpc(rules, span, None, metadata), call)
+            own = getattr(call, "_cython_call", None)
+            if own is None:
+                _follow(ClientRpc(rules, span, None, metadata), call)
+            else:
+                own.add_done_callback(_PlainEnding(rules, span, metadata, call))
         return call
 
 

@@ -229,7 +229,17 @@ async def test_tasks_that_are_cancelled_at_any_time(
 
 
 PER_RPC = frozenset(
-    {"ClientRpc", "ServerRpc", "Ending", "_Ending", "Responses", "TracedCall", "SyncContext", "AioContext"}
+    {
+        "ClientRpc",
+        "ServerRpc",
+        "Ending",
+        "_Ending",
+        "_PlainEnding",
+        "Responses",
+        "TracedCall",
+        "SyncContext",
+        "AioContext",
+    }
 )
 
 
