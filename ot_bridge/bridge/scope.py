@@ -75,7 +75,10 @@ class Scope(ScopeShim):
         here = current()
         if here is self._inside:
             self._closed = True
-            self._restore()
+            try:  # as `_restore`, without the call
+                reset(self._token)
+            except (ValueError, RuntimeError):
+                self._restore()
         elif self._waits_for_others(here):
             return
         self._inside = _NOTHING  # which refers to this scope
