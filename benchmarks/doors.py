@@ -205,6 +205,8 @@ def _aio() -> Timing:
         base="bare",
         seconds=12,
     )
+    loop.run_until_complete(plain_aio.close())
+    loop.close()
     rounds = timing.rounds
     added = [traced - bare for traced, bare in zip(rounds[OURS], rounds["bare aio"], strict=True)]
     return Timing({OURS: added, _SYNC: timing.added(_SYNC)}, block=timing.block)
