@@ -26,7 +26,6 @@ Trust: TypeAlias = Literal["all", "context", "link", "none"]
 
 _new: Final[Any] = tuple.__new__
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))  # 1: sampled, 2: the trace id is random
-_SAMPLED = _FLAGS[1]
 _RANDOM = 2
 _INVALID: Final = trace.INVALID_SPAN_CONTEXT
 
