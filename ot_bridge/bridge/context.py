@@ -24,7 +24,7 @@ from ot_bridge.wire.remote import W3C_RANDOM
 
 Trust: TypeAlias = Literal["all", "context", "link", "none"]
 
-_new: Final[Any] = tuple.__new__
+new: Final[Any] = tuple.__new__
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))  # 1: sampled, 2: the trace id is random
 _RANDOM = 2
 _INVALID: Final = trace.INVALID_SPAN_CONTEXT
@@ -140,6 +140,8 @@ class _SampledRandom(_Decided):
 
 
 _BY_FLAGS: Final = (_Unsampled, _Sampled, _UnsampledRandom, _SampledRandom)
+#: The same with the flags that go with each.
+BY_FLAGS: Final = tuple(zip(_BY_FLAGS, _FLAGS, strict=True))
 
 
 def _with(
@@ -173,16 +175,10 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
 
 def from_own(ids: Any, parent_id: int) -> SpanContext:
     """The context of a span of which there is no more to say; the trace state is empty."""
-    made: SpanContext = _new(_BY_FLAGS[ids[3] & 3], ids)
+    made: SpanContext = new(_BY_FLAGS[ids[3] & 3], ids)
     if parent_id:
         made.__dict__["parent_id"] = parent_id
     return made
-
-
-def from_usual(said: tuple[int, int, int, int]) -> SpanContext:
-    """The context of a span in another process that said no more than `Propagator.usual` gives."""
-    trace_id, span_id, parent_id, flags = said
-    return from_own((trace_id, span_id, True, _FLAGS[flags], DEFAULT_TRACE_STATE, True), parent_id)
 
 
 def from_remote(remote: Remote) -> SpanContext:

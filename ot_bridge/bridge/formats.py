@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentracing import (
     Format,
     InvalidCarrierException,
@@ -18,11 +19,11 @@ from opentracing import (
 
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext, from_remote, from_usual
+from ot_bridge.bridge.context import BY_FLAGS, NO_BAGGAGE, SpanContext, from_remote, new
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.propagation import Propagator, WsgiHeaders, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
 
@@ -74,9 +75,10 @@ class Carriers:
         self._formats = propagators_by_format(propagators)
         own = {name: each for name, each in self._formats.items() if isinstance(each, (Propagator, Binary))}
         self._encode: dict[object, Any] = {name: each.encode for name, each in own.items()}
-        self._read: dict[object, tuple[Any, Any]] = {
-            name: (getattr(each, "usual", None), each.decode) for name, each in own.items()
-        }
+        self._decode: dict[object, Any] = {name: each.decode for name, each in own.items()}
+        usual = {name: each.usual for name, each in own.items() if isinstance(each, Propagator)}
+        self._usual_headers = {name: headers for name, (headers, _) in usual.items()}
+        self._usual_environ = {name: environ for name, (_, environ) in usual.items()}
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
@@ -117,10 +119,35 @@ class Carriers:
         a header that is there and cannot be read.
         """
         try:
-            if type(format) is str and format in self._read:
-                usual, decode = self._read[format]
-                if usual is not None and (ids := usual(carrier)) is not None:
-                    return from_usual(ids)
+            kind = type(carrier)
+            if kind is dict:
+                headers, known = carrier, self._usual_headers[format]
+            elif kind is WsgiHeaders and type(carrier.environ) is dict:
+                headers, known = carrier.environ, self._usual_environ[format]
+            else:
+                return self._extract(format, carrier)
+            # All in one place, for every request comes by: a function more is a twentieth more.
+            for name, is_alone, read in known:
+                if name in headers:
+                    if is_alone(headers):
+                        trace_id, span_id, parent_id, bits = read(headers[name])
+                        if trace_id and span_id:
+                            made_as, flags = BY_FLAGS[bits]
+                            ids = (trace_id, span_id, True, flags, DEFAULT_TRACE_STATE, True)
+                            made: SpanContext = new(made_as, ids)
+                            if parent_id:
+                                made.__dict__["parent_id"] = parent_id
+                            return made
+                    break
+        except Exception:
+            pass  # what is not usual, or not right, is looked at closer
+        return self._extract(format, carrier)
+
+    def _extract(self, format: object, carrier: Any) -> SpanContext | None:
+        """`extract` for all that is not usual."""
+        try:
+            decode = self._decode.get(format) if isinstance(format, Hashable) else None
+            if decode is not None:
                 remote = decode(carrier)
                 return None if remote is None else from_remote(remote)
             return _from_otel_context(self._propagator(format).extract(carrier, Context()))

@@ -29,6 +29,7 @@ from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.variants import Variants
 from ot_bridge.errors import report
 from ot_bridge.wire import Remote
+from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count()
@@ -188,12 +189,15 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
 
     def _continue(self, span: Span, origin: Remote) -> None:
         """Hands on what a caller said beyond OpenTelemetry's span context, to spans of its trace only."""
-        trace_id = span.unwrap().get_span_context().trace_id
-        if not origin.trace_id and (origin.debug_id or origin.debug):
+        own = span.unwrap().get_span_context()
+        if not origin.trace_id:  # then it is said of the trace that begins here
             if origin.debug_id:
                 span.unwrap().set_attribute(self.debug_id_tag, convert.text(origin.debug_id))
-            origin = Remote(trace_id, sampled=True, debug=True)
-        if origin.trace_id == trace_id:
+            debug, extras = bool(origin.debug_id or origin.debug), properties(origin.extras)
+            if not (debug or extras):
+                return
+            origin = Remote(own.trace_id, sampled=own.trace_flags.sampled, debug=debug, extras=extras)
+        if origin.trace_id == own.trace_id:
             span.origin = origin
             span._thaw()
 

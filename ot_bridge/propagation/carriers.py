@@ -52,15 +52,15 @@ class Known:
     Finding out that none of many names matters takes longer than reading a header. So such names are
     remembered, up to a limit: one set operation then tells of a whole carrier.
     plain: both. usual: for formats with a usual header, (its name, whether a carrier has nothing else that
-    matters, the match for its values).
+    matters, how to read its values).
     """
 
     __slots__ = ("_sets", "plain", "usual")
 
     def __init__(self, wanted: Iterable[str], usual: Iterable[tuple[str, Any]]) -> None:
         self.plain = set(wanted)
-        alone = [({name}, name, match) for name, match in usual]
-        self.usual = tuple((name, names.issuperset, match) for names, name, match in alone)
+        alone = [({name}, name, read) for name, read in usual]
+        self.usual = tuple((name, names.issuperset, read) for names, name, read in alone)
         self._sets = (self.plain, *(names for names, _, _ in alone))
 
     def learn(self, name: str) -> None:
@@ -87,7 +87,7 @@ class Wanted:
         self._environ = {_environ_key(name): name for name in self._exact}
         usual = [format.usual for format in formats if format.usual is not None]
         self.headers = Known(self._exact, usual)
-        self.environ = Known(self._environ, [(_environ_key(name), match) for name, match in usual])
+        self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
 
     def pick(self, carrier: Any) -> dict[str, Any]:
         """From a mapping, a view of a WSGI environment (anything with `.environ`), pairs, or attributes.

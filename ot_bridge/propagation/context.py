@@ -13,7 +13,8 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
 from ..wire import RANDOM_TRACE_ID, Remote
-from ..wire.remote import BAGGAGE_MEMBER, W3C_RANDOM
+from ..wire.baggage import properties
+from ..wire.remote import W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
 _SAMPLED, _RANDOM = 1, 2
@@ -73,7 +74,7 @@ def outgoing(context: Context | None) -> Remote:
     sampled = bool(ours.trace_flags & _SAMPLED)
     extras = remote.extras
     if extras and not same_trace:
-        extras = {name: text for name, text in extras.items() if name.startswith(BAGGAGE_MEMBER)}
+        extras = properties(extras)
     if ours.trace_flags & _RANDOM:
         extras = {**extras, **RANDOM_TRACE_ID} if extras else RANDOM_TRACE_ID
     parent = getattr(span, "parent", None)

@@ -24,10 +24,9 @@ from opentelemetry.propagators.textmap import (
 from ..errors import BadHeader, ConfigurationError
 from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
 from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers
-from .carriers import Wanted, WsgiHeaders
+from .carriers import Wanted
 from .context import context_with, outgoing
 
-_FLAGS = {str(bits): bits for bits in range(4)}
 _log = logging.getLogger(__name__)
 
 
@@ -38,12 +37,11 @@ class Propagator(TextMapPropagator):
     accept_baggage: False takes none from callers, a collection takes these keys only; what the application
     itself sets always goes out. Raises `ConfigurationError` for an unknown name.
 
-    usual: trace id, span id, parent id and flags (see `Format.usual`) from headers that say nothing else, as
-    most do; None: ask `decode`, which takes three times as long.
+    usual: for headers, and for WSGI environments, how to read what most callers send without `decode`, which
+    takes three times as long: see `carriers.Known.usual` and `wire.Format.usual`.
     encode: writes the headers of all formats for a context, any `Outgoing`, into a mutable mapping.
     """
 
-    usual: Callable[[Any], tuple[int, int, int, int] | None]
     encode: Callable[[Outgoing, MutableMapping[str, Any]], None]
 
     def __init__(
@@ -60,7 +58,7 @@ class Propagator(TextMapPropagator):
         self._is_plain = self._wanted.headers.plain.issuperset
         self._decoders: tuple[Decoder, ...] = tuple(format.decode for format in self.formats)
         encoders = tuple(format.encode for format in self.formats)
-        self.usual = self._one_look()
+        self.usual = self._wanted.headers.usual, self._wanted.environ.usual
         self.encode = encoders[0] if len(encoders) == 1 and limits == LIMITS else _encode(encoders, limits)
 
     @cached_property
@@ -90,33 +88,6 @@ class Propagator(TextMapPropagator):
                 pass  # values that are no text: `pick` makes them into some
         headers = self._wanted.pick(carrier)
         return self._read(headers) if headers else None
-
-    def _one_look(self) -> Callable[[Any], tuple[int, int, int, int] | None]:
-        # A closure: its variables are found faster, and this is run for every request.
-        in_headers, in_environ = self._wanted.headers.usual, self._wanted.environ.usual
-
-        def usual(carrier: Any) -> tuple[int, int, int, int] | None:
-            if type(carrier) is dict:
-                headers, known = carrier, in_headers
-            elif type(carrier) is WsgiHeaders and type(carrier.environ) is dict:
-                headers, known = carrier.environ, in_environ
-            else:
-                return None
-            for name, is_alone, match in known:
-                if name in headers:
-                    if is_alone(headers):
-                        value = headers[name]
-                        found = match(value) if type(value) is str else None
-                        if found is not None:
-                            trace, span, parent, flags = found.groups()
-                            trace_id, span_id = int(trace, 16), int(span, 16)
-                            if trace_id and span_id:
-                                parent_id = 0 if parent == "0" or not parent else int(parent, 16)
-                                return trace_id, span_id, parent_id, _FLAGS[flags]
-                    break
-            return None
-
-        return usual
 
     def extract(
         self,

@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .remote import LIMITS, Format, Headers, Ids, Limits, Outgoing, Remote
 from .text import Hex, explain, read_hex, text_of
 
 TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
@@ -28,7 +28,7 @@ _PARENT = Hex("parent id", 1, 16)
 _match = re.compile(
     r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})(?:-([01d])(?:-([0-9a-fA-F]{1,16}))?)?"
 ).fullmatch
-_usual = re.compile(r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})()-([01])").fullmatch
+_usual = re.compile(r"([0-9a-fA-F]{1,32})-([0-9a-fA-F]{1,16})-([01])").fullmatch
 
 # text -> (sampled, debug)
 _DECISIONS: dict[str, tuple[bool | None, bool]] = {
@@ -80,6 +80,11 @@ def encode_multi(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: 
         headers["X-B3-Sampled"] = "1" if outgoing.sampled else "0"
 
 
+def _read_usual(value: str) -> Ids:
+    trace, span, flags = _usual(value).groups()  # type: ignore[union-attr]
+    return int(trace, 16), int(span, 16), 0, int(flags)
+
+
 def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     value = headers.get("b3")
     if value is None or value == "":
@@ -124,4 +129,4 @@ def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits:
 
 
 B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi)
-B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", _usual))
+B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", _read_usual))

@@ -7,7 +7,7 @@ as OpenTelemetry's propagators do. A member with properties goes out as it came 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -21,6 +21,11 @@ _property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").full
 # Not "+", which some peers read as a space.
 _SAFE_KEY = "!#$&'*.^`|"
 _SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"
+
+
+def properties(extras: Mapping[str, str]) -> Mapping[str, str]:
+    """Of `extras` what belongs to the baggage, which goes on where another trace begins."""
+    return {name: text for name, text in extras.items() if name.startswith(BAGGAGE_MEMBER)}
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:

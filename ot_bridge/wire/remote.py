@@ -7,7 +7,6 @@ and neither keeps anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -94,18 +93,19 @@ class Encoder(Protocol):
     ) -> None: ...
 
 
-Usual = tuple[str, Callable[[str], re.Match[str] | None]]
+Ids = tuple[int, int, int, int]
+Usual = tuple[str, Callable[[str], Ids]]
 
 
 class Format(NamedTuple):
     """A header format: its name, the lower-case headers it reads and writes, and its pair of functions.
 
-    prefixes: of the headers whose names are open, one a baggage item. usual: a header, and the `fullmatch` of
-    values that say no more, where no other header of the format comes with it, than four groups do: trace id,
-    span id, parent id (or nothing), flags (1: sampled, 2: the trace id is random). raw: values are not text
-    (bytes, integers) and come to the decoder untouched; else a decoder given something else raises
-    `TypeError` or `AttributeError`. text_map: the variant for carriers that are not HTTP headers, if it
-    differs.
+    prefixes: of the headers whose names are open, one a baggage item. usual: a header, and a quick
+    way to read what it mostly says, where no other of the format comes with it: trace id, span id, parent id
+    (0: none), flags (1: sampled, 2: the trace id is random). Where it raises, whatever that is, or gives an
+    id that is 0, `decode` has the last word. raw: values are not text (bytes, integers) and come to the
+    decoder untouched; else a decoder given something else raises `TypeError` or `AttributeError`. text_map:
+    the variant for carriers that are not HTTP headers, if it differs.
     """
 
     name: str

@@ -17,6 +17,7 @@ from .remote import (
     W3C_RANDOM,
     Format,
     Headers,
+    Ids,
     Limits,
     Outgoing,
     Remote,
@@ -29,7 +30,7 @@ PARTS = 256  # members, with the empty ones
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
-_usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})()-0([0-3])").fullmatch
+_usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])").fullmatch
 # Of a version that is not known yet the first 55 characters are read, if it ends there or a dash follows.
 _match_later = re.compile(r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])").match
 _FIELDS = (
@@ -45,6 +46,11 @@ _WRITTEN = ("00", "01", "02", "03")
 _KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _member = re.compile(f"({_KEY})={_VALUE}").fullmatch
+
+
+def _read_usual(value: str) -> Ids:
+    trace, span, flags = _usual(value).groups()  # type: ignore[union-attr]
+    return int(trace, 16), int(span, 16), 0, int(flags)
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
@@ -107,5 +113,5 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
 
 
 TRACECONTEXT = Format(
-    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", _usual)
+    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", _read_usual)
 )

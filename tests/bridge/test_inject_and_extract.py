@@ -17,6 +17,7 @@ from opentracing import (
 )
 
 from ot_bridge.bridge import SpanContext, Tracer
+from ot_bridge.propagation import WsgiHeaders
 from tests.conftest import Recorded, recorded
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
@@ -34,6 +35,47 @@ def _injected(tracer: Tracer, context: Any, format: str = Format.HTTP_HEADERS) -
 def test_R17_inject_uses_the_formats_propagator(format: str) -> None:
     tracer = recorded({format: "b3"}).tracer
     assert list(_injected(tracer, tracer.start_span("a").context, format)) == ["b3"]
+
+
+USUAL = {
+    "uber-trace-id": ("1:2:3:1", "1:0:3:1", (1, 2, 3, 1)),
+    "traceparent": (f"00-{TRACE:032x}-{SPAN:016x}-03", f"00-{0:032x}-{SPAN:016x}-03", (TRACE, SPAN, 0, 3)),
+    "b3": ("000000000000000a-000000000000000b-0", "0-b-0", (10, 11, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("header", USUAL)
+@pytest.mark.parametrize("wsgi", [False, True], ids=["headers", "environ"])
+def test_a_header_that_comes_alone_is_read_in_one_look(
+    header: str, wsgi: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracer = recorded("tracecontext,jaeger,b3,b3multi").tracer
+    value, zero, ids = USUAL[header]
+
+    def extract(**more: Any) -> Any:
+        carrier: Any = {header: value, **more}
+        if wsgi:
+            carrier = WsgiHeaders({f"HTTP_{k.upper().replace('-', '_')}": v for k, v in carrier.items()})
+        found = tracer.extract(Format.HTTP_HEADERS, carrier)
+        return found and (found.trace_id, found.span_id, found.parent_id, found.trace_flags)
+
+    assert extract(host="example.com") == ids  # and it is known now that `host` means nothing
+    monkeypatch.setattr(Tracer, "_extract", lambda *given: None)
+    assert extract() == extract(host="example.org") == ids
+    assert extract(accept="*/*") is None  # which might mean something
+    for other in ("tracestate", "jaeger-debug-id", "uberctx-k", "x-b3-flags"):
+        assert extract(**{other: "1"}) is None
+    for unusual in ("", "x", value + "z", zero, 5, None, [value]):
+        assert extract(**{header: unusual}) is None
+
+
+def test_what_is_no_plain_dict_is_not_read_in_one_look(
+    tracer: Tracer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for carrier in (UserDict({"traceparent": PARENT}), [("traceparent", PARENT)], WsgiHeaders(UserDict())):
+        with monkeypatch.context() as patched:
+            patched.setattr(Tracer, "_extract", lambda *given: "closer")
+            assert tracer.extract(Format.HTTP_HEADERS, carrier) == "closer"  # type: ignore[comparison-overlap]
 
 
 @pytest.mark.parametrize("format", BOTH)
@@ -196,6 +238,18 @@ def test_R21_baggage_alone_is_a_context(reading: Tracer) -> None:
     assert (found.is_valid, found.baggage) == (False, {"user": "ann"})
     span = reading.start_span("a", child_of=found)
     assert span.get_baggage_item("user") == "ann"
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"jaeger-debug-id": "ticket 7"}, {"b3": "1"}], ids=["alone", "debug", "b3"]
+)
+def test_the_properties_of_baggage_go_on_where_a_trace_begins(tracer: Tracer, more: dict[str, str]) -> None:
+    found = tracer.extract(Format.HTTP_HEADERS, {"baggage": "user=ann;since=2019, k=v", **more})
+    with tracer.start_active_span("a", child_of=found):
+        span = tracer.start_span("b")
+        assert _injected(tracer, span)["baggage"] == "user=ann;since=2019,k=v"
+        span.set_baggage_item("user", "bob")
+        assert _injected(tracer, span)["baggage"] == "user=bob,k=v"
 
 
 def test_R20_nothing_is_extracted_from_nothing(reading: Tracer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ot_bridge.errors import BadHeader, ConfigurationError
-from ot_bridge.propagation import Propagator, WsgiHeaders
+from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Remote, jaeger
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -17,42 +17,6 @@ SAME = "af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:123:3"
 
 def decode(carrier: dict[str, str], *formats: str, **options: Any) -> Remote | None:
     return Propagator(formats or ("tracecontext", "baggage", "jaeger"), **options).decode(carrier)
-
-
-USUAL = {
-    "uber-trace-id": ("1:2:3:1", (1, 2, 3, 1)),
-    "traceparent": (PARENT[:-1] + "3", (TRACE, SPAN, 0, 3)),
-    "b3": ("000000000000000a-000000000000000b-0", (10, 11, 0, 0)),
-}
-
-
-@pytest.mark.parametrize("header", USUAL)
-@pytest.mark.parametrize("wsgi", [False, True], ids=["headers", "environ"])
-def test_a_header_that_comes_alone_is_read_in_one_look(header: str, wsgi: bool) -> None:
-    propagator = Propagator(["tracecontext", "jaeger", "b3", "b3multi"])
-    value, ids = USUAL[header]
-
-    def carrier(**more: Any) -> Any:
-        headers = {header: value, **more}
-        if not wsgi:
-            return headers
-        return WsgiHeaders({f"HTTP_{name.upper().replace('-', '_')}": text for name, text in headers.items()})
-
-    assert propagator.usual(carrier()) == ids
-    assert propagator.usual(carrier(host="example.com")) is None  # which might mean something
-    propagator.decode(carrier(host="example.com"))
-    assert propagator.usual(carrier(host="example.org")) == ids
-    for other in ("tracestate", "jaeger-debug-id", "uberctx-k", "x-b3-flags"):
-        assert propagator.usual(carrier(**{other: "1"})) is None
-    for unusual in ("", "x", value + "z", 5, None, [value]):
-        assert propagator.usual(carrier(**{header: unusual})) is None
-
-
-def test_where_one_look_does_not_do_there_is_no_answer() -> None:
-    propagator = Propagator(["jaeger"])
-    assert propagator.usual({"uber-trace-id": "0:2:0:1"}) is None
-    assert propagator.usual([("uber-trace-id", "1:2:0:1")]) is None
-    assert propagator.usual({}) is None
 
 
 def test_the_first_format_that_yields_a_trace_wins() -> None:

@@ -50,6 +50,30 @@ def test_a_dict_says_the_same_as_its_items_whatever_a_value_is(name: str, value:
         check({**other, name: value})
 
 
+@pytest.mark.parametrize(
+    "odd", [" ", "\t", "_", "+", "-", "0x", "\u0661", "\u00e9", "g", ":", "\0", ""], ids=repr
+)
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("where", ["before", "inside", "behind", "instead"])
+@pytest.mark.parametrize(
+    "ids", [("a" * 32, "b" * 16, "0", "1"), ("ab", "c", "1234567890abcdef", "00")], ids=len
+)
+def test_the_quick_way_takes_for_an_id_what_the_decoder_takes(
+    odd: str, place: int, where: str, ids: tuple[str, ...]
+) -> None:
+    fields = list(ids)
+    text = fields[place]
+    fields[place] = {
+        "before": odd + text,
+        "inside": text[:2] + odd + text[2:],
+        "behind": text + odd,
+        "instead": odd + text[len(odd) :],
+    }[where]
+    for value in (":".join(fields), "-".join(fields[:2] + fields[3:]), "-".join(["00", *fields[:2], "01"])):
+        for name in ("uber-trace-id", "b3", "traceparent"):
+            check({name: value})
+
+
 def test_two_thousand_carriers_of_the_fuzzers_kind_are_survived() -> None:
     _run_random(2_000)
 
