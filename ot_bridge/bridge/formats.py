@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from opentelemetry import trace
@@ -106,11 +106,6 @@ class Carriers:
             raise
         except Exception as error:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
-
-    def encoder(self, format: str) -> Callable[[SpanContext, Any], None] | None:
-        """`inject` for spans that are active nowhere, without its checks; None where only `inject` does."""
-        as_ever = getattr(self.inject, "__func__", None) is Carriers.inject
-        return self._encode.get(format) if as_ever else None
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
         """The context that `carrier` holds: a span's, or only baggage, a decision or a debug id; else None.

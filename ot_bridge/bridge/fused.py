@@ -8,6 +8,7 @@ stands only where the two meet.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from time import time_ns
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentracing import Format
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert
@@ -25,7 +27,7 @@ from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.span import TAGS, Span, inherited
-from ot_bridge.bridge.tracer import Tracer
+from ot_bridge.bridge.tracer import ClientSpans, Tracer
 from ot_bridge.engine.current import current
 from ot_bridge.engine.notes import MOST_NOTES, is_plain
 from ot_bridge.errors import report
@@ -249,6 +251,33 @@ class FusedTracer(Tracer):
             span._baggage = inherited(baggage)
             span._thaw()
         return span  # type: ignore[no-any-return]
+
+    def client_spans(self, tags: Mapping[str, str]) -> ClientSpans | None:
+        encode: Any = self._encode.get(Format.HTTP_HEADERS)
+        ready = self._looked_at(tags)
+        ours = (self.start_span, FusedTracer.start_span), (self.inject, FusedTracer.inject)
+        if None in (encode, ready) or any(
+            getattr(own, "__func__", None) is not as_ever for own, as_ever in ours
+        ):
+            return None
+        quick = self._quick
+
+        def start(name: str) -> tuple[Span, dict[str, Any]] | None:
+            span: Any = quick(name, None, ready, current())
+            if span is None:
+                return None
+            headers: dict[str, Any] = {}
+            try:
+                ids, above = span._ids, span._parent_ids
+                if span._baggage or ids[4] is not DEFAULT_TRACE_STATE:
+                    encode(span.context, headers)
+                else:
+                    encode(from_own(ids, 0 if above is None else above[1]), headers)
+            except Exception:
+                report(_log, "inject failed, the trace ends at this client")
+            return span, headers
+
+        return start
 
     def ready(self, tags: dict[str, Any]) -> Any:
         kind = convert.KINDS.get(tags.get("span.kind")) if self.maps_kind else None

@@ -11,8 +11,8 @@ import concurrent.futures
 import itertools
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import opentracing
 from opentelemetry import trace
@@ -33,6 +33,9 @@ from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count()
+
+#: From a name to a span and what it injects.
+ClientSpans: TypeAlias = Callable[[str], tuple[Span, dict[str, Any]] | None]
 
 
 class Tracer(Carriers, TracerShim):  # type: ignore[misc]
@@ -158,6 +161,13 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         if parent.origin is not None:
             self._continue(span, parent.origin)
         return span
+
+    def client_spans(self, tags: Mapping[str, str]) -> ClientSpans | None:
+        """`start_span(name, tags=tags)` and `inject` for HTTP_HEADERS in one step; None if there is no such.
+
+        What is returned may itself return None for a name: then these two have to be called.
+        """
+        return None
 
     def ready(self, tags: dict[str, Any]) -> Any:
         """`tags` for `start_span`, of a caller who knows that all are text and numbers, and forgets them."""

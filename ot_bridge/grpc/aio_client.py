@@ -17,7 +17,7 @@ from ot_bridge.grpc.client import carry, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
 from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end, log
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
-from ot_bridge.grpc.metadata import pairs
+from ot_bridge.grpc.metadata import SentMetadata, pairs
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -175,7 +175,7 @@ class _Interceptor:
         if rpc.rules.sees_messages:
             request = shown(rpc, request, streams)
         try:
-            call = await continuation(with_metadata(details, grpc.aio.Metadata(*rpc.metadata)), request)
+            call = await continuation(with_metadata(details, SentMetadata(rpc.metadata)), request)
         except BaseException as error:
             rpc.fail(error)
             raise
@@ -233,7 +233,7 @@ class _MultiCallable:
             request,
             metadata,
             timeout,
-            lambda request, metadata: inner(request, timeout=timeout, metadata=metadata, **kwargs),
+            lambda request, pairs: inner(request, timeout=timeout, metadata=SentMetadata(pairs), **kwargs),
             conclude,
             streams,
         )
@@ -247,7 +247,7 @@ class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ig
         # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
         span, metadata = rules.start(self._method, () if metadata is None else tuple(metadata))
         try:
-            call = self._inner(request, timeout=timeout, metadata=metadata, **kwargs)
+            call = self._inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)
         except BaseException as error:
             if span is not None:
                 ClientRpc(rules, span, None, metadata).fail(error)

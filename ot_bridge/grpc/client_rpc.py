@@ -12,14 +12,13 @@ from grpc import StatusCode
 from opentracing import Format
 
 from ot_bridge import bridge
-from ot_bridge.bridge import convert
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
-from ot_bridge.grpc.metadata import PLAIN_KEYS, Pairs, with_headers
+from ot_bridge.grpc.metadata import Pairs, with_headers
 
-#: A tracer, what it takes the tags of all RPCs as, and how it writes headers: both None if it is not ours.
-_Ready: TypeAlias = tuple[opentracing.Tracer | None, convert.Tags | None, Callable[..., None] | None]
+#: A tracer, and its quick way to start client spans, if it has one.
+_Known: TypeAlias = tuple[opentracing.Tracer | None, Callable[[str], Any] | None]
 
 
 class ClientRules(Rules):
@@ -38,16 +37,8 @@ class ClientRules(Rules):
     ) -> None:
         super().__init__(tracer, **options)
         self._source = active_span_source
-        self._ready: _Ready = None, None, None
+        self._known: _Known = None, None
         self.plain = not (self.asks or self.watches or active_span_source)
-
-    def _get_ready(self, tracer: opentracing.Tracer) -> _Ready:
-        """Notes what is the same for all RPCs of `tracer`."""
-        self._ready = tracer, None, None
-        if isinstance(tracer, bridge.Tracer):
-            tags = convert.tags(self._tags, tracer.maps_kind)
-            self._ready = tracer, tags, tracer.encoder(Format.HTTP_HEADERS)
-        return self._ready
 
     def start(
         self, name: str, metadata: Pairs, more: dict[str, Any] | None = None
@@ -57,28 +48,24 @@ class ClientRules(Rules):
         more: further arguments for the tracer.
         """
         tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
+        known, quick = self._known
+        if known is not tracer:
+            quick = tracer.client_spans(self._tags) if isinstance(tracer, bridge.Tracer) else None
+            self._known = tracer, quick
+        begun = quick(name) if quick is not None and more is None else None
+        if begun is not None:
+            span, headers = begun
+        else:
+            try:
+                span, headers = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
+            except Exception:
+                report(log, "starting a client span failed")
+                return None, metadata
         try:
-            known, ready, encode = self._ready
-            if known is not tracer:
-                _, ready, encode = self._get_ready(tracer)
-            tags: Any = ready or {**self._tags}
-            if more is None:
-                span = tracer.start_span(name, tags=tags)
-            else:
-                span = tracer.start_span(name, tags=tags, **more)
-        except Exception:
-            report(log, "starting a client span failed")
-            return None, metadata
-        headers: dict[str, Any] = {}
-        try:
-            if encode is None:
+            if headers is None:
+                headers = {}
                 tracer.inject(span.context, Format.HTTP_HEADERS, headers)
-            else:
-                encode(span.context, headers)
-            for key, value in headers.items():  # which needs less of the caches than to ask of all at once
-                if key not in PLAIN_KEYS or not value.isascii() or not value.isprintable():
-                    return span, with_headers(metadata, headers)
-            return span, metadata + tuple(headers.items())
+            return span, with_headers(metadata, headers)
         except Exception:
             report(log, "inject failed, the trace ends at this client")
             return span, metadata

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+import grpc
+
 Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _KEY: Final = re.compile(r"[0-9a-z_.-]+").fullmatch
@@ -19,13 +21,45 @@ def pairs(metadata: Any) -> Pairs:
     return () if metadata is None else tuple(metadata)
 
 
+class SentMetadata(grpc.aio.Metadata):
+    """Pairs on their way out. Once somebody wants more than to see them they become what grpc makes of pairs.
+
+    To make that of them, only to go through it once, would cost a call more than its span does.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str | bytes]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __add__(self, other: Any) -> grpc.aio.Metadata:
+        joined: grpc.aio.Metadata = grpc.aio.Metadata(*self) + other
+        return joined
+
+    @property
+    def _metadata(self) -> Any:  # which everything else in grpc's class asks for
+        self.__class__ = grpc.aio.Metadata  # type: ignore[assignment]
+        self.__init__(*self.__dict__.pop("_pairs"))  # type: ignore[misc]
+        return self._metadata
+
+
 def with_headers(metadata: Pairs, headers: Mapping[str, Any]) -> Pairs:
     """`metadata` and after it the headers, but for those that grpc would refuse the whole call for.
 
     What can travel is in gRPC's "gRPC over HTTP2", section "Custom-Metadata": lower-case keys, printable
     ASCII values, and bytes for keys that end in `-bin`.
     """
-    return metadata + tuple(_fit(headers))
+    sent = metadata
+    for key in headers:
+        value = headers[key]
+        if key not in PLAIN_KEYS or type(value) is not str or not (value.isascii() and value.isprintable()):
+            return metadata + tuple(_fit(headers))
+        sent += ((key, value),)
+    return sent
 
 
 def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:

@@ -13,7 +13,7 @@ import pytest
 from opentracing import Format, Tracer
 
 from ot_bridge.grpc import client_interceptor, trace_channel
-from ot_bridge.grpc.metadata import peer_tags, with_headers
+from ot_bridge.grpc.metadata import SentMetadata, peer_tags, with_headers
 from tests.grpc.conftest import Finished
 from tests.grpc.test_client import DOORS
 from tests.grpc.things import ARITIES, Seen, Sync, requests_for, stub, sync_server
@@ -201,3 +201,29 @@ def test_keys_are_remembered_up_to_a_bound() -> None:
 )
 def test_a_peer_is_told_by_tags(peer: str, tags: dict[str, str]) -> None:
     assert peer_tags(peer) == tags
+
+
+def test_sent_metadata_is_grpcs_own_to_all_who_look() -> None:
+    pairs: Any = (("a", "1"), ("b", "2"), ("b", "3"))
+    more: Any = (("k", "v"),)
+    whole: Any = grpc.aio.Metadata(*pairs)
+
+    def sent() -> Any:
+        return SentMetadata(pairs)
+
+    assert tuple(sent()) == tuple(whole) == pairs
+    assert len(sent()) == len(whole) == 3
+    assert not SentMetadata(())
+    for same in (sent(), whole, pairs):
+        assert sent() == same
+    assert sent() != SentMetadata(more)
+    assert sent() + more == whole + more
+    assert sent() + whole == sent() + sent() == whole + sent() == whole + whole
+    assert sent()["b"] == "2"
+    assert sent().get_all("b") == ["2", "3"]
+    assert "a" in sent()
+    changed = sent()
+    changed.add("k", "v")
+    assert tuple(changed) == pairs + more
+    assert repr(changed) == repr(whole + more)
+    assert type(changed) is grpc.aio.Metadata
