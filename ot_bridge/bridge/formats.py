@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
@@ -73,12 +73,14 @@ class Carriers:
 
     def __init__(self, propagators: Any) -> None:
         self._formats = propagators_by_format(propagators)
-        own = {name: each for name, each in self._formats.items() if isinstance(each, (Propagator, Binary))}
-        self._encode: dict[object, Any] = {name: each.encode for name, each in own.items()}
-        self._decode: dict[object, Any] = {name: each.decode for name, each in own.items()}
-        usual = {name: each.usual for name, each in own.items() if isinstance(each, Propagator)}
-        self._usual_headers = {name: headers for name, (headers, _) in usual.items()}
-        self._usual_environ = {name: environ for name, (_, environ) in usual.items()}
+        self._encode: dict[object, Any] = {}
+        self._usual_headers: dict[object, Any] = {}
+        self._usual_environ: dict[object, Any] = {}
+        for name, each in self._formats.items():
+            if isinstance(each, Propagator | Binary):
+                self._encode[name] = each.encode
+            usual = each.usual if isinstance(each, Propagator) else ((), ())
+            self._usual_headers[name], self._usual_environ[name] = usual
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
@@ -141,11 +143,11 @@ class Carriers:
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:
         """`extract` for all that is not usual."""
         try:
-            decode = self._decode.get(format) if isinstance(format, Hashable) else None
-            if decode is not None:
-                remote = decode(carrier)
-                return None if remote is None else from_remote(remote)
-            return _from_otel_context(self._propagator(format).extract(carrier, Context()))
+            propagator = self._propagator(format)
+            if not isinstance(propagator, Propagator | Binary):
+                return _from_otel_context(propagator.extract(carrier, Context()))
+            remote = propagator.decode(carrier)
+            return None if remote is None else from_remote(remote)
         except UnsupportedFormatException:
             raise
         except BadHeader as error:

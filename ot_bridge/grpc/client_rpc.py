@@ -48,19 +48,18 @@ class ClientRules(Rules):
         more: further arguments for the tracer.
         """
         tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
-        known, quick = self._known
-        if known is not tracer:
-            quick = tracer.client_spans(self._tags) if isinstance(tracer, bridge.Tracer) else None
-            self._known = tracer, quick
-        begun = quick(name) if quick is not None and more is None else None
-        if begun is not None:
+        try:
+            known, quick = self._known
+            if known is not tracer:
+                quick = tracer.client_spans(self._tags) if isinstance(tracer, bridge.Tracer) else None
+                self._known = tracer, quick
+            begun = quick(name) if quick is not None and more is None else None
+            if begun is None:
+                begun = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
             span, headers = begun
-        else:
-            try:
-                span, headers = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
-            except Exception:
-                report(log, "starting a client span failed")
-                return None, metadata
+        except Exception:
+            report(log, "starting a client span failed")
+            return None, metadata
         try:
             if headers is None:
                 headers = {}
