@@ -6,6 +6,8 @@ from collections import UserDict
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -16,7 +18,8 @@ from opentracing import (
     UnsupportedFormatException,
 )
 
-from ot_bridge.bridge import SpanContext, Tracer
+from ot_bridge.bridge import SpanContext, Tracer, create_tracer
+from ot_bridge.engine import TracerProvider
 from ot_bridge.propagation import WsgiHeaders
 from tests.conftest import Recorded, recorded
 
@@ -311,3 +314,31 @@ def test_inject_while_opentelemetry_code_holds_more_baggage_sends_that_too(otel:
         detach(token)
     assert carrier["baggage"] == "one=1,two=2"
     assert "baggage" not in other
+
+
+_ID = st.integers(0, 1 << 64) | st.integers(0, 1 << 128) | st.sampled_from([0, 1, TRACE, SPAN])
+_VALUES = {
+    "uber-trace-id": st.builds("{:x}:{:x}:{:x}:{:x}".format, _ID, _ID, _ID, st.integers(0, 9)),
+    "traceparent": st.builds("00-{:032x}-{:016x}-{:02x}".format, _ID, _ID, st.integers(0, 9)),
+    "b3": st.builds("{:032x}-{:016x}-{}".format, _ID, _ID, st.sampled_from(["0", "1", "d"])),
+}
+_FAST = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="jaeger,tracecontext,b3")
+
+
+@pytest.mark.parametrize("header", _VALUES)
+@settings(max_examples=300, deadline=None, database=None)
+@given(data=st.data())
+def test_one_look_sees_what_a_closer_one_sees(header: str, data: Any) -> None:
+    value = data.draw(_VALUES[header])
+    environ = WsgiHeaders({f"HTTP_{header.upper().replace('-', '_')}": value})
+    seen = [_told(carrier) for carrier in ({header: value}, environ, [(header, value)])]
+    assert seen[0] == seen[1] == seen[2]
+
+
+def _told(carrier: Any) -> Any:
+    try:
+        found: Any = _FAST.extract(Format.HTTP_HEADERS, carrier)
+    except SpanContextCorruptedException as error:
+        return str(error)
+    names = "parent_id", "sampled", "debug", "baggage", "origin", "tracestate", "links", "is_valid"
+    return tuple(found), type(found), dict(found.extras), [getattr(found, name) for name in names]
