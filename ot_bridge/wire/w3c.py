@@ -106,7 +106,11 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
     extras = outgoing.extras
     if extras is RANDOM_TRACE_ID or (extras and W3C_RANDOM in extras):
         flags |= RANDOM
-    headers["traceparent"] = "00-%032x-%016x-%s" % (trace_id, span_id, _WRITTEN[flags])  # noqa: UP031 (speed)
+    try:
+        trace, span = trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()
+    except OverflowError:  # which nobody could read
+        return
+    headers["traceparent"] = f"00-{trace}-{span}-{_WRITTEN[flags]}"
     tracestate = outgoing.tracestate
     if tracestate and tracestate.isprintable():
         headers["tracestate"] = tracestate

@@ -9,7 +9,7 @@ import pytest
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import FORMATS, LIMITS
+from ot_bridge.wire import FORMATS, LIMITS, Remote
 from tests.wire.hostile import read_usual
 from tests.wire.vectors import FOLDER, Vector, load
 
@@ -66,3 +66,10 @@ def test_every_format_has_enough_vectors_each_with_its_source() -> None:
         assert len(document["cases"]) >= 25
         assert all(case["source"] for case in document["cases"])
         assert len({case["id"] for case in document["cases"]}) == len(document["cases"])
+
+
+@pytest.mark.parametrize("ids", [(1 << 128, 1), (1, 1 << 64), (-1, 1), (1, -1)], ids=str)
+def test_an_id_that_no_traceparent_can_hold_is_not_written(ids: tuple[int, int]) -> None:
+    headers: dict[str, Any] = {}
+    FORMATS["tracecontext"].encode(Remote(*ids, sampled=True, tracestate="k=v"), headers)
+    assert headers == {}
