@@ -60,7 +60,10 @@ class Scope(ScopeShim):
             baggage = span._baggage
             if baggage is None:
                 span._baggage = baggage = LiveBaggage()
-            inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
+            if before:
+                inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
+            else:
+                inside = Context({SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
             if span.origin is not None:
                 _put(inside, REMOTE_KEY, span.origin)
         else:
@@ -84,9 +87,10 @@ class Scope(ScopeShim):
         self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
-        outer = self._before.get(SCOPE_KEY)
-        if outer is not None and outer._waits:  # type: ignore[attr-defined]
-            outer.close()  # type: ignore[attr-defined]
+        if self._before:
+            outer: Any = self._before.get(SCOPE_KEY)
+            if outer is not None and outer._waits:
+                outer.close()
 
     def _restore(self) -> None:
         """Gives the context variable its old value back."""
