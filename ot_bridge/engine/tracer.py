@@ -12,7 +12,6 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
-    NonRecordingSpan,
     SpanContext,
     SpanKind,
     TraceState,
@@ -22,7 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
 from .born import Born, DroppedSpan
-from .current import CurrentSpan, current, span_in, with_span
+from .current import CurrentSpan, current, shown, span_in
 from .notes import PLAIN
 from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
@@ -149,8 +148,8 @@ class Tracer(sdk.Tracer):
             trace_id, _, remote, flags, state, _ = parent
             random = flags & RANDOM
             rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if type(context) is tuple and (rule is None or wiring.heeded):
-            context = with_span(NonRecordingSpan(context[0]), context[1])
+        if rule is None or wiring.heeded:
+            context = shown(context)
         if wiring.heeded and any(key in (current() if context is None else context) for key in wiring.heeded):
             rule = None
         if rule is None:

@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import export, id_generator, sampling
-from opentelemetry.trace import NonRecordingSpan, TraceFlags
+from opentelemetry.trace import TraceFlags
 
-from .current import with_span
+from .current import shown
 
 if TYPE_CHECKING:
     from .tracer import Tracer
@@ -119,9 +119,9 @@ class Listeners:
         self.processors = processors  # last: who finds it up to date finds the others so
 
     def tell_start(self, span: Any, context: Any) -> None:
-        shown = with_span(NonRecordingSpan(context[0]), context[1]) if type(context) is tuple else context
+        seen = shown(context)
         for processor in self.at_start:
-            processor.on_start(span, parent_context=shown)
+            processor.on_start(span, parent_context=seen)
 
 
 class _Resource(Resource):

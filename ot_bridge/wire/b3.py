@@ -11,8 +11,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import LIMITS, Format, Headers, Ids, Limits, Outgoing, Remote
-from .text import Hex, explain, read_hex, text_of
+from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .text import Hex, explain, read_hex, read_three, text_of
 
 TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
     "x-b3-traceid",
@@ -80,11 +80,6 @@ def encode_multi(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: 
         headers["X-B3-Sampled"] = "1" if outgoing.sampled else "0"
 
 
-def _read_usual(value: str) -> Ids:
-    trace, span, flags = _usual(value).groups()  # type: ignore[union-attr]
-    return int(trace, 16), int(span, 16), 0, int(flags)
-
-
 def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     value = headers.get("b3")
     if value is None or value == "":
@@ -129,4 +124,4 @@ def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits:
 
 
 B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi)
-B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", _read_usual))
+B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", read_three(_usual)))

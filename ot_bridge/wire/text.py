@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
-from .remote import Headers, Limits
+from .remote import Headers, Ids, Limits
 
 Items = Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
 
@@ -53,6 +53,16 @@ def read_hex(header: str, value: str, field: Hex) -> int:
         if number or field.zero:
             return number
     raise explain(header, value, "-", (field,))
+
+
+def read_three(fullmatch: Callable[[str], re.Match[str] | None]) -> Callable[[str], Ids]:
+    """`Format.usual` for values that `fullmatch` finds a trace id, a span id and flags in, and no parent."""
+
+    def read(value: str) -> Ids:
+        trace, span, flags = fullmatch(value).groups()  # type: ignore[union-attr]
+        return int(trace, 16), int(span, 16), 0, int(flags)
+
+    return read
 
 
 def _wrong(field: Hex, part: str) -> tuple[str, int] | None:

@@ -17,12 +17,11 @@ from .remote import (
     W3C_RANDOM,
     Format,
     Headers,
-    Ids,
     Limits,
     Outgoing,
     Remote,
 )
-from .text import Hex, cut, explain, text_of
+from .text import Hex, cut, explain, read_three, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
@@ -46,11 +45,6 @@ _WRITTEN = ("00", "01", "02", "03")
 _KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _member = re.compile(f"({_KEY})={_VALUE}").fullmatch
-
-
-def _read_usual(value: str) -> Ids:
-    trace, span, flags = _usual(value).groups()  # type: ignore[union-attr]
-    return int(trace, 16), int(span, 16), 0, int(flags)
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
@@ -117,5 +111,5 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
 
 
 TRACECONTEXT = Format(
-    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", _read_usual)
+    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", read_three(_usual))
 )
