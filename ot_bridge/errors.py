@@ -11,16 +11,39 @@ import logging
 import time
 from typing import Final
 
+_log = logging.getLogger("ot_bridge")
 _PAUSE: Final = 60.0  # seconds between two reports of the same failure
+_MOST: Final = 1000  # texts that are remembered: a program that varies its texts must not fill the memory
 _reported: dict[tuple[str, str], float] = {}
+_said: set[str] = set()
 
 
 def report(logger: logging.Logger, what: str) -> None:
     """Logs `what` with the exception being handled, at most once a minute for each text."""
     now = time.monotonic()
     if now - _reported.get((logger.name, what), -_PAUSE) >= _PAUSE:
+        if len(_reported) >= _MOST:
+            _reported.clear()
         _reported[logger.name, what] = now
         logger.warning("%s (said once a minute at most)", what, exc_info=True)
+
+
+def say_once(logger: logging.Logger, level: int, what: str) -> None:
+    """Logs `what` the first time in this process that it is said."""
+    if what not in _said:
+        if len(_said) >= _MOST:
+            _said.clear()
+        _said.add(what)
+        logger.log(level, "%s", what)
+
+
+def bad_variable(name: str, value: str | None, problem: str, instead: str) -> None:
+    """Says once, as an ERROR, that an environment variable cannot be used, and what is done instead.
+
+    A bad variable never stops a program; a bad argument raises ConfigurationError. value: None for a secret.
+    """
+    given = name if value is None else f"{name}={value!r}"
+    say_once(_log, logging.ERROR, f"{given}: {problem}; {instead}")
 
 
 class OTBridgeError(Exception):

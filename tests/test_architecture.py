@@ -22,15 +22,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "wire": {"errors"},
     "engine": set(),
+    "otlp": {"errors"},
     "delivery": {"errors"},
     "sampling": {"errors"},
-    "xray": {"errors"},
+    "xray": {"errors", "otlp"},
     "propagation": {"errors", "wire"},
     "bridge": {"_version", "errors", "wire", "propagation", "engine"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
     "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
-    "provider": {"errors", "engine", "delivery", "sampling", "xray"},
+    "provider": {"errors", "engine", "delivery", "otlp", "sampling", "xray"},
     "install": {"propagation", "bridge", "provider"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}

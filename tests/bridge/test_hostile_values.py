@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentracing import follows_from
 
 from ot_bridge.bridge import Span, Tracer, create_tracer
-from tests.otlp import GrpcReceiver, HttpReceiver, Receiver, attributes
+from tests.receiver import GrpcReceiver, HttpReceiver, Receiver, attributes
 
 BATCH = 10
 

@@ -19,7 +19,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 
 from ot_bridge.bridge import create_tracer
 from ot_bridge.provider import build_provider
-from tests.otlp import HttpReceiver
+from tests.receiver import HttpReceiver
 
 COMMAND = [sys.executable, "-m", "ot_bridge.cli"]
 rotel = pytest.importorskip("rotel", reason="rotel has wheels for Linux and macOS only")
