@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "wire": {"errors"},
     "engine": set(),
-    "otlp": {"errors"},
+    "otlp": {"_version", "errors"},  # the version: a collector is told who sends
     "delivery": {"errors"},
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
