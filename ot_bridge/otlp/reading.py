@@ -11,13 +11,11 @@ less than 10; and its clock begins anew with every byte that comes. Rules (RFC 9
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 MAX_BODY: Final = 4 * 1024 * 1024  # bytes
 _MAX_HEADER: Final = 64 * 1024
-_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: |\r?\n|$)")
 
 #: Seconds that are left, above 0. Raises TimeoutError if there are none.
 Left = Callable[[], float]
@@ -116,8 +114,14 @@ def read_answer(sock: Any, left: Left, bodiless: bool = False) -> Answer:
 
 def _header(stream: _Stream) -> tuple[bytes, int, dict[str, str]]:
     first = stream.up_to(b"\n", _MAX_HEADER)
-    found = _STATUS.match(first)
-    if not found:
+    version, _, rest = first.partition(b" ")
+    code = rest[:3]
+    if (
+        version not in (b"HTTP/1.0", b"HTTP/1.1")
+        or not code.isdigit()
+        or code < b"100"
+        or rest[3:4].isdigit()
+    ):
         raise NotHTTP(f"an answer begins with {first[:20]!r}, which is not HTTP/1")
     headers: dict[str, str] = {}
     room = _MAX_HEADER
@@ -125,7 +129,7 @@ def _header(stream: _Stream) -> tuple[bytes, int, dict[str, str]]:
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
         room -= len(line)
-    return found[1], int(found[2]), headers
+    return version[-1:], int(code), headers
 
 
 def _body(stream: _Stream, status: int, headers: dict[str, str], body: bytearray) -> bool:

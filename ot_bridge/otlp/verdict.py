@@ -20,7 +20,7 @@ _UNREACHABLE: Final = frozenset(
     (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 )
 _CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"))
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]+"
 _NO_COLLECTOR: Final = "a web page came back, so no collector is there"
 
 
@@ -119,7 +119,7 @@ def _words(answer: Answer, body: bytes) -> str:
 
 
 def _plain(text: str) -> str:
-    return _CONTROL.sub(" ", text).strip()[:200]
+    return re.sub(_CONTROL, " ", text).strip()[:200]
 
 
 def _decoded(answer: Answer) -> bytes:
