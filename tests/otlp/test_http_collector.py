@@ -7,6 +7,7 @@ import importlib.util
 import os
 import socket
 import subprocess
+import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ def _collector(directory: Path, onward: str) -> Iterator[str]:
         "ROTEL_OTLP_EXPORTER_ENDPOINT": onward,
         "ROTEL_PID_FILE": str(directory / "pid"),
         "ROTEL_LOG_FILE": str(directory / "log"),
+        "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR")),
     }
     agent = Path(rotel.origin).with_name("rotel-agent")
     with subprocess.Popen(
