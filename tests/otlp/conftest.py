@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from ot_bridge import errors
+from ot_bridge.otlp import OTLPSpanExporter
 from tests.authority import Authority
+from tests.receiver import HttpReceiver
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +40,23 @@ def some_spans(count: int = 1, size: int = 0) -> Sequence[ReadableSpan]:
         assert isinstance(span, ReadableSpan)
         made.append(span)
     return made
+
+
+@contextmanager
+def exporting(receiver: HttpReceiver | str, **options: Any) -> Iterator[OTLPSpanExporter]:
+    """An exporter to this receiver or URL, shut down at the end."""
+    exporter = OTLPSpanExporter(receiver if isinstance(receiver, str) else receiver.endpoint, **options)
+    try:
+        yield exporter
+    finally:
+        exporter.shutdown()
+
+
+def lost(exporter: OTLPSpanExporter) -> dict[str, int]:
+    """What an exporter counts as lost, without the zeros."""
+    return {reason: count for reason, count in exporter.failed.items() if count}
+
+
+def names(receiver: HttpReceiver) -> list[str]:
+    """The names of the spans that arrived."""
+    return [span.name for span in receiver.spans]

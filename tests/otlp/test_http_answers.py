@@ -17,7 +17,7 @@ from ot_bridge.otlp.reading import MAX_BODY
 from ot_bridge.otlp.verdict import retry_after
 from tests.receiver import CLOSE, Answer, HttpReceiver
 
-from .conftest import some_spans
+from .conftest import lost, some_spans
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 JSON = {"Content-Type": "application/json"}
@@ -34,10 +34,6 @@ def _partial(rejected: int, message: str = "") -> bytes:
 def _status(message: str) -> bytes:
     """google.rpc.Status with this message."""
     return b"\x08\x03\x12" + bytes([len(message)]) + message.encode()
-
-
-def _lost(exporter: OTLPSpanExporter) -> dict[str, int]:
-    return {reason: count for reason, count in exporter.failed.items() if count}
 
 
 def _chunked(body: bytes) -> bytes:
@@ -88,16 +84,16 @@ ANSWERS: dict[str, tuple[Answer, dict[str, int], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("answer", "lost", "words"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("answer", "loss", "words"), ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_is_obeyed_at_once(
-    answer: Answer, lost: dict[str, int], words: str, caplog: pytest.LogCaptureFixture
+    answer: Answer, loss: dict[str, int], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with HttpReceiver(always=answer) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         result = exporter.export(some_spans(3))
         exporter.shutdown()
-    assert _lost(exporter) == lost
-    assert result is (SpanExportResult.FAILURE if lost else SpanExportResult.SUCCESS)
+    assert lost(exporter) == loss
+    assert result is (SpanExportResult.FAILURE if loss else SpanExportResult.SUCCESS)
     # Never the same again; only 413 is sent once more, in halves.
     assert len(receiver.seen) == (3 if answer.status == 413 else 1)
     assert words in caplog.text
@@ -129,7 +125,7 @@ def test_what_may_pass_is_tried_again_after_a_pause(
     first, second = receiver.seen
     assert first.body == second.body
     assert second.at - first.at > 0.08
-    assert not _lost(exporter)
+    assert not lost(exporter)
     assert not caplog.records
 
 
@@ -174,7 +170,7 @@ def test_at_once_is_at_once_but_not_again_and_again() -> None:
         exporter = OTLPSpanExporter(receiver.endpoint, timeout=0.7)
         exporter.export(some_spans())
         exporter.shutdown()
-    assert [len(receiver.seen), _lost(exporter)] == [2, {"status": 1}]
+    assert [len(receiver.seen), lost(exporter)] == [2, {"status": 1}]
 
 
 def test_a_pause_beyond_the_time_is_not_begun() -> None:
@@ -184,7 +180,7 @@ def test_a_pause_beyond_the_time_is_not_begun() -> None:
         assert exporter.export(some_spans()) is SpanExportResult.FAILURE
         assert time.monotonic() - began < 10
         exporter.shutdown()
-    assert _lost(exporter) == {"status": 1}
+    assert lost(exporter) == {"status": 1}
 
 
 @pytest.mark.parametrize("pressed", [False, True], ids=["plain", "compressed"])
