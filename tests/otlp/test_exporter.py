@@ -208,6 +208,18 @@ def test_a_shutdown_ends_a_pause_at_once_and_later_spans_are_counted() -> None:
     assert lost(exporter) == {"refused": 1, "shut down": 3}
 
 
+def test_a_shutdown_lets_no_other_attempt_begin() -> None:
+    with HttpReceiver(Answer(413, wait=0.5)) as receiver:
+        exporter = OTLPSpanExporter(receiver.endpoint)
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(exporter.export, some_spans(4))
+            while not receiver.seen:
+                time.sleep(0.01)
+            exporter.shutdown()
+            assert result.result(timeout=20) is FAILURE
+        assert [len(receiver.seen), lost(exporter)] == [1, {"shut down": 4}]
+
+
 def test_a_shutdown_lets_an_attempt_under_way_end() -> None:
     with HttpReceiver(Answer(wait=0.5)) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from typing import Any
 
@@ -186,6 +187,30 @@ def test_a_name_that_nobody_knows_refuses() -> None:
     with exporting("http://nobody.invalid:4318/v1/traces", timeout=0.3) as exporter:
         exporter.export(some_spans())
         assert exporter.refusing
+
+
+def test_an_ipv6_address_is_dialled_and_named_in_brackets() -> None:
+    heads: list[bytes] = []
+    with socket.socket(socket.AF_INET6) as server:
+        try:
+            server.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        server.listen(1)
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            sock, _ = server.accept()
+            with sock:
+                heads.append(sock.recv(65536))
+                sock.sendall(Answer().bytes())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with exporting(f"http://[::1]:{port}/v1/traces") as exporter:
+            assert exporter.export(some_spans()) is SUCCESS
+        thread.join()
+    assert f"Host: [::1]:{port}\r\n".encode() in heads[0]
 
 
 def test_grpcs_port_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
