@@ -365,18 +365,11 @@ def test_the_cache_is_bounded_whatever_comes() -> None:
         assert len(cache.NAMES) <= cache.MOST_NAMES
 
 
-def test_a_key_that_only_misses_is_learnt_anew_some_time() -> None:
-    encode([readable(attributes={"id": number}) for number in range(cache.MOST_VALUES)])
-    known = cache.PLAIN[int]["id"]
-    cache._budget.left = 8000
-    for number in range(1000, 2001):
-        assert known[number]
-    assert "id" not in cache.PLAIN[int]
-
-
-def test_names_that_only_miss_are_learnt_anew_some_time() -> None:
-    cache._budget.left = 8 * cache.MOST_NAMES
-    long = "x" * 300
-    for _ in range(cache.MOST_NAMES + 1):
-        assert cache.name(long)
-    assert cache._budget.left == cache.BUDGET
+def test_what_only_misses_is_learnt_anew_when_the_budget_is_used_up() -> None:
+    spans = [readable(name=f"n{number}", attributes={"id": number}) for number in range(2000)]
+    encode(spans)
+    for left, known in ((100, False), (0, False), (0, True)):
+        cache._budget.left = min(left, cache._budget.left)
+        encode(spans[-1:])
+        assert (1999 in cache.PLAIN[int]["id"]) is ("n1999" in cache.NAMES) is known
+    assert 0 <= cache._budget.left <= cache.BUDGET
