@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import export, id_generator, sampling
 from opentelemetry.trace import TraceFlags
 
 from .current import shown
+from .notes import uncut
 
 if TYPE_CHECKING:
     from .tracer import Tracer
@@ -162,6 +163,7 @@ class Wiring:
         "rules",
         "sampler",
         "scope",
+        "uncut",
         "usual",
     )
 
@@ -176,6 +178,7 @@ class Wiring:
         self.ids = tracer.id_generator
         self.random = RANDOM if RANDOM and tracer.id_generator.is_trace_id_random() else 0
         self.limits = tracer._span_limits
+        self.uncut = uncut(tracer._span_limits)
         self.scope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
         enabled: Callable[[], bool] | None = getattr(tracer, "_is_enabled", None)
