@@ -1,0 +1,1 @@
+"""OTLP: spans as bytes and back. Pure: nothing here reads or writes anything but values."""
