@@ -21,7 +21,7 @@ __all__ = [
     "trimmed",
 ]
 
-# The daemon needs neither botocore nor protobuf; these do.
+# The daemon needs no botocore; these do.
 _MODULES = {"XRayExporter": ".api", "XRayOTLPExporter": ".otlp"}
 
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import botocore
 import botocore.config
-import botocore.session
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 from opentelemetry.sdk.trace import ReadableSpan
 
-from ot_bridge.errors import ConfigurationError
-
-from .base import DEFAULT_TIMEOUT, DeliveringExporter, TryAgain
+from .answers import retry_after
+from .aws_access import EXPIRED, Access, Session, region_of
+from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TryAgain
+from .clock import Left
 from .document import trimmed
 from .segment import Annotate, segment
+from .transport import checked, shown
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 10
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
+_UNSIGNED = botocore.config.Config(
+    # Signing, sending and the attempts are ours: botocore's know neither single documents nor our time.
+    signature_version=botocore.UNSIGNED,
+    retries={"total_max_attempts": 1},
+)
 
 
 class Sent(NamedTuple):
@@ -45,45 +51,70 @@ class XRayExporter(DeliveringExporter[Sent]):
         service_version: str | None = None,
         annotate: Annotate = (),
         endpoint: str | None = None,
-        session: botocore.session.Session | None = None,
+        session: Session | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._session = session
         self._region = region_of(region, session)
-        self._endpoint = endpoint
+        self._endpoint = checked(endpoint) if endpoint else None
         self._options: dict[str, Any] = {"annotate": annotate, "service_version": service_version}
+        self.target = shown(self._endpoint) if self._endpoint else f"X-Ray in {self._region}"
+        self._access: Access | None = None
+        self._client: Any = None
         super().__init__(timeout)
 
-    def _connect(self) -> None:
-        session = self._session or botocore.session.get_session()
-        config = botocore.config.Config(
-            # The attempts are ours: botocore's know nothing of single documents.
-            retries={"total_max_attempts": 1},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+    def _reset(self) -> None:
+        if self._access is not None:
+            self._access.close()
+        self._access = self._client = None
+
+    def _connect(self) -> Any:
+        """botocore's client, which knows X-Ray's API and where it is."""
+        self._access = access = Access(self._session, self._region)
+        self._client = access.session.create_client(
+            "xray", region_name=self._region, endpoint_url=self._endpoint, config=_UNSIGNED
         )
-        self._client = session.create_client(
-            "xray", region_name=self._region, endpoint_url=self._endpoint, config=config
-        )
+        self._client.meta.events.register("before-send.xray", self._carry)
+        self.target = shown(self._client.meta.endpoint_url)
+        return self._client
+
+    def _carry(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Sends a request of the client's."""
+        headers = {name: _text(value) for name, value in request.headers.items()}
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        assert self._access is not None
+        assert self._left is not None
+        answer = self._access.send(request.method, request.url, headers, body, self._left)
+        if not answer.complete and answer.status < 300:
+            raise TryAgain("other", "the answer was cut short")
+        return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
 
     def _payload(self, span: ReadableSpan) -> Sent:
         document = segment(span, **self._options)
         return Sent(document["id"], trimmed(document).decode())
 
-    def _send(self, batch: list[Sent]) -> Iterable[Sent]:
+    def _send(self, batch: list[Sent], left: Left) -> Iterable[Sent]:
         try:
-            answer = self._client.put_trace_segments(TraceSegmentDocuments=[sent.document for sent in batch])
+            client = self._client or self._connect()
+            answer = client.put_trace_segments(TraceSegmentDocuments=[sent.document for sent in batch])
         except ClientError as error:
-            if _may_pass(error):
-                raise TryAgain(error) from error
-            raise
-        except (HTTPClientError, ConnectionError, ResponseParserError) as error:
-            raise TryAgain(error) from error
+            raise self._refusal(error) from error
+        except ResponseParserError as error:
+            raise TryAgain("other", error) from error
         kind = answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "")
         if "UnprocessedTraceSegments" not in answer and "json" not in kind:
             # botocore reads a web page with status 200, as proxies send, as an answer without members.
-            raise TryAgain(f"an answer that is not X-Ray's: {kind or 'of no type'}")
+            raise TryAgain("other", f"an answer that is not X-Ray's: {kind or 'of no type'}")
         return self._again(batch, answer.get("UnprocessedTraceSegments") or [])
+
+    def _refusal(self, error: ClientError) -> Failure:
+        told = error.response.get("ResponseMetadata", {})
+        status, code = told.get("HTTPStatusCode", 0), error.response.get("Error", {}).get("Code")
+        if code in EXPIRED and self._access is not None:
+            self._access.look_up_anew()
+        elif not (status == 429 or status >= 500 or code in _THROTTLED):
+            return Failure("status", error)
+        return TryAgain("status", error, retry_after(told.get("HTTPHeaders", {}).get("retry-after")))
 
     def _again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
         refused = {segment.get("Id") for segment in unprocessed}
@@ -91,23 +122,16 @@ class XRayExporter(DeliveringExporter[Sent]):
         nameless = len(unprocessed) - len(again)
         if nameless > 0:
             # X-Ray could not even read their ids.
-            self._lose(nameless, json.dumps(unprocessed, default=str))
+            self._lose(nameless, "partial", json.dumps(unprocessed, default=str))
         return again
 
 
-def _may_pass(error: ClientError) -> bool:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status == 429 or status >= 500 or error.response.get("Error", {}).get("Code") in _THROTTLED
+class _Raw(io.BytesIO):
+    """A body as botocore reads it."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
 
 
-def region_of(region: str | None, session: botocore.session.Session | None) -> str:
-    """As given, or as the environment or the session says. Raises ConfigurationError."""
-    found = (
-        region
-        or os.environ.get("AWS_REGION")
-        or os.environ.get("AWS_DEFAULT_REGION")
-        or (session or botocore.session.get_session()).get_config_variable("region")
-    )
-    if not found:
-        raise ConfigurationError("region", region, "pass one, or set AWS_REGION, or configure one for AWS")
-    return str(found)
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

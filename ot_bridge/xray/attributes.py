@@ -7,6 +7,10 @@ from typing import Any
 
 LONGEST = 250  # characters; X-Ray's limit for most strings
 
+# A call's status, as the semantic conventions name it since 1.45, from 1.38 to 1.44 and before, and as
+# programs that speak OpenTracing do. The one list for whatever reads it.
+RPC_STATUS = ("rpc.status_code", "rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
+
 
 class Attributes:
     """A span's attributes. Each part of the document takes what it tells; `rest` becomes metadata."""

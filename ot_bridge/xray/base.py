@@ -1,17 +1,25 @@
 """What the exporters share: trying again, giving up in time, and the truth about what was not delivered.
 
-An exporter delivers while `export` runs, in the thread of a batch processor. Nothing is kept behind, so
-there is nothing to lose in a crash or a fork.
+1. An exporter delivers while `export` runs, in the thread that calls it, and starts no thread. Nothing is
+   kept behind, so there is nothing to lose in a crash or a fork.
+2. A process has its own lock, clock, connection and counts: a forked child makes them anew when it first
+   calls any method.
+3. One `export` at a time. Its lock can be taken again by the thread that has it (a signal handler, a
+   finalizer), and nobody waits for it longer than there is time.
+4. No attempt and no pause goes beyond the time of the export, nor beyond `give_up_at`.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
+import socket
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
@@ -20,99 +28,173 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
 
-FIRST_PAUSE = 0.2  # seconds; twice as long after each round
+from .clock import Clock, Left
+
+FIRST_PAUSE = 1.0  # seconds; twice as long after each round, give or take a fifth
 LONGEST_PAUSE = 5.0
 MOST_IDLE_ROUNDS = 5  # in which the receiver answered and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
+SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
 
+_NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class TryAgain(Exception):
-    """The receiver may take it later: it is overloaded, ill or out of reach. after: in so many seconds."""
+class Failure(Exception):
+    """None of these spans will be taken. kind: the key in `failed` that they are counted by."""
 
-    def __init__(self, reason: object, after: float | None = None) -> None:
+    def __init__(self, kind: str, reason: object) -> None:
         super().__init__(reason)
+        self.kind = kind
+
+
+class TryAgain(Failure):
+    """The receiver may take it later: it is overloaded, ill or out of reach.
+
+    after: in so many seconds, as the receiver says; None if it does not.
+    """
+
+    def __init__(self, kind: str, reason: object, after: float | None = None) -> None:
+        super().__init__(kind, reason)
         self.after = after
+
+
+class TooLarge(Failure):
+    """In parts it may go. answered: that is what the receiver said; it is asked so only once."""
+
+    def __init__(self, reason: object, *, answered: bool = False) -> None:
+        super().__init__("too large", reason)
+        self.answered = answered
 
 
 class DeliveringExporter(SpanExporter, Generic[T]):
     """Base of the exporters. T: what a span becomes on its way.
 
-    lost: how many spans could not be delivered since the start, in this process. name: as in
-    `OTEL_TRACES_EXPORTER`.
+    name: as in `OTEL_TRACES_EXPORTER`. target: where to, in words for a log, without user and query.
     """
 
     name = "xray"
     batch_size = 50
+    target = "X-Ray"
 
     def __init__(self, timeout: float) -> None:
         if not 0 < timeout <= threading.TIMEOUT_MAX:
             raise ConfigurationError("timeout", timeout, "a number of seconds above 0")
         self._timeout = timeout
-        self._closed = threading.Event()
+        self._closed = False
         self._begin()
 
     def _begin(self) -> None:
         """At the start, and anew in a forked child, which shares neither connections nor locks."""
-        self._pid = os.getpid()
         self._exporting = threading.RLock()
-        self._failing = False
-        self._flushed = self.lost = 0
-        if self._closed.is_set():
-            return
-        self._closed = threading.Event()
-        self._connect()
+        self._clock = Clock()
+        self._left: Left | None = None  # of the export under way
+        self._failing = self._refusing = False
+        self._failed: dict[str, int] = {}
+        self._flushed = 0
+        if self._closed:
+            self._clock.close()
+        self._reset()
+        self._pid = os.getpid()
 
-    def _connect(self) -> None:
-        """Open what this process needs to send."""
+    def _here(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
+
+    def _reset(self) -> None:
+        """Have no connection any more; the next attempt makes one."""
 
     def _payload(self, span: ReadableSpan) -> T:
         """What is to be sent of a span."""
         raise NotImplementedError
 
-    def _send(self, batch: list[T]) -> Iterable[T]:
-        """Send these, at most `batch_size`; gives back those to send again.
+    def _send(self, batch: list[T], left: Left) -> Iterable[T]:
+        """Send these, at most `batch_size`, in the seconds that `left()` tells; those to send again.
 
-        Raises TryAgain if that is all of them; anything else means that none will ever be taken.
+        Raises TryAgain if that is all of them, TooLarge if they may go in parts; anything else means that
+        none will ever be taken.
         """
         raise NotImplementedError
 
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """How many spans this process failed to deliver since its start or fork, by reason: `refused`,
+        `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`, `other`.
+        """
+        self._here()
+        return dict(self._failed)
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the last attempt found that nobody listens."""
+        self._here()
+        return self._refusing
+
+    def give_up_at(self, moment: float | None) -> None:
+        """Make no attempt and no pause after this moment of `time.monotonic()`; None takes it back.
+
+        For any thread, and for signal handlers. A pause that would go on beyond it ends.
+        """
+        self._here()
+        self._clock.give_up_at(moment)
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver these spans, however many attempts that takes in the time there is. Never raises."""
-        if self._pid != os.getpid():
-            self._begin()
+        self._here()
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
-            with self._exporting:
-                before = self.lost
-                if self._closed.is_set():
-                    self._lose(len(spans), "the exporter is shut down")
-                else:
-                    self._deliver(self._payloads(spans))
-                if self.lost != before:
-                    return SpanExportResult.FAILURE
-                self._failing = False
-                return SpanExportResult.SUCCESS
+            if self._exporting.acquire(timeout=min(self._timeout, self._clock.remaining())):
+                try:
+                    return self._export(spans)
+                finally:
+                    self._exporting.release()
+            self._lose(len(spans), "timeout", "another export did not end in time")
+            return SpanExportResult.FAILURE
         finally:
             detach(token)
 
+    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        before = self._lost()
+        if self._clock.closed:
+            self._lose(len(spans), "shut down", "the exporter is shut down")
+        elif self._left is not None:
+            # A finalizer or signal handler, run by this thread in the middle of an export.
+            self._lose(len(spans), "other", "they ended inside an export; use a batch processor")
+        else:
+            self._left = self._clock.until(time.monotonic() + self._timeout)
+            try:
+                self._deliver(self._payloads(spans), self._left)
+            finally:
+                self._left = None
+        if self._lost() != before:
+            return SpanExportResult.FAILURE
+        self._failing = False
+        return SpanExportResult.SUCCESS
+
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Wait for what is on its way. Whether all spans since the last flush were delivered."""
-        if self._pid != os.getpid():
-            self._begin()
-        if not self._exporting.acquire(timeout=timeout_millis / 1000):
+        self._here()
+        if not self._wait(timeout_millis):
             return False
-        self._exporting.release()
-        lost, self._flushed = self.lost - self._flushed, self.lost
+        lost, self._flushed = self._lost() - self._flushed, self._lost()
         return not lost
 
-    def shutdown(self, timeout_millis: int = 30000) -> None:
-        """Let the attempt under way end, and make no other."""
-        self._closed.set()
-        if self._pid == os.getpid() and self._exporting.acquire(timeout=timeout_millis / 1000):
+    def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
+        """End a pause between attempts at once, and make no other attempt; the one under way may end."""
+        self._here()
+        self._closed = True
+        self._clock.close()
+        self._wait(timeout_millis)
+
+    def _wait(self, timeout_millis: float) -> bool:
+        seconds = min(max(0.0, timeout_millis / 1000), self._clock.remaining(), threading.TIMEOUT_MAX)
+        waited = self._exporting.acquire(timeout=seconds)
+        if waited:
+            if self._closed and self._left is None:
+                self._reset()
             self._exporting.release()
+        return waited
 
     def _payloads(self, spans: Sequence[ReadableSpan]) -> list[T]:
         payloads = []
@@ -120,43 +202,94 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             try:
                 payloads.append(self._payload(span))
             except Exception as error:
-                self._lose(1, f"a span that cannot be translated: {error!r}")
+                self._lose(1, "not encodable", f"a span that cannot be translated: {error!r}")
         return payloads
 
-    def _deliver(self, pending: list[T]) -> None:
-        deadline = time.monotonic() + self._timeout
+    def _deliver(self, pending: list[T], left: Left) -> None:
         rounds = idle = 0
+        why: TryAgain | None = None
         while pending:
-            left, error = self._round(pending)
+            before = len(pending)
+            pending, error = self._round(pending, left)
             # An ill receiver may recover; what a healthy one leaves again and again, it will not take.
-            idle = idle + 1 if error is None and len(left) == len(pending) else 0
-            pending = left
-            if not pending:
-                return
-            pause = min(FIRST_PAUSE * 2.0**rounds, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
-            pause = max(pause, error.after or 0.0) if error else pause
+            idle = idle + 1 if error is None and len(pending) == before else 0
+            if why is None or error is None or error.kind != "timeout" or left():
+                why = error  # but an attempt that had no time left says less than the one before
+            pause = _pause(rounds, error)
             rounds += 1
-            in_time = idle < MOST_IDLE_ROUNDS and time.monotonic() + pause < deadline
-            if not in_time or self._closed.wait(pause):
-                self._lose(len(pending), error or "left unprocessed")
+            if pending and (idle >= MOST_IDLE_ROUNDS or not self._clock.pause(pause, left)):
+                kind = "shut down" if self._clock.closed else why.kind if why else "partial"
+                self._lose(len(pending), kind, why or "left unprocessed")
                 return
 
-    def _round(self, pending: list[T]) -> tuple[list[T], TryAgain | None]:
+    def _round(self, pending: list[T], left: Left) -> tuple[list[T], TryAgain | None]:
         """Send everything once. What is to be sent again, and the error that cut the round short."""
         again: list[T] = []
-        for start in range(0, len(pending), self.batch_size):
-            batch = pending[start : start + self.batch_size]
+        batches = deque(
+            (pending[start : start + self.batch_size], True)
+            for start in range(0, len(pending), self.batch_size)
+        )
+        while batches:
+            batch, may_halve = batches.popleft()
             try:
-                again += self._send(batch)
+                again += self._attempt(batch, left)
             except TryAgain as error:
                 # The batches behind this one would meet the same.
-                return again + pending[start:], error
+                rest = [payload for others, _ in batches for payload in others]
+                return [*again, *batch, *rest], error
+            except TooLarge as error:
+                middle = len(batch) // 2
+                if middle and may_halve:
+                    once = not error.answered
+                    batches.extendleft(((batch[middle:], once), (batch[:middle], once)))
+                else:
+                    self._lose(len(batch), error.kind, error)
+            except Failure as error:
+                self._lose(len(batch), error.kind, error)
             except Exception as error:
-                self._lose(len(batch), error)
+                self._lose(len(batch), "other", error)
         return again, None
 
-    def _lose(self, count: int, reason: object) -> None:
-        self.lost += count
+    def _attempt(self, batch: list[T], left: Left) -> Iterable[T]:
+        if self._clock.closed:
+            raise TryAgain("shut down", "the exporter is shut down")
+        if not left():
+            raise TryAgain("timeout", "there is no time left")
+        refused = False
+        try:
+            return self._send(batch, left)
+        except Failure as error:
+            # Time that ran out tells nothing.
+            refused = self._refusing if error.kind == "timeout" else error.kind == "refused"
+            raise
+        finally:
+            self._refusing = refused
+
+    def _lost(self) -> int:
+        return sum(self._failed.values())
+
+    def _lose(self, count: int, kind: str, reason: object) -> None:
+        self._failed[kind] = self._failed.get(kind, 0) + count
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
-        _logger.log(level, "%s lost %d spans: %s", type(self).__name__, count, reason)
+        _logger.log(level, "%s lost %d spans for %s: %s", type(self).__name__, count, self.target, reason)
+
+
+def _pause(rounds: int, error: TryAgain | None) -> float:
+    """Seconds until the next round: as the receiver asks, else longer each time.
+
+    A receiver that asks for none gets one round at once, and then the usual pauses.
+    """
+    usual = min(FIRST_PAUSE * 2.0**rounds, LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+    if error is None or error.after is None:
+        return usual
+    return error.after if not rounds else max(usual, error.after)
+
+
+def kind_of(error: Exception) -> str:
+    """The reason in `failed` for an error of a socket. Nobody listens: refused, no route, no such name."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
+        return "refused"
+    return "refused" if getattr(error, "errno", None) in _NO_ROUTE else "other"

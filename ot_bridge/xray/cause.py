@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .attributes import filled, first, number
+from .attributes import RPC_STATUS, filled, first, number
 
 MOST_FRAMES = 100
 _TOO_MANY_REQUESTS = 429
@@ -35,6 +35,9 @@ _GRPC_AS_HTTP = {
     "UNAUTHENTICATED": 401,
 }
 _GRPC_NUMBERS = tuple(_GRPC_AS_HTTP.values())
+# As text: NOT_FOUND, not_found, NotFound, StatusCode.NOT_FOUND; Go and Connect write "canceled".
+_GRPC_NAMES = {name.replace("_", "").lower(): status for name, status in _GRPC_AS_HTTP.items()}
+_GRPC_NAMES["canceled"] = _GRPC_AS_HTTP["CANCELLED"]
 
 _FRAME = re.compile(r'(?m)^(?:  \| )? +File "(?P<path>[^\n]*)", line (?P<line>\d+), in (?P<label>[^\n]*)$')
 _RAISED = re.compile(r"(?ms)^(?:  \| )?(?P<type>[^\W\d][\w.]*)(?:: (?P<message>.*))?\Z")
@@ -57,9 +60,10 @@ def _http_status(span: ReadableSpan) -> int:
     status = number(first(attributes, "http.response.status_code", "http.status_code"))
     if status is not None:
         return status
-    code = first(attributes, "rpc.grpc.status_code", "rpc.response.status_code", "grpc.status_code")
-    if isinstance(code, str) and code in _GRPC_AS_HTTP:
-        return _GRPC_AS_HTTP[code]
+    code = first(attributes, *RPC_STATUS)
+    named = _GRPC_NAMES.get(str(code).rpartition(".")[2].replace("_", "").lower())
+    if named is not None:
+        return named
     position = number(code)
     return _GRPC_NUMBERS[position] if position is not None and 0 <= position < len(_GRPC_NUMBERS) else 0
 

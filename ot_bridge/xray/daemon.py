@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterable
@@ -10,7 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.errors import ConfigurationError
 
-from .base import DEFAULT_TIMEOUT, DeliveringExporter
+from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, kind_of
+from .clock import Left
 from .document import trimmed
 from .segment import Annotate, segment
 
@@ -35,31 +37,34 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         self._service_version = service_version
         self._annotate = annotate
         self._socket: socket.socket | None = None
+        self.target = "udp://{}:{}".format(*self._address)
         super().__init__(DEFAULT_TIMEOUT)
 
     def _payload(self, span: ReadableSpan) -> bytes:
         document = segment(span, annotate=self._annotate, service_version=self._service_version)
         return _HEADER + trimmed(document)
 
-    def _send(self, batch: list[bytes]) -> Iterable[bytes]:
-        for datagram in batch:
-            try:
-                self._put(datagram)
-            except OSError as error:
-                self._close()
-                self._lose(1, error)
+    def _send(self, batch: list[bytes], left: Left) -> Iterable[bytes]:
+        failures = [failure for datagram in batch if (failure := self._put(datagram, left))]
+        if len(failures) == len(batch) and len({failure.kind for failure in failures}) == 1:
+            raise failures[-1]
+        for failure in failures:
+            self._lose(1, failure.kind, failure)
         return ()
 
-    def _put(self, datagram: bytes) -> None:
-        sending = self._connected()
-        # From another host, word that nobody listens comes late: it is about a datagram before this one.
-        self._count_refused(sending)
-        sending.send(datagram)
-        self._count_refused(sending)
-
-    def _count_refused(self, sending: socket.socket) -> None:
-        if error := sending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._lose(1, os.strerror(error))
+    def _put(self, datagram: bytes, left: Left) -> Failure | None:
+        try:
+            sending = self._connected()
+            sending.settimeout(left() or 0.001)
+            # From another host, word that nobody listens comes late: it is about a datagram before this one.
+            if failure := _refusal(sending):
+                self._lose(1, failure.kind, failure)
+            sending.send(datagram)
+            return _refusal(sending)
+        except OSError as error:
+            self._reset()
+            too_large = error.errno == errno.EMSGSIZE
+            return Failure("too large" if too_large else kind_of(error), error)
 
     def _connected(self) -> socket.socket:
         """Connected, so that the system tells when nobody listens; anew after that, with a fresh address."""
@@ -70,14 +75,18 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             self._socket.connect(address)
         return self._socket
 
-    def _close(self) -> None:
+    def _reset(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    def shutdown(self, timeout_millis: int = 30000) -> None:
-        super().shutdown(timeout_millis)
-        self._close()
+
+def _refusal(sending: socket.socket) -> Failure | None:
+    code = sending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not code:
+        return None
+    error = OSError(code, os.strerror(code))
+    return Failure(kind_of(error), error)
 
 
 def _parsed(address: str) -> tuple[str, int]:

@@ -50,12 +50,6 @@ _TOLD_BY = {
     SpanKind.SERVER: (*_TOLD, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
     SpanKind.CLIENT: (*_TOLD, *_PORTS[SpanKind.CLIENT], "net.peer.name", "peer.hostname"),
 }
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#@]*@")
-
-
-def without_credentials(url: str) -> str:
-    """`https://user:password@host/` -> `https://host/`."""
-    return _CREDENTIALS.sub("", url)
 
 
 def http(attributes: Attributes, kind: SpanKind) -> dict[str, Any]:
@@ -80,7 +74,7 @@ def http(attributes: Attributes, kind: SpanKind) -> dict[str, Any]:
 def _url(attributes: Attributes, side: SpanKind) -> str | None:
     known = attributes.take("url.full", "http.url")
     if known is not None and "://" in str(known):
-        return text(without_credentials(str(known)))
+        return text(known)
     host = attributes.get(*_HOSTS[side])
     # OpenTracing programs also put a path alone into http.url.
     path = attributes.get("http.target", "url.path") or known

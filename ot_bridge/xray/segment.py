@@ -18,8 +18,9 @@ from opentelemetry.trace import SpanContext, SpanKind, format_span_id
 from .attributes import Attributes, filled, first, text, texts
 from .aws import call, is_sdk_call, origin, surroundings
 from .cause import cause, flags
-from .http import http, without_credentials
+from .http import http
 from .names import name
+from .secrets import cleaned
 
 MOST_ANNOTATIONS = 50
 LONGEST_ANNOTATION = 1000
@@ -42,8 +43,9 @@ def segment(
     the resource with `otel.resource.` before them, or "all". service_version: instead of the resource's.
     A span of kind SERVER, and one without a local parent, is a segment; any other is a subsegment.
     """
-    attributes = Attributes(span.attributes)
-    resource: Mapping[str, Any] = span.resource.attributes
+    told = cleaned(span.attributes)
+    attributes = Attributes(told)
+    resource: Mapping[str, Any] = cleaned(span.resource.attributes)
     parent = span.parent
     whole = span.kind is SpanKind.SERVER or parent is None or parent.is_remote
     parts = {
@@ -61,7 +63,8 @@ def segment(
         parts["origin"] = origin(resource)
         parts["service"] = filled(version=text(service_version or _version(resource)))
         parts["user"] = text(attributes.take("enduser.id", "user.id"))
-    parts |= _annotations_and_metadata(span, attributes, resource if whole else {}, annotate)
+    left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items() if whole}
+    parts |= _annotations_and_metadata(told, left, _events(span), annotate)
     return {**_required(span), **filled(**parts)}
 
 
@@ -99,7 +102,7 @@ def _sql(attributes: Attributes, url: str) -> dict[str, Any]:
     host = attributes.take("server.address", "net.peer.name", "peer.hostname", "peer.address")
     database = attributes.take("db.namespace", "db.name", "db.instance")
     attributes.take("db.system.name", "db.system", "db.type")
-    where = without_credentials(str(connection or host or "localhost"))
+    where = str(connection or host or "localhost")
     return filled(
         # X-Ray's console shows `url` as what was done, so it is the span's name.
         url=text(url),
@@ -114,18 +117,26 @@ def _link(context: SpanContext, attributes: Mapping[str, Any] | None) -> dict[st
     return {
         "trace_id": trace_id(context),
         "id": format_span_id(context.span_id),
-        **filled(attributes=dict(attributes or {})),
+        **filled(attributes=cleaned(attributes)),
     }
 
 
+def _events(span: ReadableSpan) -> list[dict[str, Any]]:
+    return [
+        {"time": event.timestamp / 1e9, "name": event.name, **filled(attributes=cleaned(event.attributes))}
+        for event in span.events
+        if event.name != "exception"
+    ]
+
+
 def _annotations_and_metadata(
-    span: ReadableSpan, attributes: Attributes, resource: Mapping[str, Any], annotate: Annotate
+    told: dict[str, Any], left: dict[str, Any], events: list[dict[str, Any]], annotate: Annotate
 ) -> dict[str, dict[str, Any]]:
-    asked = attributes.take("aws.xray.annotations")
+    """told: the span's attributes. left: those, and the resource's, that no other part tells."""
+    asked = left.pop("aws.xray.annotations", None)
     wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
-    left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items()}
     # What another part has told already is still to be found by its name, if asked for.
-    candidates = {key: value for key, value in (span.attributes or {}).items() if key in wanted} | left
+    candidates = {key: value for key, value in told.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():
         clean = _KEY_REFUSED.sub("_", key)[:500]
@@ -134,11 +145,6 @@ def _annotations_and_metadata(
         if len(annotations) < MOST_ANNOTATIONS and clean not in annotations and _is_scalar(value):
             annotations[clean] = value[:LONGEST_ANNOTATION] if isinstance(value, str) else value
             left.pop(key, None)
-    events = [
-        {"time": event.timestamp / 1e9, "name": event.name, **filled(attributes=dict(event.attributes or {}))}
-        for event in span.events
-        if event.name != "exception"
-    ]
     default = left | ({"otel.events": events} if events else {})
     return {"annotations": annotations, "metadata": {"default": default} if default else {}}
 

@@ -18,6 +18,8 @@ Headers = dict[str, str]
 
 
 class Answer(NamedTuple):
+    """hang_up: instead of an answer, or after one that announces another length."""
+
     status: int = 200
     body: bytes = b'{"UnprocessedTraceSegments":[]}'
     headers: Headers = {}
@@ -47,11 +49,13 @@ class FakeXRay(ThreadingHTTPServer):
     """Answers each request with the next of `answers` (or what that returns for it), in the end with 200."""
 
     daemon_threads = True
+    request_queue_size = 50
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: list[Answer | Callable[[Request], Answer]] = []
         self.requests: list[Request] = []
+        self.connections = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -59,6 +63,10 @@ class FakeXRay(ThreadingHTTPServer):
     def batches(self) -> list[list[str]]:
         """The ids of the segments in each call."""
         return [[document["id"] for document in request.documents] for request in self.requests]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests."""
@@ -72,16 +80,20 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request = Request(self.path, dict(self.headers.items()), body)
         self.server.requests.append(request)
-        answer = self.server.answers.pop(0) if self.server.answers else Answer()
+        usual = (
+            Answer(200, b"")
+            if self.path == "/v1/traces" or self.headers.get("Content-Encoding")
+            else Answer()
+        )
+        answer = self.server.answers.pop(0) if self.server.answers else usual
         if not isinstance(answer, Answer):
             answer = answer(request)
-        if answer.hang_up:
-            self.close_connection = True
+        self.close_connection = self.close_connection or answer.hang_up
+        if answer.hang_up and "Content-Length" not in answer.headers:
             return
         self.send_response(answer.status)
-        for name, value in answer.headers.items():
+        for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
 

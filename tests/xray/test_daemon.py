@@ -60,7 +60,7 @@ def test_when_nobody_listens_it_is_counted_and_logged_once_and_it_goes_on(
     exporter = XRayDaemonExporter(f"127.0.0.1:{port}")
     closing(exporter)
     assert exporter.export([span(), span(), span()]) is LOST
-    assert exporter.lost == 3
+    assert exporter.failed == {"refused": 3}
     assert len(caplog.records) == 1
     assert not exporter.force_flush()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
@@ -77,7 +77,7 @@ def test_what_the_system_refuses_to_send_is_counted(
     exporter = XRayDaemonExporter(address(daemon))
     closing(exporter)
     assert exporter.export([span()]) is LOST
-    assert exporter.lost == 1
+    assert exporter.failed == {"too large": 1}
     monkeypatch.undo()
     assert exporter.export([span()]) is DELIVERED
 

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 import ot_bridge.xray
 from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayIdGenerator, XRayOTLPExporter
+from tests.xray.conftest import Answer, FakeXRay
 
 
 def ours(group: str) -> dict[str, object]:
@@ -67,3 +68,22 @@ def test_opentelemetrys_environment_sets_up_the_daemon_exporter_without_botocore
 def test_a_name_that_the_room_has_not_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'XRay'"):
         ot_bridge.xray.XRay  # noqa: B018
+
+
+WITHOUT_PROTOBUF = """
+import sys
+for name in ("google.protobuf", "opentelemetry.proto", "opentelemetry.exporter.otlp.proto.common"):
+    sys.modules[name] = None  # as if it were not installed
+from ot_bridge.xray import XRayOTLPExporter
+from tests.xray.spans import span
+exporter = XRayOTLPExporter("eu-west-1", endpoint=sys.argv[1])
+print(exporter.export([span()]).name)
+"""
+
+
+def test_the_otlp_exporter_needs_no_protobuf(xray: FakeXRay) -> None:
+    xray.answers = [Answer(200, b"")]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PROTOBUF, xray.url], capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout.strip() == "SUCCESS", done.stderr

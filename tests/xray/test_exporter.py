@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.xray import XRayExporter, api, base
+from ot_bridge.xray import XRayExporter, base, transport
 from tests.xray.conftest import Answer, FakeXRay, Request, Track, error, unprocessed
 from tests.xray.spans import span
 
@@ -59,7 +59,7 @@ def test_spans_arrive_as_signed_segment_documents(xray: FakeXRay, make: Make) ->
     assert document["annotations"] == {"a": 1}
     assert document["service"] == {"version": "7"}
     assert exporter.force_flush()
-    assert exporter.lost == 0
+    assert exporter.failed == {}
 
 
 def test_no_call_carries_more_than_fifty(xray: FakeXRay, make: Make) -> None:
@@ -96,10 +96,10 @@ def test_what_stays_unprocessed_is_given_up_counted_and_logged_once(
     exporter = make()
     assert exporter.export(spans(3)) is LOST
     assert exporter.export(spans(3)) is LOST
-    assert exporter.lost == 2
+    assert exporter.failed == {"partial": 2}
     assert len(xray.batches) == 2 * (base.MOST_IDLE_ROUNDS + 1)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "XRayExporter lost 1 spans: left unprocessed"
+        f"XRayExporter lost 1 spans for {xray.url}: left unprocessed"
     ]
     assert not exporter.force_flush()
     assert exporter.force_flush()
@@ -111,7 +111,7 @@ def test_a_refusal_without_an_id_is_counted(
     xray.answers = [unprocessed(None, f"{1:016x}"), unprocessed()]
     exporter = make()
     assert exporter.export(spans(2)) is LOST
-    assert exporter.lost == 1
+    assert exporter.failed == {"partial": 1}
     assert xray.batches == [ids(2), ids(1)]
     assert "ThrottledException" in caplog.text
 
@@ -134,7 +134,7 @@ def test_a_passing_failure_is_waited_out(
     exporter = make()
     assert exporter.export(spans(60)) is DELIVERED
     assert xray.batches == [ids(60)[:50]] * 4 + [ids(60)[50:]]
-    assert exporter.lost == 0
+    assert exporter.failed == {}
     assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
 
 
@@ -158,7 +158,7 @@ def test_a_refusal_is_not_argued_with(
     xray.answers = [answer]
     exporter = make()
     assert exporter.export(spans(3)) is LOST
-    assert exporter.lost == 3
+    assert exporter.failed == {"status": 3}
     assert len(xray.requests) == 1
     assert answer.headers["x-amzn-errortype"] in caplog.text
 
@@ -167,7 +167,7 @@ def test_a_refused_batch_does_not_take_the_others_along(xray: FakeXRay, make: Ma
     xray.answers = [error(400, "InvalidRequestException")]
     exporter = make()
     assert exporter.export(spans(120)) is LOST
-    assert exporter.lost == 50
+    assert exporter.failed == {"status": 50}
     assert flat(xray.batches[1:]) == ids(120)[50:]
 
 
@@ -196,7 +196,7 @@ def test_a_slow_answer_is_waited_for_and_one_too_slow_is_asked_again(
     xray.answers = [slow(0.2)]
     assert make().export(spans(1)) is DELIVERED
     assert len(xray.requests) == 1
-    monkeypatch.setattr(api, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "ATTEMPT_SECONDS", 0.2)
     xray.answers = [slow(0.4)]
     assert make().export(spans(1)) is DELIVERED
     assert len(xray.requests) >= 3
@@ -207,10 +207,11 @@ def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
 ) -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        exporter = make(endpoint=f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout=0.2)
+        exporter = make(endpoint=f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout=2)
         assert exporter.export(spans(3)) is LOST
-    assert exporter.lost == 3
-    assert "Could not connect" in caplog.text
+    assert exporter.failed == {"refused": 3}
+    assert exporter.refusing
+    assert "ConnectionRefusedError" in caplog.text
 
 
 def test_a_span_that_cannot_be_translated_costs_only_itself(
@@ -219,7 +220,7 @@ def test_a_span_that_cannot_be_translated_costs_only_itself(
     exporter = make()
     broken: Any = object()
     assert exporter.export([*spans(2), broken]) is LOST
-    assert exporter.lost == 1
+    assert exporter.failed == {"not encodable": 1}
     assert xray.batches == [ids(2)]
     assert "cannot be translated" in caplog.text
 
@@ -227,7 +228,7 @@ def test_a_span_that_cannot_be_translated_costs_only_itself(
 def test_its_own_calls_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
 
-    def send(_: object) -> tuple[()]:
+    def send(*_: object) -> tuple[()]:
         seen.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY))
         return ()
 
@@ -266,9 +267,9 @@ def test_shut_down_it_waits_no_longer_and_counts_what_it_had(xray: FakeXRay, mak
         exporter.shutdown()
         thread.join(10)
     assert results == [LOST]
-    assert exporter.lost == 2
+    assert exporter.failed == {"shut down": 2}
     assert exporter.export(spans(3)) is LOST
-    assert exporter.lost == 5
+    assert exporter.failed == {"shut down": 5}
     assert not exporter.force_flush()
 
 
@@ -298,12 +299,12 @@ def test_a_forked_child_has_a_client_and_a_count_of_its_own(xray: FakeXRay, make
         pid = os.fork()
         if not pid:
             fine = exporter.export(spans(2)) is DELIVERED and exporter.force_flush()
-            fine = fine and exporter.lost == 0 and exporter._client is not client
+            fine = fine and exporter.failed == {} and exporter._client is not client
             exporter.shutdown()
             os._exit(0 if fine else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert xray.batches == [ids(1), ids(2)]
-    assert exporter.lost == 1
+    assert exporter.failed == {"status": 1}
     exporter.shutdown()
     pid = os.fork()
     if not pid:
@@ -362,7 +363,7 @@ def test_without_credentials_the_spans_are_counted_and_the_reason_is_told(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    exporter = make()
+    exporter = make(timeout=0.1)
     assert exporter.export(spans(2)) is LOST
-    assert exporter.lost == 2
+    assert exporter.failed == {"other": 2}
     assert "Unable to locate credentials" in caplog.text

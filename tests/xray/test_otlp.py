@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -76,7 +78,7 @@ def test_spans_arrive_as_otlp_in_a_signed_request(xray: FakeXRay, make: Make) ->
     assert signature(request.headers["Authorization"]) == signed_again(request, xray.url)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_passing_failure_is_waited_out(status: int, xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(status), Answer(hang_up=True), THANKS]
@@ -84,33 +86,56 @@ def test_a_passing_failure_is_waited_out(status: int, xray: FakeXRay, make: Make
     assert [names(request) for request in xray.requests] == [["a"]] * 3
 
 
-def test_the_receiver_can_say_how_long_to_wait(xray: FakeXRay, make: Make) -> None:
-    exporter = make(timeout=5)
-    xray.answers = [Answer(503, b"", {"Retry-After": "3600"}), THANKS]
+def after(seconds: float) -> str:
+    """An HTTP date."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize("told", ["3600", after(3600), after(1e6), "9" * 5000])
+def test_a_receiver_that_asks_to_wait_beyond_the_time_there_is_is_given_up_at_once(
+    told: str, xray: FakeXRay, make: Make
+) -> None:
+    exporter = make(timeout=50)  # more than this test may take
+    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
     assert exporter.export([span("a")]) is LOST
-    xray.answers = [Answer(503, b"", {"Retry-After": "soon"}), THANKS]
+    assert exporter.failed == {"status": 1}
+    assert len(xray.requests) == 1
+
+
+@pytest.mark.parametrize("told", ["soon", "-1", "nan", "inf", "1e3", "", "0", after(-3600), "Mon, 99 Foo"])
+def test_what_is_no_time_to_come_delays_nothing(told: str, xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+@pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
+def test_the_receiver_can_say_how_long_to_wait(as_date: bool, xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    begin = time.monotonic()
+    xray.answers = [Answer(429, b"", {"Retry-After": after(2) if as_date else "1"}), THANKS]
+    assert exporter.export([span("a")]) is DELIVERED
+    assert time.monotonic() - begin > 0.9  # the usual pause is 0.01 here
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 408, 500, 501])
 def test_a_refusal_is_counted_and_told(
     status: int, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
     xray.answers = [Answer(status, b"because")]
     assert exporter.export([span(), span()]) is LOST
-    assert exporter.lost == 2
+    assert exporter.failed == {"status": 2}
     assert f"HTTP {status}: because" in caplog.text
 
 
 def test_spans_rejected_one_by_one_are_counted(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    partial = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
     exporter = make()
-    xray.answers = [Answer(200, ExportTraceServiceResponse(partial_success=partial).SerializeToString())]
+    xray.answers = [Answer(200, partial(2, "too old"))]
     assert exporter.export([span()] * 5) is LOST
-    assert exporter.lost == 2
+    assert exporter.failed == {"partial": 2}
     assert "too old" in caplog.text
 
 
@@ -119,21 +144,103 @@ def test_a_request_too_large_goes_in_parts_each_with_its_own_fate(
 ) -> None:
     monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
     exporter = make()
-    xray.answers = [THANKS, Answer(503), Answer(400), THANKS, THANKS, THANKS, THANKS]
+    xray.answers = [THANKS, Answer(503), Answer(400), THANKS, THANKS, THANKS]
     large = [span(f"{number}", attributes={"a": "x" * 1000}) for number in range(8)]
     assert exporter.export(large) is LOST
+    # After the pause the six that are left are halved anew.
     assert [names(request) for request in xray.requests] == [
-        *(["0", "1"], ["2", "3"], ["4", "5"], ["6", "7"], ["2", "3"])
+        *(["0", "1"], ["2", "3"], ["2"], ["3", "4"], ["5"], ["6", "7"])
     ]
-    assert exporter.lost == 2
+    assert exporter.failed == {"status": 1}
 
 
-def test_a_single_span_too_large_is_left_for_the_receiver_to_judge(
+def test_a_single_span_too_large_is_lost_alone(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 10)
-    assert make().export([span("a")]) is DELIVERED
-    assert names(xray.requests[0]) == ["a"]
+    monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
+    exporter = make()
+    assert exporter.export([span("a"), span("b", attributes={"a": "x" * 3000}), span("c")]) is LOST
+    assert [name for request in xray.requests for name in names(request)] == ["a", "c"]
+    assert exporter.failed == {"too large": 1}
+
+
+def test_what_the_receiver_finds_too_large_is_halved_once(xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [Answer(413), THANKS, Answer(413), THANKS]
+    assert exporter.export([span(name) for name in "abcd"]) is LOST
+    assert [names(request) for request in xray.requests] == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
+    assert exporter.failed == {"too large": 2}
+
+
+def test_a_span_that_cannot_be_encoded_costs_only_itself(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    broken: Any = object()
+    xray.answers = [Answer(503), THANKS]
+    assert exporter.export([span("a"), broken]) is LOST
+    assert [names(request) for request in xray.requests] == [["a"]] * 2
+    assert exporter.failed == {"not encodable": 1}
+
+
+def partial(rejected: int, message: str) -> bytes:
+    told = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
+    return ExportTraceServiceResponse(partial_success=told).SerializeToString()
+
+
+@pytest.mark.parametrize("rejected", [-1, 3, 1 << 60])
+def test_more_than_all_cannot_be_rejected(rejected: int, xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [Answer(200, partial(rejected, "no"))]
+    assert exporter.export([span(), span()]) is LOST
+    assert exporter.failed == {"partial": 2}
+
+
+def test_a_refusal_in_protobuf_is_told_in_words(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    status = b"\x08\x03\x12\x0bnot\x00\ntoday\x07"  # google.rpc.Status: code 3, and a message
+    xray.answers = [Answer(400, status, {"Content-Type": "application/x-protobuf"})]
+    assert exporter.export([span()]) is LOST
+    assert "HTTP 400: not today" in caplog.text
+
+
+def test_an_answer_cut_short_after_a_yes_is_thanks(xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [Answer(200, b"\x0a", {"Content-Length": "100"}, hang_up=True)]
+    assert exporter.export([span()]) is DELIVERED
+    assert len(xray.requests) == 1
+
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>welcome</html>"])
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_web_page_is_no_collectors_answer(status: int, body: bytes, xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [Answer(status, body if status == 200 else b"", PAGE)]
+    assert exporter.export([span(), span()]) is LOST
+    assert exporter.failed == {"other": 2}
+    assert len(xray.requests) == 1
+
+
+TAKEN = {
+    "empty": THANKS,
+    "202": Answer(202, b""),
+    "json": Answer(200, b"{}", {"Content-Type": "application/json"}),
+    "a message alone": Answer(200, partial(0, "be quick")),
+    "no protobuf": Answer(200, b"\xff\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("answer", TAKEN.values(), ids=TAKEN)
+def test_any_other_answer_that_says_yes_is_thanks(answer: Answer, xray: FakeXRay, make: Make) -> None:
+    exporter = make()
+    xray.answers = [answer]
+    assert exporter.export([span()]) is DELIVERED
+    assert len(xray.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,5 +265,5 @@ def test_without_credentials_the_spans_are_counted(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with caplog.at_level(logging.WARNING, "ot_bridge.xray.base"):
-        assert make().export([span()]) is LOST
+        assert make(timeout=0.1).export([span()]) is LOST
     assert "Unable to locate credentials" in caplog.text

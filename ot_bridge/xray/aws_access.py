@@ -1,0 +1,110 @@
+"""What the exporters ask AWS's configuration for: the region, credentials to sign with, and whom to trust.
+
+Credentials are looked up for the first attempt, not when an exporter is made, and anew after an attempt for
+which there were none or they had run out. A passing failure of their source is an attempt that failed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import botocore.config
+import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.httpsession import get_cert_path
+
+from ot_bridge.errors import ConfigurationError
+
+from .base import TryAgain
+from .clock import Left
+from .transport import Answer, Transport
+
+Session: TypeAlias = Any  # botocore's, which has no types
+#: Codes of errors that new credentials mend.
+EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
+_REGION = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
+# A source of credentials may be a service too; it must not take longer than an attempt.
+_PATIENCE = botocore.config.Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+
+
+class Access:
+    """For one process. given: the program's session; None for one of our own, made anew for each look-up."""
+
+    def __init__(self, given: Session | None, region: str) -> None:
+        self._given = given
+        self._region = region
+        self._credentials: Any = None
+        self._chain = False
+        self.session = given or _new_session()
+        self._transport = Transport(self._trust)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, left: Left) -> Answer:
+        """Signs and sends a request. Raises TryAgain, or Failure."""
+        request = AWSRequest(method, url, headers, body)
+        try:
+            credentials = self._found().get_frozen_credentials()
+        except BotoCoreError as error:
+            self.look_up_anew()
+            raise TryAgain("other", error) from error
+        SigV4Auth(credentials, "xray", self._region).add_auth(request)
+        return self._transport.send(method, url, dict(request.headers.items()), body, left)
+
+    def look_up_anew(self) -> None:
+        """Credentials ran out, or there were none."""
+        self._credentials = None
+        if self._given is None:
+            self.session = _new_session()
+        self._chain = True
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _found(self) -> Any:
+        if self._credentials is None:
+            found = self.session.get_credentials()
+            if self._chain and _is_copy(found):
+                # The session remembers what its source said when it was first asked.
+                found = self.session.get_component("credential_provider").load_credentials()
+            if found is None:
+                raise NoCredentialsError()
+            self._credentials = found
+        return self._credentials
+
+    def _trust(self) -> ssl.SSLContext:
+        bundle = self.session.get_config_variable("ca_bundle")
+        return ssl.create_default_context(cafile=get_cert_path(bundle or True))
+
+
+def _new_session() -> Session:
+    session = botocore.session.Session()
+    session.set_default_client_config(_PATIENCE)
+    return session
+
+
+def _is_copy(credentials: Any) -> bool:
+    """Whether they were read once from a file or a process; a program's own, and those that renew themselves,
+    are left to it and to them.
+    """
+    return type(credentials) is Credentials and credentials.method != "explicit"
+
+
+def region_of(region: str | None, session: Session | None) -> str:
+    """As given, or as the environment or the session says. Raises ConfigurationError."""
+    found = (
+        region
+        or os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or (session or botocore.session.Session()).get_config_variable("region")
+    )
+    if not found:
+        raise ConfigurationError("region", region, "pass one, or set AWS_REGION, or configure one for AWS")
+    if not isinstance(found, str) or not _REGION.fullmatch(found):
+        raise ConfigurationError("region", found, "a name as eu-west-1 is due")
+    return found

@@ -1,0 +1,140 @@
+"""Credentials that come late, fail for a while or run out: the same for both exporters that sign."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from ot_bridge.xray import XRayExporter, XRayOTLPExporter
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, error
+from tests.xray.spans import span
+
+DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+Make = Callable[..., Any]
+
+
+@pytest.fixture(params=["own session", "given session"])
+def given(request: pytest.FixtureRequest, session: Any) -> Any:
+    return session if request.param == "given session" else None
+
+
+@pytest.fixture(params=[XRayExporter, XRayOTLPExporter])
+def make(request: pytest.FixtureRequest, xray: FakeXRay, given: Any, closing: Track) -> Make:
+    def make(**options: Any) -> Any:
+        exporter = request.param("eu-west-1", endpoint=xray.url, session=given, **options)
+        closing(exporter)
+        return exporter
+
+    return make
+
+
+@pytest.fixture
+def _none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials in the environment."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+def write(key: str) -> None:
+    Path(os.environ["AWS_SHARED_CREDENTIALS_FILE"]).write_text(
+        f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n"
+    )
+
+
+def keys(xray: FakeXRay) -> list[str]:
+    return [
+        request.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        for request in xray.requests
+    ]
+
+
+PROCESS = """
+import json, os, sys
+if not os.path.exists(sys.argv[1]):
+    open(sys.argv[1], "w").close()
+    sys.exit("busy")
+print(json.dumps({"Version": 1, "AccessKeyId": "AKIDPROCESS", "SecretAccessKey": "secret"}))
+"""
+
+
+@pytest.mark.usefixtures("_none")
+def test_a_source_of_credentials_that_fails_for_a_while_is_waited_out(
+    make: Make, xray: FakeXRay, tmp_path: Path
+) -> None:
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS)
+    command = f"{sys.executable} {script} {tmp_path / 'asked'}"
+    Path(os.environ["AWS_CONFIG_FILE"]).write_text(f"[default]\ncredential_process = {command}\n")
+    exporter = make()
+    assert exporter.export([span()]) is DELIVERED
+    assert keys(xray) == ["AKIDPROCESS"]
+    assert not exporter.failed
+
+
+@pytest.mark.usefixtures("_none")
+def test_an_exporter_made_before_its_credentials_finds_them_later(make: Make, xray: FakeXRay) -> None:
+    exporter = make(timeout=1)
+    assert exporter.export([span()]) is LOST
+    assert exporter.failed == {"other": 1}
+    assert not xray.requests
+    write("AKIDLATE")
+    exporter._timeout = 20
+    assert exporter.export([span()]) is DELIVERED
+    assert keys(xray) == ["AKIDLATE"]
+
+
+EXPIRED = {
+    "by X-Ray": error(403, "ExpiredTokenException"),
+    "by STS": error(400, "ExpiredToken"),
+    "with an address": error(403, "ExpiredTokenException:http://internal.amazon.com/coral/"),
+    "in the body": Answer(403, b'{"__type":"com.amazon#ExpiredTokenException","message":"expired"}'),
+}
+
+
+@pytest.mark.usefixtures("_none")
+@pytest.mark.parametrize("answer", EXPIRED.values(), ids=EXPIRED)
+def test_credentials_that_ran_out_are_looked_up_anew(answer: Answer, make: Make, xray: FakeXRay) -> None:
+    def rotated(_: Request) -> Answer:
+        write("AKIDNEXT")
+        return answer
+
+    write("AKIDFIRST")
+    xray.answers = [answer, rotated]
+    exporter = make()
+    assert exporter.export([span()]) is DELIVERED
+    assert keys(xray) == ["AKIDFIRST", "AKIDFIRST", "AKIDNEXT"]
+    assert not exporter.failed
+
+
+def test_credentials_that_the_program_gave_are_the_programs_to_change(
+    xray: FakeXRay, closing: Track, make: Make, given: Any
+) -> None:
+    session = given or botocore.session.Session()
+    session.set_credentials("AKIDFIRST", "secret")
+
+    def rotated(_: Request) -> Answer:
+        session.set_credentials("AKIDNEXT", "secret")
+        return error(403, "ExpiredTokenException")
+
+    write("AKIDOTHER")
+    xray.answers = [rotated]
+    exporter = make() if given else XRayExporter("eu-west-1", endpoint=xray.url, session=session)
+    closing(exporter)
+    assert exporter.export([span()]) is DELIVERED
+    assert keys(xray) == ["AKIDFIRST", "AKIDNEXT"]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
+def test_credentials_that_are_wrong_are_not_tried_again(code: str, make: Make, xray: FakeXRay) -> None:
+    xray.answers = [error(403, code)]
+    exporter = make()
+    assert exporter.export([span()]) is LOST
+    assert exporter.failed == {"status": 1}
+    assert len(xray.requests) == 1
