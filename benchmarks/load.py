@@ -93,7 +93,7 @@ def _grpc(peer: str, sink: Sink) -> tuple[subprocess.Popen[str], Callable[[int],
 
     def send(times: int) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = channel.unary_unary("/bench.Echo/Call")
+            call: Any = channel.unary_unary("/bench.Echo/Call")
             for _ in range(times):
                 call(b"x", timeout=10, metadata=metadata)
 

@@ -30,7 +30,7 @@ def _interceptors() -> list[Any]:
         return [server_interceptor()]
     if PEER == "jaeger-client":
         from grpc_opentracing import open_tracing_server_interceptor
-        from jaeger_client import Config
+        from jaeger_client.config import Config
 
         settings = {"sampler": {"type": "const", "param": 1}, "reporter_queue_size": QUEUE}
         tracer = Config(settings, service_name="bench").initialize_tracer()

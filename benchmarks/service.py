@@ -77,7 +77,7 @@ def _drop_in() -> Peer:
 
 
 def _jaeger() -> Peer:
-    from jaeger_client import Config
+    from jaeger_client.config import Config
 
     settings = {"sampler": {"type": "const", "param": 1}, "reporter_queue_size": QUEUE}
     tracer = Config(settings, service_name="bench").initialize_tracer()
