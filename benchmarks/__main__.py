@@ -11,11 +11,14 @@ from typing import Any
 
 from benchmarks import calls as calls
 from benchmarks import chart, report, scale
+from benchmarks import delivered as delivered
 from benchmarks import doors as doors
 from benchmarks import export as export
 from benchmarks import floor as floor
 from benchmarks import headers as headers
+from benchmarks import load as load
 from benchmarks import spans as spans
+from benchmarks import start as start
 from benchmarks.rows import ROWS
 
 

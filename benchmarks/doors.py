@@ -8,89 +8,14 @@ from concurrent import futures
 from typing import Any
 
 from opentelemetry.sdk import trace as sdk
-from opentracing import Format
 
 from benchmarks import peers
-from benchmarks.headers import UBER
 from benchmarks.measure import Run, Timing, measure
 from benchmarks.peers import JAEGER, SDK, SHIM
+from benchmarks.requests import naive, requests, small_app
 from benchmarks.rows import OURS, Goal, other_row, row
 
 BARE = "no tracing"
-
-# What gunicorn hands over for a request by `requests` that came through a proxy.
-_ENVIRON = {
-    "wsgi.errors": None,
-    "wsgi.version": (1, 0),
-    "wsgi.multithread": False,
-    "wsgi.multiprocess": False,
-    "wsgi.run_once": False,
-    "wsgi.file_wrapper": None,
-    "wsgi.input_terminated": True,
-    "SERVER_SOFTWARE": "gunicorn/27.0.1",
-    "wsgi.input": None,
-    "gunicorn.socket": None,
-    "REQUEST_METHOD": "GET",
-    "QUERY_STRING": "",
-    "RAW_URI": "/users/7",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in UBER.items()},
-    "wsgi.url_scheme": "https",
-    "REMOTE_ADDR": "127.0.0.1",
-    "REMOTE_PORT": "49806",
-    "SERVER_NAME": "127.0.0.1",
-    "SERVER_PORT": "8765",
-    "PATH_INFO": "/users/7",
-    "SCRIPT_NAME": "",
-}
-
-
-def _app(environ: Any, start_response: Any) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
-    return [b"ok"]
-
-
-def _naive(tracer: Any) -> Any:
-    """The fifteen lines that people write."""
-
-    def application(environ: Any, start_response: Any) -> Any:
-        headers = {
-            name[5:].replace("_", "-").lower(): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
-        }
-        parent = tracer.extract(Format.HTTP_HEADERS, headers)
-        tags = {
-            "span.kind": "server",
-            "component": "wsgi",
-            "http.method": environ["REQUEST_METHOD"],
-            "http.url": f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}",
-        }
-        with tracer.start_active_span(environ["PATH_INFO"], child_of=parent, tags=tags) as scope:
-
-            def respond(status: str, sent: Any, exc_info: Any = None) -> Any:
-                scope.span.set_tag("http.status_code", int(status[:3]))
-                return start_response(status, sent)
-
-            return _app(environ, respond)
-
-    return application
-
-
-def _requests(application: Any) -> Run:
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
-        return None
-
-    def run(times: int) -> None:
-        for _ in range(times):
-            body = application(_ENVIRON.copy(), start_response)
-            for _part in body:
-                pass
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
-
-    return run
 
 
 @row("wsgi", "WSGI middleware, added to a request", Goal(JAEGER, 0.50), base=BARE)
@@ -101,11 +26,11 @@ def _wsgi() -> Mapping[str, Run]:
 
     provider = peers.provider(sdk.TracerProvider)
     return {
-        BARE: _requests(_app),
-        OURS: _requests(TracingMiddleware(_app, peers.ours())),
-        JAEGER: _requests(_naive(peers.jaeger())),
-        SDK: _requests(OpenTelemetryMiddleware(_app, tracer_provider=provider)),
-        SHIM: _requests(_naive(peers.shim())),
+        BARE: requests(small_app),
+        OURS: requests(TracingMiddleware(small_app, peers.ours())),
+        JAEGER: requests(naive(peers.jaeger())),
+        SDK: requests(OpenTelemetryMiddleware(small_app, tracer_provider=provider)),
+        SHIM: requests(naive(peers.shim())),
     }
 
 

@@ -92,25 +92,6 @@ def _export() -> Mapping[str, Run]:
     }
 
 
-class _Whole(_Export):
-    """The same and the request's own part: all the processor time that its two spans cost."""
-
-    around = None  # type: ignore[assignment]
-
-    def __call__(self, times: int) -> None:
-        self.make(times)
-        super().__call__(times)
-
-
-@row("whole", "from start to OTLP bytes, two spans", Goal(SDK, 1.0), Goal(SDK, 1.0, ENGINE))
-def _all() -> Mapping[str, Run]:
-    return {
-        OURS: _Whole(engine.TracerProvider, bridged=True),
-        ENGINE: _Whole(engine.TracerProvider),
-        SDK: _Whole(sdk.TracerProvider),
-    }
-
-
 def _held(export: _Export) -> float:
     """Bytes that a finished span holds until it is exported."""
     export.make(10)

@@ -12,25 +12,12 @@ from opentracing import Format
 from benchmarks import peers
 from benchmarks.measure import Run
 from benchmarks.peers import JAEGER, SDK
+from benchmarks.requests import OTHERS, SPAN, TRACE, UBER
 from benchmarks.rows import OURS, Goal, row
 from ot_bridge.bridge import create_tracer
 from ot_bridge.engine import TracerProvider
 
-_TRACE = "0af7651916cd43dd8448eb211c80319c"
-_SPAN = "b7ad6b7169203331"
-# As `requests` and a proxy send them.
-_OTHERS = {
-    "host": "example.com",
-    "user-agent": "python-requests/2.34.2",
-    "accept-encoding": "gzip, deflate",
-    "accept": "*/*",
-    "connection": "keep-alive",
-    "x-forwarded-for": "192.0.2.7",
-    "x-forwarded-proto": "https",
-    "x-request-id": "8f14e45f-ceea-467f-9d5b-3b1e0f2a6c11",
-}
-UBER = {**_OTHERS, "uber-trace-id": f"{_TRACE}:{_SPAN}:0:1"}
-_W3C = {**_OTHERS, "traceparent": f"00-{_TRACE}-{_SPAN}-01"}
+_W3C = {**OTHERS, "traceparent": f"00-{TRACE}-{SPAN}-01"}
 
 
 def _opentracing_inject(tracer: Any) -> Run:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, measure, peers, report, scale
+from benchmarks import chart, delivered, load, measure, peers, report, scale, start
 from benchmarks.__main__ import main
 from benchmarks.calls import calls
 from benchmarks.export import _Export, _held
@@ -33,7 +33,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # jaeger-client leaks sockets
 def test_every_row_runs_and_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
-    names = [name for name in ROWS if name not in ("memory", "queued")]  # slow; leaves a thread running
+    left_out = ("memory", "queued", *PROCESSES)  # slow; leaves a thread running
+    names = [name for name in ROWS if name not in left_out]
     main(["--json", "--chart", str(drawn), "--only", *names, "scale-depth"])
     found = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in found["rows"]] == names
@@ -44,6 +45,26 @@ def test_every_row_runs_and_is_drawn(capsys: pytest.CaptureFixture[str], tmp_pat
             assert goal["low"] <= goal["median"] <= goal["high"]
     root = ElementTree.parse(drawn).getroot()
     assert len(root.findall("{*}polyline")) == 3
+
+
+#: Rows that start other processes.
+PROCESSES = ("whole", "stalls", "collections", "start", "start-memory", "gunicorn", "grpc-server")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_every_row_of_other_processes_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (delivered, load, start):
+        monkeypatch.setattr(module, "ROUNDS", 2)
+    monkeypatch.setattr(delivered, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(load, "_BLOCK", 1)
+    main(["--json", "--only", *PROCESSES])
+    found = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert tuple(found) == PROCESSES
+    assert all(found[name]["costs"]["jaeger-client"] > 0 for name in ("whole", "start", "start-memory"))
+    assert all(len(row["goals"]) == len(ROWS[name].goals) for name, row in found.items())
 
 
 def test_the_text_says_which_goals_hold(capsys: pytest.CaptureFixture[str]) -> None:
