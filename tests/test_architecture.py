@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": set(),
-    "otlp": {"errors"},
+    "otlp": {"_version", "errors"},  # the version: a collector is told who sends
     "delivery": {"errors"},
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
