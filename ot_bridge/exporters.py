@@ -24,6 +24,7 @@ EXPORTERS: Final = Parts(
     "opentelemetry_traces_exporter",
     own={
         "console": "opentelemetry.sdk.trace.export:ConsoleSpanExporter",
+        "ot_bridge_otlp": "ot_bridge.otlp:OTLPSpanExporter",
         "xray": "ot_bridge.xray.api:XRayExporter",
         "xray_daemon": "ot_bridge.xray.daemon:XRayDaemonExporter",
         "xray_otlp": "ot_bridge.xray.otlp:XRayOTLPExporter",
@@ -42,7 +43,7 @@ _DEFAULT: Final = "http/protobuf"
 
 #: Protocol -> where its exporter is, and how to get it if it is not there.
 PROTOCOLS: Final[Mapping[str, tuple[str, str]]] = {
-    _DEFAULT: (_THEIRS, "pip install 'ot-bridge[otlp]'"),
+    _DEFAULT: ("ot_bridge.otlp:OTLPSpanExporter", ""),
     "grpc": (
         "opentelemetry.exporter.otlp.proto.grpc.trace_exporter:OTLPSpanExporter",
         "pip install 'ot-bridge[otlp-grpc]'",
@@ -124,7 +125,7 @@ def _otlp(options: Mapping[str, Any]) -> ExporterFactory | None:
     try:
         made = loaded(path)
     except ImportError:
-        variable = credentials or next(filter(text, _PROTOCOL))
+        variable = credentials or next(filter(text, _PROTOCOL), "")
         bad_variable(
             variable, text(variable), f"its exporter is not installed: {hint}", "nothing is exported"
         )

@@ -38,7 +38,7 @@ class Registered:
         """Registers the tracer, and a propagator and a provider if they are given."""
         self._tracer = tracer
         self._textmap = textmap
-        self._provider = provider
+        self._provider = None if provider is trace._TRACER_PROVIDER else provider
         self._before: tuple[Any, ...] = (
             opentracing.tracer,
             opentracing.is_tracer_registered,
@@ -48,7 +48,7 @@ class Registered:
         opentracing.set_global_tracer(tracer)
         if textmap is not None:
             propagate.set_global_textmap(textmap)
-        if provider is not None:
+        if self._provider is not None:
             set_global_provider(provider)
 
     def take_back(self) -> None:

@@ -40,6 +40,13 @@ def create_tracer(
     return made(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)
 
 
+def usable_tracer(tracer: Any) -> Any:
+    """The tracer, or None for the global one. Raises ConfigurationError for what is no OpenTracing tracer."""
+    if tracer is not None and not callable(getattr(tracer, "start_span", None)):
+        raise ConfigurationError("tracer", tracer, "an OpenTracing tracer is due")
+    return tracer
+
+
 def checked(tracer_provider: Any, scope_manager: Any) -> None:
     """Raises ConfigurationError for a provider or scope manager that is none. None is neither."""
     if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):

@@ -26,8 +26,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import set_span_in_context
 
+from ot_bridge.exporters import exporter_named
 from ot_bridge.otlp import OTLPSpanExporter, outages
-from ot_bridge.provider import exporter_named
 from tests.receiver import HANG, Answer, HttpReceiver, free_port
 
 from .conftest import some_spans
