@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from .born import Shared
-from .notes import ENDED, MOST_NOTES, as_offered
+from .notes import ENDED, MOST_NOTES
 from .told import ToldSpan
 
 
@@ -132,20 +132,3 @@ class Span(ToldSpan):
             processor._on_ending(self)
         for processor in listeners.at_end:
             processor.on_end(self)
-
-    # What it offers to exporters that take it as it is
-
-    def for_export(self) -> Any:
-        """What the span was told, as it was told, or None: see `ot_bridge.otlp.encode.Offer`."""
-        notes = self._notes
-        # Without notes they have become the SDK's objects already; with a lock, some of them.
-        if self._end_time is None or self._guard is not None or self._linked or not notes:
-            return None
-        told = as_offered(notes, self._wiring.limits)
-        if told is None:
-            return None
-        attributes, events = told
-        return (
-            *(self._ids, self._parent_ids, self._name, self._kind, self._start_time, self._end_time),
-            *(self._status, attributes, events, self._resource, self._instrumentation_scope),
-        )

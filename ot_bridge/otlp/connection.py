@@ -14,12 +14,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from typing import Any, Final
 
 from .reading import Answer, CannotConnect, Left, NoAnswer, read_answer
 from .settings import Settings
 from .url import Url, parse, without_secrets
 
+#: Seconds for which an unused connection is kept. What stands between may forget a connection without a word,
+#: and a request on it would wait for an answer until its time is over. Servers close theirs after 60 or more.
+IDLE: Final = 50.0
 _SLICE: Final = 256 * 1024  # bytes that are handed to a socket at once
 
 
@@ -73,7 +77,7 @@ class Line:
             connection = self._kept.pop()
         except IndexError:
             return None
-        if connection.pid == os.getpid() and connection.quiet():
+        if connection.pid == os.getpid() and time.monotonic() < connection.fresh_until and connection.quiet():
             return connection
         connection.close()
         return None
@@ -86,6 +90,7 @@ class Line:
             return answer
         finally:
             if reusable:
+                connection.fresh_until = time.monotonic() + IDLE
                 self._kept.append(connection)
                 if self._closed:
                     self.close()
@@ -115,6 +120,7 @@ class Connection:
 
     def __init__(self, sock: Any, head: bytes) -> None:
         self.pid = os.getpid()
+        self.fresh_until = 0.0  # time.monotonic()
         self._sock = sock
         self._head = head
 

@@ -82,12 +82,12 @@ class OTLPSpanExporter(SpanExporter):
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         timeout: float | None = None,
         compression: Any = None,
-        certificate_file: str | None = None,
-        client_key_file: str | None = None,
-        client_certificate_file: str | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        client_key_file: str | os.PathLike[str] | None = None,
+        client_certificate_file: str | os.PathLike[str] | None = None,
         max_request_size: int = MAX_REQUEST,
     ) -> None:
-        if not max_request_size > 0:
+        if not isinstance(max_request_size, int) or max_request_size < 1:
             raise ConfigurationError("max_request_size", max_request_size, "a number of bytes above 0 is due")
         self._settings = read_settings(
             endpoint,
@@ -109,6 +109,7 @@ class OTLPSpanExporter(SpanExporter):
         self._pid = os.getpid()
         self._failed = dict.fromkeys(REASONS, 0)
         self._outages = Outages(self.target)
+        self._random = random.Random()  # the program's own may be seeded, and workers must not pause in step
         self.refusing = False
 
     def _here(self) -> None:
@@ -198,7 +199,7 @@ class OTLPSpanExporter(SpanExporter):
         while verdict.again:
             pause = verdict.pause
             if pause is None or (at_once and not pause):  # "at once", again and again, would be a loop
-                pause = min(FIRST_PAUSE * 2.0**rounds * random.uniform(0.8, 1.2), LONGEST_PAUSE)
+                pause = min(FIRST_PAUSE * 2.0**rounds * self._random.uniform(0.8, 1.2), LONGEST_PAUSE)
             if not clock.pause(pause):
                 break
             rounds, at_once = rounds + 1, not pause
@@ -207,9 +208,9 @@ class OTLPSpanExporter(SpanExporter):
 
     def _attempt(self, body: bytes, count: int, clock: Clock) -> Verdict:
         assert self._line
-        try:
-            clock.left()
-        except TimeoutError:
+        if self._patience.ended:
+            return Verdict(count, "shut down", "the exporter was shut down before")
+        if clock.over:
             return Verdict(count, "timeout", "there was no time for an attempt")
         try:
             verdict = judge(self._line.post(body, clock.left), count)

@@ -69,10 +69,17 @@ class Clock:
 
         What is on its way may end after a shutdown; it has the time of `give_up_at`.
         """
-        seconds = min(self._deadline, self._patience.moment) - time.monotonic()
+        seconds = self._seconds()
         if seconds <= 0:
             raise TimeoutError("the time is over")
         return seconds
+
+    @property
+    def over(self) -> bool:
+        return self._seconds() <= 0
+
+    def _seconds(self) -> float:
+        return min(self._deadline, self._patience.moment) - time.monotonic()
 
     def pause(self, seconds: float) -> bool:
         """Waits so long; False, at once, if no attempt may be made after it."""

@@ -60,9 +60,9 @@ def read_settings(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     timeout: float | None = None,
     compression: Any = None,
-    certificate_file: str | None = None,
-    client_certificate_file: str | None = None,
-    client_key_file: str | None = None,
+    certificate_file: str | os.PathLike[str] | None = None,
+    client_certificate_file: str | os.PathLike[str] | None = None,
+    client_key_file: str | os.PathLike[str] | None = None,
 ) -> Settings:
     """The settings from these arguments and, for None, from the variables. Raises ConfigurationError."""
     url, target = _url_of(endpoint)
@@ -158,13 +158,15 @@ def _protocol(value: object) -> str:
     return _one_of(PROTOCOLS, value)
 
 
-def _file(option: str, given: str | None, name: str, used: bool) -> str | None:
+def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bool) -> str | None:
     """A path. One that leads nowhere is kept, where it is of use: without it every export has to fail."""
-    variable, value = (option, given) if given is not None else _variable(name)
+    if given is not None:
+        if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
+            raise ConfigurationError(option, given, "the path of a file is due")
+        return os.fspath(given)
+    variable, value = _variable(name)
     if value is None or not used or os.path.exists(value):
         return value
-    if given is not None:
-        raise ConfigurationError(option, given, "there is no such file")
     bad_variable(variable, value, "there is no such file", "every export fails until there is")
     return value
 

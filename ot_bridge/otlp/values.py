@@ -29,7 +29,7 @@ MOST_KEYS: Final = 1024  # of one type
 MOST_NAMES: Final = 1024
 LONGEST: Final = 256  # bytes of what is kept
 BUDGET: Final = 2 * 1024 * 1024  # bytes that all of it may hold
-DEEPEST: Final = 64  # levels of lists and maps
+DEEPEST: Final = 30  # levels of lists and maps: a map is three messages, and many readers take 100 in all
 
 _64_BITS: Final = (1 << 64) - 1
 _double: Final = Struct("<Bd").pack

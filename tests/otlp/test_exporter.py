@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -38,8 +39,10 @@ SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 @contextmanager
 def exporting(receiver: HttpReceiver | str, **options: Any) -> Iterator[OTLPSpanExporter]:
     exporter = OTLPSpanExporter(receiver if isinstance(receiver, str) else receiver.endpoint, **options)
-    yield exporter
-    exporter.shutdown()
+    try:
+        yield exporter
+    finally:
+        exporter.shutdown()
 
 
 def _lost(exporter: OTLPSpanExporter) -> dict[str, int]:
@@ -183,6 +186,14 @@ def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPa
     assert all(pause > 0.1 * 2**n * 0.79 for n, pause in enumerate(pauses))
 
 
+def test_the_programs_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.01)
+    with HttpReceiver(Answer(503)) as receiver, exporting(receiver) as exporter:
+        spans, before = some_spans(), random.getstate()
+        assert exporter.export(spans) is SUCCESS
+        assert random.getstate() == before
+
+
 def test_giving_up_ends_a_pause_that_would_go_on_beyond_it() -> None:
     with exporting(f"http://127.0.0.1:{free_port()}/v1/traces", timeout=60) as exporter:
         with ThreadPoolExecutor(1) as pool:
@@ -304,6 +315,40 @@ def test_it_exports_at_the_interpreters_exit_and_starts_no_thread() -> None:
         done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=True)
         assert done.stdout.split() == ["SUCCESS", "1"]
         assert _names(receiver) == ["late"]
+
+
+GEVENT = """
+from gevent import monkey
+import ot_bridge.otlp.exporter  # a program may import it before it patches
+monkey.patch_all()
+import sys, time, gevent
+from opentelemetry.sdk.trace import TracerProvider
+span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("green")
+span.end()
+exporter = ot_bridge.otlp.exporter.OTLPSpanExporter(sys.argv[1], timeout=20)
+ticks = []
+def tick():
+    while True:
+        ticks.append(time.monotonic())
+        gevent.sleep(0.01)
+gevent.spawn(tick)
+results = [exporter.export([span]).name for _ in range(2)]
+hanging = gevent.spawn(exporter.export, [span])
+gevent.sleep(0.3)
+hanging.kill()  # within a request
+results.append(exporter.export([span]).name)
+print(*results, max(after - before for before, after in zip(ticks, ticks[1:])) < 0.8, len(ticks) > 20)
+"""
+
+
+def test_under_gevent_other_greenlets_run_and_one_may_be_killed() -> None:
+    pytest.importorskip("gevent")
+    busy = Answer(503, headers={"Retry-After": "1"})
+    with HttpReceiver(busy, Answer(wait=1.0), Answer(), HANG) as receiver:
+        program = [sys.executable, "-c", GEVENT, receiver.endpoint]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=False)
+        assert done.stdout.split() == ["SUCCESS"] * 3 + ["True"] * 2, done.stderr
+        assert receiver.connections == 2
 
 
 # What it says

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.otlp import OTLPSpanExporter, connection
 from tests.authority import Authority
 from tests.proxy import Proxy
 from tests.receiver import CLOSE, HANG, Answer, GrpcReceiver, HttpReceiver, free_port
@@ -26,8 +27,10 @@ SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 @contextmanager
 def exporting(receiver: HttpReceiver | str, **options: Any) -> Iterator[OTLPSpanExporter]:
     exporter = OTLPSpanExporter(receiver if isinstance(receiver, str) else receiver.endpoint, **options)
-    yield exporter
-    exporter.shutdown()
+    try:
+        yield exporter
+    finally:
+        exporter.shutdown()
 
 
 def _lost(exporter: OTLPSpanExporter) -> dict[str, int]:
@@ -59,6 +62,30 @@ def test_a_new_connection_that_is_closed_is_not_replaced_without_a_pause() -> No
     with HttpReceiver(always=CLOSE) as receiver, exporting(receiver, timeout=0.7) as exporter:
         assert exporter.export(some_spans()) is FAILURE
         assert len(receiver.seen) == 1
+
+
+def test_a_connection_that_was_long_unused_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE", 0.0)
+    with HttpReceiver() as receiver, exporting(receiver) as exporter:
+        assert [exporter.export(some_spans()) for _ in range(2)] == [SUCCESS] * 2
+        assert receiver.connections == 2
+
+
+def test_an_exception_from_outside_within_a_request_costs_the_connection() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with HttpReceiver(Answer(), HANG) as receiver, exporting(receiver) as exporter:
+            exporter.export(some_spans())
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                exporter.export(some_spans())
+            assert exporter.export(some_spans()) is SUCCESS
+            assert receiver.connections == 2
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_bytes_that_nobody_asked_for_are_not_the_answer_to_the_next_request() -> None:

@@ -276,6 +276,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "a compression that nobody knows": {"compression": "br"},
     "headers that are a number": {"headers": 3},
     "a header with a line break": {"headers": {"a": "b\r\nc"}},
+    "certificates that are not to be verified": {"certificate_file": False},
     "a header that is no text": {"headers": {"a": 3}},
     "certificates that are missing": {"endpoint": "https://h/", "certificate_file": "/nowhere/x.pem"},
 }
