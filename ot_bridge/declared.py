@@ -45,7 +45,7 @@ def declared() -> Declared | None:
         configure_sdk(_traces_only(load_config_file(path)))
         provider, textmap = trace._TRACER_PROVIDER, propagate.get_global_textmap()
     except Exception as error:
-        bad_variable(FILE, path, str(error), "nothing is exported")
+        bad_variable(FILE, path, " ".join(str(error).split()), "nothing is exported")
         return Declared(None, None)
     finally:
         trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = before[:2]

@@ -15,7 +15,9 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
 from ot_bridge.choices import span_limits
+from ot_bridge.declared import declared
 from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.span import ENDING, Span
 from ot_bridge.jaeger_client.utils import local_ip
 from ot_bridge.propagation.parse import names_in_environment
@@ -47,7 +49,14 @@ _FREE: Final = ("max_events", "max_links", "max_span_attributes", "max_event_att
 
 
 def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
-    """The provider of a tracer: all that ends in it goes to the tracer's reporter."""
+    """The provider of a tracer: all that ends in it goes to the tracer's reporter.
+
+    With `OTEL_CONFIG_FILE` it is the file's, which then says who samples and where spans go.
+    """
+    file = declared()
+    if file is not None and isinstance(file.provider, TracerProvider):
+        file.provider.add_span_processor(Reporting(tracer))
+        return file.provider
     attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
     return build_provider(
         tracer.service_name,
@@ -74,7 +83,7 @@ class Reporting(SpanProcessor):
             self._tracer.report_span(ours)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._tracer.flush(timeout_millis / 1000)
+        return flush(self._tracer.reporter, timeout_millis / 1000)
 
 
 def share(tracer: Tracer) -> None:

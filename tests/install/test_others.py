@@ -160,7 +160,7 @@ def test_a_processor_of_the_programs_is_not_shut_down_with_us() -> None:
     "make",
     [
         lambda: TracingMiddleware(lambda *_: [], 3),  # type: ignore[arg-type]
-        lambda: trace_wsgi(lambda *_: [], 3),  # type: ignore[arg-type]
+        lambda: trace_wsgi(lambda *_: [], tracer=3),
         lambda: client_interceptor(3),  # type: ignore[arg-type]
         lambda: server_interceptor(3),  # type: ignore[arg-type]
         lambda: trace_channel(None, 3),  # type: ignore[call-overload]
