@@ -40,6 +40,7 @@ class Scope(ScopeShim):
 
     _closed = False
     _waits = False
+    _nobody = False  # "no span" was made active; any other span is active in its scope, valid or not
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class ScopeManager(ScopeManagerShim):
         if span is None:
             nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
             scope = Scope(self, nobody, INVALID_SPAN, False, before)
+            scope._nobody = True
             dict.pop(scope._inside, REMOTE_KEY, None)  # what the caller said was said of its trace
             return scope
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
@@ -187,10 +189,9 @@ class ScopeManager(ScopeManagerShim):
         context = current()
         scope = context.get(SCOPE_KEY)
         otel_span = context.get(SPAN_KEY, INVALID_SPAN)
-        if isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self:
-            ours = scope._span
-            if otel_span is not INVALID_SPAN or not isinstance(ours, Span) or ours._baggage:
-                return scope
+        ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
+        if ours and (not scope._nobody or scope._span._baggage):  # type: ignore[attr-defined]
+            return scope  # type: ignore[return-value]
         if not isinstance(otel_span, OtelSpan):
             otel_span = INVALID_SPAN
         return self._foreign(context, otel_span)

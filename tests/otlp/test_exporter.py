@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from ot_bridge.exporters import exporter_named
 from ot_bridge.otlp import OTLPSpanExporter
-from ot_bridge.provider import exporter_named
 from tests.receiver import HANG, Answer, HttpReceiver, free_port
 
 from .conftest import exporting, lost, names, some_spans
