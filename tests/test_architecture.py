@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "engine": set(),
     "otlp": {"_version", "errors"},  # the version: a collector is told who sends
+    "view": {"_version", "errors", "otlp"},
     "delivery": {"errors"},
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
@@ -46,10 +47,10 @@ MAY_IMPORT["cli"] = {*MAY_IMPORT}
 
 #: room -> packages that only this room may import
 OWN = {
-    "grpc": {"grpc", "grpc_opentracing", "cli"},
+    "grpc": {"grpc", "grpc_opentracing", "view", "cli"},
     "google": {"cli"},
     "botocore": {"xray", "cli"},
-    "werkzeug": {"wsgi", "cli"},
+    "werkzeug": {"wsgi", "view", "cli"},
     "jaeger_client": set(),
 }
 
