@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "send old neighbours' requests through a gateway and show the traces",
     "decode": "say what is in a tracing header, or why it is refused",
     "run": "run a program on ot_bridge without changing it",
+    "view": "show the traces that programs on this machine send, in a browser",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
 }

@@ -75,7 +75,7 @@ def _json(data: Any) -> str:
 
 
 def written(text: str, target: str, command: str) -> bool:
-    """Puts the page at `target`, whole or not at all; `-` is standard output. False, and it is said, if not."""
+    """Puts the page at `target`, whole or not at all; `-` is standard output. False if not, which is said."""
     if target == "-":
         sys.stdout.write(text)
         return True

@@ -21,14 +21,18 @@ async function clearAll() {
 /** Takes what has come since the last time; whether there is more at once. */
 async function update() {
   const answer = await (await fetch("/api/traces?after=" + page.after)).json();
-  if (answer.cleared !== page.cleared) page.traces.clear();
-  page.cleared = answer.cleared;
+  if (answer.run !== page.run) { // another viewer answers: what it has is all there is
+    page.run = answer.run;
+    page.traces.clear();
+    if (page.after) { page.after = 0; return true; }
+  }
+  const before = page.traces.size;
   page.after = answer.now;
   page.gone = answer.gone;
-  for (const id of answer.went) page.traces.delete(id);
+  for (const [id, summary] of page.traces) if (summary.serial < answer.first) page.traces.delete(id);
   for (const summary of answer.traces) page.traces.set(summary.id, summary);
   const screen = page.screen;
-  if (screen instanceof List && (answer.traces.length || answer.went.length || !page.traces.size)) {
+  if (screen instanceof List && (answer.traces.length || page.traces.size !== before)) {
     screen.filter();
     screen.empty();
   }
