@@ -64,16 +64,19 @@ class TreeExporter(SpanExporter):
             if not rooted or trace_id in self._shown or _rooted(self._waiting[trace_id])
             for span in self._take(trace_id)
         ]
-        stream = self._stream or sys.stderr
-        lines = list(draw(ready, Style.of(stream))) if ready else []
-        if self._left_out and (ready or not rooted):
-            lines.append(f"{self._left_out} spans were left out: more than {_MOST} waited for their root")
-            self._left_out = 0
         try:
-            stream.write("".join(line + "\n" for line in lines))
-            stream.flush()
+            self._print(ready, bool(ready) or not rooted)
         except (OSError, ValueError):
             pass  # a program may close its standard error
+
+    def _print(self, ready: Sequence[SpanRecord], all_said: bool) -> None:
+        stream = self._stream or sys.stderr
+        lines = list(draw(ready, Style.of(stream)))
+        if self._left_out and all_said:
+            lines.append(f"{self._left_out} spans were left out: more than {_MOST} waited for their root")
+            self._left_out = 0
+        stream.write("".join(line + "\n" for line in lines))
+        stream.flush()
 
     def _take(self, trace_id: str) -> list[SpanRecord]:
         spans = self._waiting.pop(trace_id)

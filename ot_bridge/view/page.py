@@ -43,10 +43,11 @@ SCRIPTS: Final = (
 
 @lru_cache
 def part(name: str) -> str:
-    """A file of the page; `page.js` is all scripts, one after the other."""
+    """A file of the page, without indents and comments; `page.js` is all scripts, one after the other."""
     if name == "page.js":
         return "\n".join(map(part, SCRIPTS))
-    return (_FILES / name).read_text("utf-8")
+    lines = map(str.strip, (_FILES / name).read_text("utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("// ", "/** ")))
 
 
 def of_traces(traces: Sequence[Tree]) -> str:

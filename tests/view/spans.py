@@ -20,6 +20,7 @@ def span(number: int, parent: int = 0, begin: float = 0, length: float = 1, **ot
             "span_id": f"{number:016x}",
             "parent_id": f"{parent:016x}" if parent else "",
             "parent_is_remote": False,
+            "flags": 0x100,
             "name": f"span {number}",
             "kind": "INTERNAL",
             "start": start,
@@ -35,7 +36,7 @@ def many(count: int, deep: bool = False) -> list[SpanRecord]:
     return [
         span(
             number,
-            number - 1 if deep else number // 4 if number > 1 else 0,
+            number - 1 if deep or number == 1 else max(1, number // 4),
             begin=number / 10,
             length=(count - number) / 10 + 1,
             resource={"service.name": f"service {number % 3}"},

@@ -14,7 +14,7 @@ function valueOf(text) {
 function table(label, pairs) {
   if (!pairs.length) return [];
   const rows = pairs.map(([key, value]) =>
-    el("tr", {}, [el("th", { scope: "row" }, key), typeof value === "string" ? valueOf(value) : el("td", {}, [value])]));
+    el("tr", {}, [el("th", { scope: "row" }, key.slice(0, LONG)), typeof value === "string" ? valueOf(value) : el("td", {}, [value])]));
   return [el("h3", {}, label), el("table", { "aria-label": label }, rows)];
 }
 
@@ -54,7 +54,7 @@ function detailsOf(trace, span, waterfall) {
 }
 
 function linkTo(traceId, spanId, waterfall, spans) {
-  const ids = `${traceId}/${spanId}`;
+  const ids = `${traceId}/${spanId}`.slice(0, LONG);
   const here = traceId === waterfall.trace.id ? spans.findIndex((span) => span.id === spanId) : -1;
   if (here >= 0) return el("button", { onclick: () => { waterfall.reveal(here); waterfall.open(waterfall.grid.selected); } }, ids);
   if (!waterfall.known(traceId)) return idOf(ids);

@@ -23,6 +23,7 @@ async function update() {
   const answer = await (await fetch("/api/traces?after=" + page.after)).json();
   if (answer.run !== page.run) { // another viewer answers: what it has is all there is
     page.run = answer.run;
+    page.stale = true;
     page.traces.clear();
     if (page.after) { page.after = 0; return true; }
   }
@@ -32,7 +33,8 @@ async function update() {
   for (const [id, summary] of page.traces) if (summary.serial < answer.first) page.traces.delete(id);
   for (const summary of answer.traces) page.traces.set(summary.id, summary);
   const screen = page.screen;
-  if (screen instanceof List && (answer.traces.length || page.traces.size !== before)) {
+  if (screen instanceof List && (page.stale || answer.traces.length || page.traces.size !== before)) {
+    page.stale = false;
     screen.filter();
     screen.empty();
   }

@@ -30,6 +30,7 @@ async function show() {
   page.screen?.close();
   if (trace) showTrace(trace);
   else showList(asked ? `The trace ${asked} is not here (any more).` : "");
+  performance.mark("drawn");
 }
 
 function searchBox(label, input) {

@@ -23,7 +23,7 @@ function el(tag, attributes = {}, what = []) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    else if (value !== false && value != null) made.setAttribute(name, visible(value));
   }
   for (const each of Array.isArray(what) ? what : [what])
     if (each != null) made.append(typeof each === "object" ? each : document.createTextNode(visible(each)));
