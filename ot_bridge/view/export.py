@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TextIO
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -64,10 +65,8 @@ class TreeExporter(SpanExporter):
             if not rooted or trace_id in self._shown or _rooted(self._waiting[trace_id])
             for span in self._take(trace_id)
         ]
-        try:
+        with suppress(OSError, ValueError):  # a program may close its standard error
             self._print(ready, bool(ready) or not rooted)
-        except (OSError, ValueError):
-            pass  # a program may close its standard error
 
     def _print(self, ready: Sequence[SpanRecord], all_said: bool) -> None:
         stream = self._stream or sys.stderr

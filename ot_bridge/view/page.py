@@ -35,6 +35,7 @@ SCRIPTS: Final = (
     "waterfall.js",
     "details.js",
     "list.js",
+    "compare.js",
     "start.js",
     "live.js",
     "begin.js",
@@ -52,10 +53,11 @@ def part(name: str) -> str:
 
 def of_traces(traces: Sequence[Tree]) -> str:
     """The page with these traces."""
-    return _filled({"traces": [trace_data(tree) for tree in traces]})
+    return filled({"traces": [trace_data(tree) for tree in traces]})
 
 
-def _filled(data: Mapping[str, Any]) -> str:
+def filled(data: Mapping[str, Any]) -> str:
+    """The page with its data, script, style and policy in it."""
     script, style = part("page.js"), part("page.css")
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'"
     return (

@@ -49,17 +49,14 @@ function checkBox(label, checked, change) {
 function helpButton() { return el("button", { onclick: help, "aria-label": "Help: keys" }, "?"); }
 
 function showTrace(trace) {
-  const screen = (page.screen = new Waterfall(trace, known));
+  const screen = (page.screen = new (trace.pair ? Comparison : Waterfall)(trace, known));
   const count = el("span", { role: "status", class: "about" });
   const title = el("h1", {}), about = el("span", { class: "about" });
   screen.named = () => {
     const now = screen.trace, name = now.summary.name.slice(0, 200);
     title.textContent = visible(name);
     document.title = visible(name) + " - ot_bridge";
-    about.textContent = [now.started, plural(now.spans.length, "span"), duration(now.duration),
-      ...(now.summary.errors ? [`✖ ${plural(now.summary.errors, "error")}`] : []),
-      ...(now.continues ? ["continues the caller's"] : []),
-      ...(now.left_out ? [`⚠ ${plural(now.left_out, "span")} more than are kept were left out`] : [])].join(" · ");
+    about.textContent = visible(screen.about().join(" · "));
   };
   screen.named();
   const only = checkBox("only matches", screen.only, (on) => { screen.only = on; go({ only: on ? "1" : "" }); screen.layout(); });
@@ -77,7 +74,8 @@ function showTrace(trace) {
     title, about,
     el("div", { class: "tools" }, [box, count, only,
       checkBox("critical path", true, (on) => { screen.critical = on; screen.grid.redraw(); }),
-      el("span", { class: "about id" }, trace.id), helpButton(), page.message]),
+      trace.pair ? null : el("span", { class: "about id" }, trace.id), helpButton(), page.message]),
+    ...[differences(page.differences)].filter(Boolean),
   );
   document.getElementById("main").replaceChildren(screen.grid.root, screen.details);
   screen.counted();
@@ -153,7 +151,10 @@ function begin() {
   const block = document.getElementById("data");
   page.live = !block;
   if (page.live) return keepUp().then(show);
-  for (const trace of JSON.parse(block.textContent).traces) {
+  const data = JSON.parse(block.textContent);
+  page.names = data.names;
+  page.differences = data.differences;
+  for (const trace of data.traces) {
     page.traces.set(trace.id, trace.summary);
     page.whole.set(trace.id, trace);
   }

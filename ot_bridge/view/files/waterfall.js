@@ -10,19 +10,21 @@ function axisStep(total, most) {
 }
 
 class Waterfall {
-  constructor(trace, known) {
+  constructor(trace, known, columns = ["Time"], kind = "") {
     this.known = known; // (trace id) -> whether the trace can be shown
     this.folded = new Set();
     this.query = state().q || "";
     this.only = state().only === "1";
     this.critical = true;
-    this.axis = el("div", { class: "track" });
+    this.axes = columns.map(() => el("div", { class: "track" }));
+    this.axis = this.axes[0];
     const head = el("div", { class: "head", role: "row", "aria-rowindex": 1 }, [
       el("div", { class: "cell", role: "columnheader" }, [el("span", { class: "fold" }), "Span"]),
-      el("div", { class: "cell", role: "columnheader", "aria-label": "Time" }, [this.axis]),
+      ...columns.map((name, at) => el("div", { class: "cell", role: "columnheader", "aria-label": name }, [this.axes[at]])),
+      ...(kind ? [el("div", { class: "cell delta", role: "columnheader" }, "Δ")] : []),
     ]);
     this.grid = new Grid({
-      role: "treegrid", label: "Spans", kind: "waterfall", head,
+      role: "treegrid", label: "Spans", kind: "waterfall " + kind, head,
       draw: (at, row) => this.draw(at, row),
       select: (at) => { go({ span: this.spans[this.rows[at]].id }); if (this.details.childNodes.length) this.open(at); },
       enter: (at) => this.open(at, true),
@@ -122,6 +124,14 @@ class Waterfall {
     this.counted?.();
   }
 
+  about() {
+    const { started, spans, duration: whole, summary, continues, left_out } = this.trace;
+    return [started, plural(spans.length, "span"), duration(whole),
+      ...(summary.errors ? [`✖ ${plural(summary.errors, "error")}`] : []),
+      ...(continues ? ["continues the caller's"] : []),
+      ...(left_out ? [`⚠ ${plural(left_out, "span")} more than are kept were left out`] : [])];
+  }
+
   errors() {
     return this.spans.flatMap((span, at) => (span.status === "error" ? [at] : []));
   }
@@ -157,11 +167,13 @@ class Waterfall {
   drawAxis() {
     const width = this.axis.clientWidth || 300;
     const step = axisStep(this.total, width / 80);
-    this.axis.replaceChildren();
-    for (let at = 0; at <= this.total && this.axis.childNodes.length < 100; at += step) {
-      const tick = el("span", { class: "tick" }, at ? duration(at) : "0");
-      tick.style.left = this.share(at);
-      this.axis.append(tick);
+    for (const axis of this.axes) {
+      axis.replaceChildren();
+      for (let at = 0; at <= this.total && axis.childNodes.length < 100; at += step) {
+        const tick = el("span", { class: "tick" }, at ? duration(at) : "0");
+        tick.style.left = this.share(at);
+        axis.append(tick);
+      }
     }
     this.grid.root.style.setProperty("--tick", (width * step) / this.total + "px");
   }
@@ -185,9 +197,11 @@ class Waterfall {
         el("span", { class: "name" + (span.status === "error" ? " bad" : "") }, (span.name || "").slice(0, 300)),
         el("span", { class: "service" }, `${(span.service || "").slice(0, 100)} ${span.kind}`),
       ]),
-      el("div", { class: "cell", role: "gridcell" }, [this.track(span, colour)]),
+      ...this.cells(span, colour),
     );
   }
+
+  cells(span, colour) { return [el("div", { class: "cell", role: "gridcell" }, [this.track(span, colour)])]; }
 
   track(span, colour) {
     const track = el("div", { class: "track" });
