@@ -68,14 +68,16 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, int | str | float):
-        try:
-            return int(value or 0)
-        except OverflowError as error:
-            raise ValueError(f"no integer: {value}") from error
-    if value is None:
-        return 0
-    raise ValueError(f"a number is expected, not {type(value).__name__}")
+    """A number of at most 64 bits."""
+    if not isinstance(value, int | str | float | None):
+        raise ValueError(f"a number is expected, not {type(value).__name__}")
+    try:
+        number = int(value or 0)
+    except OverflowError as error:
+        raise ValueError(f"no integer: {value}") from error
+    if not -(1 << 63) <= number < 1 << 64:
+        raise ValueError("a number of more than 64 bits")
+    return number
 
 
 def _hex(value: Any) -> str:

@@ -129,8 +129,8 @@ class Packets:
             try:
                 packet = self._socket.recv(1 << 16)
                 self._store.add(filter(is_known_by, records(packet)))
-            except (TimeoutError, ValueError, OSError):
-                continue  # a packet that is none, or none at all
+            except Exception:  # no packet for now, or none of Jaeger's: there is nobody to answer
+                continue
 
     def stop(self) -> None:
         self._over = True

@@ -43,7 +43,7 @@ class _Trace:
         self.size = 0
         self.left_out = 0
         self.spans: dict[bytes, tuple[bytes, int]] = {}  # by span id: the packed span, its resource's place
-        self.resources: list[bytes] = []
+        self.resources: dict[bytes, int] = {}  # packed resources and their places
         self.summary: dict[str, Any] | None = None
 
 
@@ -94,15 +94,15 @@ class Store:
 
     def _resource(self, trace: _Trace, resource: bytes) -> int:
         """The place of a resource in its trace."""
-        if resource in trace.resources[-4:]:
-            return trace.resources.index(resource)
+        place = trace.resources.get(resource)
+        if place is not None:
+            return place
         shared = self._resources.setdefault(resource, resource)
         if len(self._resources) > _RESOURCES:
             self._resources.popitem(last=False)
-        trace.resources.append(shared)
         trace.size += len(shared)
         self._size += len(shared)
-        return len(trace.resources) - 1
+        return trace.resources.setdefault(shared, len(trace.resources))
 
     def _forget(self, trace_id: str) -> None:
         self._size -= self._traces.pop(trace_id).size

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import io
+import random
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -13,7 +16,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ot_bridge.view.export import TreeExporter, environment_to_show
+from ot_bridge.view.page import of_traces
+from ot_bridge.view.tree import trees
 from tests.cli import programs
+from tests.view.spans import many
 
 
 def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was(tmp_path: Path) -> None:
@@ -79,6 +85,8 @@ def test_the_demo_writes_its_page(tmp_path: Path) -> None:
     text = file.read_text("utf-8")
     assert len(text.encode()) < 100_000
     assert "compose greeting" in text
+    for private in (getpass.getuser(), socket.gethostname(), str(tmp_path), str(Path.cwd())):
+        assert not re.search(rf"\b{re.escape(private)}\b", text.split('id="data"')[1].split("</script>")[0])
     assert [each.name for each in tmp_path.iterdir()] == ["demo.html"]
 
 
@@ -92,3 +100,9 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, target: str) -> N
     done = programs.run("demo", "--html", str(tmp_path / target))
     assert (done.returncode, "was not written" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_traces_make_the_same_page() -> None:
+    spans = many(50)
+    pages = {of_traces(trees(random.sample(spans, len(spans)))) for _ in range(5)}
+    assert len(pages) == 1

@@ -185,6 +185,12 @@ REFUSED = {
     "JSON of another kind": (b'{"resourceSpans": 1}', JSON, {}, 400),
     "10,000 levels": (b"[" * 10_000, JSON, {}, 400),
     "a number that is too long": (b"9" * 100_000, JSON, {}, 400),
+    "a time of more than 64 bits": (
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"1%s"}]}]}]}' % (b"0" * 300),
+        JSON,
+        {},
+        200,
+    ),
     "no gzip": (b"hello", JSON, {"Content_Encoding": "gzip"}, 400),
     "gzip that is cut": (gzip.compress(BODY)[:-9], JSON, {"Content_Encoding": "gzip"}, 400),
     "another encoding": (BODY, JSON, {"Content_Encoding": "br"}, 415),
@@ -339,6 +345,15 @@ def test_a_trace_has_its_bound_and_says_what_was_left_out() -> None:
     trace = store.trace(TRACE)
     assert trace is not None
     assert (len(trace["spans"]), trace["left_out"]) == (100, 50)
+
+
+def test_a_resource_is_held_once_a_trace() -> None:
+    store = Store(most_bytes=1 << 20)
+    large = [{"service.name": f"service {at}", "text": "x" * 10_000} for at in range(10)]
+    store.add([span(at, resource=large[at % 10]) for at in range(1, 1001)])
+    trace = store.trace(TRACE)
+    assert trace is not None
+    assert (len(trace["spans"]), trace["left_out"]) == (1000, 0)
 
 
 def test_bytes_are_bounded_too() -> None:
