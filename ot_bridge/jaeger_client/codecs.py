@@ -90,7 +90,7 @@ class BinaryCodec(WireCodec):
 
 class ZipkinCodec(WireCodec):
     def __init__(self) -> None:
-        super().__init__(Propagator((FORMATS[ZipkinSpanFormat],)))
+        super().__init__(Propagator((FORMATS[ZipkinSpanFormat],), raw=True))
 
     def extract(self, carrier: Any) -> SpanContext | None:
         if not hasattr(carrier, "items"):
