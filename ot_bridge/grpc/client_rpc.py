@@ -15,6 +15,7 @@ from ot_bridge import bridge
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
+from ot_bridge.grpc.limits import MOST, lightened, weight
 from ot_bridge.grpc.metadata import Pairs, with_headers
 from ot_bridge.propagation import MetadataHeaders
 
@@ -65,6 +66,9 @@ class ClientRules(Rules):
             if headers is None:
                 headers = MetadataHeaders()
                 tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            own = weight(metadata) if metadata else 0
+            if own + weight(headers.items()) > MOST:
+                headers = lightened(headers, own, tracer, span)
             return span, with_headers(metadata, headers)
         except Exception:
             report(log, "inject failed, the trace ends at this client")

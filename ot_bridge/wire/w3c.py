@@ -78,8 +78,7 @@ def _match_padded(value: str) -> re.Match[str]:
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     """The members in their normal form, the first of each key; nothing if one of them is wrong."""
-    if len(value) > limits.tracestate_bytes:
-        value = _shorten(value, limits.tracestate_bytes)
+    value = shorten(value, limits.tracestate_bytes)
     members = [member for part in value.split(",", PARTS) if (member := part.strip(" \t"))]
     if len(members) > MEMBERS or not all(map(_member, members)):
         return ""
@@ -89,8 +88,13 @@ def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     return ",".join(first.values())
 
 
-def _shorten(value: str, limit: int) -> str:
-    """Without members of over 128 characters, then without the last, as "tracestate Limits" asks."""
+def shorten(value: str, limit: int) -> str:
+    """A tracestate of at most `limit` characters: without members of over 128, then without the last ones.
+
+    As W3C Trace Context asks, "tracestate Limits".
+    """
+    if len(value) <= limit:
+        return value
     members = cut(value, 4 * limit).split(",", PARTS)
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 
