@@ -55,12 +55,18 @@ class MetadataHeaders(dict[str, Any]):
 
 
 class _LowerCase(Getter[dict[str, Any]]):
-    """Reads what `lower_case` gives, in whatever case a name is asked for. Text, but for names in `-bin`."""
+    """Reads what `lower_case` gives, in whatever case a name is asked for.
+
+    Values are text, and one for each name: what came more than once is joined with commas. Names that end in
+    `-bin` have bytes, or what else came.
+    """
 
     def get(self, carrier: dict[str, Any], key: str) -> list[Any] | None:
         name = key.lower()
         values = [each for each in _flat(carrier.get(name)) if each is not None]
-        return (values if name.endswith("-bin") else list(map(_text, values))) or None
+        if not values or name.endswith("-bin"):
+            return values or None
+        return [",".join(map(_text, values))]
 
     def keys(self, carrier: dict[str, Any]) -> list[str]:
         return list(carrier)
