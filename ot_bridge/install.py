@@ -22,12 +22,12 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
+from ot_bridge import delivery
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.provider import add_exporters, build_provider, exporter_names
 
 _log = logging.getLogger("ot_bridge")
-_EXIT_SECONDS: Final = 5.0
 _lock = threading.RLock()
 _installed: _Installed | None = None
 
@@ -46,11 +46,8 @@ class _Installed:
             atexit.register(self.at_exit)
 
     def at_exit(self) -> None:
-        if self.tracer.closed:
-            return
-        if not self.tracer.flush(_EXIT_SECONDS):
-            _log.warning("spans were left behind at exit: no collector took them in time")
-        self.shutdown()
+        if not self.tracer.closed:
+            self.shutdown()  # within the deadline of ot_bridge.delivery.exit
 
     def shutdown(self) -> None:
         getattr(self.tracer.provider, "shutdown", lambda: None)()
@@ -76,6 +73,7 @@ def install(
     set_global: bool = True,
     engine: bool = True,
     trace_id_bits: int | None = None,
+    flush_on_sigterm: bool | None = None,
 ) -> Tracer:
     """Sets tracing up for this process, once, and returns the OpenTracing tracer.
 
@@ -88,7 +86,8 @@ def install(
     variable, else OTLP to localhost. scope_manager: an OpenTracing scope manager to use as it is.
     set_global: False leaves the global tracers, provider and propagator alone. engine: False takes the SDK's
     own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
-    default if `ottrace` is among the propagators, else 128.
+    default if `ottrace` is among the propagators, else 128. flush_on_sigterm: True has SIGTERM export what
+    waits, for 2 s at most, before it ends the process; else `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
 
     Called again it returns the first tracer, and says so once if the arguments differ. Raises
     ConfigurationError for a name that nobody knows.
@@ -132,6 +131,10 @@ def install(
             if provider is not trace._TRACER_PROVIDER:
                 trace.set_tracer_provider(provider)
         _installed = installed
+        if flush_on_sigterm is None:
+            delivery.flush_on_sigterm_if_asked()
+        elif flush_on_sigterm:
+            delivery.flush_on_sigterm()
         return tracer
 
 

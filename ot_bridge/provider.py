@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -106,13 +107,18 @@ def add_exporters(provider: Any, exporters: Sequence[str | SpanExporter | SpanPr
     """Adds each to the provider: a processor as it is, an exporter in a batch processor of its own."""
     if isinstance(exporters, str):
         exporters = exporters.split(",")
+    each: Any
     for each in exporters:
-        made: Any = exporter_named(each.strip()) if isinstance(each, str) else each
-        if isinstance(made, SpanProcessor):
-            provider.add_span_processor(made)
-        elif hasattr(made, "export"):
-            provider.add_span_processor(DeliveryProcessor(made))
-        elif made is not None:
+        name = each.strip() if isinstance(each, str) else None
+        if name in ("", "none"):
+            continue
+        if name is not None:  # every process makes its own
+            provider.add_span_processor(DeliveryProcessor(partial(exporter_named, name)))
+        elif isinstance(each, SpanProcessor):
+            provider.add_span_processor(each)
+        elif hasattr(each, "export"):
+            provider.add_span_processor(DeliveryProcessor(each))
+        else:
             raise ConfigurationError("exporters", each, "names, exporters or span processors are due")
 
 
@@ -151,20 +157,19 @@ def exporter_named(name: str, **options: Any) -> SpanExporter | None:
     raise ConfigurationError("exporters", name, _HINTS.get(name, f"known are {', '.join(known)}"))
 
 
-def _from_environment() -> Sequence[str | SpanExporter]:
+def _from_environment() -> Sequence[str | SpanProcessor]:
     named = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     if named:
         return named.split(",")
     try:
-        exporter = exporter_named("otlp")
+        processor = DeliveryProcessor(partial(exporter_named, "otlp"))
     except ConfigurationError as missing:
         _log.warning("spans go nowhere: no OTLP exporter is installed (%s)", missing.reason)
         return ()
-    assert exporter is not None
     if not any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
-        target = getattr(exporter, "_endpoint", "http://localhost:4318/v1/traces")
+        target = getattr(processor.exporter, "_endpoint", "http://localhost:4318/v1/traces")
         _log.warning(
             "spans go to %s; set OTEL_EXPORTER_OTLP_ENDPOINT, or OTEL_TRACES_EXPORTER=none to send none",
             target,
         )
-    return (exporter,)
+    return (processor,)

@@ -27,12 +27,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
     "propagation": {"errors", "wire"},
-    "bridge": {"_version", "errors", "wire", "propagation", "engine"},
+    # delivery: for the exit, which waits for what `Tracer.close()` has begun.
+    "bridge": {"_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
-    "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
-    "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
+    # delivery: for what ends in a finalizer.
+    "wsgi": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
+    "grpc": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
     "provider": {"errors", "engine", "delivery", "otlp", "sampling", "xray"},
-    "install": {"propagation", "bridge", "provider"},
+    "install": {"propagation", "bridge", "provider", "delivery"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
