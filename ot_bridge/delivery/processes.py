@@ -33,14 +33,16 @@ _WATCH: Final = _Watch()
 
 def watch() -> None:
     """Sees to the end of this process and of its children, if `multiprocessing` is at work."""
+    _register()
+    if _WATCH.registered and _WATCH.pid != os.getpid() and _is_child():
+        _bootstrapped(_WATCH)
+
+
+def _register() -> None:
     util = sys.modules.get("multiprocessing.util")
-    if util is None:
-        return
-    if not _WATCH.registered:
+    if util is not None and not _WATCH.registered:
         _WATCH.registered = True
         util.register_after_fork(_WATCH, _bootstrapped)
-    if _is_child():
-        _bootstrapped(_WATCH)
 
 
 def _is_child() -> bool:
@@ -53,8 +55,6 @@ def _is_child() -> bool:
 
 def _bootstrapped(watched: _Watch) -> None:
     """In a child whose own code is about to run, or runs."""
-    if watched.pid == os.getpid():
-        return
     watched.pid = os.getpid()
     sys.modules["multiprocessing.util"].Finalize(None, exit.finish, exitpriority=0)
     billiard = sys.modules.get("billiard.process")
@@ -79,7 +79,7 @@ def in_child() -> None:
     exit.reset()
     for processor in list(exit.PROCESSORS):
         processor.renew()
-    watch()
+    _register()  # no more than that: what comes next may forget all finalizers
 
 
 if hasattr(os, "register_at_fork"):

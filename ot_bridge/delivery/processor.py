@@ -43,7 +43,7 @@ class DeliveryProcessor(SpanProcessor):
         export_timeout_millis: float | None = None,
         listener: Callable[[Counts], object] | None = None,
     ) -> None:
-        self._makes = not hasattr(exporter, "export")
+        self._makes = isinstance(exporter, type) or not hasattr(exporter, "export")
         if self._makes and not callable(exporter):
             raise ConfigurationError(
                 "exporter", exporter, "an exporter, or a callable that makes one, is due"
