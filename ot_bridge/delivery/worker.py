@@ -50,19 +50,23 @@ Answer = tuple[int, bool]
 class Marker:
     """A place in the queue: answered when all before it is gone. end: shut the exporter down there."""
 
-    __slots__ = ("answers", "deadline", "end")
+    __slots__ = ("_answer", "_unanswered", "deadline", "end")
 
     def __init__(self, deadline: float, end: bool = False) -> None:
         self.deadline = deadline
         self.end = end
-        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._answer: Answer | None = None
+        self._unanswered = _thread.allocate_lock()  # nobody else ever waits for this one
+        self._unanswered.acquire()
+
+    def answer(self, answer: Answer) -> None:
+        self._answer = answer
+        self._unanswered.release()
 
     def wait(self, deadline: float) -> Answer | None:
         """The answer; None if time is over."""
-        try:
-            return self.answers.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            return None
+        seconds = min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX)
+        return self._answer if self._unanswered.acquire(timeout=seconds) else None
 
 
 class Worker:
@@ -188,14 +192,23 @@ class Worker:
         self.mark = 0 if self.closed or self.leaving is not None else length
 
     def _sleep(self, seconds: float) -> bool:
-        """Waits for a call, or for the time to be over. Whether somebody flushes."""
-        urgent = False
-        try:
-            urgent = self._calls.get(timeout=max(seconds, 0))
+        """Waits for a call, or for the time to be over. Whether somebody flushes.
+
+        The calls are looked at first: a `SimpleQueue` of CPython 3.10 that has not been found empty works out
+        anew how long it has to wait, and may take a time that is over for no limit.
+        """
+        calls = self._waiting_calls()
+        if not calls and seconds > 0:
+            with suppress(queue.Empty):
+                calls = [self._calls.get(timeout=seconds), *self._waiting_calls()]
+        return any(calls)
+
+    def _waiting_calls(self) -> list[bool]:
+        calls: list[bool] = []
+        with suppress(queue.Empty):
             while True:
-                urgent = self._calls.get_nowait() or urgent
-        except queue.Empty:
-            return urgent
+                calls.append(self._calls.get_nowait())
+        return calls
 
     def _drain(self, count: int) -> None:
         """Exports the `count` items at the head of the queue."""
@@ -214,7 +227,7 @@ class Worker:
         if marker is not None:
             self.tell()
             flushed = self._end() if marker.end else self.outlet.flush(marker.deadline)
-            marker.answers.put((self.ledger.failed, flushed))
+            marker.answer((self.ledger.failed, flushed))
         return taken
 
     def _take(self) -> tuple[list[ReadableSpan], Marker | None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from ot_bridge.errors import bad_variable
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.utils import get_boolean
 
@@ -160,12 +161,15 @@ VALID_KEYS: Final = (
 
 
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """What a setting is, and who says so. A variable that cannot be read raises ValueError naming it."""
+    """What a setting is, and who says so. A variable that cannot be read raises ValueError naming it; of the
+    reporter's, it is said once and passed over.
+    """
     row = ROWS[name]
+    read = _passing_over if name.startswith("reporter_") else _from_variables
     return (
-        _from_variables(row.otel, environment)
+        read(row.otel, environment)
         or _from_config(row, config)
-        or _from_variables(row.jaeger, environment)
+        or read(row.jaeger, environment)
         or Setting(row.default, "default")
     )
 
@@ -178,6 +182,21 @@ def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Envi
                 return Setting(parse(text), variable)
             except ValueError as error:
                 raise ValueError(f"{variable}={text!r}: {error}") from None
+    return None
+
+
+def _passing_over(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
+    """The first number above 0."""
+    for variable, parse in table.items():
+        text = environment.get(variable, "").strip()
+        try:
+            found = _from_variables({variable: parse}, environment)
+        except ValueError:
+            found = Setting(0, variable)
+        if found is not None and found.value > 0:
+            return found
+        if found is not None:
+            bad_variable(variable, text, "a number above 0 is due", "it is passed over")
     return None
 
 

@@ -111,6 +111,13 @@ CASES = {
         FIVE,
         "spans that end after the shutdown of their tracer are lost",
     ),
+    "a forked child whose first span ends in an exit hook": Case(
+        INSTALL + "pid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\nelse:\n    " + HOOK + END,
+        FIVE,
+        "",
+        TAKES,
+        frozenset(f"hook {n}" for n in range(10)),
+    ),
     "a full queue": Case(
         "os.environ['OTEL_BSP_MAX_QUEUE_SIZE'] = '3'\n" + STUCK + "work(*['a'] * 20)\n" + END,
         FIVE,

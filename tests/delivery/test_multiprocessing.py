@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.delivery.parts import Done, ended, start
+from tests.delivery.parts import ended, start
 from tests.receiver import HttpReceiver
 
 HEAD = """
@@ -86,37 +83,32 @@ def outer():
 }
 METHODS = ("fork", "spawn", "forkserver")
 CASES = [(shape, method) for shape in SHAPES for method in METHODS]
+#: The others start four interpreters each.
+QUICK = [case for case in CASES if case[1] == "fork" or case[0] == "Process"]
 
 
-@pytest.fixture(scope="module")
-def done(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[tuple[str, str]], tuple[Done, Counter[str]]]]:
-    """How each program ended, and what arrived of it."""
-    directory = tmp_path_factory.mktemp("children")
-
-    def one(case: tuple[str, str]) -> tuple[Done, Counter[str]]:
-        shape, method = case
-        with HttpReceiver() as receiver:
-            text = HEAD.format(method=method) + SHAPES[shape]
-            endpoint = receiver.endpoint.removesuffix("/v1/traces")
-            variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
-            result = ended(start(text, directory, **variables))
-            return result, Counter(span.name for span in receiver.spans)
-
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(3))
-        yield dict(zip(CASES, pool.map(one, CASES), strict=True)).__getitem__
-
-
-@pytest.mark.parametrize("case", CASES, ids=[" ".join(case) for case in CASES])
-def test_all_spans_of_children_that_end_by_themselves_arrive(
-    case: tuple[str, str], done: Callable[[tuple[str, str]], tuple[Done, Counter[str]]]
-) -> None:
-    result, names = done(case)
+def _check(case: tuple[str, str], directory: Path) -> None:
+    shape, method = case
+    with HttpReceiver() as receiver:
+        text = HEAD.format(method=method) + SHAPES[shape]
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        result = ended(start(text, directory, **variables))
+        names = Counter(span.name for span in receiver.spans)
     assert result.status == 0, result.err
     assert "Traceback" not in result.err
     assert names == {"child": 2}
+
+
+@pytest.mark.parametrize("case", QUICK, ids=" ".join)
+def test_all_spans_of_children_that_end_by_themselves_arrive(case: tuple[str, str], tmp_path: Path) -> None:
+    _check(case, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", [case for case in CASES if case not in QUICK], ids=" ".join)
+def test_the_same_of_children_that_import_everything_again(case: tuple[str, str], tmp_path: Path) -> None:
+    _check(case, tmp_path)
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["with flush_on_sigterm", "without"])
