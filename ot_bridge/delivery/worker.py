@@ -35,6 +35,7 @@ from typing import Any, Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.delivery.counts import Counts, Ledger
+from ot_bridge.delivery.markers import Answer, Marker
 from ot_bridge.delivery.outlet import Outlet, untraced
 from ot_bridge.delivery.quiet import Losses
 from ot_bridge.delivery.settings import Settings
@@ -42,31 +43,6 @@ from ot_bridge.errors import report, say_once
 
 _log = logging.getLogger("ot_bridge.delivery")
 _STEP: Final = 0.05  # seconds between two looks at whether a collector refuses
-
-#: What a flush learns: how many spans were lost until its marker, and whether the exporter flushed.
-Answer = tuple[int, bool]
-
-
-class Marker:
-    """A place in the queue: answered when all before it is gone. end: shut the exporter down there."""
-
-    __slots__ = ("_answer", "_unanswered", "deadline", "end")
-
-    def __init__(self, deadline: float, end: bool = False) -> None:
-        self.deadline = deadline
-        self.end = end
-        self._answer: Answer | None = None
-        self._unanswered = _thread.allocate_lock()  # nobody else ever waits for this one
-        self._unanswered.acquire()
-
-    def answer(self, answer: Answer) -> None:
-        self._answer = answer
-        self._unanswered.release()
-
-    def wait(self, deadline: float) -> Answer | None:
-        """The answer; None if time is over."""
-        seconds = min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX)
-        return self._answer if self._unanswered.acquire(timeout=seconds) else None
 
 
 class Worker:

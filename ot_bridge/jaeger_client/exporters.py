@@ -69,7 +69,7 @@ def _unpacked(size: int, otherwise: int) -> int:
     return otherwise if size in PACKET_SIZED else size
 
 
-class Metrics:
+class Watch:
     """jaeger-client's metrics of a reporter, from the counts of a processor. One for each processor."""
 
     def __init__(self, made_by: MetricsFactory) -> None:

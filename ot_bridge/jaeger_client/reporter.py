@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ot_bridge import delivery
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
-from ot_bridge.jaeger_client.exporters import Metrics as ReporterMetrics
-from ot_bridge.jaeger_client.exporters import processors, queue_options
+from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 
 if TYPE_CHECKING:
@@ -124,12 +123,12 @@ class Reporter(BaseReporter):
         self.metrics_factory = factory(metrics_factory, metrics)
         self.stopped = False
         options = queue_options(queue_capacity, batch_size, flush_interval)
-        self._metrics = ReporterMetrics(self.metrics_factory)
+        self._metrics = Watch(self.metrics_factory)
         self._processors = list(processors(channel, options, self._listener))
         delivery.flush_on_sigterm_if_asked()
 
-    def _listener(self) -> ReporterMetrics:
-        return ReporterMetrics(self.metrics_factory)
+    def _listener(self) -> Watch:
+        return Watch(self.metrics_factory)
 
     def report_span(self, span: Span) -> None:
         for processor in self._processors:
