@@ -183,7 +183,14 @@ class _Killed(SystemExit):
 
 
 def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
-    exporter = Keeping()
+    class Busy(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            self.entered.set()
+            while not self.gate.is_set():
+                time.sleep(0.001)
+            return super().export(spans)
+
+    exporter = Busy()
     exporter.gate.clear()
     processor = _processor(exporter, max_export_batch_size=1)
     end = spans(processor)
@@ -191,8 +198,8 @@ def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
     assert exporter.entered.wait(20)
     killed = ctypes.c_ulong(processor.worker._thread)
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(killed, ctypes.py_object(_Killed)) == 1
-    exporter.gate.set()
     until(lambda: processor.worker._turn)
+    exporter.gate.set()
     end("b")
     assert processor.force_flush(10_000) is False
     assert processor.force_flush(10_000) is True
