@@ -46,8 +46,9 @@ class _Installed:
             atexit.register(self.at_exit)
 
     def at_exit(self) -> None:
+        delivery.exit.finish()
         if not self.tracer.closed:
-            self.shutdown()  # within the deadline of ot_bridge.delivery.exit
+            self.shutdown()
 
     def shutdown(self) -> None:
         getattr(self.tracer.provider, "shutdown", lambda: None)()
