@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Final
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
 from ot_bridge.delivery.settings import positive_variable
-from ot_bridge.errors import ConfigurationError, say_once
+from ot_bridge.errors import say_once
+from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import REPORTER, Counters, MetricsFactory
-from ot_bridge.provider import exporter_named
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -27,15 +26,10 @@ def processors(
     channel: Any, queue_options: dict[str, Any], listener: Callable[[], Callable[[Counts], object]]
 ) -> Iterator[DeliveryProcessor]:
     """One for each exporter that `OTEL_TRACES_EXPORTER` names, else OTLP's."""
-    for name in map(str.strip, (os.environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")):
-        if name == "none":
-            continue
-        make: Any = partial(exporter_named, name, **_options(name, channel))
-        try:
-            yield DeliveryProcessor(make, listener=listener(), **queue_options)
-        except ConfigurationError as missing:
-            text = f"spans go nowhere: no exporter {name} is installed ({missing.reason})"
-            say_once(logger, logging.ERROR, text)
+    for name in exporters_in_environment():
+        factory = exporter_factory(name, **_options(name, channel))
+        if factory is not None:
+            yield DeliveryProcessor(factory, listener=listener(), **queue_options)
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:
