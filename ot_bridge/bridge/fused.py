@@ -69,6 +69,10 @@ class _Fused(Span):
         above = self._parent_ids
         return self._keep(self._ids, 0 if above is None else above[1])
 
+    def _thaw(self) -> None:
+        super()._thaw()
+        self.__dict__.pop("_context", None)
+
 
 class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
     """OpenTracing's span and the engine's. Its methods are `Span`'s; three take a shorter way."""
