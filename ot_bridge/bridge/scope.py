@@ -88,6 +88,11 @@ class Scope(ScopeShim):
         self._inside = inside
         self._token = attach(inside)
 
+    @property
+    def context(self) -> Context:
+        """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
+        return self._inside
+
     def close(self) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`."""
         if not self._closed and self._end() and self._before:

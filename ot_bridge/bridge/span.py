@@ -85,7 +85,7 @@ class Span(SpanShim):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        # Without a lock: what another thread changes meanwhile makes the list that this is kept in an old one.
+        # Without a lock: a change by another thread makes the list that this is kept in an old one.
         frozen = self.__dict__.setdefault("_frozen", [])
         if not frozen:
             if self.priority_flags is not None:

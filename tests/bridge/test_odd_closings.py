@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
 
-import ot_bridge
 from ot_bridge.bridge import Tracer
 from tests.bridge.spans import traces
 from tests.conftest import Recorded
-
-PACKAGE = ot_bridge.__path__[0]
+from tests.interrupts import PACKAGE, interrupted
 
 
 async def test_an_async_generator_left_by_break_joins_no_later_requests(otel: Recorded) -> None:
@@ -104,40 +101,10 @@ def test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere(t
         assert len(server._heirs or ()) < 5
 
 
-class Alarm(Exception):
-    """What a worker's timeout raises from its signal handler."""
-
-
-def _interrupted(step: Callable[[], object], at: int, package: str) -> bool:
-    """Whether `step` came to its `at`th line inside `package`, and was interrupted before it."""
-    left = at
-
-    def lines(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal left
-        if event == "line":
-            left -= 1
-            if left == 0:
-                raise Alarm
-        return lines
-
-    def calls(frame: FrameType, event: str, _: object) -> Any:
-        return lines if frame.f_code.co_filename.startswith(package) else None
-
-    before = sys.gettrace()
-    sys.settrace(calls)
-    try:
-        step()
-    except Alarm:
-        return True
-    finally:
-        sys.settrace(before)
-    return left <= 0
-
-
 def _share_left_active(tracer: Any, step: Callable[[], object], package: str) -> float:
     """Of all lines at which an interrupt can come: the share after which a span is still active."""
     left = lines = 0
-    while _interrupted(step, lines + 1, package):
+    while interrupted(step, lines + 1, package):
         lines += 1
         active = tracer.scope_manager.active
         if active is not None:
