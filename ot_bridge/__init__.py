@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import ot_bridge._start  # noqa: F401 before whatever imports OpenTelemetry
 from ot_bridge._version import __version__
 from ot_bridge.bridge import Scope, ScopeManager, Span, SpanContext, Tracer, create_tracer
 from ot_bridge.install import install, uninstall

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import opentracing
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
 from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.bridge.create import checked
+from ot_bridge.declared import Declared, declared
+from ot_bridge.errors import report
 from ot_bridge.propagation import Propagator, parse_propagators
-from ot_bridge.provider import add_exporters, build_provider, exporter_names
+from ot_bridge.propagation.parse import propagators_in_environment
+from ot_bridge.provider import build_provider, exporter_names, processors_of
+from ot_bridge.registered import Registered, global_provider
 
 _log = logging.getLogger("ot_bridge")
 _EXIT_SECONDS: Final = 5.0
@@ -33,36 +37,46 @@ _installed: _Installed | None = None
 
 
 class _Installed:
-    """What `install()` did, and how to undo it."""
+    """What `install()` did, and how to undo it. made: what it shuts down, and nothing else.
 
-    def __init__(self, tracer: Tracer, arguments: tuple[Any, ...], owns_exit: bool) -> None:
+    That is the provider if it was made here, else the processors that were made here for another's provider.
+    """
+
+    def __init__(
+        self, tracer: Tracer, arguments: tuple[Any, ...], made: Sequence[Any], registered: Registered | None
+    ) -> None:
         self.tracer = tracer
         self.arguments = arguments
         self.warned = False
-        self._textmap = propagate.get_global_textmap()
-        self._provider: Any = trace._TRACER_PROVIDER
-        self._opentracing = opentracing.tracer, opentracing.is_tracer_registered
-        if owns_exit:
+        self._made = made
+        self._registered = registered
+        if made:
             atexit.register(self.at_exit)
 
     def at_exit(self) -> None:
         if self.tracer.closed:
             return
-        if not self.tracer.flush(_EXIT_SECONDS):
+        if False in [_attempt(each, "force_flush", int(_EXIT_SECONDS * 1000)) for each in self._made]:
             _log.warning("spans were left behind at exit: no collector took them in time")
         self.shutdown()
 
     def shutdown(self) -> None:
-        getattr(self.tracer.provider, "shutdown", lambda: None)()
+        for each in self._made:
+            _attempt(each, "shutdown")
 
     def undo(self) -> None:
         atexit.unregister(self.at_exit)
         self.shutdown()
-        opentracing.tracer, opentracing.is_tracer_registered = self._opentracing
-        propagate.set_global_textmap(self._textmap)
-        if trace._TRACER_PROVIDER is self.tracer.provider:
-            trace._TRACER_PROVIDER = self._provider
-            trace._TRACER_PROVIDER_SET_ONCE = type(trace._TRACER_PROVIDER_SET_ONCE)()
+        if self._registered is not None:
+            self._registered.take_back()
+
+
+def _attempt(owner: Any, method: str, *arguments: Any) -> Any:
+    try:
+        return getattr(owner, method)(*arguments)
+    except Exception:
+        report(_log, f"{type(owner).__name__}.{method} raised")
+        return False
 
 
 def install(
@@ -70,7 +84,7 @@ def install(
     *,
     tracer_provider: trace.TracerProvider | None = None,
     propagators: Any = None,
-    sampler: Sampler | None = None,
+    sampler: Sampler | str | None = None,
     exporters: Sequence[str | SpanExporter | SpanProcessor] | None = None,
     scope_manager: opentracing.ScopeManager | None = None,
     set_global: bool = True,
@@ -90,53 +104,117 @@ def install(
     own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
     default if `ottrace` is among the propagators, else 128.
 
+    Where other code has made a provider global already, that one is taken, and what only a provider of our
+    own could follow is ignored, which is said. `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
+    configuration: then that says all, and arguments and other variables are ignored.
+
     Called again it returns the first tracer, and says so once if the arguments differ. Raises
-    ConfigurationError for a name that nobody knows.
+    ConfigurationError for an argument that cannot be used; a variable that cannot be used is logged as an
+    ERROR and counts as unset.
     """
     global _installed
-    arguments = (service_name, tracer_provider, propagators, sampler, exporters, scope_manager, set_global)
+    arguments = {
+        "service_name": service_name,
+        "tracer_provider": tracer_provider,
+        "propagators": propagators,
+        "sampler": sampler,
+        "exporters": exporters,
+        "scope_manager": scope_manager,
+        "set_global": set_global,
+        "engine": engine,
+        "trace_id_bits": trace_id_bits,
+    }
     with _lock:
-        if _installed is not None:
-            if arguments != _installed.arguments and not _installed.warned:
-                _installed.warned = True
-                _log.warning("install() was called before, with other arguments: these are ignored")
-            return _installed.tracer
-        provider = tracer_provider or _current_provider(set_global)
-        xray = any(name.startswith("xray") for name in exporter_names(exporters))
-        default = f"{_DEFAULT},xray" if xray else _DEFAULT
-        textmap = parse_propagators(propagators or os.environ.get("OTEL_PROPAGATORS") or default)
-        if provider is None:
-            bits = trace_id_bits or (64 if _writes(textmap, "ottrace") else 128)
-            provider = build_provider(
-                service_name,
-                sampler=sampler,
-                exporters=exporters,
-                engine=engine,
-                trace_id_bits=bits,
-                xray_ids=bits == 128 and (xray or _writes(textmap, "xray")),
-            )
-        else:
-            add_exporters(provider, exporters or ())
-        tracer = create_tracer(
-            provider,
-            propagators={
-                Format.HTTP_HEADERS: textmap,
-                Format.TEXT_MAP: textmap.text_map if isinstance(textmap, Propagator) else textmap,
-            },
-            scope_manager=scope_manager,
-        )
-        installed = _Installed(tracer, arguments, owns_exit=tracer_provider is None)
-        if set_global:
-            opentracing.set_global_tracer(tracer)
-            propagate.set_global_textmap(textmap)
-            if provider is not trace._TRACER_PROVIDER:
-                trace.set_tracer_provider(provider)
-        _installed = installed
-        return tracer
+        if _installed is None:
+            _installed = _install(**arguments)
+        elif (*arguments.values(),) != _installed.arguments and not _installed.warned:
+            _installed.warned = True
+            _log.warning("install() was called before, with other arguments: these are ignored")
+        return _installed.tracer
+
+
+def _install(**arguments: Any) -> _Installed:
+    checked(arguments["tracer_provider"], arguments["scope_manager"])
+    others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
+    file = declared() if others is None else None
+    textmap = _textmap(arguments, file)
+    made: Sequence[Any]
+    if others is not None:
+        provider, made = others, _added(others, arguments)
+    else:
+        provider = _provider(arguments, file, textmap)
+        made = [provider]
+    tracer = create_tracer(
+        provider,
+        propagators={
+            Format.HTTP_HEADERS: textmap,
+            Format.TEXT_MAP: textmap.text_map if isinstance(textmap, Propagator) else textmap,
+        },
+        scope_manager=arguments["scope_manager"],
+    )
+    registered = None
+    if arguments["set_global"]:
+        registered = Registered(tracer, textmap, provider)
+    return _Installed(tracer, (*arguments.values(),), made, registered)
+
+
+def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropagator:
+    if file is not None and file.textmap is not None:
+        return file.textmap
+    if arguments["propagators"]:
+        return parse_propagators(arguments["propagators"])
+    return propagators_in_environment(f"{_DEFAULT},xray" if _to_xray(arguments["exporters"]) else _DEFAULT)
+
+
+def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) -> trace.TracerProvider:
+    """The provider that the file describes; without a file, one from arguments and variables."""
+    if file is not None and file.provider is not None:
+        _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
+        return file.provider
+    xray = _to_xray(arguments["exporters"]) or _writes(textmap, "xray")
+    return build_provider(
+        arguments["service_name"],
+        sampler=arguments["sampler"],
+        exporters=arguments["exporters"] if file is None else (),
+        engine=arguments["engine"],
+        trace_id_bits=arguments["trace_id_bits"],
+        usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
+    )
+
+
+def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
+    """Adds the exporters that are given to a provider of other code's; the processors that were made here."""
+    exporters = arguments["exporters"]
+    names = _OF_A_PROVIDER
+    if not hasattr(provider, "add_span_processor"):
+        names |= {"exporters"}
+        exporters = None
+    kind = f"{type(provider).__module__}.{type(provider).__qualname__}"
+    _ignored(
+        arguments,
+        names,
+        f"other code has set up a {kind}, which makes the spans; give it there, or call install() first",
+    )
+    processors = processors_of(() if exporters is None else exporters)
+    for each in processors:
+        provider.add_span_processor(each)
+    given = exporters if isinstance(exporters, Iterable) else ()
+    return [each for each in processors if not any(each is one for one in given)]
+
+
+_OF_A_PROVIDER: Final = frozenset({"service_name", "sampler", "engine", "trace_id_bits"})
+_OF_A_FILE: Final = frozenset({"exporters", "propagators"})
+
+
+def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:
+    """Says in one line which of these arguments were given in vain."""
+    given = [name for name in arguments if name in names and arguments[name] not in (None, True)]
+    if given:
+        _log.warning("install(%s) is ignored: %s", ", ".join(f"{name}=..." for name in given), why)
 
 
 def uninstall() -> None:
-    """Takes back what `install()` did and shuts its provider down. For tests."""
+    """Takes back what `install()` did, and shuts down what it made. For tests."""
     global _installed
     with _lock:
         if _installed is not None:
@@ -147,10 +225,8 @@ def uninstall() -> None:
 _DEFAULT: Final = "tracecontext,baggage,jaeger"
 
 
-def _current_provider(set_global: bool) -> trace.TracerProvider | None:
-    """A provider that other code (an agent, the application) has made global already."""
-    found = trace.get_tracer_provider() if set_global else None
-    return found if isinstance(found, SdkTracerProvider) else None
+def _to_xray(exporters: Any) -> bool:
+    return any(name.startswith("xray") for name in exporter_names(exporters))
 
 
 def _writes(textmap: Any, name: str) -> bool:

@@ -7,23 +7,30 @@ opentracing` leaves it out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import opentracing
 
 from ot_bridge.bridge import create_tracer
 from ot_bridge.redirect import redirect, undo
+from ot_bridge.registered import Registered
 
 
 class OpenTracingInstrumentor:
-    """What OpenTelemetry calls an instrumentor, without its base class: that package may not be there."""
+    """What OpenTelemetry calls an instrumentor, without its base class: that package may not be there.
+
+    As there, any object of it takes back what another has done.
+    """
+
+    _registered: ClassVar[Registered | None] = None
 
     def instrument(self, **kwargs: Any) -> None:
         redirect()
         if not opentracing.is_global_tracer_registered():
-            opentracing.set_global_tracer(create_tracer())
+            OpenTracingInstrumentor._registered = Registered(create_tracer())
 
     def uninstrument(self, **kwargs: Any) -> None:
         undo()
-        opentracing.tracer = opentracing.Tracer()
-        opentracing.is_tracer_registered = False
+        if self._registered is not None:
+            self._registered.take_back()
+            OpenTracingInstrumentor._registered = None

@@ -7,16 +7,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 
+from ot_bridge import choices
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment
+from ot_bridge.variables import is_true, loaded, text
 
 _log = logging.getLogger("ot_bridge")
 
@@ -32,139 +34,122 @@ class ShortIds(RandomIdGenerator):
         return False
 
 
+#: What `trace_id_bits` and the choices of this package mean; None: OpenTelemetry's usual ids.
+_IDS: Final[Mapping[object, str | None]] = {
+    64: f"{__name__}:ShortIds",
+    128: None,
+    "short": f"{__name__}:ShortIds",
+    "xray": "ot_bridge.xray.ids:XRayIdGenerator",
+    "": None,
+}
+
+
 def build_provider(
     service_name: str | None = None,
     *,
-    sampler: Sampler | None = None,
+    sampler: Sampler | str | None = None,
     exporters: Sequence[str | SpanExporter | SpanProcessor] | None = None,
     engine: bool = True,
-    trace_id_bits: int = 128,
-    xray_ids: bool = False,
+    trace_id_bits: int | None = None,
+    usual_ids: str = "",
     attributes: Mapping[str, Any] | None = None,
     span_limits: SpanLimits | None = None,
 ) -> SdkTracerProvider:
-    """A provider, and nothing registered. attributes: of its resource. xray_ids: trace ids begin with the
-    time. The rest is as for `install()`. Raises ConfigurationError.
+    """A provider, and nothing registered. attributes: of its resource. usual_ids: `short` or `xray`, the ids
+    if neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` says. The rest is as for `install()`. Raises
+    ConfigurationError.
     """
-    # Rooms that only this function enters, so that importing the package does not.
-    from ot_bridge.sampling import PerSpanSampler
-    from ot_bridge.xray import XRayIdGenerator
+    from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
 
-    if trace_id_bits not in (64, 128):
-        raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128")
-    named = {SERVICE_NAME: service_name} if service_name else {}
-    ids: IdGenerator | None = ShortIds() if trace_id_bits == 64 else None
-    if xray_ids:
-        ids = XRayIdGenerator()
+    if trace_id_bits not in (None, 64, 128):
+        raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128 is due")
+    chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
+    processors = processors_of(None if exporters is None else exporters)
     provider = (TracerProvider if engine else SdkTracerProvider)(
-        sampler=PerSpanSampler(_for_roots(sampler) if sampler else _sampler_from_environment()),
-        resource=Resource.create({**(attributes or {}), **named}),
+        sampler=PerSpanSampler(chosen),
+        resource=choices.resource(service_name, attributes or {}),
         shutdown_on_exit=False,
-        span_limits=span_limits,
-        id_generator=ids,
+        span_limits=span_limits or choices.span_limits(),
+        id_generator=_ids(trace_id_bits, usual_ids),
     )
-    add_exporters(provider, _from_environment() if exporters is None else exporters)
+    for processor in processors:
+        provider.add_span_processor(processor)
     return provider
 
 
-def _for_roots(sampler: Sampler) -> Sampler:
-    """`sampler` for roots only: asked again for each child, it would tear traces apart.
+def _ids(bits: int | None, usual: str) -> IdGenerator | None:
+    if bits is None and (named := choices.id_generator_in_environment()) is not None:
+        return named
+    path = _IDS[usual if bits is None else bits]
+    return None if path is None else loaded(path)()
 
-    A static one is also asked about what callers have decided, as OpenCensus does.
+
+def disabled() -> bool:
+    """Whether `OTEL_SDK_DISABLED` says that nothing is recorded and exported."""
+    return is_true("OTEL_SDK_DISABLED")
+
+
+def processors_of(
+    exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None,
+) -> list[SpanProcessor]:
+    """A processor for each: one as it is, a delivery for each exporter. None: what the environment names.
+
+    Raises ConfigurationError before any of them is made.
     """
-    if not hasattr(sampler, "should_sample"):
-        raise ConfigurationError("sampler", sampler, "an OpenTelemetry sampler is due")
-    if isinstance(sampler, StaticSampler):
-        return ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler)
-    return sampler if isinstance(sampler, ParentBased) else ParentBased(sampler)
-
-
-def _sampler_from_environment() -> Sampler:
-    """What `OTEL_TRACES_SAMPLER` names: of the SDK's (only a provider tells), or another package's."""
-    name = os.environ.get("OTEL_TRACES_SAMPLER", "").strip()
-    if name and name.lower() not in _SDK_SAMPLERS:
-        for entry in _entry_points("opentelemetry_traces_sampler", name):
-            made: Sampler = entry.load()(os.environ.get("OTEL_TRACES_SAMPLER_ARG", ""))
-            return made
-    return SdkTracerProvider(shutdown_on_exit=False).sampler
-
-
-_SDK_SAMPLERS: Final = {
-    parent + name for parent in ("", "parentbased_") for name in ("always_on", "always_off", "traceidratio")
-}
-
-
-def exporter_names(exporters: Sequence[Any] | None) -> Sequence[str]:
-    """The exporters' names, as given here or in `OTEL_TRACES_EXPORTER`, or as objects have one; else ""."""
     if exporters is None:
-        exporters = os.environ.get("OTEL_TRACES_EXPORTER", "")
-    listed = exporters.split(",") if isinstance(exporters, str) else exporters
-    return [each.strip() if isinstance(each, str) else str(getattr(each, "name", "")) for each in listed]
-
-
-def add_exporters(provider: Any, exporters: Sequence[str | SpanExporter | SpanProcessor]) -> None:
-    """Adds each to the provider: a processor as it is, an exporter in a batch processor of its own."""
+        exporters = _in_environment()
     if isinstance(exporters, str):
         exporters = exporters.split(",")
-    for each in exporters:
-        made: Any = exporter_named(each.strip()) if isinstance(each, str) else each
-        if isinstance(made, SpanProcessor):
-            provider.add_span_processor(made)
-        elif hasattr(made, "export"):
-            provider.add_span_processor(DeliveryProcessor(made))
-        elif made is not None:
-            raise ConfigurationError("exporters", each, "names, exporters or span processors are due")
+    if not isinstance(exporters, Iterable):
+        raise ConfigurationError("exporters", exporters, f"a list is due: {_DUE}")
+    ready = [_ready(each) for each in exporters]
+    if disabled():
+        return []
+    return [made for each in ready if (made := _processor(each)) is not None]
 
 
-_EXPORTERS: Final = "opentelemetry_traces_exporter"
-_HINTS: Final = {
-    "otlp": "pip install 'ot-bridge[otlp]', or [otlp-json] beside protobuf 3",
-    "xray": "pip install 'ot-bridge[xray]'",
-}
-#: Names of OpenTelemetry's -> entry points of packages that serve them, in order of preference.
-_ALIASES: Final = {"otlp": ("otlp_proto_http", "otlp_json_http", "otlp_proto_grpc")}
+_DUE: Final = "names, exporters or span processors"
 
 
-def _entry_points(group: str, name: str) -> Iterable[Any]:
-    from importlib.metadata import entry_points  # 20 ms that only a name to look up is worth
-
-    return entry_points(group=group, name=name) if name else entry_points(group=group)
-
-
-def exporter_named(name: str, **options: Any) -> SpanExporter | None:
-    """The exporter of that name, made with these options; None for `none`.
-
-    Raises ConfigurationError if nobody has it.
-    """
-    if name in ("", "none"):
-        return None
-    if name == "xray" and "AWS_XRAY_DAEMON_ADDRESS" in os.environ:
-        name = "xray_daemon"
-    for alias in _ALIASES.get(name, (name,)):
-        for entry in _entry_points(_EXPORTERS, alias):
-            try:
-                made: SpanExporter = entry.load()(**options)
-            except ImportError:
-                continue
-            return made
-    known = sorted({entry.name for entry in _entry_points(_EXPORTERS, "")} | {"none"})
-    raise ConfigurationError("exporters", name, _HINTS.get(name, f"known are {', '.join(known)}"))
+def _ready(each: Any) -> Any:
+    """A processor, an exporter, a factory of one, or None."""
+    if isinstance(each, str):
+        return exporter_factory(each)
+    if not (isinstance(each, SpanProcessor) or callable(getattr(each, "export", None))):
+        raise ConfigurationError("exporters", each, f"{_DUE} are due")
+    return each
 
 
-def _from_environment() -> Sequence[str | SpanExporter]:
-    named = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    if named:
-        return named.split(",")
+def _processor(ready: Any) -> SpanProcessor | None:
+    if ready is None or isinstance(ready, SpanProcessor):
+        return ready
     try:
-        exporter = exporter_named("otlp")
-    except ConfigurationError as missing:
-        _log.warning("spans go nowhere: no OTLP exporter is installed (%s)", missing.reason)
-        return ()
-    assert exporter is not None
-    if not any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
-        target = getattr(exporter, "_endpoint", "http://localhost:4318/v1/traces")
+        return DeliveryProcessor(ready if hasattr(ready, "export") else ready())
+    except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
+        made = getattr(ready, "func", ready)
+        _log.error("%s cannot be made (%s); nothing is exported by it", made, error)
+        return None
+
+
+def _in_environment() -> Sequence[str]:
+    names = exporters_in_environment()
+    if not (
+        text("OTEL_TRACES_EXPORTER")
+        or disabled()
+        or any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ)
+    ):
         _log.warning(
             "spans go to %s; set OTEL_EXPORTER_OTLP_ENDPOINT, or OTEL_TRACES_EXPORTER=none to send none",
-            target,
+            default_target(),
         )
-    return (exporter,)
+    return names
+
+
+def exporter_names(exporters: Any) -> Sequence[str]:
+    """The exporters' names, as given here or in `OTEL_TRACES_EXPORTER`, or as objects have one; else ""."""
+    if exporters is None:
+        exporters = text("OTEL_TRACES_EXPORTER")
+    listed = exporters.split(",") if isinstance(exporters, str) else exporters
+    if not isinstance(listed, Iterable):
+        raise ConfigurationError("exporters", exporters, f"a list is due: {_DUE}")
+    return [each.strip() if isinstance(each, str) else str(getattr(each, "name", "")) for each in listed]

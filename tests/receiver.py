@@ -1,17 +1,25 @@
 """OTLP receivers on loopback, over HTTP and gRPC, that keep each request they get, decoded.
 
 They take what the OpenTelemetry Collector takes by default: 4 MiB a gRPC message, 20 MiB an HTTP body, gzip
-or not, protobuf. `HttpReceiver()` and `GrpcReceiver()` are context managers.
+or not, protobuf. `HttpReceiver()` and `GrpcReceiver()` are context managers. An HttpReceiver also follows a
+script: `HttpReceiver(Answer(503), CLOSE)` answers the first request by 503, hangs up at the second, takes
+the third.
 """
 
 from __future__ import annotations
 
-import gzip
+import contextlib
+import socket
+import ssl
+import sys
 import threading
+import time
+import zlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -71,40 +79,145 @@ class Receiver:
         self.close()
 
 
-class HttpReceiver(Receiver):
-    """OTLP over HTTP, protobuf."""
+class Answer(NamedTuple):
+    """What an HttpReceiver answers to one request.
 
-    def __init__(self) -> None:
+    headers: laid over Content-Type and Content-Length. raw: all bytes of the answer, instead of what the
+    fields before it make. wait: seconds before it. drip: seconds between its bytes. cut: so many of its bytes
+    are sent, and the connection is closed. end: the connection is closed behind it, which it does not say.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    raw: bytes | None = None
+    wait: float = 0.0
+    drip: float = 0.0
+    cut: int | None = None
+    end: bool = False
+
+    def bytes(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
+        told = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(self.body))}
+        lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in {**told, **self.headers}.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+HANG = Answer(wait=3600)
+CLOSE = Answer(cut=0)
+
+
+class Seen(NamedTuple):
+    """A request as it came. headers: by lower-case name."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    at: float  # time.monotonic()
+
+
+class HttpReceiver(Receiver):
+    """OTLP over HTTP, protobuf, on kept connections.
+
+    script: the answers to the first requests; those that follow get `always`, or are taken. tls: a server's
+    context. seen: every request. connections: how many were made. `requests`: what is answered by 2xx.
+    """
+
+    def __init__(
+        self, *script: Answer, always: Answer | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         super().__init__()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._script = list(script)
+        self._always = always
+        self.seen: list[Seen] = []
+        self.connections = 0
+        self._closing = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._server = _Server(("127.0.0.1", port), self._handler())
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}/v1/traces"
+        self.port: int = self._server.server_address[1]
+        self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.endpoint = f"{self.base}/v1/traces"
+
+    def answer(self, body: bytes, encoding: str) -> Answer:
+        """Keeps what is answered by 2xx."""
+        with self._came:
+            answer = self._script.pop(0) if self._script else self._always
+        if encoding in ("gzip", "deflate"):
+            body = zlib.decompress(body, zlib.MAX_WBITS | 32)
+        if answer is None:
+            answer = Answer() if len(body) <= MAX_HTTP_BODY else Answer(413)
+        if 200 <= answer.status < 300 and answer.cut is None and answer.wait < 3600:
+            self.take(body)
+        return answer
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                receiver.connections += 1
+                receiver._open.add(self.connection)
+
+            def finish(self) -> None:
+                receiver._open.discard(self.connection)
+                super().finish()
+
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                status = 200 if len(body) <= MAX_HTTP_BODY else 413
-                answer = receiver.take(body) if status == 200 else b""
-                self.send_response(status)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                body = self.rfile.read(int(headers["content-length"]))
+                receiver.seen.append(Seen(self.command, self.path, headers, body, time.monotonic()))
+                answer = receiver.answer(body, headers.get("content-encoding", ""))
+                receiver._closing.wait(answer.wait)
+                data = answer.bytes()[: answer.cut]
+                for start in range(0, len(data), 1) if answer.drip else ():
+                    receiver._closing.wait(answer.drip)
+                    self.wfile.write(data[start : start + 1])
+                if not answer.drip:
+                    self.wfile.write(data)
+                self.close_connection |= answer.end or answer.cut is not None
+
+            do_GET = do_PUT = do_POST
 
             def log_message(self, *args: object) -> None:
                 pass
 
         return Handler
 
+    def hang_up(self) -> None:
+        """Closes all connections from this side."""
+        for sock in tuple(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
+        self.hang_up()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 class GrpcReceiver(Receiver):

@@ -20,19 +20,25 @@ PACKAGE = Path(__file__).parent.parent / "ot_bridge"
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
+    "variables": {"errors"},
+    "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": set(),
-    "otlp": {"errors"},
+    "otlp": {"_version", "errors"},  # the version: a collector is told who sends
     "delivery": {"errors"},
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
-    "propagation": {"errors", "wire"},
+    "propagation": {"errors", "variables", "wire"},
     "bridge": {"_version", "errors", "wire", "propagation", "engine"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
     "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
-    "provider": {"errors", "engine", "delivery", "otlp", "sampling", "xray"},
-    "install": {"propagation", "bridge", "provider"},
+    "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
+    "exporters": {"errors", "variables"},
+    "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},
+    "declared": {"errors", "variables"},
+    "registered": {"errors", "variables"},
+    "install": {"errors", "propagation", "bridge", "provider", "declared", "registered"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}

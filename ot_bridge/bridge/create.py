@@ -11,6 +11,7 @@ from ot_bridge._version import __version__
 from ot_bridge.bridge.fused import FusedTracer
 from ot_bridge.bridge.tracer import Tracer
 from ot_bridge.engine import Tracer as EngineTracer
+from ot_bridge.errors import ConfigurationError
 
 #: The instrumentation scope of the spans (OpenTelemetry, "OpenTracing Compatibility", "Create an OpenTracing
 #: Tracer Shim").
@@ -32,7 +33,25 @@ def create_tracer(
     scope_manager: an `opentracing.ScopeManager` to use in place of OpenTelemetry's context.
     maps_kind: whether `span.kind` tags set the kind of the OpenTelemetry span.
     """
+    checked(tracer_provider, scope_manager)
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
     tracer = provider.get_tracer(SCOPE_NAME, __version__)
     made = FusedTracer if isinstance(tracer, EngineTracer) else Tracer
     return made(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)
+
+
+def usable_tracer(tracer: Any) -> Any:
+    """The tracer, or None for the global one. Raises ConfigurationError for what is no OpenTracing tracer."""
+    if tracer is not None and not callable(getattr(tracer, "start_span", None)):
+        raise ConfigurationError("tracer", tracer, "an OpenTracing tracer is due")
+    return tracer
+
+
+def checked(tracer_provider: Any, scope_manager: Any) -> None:
+    """Raises ConfigurationError for a provider or scope manager that is none. None is neither."""
+    if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
+        raise ConfigurationError(
+            "tracer_provider", tracer_provider, "an OpenTelemetry tracer provider is due"
+        )
+    if scope_manager is not None and not callable(getattr(scope_manager, "activate", None)):
+        raise ConfigurationError("scope_manager", scope_manager, "an OpenTracing scope manager is due")

@@ -55,6 +55,7 @@ class Scope(ScopeShim):
     _gone = False  # closed as in 3
     _waits = False
     _heirs: dict[int, weakref.ref[Context]] | None = None
+    _nobody = False  # "no span" was made active; any other span is active in its scope, valid or not
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Scope(ScopeShim):
                 inside = Context({SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
             if span.origin is not None:
                 _put(inside, REMOTE_KEY, span.origin)
-            elif otel_span is INVALID_SPAN:  # what the caller said was said of its trace
+            elif self._nobody:  # what the caller said was said of its trace
                 _take(inside, REMOTE_KEY, None)
         else:
             inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self})
@@ -172,7 +173,7 @@ class Scope(ScopeShim):
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
             held[BAGGAGE_KEY] = self._span._baggage
-            if self._span.origin is not None or self._otel_span is INVALID_SPAN:
+            if self._span.origin is not None or self._nobody:
                 held[REMOTE_KEY] = self._span.origin
         before = self._before
         for key, value in held.items():
@@ -228,6 +229,12 @@ def _end_outwards(outer: Any) -> None:
         attach(_settled(Context(here)))
 
 
+class _NoSpan(Scope):
+    """The time for which no span is active."""
+
+    _nobody = True
+
+
 class ForeignScope(opentracing.Scope):
     """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
 
@@ -252,7 +259,7 @@ class ScopeManager(ScopeManagerShim):
             return Scope(self, span, span._otel_span, finish_on_close, before)
         if span is None:
             nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            return Scope(self, nobody, INVALID_SPAN, False, before)
+            return _NoSpan(self, nobody, INVALID_SPAN, False, before)
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before, ours=False)
 
@@ -265,10 +272,9 @@ class ScopeManager(ScopeManagerShim):
             context = _settled(Context(context))
             scope = context.get(SCOPE_KEY)
         otel_span = context.get(SPAN_KEY, INVALID_SPAN)
-        if isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self:
-            ours = scope._span
-            if otel_span is not INVALID_SPAN or not isinstance(ours, Span) or ours._baggage:
-                return scope
+        ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
+        if ours and (not scope._nobody or scope._span._baggage):  # type: ignore[attr-defined]
+            return scope  # type: ignore[return-value]
         if not isinstance(otel_span, OtelSpan):
             otel_span = INVALID_SPAN
         return self._foreign(context, otel_span)

@@ -70,8 +70,9 @@ def is_plain(attributes: Mapping[Any, Any]) -> bool:
 
 def _event_fits(note: Note, fits: Fits) -> bool:
     name, attributes, _ = note
-    words = {**(attributes or {}), name: 0}
-    return "" not in words and is_plain(words) and fits(words)
+    if type(name) is not str or not fits({name: 0}):
+        return False
+    return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
@@ -93,3 +94,45 @@ def set_many(container: Any, attributes: dict[str, Any]) -> None:
     else:
         for key, value in attributes.items():
             container[key] = value
+
+
+def as_offered(notes: Iterable[Note], limits: sdk.SpanLimits) -> tuple[dict[str, Any], list[Note]] | None:
+    """Attributes and events of an ended span as they were told; None if the SDK would cut any of it.
+
+    Keys and values are not looked at, apart from counting them.
+    """
+    attributes: dict[str, Any] = {}
+    events: list[Note] = []
+    told = 0
+    for note in notes:
+        if type(note) is dict:
+            attributes.update(note)
+            told += len(note)
+        elif len(note) == 2:
+            key, value = note
+            attributes[key] = value
+            told += 1
+        elif note is ENDED:
+            break
+        else:
+            events.append(note)
+    else:  # what is there came too late
+        return None
+    most = limits.max_span_attributes
+    if (
+        len(attributes) != told  # what is set again moves to the end
+        or (most is not None and told > most)
+        or (events and not _may_stay(events, limits))
+        or limits.max_span_attribute_length is not None
+    ):
+        return None
+    return attributes, events
+
+
+def _may_stay(events: list[Note], limits: sdk.SpanLimits) -> bool:
+    most, most_events = limits.max_event_attributes, limits.max_events
+    return (
+        limits.max_attribute_length is None
+        and (most_events is None or len(events) <= most_events)
+        and (most is None or all(not event[1] or len(event[1]) <= most for event in events))
+    )

@@ -20,6 +20,7 @@ from opentelemetry.trace import Status
 from opentelemetry.trace import StatusCode as SpanStatus
 
 from ot_bridge import bridge
+from ot_bridge.bridge.create import usable_tracer
 from ot_bridge.errors import ConfigurationError, report
 from ot_bridge.grpc.hooks import AS_USUAL, DO_NOT_TRACE, RpcInfo, StartOptions
 from ot_bridge.grpc.metadata import Pairs
@@ -68,7 +69,7 @@ class Rules:
         exclude: Exclude = HEALTH,
         start_options: Callable[[RpcInfo], Any] | None = None,
     ) -> None:
-        self.tracer = tracer
+        self.tracer = usable_tracer(tracer)
         self.log_payloads = log_payloads
         self.message_events = message_events
         self.sees_messages = log_payloads or message_events

@@ -7,17 +7,15 @@ import logging
 import multiprocessing.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.delivery import DeliveryProcessor
-from ot_bridge.errors import ConfigurationError
+from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import REPORTER, Counters, MetricsFactory
-from ot_bridge.provider import exporter_named
 
 logger = logging.getLogger("jaeger_tracing")
 _said: set[str] = set()
@@ -56,15 +54,8 @@ class PerProcess(SpanExporter):
 
 def exporters(channel: Any) -> list[PerProcess]:
     """The exporters that `OTEL_TRACES_EXPORTER` names, else OTLP's."""
-    found = []
-    for name in map(str.strip, (os.environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")):
-        if name == "none":
-            continue
-        try:
-            found.append(PerProcess(partial(exporter_named, name, **_options(name, channel))))
-        except ConfigurationError as missing:
-            _once(logging.ERROR, "spans go nowhere: no exporter %s is installed (%s)", name, missing.reason)
-    return found
+    made = (exporter_factory(name, **_options(name, channel)) for name in exporters_in_environment())
+    return [PerProcess(factory) for factory in made if factory is not None]
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:

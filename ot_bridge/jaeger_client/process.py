@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import socket
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import propagate, trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry import propagate
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
+from ot_bridge.choices import span_limits
+from ot_bridge.declared import declared
 from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.span import ENDING, Span
 from ot_bridge.jaeger_client.utils import local_ip
+from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider
+from ot_bridge.registered import global_provider, set_global_provider
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.tracer import Tracer
@@ -40,31 +44,27 @@ def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
     return made
 
 
-#: A limit of OpenTelemetry's -> the variables that set it. jaeger-client has no such limits.
-_LIMITS: Final[Mapping[str, tuple[str, ...]]] = {
-    "max_events": ("OTEL_SPAN_EVENT_COUNT_LIMIT",),
-    "max_links": ("OTEL_SPAN_LINK_COUNT_LIMIT",),
-    "max_span_attributes": ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
-    "max_event_attributes": ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
-}
-
-
-def _limits() -> SpanLimits:
-    """No limits but those that the environment sets."""
-    free = [name for name, variables in _LIMITS.items() if not any(v in os.environ for v in variables)]
-    return SpanLimits(**dict.fromkeys(free, SpanLimits.UNSET))
+#: jaeger-client has no such limits: without a variable, there are none here either.
+_FREE: Final = ("max_events", "max_links", "max_span_attributes", "max_event_attributes")
 
 
 def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
-    """The provider of a tracer: all that ends in it goes to the tracer's reporter."""
+    """The provider of a tracer: all that ends in it goes to the tracer's reporter.
+
+    With `OTEL_CONFIG_FILE` it is the file's, which then says who samples and where spans go.
+    """
+    file = declared()
+    if file is not None and isinstance(file.provider, TracerProvider):
+        file.provider.add_span_processor(Reporting(tracer))
+        return file.provider
     attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
     return build_provider(
         tracer.service_name,
         sampler=sampler,
         exporters=[Reporting(tracer)],
-        trace_id_bits=tracer.max_trace_id_bits,
+        usual_ids="short" if tracer.max_trace_id_bits == 64 else "",
         attributes=attributes,
-        span_limits=_limits(),
+        span_limits=span_limits(_FREE),
     )
 
 
@@ -83,14 +83,14 @@ class Reporting(SpanProcessor):
             self._tracer.report_span(ours)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._tracer.flush(timeout_millis / 1000)
+        return flush(self._tracer.reporter, timeout_millis / 1000)
 
 
 def share(tracer: Tracer) -> None:
     """Lets OpenTelemetry's instrumentation take part in the traces, unless it is set up already."""
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    if global_provider() is not None:
         return
-    trace.set_tracer_provider(tracer.provider)  # type: ignore[arg-type]
+    set_global_provider(tracer.provider)
     propagator = getattr(tracer.codecs[Format.HTTP_HEADERS], "propagator", None)
-    if propagator is not None and "OTEL_PROPAGATORS" not in os.environ:
+    if propagator is not None and not names_in_environment("the configuration's propagation"):
         propagate.set_global_textmap(propagator)

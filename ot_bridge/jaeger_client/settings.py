@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from ot_bridge.choices import sampler_is_named
+from ot_bridge.errors import bad_variable
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.utils import get_boolean
+from ot_bridge.propagation.parse import names_in_environment
 
 Environment = Mapping[str, str]
 
@@ -41,6 +44,12 @@ def _yes(text: str) -> bool:
     return get_boolean(text, False)
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("a whole number from 0 on is due")
+    return int(text)
+
+
 def _milliseconds(text: str) -> float:
     return float(text) / 1000
 
@@ -66,6 +75,14 @@ def _strategies(text: str) -> str:
     return text if "://" in text else f"http://{text}/sampling"
 
 
+def _known_sampler(text: str) -> str | None:
+    return text if sampler_is_named(text) else None
+
+
+def _known_propagators(text: str) -> str | None:
+    return ",".join(names_in_environment("the configuration's propagation", text)) or None
+
+
 _SAME: Final = str
 
 ROWS: Final[Mapping[str, Row]] = {
@@ -77,7 +94,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "logging": Row(("logging",), False, {}, {"JAEGER_REPORTER_LOG_SPANS": _SAME}),
     "metrics": Row(("metrics",), True),
     "sampler_type": Row(
-        ("sampler", "type"), None, {"OTEL_TRACES_SAMPLER": _SAME}, {"JAEGER_SAMPLER_TYPE": _SAME}
+        ("sampler", "type"), None, {"OTEL_TRACES_SAMPLER": _known_sampler}, {"JAEGER_SAMPLER_TYPE": _SAME}
     ),
     "sampler_param": Row(("sampler", "param"), None, {}, {"JAEGER_SAMPLER_PARAM": _SAME}),
     "sampler_arg": Row((), None, {"OTEL_TRACES_SAMPLER_ARG": _SAME}),
@@ -118,7 +135,9 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_SAMPLER_REFRESH_INTERVAL": _duration},
     ),
     "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": int}),
-    "propagation": Row(("propagation",), None, {"OTEL_PROPAGATORS": _SAME}, {"JAEGER_PROPAGATION": _SAME}),
+    "propagation": Row(
+        ("propagation",), None, {"OTEL_PROPAGATORS": _known_propagators}, {"JAEGER_PROPAGATION": _SAME}
+    ),
     "trace_id_header": Row(("trace_id_header",), constants.TRACE_ID_HEADER),
     "baggage_header_prefix": Row(("baggage_header_prefix",), constants.BAGGAGE_HEADER_PREFIX),
     "debug_id_header": Row(("debug_id_header",), constants.DEBUG_ID_HEADER_KEY),
@@ -128,7 +147,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "max_tag_value_length": Row(
         ("max_tag_value_length",),
         constants.MAX_TAG_VALUE_LENGTH,
-        {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": int, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": int},
+        {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": _whole, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": _whole},
     ),
     "max_traceback_length": Row(("max_traceback_length",), constants.MAX_TRACEBACK_LENGTH),
     "throttler_port": Row(("throttler", "port"), 5778, whole=True),
@@ -160,14 +179,30 @@ VALID_KEYS: Final = (
 
 
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """What a setting is, and who says so. A variable that cannot be read raises ValueError naming it."""
+    """What a setting is, and who says so.
+
+    One of Jaeger's variables that cannot be read raises ValueError naming it; one of OpenTelemetry's is said
+    to be wrong, and counts as unset.
+    """
     row = ROWS[name]
     return (
-        _from_variables(row.otel, environment)
+        _from_otel(row.otel, environment)
         or _from_config(row, config)
         or _from_variables(row.jaeger, environment)
         or Setting(row.default, "default")
     )
+
+
+def _from_otel(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
+    for variable, parse in table.items():
+        try:
+            found = _from_variables({variable: parse}, environment)
+        except ValueError as error:
+            bad_variable(variable, environment[variable], str(error.__cause__ or error), "it counts as unset")
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
@@ -175,9 +210,11 @@ def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Envi
         text = environment.get(variable, "").strip()
         if text:
             try:
-                return Setting(parse(text), variable)
+                value = parse(text)
             except ValueError as error:
-                raise ValueError(f"{variable}={text!r}: {error}") from None
+                raise ValueError(f"{variable}={text!r}: {error}") from error
+            if value is not None:
+                return Setting(value, variable)
     return None
 
 

@@ -20,6 +20,7 @@ from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, named
+from ot_bridge.engine import TracerProvider as EngineProvider
 from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
@@ -103,6 +104,7 @@ class Tracer(bridge.Tracer):
         }
         reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
         provider = process.provider(self, otel_sampler(sampler))
+        self._reports_alone = isinstance(provider, EngineProvider)  # no file has described another's provider
         tracer = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self.debug_id_tag = debug_id_header
@@ -262,7 +264,7 @@ class Tracer(bridge.Tracer):
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Has the reporter send what it has; whether that was done within `timeout` seconds."""
-        return flush(self.reporter, timeout)
+        return flush(self.reporter, timeout) if self._reports_alone else super().flush(timeout)
 
     def close(self) -> Closing:
         """Closes sampler and reporter; the future is over when the reporter has no span left."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
 
+from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
 
 from ..errors import ConfigurationError
+from ..variables import Parts, usable
 from ..wire import DEFAULT, FORMATS, Format
 from .propagator import Propagator
 
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
-_GROUP = "opentelemetry_propagator"
+_FOREIGN = Parts("propagators", "opentelemetry_propagator", also=(*FORMATS, "none"))
 # The names of our entry points, too: read here, they become part of one propagator.
 _OURS: dict[str, tuple[Format, ...]] = {name: (format,) for name, format in FORMATS.items()}
 _OURS |= {f"ot_bridge_{name.replace('-', '_')}": formats for name, formats in _OURS.items()}
@@ -60,10 +64,40 @@ def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
 
 
 def _foreign(name: str) -> TextMapPropagator:
-    from importlib.metadata import entry_points  # 20 ms that only a foreign name is worth
+    propagator: TextMapPropagator = _FOREIGN.load(name)()
+    return propagator
 
-    for entry in entry_points(group=_GROUP, name=name):
-        propagator: TextMapPropagator = entry.load()()
-        return propagator
-    others = sorted({entry.name for entry in entry_points(group=_GROUP)} - set(FORMATS))
-    raise ConfigurationError("propagators", name, f"known are {', '.join([*FORMATS, 'none', *others])}")
+
+def names_in_environment(default: str, value: str | None = None) -> list[str]:
+    """The known names in `OTEL_PROPAGATORS` (or in this value of it), empty if there is none.
+
+    default: what the caller takes then.
+    """
+    return usable("OTEL_PROPAGATORS", lambda name: list(_parts(name)), default, value)
+
+
+def propagators_in_environment(default: str) -> TextMapPropagator:
+    """The propagators that `OTEL_PROPAGATORS` names; `default` if it names none that is known."""
+    return parse_propagators(names_in_environment(default) or default)
+
+
+class EnvironmentPropagator(TextMapPropagator):
+    """What `OTEL_PROPAGATORS` names, looked up when it is first used; else OpenTelemetry's default.
+
+    `import ot_bridge` puts it in OpenTelemetry's global place, so that every name that this package knows
+    works there, and a wrong one stops no program.
+    """
+
+    @cached_property
+    def _real(self) -> TextMapPropagator:
+        return propagators_in_environment("tracecontext,baggage")
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = default_getter) -> Context:
+        return self._real.extract(carrier, context, getter)
+
+    def inject(self, carrier: Any, context: Context | None = None, setter: Any = default_setter) -> None:
+        self._real.inject(carrier, context, setter)
+
+    @property
+    def fields(self) -> set[str]:
+        return self._real.fields

@@ -1,18 +1,22 @@
 """Samplers: each an ordinary OpenTelemetry `Sampler`, for any provider."""
 
-from .basic import RateLimited, always_off, always_on, probability, rate_limited
-from .jaeger import (
-    AdaptiveSampler,
-    ConstSampler,
-    GuaranteedThroughputProbabilisticSampler,
-    JaegerSampler,
-    ProbabilisticSampler,
-    RateLimitingSampler,
-)
-from .per_span import PerSpanSampler, with_sampler
-from .remote import JaegerRemoteSampler
-from .rules import OperationSampler, PathSampler
-from .text import sampler_from_text
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .basic import RateLimited, always_off, always_on, probability, rate_limited
+    from .jaeger import (
+        AdaptiveSampler,
+        ConstSampler,
+        GuaranteedThroughputProbabilisticSampler,
+        JaegerSampler,
+        ProbabilisticSampler,
+        RateLimitingSampler,
+    )
+    from .per_span import PerSpanSampler, with_sampler
+    from .remote import JaegerRemoteSampler
+    from .rules import OperationSampler, PathSampler
+    from .text import sampler_from_text
 
 __all__ = [
     "AdaptiveSampler",
@@ -33,3 +37,27 @@ __all__ = [
     "sampler_from_text",
     "with_sampler",
 ]
+
+# `install()` needs one of them: the others are imported when a name of theirs is first asked for.
+_MODULES = {
+    "basic": ("RateLimited", "always_off", "always_on", "probability", "rate_limited"),
+    "jaeger": (
+        "AdaptiveSampler",
+        "ConstSampler",
+        "GuaranteedThroughputProbabilisticSampler",
+        "JaegerSampler",
+        "ProbabilisticSampler",
+        "RateLimitingSampler",
+    ),
+    "per_span": ("PerSpanSampler", "with_sampler"),
+    "remote": ("JaegerRemoteSampler",),
+    "rules": ("OperationSampler", "PathSampler"),
+    "text": ("sampler_from_text",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

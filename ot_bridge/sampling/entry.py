@@ -4,21 +4,18 @@ OTEL_TRACES_SAMPLER_ARG is its argument (empty if unset).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.resources import OTELResourceDetector
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
 
-from ot_bridge.errors import ConfigurationError
+from ot_bridge.errors import ConfigurationError, bad_variable
 
 from .jaeger import ProbabilisticSampler
 from .per_span import PerSpanSampler
 from .remote import JaegerRemoteSampler
 from .text import sampler_from_text
-
-_logger = logging.getLogger(__name__)
 
 
 def from_text(argument: str) -> Sampler:
@@ -39,7 +36,7 @@ def jaeger_remote(argument: str) -> Sampler:
     try:
         return JaegerRemoteSampler(service, **_options(argument))
     except ConfigurationError as error:
-        _logger.warning("OTEL_TRACES_SAMPLER_ARG is ignored: %s", error)
+        bad_variable("OTEL_TRACES_SAMPLER_ARG", argument, error.reason, "the defaults are taken")
         return JaegerRemoteSampler(service)
 
 

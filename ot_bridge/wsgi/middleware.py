@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind
 
 from ot_bridge import bridge
+from ot_bridge.bridge.create import usable_tracer
 from ot_bridge.engine.current import current
 from ot_bridge.wsgi import options, urls
 from ot_bridge.wsgi.active import active, untraced
@@ -81,7 +82,7 @@ class TracingMiddleware:
         response_header: str | None = None,
     ) -> None:
         self.app = app
-        self.tracer = tracer
+        self.tracer = usable_tracer(tracer)
         name = OperationName(operation_name)
         semantics = convention(os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
         secret = urls.SENSITIVE | {word.lower() for word in options.words("redact", redact)}

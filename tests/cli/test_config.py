@@ -191,9 +191,9 @@ def test_what_is_no_configuration_is_refused(
     assert main(["config", str(file)]) == 2
     assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
     assert main(["config", str(tmp_path / "missing")]) == 2
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+    monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "many")
     assert main(["config"]) == 2
-    assert "OTEL_BSP_MAX_QUEUE_SIZE='many'" in capsys.readouterr().err
+    assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many'" in capsys.readouterr().err
 
 
 def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""`OTEL_CONFIG_FILE`: a provider and propagators from OpenTelemetry's declarative configuration.
+
+The file is read by OpenTelemetry's own package, opentelemetry-configuration, which can only register what it
+makes: so the globals are put back as soon as it has. Metrics and logs of the file are not set up here. What
+it makes is the SDK's own, exporters and batches too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from opentelemetry import propagate, trace
+from opentelemetry.propagators.textmap import TextMapPropagator
+
+from ot_bridge.errors import bad_variable
+from ot_bridge.variables import text
+
+FILE: Final = "OTEL_CONFIG_FILE"
+
+
+class Declared(NamedTuple):
+    """What the file says; None where it cannot be read."""
+
+    provider: trace.TracerProvider | None
+    textmap: TextMapPropagator | None
+
+
+def declared() -> Declared | None:
+    """What the file describes; None without a file. A file without a provider, or with `disabled`, makes none
+    but OpenTelemetry's that does nothing.
+    """
+    path = text(FILE)
+    if not path:
+        return None
+    try:
+        from opentelemetry.configuration import configure_sdk, load_config_file
+    except ImportError as error:
+        problem = f"{error}: pip install opentelemetry-configuration"
+        bad_variable(FILE, path, problem, "nothing is exported")
+        return Declared(None, None)
+    before = trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE, propagate.get_global_textmap()
+    trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, type(before[1])()
+    try:
+        configure_sdk(_traces_only(load_config_file(path)))
+        provider, textmap = trace._TRACER_PROVIDER, propagate.get_global_textmap()
+    except Exception as error:
+        bad_variable(FILE, path, " ".join(str(error).split()), "nothing is exported")
+        return Declared(None, None)
+    finally:
+        trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = before[:2]
+        propagate.set_global_textmap(before[2])
+    return Declared(provider or trace.NoOpTracerProvider(), None if textmap is before[2] else textmap)
+
+
+def _traces_only(configuration: Any) -> Any:
+    return replace(configuration, meter_provider=None, logger_provider=None, instrumentation_development=None)

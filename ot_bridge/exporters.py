@@ -1,0 +1,142 @@
+"""Which exporter a name stands for: one table for `install()` and for the drop-in's reporter.
+
+`otlp` is an exporter by `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` (OpenTelemetry specification, "OpenTelemetry
+Protocol Exporter"). An exporter that is made by its name comes as a factory: every process makes its own,
+since two must not share one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from ot_bridge.errors import bad_variable
+from ot_bridge.variables import Parts, loaded, text, usable
+
+ExporterFactory: TypeAlias = Callable[[], SpanExporter]
+
+EXPORTERS: Final = Parts(
+    "exporters",
+    "opentelemetry_traces_exporter",
+    own={
+        "console": "opentelemetry.sdk.trace.export:ConsoleSpanExporter",
+        "ot_bridge_otlp": "ot_bridge.otlp:OTLPSpanExporter",
+        "xray": "ot_bridge.xray.api:XRayExporter",
+        "xray_daemon": "ot_bridge.xray.daemon:XRayDaemonExporter",
+        "xray_otlp": "ot_bridge.xray.otlp:XRayOTLPExporter",
+    },
+    hints={
+        "jaeger": "Jaeger takes OTLP itself from 1.35 on: name otlp, and set OTEL_EXPORTER_OTLP_ENDPOINT to"
+        " http://THE-JAEGER-HOST:4318",
+        "xray": "pip install 'ot-bridge[xray]'",
+        "xray_otlp": "pip install 'ot-bridge[xray]'",
+    },
+    also=("otlp", "none"),
+)
+
+_THEIRS: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter:OTLPSpanExporter"
+_DEFAULT: Final = "http/protobuf"
+
+#: Protocol -> where its exporter is, and how to get it if it is not there.
+PROTOCOLS: Final[Mapping[str, tuple[str, str]]] = {
+    _DEFAULT: ("ot_bridge.otlp:OTLPSpanExporter", ""),
+    "grpc": (
+        "opentelemetry.exporter.otlp.proto.grpc.trace_exporter:OTLPSpanExporter",
+        "pip install 'ot-bridge[otlp-grpc]'",
+    ),
+    "http/json": (
+        "opentelemetry.exporter.otlp.json.http.trace_exporter:OTLPSpanExporter",
+        "pip install 'ot-bridge[otlp-json]'",
+    ),
+}
+_PROTOCOL: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+#: A `requests.Session` for OpenTelemetry's own exporter, which alone can use one.
+_CREDENTIALS: Final = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+)
+
+
+def exporter_factory(name: str, **options: Any) -> ExporterFactory | None:
+    """Makes the exporter of that name, with these options, at each call; None if there is nothing to make.
+
+    Nothing is made for `none`, nor for an OTLP protocol whose exporter is not installed, which is said.
+    Raises ConfigurationError if nobody has an exporter of that name.
+    """
+    name = name.strip()
+    if name.lower() in ("", "none"):
+        return None
+    if name.lower() == "otlp":
+        return _otlp(options)
+    if name == "xray" and text("AWS_XRAY_DAEMON_ADDRESS"):
+        name = "xray_daemon"
+    return partial(EXPORTERS.load(name), **options)
+
+
+def exporter_named(name: str, **options: Any) -> SpanExporter | None:
+    """As `exporter_factory`, and made at once."""
+    factory = exporter_factory(name, **options)
+    return None if factory is None else factory()
+
+
+def exporters_in_environment() -> list[str]:
+    """The names in `OTEL_TRACES_EXPORTER` that somebody serves; `otlp` if there is none.
+
+    Empty where `OTEL_CONFIG_FILE` says where spans go.
+    """
+    if text("OTEL_CONFIG_FILE"):
+        return []
+    names = usable("OTEL_TRACES_EXPORTER", _check, "otlp") or ["otlp"]
+    return [name for name in names if name.lower() != "none"]
+
+
+def _check(name: str) -> None:
+    if name.lower() not in EXPORTERS.also:
+        EXPORTERS.load(name)
+
+
+def protocol() -> str:
+    """The OTLP protocol that is asked for; what is unreadable is said, and `http/protobuf` taken."""
+    for variable in _PROTOCOL:
+        value = text(variable)
+        if value.lower() in PROTOCOLS:
+            return value.lower()
+        if value:
+            bad_variable(variable, value, f"known are {', '.join(PROTOCOLS)}", f"{_DEFAULT} is taken")
+            return _DEFAULT
+    return _DEFAULT
+
+
+def default_target() -> str:
+    """Where OTLP goes if no variable says it."""
+    return "http://localhost:4317" if protocol() == "grpc" else "http://localhost:4318/v1/traces"
+
+
+def _otlp(options: Mapping[str, Any]) -> ExporterFactory | None:
+    asked = protocol()
+    path, hint = PROTOCOLS[asked]
+    credentials = next(filter(text, _CREDENTIALS), None)
+    if credentials is not None and asked == _DEFAULT:
+        path, hint = _THEIRS, "pip install opentelemetry-exporter-otlp-proto-http"
+    try:
+        made = loaded(path)
+    except ImportError:
+        variable = credentials or next(filter(text, _PROTOCOL), "")
+        bad_variable(
+            variable, text(variable), f"its exporter is not installed: {hint}", "nothing is exported"
+        )
+        return None
+    return partial(made, **(_for_grpc(options) if asked == "grpc" else options))
+
+
+def _for_grpc(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """gRPC's port, and no path, where the caller knows the collector's host by an HTTP endpoint."""
+    parts = urlsplit(options.get("endpoint") or "")
+    if parts.port != 4318 or parts.hostname is None:
+        return options
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return {**options, "endpoint": f"{parts.scheme}://{host}:4317"}

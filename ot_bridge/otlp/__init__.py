@@ -1,0 +1,18 @@
+"""OTLP: spans as its bytes, and the exporter that sends them over HTTP."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exporter import OTLPSpanExporter
+
+__all__ = ["OTLPSpanExporter"]
+
+# Who only needs the bytes does not load what sends them.
+_MODULES = {"OTLPSpanExporter": ".exporter"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

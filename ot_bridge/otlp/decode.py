@@ -1,0 +1,280 @@
+"""The way back: the bytes of an `ExportTraceServiceRequest` as records, for those who look at spans.
+
+Unknown fields are passed over. What is cut off, or is no protobuf, or nests deeper than `DEEPEST`, raises
+ValueError and nothing else, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from .wire import BYTES, FIXED32, FIXED64, VARINT, fields, signed, tag, text
+
+DEEPEST: Final = 64  # levels of lists and maps
+
+KINDS: Final = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+STATUSES: Final = ("UNSET", "OK", "ERROR")
+_HAS_IS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
+
+Attributes: TypeAlias = dict[str, Any]
+
+
+class EventRecord(NamedTuple):
+    """time: nanoseconds since the epoch."""
+
+    name: str
+    time: int
+    attributes: Attributes
+    dropped_attributes: int
+
+
+class LinkRecord(NamedTuple):
+    """Ids in hexadecimal; flags: the low 8 bits are W3C's trace flags."""
+
+    trace_id: str
+    span_id: str
+    trace_state: str
+    attributes: Attributes
+    dropped_attributes: int
+    flags: int
+
+
+class SpanRecord(NamedTuple):
+    """A span, as it came. The records of one request share their resources.
+
+    Ids in hexadecimal, parent_id "" for a root; parent_is_remote: None where the sender does not know;
+    kind: a name of `KINDS`, status: of `STATUSES`; start, end: nanoseconds since the epoch. Attributes are
+    str, bool, int, float, bytes, None, lists and dicts of these.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    parent_is_remote: bool | None
+    trace_state: str
+    name: str
+    kind: str
+    start: int
+    end: int
+    status: str
+    status_message: str
+    attributes: Attributes
+    events: tuple[EventRecord, ...]
+    links: tuple[LinkRecord, ...]
+    flags: int
+    dropped_attributes: int
+    dropped_events: int
+    dropped_links: int
+    resource: Attributes
+    scope_name: str
+    scope_version: str
+
+    @property
+    def service(self) -> str:
+        """The resource's `service.name`."""
+        return str(self.resource.get("service.name", ""))
+
+
+def decode(body: bytes) -> list[SpanRecord]:
+    """The spans of a request, in its order. Raises ValueError, see the module."""
+    return [
+        span
+        for each, resource_spans in fields(body)
+        if each == _RESOURCE_SPANS
+        for span in _resource_spans(resource_spans)
+    ]
+
+
+# Messages: fields by name, from a table of tags. A message's table says how each field is read.
+
+_Table: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Any], bool]]
+
+
+def _read(message: bytes | memoryview, table: _Table) -> dict[str, Any]:
+    """The fields that the table knows: the last of each, or a list of all where the table says so."""
+    found: dict[str, Any] = {}
+    for each, value in fields(message):
+        known = table.get(each)
+        if known is not None:
+            name, read, repeated = known
+            if repeated:
+                found.setdefault(name, []).append(read(value))
+            else:
+                found[name] = read(value)
+    return found
+
+
+def _one(name: str, number: int, wire_type: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
+    return tag(number, wire_type), (name, read, False)
+
+
+def _all(name: str, number: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
+    return tag(number, BYTES), (name, read, True)
+
+
+def _hex(content: memoryview) -> str:
+    return content.hex()
+
+
+def _double(bits: int) -> float:
+    return float(struct.unpack("<d", bits.to_bytes(8, "little"))[0])
+
+
+def _named(names: tuple[str, ...]) -> Callable[[int], str]:
+    return lambda number: names[number] if number < len(names) else str(signed(number))
+
+
+def _array(content: memoryview, depth: int) -> list[Any]:
+    return [_value(item, depth) for each, item in fields(content) if each == _ITEM]
+
+
+def _pairs(contents: Iterable[memoryview], depth: int = 0) -> Attributes:
+    made = {}
+    for content in contents:
+        key, value = "", None
+        for each, found in fields(content):
+            if each == _ITEM:
+                key = text(found)
+            elif each == _VALUE:
+                value = _value(found, depth)
+        made[key] = value
+    return made
+
+
+def _map(content: memoryview, depth: int) -> Attributes:
+    return _pairs((item for each, item in fields(content) if each == _ITEM), depth)
+
+
+def _value(content: memoryview, depth: int = 0) -> Any:
+    """What an `AnyValue` holds; None where it holds nothing."""
+    if depth > DEEPEST:
+        raise ValueError(f"values nest deeper than {DEEPEST}")
+    value = None
+    for each, found in fields(content):
+        if each in _SCALARS:
+            value = _SCALARS[each](found)
+        elif each in _NESTED:
+            value = _NESTED[each](found, depth + 1)
+    return value
+
+
+_RESOURCE_SPANS: Final = tag(1, BYTES)
+_ITEM: Final = tag(1, BYTES)  # of lists and maps; the key of a pair
+_VALUE: Final = tag(2, BYTES)
+_SCALARS: Final[Mapping[int, Callable[[Any], Any]]] = {
+    tag(1, BYTES): text,
+    tag(2, VARINT): bool,
+    tag(3, VARINT): signed,
+    tag(4, FIXED64): _double,
+    tag(7, BYTES): bytes,
+}
+_NESTED: Final[Mapping[int, Callable[[Any, int], Any]]] = {tag(5, BYTES): _array, tag(6, BYTES): _map}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_RESOURCE: Final = dict([_all("attributes", 1, _same)])
+_SCOPE: Final = dict([_one("name", 1, BYTES, text), _one("version", 2, BYTES, text)])
+_RESOURCE_SPANS_FIELDS: Final = dict([_all("resource", 1, bytes), _all("scopes", 2, _same)])
+_SCOPE_SPANS: Final = dict([_all("scope", 1, bytes), _all("spans", 2, _same)])
+_STATUS: Final = dict([_one("message", 2, BYTES, text), _one("code", 3, VARINT, _named(STATUSES))])
+_EVENT: Final = dict(
+    [
+        _one("time", 1, FIXED64, int),
+        _one("name", 2, BYTES, text),
+        _all("attributes", 3, _same),
+        _one("dropped_attributes", 4, VARINT, int),
+    ]
+)
+_LINK: Final = dict(
+    [
+        _one("trace_id", 1, BYTES, _hex),
+        _one("span_id", 2, BYTES, _hex),
+        _one("trace_state", 3, BYTES, text),
+        _all("attributes", 4, _same),
+        _one("dropped_attributes", 5, VARINT, int),
+        _one("flags", 6, FIXED32, int),
+    ]
+)
+
+
+def _event(content: memoryview) -> EventRecord:
+    found = _read(content, _EVENT)
+    attributes = _pairs(found.get("attributes", ()))
+    return EventRecord(
+        found.get("name", ""), found.get("time", 0), attributes, found.get("dropped_attributes", 0)
+    )
+
+
+def _link(content: memoryview) -> LinkRecord:
+    found: dict[str, Any] = {"trace_id": "", "span_id": "", "trace_state": "", "flags": 0}
+    found |= {"dropped_attributes": 0, **_read(content, _LINK)}
+    found["attributes"] = _pairs(found.get("attributes", ()))
+    return LinkRecord(**found)
+
+
+_SPAN: Final = dict(
+    [
+        _one("trace_id", 1, BYTES, _hex),
+        _one("span_id", 2, BYTES, _hex),
+        _one("trace_state", 3, BYTES, text),
+        _one("parent_id", 4, BYTES, _hex),
+        _one("name", 5, BYTES, text),
+        _one("kind", 6, VARINT, _named(KINDS)),
+        _one("start", 7, FIXED64, int),
+        _one("end", 8, FIXED64, int),
+        _all("attributes", 9, _same),
+        _one("dropped_attributes", 10, VARINT, int),
+        _all("events", 11, _event),
+        _one("dropped_events", 12, VARINT, int),
+        _all("links", 13, _link),
+        _one("dropped_links", 14, VARINT, int),
+        _all("status", 15, bytes),
+        _one("flags", 16, FIXED32, int),
+    ]
+)
+_NOTHING: Final = {
+    **dict.fromkeys(("trace_id", "span_id", "trace_state", "parent_id", "name"), ""),
+    **dict.fromkeys(("start", "end", "flags", "dropped_attributes", "dropped_events", "dropped_links"), 0),
+    "kind": KINDS[0],
+}
+
+
+def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
+    found = {**_NOTHING, **_read(content, _SPAN)}
+    status = _read(b"".join(found.get("status", ())), _STATUS)  # a message in parts is the parts end to end
+    flags = found["flags"]
+    return SpanRecord(
+        **{
+            **found,
+            **shared,
+            "attributes": _pairs(found.get("attributes", ())),
+            "events": tuple(found.get("events", ())),
+            "links": tuple(found.get("links", ())),
+            "status": status.get("code", STATUSES[0]),
+            "status_message": status.get("message", ""),
+            "parent_is_remote": bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None,
+        }
+    )
+
+
+def _resource_spans(content: memoryview) -> list[SpanRecord]:
+    found = _read(content, _RESOURCE_SPANS_FIELDS)
+    resource = _read(b"".join(found.get("resource", ())), _RESOURCE)
+    attributes = _pairs(resource.get("attributes", ()))
+    spans = []
+    for scope_spans in found.get("scopes", ()):
+        inner = _read(scope_spans, _SCOPE_SPANS)
+        scope = _read(b"".join(inner.get("scope", ())), _SCOPE)
+        shared = {
+            "resource": attributes,
+            "scope_name": scope.get("name", ""),
+            "scope_version": scope.get("version", ""),
+        }
+        spans += [_span(span, shared) for span in inner.get("spans", ())]
+    return spans

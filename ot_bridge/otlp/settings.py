@@ -1,0 +1,269 @@
+"""What an exporter is told, by its arguments and by `OTEL_EXPORTER_OTLP_*`, as one frozen value.
+
+An argument that cannot be used raises ConfigurationError. A variable that cannot be used is said once, and
+counts as unset; only an endpoint does not, since spans must not go where nobody wanted them. The variable
+of traces (`OTEL_EXPORTER_OTLP_TRACES_…`) wins over the general one; an empty one counts as unset.
+Source: the OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from ot_bridge.errors import ConfigurationError, bad_variable, say_once
+
+from .url import Url, parse, without_secrets
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT: Final = 10.0  # seconds
+_LONGEST_TIMEOUT: Final = 86_400.0  # a socket takes no number of any size
+_DEFAULT_BASE: Final = "http://localhost:4318"
+_PATH: Final = "v1/traces"
+_NOTHING: Final = "nothing is exported, and every span counts as lost"
+#: What the exporter itself says of a request, and no header of a user may say otherwise.
+_OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encoding", "accept-encoding"} | {
+    "transfer-encoding",
+    "connection",
+    "expect",
+    "te",
+    "upgrade",
+    "proxy-authorization",
+}
+
+
+class Settings(NamedTuple):
+    """url: None if there is none that can be used. target: the URL without secrets, for messages.
+    timeout: seconds for one export. compression: `gzip`, `deflate` or `none`. The last three are paths.
+    """
+
+    url: Url | None
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    timeout: float
+    compression: str
+    certificate: str | None
+    client_certificate: str | None
+    client_key: str | None
+
+
+def read_settings(
+    endpoint: str | None = None,
+    *,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+    timeout: float | None = None,
+    compression: Any = None,
+    certificate_file: str | os.PathLike[str] | None = None,
+    client_certificate_file: str | os.PathLike[str] | None = None,
+    client_key_file: str | os.PathLike[str] | None = None,
+) -> Settings:
+    """The settings from these arguments and, for None, from the variables. Raises ConfigurationError."""
+    url, target = _url_of(endpoint)
+    secure = url is not None and url.scheme == "https"
+    key = _file("client_key_file", client_key_file, "CLIENT_KEY", secure)
+    certificate = _file("client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure)
+    if key and not certificate:
+        say_once(
+            _log, logging.ERROR, f"{target}: a client's key is configured, but no certificate; none is shown"
+        )
+    authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
+    return Settings(
+        url,
+        target,
+        _headers(headers, url.authorization if url else None),
+        _setting("timeout", timeout, "TIMEOUT", _seconds, DEFAULT_TIMEOUT),
+        _setting("compression", compression, "COMPRESSION", _compression, "none"),
+        authorities or os.environ.get("REQUESTS_CA_BUNDLE") or None,  # as OpenTelemetry's exporter has it
+        certificate,
+        key,
+    )
+
+
+PROTOCOLS: Final = ("grpc", "http/protobuf", "http/json")
+
+
+def protocol() -> str:
+    """Which of `PROTOCOLS` the variables ask for; `http/protobuf` is the exporter of this package."""
+    return _setting("protocol", None, "PROTOCOL", _protocol, "http/protobuf")
+
+
+def credential_provider() -> str | None:
+    """The entry point that `OTEL_PYTHON_EXPORTER_OTLP_HTTP_[TRACES_]CREDENTIAL_PROVIDER` names, if any.
+
+    It makes a session of the package requests, so OpenTelemetry's own exporter is due where one is named.
+    """
+    prefix = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_"
+    names = (f"{prefix}TRACES_CREDENTIAL_PROVIDER", f"{prefix}CREDENTIAL_PROVIDER")
+    return next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), None)
+
+
+def _variable(name: str) -> tuple[str, str | None]:
+    """The name and the value, without blanks around, of the variable that counts; None if none is set."""
+    for full in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
+        value = os.environ.get(full, "").strip()
+        if value:
+            return full, value
+    return "", None
+
+
+def _setting(option: str, given: Any, name: str, read: Callable[[Any], T], default: T) -> T:
+    """What `read` makes of the argument or the variable; it raises ValueError."""
+    if given is not None:
+        try:
+            return read(given)
+        except (TypeError, ValueError) as problem:
+            raise ConfigurationError(option, given, str(problem)) from None
+    variable, value = _variable(name)
+    if value is None:
+        return default
+    try:
+        return read(value)
+    except ValueError as problem:
+        bad_variable(variable, value, str(problem), f"{default} is taken")
+        return default
+
+
+def _seconds(value: Any) -> float:
+    """The specification says milliseconds, OpenTelemetry's Python takes seconds: nobody waits for 1,000 of
+    those, nor for less than one of these.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise ValueError("a number of seconds above 0 is due")
+    return min(number / 1000 if number >= 1000 else number, _LONGEST_TIMEOUT)
+
+
+def _one_of(known: tuple[str, ...], value: object) -> str:
+    text = str(value).strip().lower()
+    if text not in known:
+        raise ValueError(f"known are {', '.join(known)}")
+    return text
+
+
+def _compression(value: object) -> str:
+    return _one_of(("gzip", "deflate", "none"), getattr(value, "value", value))  # OpenTelemetry's are enums
+
+
+def _protocol(value: object) -> str:
+    return _one_of(PROTOCOLS, value)
+
+
+def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bool) -> str | None:
+    """A path. One that leads nowhere is kept, where it is of use: without it every export has to fail."""
+    if given is not None:
+        if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
+            raise ConfigurationError(option, given, "the path of a file is due")
+        return os.fspath(given)
+    variable, value = _variable(name)
+    if value is None or not used or os.path.exists(value):
+        return value
+    bad_variable(variable, value, "there is no such file", "every export fails until there is")
+    return value
+
+
+def _url_of(endpoint: str | None) -> tuple[Url | None, str]:
+    """The URL and how it is called in messages. One in a variable that cannot be used is said."""
+    if endpoint is not None:
+        try:
+            url = _whole("endpoint", str(endpoint))
+        except ValueError as problem:
+            raise ConfigurationError("endpoint", without_secrets(str(endpoint)), str(problem)) from None
+        return url, str(url)
+    variable, value = _variable("ENDPOINT")
+    try:
+        url = _whole(variable, value) if "TRACES" in variable and value else _base(variable, value)
+    except ValueError as problem:
+        shown = without_secrets(value or "")
+        bad_variable(variable, shown, str(problem), _NOTHING)
+        return None, f"{variable}={shown!r}"
+    return url, str(url)
+
+
+def _whole(source: str, value: str) -> Url:
+    """A URL that is used as it is."""
+    url = parse(value)
+    if not url.path:
+        url = url._replace(path="/")
+        _doubt(source, url, f"it has no path, and most collectors take spans at /{_PATH} only")
+    if url.port == 4317:
+        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+    return url
+
+
+def _base(source: str, value: str | None) -> Url:
+    """A URL to whose path that of traces is added."""
+    url = parse(value or _DEFAULT_BASE)
+    base = url.path.rstrip("/")
+    url = url._replace(path=f"{base}/{_PATH}")
+    if base.endswith(_PATH):
+        _doubt(source, url, f"{_PATH} is added to it; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a whole URL")
+    if url.port == 4317:
+        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+    return url
+
+
+def _doubt(source: str, url: Url, problem: str) -> None:
+    say_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_UNFIT: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+
+def _headers(given: Any, authorization: str | None) -> tuple[tuple[str, str], ...]:
+    """Those of the URL's user, of the variable and of the argument, each laid over the one before."""
+    headers = {"authorization": ("Authorization", authorization)} if authorization else {}
+    variable, value = _variable("HEADERS")
+    for number, pair in enumerate((value or "").split(","), 1):
+        if pair.strip():
+            try:
+                name, text = _pair(pair)
+            except ValueError as problem:  # a header may be a secret, also one that is written wrongly
+                bad_variable(variable, None, f"pair {number} {problem}", "that pair is left out")
+            else:
+                headers[name.lower()] = name, text
+    for name, text in _given(given):
+        headers[name.lower()] = name, text
+    return tuple(pair for key, pair in headers.items() if key not in _OWN_HEADERS)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """One `key=value` of the variable, percent signs decoded. Raises ValueError without the value."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("has no '='")
+    try:
+        return _checked(unquote_to_bytes(name.strip()).decode(), unquote_to_bytes(value.strip()).decode())
+    except UnicodeError:
+        raise ValueError("is not UTF-8") from None
+
+
+def _given(headers: Any) -> list[tuple[str, str]]:
+    try:
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        return [_checked(name, value) for name, value in pairs]
+    except (TypeError, ValueError) as problem:
+        raise ConfigurationError(
+            "headers", "…", f"pairs of names and values are due: one {problem}"
+        ) from None
+
+
+def _checked(name: str, value: str) -> tuple[str, str]:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ValueError("is no text")
+    name, value = name.strip(), value.strip()
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("has a name that no header can have")
+    if _UNFIT.search(value):
+        raise ValueError("has a line break or another character in its value that no header can have")
+    return name, value

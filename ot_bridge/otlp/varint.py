@@ -1,0 +1,46 @@
+"""Numbers and texts as protobuf writes them (protobuf.dev, "Encoding")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+def _long(number: int) -> bytes:
+    if 1 << 14 <= number < 1 << 28:
+        low, high = number & 127 | 128, number >> 7
+        if high < 1 << 14:
+            return bytes((low, high & 127 | 128, high >> 7))
+        return bytes((low, high & 127 | 128, high >> 7 & 127 | 128, high >> 14))
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+#: The varints of small numbers, as nearly all lengths are.
+SHORT: Final = tuple(map(_long, range(1024)))
+
+
+def varint(number: int) -> bytes:
+    """A varint of a number that is not negative, at most 64 bits."""
+    return SHORT[number] if number < 1024 else _long(number)
+
+
+def utf8(text: str) -> bytes:
+    """Valid UTF-8: a lone surrogate becomes `?`, all else is as it is."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def sized(content: bytes) -> bytes:
+    """The content of a text, of bytes or of a message, behind its length."""
+    return varint(len(content)) + content
+
+
+def text(value: object) -> bytes:
+    """Any text behind its length; what is no text is shown as one. What its `__str__` raises is raised."""
+    return sized(utf8(str.__str__(value) if isinstance(value, str) else str(value)))

@@ -1,0 +1,132 @@
+"""What an answer, or the lack of one, means for the spans of a request. Pure; section numbers are RFC 9110's.
+
+Source: the OTLP specification, "OTLP/HTTP Response".
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import time
+import zlib
+from typing import Final, NamedTuple
+
+from .reading import MAX_BODY, Answer
+from .wire import partial_success, status_message
+
+MAY_PASS: Final = frozenset((429, 502, 503, 504))
+_UNREACHABLE: Final = frozenset(
+    (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
+)
+_CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"))
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_NO_COLLECTOR: Final = "a web page came back, so no collector is there"
+
+
+class Verdict(NamedTuple):
+    """lost: how many spans will not arrive, unless they are sent again. reason: theirs, a key of `failed`; ""
+    if none are lost. text: what there is to say, or "". again: the same request may be sent again, after
+    `pause` seconds where the collector has said how long.
+    """
+
+    lost: int = 0
+    reason: str = ""
+    text: str = ""
+    again: bool = False
+    pause: float | None = None
+
+
+def judge(answer: Answer, spans: int) -> Verdict:
+    """The verdict on an answer to a request with so many spans."""
+    status = answer.status
+    body = _decoded(answer)
+    if 200 <= status < 300:
+        return _taken(answer, body, spans)
+    if 300 <= status < 400:
+        text = f"HTTP {status}, a redirect, which is not followed: set the address that it leads to"
+        return Verdict(spans, "status", text)
+    text = f"HTTP {status}{_words(answer, body)}"
+    if status in MAY_PASS:
+        return Verdict(spans, "status", text, True, retry_after(answer.headers.get("retry-after")))
+    return Verdict(spans, "too large" if status == 413 else "status", text)
+
+
+def judge_error(error: Exception, spans: int) -> Verdict:
+    """The verdict on a request without an answer."""
+    text = f"{error}" or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return Verdict(spans, "timeout", "no answer came in time", True)
+    if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in _UNREACHABLE:
+        return Verdict(spans, "refused", f"nobody listens there ({text})", True)
+    name = type(error).__name__
+    if name.startswith("SSL") and name not in _CLOSED_TLS:
+        return Verdict(spans, "other", f"TLS failed, which trying again would not mend ({text})")
+    if isinstance(error, OSError):
+        return Verdict(spans, "other", f"the connection broke ({text})", True)
+    return Verdict(spans, "other", f"{text}")
+
+
+def retry_after(text: str | None, now: float | None = None) -> float | None:
+    """Seconds to wait (section 10.2.3): a whole number of them, or the time until an HTTP date, a past one
+    being 0. None for anything else. now: seconds since 1970.
+    """
+    text = (text or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:12])
+    if not text[:1].isalpha():
+        return None
+    from email.utils import parsedate_to_datetime  # 20 ms that only a date is worth
+
+    try:
+        moment = parsedate_to_datetime(text).timestamp() if "GMT" in text else 0.0
+        if not moment:
+            return None
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(0.0, moment - (time.time() if now is None else now))
+
+
+def _taken(answer: Answer, body: bytes, spans: int) -> Verdict:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        return Verdict(spans, "status", f"HTTP {answer.status}, but {_NO_COLLECTOR}")
+    if not body or kind.endswith("json"):
+        return Verdict()
+    try:
+        rejected, message = partial_success(body)
+    except Exception:
+        return Verdict(text="the collector took the spans, and its answer cannot be read")
+    lost = min(max(rejected, 0), spans)
+    if lost:
+        return Verdict(lost, "partial", f"the collector rejected them: {_plain(message)}")
+    return Verdict(text=f"the collector took the spans, and says: {_plain(message)}" if message else "")
+
+
+def _words(answer: Answer, body: bytes) -> str:
+    """What a collector, or who stands in front of it, says of a failure; after a colon."""
+    kind = answer.headers.get("content-type", "")
+    text = ""
+    if "protobuf" in kind:
+        try:
+            text = status_message(body)
+        except Exception:
+            text = ""
+    else:
+        text = body[:800].decode(errors="replace")
+    text = _plain(text)
+    return f": {text}" if text else ""
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()[:200]
+
+
+def _decoded(answer: Answer) -> bytes:
+    """The body without the compression that nobody asked for, at most `MAX_BODY`."""
+    if answer.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return answer.body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(answer.body, MAX_BODY)
+    except zlib.error:
+        return b""

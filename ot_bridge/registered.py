@@ -1,0 +1,63 @@
+"""The globals of both APIs: who holds them, and how to take back what was put there.
+
+A global is given its old value back only if it still holds what was put there: what other code has set
+since stays. OpenTelemetry's global provider can be set once; only for ours that guard is opened again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import opentracing
+from opentelemetry import propagate, trace
+
+_EMPTY: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+
+
+def global_provider() -> trace.TracerProvider | None:
+    """A provider that other code (an agent, the application) has made global; None if there is none.
+
+    OpenTelemetry's proxy, and its provider that does nothing, count as none.
+    """
+    found = trace.get_tracer_provider()
+    return None if isinstance(found, _EMPTY) else found
+
+
+def set_global_provider(provider: Any) -> None:
+    """Makes a provider global, in place of OpenTelemetry's proxy or its provider that does nothing."""
+    if isinstance(trace._TRACER_PROVIDER, _EMPTY):
+        trace._TRACER_PROVIDER = provider
+    else:
+        trace.set_tracer_provider(provider)
+
+
+class Registered:
+    """The globals that a tracer was put into."""
+
+    def __init__(self, tracer: opentracing.Tracer, textmap: Any = None, provider: Any = None) -> None:
+        """Registers the tracer, and a propagator and a provider if they are given."""
+        self._tracer = tracer
+        self._textmap = textmap
+        self._provider = None if provider is trace._TRACER_PROVIDER else provider
+        self._before: tuple[Any, ...] = (
+            opentracing.tracer,
+            opentracing.is_tracer_registered,
+            propagate.get_global_textmap(),
+            trace._TRACER_PROVIDER,
+        )
+        opentracing.set_global_tracer(tracer)
+        if textmap is not None:
+            propagate.set_global_textmap(textmap)
+        if self._provider is not None:
+            set_global_provider(provider)
+
+    def take_back(self) -> None:
+        tracer, registered, textmap, provider = self._before
+        if opentracing.tracer is self._tracer:
+            opentracing.tracer, opentracing.is_tracer_registered = tracer, registered
+        if self._textmap is not None and propagate.get_global_textmap() is self._textmap:
+            propagate.set_global_textmap(textmap)
+        if self._provider is not None and trace._TRACER_PROVIDER is self._provider:
+            trace._TRACER_PROVIDER = provider
+            if provider is None:
+                trace._TRACER_PROVIDER_SET_ONCE = type(trace._TRACER_PROVIDER_SET_ONCE)()

@@ -1,0 +1,122 @@
+"""Environment variables under one policy, and parts that a name stands for.
+
+A bad argument raises ConfigurationError. A bad variable never stops a program: it is said once, as an ERROR
+that names the variable, its value, the known names and what is done instead, and then counts as unset. In a
+list (`OTEL_TRACES_EXPORTER`, `OTEL_PROPAGATORS`, ...) only the bad names are left out; if no name remains,
+the variable counts as unset.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from ot_bridge.errors import ConfigurationError, bad_variable
+
+
+def text(name: str) -> str:
+    """A variable's value without blanks around it; empty if it is unset."""
+    return os.environ.get(name, "").strip()
+
+
+def is_true(name: str) -> bool:
+    """A boolean variable (OpenTelemetry, "Environment Variable Specification"): only `true` means yes."""
+    value = text(name).lower()
+    if value not in ("", "true", "false"):
+        bad_variable(name, value, "true or false is due", "false is taken")
+    return value == "true"
+
+
+@contextmanager
+def replaced(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Gives variables another value (None: unsets them) while a block runs."""
+    before = {name: os.environ.get(name) for name in values}
+    _put(values)
+    try:
+        yield
+    finally:
+        _put(before)
+
+
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def usable(
+    variable: str, check: Callable[[str], object], default: str, value: str | None = None
+) -> list[str]:
+    """The names in a list variable for which `check` raises no ConfigurationError.
+
+    Empty if the variable is unset or no name is left. default: what the caller takes then. value: the
+    variable's, if it is not this process's.
+    """
+    good, problems = [], []
+    value = text(variable) if value is None else value
+    for name in filter(None, map(str.strip, value.split(","))):
+        try:
+            check(name)
+            good.append(name)
+        except ConfigurationError as error:
+            problems.append(f"{error.value!r}: {error.reason}")
+    if problems:
+        instead = f"only {','.join(good)} is taken" if good else f"{default} is taken, as if it were unset"
+        bad_variable(variable, value, "; ".join(problems), instead)
+    return good
+
+
+def entry_points(group: str, name: str | None = None) -> list[Any]:
+    """The entry points of a group, or those of one name."""
+    from importlib.metadata import entry_points  # takes 20 ms, which only a name to look up is worth
+
+    return list(entry_points(group=group) if name is None else entry_points(group=group, name=name))
+
+
+def loaded(path: str) -> Any:
+    """The object at `module:name`. Raises ImportError."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+class Parts(NamedTuple):
+    """Parts of one kind that users name.
+
+    option: the argument that names them. group: of entry points. own: name -> `module:name` of parts that are
+    found without a look at entry points. hints: name -> what to do if the part is missing. also: more names
+    that are known, of parts that whoever asks has itself.
+    """
+
+    option: str
+    group: str
+    own: Mapping[str, str] = {}
+    hints: Mapping[str, str] = {}
+    also: tuple[str, ...] = ()
+
+    def load(self, name: str) -> Any:
+        """The part of this name, in any case. Raises ConfigurationError if there is none."""
+        problem = ""
+        for spelling in dict.fromkeys((name, name.lower())):
+            for load in self._loaders(spelling):
+                try:
+                    return load()
+                except Exception as error:  # a package of somebody else's, whatever is wrong with it
+                    problem = f"{type(error).__name__}: {error}"
+        reasons = (self.hints.get(name.lower()) or problem, f"known are {', '.join(self.known())}")
+        raise ConfigurationError(self.option, name, "; ".join(filter(None, reasons)))
+
+    def _loaders(self, name: str) -> Iterator[Callable[[], Any]]:
+        if name in self.own:
+            yield lambda: loaded(self.own[name])
+        else:
+            yield from (entry.load for entry in entry_points(self.group, name))
+
+    def known(self) -> list[str]:
+        """Every name that there is, ours first."""
+        others = sorted({entry.name for entry in entry_points(self.group)})
+        return list(dict.fromkeys([*self.also, *self.own, *others]))

@@ -1,0 +1,38 @@
+"""What the exporter's tests share: no variables of the machine, spans to send, a certificate authority."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+from ot_bridge import errors
+from tests.authority import Authority
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable that an exporter reads is set, and nothing has been said yet."""
+    for name in list(os.environ):
+        if name.startswith("OTEL_") or name.lower().endswith("_proxy") or name == "REQUESTS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    errors._said.clear()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def some_spans(count: int = 1, size: int = 0) -> Sequence[ReadableSpan]:
+    """Finished spans, named by their number. size: characters of an attribute of each."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    made = []
+    for number in range(count):
+        span = tracer.start_span(f"span {number}", attributes={"text": "x" * size})
+        span.end()
+        assert isinstance(span, ReadableSpan)
+        made.append(span)
+    return made
