@@ -54,7 +54,25 @@ class RecordedSpan(Span):
         super().__init__(tracer, span, baggage)
         self._tags: dict[Any, Any] = {}
         self._logs: dict[int, Mapping[Any, Any]] = {}  # by the index of the event that each became
+        self._logging: Any = None  # the fields that are on their way to becoming an event
+        self._count_events()
         tracer._keep(self)
+
+    def _count_events(self) -> None:
+        """Notes which event each log becomes, without asking the span: that copies all of them."""
+        if not self._otel_span.is_recording():
+            return
+        add = self._otel_span.add_event
+        numbers = itertools.count(len(self._said_otherwise("events", ())))
+
+        def add_event(*args: Any, **kwargs: Any) -> None:
+            if self._otel_span.is_recording():
+                number = next(numbers)
+                if isinstance(self._logging, Mapping):
+                    self._logs[number] = dict(self._logging)
+            add(*args, **kwargs)
+
+        self._otel_span.add_event = add_event
 
     def _said_otherwise(self, name: str, default: Any) -> Any:
         # A span that is not sampled has none of what the SDK's spans have.
@@ -124,28 +142,25 @@ class RecordedSpan(Span):
         return self
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> RecordedSpan:
-        before = len(self._said_otherwise("events", ()))
-        super().log_kv(key_values, timestamp)
-        return self._logged(before, key_values)
+        self._logging = key_values
+        try:
+            super().log_kv(key_values, timestamp)
+        finally:
+            self._logging = None
+        return self
 
     def fail(self, exception: BaseException) -> None:
-        before = len(self._said_otherwise("events", ()))
-        super().fail(exception)
-        self._logged(
-            before,
-            {
-                "event": tags.ERROR,
-                "message": str(exception),
-                "error.object": exception,
-                "error.kind": type(exception),
-                "stack": exception.__traceback__,
-            },
-        )
-
-    def _logged(self, before: int, key_values: Any) -> RecordedSpan:
-        if len(self._said_otherwise("events", ())) > before and isinstance(key_values, Mapping):
-            self._logs[before] = dict(key_values)
-        return self
+        self._logging = {
+            "event": tags.ERROR,
+            "message": convert.text(exception),
+            "error.object": exception,
+            "error.kind": type(exception),
+            "stack": exception.__traceback__,
+        }
+        try:
+            super().fail(exception)
+        finally:
+            self._logging = None
 
 
 def _as_log(event: sdk.Event) -> dict[str, Any]:

@@ -6,12 +6,16 @@ time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too lat
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
+
+_log = logging.getLogger(__name__)
 
 PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
 ENDED: Final = ("ended",)
@@ -75,17 +79,41 @@ def _event_fits(note: Note, fits: Fits) -> bool:
     return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
 
 
+class _Quiet(BoundedAttributes):
+    """The SDK's container, which does not log each attribute that is too many: `say_dropped` does, in sum."""
+
+    def _setitem_locked(self, key: str, value: Any) -> None:
+        held = self._dict
+        if key in held:
+            del held[key]
+        elif self.maxlen is not None and len(held) >= self.maxlen:
+            del held[next(iter(held))]
+            self.dropped += 1
+        held[key] = value
+
+
+def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
+    """Logs how many attributes were dropped since it was last said; at most once a minute."""
+    silence[1] += dropped
+    now = time.monotonic()
+    if now - silence[0] >= 60.0:
+        _log.warning(
+            "%d attributes were dropped, the oldest of each span, since a span holds %s; raise "
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (said once a minute at most)",
+            *(silence[1], limit),
+        )
+        silence[:] = now, 0.0
+
+
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
     name, attributes, timestamp = note
-    bounded = BoundedAttributes(
-        limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
-    )
+    bounded = _Quiet(limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length)
     return sdk.Event(name, bounded, timestamp)
 
 
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
     """The SDK's container for a span's attributes."""
-    return BoundedAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
+    return _Quiet(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
 
 
 def set_many(container: Any, attributes: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
 from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Fits, Told, as_offered, as_told, bounded, event, set_many
+from .notes import ENDED, PLAIN, Fits, Told, as_offered, as_told, bounded, event, say_dropped, set_many
 
 if TYPE_CHECKING:
     from .wiring import Wiring
@@ -121,8 +121,11 @@ class ToldSpan(Born, sdk.Span):
             sdk.logger.warning("Setting attribute on ended span.")
         elif note is ENDED:
             self._sealed = True
-            if _FREEZES and self._own_attributes is not None:
-                self._own_attributes._immutable = True
+            if self._own_attributes is not None:
+                if self._own_attributes.dropped:
+                    say_dropped(self._own_attributes.dropped, self._wiring.limits.max_span_attributes)
+                if _FREEZES:
+                    self._own_attributes._immutable = True
         else:
             if self._fit is not None:
                 note = self._fit(note)
