@@ -6,6 +6,7 @@ conversions, same headers. Span and trace ids count up from 1. Nothing leaves th
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ class RecordedSpan(Span):
         def add_event(*args: Any, **kwargs: Any) -> None:
             if self._otel_span.is_recording():
                 number = next(numbers)
-                if isinstance(self._logging, Mapping):
+                if issubclass(type(self._logging), Mapping):
                     self._logs[number] = dict(self._logging)
             add(*args, **kwargs)
 
@@ -137,7 +138,7 @@ class RecordedSpan(Span):
 
     def set_tag(self, key: Any, value: Any) -> RecordedSpan:
         if self._otel_span.is_recording():
-            self._tags[key] = value
+            self._tags[_hashable(key)] = value
         super().set_tag(key, value)
         return self
 
@@ -161,6 +162,14 @@ class RecordedSpan(Span):
             super().fail(exception)
         finally:
             self._logging = None
+
+
+def _hashable(key: Any) -> Any:
+    try:
+        hash(key)
+    except Exception:
+        return convert.key_name(key)
+    return key
 
 
 def _as_log(event: sdk.Event) -> dict[str, Any]:
@@ -260,8 +269,9 @@ class RecordingTracer(Tracer):
         span: Any = super().start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
-        if isinstance(tags, Mapping):
-            span._tags.update(tags)
+        if issubclass(type(tags), Mapping):
+            with contextlib.suppress(Exception):  # a mapping that fails
+                span._tags.update(tags)
         return span  # type: ignore[no-any-return]
 
     def finished_spans(self) -> list[RecordedSpan]:

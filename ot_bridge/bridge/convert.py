@@ -200,7 +200,7 @@ def _fast(given: Any) -> dict[str, Value] | None:
     return pairs
 
 
-def _named(given: Any) -> dict[str, Any] | None:
+def named_fields(given: Any) -> dict[str, Any] | None:
     """A copy of a mapping, its keys clean names, none of them empty; None for what is no mapping."""
     try:
         pairs = dict(given)
@@ -227,7 +227,7 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
     if type(given) is Tags:
         return given
     fast = _fast(given)
-    pairs = _named(given) if fast is None else fast
+    pairs = named_fields(given) if fast is None else fast
     if not pairs:
         return _NO_TAGS
     kind, status, sampled = SpanKind.INTERNAL, None, None
@@ -273,7 +273,7 @@ def event(key_values: Any) -> Event:
         name: Any = fast.get("event", "log")
         if type(name) is str and name != "error":
             return _new(Event, (name or "log", fast, None))  # type: ignore[no-any-return]
-    fields = _named(key_values)
+    fields = named_fields(key_values)
     if fields is None:
         fields = {"payload": key_values} if key_values is not None else {}
     named = fields.get("event", "log")

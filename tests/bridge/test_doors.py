@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from ot_bridge.bridge import Tracer, convert
 from ot_bridge.errors import BadHeader, ConfigurationError
+from ot_bridge.testing import RecordingTracer
 from tests.conftest import Recorded
 
 
@@ -159,6 +160,33 @@ def test_nothing_raises_and_all_that_goes_out_can_be_sent(otel: Recorded, door: 
     _through(otel, DOORS[door], ODD[odd])
 
 
+def _jaeger(sampling: bool = True) -> Any:
+    from ot_bridge import jaeger_client
+
+    reporter = jaeger_client.reporter.InMemoryReporter()
+    return jaeger_client.Tracer("test", reporter, jaeger_client.ConstSampler(sampling))
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "drop-in": _jaeger,
+    "drop-in that samples nothing": lambda: _jaeger(False),
+    "RecordingTracer": RecordingTracer,
+}
+
+
+@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("door", DOORS)
+def test_nothing_raises_with_our_other_tracers(other: str, door: str) -> None:
+    tracer = OTHERS[other]()
+    for odd in ODD.values():
+        span = DOORS[door](tracer, odd)
+        if hasattr(span, "finish"):
+            span.finish()
+            assert list(span.tags) is not None
+            assert list(span.logs) is not None
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 ANYTHING = (
     ANY_TEXT
@@ -183,7 +211,7 @@ def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, 
 def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> None:
     fast = convert._fast(pairs)
     if fast is not None:
-        assert repr(fast) == repr(convert._cleaned(convert._named(pairs) or {}))
+        assert repr(fast) == repr(convert._cleaned(convert.named_fields(pairs) or {}))
 
 
 @pytest.mark.parametrize("odd", ODD)
