@@ -3,7 +3,7 @@
 On the engine's provider a span of OpenTracing's needs no OpenTelemetry span beside it: it is one, and the
 `ReadableSpan` that processors get. Everything that it does is said in `Span` and in the engine; here
 stands only where the two meet. What this uses of the engine: `Tracer.start`, `Span.note`, `Span.end`,
-`ids` and `parent_ids` of a span, and `in_context` (see `engine.current.shown`), which it offers.
+`ids` and `parent_ids` of a span, and `in_context` (see `shown` in `engine.current`), which it offers.
 
 Two shorter ways stand beside the long ones of `Tracer`. `_fast` skips the search for a parent and the
 questions of `start_span` where a span has a name, perhaps a parent and tags, and nothing else; it returns
@@ -33,8 +33,8 @@ from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
-from ot_bridge.engine.current import current
 from ot_bridge.errors import report
+from ot_bridge.otel import current
 from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)

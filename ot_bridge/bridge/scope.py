@@ -33,7 +33,7 @@ from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import LiveBaggage, Span
-from ot_bridge.engine.current import attach, current, reset
+from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer

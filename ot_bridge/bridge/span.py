@@ -23,6 +23,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.errors import report
+from ot_bridge.otel import set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
@@ -246,11 +247,10 @@ class Span(SpanShim):
 
     def _tag_kind(self, value: object) -> bool:
         kind = convert.kind_of(value)
-        if kind is None or not self._tracer.maps_kind or not hasattr(self._otel_span, "_kind"):
+        if kind is None or not self._tracer.maps_kind:
             return False
-        if self._alive() is not None:
-            self._otel_span._kind = kind
-        return True
+        span = self._alive()
+        return span is None or set_kind(span, kind)
 
     def _tag_priority(self, value: object) -> bool:
         sampled = convert.priority(value)

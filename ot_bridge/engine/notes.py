@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
+
+from ot_bridge.otel import QuietAttributes
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ ENDED: Final = ("ended",)
 MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 
 _TEXT: Final = frozenset({str})
-_SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
 Note: TypeAlias = Any
 Fits: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -79,19 +79,6 @@ def _event_fits(note: Note, fits: Fits) -> bool:
     return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
 
 
-class _Quiet(BoundedAttributes):
-    """The SDK's container, which does not log each attribute that is too many: `say_dropped` does, in sum."""
-
-    def _setitem_locked(self, key: str, value: Any) -> None:
-        held = self._dict
-        if key in held:
-            del held[key]
-        elif self.maxlen is not None and len(held) >= self.maxlen:
-            del held[next(iter(held))]
-            self.dropped += 1
-        held[key] = value
-
-
 def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
     """Logs how many attributes were dropped since it was last said; at most once a minute."""
     silence[1] += dropped
@@ -107,21 +94,13 @@ def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
     name, attributes, timestamp = note
-    bounded = _Quiet(limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length)
-    return sdk.Event(name, bounded, timestamp)
+    most, longest = limits.max_event_attributes, limits.max_attribute_length
+    return sdk.Event(name, QuietAttributes(most, attributes, max_value_len=longest), timestamp)
 
 
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
     """The SDK's container for a span's attributes."""
-    return _Quiet(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
-
-
-def set_many(container: Any, attributes: dict[str, Any]) -> None:
-    if _SET_MANY:
-        container._set_items(attributes)
-    else:
-        for key, value in attributes.items():
-            container[key] = value
+    return QuietAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
 
 
 def as_offered(notes: Iterable[Note], limits: sdk.SpanLimits) -> tuple[dict[str, Any], list[Note]] | None:

@@ -22,8 +22,10 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.otel import set_many
+
 from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Fits, Told, as_offered, as_told, bounded, event, say_dropped, set_many
+from .notes import ENDED, PLAIN, Fits, Told, as_offered, as_told, bounded, event, say_dropped
 
 if TYPE_CHECKING:
     from .wiring import Wiring

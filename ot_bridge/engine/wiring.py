@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.trace import TraceFlags
 
+from ot_bridge import otel
 from ot_bridge.ids import FastIds
 
 from .current import shown
@@ -37,13 +38,7 @@ ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 # A decision; or what the low half of a trace id has to be below to be sampled; or None: ask the sampler.
 Rule = sampling.Decision | int | None
 
-_DELEGATES: Final = (
-    "_root",
-    "_remote_parent_not_sampled",
-    "_remote_parent_sampled",
-    "_local_parent_not_sampled",
-    "_local_parent_sampled",
-)
+_KINDS: Final = 5  # of parents: a root's, and two of each of the others
 
 
 def _decides_as(kind: type) -> Callable[[Any], bool]:
@@ -73,11 +68,11 @@ def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
             heeded.append(keys)
         return _rule(sampler.fast_delegates()[kind], kind, heeded)
     if _is_static(sampler):
-        return getattr(sampler, "_decision", None)
+        return otel.static_decision(sampler)  # type: ignore[no-any-return]
     if _is_ratio(sampler):
         return int(sampler.bound)
     if _is_parent_based(sampler):
-        return _rule(getattr(sampler, _DELEGATES[kind], None), kind, heeded)
+        return _rule(otel.delegate(sampler, kind), kind, heeded)
     return None
 
 
@@ -87,7 +82,7 @@ def rules_of(sampler: Any) -> tuple[tuple[Rule, ...], Sequence[str]]:
     The keys are the sampler's own list, to which some may be added later.
     """
     heeded: list[Sequence[str]] = []
-    rules = tuple(_rule(sampler, kind, heeded) for kind in range(len(_DELEGATES)))
+    rules = tuple(_rule(sampler, kind, heeded) for kind in range(_KINDS))
     if len(heeded) > 1:  # of several lists none can be kept up to date
         return (None,) * len(rules), ()
     return rules, heeded[0] if heeded else ()
@@ -112,8 +107,8 @@ class _Batch:
 
     __slots__ = ("emit",)
 
-    def __init__(self, processor: Any) -> None:
-        self.emit = processor._batch_processor.emit
+    def __init__(self, emit: Callable[[Any], None]) -> None:
+        self.emit = emit
 
     def on_end(self, span: Any) -> None:
         if span.ids[3] & SAMPLED:
@@ -122,7 +117,8 @@ class _Batch:
 
 def _ender(processor: sdk.SpanProcessor) -> Any:
     plain = type(processor).on_end is export.BatchSpanProcessor.on_end and "on_end" not in vars(processor)
-    return _Batch(processor) if plain and hasattr(processor, "_batch_processor") else processor
+    emit = otel.batch_emit(processor) if plain else None
+    return processor if emit is None else _Batch(emit)
 
 
 class Listeners:
@@ -207,9 +203,7 @@ class Wiring:
         self.limits = tracer._span_limits
         self.scope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
-        enabled: Callable[[], bool] | None = getattr(tracer, "_is_enabled", None)
-        self.enabled = enabled is None or enabled()
-        metrics: Any = getattr(tracer, "_tracer_metrics", None)
-        self.metrics = None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
+        self.enabled = otel.is_enabled(tracer)
+        self.metrics = otel.metrics_of(tracer)
         if not self.enabled or self.metrics is not None:
             self.rules = (None,) * len(self.rules)  # there is more to do than to decide

@@ -21,7 +21,6 @@ from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.engine import TracerProvider as EngineProvider
-from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
 from ot_bridge.jaeger_client.codecs import (
@@ -45,6 +44,7 @@ from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds, ot
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
+from ot_bridge.otel import current
 
 logger = logging.getLogger("jaeger_tracing")
 

@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.otel import SUPPRESS_KEY
 
 FIRST_PAUSE = 0.2  # seconds; twice as long after each round
 LONGEST_PAUSE = 5.0
@@ -83,7 +84,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         """Deliver these spans, however many attempts that takes in the time there is. Never raises."""
         if self._pid != os.getpid():
             self._begin()
-        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        token = attach(set_value(SUPPRESS_KEY, True))
         try:
             with self._exporting:
                 before = self.lost

@@ -107,7 +107,8 @@ def test_a_late_priority_is_for_others_and_what_is_exported_is_as_it_was_decided
     else:
         span.finish()
     (exported,) = exporter.get_finished_spans()
-    assert exported.get_span_context().trace_flags.sampled
+    assert exported.get_span_context().trace_flags.sampled  # type: ignore[union-attr]
+    assert exported.context is not None
     assert exported.context.trace_flags.sampled
 
 
@@ -172,7 +173,7 @@ def test_a_childs_decision_is_known_whatever_the_environment_names(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "always_on" if name == "ot_bridge" else "")
     provider = build_provider("test", exporters=[])
-    rules, keys = engine.wiring.rules_of(provider.sampler)
+    rules, _ = engine.wiring.rules_of(provider.sampler)
     assert rules[1:] == (Decision.DROP, Decision.RECORD_AND_SAMPLE) * 2
     provider.shutdown()
 
