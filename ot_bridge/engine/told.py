@@ -22,8 +22,10 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.otel import set_many
+
 from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Fits, Told, as_noted, as_told, bounded, event, set_many
+from .notes import ENDED, PLAIN, Fits, Told, as_noted, as_told, bounded, event, say_dropped
 
 if TYPE_CHECKING:
     from .wiring import Wiring
@@ -37,8 +39,8 @@ class ToldSpan(Born, sdk.Span):
 
     _wiring: Wiring
     _name: str
-    _ids: Any
-    _parent_ids: Any
+    ids: Any
+    parent_ids: Any
     _kind: Any
     _start_time: int
     _status: Any
@@ -122,8 +124,11 @@ class ToldSpan(Born, sdk.Span):
             sdk.logger.warning("Setting attribute on ended span.")
         elif note is ENDED:
             self._sealed = True
-            if _FREEZES and self._own_attributes is not None:
-                self._own_attributes._immutable = True
+            if self._own_attributes is not None:
+                if self._own_attributes.dropped:
+                    say_dropped(self._own_attributes.dropped, self._wiring.limits.max_span_attributes)
+                if _FREEZES:
+                    self._own_attributes._immutable = True
         else:
             if self._fit is not None:
                 note = self._fit(note)
@@ -232,7 +237,7 @@ class ToldSpan(Born, sdk.Span):
             return None
         attributes, events = told
         return (
-            *(self._ids, self._parent_ids, self._name, self._kind, self._start_time, self._end_time),
+            *(self.ids, self.parent_ids, self._name, self._kind, self._start_time, self._end_time),
             *(self._status, attributes, events, self._resource, self._instrumentation_scope),
         )
 
