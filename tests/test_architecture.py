@@ -24,10 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": set(),
-    "otlp": {"_version", "errors"},  # the version: a collector is told who sends
+    "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
+    "otlp": {"_version", "errors", "sending"},  # the version: a collector is told who sends
     "delivery": {"errors"},
     "sampling": {"errors"},
-    "xray": {"errors", "otlp"},
+    "xray": {"errors", "otlp", "sending"},
     "propagation": {"errors", "variables", "wire"},
     "bridge": {"_version", "errors", "wire", "propagation", "engine"},
     "testing": {"bridge", "engine", "propagation", "wire"},

@@ -144,7 +144,7 @@ def test_no_spans_are_no_request() -> None:
 
 
 def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
     with HttpReceiver(always=Answer(503)) as receiver, exporting(receiver, timeout=1.1) as exporter:
         assert exporter.export(some_spans()) is FAILURE
         times = [seen.at for seen in receiver.seen]
@@ -154,7 +154,7 @@ def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_programs_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.01)
     with HttpReceiver(Answer(503)) as receiver, exporting(receiver) as exporter:
         spans, before = some_spans(), random.getstate()
         assert exporter.export(spans) is SUCCESS

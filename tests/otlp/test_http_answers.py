@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.otlp import OTLPSpanExporter
-from ot_bridge.otlp.reading import MAX_BODY
 from ot_bridge.otlp.verdict import retry_after
+from ot_bridge.sending.answers import MAX_BODY
 from tests.receiver import CLOSE, Answer, HttpReceiver
 
 from .conftest import lost, some_spans
@@ -117,7 +117,7 @@ AGAIN = {
 def test_what_may_pass_is_tried_again_after_a_pause(
     answer: Answer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
     with HttpReceiver(answer) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         assert exporter.export(some_spans()) is SpanExportResult.SUCCESS

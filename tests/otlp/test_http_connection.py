@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.otlp import OTLPSpanExporter, connection
+from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.sending import line
 from tests.authority import Authority
 from tests.receiver import CLOSE, HANG, Answer, GrpcReceiver, HttpReceiver, free_port
 
@@ -49,7 +50,7 @@ def test_a_new_connection_that_is_closed_is_not_replaced_without_a_pause() -> No
 
 
 def test_a_connection_that_was_long_unused_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "IDLE", 0.0)
+    monkeypatch.setattr(line, "IDLE", 0.0)
     with HttpReceiver() as receiver, exporting(receiver) as exporter:
         assert [exporter.export(some_spans()) for _ in range(2)] == [SUCCESS] * 2
         assert receiver.connections == 2

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from ot_bridge.xray import base
+from ot_bridge.sending import clock
 
 Headers = dict[str, str]
 
@@ -118,8 +118,8 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    monkeypatch.setattr(base, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(base, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(clock, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.02)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter, base
+from ot_bridge.sending import clock
+from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter
 from tests.xray.conftest import Answer, FakeXRay, Request, Track
 from tests.xray.spans import span
 
@@ -44,8 +45,8 @@ def exporter(request: pytest.FixtureRequest, xray: FakeXRay, closing: Track) -> 
 
 @pytest.fixture
 def _long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FIRST_PAUSE", 500.0)
-    monkeypatch.setattr(base, "LONGEST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "FIRST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 500.0)
 
 
 class InThread:

@@ -126,7 +126,7 @@ def test_a_refusal_is_counted_and_told(
     xray.answers = [Answer(status, b"because")]
     assert exporter.export([span(), span()]) is LOST
     assert exporter.failed == {"status": 2}
-    assert f"HTTP {status}: because" in caplog.text
+    assert (f"HTTP {status}: because" if status >= 400 else "redirect") in caplog.text
 
 
 def test_spans_rejected_one_by_one_are_counted(
@@ -188,7 +188,7 @@ def partial(rejected: int, message: str) -> bytes:
     return ExportTraceServiceResponse(partial_success=told).SerializeToString()
 
 
-@pytest.mark.parametrize("rejected", [-1, 3, 1 << 60])
+@pytest.mark.parametrize("rejected", [3, 1 << 60])
 def test_more_than_all_cannot_be_rejected(rejected: int, xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(200, partial(rejected, "no"))]
@@ -222,7 +222,7 @@ def test_a_web_page_is_no_collectors_answer(status: int, body: bytes, xray: Fake
     exporter = make()
     xray.answers = [Answer(status, body if status == 200 else b"", PAGE)]
     assert exporter.export([span(), span()]) is LOST
-    assert exporter.failed == {"other": 2}
+    assert exporter.failed == {"status": 2}
     assert len(xray.requests) == 1
 
 
@@ -231,6 +231,7 @@ TAKEN = {
     "202": Answer(202, b""),
     "json": Answer(200, b"{}", {"Content-Type": "application/json"}),
     "a message alone": Answer(200, partial(0, "be quick")),
+    "fewer than none rejected": Answer(200, partial(-1, "odd")),
     "no protobuf": Answer(200, b"\xff\xff\xff"),
 }
 
@@ -264,6 +265,6 @@ def test_without_credentials_the_spans_are_counted(
 ) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with caplog.at_level(logging.WARNING, "ot_bridge.xray.base"):
+    with caplog.at_level(logging.WARNING, "ot_bridge.xray"):
         assert make(timeout=0.1).export([span()]) is LOST
     assert "Unable to locate credentials" in caplog.text

@@ -1,0 +1,1 @@
+"""What every exporter of ours needs on the way out: one connection, one clock, one account of losses."""
