@@ -194,6 +194,17 @@ def test_an_export_against_a_hanging_collector_ends_when_it_is_to_give_up() -> N
         assert time.monotonic() - began < 10
 
 
+def test_giving_up_ends_an_attempt_under_way() -> None:
+    with HttpReceiver(always=HANG) as receiver, exporting(receiver, timeout=60) as exporter:
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(exporter.export, some_spans())
+            while not receiver.seen:
+                time.sleep(0.01)
+            exporter.give_up_at(time.monotonic())
+            assert result.result(timeout=20) is FAILURE
+        assert lost(exporter) == {"timeout": 1}
+
+
 def test_a_shutdown_ends_a_pause_at_once_and_later_spans_are_counted() -> None:
     exporter = OTLPSpanExporter(f"http://127.0.0.1:{free_port()}/v1/traces", timeout=60)
     with ThreadPoolExecutor(1) as pool:

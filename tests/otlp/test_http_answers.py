@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import time
-from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -154,10 +153,8 @@ def test_retry_after_is_whole_seconds_or_a_date(text: str | None, seconds: float
     assert retry_after(text, now=1795881600.0) == seconds
 
 
-@pytest.mark.parametrize("kind", ["seconds", "date"])
-def test_a_pause_is_as_long_as_the_collector_says(kind: str) -> None:
-    after = "1" if kind == "seconds" else formatdate(time.time() + 2, usegmt=True)
-    with HttpReceiver(Answer(503, headers={"Retry-After": after})) as receiver:
+def test_a_pause_is_as_long_as_the_collector_says() -> None:
+    with HttpReceiver(Answer(503, headers={"Retry-After": "1"})) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         assert exporter.export(some_spans()) is SpanExportResult.SUCCESS
         exporter.shutdown()

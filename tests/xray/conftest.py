@@ -108,6 +108,10 @@ def xray() -> Iterator[FakeXRay]:
         server.shutdown()
 
 
+#: botocore's loader, which remembers what it read; each session would make one, and read half a second long.
+LOADER = botocore.session.Session().get_component("data_loader")
+
+
 @pytest.fixture(autouse=True)
 def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Credentials from the environment, nothing from this machine, and short pauses."""
@@ -118,21 +122,14 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     monkeypatch.setattr(clock, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.02)
 
 
-@pytest.fixture(scope="session")
-def _loader() -> Any:
-    return botocore.session.Session().get_component("data_loader")
-
-
 @pytest.fixture
-def session(_loader: Any) -> Any:
-    """A botocore session that need not read the description of X-Ray's API again."""
-    session = botocore.session.Session()
-    session.register_component("data_loader", _loader)
-    return session
+def session() -> Any:
+    return botocore.session.Session()
 
 
 Track = Callable[[SpanExporter], None]

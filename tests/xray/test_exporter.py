@@ -209,7 +209,7 @@ def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
 ) -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        exporter = make(endpoint=f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout=2)
+        exporter = make(endpoint=f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout=0.3)
         assert exporter.export(spans(3)) is LOST
     assert exporter.failed == {"refused": 3}
     assert exporter.refusing

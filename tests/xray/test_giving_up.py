@@ -118,7 +118,7 @@ def test_a_signal_handler_can_end_the_pause_of_the_thread_that_it_interrupts(
     before = signal.signal(signal.SIGALRM, handle)
     try:
         xray.answers = [Answer(503)]
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
         assert exporter.export([span()]) is LOST
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -235,7 +235,7 @@ def test_an_attempt_ends_at_the_moment_whatever_comes_meanwhile(
 ) -> None:
     exporter = kind("eu-west-1", endpoint=f"{scheme}://127.0.0.1:{silent.port}", timeout=1000)
     closing(exporter)
-    exporter.give_up_at(time.monotonic() + 0.4)
+    exporter.give_up_at(time.monotonic() + 0.2)
     begin = time.monotonic()
     assert exporter.export([span()]) is LOST
     assert time.monotonic() - begin < 8  # an attempt alone may take ten seconds
@@ -265,7 +265,7 @@ def last():
         raise RuntimeError("can't create new thread at interpreter shutdown")
     threading.Thread.start = refuse  # as Python 3.12 has it
     for exporter in exporters:
-        exporter.give_up_at(time.monotonic() + 0.5)
+        exporter.give_up_at(time.monotonic() + 0.2)
         exporter.export([span()])
         exporter.shutdown()
         print(sum(exporter.failed.values()))

@@ -188,3 +188,15 @@ def test_what_the_environment_excepts_goes_past_the_proxy(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert make(xray.url).export([span()]) is DELIVERED
+
+
+@pytest.mark.parametrize("text", ["https://me:s3cret@h:3128", "socks5://me:s3cret@h:1080"])
+def test_a_proxy_that_cannot_be_used_is_told_and_not_gone_around(
+    text: str, make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", text)
+    exporter = make(xray.url)
+    assert exporter.export([span()]) is LOST
+    assert (exporter.failed, xray.requests) == ({"other": 1}, [])
+    assert "proxy" in caplog.text
+    assert "s3cret" not in caplog.text
