@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -108,8 +109,10 @@ def xray() -> Iterator[FakeXRay]:
         server.shutdown()
 
 
-#: botocore's loader, which remembers what it read; each session would make one, and read half a second long.
-LOADER = botocore.session.Session().get_component("data_loader")
+@functools.cache
+def shared_session() -> Any:
+    """A botocore session for all tests that are not about sessions: one takes half a second to load."""
+    return botocore.session.Session()
 
 
 @pytest.fixture(autouse=True)
@@ -122,9 +125,10 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     monkeypatch.setattr(clock, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.02)
+    loader = shared_session().get_component("data_loader")  # remembers what it read
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: loader)
 
 
 @pytest.fixture

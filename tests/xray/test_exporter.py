@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sending import clock
 from ot_bridge.xray import XRayExporter, aws_access, base
-from tests.xray.conftest import Answer, FakeXRay, Request, Track, error, unprocessed
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, error, shared_session, unprocessed
 from tests.xray.spans import span
 
 Make = Callable[..., XRayExporter]
@@ -40,9 +40,9 @@ def flat(batches: list[list[str]]) -> list[str]:
 
 
 @pytest.fixture
-def make(xray: FakeXRay, closing: Track, session: Any) -> Make:
+def make(xray: FakeXRay, closing: Track) -> Make:
     def make(**options: Any) -> XRayExporter:
-        usual = {"region": "eu-west-1", "endpoint": xray.url, "session": session}
+        usual = {"region": "eu-west-1", "endpoint": xray.url, "session": shared_session()}
         exporter = XRayExporter(**{**usual, **options})
         closing(exporter)
         return exporter
@@ -365,7 +365,7 @@ def test_without_credentials_the_spans_are_counted_and_the_reason_is_told(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    exporter = make(timeout=0.1)
+    exporter = make(timeout=0.1, session=None)
     assert exporter.export(spans(2)) is LOST
     assert exporter.failed == {"other": 2}
     assert "Unable to locate credentials" in caplog.text

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sending import clock
 from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, Request, Track
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -33,6 +33,7 @@ GENEROUS = 20.0  # seconds that a busy machine may take for what should take non
 def made(kind: type[Exporter], port: int, **options: Any) -> Exporter:
     if kind is XRayDaemonExporter:
         return XRayDaemonExporter(f"127.0.0.1:{port}", **options)
+    options["session"] = shared_session()
     return kind("eu-west-1", endpoint=f"http://127.0.0.1:{port}", **options)  # type: ignore[call-arg]
 
 
@@ -233,7 +234,9 @@ def silent(request: pytest.FixtureRequest) -> Iterator[Silent]:
 def test_an_attempt_ends_at_the_moment_whatever_comes_meanwhile(
     kind: Any, scheme: str, silent: Silent, closing: Track
 ) -> None:
-    exporter = kind("eu-west-1", endpoint=f"{scheme}://127.0.0.1:{silent.port}", timeout=1000)
+    exporter = kind(
+        "eu-west-1", endpoint=f"{scheme}://127.0.0.1:{silent.port}", timeout=1000, session=shared_session()
+    )
     closing(exporter)
     exporter.give_up_at(time.monotonic() + 0.2)
     begin = time.monotonic()

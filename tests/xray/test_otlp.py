@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.xray import XRayOTLPExporter, otlp
-from tests.xray.conftest import Answer, FakeXRay, Request, Track
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -33,7 +33,8 @@ def make(xray: FakeXRay, closing: Track) -> Make:
     xray.answers = [THANKS] * 20
 
     def make(**options: Any) -> XRayOTLPExporter:
-        exporter = XRayOTLPExporter(**{"region": "eu-west-1", "endpoint": f"{xray.url}/v1/traces", **options})
+        usual = {"region": "eu-west-1", "endpoint": f"{xray.url}/v1/traces", "session": shared_session()}
+        exporter = XRayOTLPExporter(**{**usual, **options})
         closing(exporter)
         return exporter
 
@@ -265,5 +266,5 @@ def test_without_credentials_the_spans_are_counted(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with caplog.at_level(logging.WARNING, "ot_bridge.xray"):
-        assert make(timeout=0.1).export([span()]) is LOST
+        assert make(timeout=0.1, session=None).export([span()]) is LOST
     assert "Unable to locate credentials" in caplog.text

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.sending import answers, clock
 from ot_bridge.xray import XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, Track
+from tests.xray.conftest import Answer, FakeXRay, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -35,7 +35,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=[XRayExporter, XRayOTLPExporter])
 def make(request: pytest.FixtureRequest, closing: Track) -> Make:
     def make(endpoint: str) -> Any:
-        exporter = request.param("eu-west-1", endpoint=endpoint)
+        exporter = request.param("eu-west-1", endpoint=endpoint, session=shared_session())
         closing(exporter)
         return exporter
 
