@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 #: Above `@given`: as many examples as every run of the tests can afford.
-short = settings(max_examples=25, deadline=None)
+short = settings(max_examples=15, deadline=None)
 
 
 def at_length(test: Any) -> Any:
