@@ -1,1 +1,1 @@
-"""What every exporter of ours needs on the way out: one connection, one clock, one account of losses."""
+"""What the exporters of the rooms otlp and xray share: one connection, one clock, one account of losses."""
