@@ -28,10 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": {"otel", "ids"},
-    "otlp": {"otel", "_version", "errors"},  # the version: a collector is told who sends
+    "sending": {"otel"},  # what the exporters of two rooms share: one connection, clock and account of losses
+    "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
     "delivery": {"errors", "otel"},
     "sampling": {"otel", "errors", "ids"},
-    "xray": {"otel", "errors", "ids", "otlp"},
+    "xray": {"otel", "errors", "ids", "otlp", "sending"},
     "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
     "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
