@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.sdk import trace as sdk
@@ -25,15 +25,11 @@ MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _TEXT: Final = frozenset({str})
 
 Note: TypeAlias = Any
-Fits: TypeAlias = Callable[[Mapping[str, Any]], bool]
 Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
 
 
-def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = None) -> Told | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None.
-
-    fits: whether more than that holds, for attributes of the span and of each event.
-    """
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
     attributes: dict[str, Any] = {}
     events: list[Note] = []
     told = 0
@@ -51,10 +47,8 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
             told += 1
         elif note is ENDED:
             break
-        elif fits is None or _event_fits(note, fits):
-            events.append(note)
         else:
-            return None
+            events.append(note)
     most, most_events = limits.max_span_attributes, limits.max_events
     if (
         len(attributes) != told  # what is set again moves to the end
@@ -62,7 +56,6 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
         or (most is not None and told > most)
         or (most_events is not None and len(events) > most_events)
         or limits.max_span_attribute_length is not None
-        or not (fits is None or fits(attributes))
     ):
         return None
     return attributes, tuple([event(each, limits) for each in events]) if events else ()
@@ -70,13 +63,6 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, fits: Fits | None = N
 
 def is_plain(attributes: Mapping[Any, Any]) -> bool:
     return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
-
-
-def _event_fits(note: Note, fits: Fits) -> bool:
-    name, attributes, _ = note
-    if type(name) is not str or not fits({name: 0}):
-        return False
-    return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
 
 
 def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
