@@ -7,6 +7,7 @@ time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too lat
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
@@ -25,40 +26,60 @@ MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _TEXT: Final = frozenset({str})
 
 Note: TypeAlias = Any
+Noted: TypeAlias = tuple[dict[str, Any], list[Note]]
 Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
+Uncut: TypeAlias = tuple[int, int, int]  # attributes, events, attributes of one event
 
 
-def as_told(notes: Iterable[Note], limits: sdk.SpanLimits) -> Told | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
+def as_noted(notes: Iterable[Note], uncut: Uncut | None) -> Noted | None:
+    """Attributes and events of an ended span as they were told; None if the SDK would cut any of it.
+
+    Keys and values are not looked at, only counted.
+    """
+    if uncut is None:
+        return None
     attributes: dict[str, Any] = {}
     events: list[Note] = []
     told = 0
     for note in notes:
         if type(note) is dict:
-            if not is_plain(note):
-                return None
             attributes.update(note)
             told += len(note)
         elif len(note) == 2:
             key, value = note
-            if type(key) is not str or type(value) not in PLAIN:
-                return None
             attributes[key] = value
             told += 1
         elif note is ENDED:
             break
+        elif note[1] and len(note[1]) > uncut[2]:
+            return None
         else:
             events.append(note)
-    most, most_events = limits.max_span_attributes, limits.max_events
-    if (
-        len(attributes) != told  # what is set again moves to the end
-        or "" in attributes
-        or (most is not None and told > most)
-        or (most_events is not None and len(events) > most_events)
-        or limits.max_span_attribute_length is not None
-    ):
+    else:  # what is there came too late
         return None
-    return attributes, tuple([event(each, limits) for each in events]) if events else ()
+    if len(attributes) != told or told > uncut[0] or len(events) > uncut[1]:
+        return None  # what is set again moves to the end
+    return attributes, events
+
+
+def uncut(limits: sdk.SpanLimits) -> Uncut | None:
+    """How much is kept as it is told; None where texts are cut."""
+    if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
+        return None
+    most = limits.max_span_attributes, limits.max_events, limits.max_event_attributes
+    attributes, events, of_an_event = (sys.maxsize if number is None else number for number in most)
+    return attributes, events, of_an_event
+
+
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
+    noted = as_noted(notes, uncut)
+    if noted is None:
+        return None
+    attributes, events = noted
+    if not is_plain(attributes) or "" in attributes:
+        return None
+    return attributes, tuple([event(note, limits) for note in events])
 
 
 def is_plain(attributes: Mapping[Any, Any]) -> bool:
@@ -87,45 +108,3 @@ def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Even
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
     """The SDK's container for a span's attributes."""
     return QuietAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
-
-
-def as_offered(notes: Iterable[Note], limits: sdk.SpanLimits) -> tuple[dict[str, Any], list[Note]] | None:
-    """Attributes and events of an ended span as they were told; None if the SDK would cut any of it.
-
-    Keys and values are not looked at, apart from counting them.
-    """
-    attributes: dict[str, Any] = {}
-    events: list[Note] = []
-    told = 0
-    for note in notes:
-        if type(note) is dict:
-            attributes.update(note)
-            told += len(note)
-        elif len(note) == 2:
-            key, value = note
-            attributes[key] = value
-            told += 1
-        elif note is ENDED:
-            break
-        else:
-            events.append(note)
-    else:  # what is there came too late
-        return None
-    most = limits.max_span_attributes
-    if (
-        len(attributes) != told  # what is set again moves to the end
-        or (most is not None and told > most)
-        or (events and not _may_stay(events, limits))
-        or limits.max_span_attribute_length is not None
-    ):
-        return None
-    return attributes, events
-
-
-def _may_stay(events: list[Note], limits: sdk.SpanLimits) -> bool:
-    most, most_events = limits.max_event_attributes, limits.max_events
-    return (
-        limits.max_attribute_length is None
-        and (most_events is None or len(events) <= most_events)
-        and (most is None or all(not event[1] or len(event[1]) <= most for event in events))
-    )

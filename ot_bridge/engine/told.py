@@ -25,7 +25,7 @@ from opentelemetry.util.types import Attributes
 from ot_bridge.otel import set_many
 
 from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Told, as_offered, as_told, bounded, event, say_dropped
+from .notes import ENDED, PLAIN, Told, as_noted, as_told, bounded, event, say_dropped
 
 if TYPE_CHECKING:
     from .wiring import Wiring
@@ -106,7 +106,8 @@ class ToldSpan(Born, sdk.Span):
             return not notes or ENDED in notes  # else somebody was late, and is told so
         if self._own_attributes is not None or self._own_events is not None:
             return False
-        told = as_told(notes, self._wiring.limits)
+        wiring = self._wiring
+        told = as_told(notes, wiring.limits, wiring.uncut)
         if told is None:
             return False
         self._told = told  # in this order
@@ -225,7 +226,7 @@ class ToldSpan(Born, sdk.Span):
         notes = self._notes
         if self._end_time is None or self._linked or not (self._guard is None or self._all_is_noted()):
             return None
-        told = as_offered(notes, self._wiring.limits)
+        told = as_noted(notes, self._wiring.uncut)
         if told is None:
             return None
         attributes, events = told

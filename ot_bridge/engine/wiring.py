@@ -19,6 +19,7 @@ from ot_bridge import otel
 from ot_bridge.ids import FastIds
 
 from .current import shown
+from .notes import uncut
 
 if TYPE_CHECKING:
     from .tracer import Tracer
@@ -187,6 +188,7 @@ class Wiring:
         "scope",
         "span_id",
         "trace_id",
+        "uncut",
     )
 
     def __init__(self, tracer: Tracer) -> None:
@@ -201,6 +203,7 @@ class Wiring:
         self.trace_id, self.span_id = fast
         self.random = RANDOM if RANDOM and tracer.id_generator.is_trace_id_random() else 0
         self.limits = tracer._span_limits
+        self.uncut = uncut(tracer._span_limits)
         self.scope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
         self.enabled = otel.is_enabled(tracer)

@@ -80,12 +80,15 @@ class SpanRecord(NamedTuple):
 
 def decode(body: bytes) -> list[SpanRecord]:
     """The spans of a request, in its order. Raises ValueError, see the module."""
-    return [
-        span
-        for each, resource_spans in fields(body)
-        if each == _RESOURCE_SPANS
-        for span in _resource_spans(resource_spans)
-    ]
+    try:
+        return [
+            span
+            for each, resource_spans in fields(body)
+            if each == _RESOURCE_SPANS
+            for span in _resource_spans(resource_spans)
+        ]
+    except RecursionError as error:
+        raise ValueError("values nest deeper than this program can follow") from error
 
 
 # Messages: fields by name, from a table of tags. A message's table says how each field is read.

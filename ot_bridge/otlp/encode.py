@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
-from .values import NAMES, PLAIN, Unfit, name, parts
+from .values import NAMES, PLAIN, Unfit, begin, name, parts
 from .varint import sized, text, varint
 
 SLICE: Final = 16  # spans that are encoded without a pause
@@ -82,6 +82,7 @@ def encode(spans: Sequence[ReadableSpan], between: Callable[[], object] | None =
 
     between: is called after every 16 spans but the last, so that other threads get the interpreter.
     """
+    begin()
     batch = _Batch()
     failed = 0
     for start in range(0, len(spans), SLICE):

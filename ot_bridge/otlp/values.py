@@ -108,16 +108,12 @@ def pair(key: str, value: bytes) -> bytes:
 
 
 class _Budget:
-    def __init__(self) -> None:
-        self.left = BUDGET
+    """What may still be kept, in bytes; each value that is not kept takes a little of it, too."""
+
+    left = BUDGET
 
     def pay(self, length: int) -> None:
         self.left -= 2 * length + 200  # the part, its value, what Python needs for both
-        if self.left < 0:
-            forget()
-
-    def pay_in_vain(self) -> None:
-        self.left -= 8
         if self.left < 0:
             forget()
 
@@ -125,12 +121,13 @@ class _Budget:
 class _Values(dict[Any, bytes]):
     """The parts of one key with values of one type."""
 
-    __slots__ = ("head", "most", "write")
+    __slots__ = ("head", "longer", "most", "write")
 
     def __init__(self, key: str, write: Callable[[Any], bytes], most: int) -> None:
         if not key or type(key) is not str:
             raise Unfit(key)
         self.head = b"\x0a" + sized(key.encode()) + b"\x12"
+        self.longer = len(self.head) + 1
         self.write = write
         self.most = most
 
@@ -138,14 +135,14 @@ class _Values(dict[Any, bytes]):
         said = self.write(value)
         size = len(said)
         if size < 128:
-            part = b"%b%b%c%b" % (varint(len(self.head) + size + 1), self.head, size, said)
+            part = b"%b%b%c%b" % (varint(self.longer + size), self.head, size, said)
         else:
             part = sized(self.head + sized(said))
         if len(self) < self.most and len(part) <= LONGEST:
             self[value] = part
             _budget.pay(len(part))
         elif self.most:
-            _budget.pay_in_vain()
+            _budget.left -= 8  # who pays next, or begins a batch, looks whether any is left
         return part
 
 
@@ -175,7 +172,7 @@ class _Names(dict[str, bytes]):
             self[name] = made
             _budget.pay(len(made))
         else:
-            _budget.pay_in_vain()
+            _budget.left -= 8
         return made
 
 
@@ -184,6 +181,12 @@ PLAIN: Final[dict[type, _Keys]] = {
     kind: _Keys(_SCALARS[kind], 0 if kind is float else MOST_VALUES) for kind in (str, bool, int, float)
 }
 NAMES: Final = _Names()
+
+
+def begin() -> None:
+    """To be called before each batch: keeps the cache within its bounds."""
+    if _budget.left < 0:
+        forget()
 
 
 def forget() -> None:
