@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
         return _xray(options.json)
     exporters: list[SpanExporter] = []
     if options.otlp:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from ot_bridge.otlp import OTLPSpanExporter
 
         exporters.append(OTLPSpanExporter(endpoint=options.otlp.rstrip("/") + "/v1/traces"))
     answers, delivered = play(exporters)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ot_bridge.choices import sampler_is_named
 from ot_bridge.errors import bad_variable
+from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.utils import get_boolean
 from ot_bridge.propagation.parse import names_in_environment
@@ -79,6 +80,12 @@ def _known_sampler(text: str) -> str | None:
     return text if sampler_is_named(text) else None
 
 
+def _known_protocol(text: str) -> str:
+    if text.lower() not in PROTOCOLS:
+        raise ValueError(f"known are {', '.join(PROTOCOLS)}")
+    return text.lower()
+
+
 def _known_propagators(text: str) -> str | None:
     return ",".join(names_in_environment("the configuration's propagation", text)) or None
 
@@ -99,6 +106,14 @@ ROWS: Final[Mapping[str, Row]] = {
     "sampler_param": Row(("sampler", "param"), None, {}, {"JAEGER_SAMPLER_PARAM": _SAME}),
     "sampler_arg": Row((), None, {"OTEL_TRACES_SAMPLER_ARG": _SAME}),
     "exporter": Row((), "otlp", {"OTEL_TRACES_EXPORTER": _SAME}),
+    "protocol": Row(
+        (),
+        "http/protobuf",
+        {
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": _known_protocol,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": _known_protocol,
+        },
+    ),
     "traces_endpoint": Row(
         (),
         None,

@@ -29,13 +29,14 @@ def effective(config: Mapping[str, Any], environment: Environment) -> dict[str, 
     found = {name: settings.resolve(name, config, environment) for name in settings.ROWS}
     host, endpoint = found["reporting_host"], found["traces_endpoint"]
     if endpoint.value is None or (host.source == "config" and not endpoint.source.startswith("OTEL")):
-        found["traces_endpoint"] = Setting(_endpoint(host.value), "reporting_host")
+        found["traces_endpoint"] = Setting(_endpoint(host.value, found["protocol"].value), "reporting_host")
     found.update({f"tags.{key}": tag for key, tag in settings.tags(config, environment).items()})
     return found
 
 
-def _endpoint(host: str) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:4318/v1/traces"
+def _endpoint(host: str, protocol: str) -> str:
+    port = "4317" if protocol == "grpc" else "4318/v1/traces"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def lines(config: Mapping[str, Any], environment: Environment) -> list[Line]:
@@ -115,7 +116,9 @@ def _export(found: Found, config: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(endpoint.source, endpoint.value)
     else:
         yield Line("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.value)
-        yield Line("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    protocol = found["protocol"]
+    if protocol.source.startswith("OTEL") or not endpoint.source.startswith("OTEL"):
+        yield Line("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.value)
     for name, (variable, factor) in _QUEUE.items():
         setting = found[name]
         if setting.source != "default" and setting.value:

@@ -115,8 +115,7 @@ def test_what_the_variables_say_is_what_the_dictionary_said() -> None:
     variables = _variables(config)
     for name, value in config.items():
         assert resolve(name, {}, variables).value == value
-    again = _variables({}, **variables)
-    assert again == {name: text for name, text in variables.items() if not name.endswith("PROTOCOL")}
+    assert _variables({}, **variables) == variables
 
 
 def test_opentelemetrys_variables_stay_what_they_are() -> None:
@@ -211,3 +210,16 @@ def test_the_arguments_are_declared() -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     assert vars(parser.parse_args([])) == {"file": None, "service_name": None, "otel": False}
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])
+@pytest.mark.parametrize("endpoint", ["", "http://collector:4317"])
+def test_the_protocol_of_the_environment_stays(
+    variable: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)
+    assert main(["config", "--otel"]) == 0
+    printed = capsys.readouterr().out
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n" in printed
+    assert f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={endpoint or 'http://localhost:4317'}\n" in printed
