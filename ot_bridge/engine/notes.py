@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from opentelemetry.sdk import trace as sdk
@@ -26,7 +26,6 @@ MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _TEXT: Final = frozenset({str})
 
 Note: TypeAlias = Any
-Fits: TypeAlias = Callable[[Mapping[str, Any]], bool]
 Noted: TypeAlias = tuple[dict[str, Any], list[Note]]
 Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
 Uncut: TypeAlias = tuple[int, int, int]  # attributes, events, attributes of one event
@@ -72,33 +71,19 @@ def uncut(limits: sdk.SpanLimits) -> Uncut | None:
     return attributes, events, of_an_event
 
 
-def as_told(
-    notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None, fits: Fits | None = None
-) -> Told | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None.
-
-    fits: whether more than that holds, for attributes of the span and of each event.
-    """
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
     noted = as_noted(notes, uncut)
     if noted is None:
         return None
     attributes, events = noted
     if not is_plain(attributes) or "" in attributes:
         return None
-    if fits is not None and not (fits(attributes) and all(_event_fits(note, fits) for note in events)):
-        return None
     return attributes, tuple([event(note, limits) for note in events])
 
 
 def is_plain(attributes: Mapping[Any, Any]) -> bool:
     return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
-
-
-def _event_fits(note: Note, fits: Fits) -> bool:
-    name, attributes, _ = note
-    if type(name) is not str or not fits({name: 0}):
-        return False
-    return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
 
 
 def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006

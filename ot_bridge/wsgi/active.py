@@ -70,7 +70,7 @@ class InOurScope:
         before = current()
         scope = None
         try:
-            scope = self._manager.activate(self._span, False)
+            scope = attempt("scope_manager.activate", self._manager.activate, self._span, False)
             result = function(*args)
             self._end(scope, before)
             return result

@@ -161,6 +161,7 @@ def test_bytes_that_were_changed_are_read_or_raise_valueerror() -> None:
         assert -1 <= _read(bytes(changed)) <= len(BODY)
 
 
+@short
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
     _read(body)
