@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "run a program on ot_bridge without changing it",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
+    "check": "say what of a code base works unchanged, works differently, or needs a person",
 }
 
 
