@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ot_bridge.migrate.scopes import Function
 from ot_bridge.migrate.values import Value, union
@@ -12,6 +12,8 @@ from ot_bridge.migrate.values import Value, union
 if TYPE_CHECKING:
     from ot_bridge.migrate.project import File
     from ot_bridge.migrate.reading import Reading
+
+_HANDED: Final = (ast.Call, ast.keyword, ast.Assign, ast.Return, ast.List, ast.Tuple, ast.Dict, ast.ClassDef)
 
 
 class Calls:
@@ -55,6 +57,10 @@ class Calls:
         value = reading.value(file, node)
         if value is not None and value.kind == "function":
             self._loose.add(value.what[1])
+        elif value is not None and value.kind == "class" and isinstance(parent, _HANDED):
+            made = reading.method(value.what, "__init__")
+            if made is not None:
+                self._loose.add(made.what[1])
 
     def of(self, function: ast.AST) -> list[tuple[File, ast.Call, bool]]:
         """The calls: file, call, and whether the first parameter is given by the instance."""
@@ -68,8 +74,13 @@ class Calls:
         """Whether every use of the function is a call that is known."""
         if function in self._loose or not self.of(function):
             return False
-        if isinstance(file.module.parents[function], ast.ClassDef):
-            return function.name == "__init__" or function.name not in self._attributes
+        owner = file.module.parents[function]
+        if isinstance(owner, ast.ClassDef):
+            if reading.is_overridden(owner, function.name):
+                return False
+            if function.name == "__init__":
+                return not outside(reading, file, owner.name)
+            return function.name not in self._attributes
         return not outside(reading, file, function.name)
 
     def parameter(self, reading: Reading, file: File, function: Function, node: ast.arg) -> Value | None:

@@ -69,6 +69,8 @@ NO_RULE: Final[dict[tuple[str, str], Block]] = {
     ("extracted", "baggage"): Block("OTB204", "baggage.get_all(context) reads what was extracted"),
 }
 
+_STAYS: Final = Block("OTB101", "the tracer stays, as one of its uses is left")
+
 
 class Judge:
     """uses: all that was found. reading: what is known of the project."""
@@ -82,6 +84,8 @@ class Judge:
             for node in file.module.nodes:
                 self._look(file, node, names, sinks)
             sinks.slots()
+        self._follow_calls()
+        self._leave_tested_files()
         self.blocks: dict[Flow, Block] = {}
         for use in self.uses:
             if use.block is not None:
@@ -118,6 +122,7 @@ class Judge:
             flow = Flow()
         if base.kind == "manager":
             flow = result.flow if result is not None and result.flow is not None else Flow()
+            base.flow.join(flow)  # the tracer is asked for it for this alone
         site = Site(self.reading, file, node, base, flow, call)
         code = legacy.METHODS[base.kind].get(node.attr)
         rule = RULES.get((base.kind, node.attr))
@@ -130,6 +135,8 @@ class Judge:
         else:
             found = rule(site)
         block = found if isinstance(found, Block) else None
+        if block is not None and call is not None:
+            self._keep_arguments(file, call, flow)
         shown = block.code if block is not None else _code(code or "OTB308", site)
         use = Use(file, node, shown, flow, [] if block else found, block)  # type: ignore[arg-type]
         use.origin = (
@@ -146,6 +153,31 @@ class Judge:
                 base.flow.join(flow)
         self.uses.append(use)
 
+    def _keep_arguments(self, file: File, call: ast.Call, flow: Flow) -> None:
+        """A call that is left must be given what it was given: those flows are left with it."""
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            for node in ast.walk(argument):
+                value = self.reading.value(file, node)
+                if value is not None and value.is_object and value.kind != "tracer":
+                    flow.join(value.flow)  # type: ignore[arg-type]
+
+    def _follow_calls(self) -> None:
+        """A format or a reference in a call's arguments goes with the call."""
+        calls = {use.node: use.flow for use in self.uses if isinstance(use.node, ast.Attribute)}
+        for use in self.uses:
+            if use.block is None and not use.edits and use.code in ("OTB108", "OTB205"):
+                for above in use.file.module.ancestors(use.node):
+                    if isinstance(above, ast.Call) and above.func in calls:
+                        use.flow = calls[above.func]
+                        break
+
+    def _leave_tested_files(self) -> None:
+        """In a file that tests or patches the module nothing but constants is rewritten."""
+        tested = {use.file for use in self.uses if use.code == "OTB310"}
+        for use in self.uses:
+            if use.file in tested and use.block is None and (use.code != "OTB108" or not use.edits):
+                use.block = Block("OTB310", "this file tests or patches the module; left as it is")
+
     def _spread(self) -> None:
         """What is blocked is left whole: joined flows share one root, so that nothing is left to do but to ask."""
         for use in self.uses:
@@ -154,7 +186,10 @@ class Judge:
 
     def block_of(self, use: Use) -> Block | None:
         """Why a use is left; None if it is rewritten."""
-        return self.blocks.get(use.flow.root)
+        block = self.blocks.get(use.flow.root)
+        if block is None and use.code == "OTB101" and not self.tracer_goes(use.flow):
+            return _STAYS
+        return block
 
     def tracer_goes(self, flow: Flow) -> bool:
         """Whether every use of a tracer is rewritten, so that its variable can hold OpenTelemetry's."""

@@ -5,6 +5,7 @@ A dotted name is written as the shortest one that works: `opentracing.ext.tags.E
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -34,6 +35,9 @@ CLIENTS: Final = frozenset(
 PACKAGES: Final = frozenset({API}) | TRACERS | FRAMEWORKS | CLIENTS
 
 _SET_UP: Final = ("Config", "Tracer", "BasicTracer", "initialize_tracer", "create_tracer", "new_tracer")
+
+#: What is asked of an object of another legacy package, and has a counterpart in its set-up.
+SET_UP_METHODS: Final = frozenset({*_SET_UP, "trace", "get_span", "init_app"})
 
 #: Modules of `opentracing` -> the shortest name of what they hold. `None`: the module's own names.
 MODULES: Final[Mapping[str, str]] = {
@@ -87,6 +91,22 @@ CONSTANTS: Final[Mapping[str, str]] = {
     "opentracing.logs.EVENT": "event",
     "opentracing.logs.MESSAGE": "message",
     "opentracing.logs.STACK": "stack",
+}
+
+#: Tags -> OpenTelemetry's stable names, for `--semconv`. What has no stable successor is not here, and stays.
+TODAY: Final[Mapping[str, str]] = {
+    "http.url": "url.full",
+    "http.method": "http.request.method",
+    "http.status_code": "http.response.status_code",
+    "db.statement": "db.query.text",
+    "db.instance": "db.namespace",
+    "db.type": "db.system.name",
+    "peer.hostname": "server.address",
+    "peer.port": "server.port",
+    "peer.address": "network.peer.address",
+    "peer.ipv4": "network.peer.address",
+    "peer.ipv6": "network.peer.address",
+    "message_bus.destination": "messaging.destination.name",
 }
 
 #: Carriers' formats -> whether `propagate` has a counterpart.
@@ -152,6 +172,9 @@ METHODS: Final[Mapping[str, Mapping[str, str]]] = {
 TELLING: Final = frozenset(
     {"start_active_span", "set_tag", "log_kv", "set_baggage_item", "get_baggage_item", "set_operation_name"}
 )
+
+#: The end of a name -> what a receiver of this name would be.
+BY_NAME: Final = re.compile(r"(?:^|_|\.)(span|tracer|scope)$")
 
 #: Arguments by position.
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {

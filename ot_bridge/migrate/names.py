@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ot_bridge.migrate.project import File
     from ot_bridge.migrate.reading import Reading
 
-#: Whole name -> what a receiver of this name would be.
-BY_NAME: Final = re.compile(r"(?:^|_)(span|tracer|scope)$")
 _PATCHERS: Final = frozenset({"patch", "object", "setattr", "dict"})
 
 
@@ -58,13 +56,21 @@ class Names:
             if above is not None and (above.kind in ("api", "module", "constant") or above.is_object):
                 return
         if value.kind == "constant":
-            self.uses.append(
-                Use(self.file, node, "OTB108", Flow(), [Replace(node, f'"{legacy.CONSTANTS[value.what]}"')])
-            )
+            if isinstance(parent, ast.Compare) and any(
+                isinstance(op, (ast.Is, ast.IsNot)) for op in parent.ops
+            ):
+                self._add(node, "OTB108", "a constant is compared by identity")
+                return
+            text = legacy.CONSTANTS[value.what]
+            if self.reading.semconv:
+                text = legacy.TODAY.get(text, text)
+            self.uses.append(Use(self.file, node, "OTB108", Flow(), [Replace(node, f'"{text}"')]))
         elif value.kind == "tracer" and value.shared and self._is_of_the_module(node):
             self._tracer(node, value)
         elif value.kind == "api":
             self._api(node, value.what, parent)
+        elif value.kind == "member":
+            self._of_setup(node, value.what)
         elif value.kind == "module" and legacy.top(value.what) in legacy.PACKAGES:
             self._module(node, value.what, parent)
 
@@ -85,8 +91,6 @@ class Names:
     def _api(self, node: ast.AST, name: str, parent: ast.AST) -> None:
         call = parent if isinstance(parent, ast.Call) and parent.func is node else None
         if legacy.top(name) != legacy.API:
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call):
-                return  # `Config(…).initialize_tracer()` is one reference
             code = legacy.package_code(name)
             self._add(node, code, _SETUP[code])
         elif name == "opentracing.global_tracer":
@@ -108,8 +112,14 @@ class Names:
         elif name in legacy.FORMATS or name == "opentracing.Format":
             self._format(node, parent)
         else:
-            code, text = next((found for start, found in _OTHERS.items() if name.startswith(start)), _OTHER)
-            self._add(node, code, text)
+            self._add(node, *self._said(name))
+
+    def _of_setup(self, node: ast.AST, name: str) -> None:
+        """A method of an object of another legacy package: `config.initialize_tracer`, `tracing.get_span`."""
+        is_one = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
+        if name.rpartition(".")[2] in legacy.SET_UP_METHODS and not is_one:
+            code = legacy.package_code(name)
+            self._add(node, code, _SETUP[code])
 
     def _format(self, node: ast.AST, parent: ast.AST) -> None:
         call = self.file.module.parents[parent] if isinstance(parent, ast.keyword) else parent
@@ -118,7 +128,8 @@ class Names:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
             else None
         )
-        if owner is None or owner.kind != "tracer":
+        method = getattr(getattr(call, "func", None), "attr", "")
+        if (owner is None or owner.kind != "tracer") and method not in ("inject", "extract"):
             self._add(
                 node,
                 "OTB306",
@@ -149,6 +160,15 @@ class Names:
             )
         else:
             self._add(node, "OTB302", f"{name} is used as a value; left as it is")
+
+    def _quoted(self, node: ast.Constant) -> None:
+        """An annotation in quotes: `"opentracing.Span"`."""
+        found = kind_of(self.reading, self.file, node)
+        slot = self._annotated(node) if found is not None else None
+        if found is None or slot is None:
+            return
+        name = next(name for name, (kind, _) in legacy.CLASSES.items() if kind == found[0])
+        self._annotation(node, name, slot[0], slot[1])
 
     def _annotated(self, node: ast.AST) -> tuple[Slot | None, Value | None] | None:
         """The variable in whose annotation a class stands, and its value; None if it stands in no annotation."""
@@ -187,7 +207,29 @@ class Names:
             block = Block("OTB303", f"OpenTelemetry has no {name.rpartition('.')[2]}")
             self.uses.append(Use(self.file, node, "OTB303", slot.flow, [], block))
         else:
-            self.uses.append(Use(self.file, node, "OTB109", slot.flow, [Replace(node, "{trace}." + new)]))
+            text = f'"{{trace}}.{new}"' if isinstance(node, ast.Constant) else f"{{trace}}.{new}"
+            self.uses.append(Use(self.file, node, "OTB109", slot.flow, [Replace(node, text)]))
+
+    def _made(self, node: ast.AST) -> None:
+        """A tracer or span that is made by something without a counterpart: its flow is left."""
+        assert isinstance(node, ast.Call)
+        value = self.reading.value(self.file, node)
+        function = self.reading.value(self.file, node.func)
+        if value is None or not value.is_object or function is None or function.kind not in ("api", "member"):
+            return
+        if function.what == "opentracing.global_tracer" or (
+            function.what == "opentracing.Tracer" and not node.args and not node.keywords
+        ):
+            return
+        code, text = self._said(function.what)
+        use = Use(self.file, node, code, value.flow, [], Block(code, text), shown=False, origin=True)  # type: ignore[arg-type]
+        self.uses.append(use)
+
+    def _said(self, name: str) -> tuple[str, str]:
+        if legacy.top(name) != legacy.API:
+            code = legacy.package_code(name)
+            return code, _SETUP[code]
+        return next((found for start, found in _OTHERS.items() if name.startswith(start)), _OTHER)
 
     # Other places
 
@@ -211,7 +253,11 @@ class Names:
 
     def _text(self, node: ast.AST) -> None:
         assert isinstance(node, ast.Constant)
-        if not isinstance(node.value, str) or legacy.top(node.value) not in legacy.PACKAGES:
+        if not isinstance(node.value, str):
+            return
+        if node.value.replace(".", "").isidentifier():
+            self._quoted(node)
+        if legacy.top(node.value) not in legacy.PACKAGES:
             return
         if not re.fullmatch(r"\w+(\.\w+)*", node.value):
             return
@@ -255,6 +301,7 @@ class Names:
     _HANDLERS: Final = {
         ast.Name: _expression,
         ast.Attribute: _expression,
+        ast.Call: _made,
         ast.Import: _import,
         ast.ImportFrom: _import,
         ast.Constant: _text,
@@ -267,7 +314,7 @@ class Names:
         """OTB301, for an attribute of the API's on a receiver that nobody knows."""
         shown = dotted(node.value)
         last = shown.rpartition(".")[2] if shown else ""
-        match = BY_NAME.search(last)
+        match = legacy.BY_NAME.search(last)
         kind = match[1] if match else None
         known = (
             kind is not None
@@ -302,8 +349,8 @@ _SETUP: Final = {
     "OTB401": "set-up: ot_bridge.install(service), or the SDK's provider, processor and exporter",
     "OTB402": "set-up of a tracer: samplers, exporters and propagators of OpenTelemetry take its place",
     "OTB403": "the global tracer: ot_bridge.install(service) sets it, and OpenTelemetry has a global provider",
-    "OTB404": "a framework's package: TracingMiddleware or ot_bridge.grpc, or opentelemetry-instrumentation-…",
-    "OTB405": "a client library's package: opentelemetry-instrumentation-… takes its place",
+    "OTB404": "a framework's package: TracingMiddleware or ot_bridge.grpc, or an opentelemetry-instrumentation package",
+    "OTB405": "a client library's package: an opentelemetry-instrumentation package takes its place",
 }
 _OTHERS: Final = {
     "opentracing.mocktracer": (

@@ -12,7 +12,6 @@ Theory of operation:
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterable
 
 from ot_bridge.migrate import legacy
@@ -26,8 +25,10 @@ from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, union
 class Reading:
     """project: what is read. `value(file, node)` and `slot_of(file, name)` are what rules ask."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, trust_names: bool = False, semconv: bool = False) -> None:
         self.project = project
+        self.trust_names = trust_names
+        self.semconv = semconv
         self.calls = Calls()
         self.guess_parameters = False
         self._values: dict[ast.AST, Value | None] = {}
@@ -38,7 +39,10 @@ class Reading:
         self._results: dict[ast.AST, Slot] = {}
         self._family: dict[ast.ClassDef, ast.ClassDef] = {}
         self._home: dict[ast.AST, File] = {}
+        self._trusted_flows: dict[tuple[File, str], Flow] = {}
         self._circle = False
+        self._yields_of: dict[File, list[ast.AST]] = {}
+        self._busy: list[Slot] = []
         self._depth = 0
         self._prepare()
 
@@ -172,6 +176,18 @@ class Reading:
                 return found
         return None
 
+    def is_overridden(self, node: ast.ClassDef, name: str) -> bool:
+        """Whether more than one class of a family has a method of this name: a call may mean either."""
+        root = self.family(node)
+        owners = [
+            each
+            for each in self._home
+            if isinstance(each, ast.ClassDef)
+            and self.family(each) is root
+            and any(isinstance(part, FUNCTIONS) and part.name == name for part in each.body)
+        ]
+        return len(owners) > 1
+
     def home(self, node: ast.ClassDef) -> File:
         return self._home[node]
 
@@ -206,7 +222,7 @@ class Reading:
         if slot.state == "busy":
             self._circle = True
             return PENDING
-        outermost = not any(each.state == "busy" for each in self._busy)
+        outermost = not self._busy
         slot.state = "busy"
         self._busy.append(slot)
         values = [self._bound(file, binding) for file, binding in slot.bindings]
@@ -215,6 +231,8 @@ class Reading:
         if outermost:
             self._circle = False
         value = union(values)
+        if value is None and self.trust_names:
+            value = self._trusted(slot, values)
         if value is not None and value.is_object:
             for each in values:
                 if each is not None and each.flow is not None:
@@ -226,9 +244,28 @@ class Reading:
             slot.state, slot.value = "done", value
         return value
 
-    @property
-    def _busy(self) -> list[Slot]:
-        return self.__dict__.setdefault("_busy_slots", [])
+    def _trusted(self, slot: Slot, values: list[Value | None]) -> Value | None:
+        """What a variable would be by its name, if it is used as such, and nothing speaks against it."""
+        match = legacy.BY_NAME.search(slot.name)
+        kind = match[1] if match else ""
+        if kind not in legacy.METHODS or any(
+            each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values
+        ):
+            return None
+        loads = [] if slot.scope is None else slot.scope.loads.get(slot.name, [])
+        parents = [slot.bindings[0][0].module.parents.get(load) for load in loads]
+        asked = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
+        if not asked and not (slot.scope is None and kind != "scope"):
+            return None
+        return Value(kind, flow=slot.flow, shared=kind == "tracer", maybe=NONE in values)
+
+    def trusted_attribute(self, file: File, node: ast.Attribute) -> Value | None:
+        """The same for an attribute of something unknown: `request.span`."""
+        match = legacy.BY_NAME.search(node.attr)
+        if not self.trust_names or match is None or match[1] == "scope":
+            return None
+        flow = self._trusted_flows.setdefault((file, ast.unparse(node)), Flow())
+        return Value(match[1], flow=flow, shared=match[1] == "tracer")
 
     def _bound(self, file: File, binding: Binding) -> Value | None:
         if binding.kind == "import":
@@ -338,7 +375,7 @@ class Reading:
         return self.slot_value(self.result(file, function))
 
     def _yields(self, file: File) -> list[ast.AST]:
-        cache: dict[File, list[ast.AST]] = self.__dict__.setdefault("_yields_of", defaultdict(list))
+        cache = self._yields_of
         if file not in cache:
             cache[file] = [each for each in file.module.nodes if isinstance(each, (ast.Yield, ast.YieldFrom))]
         return cache[file]
@@ -400,7 +437,9 @@ def _constant(reading: Reading, file: File, node: ast.AST) -> Value | None:
 def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
     assert isinstance(node, ast.Attribute)
     base = reading.value(file, node.value)
-    if base is None or base.kind == "pending":
+    if base is None:
+        return reading.trusted_attribute(file, node)
+    if base.kind == "pending":
         return base
     if base.kind == "module":
         dotted = f"{base.what}.{node.attr}"
@@ -411,12 +450,13 @@ def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
     if base.kind in ("api", "foreign"):
         return Value(base.kind, what=f"{base.what}.{node.attr}")
     if base.kind == "setup":
-        return Value("api", what=f"{base.what}.{node.attr}")
+        return Value("member", what=f"{base.what}.{node.attr}")
     if base.kind in ("instance", "class"):
         method = reading.method(base.what, node.attr)
         if method is not None:
             return method
-        return reading.slot_value(reading.attribute_slot(base.what, node.attr))
+        slot = reading.attribute_slot(base.what, node.attr)
+        return reading.trusted_attribute(file, node) if slot is None else reading.slot_value(slot)
     return _MEMBERS.get((base.kind, node.attr), lambda _: None)(base)
 
 
@@ -449,7 +489,7 @@ def _call(reading: Reading, file: File, node: ast.AST) -> Value | None:
     function = reading.value(file, node.func)
     if function is None or function.kind == "pending":
         return function
-    if function.kind == "api":
+    if function.kind in ("api", "member"):
         return _api_call(function.what)
     if function.kind == "function":
         home, definition = function.what

@@ -32,6 +32,8 @@ class Sinks:
         parent = self.file.module.parents.get(node)
         if parent is None or (isinstance(parent, ast.Attribute) and parent.value is node):
             return
+        if value.kind == "scope" and value.active:
+            return  # the rule of `scope_manager.active`
         site = Site(self.reading, self.file, node, value, value.flow, None)  # type: ignore[arg-type]
         tested = test(site, node, value) if value.kind != "tracer" or value.active else None
         if tested is True:
@@ -65,7 +67,11 @@ class Sinks:
         return None
 
     def _compare(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
-        return None if value.kind == "tracer" else self._kept(value)
+        return (
+            self._kept(value)
+            if not any(_is_none(each) for each in getattr(parent, "comparators", ()))
+            else None
+        )
 
     def _if(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
         return None  # a tracer's test for truth
@@ -170,6 +176,9 @@ class Sinks:
                 f"{WORDS[value.kind]} is given to {shown}(), which is not in this tree; left as it is",
             )
         home, definition = function.what
+        owner = home.module.parents[definition]
+        if isinstance(owner, ast.ClassDef) and self.reading.is_overridden(owner, definition.name):
+            return Block("OTB302", f"{WORDS[value.kind]} is given to {shown}(), which a subclass has anew")
         parameter = parameter_of(definition, call, node, function.maybe)
         slot = None if parameter is None else self.reading.slot_of(home, parameter)
         held = self.reading.slot_value(slot)

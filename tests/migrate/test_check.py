@@ -41,7 +41,7 @@ PROGRAMS = {
         import opentracing
         from typing import Optional
 
-        def a(tracer: opentracing.Tracer, span: "opentracing.Span", parent: Optional[opentracing.SpanContext]):  #: OTB109 OTB109
+        def a(tracer: opentracing.Tracer, span: "opentracing.Span", parent: Optional[opentracing.SpanContext]):  #: OTB109 OTB109 OTB109
             span.set_tag("a", 1)  #: OTB103
             return tracer.start_span("b")  #: OTB302
         """,

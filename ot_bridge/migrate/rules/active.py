@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from ot_bridge.migrate import legacy
 from ot_bridge.migrate.edits import Argument, Call, Edit, Rename, Replace
 from ot_bridge.migrate.uses import Block, Site
 from ot_bridge.migrate.values import Value
@@ -90,7 +91,7 @@ def consumes(site: Site, parent: ast.AST, node: ast.AST) -> bool:
         return False
     function = site.value(call.func)
     if function is not None and function.kind == "api":
-        return function.what in ("opentracing.follows_from", "opentracing.child_of")
+        return function.what in legacy.REFERENCES and _is_reference_of_a_start(site, call)
     if not isinstance(call.func, ast.Attribute):
         return False
     owner = site.value(call.func.value)
@@ -101,6 +102,21 @@ def consumes(site: Site, parent: ast.AST, node: ast.AST) -> bool:
         position = call.args.index(node) if node in call.args else -1  # type: ignore[arg-type]
         name = _TAKEN.get((call.func.attr, position))
     return kind in ("tracer", "manager") and name in ("child_of", "span_context", "span")
+
+
+def _is_reference_of_a_start(site: Site, call: ast.Call) -> bool:
+    for above in site.file.module.ancestors(call):
+        if isinstance(above, ast.keyword):
+            start = site.parent(above)
+            owner = (
+                site.value(start.func.value)
+                if isinstance(start, ast.Call) and isinstance(start.func, ast.Attribute)
+                else None
+            )
+            return above.arg == "references" and owner is not None and owner.kind == "tracer"
+        if not isinstance(above, (ast.List, ast.Tuple)):
+            return False
+    return False
 
 
 _TAKEN = {
