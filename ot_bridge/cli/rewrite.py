@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-names", action="store_true", help="take span, tracer and scope for what their names say"
     )
-    parser.add_argument("--semconv", action="store_true", help="OpenTelemetry's stable names for opentracing.tags")
+    parser.add_argument(
+        "--semconv", action="store_true", help="OpenTelemetry's stable names for opentracing.tags"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else; the diff is in it")
 
 
@@ -91,7 +93,12 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "left": outcome.left,
         "refused": outcome.refused,
         "files": [
-            {"file": str(each.path), "rewritten": each.rewritten, "left": each.left, "diff": "".join(each.diff())}
+            {
+                "file": str(each.path),
+                "rewritten": each.rewritten,
+                "left": each.left,
+                "diff": "".join(each.diff()),
+            }
             for each in outcome.changed
         ],
         "marks": outcome.marks,

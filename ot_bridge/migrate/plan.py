@@ -161,6 +161,8 @@ class _Planner:
                 self.plan.slots[slot] = self._free_name(slot)
 
     def _free_name(self, slot: Slot) -> str:
+        if slot.new_name is not None:
+            return slot.new_name
         wished = slot.name.replace("scope", "span").replace("Scope", "Span")
         if wished == slot.name:
             return wished

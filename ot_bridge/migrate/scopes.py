@@ -113,6 +113,8 @@ class Module:
     def _bind(self, node: ast.AST) -> None:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             self._add(node, node.id, self._of_target(node))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+            self._add(node, node.id, Binding("other", node))
         elif isinstance(node, ast.arg):
             self._add(node, node.arg, Binding("param", node))
         elif isinstance(node, FUNCTIONS):

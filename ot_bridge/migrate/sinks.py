@@ -34,6 +34,9 @@ class Sinks:
             return
         if value.kind == "scope" and value.active:
             return  # the rule of `scope_manager.active`
+        if value.kind == "scope" and not isinstance(node, ast.Call):
+            self._add(node, value, Block("OTB303", "the scope is used for more than its span"))
+            return
         site = Site(self.reading, self.file, node, value, value.flow, None)  # type: ignore[arg-type]
         tested = test(site, node, value) if value.kind != "tracer" or value.active else None
         if tested is True:

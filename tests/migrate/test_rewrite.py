@@ -203,7 +203,7 @@ LEFT = {
         "OTB305",
         START + "opentracing.tracer.start_span('b', child_of=span, tags=given)\n",
     ),
-    "reference in a variable": ("OTB205", START + "r = opentracing.follows_from(span.context)\n"),
+    "reference in a variable": ("OTB302", START + "r = opentracing.follows_from(span.context)\n"),
     "several references": ("OTB205", "opentracing.tracer.start_span('a', references=refs)\n"),
     "extracted and tested": (
         "OTB304",

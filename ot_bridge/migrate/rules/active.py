@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from ot_bridge.migrate import legacy
-from ot_bridge.migrate.edits import Argument, Call, Edit, Rename, Replace
+from ot_bridge.migrate.edits import Argument, Call, Edit, Rename, Replace, Split
 from ot_bridge.migrate.uses import Block, Site
 from ot_bridge.migrate.values import Value
 
@@ -42,10 +42,48 @@ def scope_span(site: Site) -> list[Edit] | Block:
     value = site.value(node)
     if isinstance(node, ast.Name) and value is not None and not value.active:
         slot = site.reading.slot_of(site.file, node)
+        name = _name_for_it(site)
+        if name is not None and slot is not None and slot.new_name in (None, name):
+            slot.new_name = name
+            return [Split(site.statement)]
         return [Replace(site.node, "{name}", slot=slot)]
     if isinstance(node, ast.Attribute) and node.attr == "active":
         return [Replace(site.node, "{trace}.get_current_span()")]
     return _HELD if value is not None and value.active else Block("OTB303", "the scope is held by hand")
+
+
+def _name_for_it(site: Site) -> str | None:
+    """`with … as scope: span = scope.span`: the name that the program gives the span, if it names nothing else."""
+    statement = site.statement
+    if (
+        not isinstance(statement, ast.Assign)
+        or statement.value is not site.node
+        or len(statement.targets) > 1
+    ):
+        return None
+    target = statement.targets[0]
+    slot = site.reading.slot_of(site.file, target) if isinstance(target, ast.Name) else None
+    if slot is None or not all(_is_first(site, binding.node) for _, binding in slot.bindings):
+        return None
+    here = site.file.module.scope_of[site.node]
+    return slot.name if slot.scope is here and here.parent is not None else None
+
+
+def _is_first(site: Site, statement: ast.AST) -> bool:
+    """Whether this is `name = scope.span` straight below `with … as scope:`."""
+    above = site.file.module.parents.get(statement)
+    return (
+        isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Attribute)
+        and statement.value.attr == "span"
+        and isinstance(statement.value.value, ast.Name)
+        and isinstance(above, (ast.With, ast.AsyncWith))
+        and above.body[0] is statement
+        and any(
+            isinstance(item.optional_vars, ast.Name) and item.optional_vars.id == statement.value.value.id
+            for item in above.items
+        )
+    )
 
 
 def activate(site: Site) -> list[Edit] | Block:

@@ -147,6 +147,7 @@ def _references(made: Started, node: ast.expr) -> Block | None:
 def _tags(made: Started, node: ast.expr) -> Block | None:
     if isinstance(node, ast.Constant) and node.value is None:
         return None
+    given, node = node, _written(made.site, node)
     if not isinstance(node, ast.Dict):
         return Block("OTB305", "the tags are of unknown content: they may hold error or span.kind")
     drop: set[int] = set()
@@ -167,8 +168,18 @@ def _tags(made: Started, node: ast.expr) -> Block | None:
     if drop or wrap:
         made.edits.append(Dict(node, frozenset(drop), wrap))
     if len(drop) < len(node.keys):
-        made.arguments.append(Argument(node, "attributes"))
+        made.arguments.append(Argument(given, "attributes"))
     return None
+
+
+def _written(site: Site, node: ast.expr) -> ast.expr:
+    """The dictionary that a variable holds which is bound once, in this function, and read here alone."""
+    slot = site.reading.slot_of(site.file, node) if isinstance(node, ast.Name) else None
+    if slot is None or slot.scope is not site.file.module.scope_of[node] or len(slot.bindings) > 1:
+        return node
+    ((_, binding),) = slot.bindings
+    alone = slot.scope.loads.get(slot.name) == [node]
+    return binding.value if alone and isinstance(binding.value, ast.Dict) else node
 
 
 def _tag_kind(made: Started, value: ast.expr) -> bool | Block:

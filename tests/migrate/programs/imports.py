@@ -15,7 +15,9 @@ def early():
     from opentracing import global_tracer
     from opentracing.ext import tags as ext_tags
 
-    with global_tracer().start_active_span("early", tags={ext_tags.COMPONENT: "c"}, ignore_active_span=True) as s:
+    with global_tracer().start_active_span(
+        "early", tags={ext_tags.COMPONENT: "c"}, ignore_active_span=True
+    ) as s:
         span = "taken"
         s.span.set_tag("span", span)
 

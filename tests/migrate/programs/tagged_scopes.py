@@ -6,6 +6,7 @@ from opentracing.ext import tags
 
 def main():
     tracer = opentracing.global_tracer()
+    named()
     with tracer.start_active_span(
         "request",
         tags={
@@ -27,3 +28,13 @@ def main():
             fine_scope.span.set_operation_name("renamed")
     with tracer.start_active_span("odd kind", tags={"span.kind": "internal"}):
         pass
+
+
+def named():
+    with opentracing.global_tracer().start_active_span("named") as scope:
+        span = scope.span
+        span.set_tag(opentracing.tags.COMPONENT, "named")
+    given = {tags.SPAN_KIND: tags.SPAN_KIND_PRODUCER, "a": 1}
+    with opentracing.global_tracer().start_active_span("given", tags=given) as scope:
+        span = scope.span
+        span.set_tag("b", 2)
