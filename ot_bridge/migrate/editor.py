@@ -94,6 +94,8 @@ class _Editor(cst.CSTTransformer):
                 self.statements[at(each.statement)].append(each)
             self._need(each)
         self.marks = {at(statement): text for statement, text in self.plan.marks.items()}
+        if node.body and any(line.comment is not None and MARK in line.comment.value for line in node.header):
+            self.marks.pop(at(self.plan.file.tree.body[0]), None)  # it has its mark, above the first statement
         self.aliases = {at(alias) for alias in self.plan.dropped}
         self._find_anchor()
 

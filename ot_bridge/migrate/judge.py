@@ -170,6 +170,8 @@ class Judge:
                     if isinstance(above, ast.Call) and above.func in calls:
                         use.flow = calls[above.func]
                         break
+                else:
+                    use.block = Block("OTB306", "what takes this is not known to be a tracer; left as it is")
 
     def _leave_tested_files(self) -> None:
         """In a file that tests or patches the module nothing but constants is rewritten."""

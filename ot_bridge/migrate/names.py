@@ -120,6 +120,8 @@ class Names:
         if name.rpartition(".")[2] in legacy.SET_UP_METHODS and not is_one:
             code = legacy.package_code(name)
             self._add(node, code, _SETUP[code])
+        elif isinstance(node, ast.Attribute):
+            self.by_name(node)  # a span that another package's function gave
 
     def _format(self, node: ast.AST, parent: ast.AST) -> None:
         call = self.file.module.parents[parent] if isinstance(parent, ast.keyword) else parent
@@ -323,7 +325,7 @@ class Names:
         )
         if not (known or node.attr in legacy.TELLING) or self._is_elsewhere(node.value):
             return
-        function = self.file.module.scope_of[node].function()
+        function = self.file.module.scope_of[node].nearest()
         flow = self._flows.setdefault((function, shown or ast.dump(node.value)), Flow())
         self._add(node, "OTB301", f"{shown or 'the receiver'} is known by its name only; left as it is", flow)
         self.uses[-1].always = False
@@ -332,7 +334,7 @@ class Names:
         """Whether a receiver comes from OpenTelemetry, or is a text's or a pattern's."""
         value = self.reading.value(self.file, node)
         if value is not None:
-            return True
+            return value.kind not in ("setup", "member")
         if isinstance(node, ast.Name) and (slot := self.reading.slot_of(self.file, node)) is not None:
             for file, each in slot.bindings:
                 held = None if each.value is None else self.reading.value(file, each.value)

@@ -19,7 +19,7 @@ from ot_bridge.migrate import legacy
 from ot_bridge.migrate.edits import AddArgument, Call, Dict, Edit, ImportedTracer, Rename, Replace, Split
 from ot_bridge.migrate.judge import Judge
 from ot_bridge.migrate.project import File
-from ot_bridge.migrate.scopes import Scope
+from ot_bridge.migrate.scopes import FUNCTIONS, Scope
 from ot_bridge.migrate.uses import Block, Use
 from ot_bridge.migrate.values import Flow, Slot
 
@@ -249,7 +249,11 @@ class _Planner:
         yield from first.values()
 
     def _function(self, node: ast.AST) -> object:
-        return self.file.module.scope_of[node].function() if node in self.file.module.scope_of else None
+        module = self.file.module
+        statement = self._statement(node)
+        if isinstance(statement, FUNCTIONS) and node is not statement:
+            return module.own[statement]  # a parameter or an annotation
+        return module.scope_of[node].nearest() if node in module.scope_of else None
 
     def _statement(self, node: ast.AST) -> ast.AST:
         """The statement above which a mark for a node stands: never inside a line, `except` clauses included."""

@@ -19,7 +19,7 @@ from ot_bridge.migrate.annotations import kind_of
 from ot_bridge.migrate.calls import Calls
 from ot_bridge.migrate.project import File, Project, shadowed
 from ot_bridge.migrate.scopes import FUNCTIONS, Binding, Function, Scope
-from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, union
+from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, dotted, union
 
 
 class Reading:
@@ -442,11 +442,11 @@ def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
     if base.kind == "pending":
         return base
     if base.kind == "module":
-        dotted = f"{base.what}.{node.attr}"
+        name = f"{base.what}.{node.attr}"
         found = reading.project.find(base.what, file)
         if found is not None and (slot := reading.global_slot(found, node.attr)) is not None:
             return reading.slot_value(slot)
-        return reading.named(file, dotted, node)
+        return reading.named(file, name, node)
     if base.kind in ("api", "foreign"):
         return Value(base.kind, what=f"{base.what}.{node.attr}")
     if base.kind == "setup":
@@ -454,12 +454,15 @@ def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
     if base.kind in ("instance", "class"):
         method = reading.method(base.what, node.attr)
         if method is not None:
-            return method
+            home, definition = method.what
+            is_property = any(dotted(each) in _PROPERTIES for each in definition.decorator_list)
+            return reading.slot_value(reading.result(home, definition)) if is_property else method
         slot = reading.attribute_slot(base.what, node.attr)
         return reading.trusted_attribute(file, node) if slot is None else reading.slot_value(slot)
     return _MEMBERS.get((base.kind, node.attr), lambda _: None)(base)
 
 
+_PROPERTIES = ("property", "cached_property", "functools.cached_property")
 _MEMBERS = {
     ("tracer", "active_span"): lambda base: Value("span", active=True, maybe=True),
     ("tracer", "scope_manager"): lambda base: Value("manager", shared=base.shared),

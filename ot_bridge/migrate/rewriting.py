@@ -39,8 +39,7 @@ class Changed:
         with contextlib.suppress(ValueError):
             shown = shown.resolve().relative_to(Path.cwd())
         name = str(shown).lstrip("/")
-        for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
-            yield line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+        yield from _unified(before, after, name)
 
 
 @dataclass
@@ -59,6 +58,23 @@ class Outcome:
     def status(self) -> int:
         """0: all taken over; 1: something is left; 2 is wrong use, which is said elsewhere."""
         return int(bool(self.left or self.unread or self.failed or self.refused))
+
+
+def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
+    """As `difflib.unified_diff`, which takes frequent lines for noise and shows them as changed."""
+    yield f"--- a/{name}\n+++ b/{name}\n"
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(3):
+        (_, start, _, new_start, _), (_, _, end, _, new_end) = group[0], group[-1]
+        yield f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@\n"
+        for tag, one, two, three, four in group:
+            sides = [(" ", before[one:two])] if tag == "equal" else [("-", before[one:two]), ("+", after[three:four])]
+            for sign, lines in sides:
+                for line in lines:
+                    yield sign + (line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+
+
+def _range(start: int, end: int) -> str:
+    return f"{start + 1 if end > start else start},{end - start}"
 
 
 def rewrite(paths: Iterable[Path], trust_names: bool = False, semconv: bool = False) -> Outcome:

@@ -57,6 +57,13 @@ class Scope:
             return self
         return self.parent.find(name, True) if self.parent is not None else None
 
+    def nearest(self) -> Scope:
+        """The innermost function around, or the module."""
+        scope = self
+        while scope.parent is not None and not isinstance(scope.node, FUNCTIONS):
+            scope = scope.parent
+        return scope
+
     def function(self) -> Scope:
         """The outermost function around, or the module: where a new name must not clash."""
         scope, found = self, self
