@@ -1,7 +1,9 @@
 """`ot-bridge rewrite PATH…`: OpenTracing calls become OpenTelemetry calls; what a person decides is marked.
 
-All that one object reaches is rewritten together or left together; what is left stays as it is, below a comment
-that begins `# ot-bridge:`. Shows a diff unless it is told to write. Exit status: 0 if everything was taken over, 1 if
+All that one object reaches is rewritten together or left together; what is left stays as it is, below a
+comment
+that begins `# ot-bridge:`. Shows a diff unless it is told to write. Exit status: 0 if everything was taken
+over, 1 if
 something is left, 2 for wrong use.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ot_bridge.jaeger_client.translate import lines
 from ot_bridge.migrate.codes import CODES
 from ot_bridge.migrate.rewriting import Outcome, rewrite, write
 
@@ -28,9 +31,8 @@ examples:
 exit status: 0 everything was taken over; 1 something is left, below its mark; 2 wrong use
 """
 _ONCE = (
-    "An exception that is none of Exception's (a cancelled task, SystemExit, KeyboardInterrupt) makes the status ERROR "
-    "on the bridge, and leaves it unset after.",
-    "OpenTelemetry drops values of attributes that are neither text, numbers, truth values nor sequences of these.",
+    "A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR on the bridge, and none after.",
+    "OpenTelemetry drops attributes whose values are neither text, numbers, truth values nor lists of these.",
 )
 
 
@@ -54,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show or write; the exit status as above."""
     try:
-        outcome = rewrite([Path(each) for each in args.paths], args.trust_names, args.semconv)
+        paths = [Path(each) for each in args.paths]
+        outcome = rewrite(paths, args.trust_names, args.semconv, _variables)
     except OSError as error:
         print(f"ot-bridge rewrite: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
@@ -68,6 +71,14 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.writelines(changed.diff())
     print(*_summary(outcome, args.write), sep="\n", file=sys.stderr)
     return outcome.status
+
+
+def _variables(config: dict[str, Any]) -> list[str]:
+    """What `ot-bridge config --otel` prints for a configuration, without its comments."""
+    try:
+        return [str(line) for line in lines(config, {}) if line.variable]
+    except Exception:  # a configuration that jaeger-client would refuse as well
+        return []
 
 
 def _summary(outcome: Outcome, written: bool) -> Iterator[str]:

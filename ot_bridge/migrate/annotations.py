@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ot_bridge.migrate import legacy
@@ -37,7 +36,7 @@ def kind_of(reading: Reading, file: File, annotation: ast.expr) -> tuple[str, bo
 def _in_text(reading: Reading, file: File, annotation: ast.Constant) -> tuple[str, bool] | None:
     """Of an annotation in quotes: only a plain or dotted name is read."""
     try:
-        inner = ast.parse(annotation.value, mode="eval").body
+        inner = ast.parse(str(annotation.value), mode="eval").body
     except (SyntaxError, ValueError):
         return None
     name = dotted(inner)
@@ -52,11 +51,3 @@ def _in_text(reading: Reading, file: File, annotation: ast.Constant) -> tuple[st
         return None
     short = legacy.canonical(f"{value.what}.{rest}" if rest else value.what)
     return (legacy.CLASSES[short][0], False) if short in legacy.CLASSES else None
-
-
-def annotations(node: ast.AST) -> Iterator[ast.expr]:
-    """The annotations that stand directly at a node."""
-    for name in ("annotation", "returns"):
-        found = getattr(node, name, None)
-        if isinstance(found, ast.expr):
-            yield found

@@ -101,7 +101,7 @@ class Calls:
         if value is None or not value.is_object:
             return None
         for each in values:
-            if each is not None and each.flow is not None and each.flow is not values[0]:
+            if each is not None and each.flow is not None and each.flow is not value.flow:
                 value.flow.join(each.flow)  # type: ignore[union-attr]
         return value
 

@@ -1,4 +1,6 @@
-"""The codes that `check` prints and `rewrite` puts into marks. They are stable: a code never changes its meaning."""
+"""The codes that `check` prints and `rewrite` puts into marks. They are stable: a code never changes its
+meaning.
+"""
 
 from __future__ import annotations
 

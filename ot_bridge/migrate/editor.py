@@ -1,25 +1,24 @@
 """Carries out a plan on a file's text, with LibCST: what no edit names stays as it is, to the byte.
 
-LibCST's nodes are found by the bytes that they span, which are those of the syntax tree that was read. Children
+LibCST's nodes are found by the bytes that they span, which are those of the syntax tree that was read.
+Children
 are left before their parents, so that a template's holes are filled with what has been edited already.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
 from ot_bridge.migrate.edits import Argument, Call, Dict, Edit, Insert, Rename, Replace, Split
+from ot_bridge.migrate.nodes import Fill, Offsets, Span, marked, without_blank_lines, wraps_itself
 from ot_bridge.migrate.plan import MARK, Plan
 
-Span: TypeAlias = tuple[int, int]
-_HOLE: Final = re.compile(r"__hole(\d+)__")
 _COMPOUND: Final = (
     cst.SimpleStatementLine,
     cst.BaseCompoundStatement,
@@ -38,28 +37,6 @@ def edit(plan: Plan) -> bytes:
     }
     changed = wrapper.module.visit(_Editor(plan, spans))
     return changed.bytes
-
-
-class _Offsets:
-    """From lines and columns of the syntax tree to bytes."""
-
-    def __init__(self, data: bytes, encoding: str) -> None:
-        mark = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-        self._utf8 = encoding in ("utf-8", "utf8")
-        self._lines = data[mark:].splitlines(keepends=True) if self._utf8 else []
-        if not self._utf8:
-            text = data.decode(encoding)
-            self._lines = [line.encode("utf-8") for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)]
-        else:
-            self._lines = re.split(rb"(?<=\n)|(?<=\r)(?!\n)", data[mark:])
-        self._starts = [0]
-        for line in self._lines:
-            self._starts.append(self._starts[-1] + len(line))
-
-    def span(self, node: ast.AST) -> Span:
-        start = self._starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-        end = self._starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
-        return start, end
 
 
 class _Editor(cst.CSTTransformer):
@@ -81,7 +58,7 @@ class _Editor(cst.CSTTransformer):
         self.last: Span | None = None
 
     def visit_Module(self, node: cst.Module) -> None:
-        self.offsets = _Offsets(self.plan.file.source.data, node.encoding)
+        self.offsets = Offsets(self.plan.file.source.data, node.encoding)
         at = self.offsets.span
         for each in self.plan.edits:
             if isinstance(each, (Replace, Call, Dict)):
@@ -95,7 +72,9 @@ class _Editor(cst.CSTTransformer):
             self._need(each)
         self.marks = {at(statement): text for statement, text in self.plan.marks.items()}
         if node.body and any(line.comment is not None and MARK in line.comment.value for line in node.header):
-            self.marks.pop(at(self.plan.file.tree.body[0]), None)  # it has its mark, above the first statement
+            self.marks.pop(
+                at(self.plan.file.tree.body[0]), None
+            )  # it has its mark, above the first statement
         self.aliases = {at(alias) for alias in self.plan.dropped}
         self._find_anchor()
 
@@ -146,7 +125,7 @@ class _Editor(cst.CSTTransformer):
         if isinstance(updated, _COMPOUND):
             return self._compound(original, updated)
         if isinstance(updated, cst.IndentedBlock) and original.body and original.body[0] in self.removed:
-            updated = _without_blank_lines(updated)
+            updated = without_blank_lines(updated)
         if isinstance(updated, cst.IndentedBlock) and self.carried:
             comments = [line for line in self.carried if line.comment is not None]
             updated = updated.with_changes(footer=[*comments, *updated.footer])
@@ -160,7 +139,7 @@ class _Editor(cst.CSTTransformer):
     def _expression(self, span: Span | None, node: cst.BaseExpression) -> cst.BaseExpression:
         if span is None:
             return node
-        for each in sorted(self.expressions.get(span, ()), key=lambda each: _wraps_itself(each)):
+        for each in sorted(self.expressions.get(span, ()), key=lambda each: wraps_itself(each)):
             if isinstance(each, Call) and isinstance(node, cst.Call):
                 node = self._call(each, node)
             elif isinstance(each, Dict) and isinstance(node, cst.Dict):
@@ -174,7 +153,7 @@ class _Editor(cst.CSTTransformer):
 
     def _replaced(self, each: Replace, old: cst.BaseExpression) -> cst.BaseExpression:
         new = self._filled(each.template, each.holes, each.slot)
-        if old.lpar and not _wraps_itself(each):
+        if old.lpar and not wraps_itself(each):
             new = new.with_changes(lpar=old.lpar, rpar=old.rpar)
         return new
 
@@ -183,7 +162,7 @@ class _Editor(cst.CSTTransformer):
         names = {**self.plan.names, "name": self.plan.slots.get(slot, "")}
         expression = cst.parse_expression(template.format(*marks, **names))
         filling = [self.done[self.offsets.span(hole)] for hole in holes]
-        return expression.visit(_Fill(filling)) if holes else expression  # type: ignore[return-value]
+        return expression.visit(Fill(filling)) if holes else expression  # type: ignore[return-value]
 
     def _call(self, each: Call, node: cst.Call) -> cst.Call:
         function = node.func
@@ -224,13 +203,13 @@ class _Editor(cst.CSTTransformer):
         equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
         if argument.source is None:
             value = self._filled(argument.template or "", argument.holes)
-            return cst.Arg(value, keyword, **({} if keyword is None else {"equal": equal}))
+            return cst.Arg(value, keyword, cst.MaybeSentinel.DEFAULT if keyword is None else equal)
         value = self.done[self.offsets.span(argument.source)]
         if argument.template is not None:
             value = self._filled(argument.template, (argument.source,))
         kept = old.get(argument.source)
         if kept is None:
-            return cst.Arg(value, keyword, **({} if keyword is None else {"equal": equal}))
+            return cst.Arg(value, keyword, cst.MaybeSentinel.DEFAULT if keyword is None else equal)
         if keyword is None:
             return kept.with_changes(value=value, keyword=None, equal=cst.MaybeSentinel.DEFAULT)
         if kept.keyword is not None:
@@ -245,7 +224,7 @@ class _Editor(cst.CSTTransformer):
             if position in each.wrap:
                 self.done[-1, -1] = element.value
                 made = cst.parse_expression(each.wrap[position].format("__hole0__"))
-                element = element.with_changes(value=made.visit(_Fill([element.value])))
+                element = element.with_changes(value=made.visit(Fill([element.value])))
             elements.append(element)
         if elements and node.elements:
             elements[-1] = elements[-1].with_changes(comma=node.elements[-1].comma)
@@ -293,7 +272,7 @@ class _Editor(cst.CSTTransformer):
         everything = [*before, *lines, *after]
         if any(span in self.marks for span in spans) and everything:
             text = next(self.marks[span] for span in spans if span in self.marks)
-            everything[len(before)] = _marked(everything[len(before)], text)
+            everything[len(before)] = marked(everything[len(before)], text)
         if len(everything) == 1:
             return everything[0]
         return cst.FlattenSentinel(everything) if everything else cst.RemoveFromParent()
@@ -343,7 +322,7 @@ class _Editor(cst.CSTTransformer):
                 block = cst.IndentedBlock([cst.SimpleStatementLine(block.body)])
             updated = updated.with_changes(body=block.with_changes(body=[line, *block.body]))
         text = self.marks.get(span)
-        return updated if text is None else _marked(updated, text)
+        return updated if text is None else marked(updated, text)
 
     def _with_kept(self, original: Any, updated: Any) -> Any:
         kept = self.kept_lines.pop(original, None)
@@ -356,7 +335,7 @@ class _Editor(cst.CSTTransformer):
         return updated.with_changes(leading_lines=[*kept, *updated.leading_lines])
 
     def _tracer_lines(self) -> list[cst.BaseStatement]:
-        lines = [cst.parse_statement(line) for line in self.plan.tracers]
+        lines: list[cst.BaseStatement] = [cst.parse_statement(line) for line in self.plan.tracers]
         if lines:
             lines[0] = lines[0].with_changes(leading_lines=[cst.EmptyLine(indent=False)])
         return lines
@@ -384,41 +363,3 @@ class _Editor(cst.CSTTransformer):
                 position = number + 1
         imports = [cst.parse_statement(line) for line in self.plan.imports]
         return module.with_changes(body=[*body[:position], *imports, *self._tracer_lines(), *body[position:]])
-
-
-class _Fill(cst.CSTTransformer):
-    def __init__(self, filling: Sequence[cst.BaseExpression]) -> None:
-        super().__init__()
-        self.filling = filling
-
-    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
-        match = _HOLE.fullmatch(updated_node.value)
-        if match is None:
-            return updated_node
-        filling = self.filling[int(match[1])].deep_clone()
-        return filling.with_changes(
-            lpar=[*updated_node.lpar, *filling.lpar], rpar=[*filling.rpar, *updated_node.rpar]
-        )
-
-
-def _wraps_itself(each: Edit) -> bool:
-    return isinstance(each, Replace) and each.node in each.holes
-
-
-def _without_blank_lines(block: cst.IndentedBlock) -> cst.IndentedBlock:
-    """A block whose first statement went does not begin with a blank line."""
-    if not block.body:
-        return block
-    first: Any = block.body[0]
-    lines = list(first.leading_lines)
-    while lines and lines[0].comment is None:
-        lines.pop(0)
-    return block.with_changes(body=[first.with_changes(leading_lines=lines), *block.body[1:]])
-
-
-def _marked(statement: Any, text: str) -> Any:
-    """The statement with a comment above it, unless it has one of ours."""
-    lines = list(statement.leading_lines)
-    if any(line.comment is not None and line.comment.value.startswith(MARK) for line in lines):
-        return statement
-    return statement.with_changes(leading_lines=[*lines, cst.EmptyLine(comment=cst.Comment(text))])

@@ -1,7 +1,9 @@
 """What a rule wants changed, as data: which node, and what stands there afterwards. No libcst here.
 
-Templates are Python text in which `{0}`, `{1}`, … stand for nodes of the old text (as they are after their own
-edits), and `{trace}`, `{context}`, `{propagate}`, `{SpanKind}`, `{Status}`, `{StatusCode}` for names that the file
+Templates are Python text in which `{0}`, `{1}`, … stand for nodes of the old text (as they are after their
+own
+edits), and `{trace}`, `{context}`, `{propagate}`, `{SpanKind}`, `{Status}`, `{StatusCode}` for names that
+the file
 imports when they are used. `{tracer}` is this module's OpenTelemetry tracer, `{name}` the new name of a slot.
 """
 

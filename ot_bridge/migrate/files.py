@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 SKIPPED: Final = frozenset(
     {
-        ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__", "site-packages",
-        ".mypy_cache", ".eggs", "vendor", "vendored", "_vendor", "_vendored", "third_party", "thirdparty",
+        ".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "node_modules", "__pycache__",
+        "site-packages", ".mypy_cache", ".eggs", "vendor", "vendored", "_vendor", "_vendored",
+        "third_party", "thirdparty",
     }
 )  # fmt: skip
 _GENERATED_NAMES: Final = ("_pb2.py", "_pb2_grpc.py")
@@ -28,7 +29,9 @@ _OFF: Final = b"# ot-bridge: off"
 
 
 class Source(NamedTuple):
-    """A file that was read. tree: None where it does not parse; problem says why. off: it says to leave it."""
+    """A file that was read. tree: None where it does not parse; problem says why. off: it says to leave
+    it.
+    """
 
     path: Path
     data: bytes

@@ -78,6 +78,7 @@ class Judge:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.uses: list[Use] = []
+        self._tracers: dict[Flow, bool] = {}
         for file in reading.project.legacy:
             names = Names(self.reading, file, self.uses)
             sinks = Sinks(self.reading, file, self.uses)
@@ -127,18 +128,18 @@ class Judge:
         code = legacy.METHODS[base.kind].get(node.attr)
         rule = RULES.get((base.kind, node.attr))
         if code is None or rule is None:
-            block = NO_RULE.get((base.kind, node.attr)) or Block(
+            missing = NO_RULE.get((base.kind, node.attr)) or Block(
                 "OTB308", f"{node.attr} is no part of OpenTracing's API, but of an implementation's"
             )
             flow = base.flow
-            found: list[Edit] | Block = block
+            found: list[Edit] | Block = missing
         else:
             found = rule(site)
         block = found if isinstance(found, Block) else None
         if block is not None and call is not None:
             self._keep_arguments(file, call, flow)
         shown = block.code if block is not None else _code(code or "OTB308", site)
-        use = Use(file, node, shown, flow, [] if block else found, block)  # type: ignore[arg-type]
+        use = Use(file, node, shown, flow, [] if isinstance(found, Block) else found, block)
         use.origin = (
             result is not None and result.flow is flow and node.attr.startswith(("start_", "extract", "act"))
         )
@@ -181,7 +182,9 @@ class Judge:
                 use.block = Block("OTB310", "this file tests or patches the module; left as it is")
 
     def _spread(self) -> None:
-        """What is blocked is left whole: joined flows share one root, so that nothing is left to do but to ask."""
+        """What is blocked is left whole: joined flows share one root, so that nothing is left to do but to
+        ask.
+        """
         for use in self.uses:
             if use.block is None and (block := self.blocks.get(use.flow.root)) is not None and use.origin:
                 use.code = block.code if block.code[3] in "34" else use.code
@@ -203,10 +206,6 @@ class Judge:
                 if use.tracer is not None and use.tracer.root is root
             )
         return self._tracers[root]
-
-    @property
-    def _tracers(self) -> dict[Flow, bool]:
-        return self.__dict__.setdefault("_tracers_kept", {})
 
     def of(self, file: File) -> Iterator[Use]:
         yield from (use for use in self.uses if use.file is file)

@@ -1,6 +1,7 @@
 """The names of the OpenTracing API and of the packages around it. Tables, no state.
 
-A dotted name is written as the shortest one that works: `opentracing.ext.tags.ERROR` is `opentracing.tags.ERROR`.
+A dotted name is written as the shortest one that works: `opentracing.ext.tags.ERROR` is
+`opentracing.tags.ERROR`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ TRACERS: Final = frozenset({"jaeger_client", "lightstep", "basictracer", "opentr
 #: Top packages that tie OpenTracing to a web framework or to gRPC (OTB404).
 FRAMEWORKS: Final = frozenset(
     {
-        "flask_opentracing", "django_opentracing", "tornado_opentracing", "starlette_opentracing", "bottle_opentracing",
-        "fastapi_opentracing", "pyramid_opentracing", "sanic_opentracing", "grpc_opentracing", "grpcext",
+        "flask_opentracing", "django_opentracing", "tornado_opentracing", "starlette_opentracing",
+        "bottle_opentracing", "fastapi_opentracing", "pyramid_opentracing", "sanic_opentracing",
+        "grpc_opentracing", "grpcext",
     }
 )  # fmt: skip
 
@@ -182,7 +184,8 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
         "operation_name", "child_of", "references", "tags", "start_time", "ignore_active_span",
     ),
     "start_active_span": (
-        "operation_name", "child_of", "references", "tags", "start_time", "ignore_active_span", "finish_on_close",
+        "operation_name", "child_of", "references", "tags", "start_time", "ignore_active_span",
+        "finish_on_close",
     ),
     "inject": ("span_context", "format", "carrier"),
     "extract": ("format", "carrier"),

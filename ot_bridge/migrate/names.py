@@ -92,7 +92,8 @@ class Names:
         call = parent if isinstance(parent, ast.Call) and parent.func is node else None
         if legacy.top(name) != legacy.API:
             code = legacy.package_code(name)
-            self._add(node, code, _SETUP[code])
+            text = _SETUP[code] if call is None or not name.endswith(".Config") else self._config(call)
+            self._add(node, code, text)
         elif name == "opentracing.global_tracer":
             value = None if call is None else self.reading.value(self.file, call)
             if call is None or value is None:
@@ -113,6 +114,23 @@ class Names:
             self._format(node, parent)
         else:
             self._add(node, *self._said(name))
+
+    def _config(self, call: ast.Call) -> str:
+        """What takes the place of jaeger-client's `Config`: `install()`, with the variables that mean the same."""
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        held = given.get("config", call.args[0] if call.args else None)
+        service = given.get("service_name")
+        try:
+            config = ast.literal_eval(held) if held is not None else {}
+            name = ast.literal_eval(service) if service is not None else None
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return _SETUP["OTB401"]
+        if not isinstance(config, dict) or self.reading.variables is None:
+            return _SETUP["OTB401"]
+        said = " ".join(
+            self.reading.variables({**config, **({} if name is None else {"service_name": name})})
+        )
+        return f"set-up: ot_bridge.install({'' if name is None else repr(name)}), or the SDK's, with {said}"
 
     def _of_setup(self, node: ast.AST, name: str) -> None:
         """A method of an object of another legacy package: `config.initialize_tracer`, `tracing.get_span`."""
@@ -173,7 +191,9 @@ class Names:
         self._annotation(node, name, slot[0], slot[1])
 
     def _annotated(self, node: ast.AST) -> tuple[Slot | None, Value | None] | None:
-        """The variable in whose annotation a class stands, and its value; None if it stands in no annotation."""
+        """The variable in whose annotation a class stands, and its value; None if it stands in no
+        annotation.
+        """
         below = node
         for above in self.file.module.ancestors(node):
             if isinstance(above, ast.arg) and above.annotation is below:
@@ -350,9 +370,9 @@ class Names:
 _SETUP: Final = {
     "OTB401": "set-up: ot_bridge.install(service), or the SDK's provider, processor and exporter",
     "OTB402": "set-up of a tracer: samplers, exporters and propagators of OpenTelemetry take its place",
-    "OTB403": "the global tracer: ot_bridge.install(service) sets it, and OpenTelemetry has a global provider",
-    "OTB404": "a framework's package: TracingMiddleware or ot_bridge.grpc, or an opentelemetry-instrumentation package",
-    "OTB405": "a client library's package: an opentelemetry-instrumentation package takes its place",
+    "OTB403": "the global tracer: ot_bridge.install(service) sets it, and OpenTelemetry has its own",
+    "OTB404": "a framework's package: ot_bridge's middleware, interceptors, or opentelemetry-instrumentation",
+    "OTB405": "a client library's package: opentelemetry-instrumentation takes its place",
 }
 _OTHERS: Final = {
     "opentracing.mocktracer": (

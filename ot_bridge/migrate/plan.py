@@ -1,9 +1,11 @@
-"""What is done to each file: edits of the flows that are rewritten, marks for those that are left, and imports.
+"""What is done to each file: edits of the flows that are rewritten, marks for those that are left, and
+imports.
 
 Theory of operation:
 1. A use is rewritten if its flow is not blocked; its edits then say which nodes vanish from the text.
 2. An import goes if every load of its name vanishes, and nobody else can see the name.
-3. A mark stands above the statement where a left object is made, or else above its first use, once for each flow
+3. A mark stands above the statement where a left object is made, or else above its first use, once for
+   each flow
    and function; and above what needs a person wherever it stands (set-up, patches, subclasses, …).
 4. A receiver that is the global tracer is replaced by this module's where its variable cannot be rewritten.
 """
@@ -11,13 +13,22 @@ Theory of operation:
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from ot_bridge.migrate import legacy
-from ot_bridge.migrate.edits import AddArgument, Call, Dict, Edit, ImportedTracer, Rename, Replace, Split
+from ot_bridge.migrate.edits import AddArgument, Call, Edit, ImportedTracer, Rename, Replace
 from ot_bridge.migrate.judge import Judge
+from ot_bridge.migrate.needs import (
+    exported,
+    identifiers,
+    imported_pairs,
+    in_types,
+    opentelemetry,
+    templates,
+    vanishing,
+)
 from ot_bridge.migrate.project import File
 from ot_bridge.migrate.scopes import FUNCTIONS, Scope
 from ot_bridge.migrate.uses import Block, Use
@@ -28,7 +39,8 @@ MARK: Final = "# ot-bridge:"
 
 @dataclass
 class Plan:
-    """edits: of this file. inline: calls whose receiver is replaced by the module's tracer. marks: statement (or
+    """edits: of this file. inline: calls whose receiver is replaced by the module's tracer. marks:
+    statement (or
     `except` clause) -> what the comment above it says. dropped: import aliases that go. names: what the
     placeholders of templates stand for. imports, tracers: lines to add.
     """
@@ -62,7 +74,7 @@ class _Planner:
         self.file = file
         self.plan = Plan(file)
         self.uses = list(judge.of(file))
-        self._identifiers = _identifiers(file.tree)
+        self._identifiers = identifiers(file.tree)
         self._choose()
         self._drop_imports()
         self._name_slots()
@@ -132,15 +144,17 @@ class _Planner:
         return legacy.top(node.name) == legacy.API
 
     def _is_seen(self, scope: Scope, name: str, loads: list[ast.Name]) -> bool:
-        """Whether anybody else needs an imported name: other modules, `__all__`, texts and comments that are types."""
+        """Whether anybody else needs an imported name: other modules, `__all__`, texts and comments that
+        are types.
+        """
         if scope.parent is not None:
             return False
         if not loads and (self.file.is_package or self._is_told(scope, name)):
             return True
-        if name in _exported(self.file.tree) or name in _in_types(self.file, self.plan):
+        if name in exported(self.file.tree) or name in in_types(self.file, self.plan.edits):
             return True
         for module in self.file.names:
-            for each, imported in _imported_pairs(self.judge):
+            for each, imported in imported_pairs(self.judge):
                 if imported == name and each and (module == each or module.endswith(f".{each}")):
                     return True
         return False
@@ -167,7 +181,7 @@ class _Planner:
         if wished == slot.name:
             return wished
         assert slot.scope is not None
-        taken = _identifiers(slot.scope.function().node)
+        taken = identifiers(slot.scope.function().node)
         taken |= {
             name
             for other, name in self.plan.slots.items()
@@ -183,10 +197,10 @@ class _Planner:
         return slot.name
 
     def _name_modules(self) -> None:
-        texts = [text for edit in self.plan.edits for text in _templates(edit)]
+        texts = [text for edit in self.plan.edits for text in templates(edit)]
         inline = len(self.plan.inline) + sum(text.count("{tracer}") for text in texts)
         everything = " ".join(texts) + ("{tracer}" if inline or self.plan.tracers else "")
-        has = _opentelemetry(self.file.tree)
+        has = opentelemetry(self.file.tree)
         wanted: dict[str, list[str]] = {"opentelemetry": [], "opentelemetry.trace": []}
         for name in ("context", "propagate", "trace"):
             if f"{{{name}}}" in everything or (name == "trace" and "{tracer}" in everything):
@@ -256,7 +270,9 @@ class _Planner:
         return module.scope_of[node].nearest() if node in module.scope_of else None
 
     def _statement(self, node: ast.AST) -> ast.AST:
-        """The statement above which a mark for a node stands: never inside a line, `except` clauses included."""
+        """The statement above which a mark for a node stands: never inside a line, `except` clauses
+        included.
+        """
         module = self.file.module
         below = node
         while not isinstance(below, (ast.stmt, ast.ExceptHandler)):
@@ -273,133 +289,3 @@ class _Planner:
 def _plain(text: str) -> str:
     """One line that every encoding can hold."""
     return " ".join(text.encode("ascii", "replace").decode().split())
-
-
-def vanishing(edit: Edit, inline: set[ast.Call]) -> Iterator[ast.AST]:
-    """The nodes that are no longer there after an edit."""
-    if isinstance(edit, Replace):
-        yield from _subtree(edit.node, edit.holes)
-    elif isinstance(edit, Call):
-        kept = [edit.receiver] if edit.receiver is not None and edit.node not in inline else []
-        chained = isinstance(edit.node.func, ast.Attribute) and edit.receiver not in (
-            None,
-            edit.node.func.value,
-        )
-        if not chained:
-            yield from _subtree(edit.node.func, kept)
-        stay = [node for each in edit.arguments for node in (each.source, *each.holes) if node is not None]
-        for argument in (*edit.node.args, *(each.value for each in edit.node.keywords)):
-            yield from _subtree(argument, stay)
-    elif isinstance(edit, Dict):
-        for position in edit.drop:
-            for node in (edit.node.keys[position], edit.node.values[position]):
-                yield from _subtree(node, ()) if node is not None else ()
-    elif isinstance(edit, Split) and not edit.parts:
-        yield from _subtree(edit.statement, ())
-
-
-def _subtree(node: ast.AST, kept: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    kept = list(kept)
-    stack = [node]
-    while stack:
-        each = stack.pop()
-        if each in kept:
-            continue
-        yield each
-        stack.extend(ast.iter_child_nodes(each))
-
-
-def _templates(edit: Edit) -> Iterator[str]:
-    for name in ("template", "function"):
-        found = getattr(edit, name, None)
-        if found is not None:
-            yield found
-    for argument in getattr(edit, "arguments", ()):
-        if argument.template is not None:
-            yield argument.template
-    yield from getattr(edit, "wrap", {}).values()
-
-
-def _identifiers(tree: ast.AST) -> set[str]:
-    """Every name that is read or bound anywhere below a node."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name.partition(".")[0])
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            found.update(node.names)
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            found.add(node.name)
-    return found
-
-
-def _opentelemetry(tree: ast.Module) -> dict[str, str]:
-    """What the file imports from OpenTelemetry already, in its first statements: dotted name -> name here."""
-    found: dict[str, str] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and statement.module in (
-            "opentelemetry",
-            "opentelemetry.trace",
-        ):
-            for alias in statement.names:
-                found[f"{statement.module}.{alias.name}"] = alias.asname or alias.name
-        elif not isinstance(statement, (ast.Import, ast.ImportFrom, ast.Expr)):
-            break
-    return found
-
-
-def _exported(tree: ast.Module) -> set[str]:
-    """What `__all__` lists."""
-    return {
-        each.value
-        for statement in tree.body
-        if isinstance(statement, (ast.Assign, ast.AugAssign))
-        and any(
-            isinstance(target, ast.Name) and target.id == "__all__"
-            for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-        )
-        for each in ast.walk(statement.value)
-        if isinstance(each, ast.Constant) and isinstance(each.value, str)
-    }
-
-
-def _in_types(file: File, plan: Plan) -> set[str]:
-    """Names in annotations in quotes that stay, and in `# type:` comments."""
-    replaced = {edit.node for edit in plan.edits if isinstance(edit, Replace)}
-    texts: list[str] = []
-    for node in file.module.nodes:
-        for name in ("annotation", "returns"):
-            annotation = getattr(node, name, None)
-            if isinstance(annotation, ast.AST):
-                texts += [
-                    each.value
-                    for each in ast.walk(annotation)
-                    if isinstance(each, ast.Constant) and isinstance(each.value, str) and each not in replaced
-                ]
-    for line in file.source.data.split(b"\n"):
-        if b"# type:" in line:
-            texts.append(line.partition(b"# type:")[2].decode("utf-8", "replace"))
-    return {
-        word for text in texts for word in text.replace(".", " ").replace("[", " ").replace("]", " ").split()
-    }
-
-
-def _imported_pairs(judge: Judge) -> set[tuple[str, str]]:
-    kept: set[tuple[str, str]] | None = judge.__dict__.get("_pairs")
-    if kept is None:
-        kept = judge.__dict__["_pairs"] = set()
-        for plain in judge.reading.project.plain:
-            kept |= plain.imported
-        for file in judge.reading.project.legacy:
-            for node in file.module.nodes:
-                if isinstance(node, ast.ImportFrom):
-                    base = file.package[: len(file.package) - node.level + 1] if node.level else []
-                    module = ".".join([*base, *([node.module] if node.module else [])])
-                    kept |= {(module, alias.name) for alias in node.names}
-    return kept

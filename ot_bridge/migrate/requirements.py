@@ -1,9 +1,11 @@
-"""What a project declares: requirements*.txt, setup.py and .cfg, pyproject.toml, Pipfile, lock files. By lines."""
+"""What a project declares: requirements*.txt, setup.py and .cfg, pyproject.toml, Pipfile, lock files. By
+lines.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,7 +58,7 @@ def find(paths: Iterable[Path]) -> Iterator[Requirement]:
         yield from _reader(path)(path, lines)
 
 
-def _reader(path: Path):  # type: ignore[no-untyped-def]
+def _reader(path: Path) -> Callable[[Path, list[str]], Iterator[Requirement]]:
     name = path.name
     if name == "Pipfile.lock":
         return lambda path, lines: _locked(path, lines, _PIPFILE_LOCK, _PIPFILE_VERSION)
@@ -141,7 +143,7 @@ def _compare(one: tuple[int, ...], two: tuple[int, ...]) -> int:
     return (left > right) - (left < right)
 
 
-_COMPARE: Final = {
+_COMPARE: Final[dict[str, Callable[[tuple[int, ...], tuple[int, ...], str], bool]]] = {
     "==": lambda have, given, text: (
         have[: len(given)] == given if "*" in text else _compare(have, given) == 0
     ),

@@ -8,9 +8,10 @@ import contextlib
 import difflib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from ot_bridge.migrate.dependencies import findings, too_old
 from ot_bridge.migrate.editor import edit
@@ -20,6 +21,8 @@ from ot_bridge.migrate.plan import Plan, plans
 from ot_bridge.migrate.project import load
 from ot_bridge.migrate.reading import Reading
 from ot_bridge.migrate.scopes import Module
+
+Variables: TypeAlias = Callable[[dict[str, Any]], Iterable[str]]
 
 
 @dataclass
@@ -44,7 +47,9 @@ class Changed:
 
 @dataclass
 class Outcome:
-    """changed: files. unread: files that do not parse. failed: files that could not be edited, left as they are."""
+    """changed: files. unread: files that do not parse. failed: files that could not be edited, left as
+    they are.
+    """
 
     changed: list[Changed] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
@@ -67,7 +72,11 @@ def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
         (_, start, _, new_start, _), (_, _, end, _, new_end) = group[0], group[-1]
         yield f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@\n"
         for tag, one, two, three, four in group:
-            sides = [(" ", before[one:two])] if tag == "equal" else [("-", before[one:two]), ("+", after[three:four])]
+            sides = (
+                [(" ", before[one:two])]
+                if tag == "equal"
+                else [("-", before[one:two]), ("+", after[three:four])]
+            )
             for sign, lines in sides:
                 for line in lines:
                     yield sign + (line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
@@ -77,8 +86,16 @@ def _range(start: int, end: int) -> str:
     return f"{start + 1 if end > start else start},{end - start}"
 
 
-def rewrite(paths: Iterable[Path], trust_names: bool = False, semconv: bool = False) -> Outcome:
-    """What is to be written; writes nothing. Raises OSError for a path that is not there."""
+def rewrite(
+    paths: Iterable[Path],
+    trust_names: bool = False,
+    semconv: bool = False,
+    variables: Variables | None = None,
+) -> Outcome:
+    """What is to be written; writes nothing. Raises OSError for a path that is not there.
+
+    variables: from a Jaeger configuration to the `OTEL_*` lines that mean the same, for the marks of set-up.
+    """
     paths = list(paths)
     outcome = Outcome()
     old = too_old(findings(paths))
@@ -88,7 +105,9 @@ def rewrite(paths: Iterable[Path], trust_names: bool = False, semconv: bool = Fa
         return outcome
     project = load(paths)
     outcome.unread = project.unread
-    judge = Judge(Reading(project, trust_names, semconv))
+    reading = Reading(project, trust_names, semconv)
+    reading.variables = variables
+    judge = Judge(reading)
     for plan in plans(judge):
         outcome.rewritten += plan.rewritten
         outcome.left += plan.left

@@ -1,4 +1,6 @@
-"""Names of one module: which scopes there are, and what binds each name in them. Python's own rules, no types."""
+"""Names of one module: which scopes there are, and what binds each name in them. Python's own rules, no
+types.
+"""
 
 from __future__ import annotations
 

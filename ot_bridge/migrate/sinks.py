@@ -1,4 +1,6 @@
-"""Where an object goes that is not asked for an attribute: into variables, arguments, results, tests, and away."""
+"""Where an object goes that is not asked for an attribute: into variables, arguments, results, tests, and
+away.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ot_bridge.migrate import legacy
-from ot_bridge.migrate.annotations import kind_of
-from ot_bridge.migrate.calls import outside, parameter_of
+from ot_bridge.migrate.calls import argument, outside, parameter_of
 from ot_bridge.migrate.edits import ImportedTracer
 from ot_bridge.migrate.rules.active import consumes, test
 from ot_bridge.migrate.scopes import FUNCTIONS
@@ -242,9 +243,9 @@ class Sinks:
                 use.block = Block("OTB101", "the tracer is imported where no assignment can stand")
             self.uses.append(use)
         for _, each in slot.bindings:
-            if isinstance(each.node, ast.AnnAssign) and each.value is not None and not _is_none(each.value):
-                if self.reading.value(self.file, each.value) is None:
-                    self._block(each.node, value, f"{name} gets something that is not known; left as it is")
+            given = each.value if isinstance(each.node, ast.AnnAssign) else None
+            if given is not None and self.reading.value(self.file, given) is None:
+                self._block(each.node, value, f"{name} gets something that is not known; left as it is")
 
     def _block(self, node: ast.AST, value: Value, text: str) -> None:
         self.uses.append(Use(self.file, node, "OTB302", value.flow, [], Block("OTB302", text), shown=False))  # type: ignore[arg-type]
@@ -256,7 +257,6 @@ class Sinks:
             value = self.reading.slot_value(self.reading.slot_of(self.file, each))
             if value is None or not value.is_object:
                 continue
-            from ot_bridge.migrate.calls import argument
 
             for home, call, bound in self.reading.calls.of(function):
                 given = argument(function, call, each, bound)
@@ -265,9 +265,6 @@ class Sinks:
                     self._block(
                         each, value, f"{function.name}() is also called with something that is not known"
                     )
-        if function.returns is not None and kind_of(self.reading, self.file, function.returns) is not None:
-            value = self.reading.slot_value(self.reading.result(self.file, function))
-            del value
 
 
 def _api_code(name: str) -> str:

@@ -27,7 +27,8 @@ class Block(NamedTuple):
 class Use:
     """A reference. shown: whether `check` prints it; a use may be nothing but the place where a span leaves.
 
-    flow: what it is rewritten with. tracer: the flow of the tracer that it is a use of, where that is the global
+    flow: what it is rewritten with. tracer: the flow of the tracer that it is a use of, where that is the
+    global
     one: then the use can be rewritten though other uses of the tracer are left.
     """
 

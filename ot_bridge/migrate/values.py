@@ -90,7 +90,9 @@ class Slot:
 
 
 def union(values: list[Value | None]) -> Value | None:
-    """The value of something that is one of `values`: known if all that are known agree and none is unknown."""
+    """The value of something that is one of `values`: known if all that are known agree and none is
+    unknown.
+    """
     known = [value for value in values if value is not None and value.kind != "pending"]
     if len(known) < len([value for value in values if value is None or value.kind != "pending"]):
         return None

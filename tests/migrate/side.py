@@ -1,6 +1,7 @@
 """Runs programs and prints their spans: `python side.py before|after FOLDER` prints JSON, by program.
 
-Before: on the bridge, whose provider is the SDK's. After: on the SDK alone; neither ot_bridge nor opentracing can
+Before: on the bridge, whose provider is the SDK's. After: on the SDK alone; neither ot_bridge nor
+opentracing can
 be imported.
 """
 
@@ -73,7 +74,9 @@ def _described(spans: tuple[ReadableSpan, ...]) -> list[dict[str, Any]]:
 
 
 def _attributes(given: Any) -> dict[str, Any]:
-    """Without what names lines of the program, what the SDK adds by itself, and what says the event's name again."""
+    """Without what names lines of the program, what the SDK adds by itself, and what says the event's name
+    again.
+    """
     left = ("exception.stacktrace", "exception.escaped", "event")
     return {name: value for name, value in (given or {}).items() if name not in left}
 

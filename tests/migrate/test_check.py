@@ -1,7 +1,7 @@
 """`ot-bridge check`: each code, where it stands, and what is never mistaken for OpenTracing.
 
-In the programs here a comment `#: CODE CODE` at a line's end says which references `check` must name in that line,
-sorted; a line without one has none.
+In the programs here a comment `#: CODE CODE` at a line's end says which references `check` must name in
+that line, sorted; a line without one has none.
 """
 
 from __future__ import annotations

@@ -435,12 +435,28 @@ def test_a_files_mode_and_links_are_kept(tmp_path: Path) -> None:
     assert "opentelemetry" in path.read_text()
 
 
+def test_the_mark_of_a_jaeger_configuration_says_the_variables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text(
+        "from jaeger_client import Config\n\n"
+        "c = Config(config={'sampler': {'type': 'const', 'param': 1}}, service_name='shop')\n"
+    )
+    assert main(["rewrite", str(tmp_path), "--write"]) == 1
+    (mark,) = [
+        line for line in (tmp_path / "a.py").read_text().splitlines() if line.startswith("# ot-bridge: ")
+    ]
+    assert "OTB401 set-up: ot_bridge.install('shop')" in mark
+    assert "OTEL_SERVICE_NAME=shop" in mark
+    assert "OTEL_TRACES_SAMPLER=" in mark
+
+
 def test_json_says_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import opentracing\n\nship(opentracing.tracer.start_span('a'))\n")
     assert main(["rewrite", str(tmp_path), "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert (said["rewritten"], said["left"]) == (0, 2)
-    assert list(said["marks"].values())[0][0].startswith("# ot-bridge: OTB302")
+    assert next(iter(said["marks"].values()))[0].startswith("# ot-bridge: OTB302")
 
 
 def test_without_libcst_it_says_how_to_have_it() -> None:

@@ -1,4 +1,6 @@
-"""What is active: `active_span`, `scope_manager.active.span`, `scope_manager.activate`, and tests for None."""
+"""What is active: `active_span`, `scope_manager.active.span`, `scope_manager.activate`, and tests for
+None.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def scope_span(site: Site) -> list[Edit] | Block:
 
 
 def _name_for_it(site: Site) -> str | None:
-    """`with … as scope: span = scope.span`: the name that the program gives the span, if it names nothing else."""
+    """`with … as scope: span = scope.span`: the name that the program gives the span, if it names nothing
+    else.
+    """
     statement = site.statement
     if (
         not isinstance(statement, ast.Assign)
@@ -137,7 +141,7 @@ def consumes(site: Site, parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(parent, ast.keyword):
         name = parent.arg
     else:
-        position = call.args.index(node) if node in call.args else -1  # type: ignore[arg-type]
+        position = call.args.index(node) if node in call.args else -1
         name = _TAKEN.get((call.func.attr, position))
     return kind in ("tracer", "manager") and name in ("child_of", "span_context", "span")
 

@@ -26,7 +26,9 @@ def inject(site: Site) -> list[Edit] | Block:
 
 
 def extract(site: Site) -> list[Edit] | Block:
-    """`propagate.extract(carrier, context.get_current())`: without the second, nothing extracted makes a root."""
+    """`propagate.extract(carrier, context.get_current())`: without the second, nothing extracted makes a
+    root.
+    """
     given = _given(site, {"format", "carrier"})
     if isinstance(given, Block):
         return given

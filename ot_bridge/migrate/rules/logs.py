@@ -23,7 +23,9 @@ _UNKNOWN: Final = Block("OTB305", "the log is of unknown content: it may be an e
 
 
 def log_kv(site: Site) -> list[Edit] | Block:
-    """`add_event`, named by the `event` field, else `log`; `record_exception` for an error with its exception."""
+    """`add_event`, named by the `event` field, else `log`; `record_exception` for an error with its
+    exception.
+    """
     if site.call is None:
         return Block("OTB302", "log_kv is handed on as a function")
     given = site.arguments()

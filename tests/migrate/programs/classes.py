@@ -1,6 +1,5 @@
 """A tracer in an attribute, spans through methods, annotations, a helper module."""
 
-from typing import Optional
 
 import opentracing
 from opentracing import Span, Tracer
@@ -9,7 +8,7 @@ from opentracing import Span, Tracer
 class Service:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self.span: Optional[Span] = None
+        self.span: Span | None = None
 
     def begin(self, name: str) -> None:
         self.span = self._tracer.start_span(name)
