@@ -87,6 +87,7 @@ class Judge:
             sinks.slots()
         self._follow_calls()
         self._leave_tested_files()
+        self._leave_formatted_texts()
         self.blocks: dict[Flow, Block] = {}
         for use in self.uses:
             if use.block is not None:
@@ -180,6 +181,13 @@ class Judge:
         for use in self.uses:
             if use.file in tested and use.block is None and (use.code != "OTB108" or not use.edits):
                 use.block = Block("OTB310", "this file tests or patches the module; left as it is")
+
+    def _leave_formatted_texts(self) -> None:
+        """Inside an f-string Python before 3.12 neither knows positions nor takes the same quotes again."""
+        for use in self.uses:
+            inside = any(isinstance(above, ast.JoinedStr) for above in use.file.module.ancestors(use.node))
+            if inside and use.block is None:
+                use.block = Block("OTB302", "this stands in an f-string; left as it is")
 
     def _spread(self) -> None:
         """What is blocked is left whole: joined flows share one root, so that nothing is left to do but to

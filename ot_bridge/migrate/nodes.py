@@ -48,9 +48,9 @@ class Fill(cst.CSTTransformer):
         if match is None:
             return updated_node
         filling = self.filling[int(match[1])].deep_clone()
-        return filling.with_changes(
-            lpar=[*updated_node.lpar, *filling.lpar], rpar=[*filling.rpar, *updated_node.rpar]
-        )
+        if filling.lpar or not updated_node.lpar:
+            return filling
+        return filling.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
 
 
 def wraps_itself(each: Edit) -> bool:

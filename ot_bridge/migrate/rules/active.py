@@ -198,7 +198,8 @@ def _tested(whole: ast.AST, node: ast.AST, value: Value, sign: str) -> Replace |
         return Block("OTB302", "the span is tested, and may be the active one, or none")
     if not value.active:
         return True
-    return Replace(whole, "{0} " + sign + " {trace}.INVALID_SPAN", (node,))
+    held = "({0})" if isinstance(node, ast.NamedExpr) else "{0}"
+    return Replace(whole, held + " " + sign + " {trace}.INVALID_SPAN", (node,))
 
 
 def _for_truth(site: Site, node: ast.AST) -> bool:
