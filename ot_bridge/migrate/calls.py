@@ -108,12 +108,11 @@ class Calls:
 
 def outside(reading: Reading, file: File, name: str) -> str | None:
     """The file without a legacy import that uses a module's name; None if there is none."""
-    for plain in reading.project.plain:
-        for module in file.names:
-            ends = [each for each in plain.modules if module == each or module.endswith(f".{each}")]
-            if any((each, name) in plain.imported or (each, "*") in plain.imported for each in ends):
-                return str(plain.path)
-            if ends and name in plain.attributes:
+    for module in file.names:
+        for each, plain in reading.project.users.get(module.rpartition(".")[2], ()):
+            if module != each and not module.endswith(f".{each}"):
+                continue
+            if {(each, name), (each, "*")} & plain.imported or name in plain.attributes:
                 return str(plain.path)
     return None
 

@@ -8,6 +8,7 @@ are left before their parents, so that a template's holes are filled with what h
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -77,6 +78,8 @@ class _Editor(cst.CSTTransformer):
             )  # it has its mark, above the first statement
         self.aliases = {at(alias) for alias in self.plan.dropped}
         self._find_anchor()
+        spans = [*self.expressions, *self.statements, *self.marks, *self.aliases, *self.holes]
+        self.places = sorted(start for start, _ in spans)
 
     def _need(self, each: Edit) -> None:
         holes = list(getattr(each, "holes", ()))
@@ -112,7 +115,13 @@ class _Editor(cst.CSTTransformer):
         if self.carried and isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
             self.kept_lines[node] = self.carried
             self.carried = []
-        return True
+        return not isinstance(node, cst.BaseCompoundStatement) or self._is_touched(node)
+
+    def _is_touched(self, node: cst.CSTNode) -> bool:
+        """Whether anything inside a statement changes; where nothing does, nobody has to look."""
+        start, end = self.spans.get(node, (0, 1 << 62))
+        position = bisect_left(self.places, start)
+        return position < len(self.places) and self.places[position] <= end
 
     def on_leave(self, original: Any, updated: Any) -> Any:
         span = self.spans.get(original)

@@ -79,6 +79,8 @@ class Judge:
         self.reading = reading
         self.uses: list[Use] = []
         self._tracers: dict[Flow, bool] = {}
+        self._by_file: dict[File, list[Use]] = {}
+        self._of_tracer: dict[Flow, list[Use]] = {}
         for file in reading.project.legacy:
             names = Names(self.reading, file, self.uses)
             sinks = Sinks(self.reading, file, self.uses)
@@ -208,15 +210,20 @@ class Judge:
         """Whether every use of a tracer is rewritten, so that its variable can hold OpenTelemetry's."""
         root = flow.root
         if root not in self._tracers:
+            if not self._of_tracer:
+                for use in self.uses:
+                    if use.tracer is not None:
+                        self._of_tracer.setdefault(use.tracer.root, []).append(use)
             self._tracers[root] = root not in self.blocks and all(
-                self.block_of(use) is None
-                for use in self.uses
-                if use.tracer is not None and use.tracer.root is root
+                self.block_of(use) is None for use in self._of_tracer.get(root, ())
             )
         return self._tracers[root]
 
     def of(self, file: File) -> Iterator[Use]:
-        yield from (use for use in self.uses if use.file is file)
+        if not self._by_file:
+            for use in self.uses:
+                self._by_file.setdefault(use.file, []).append(use)
+        yield from self._by_file.get(file, ())
 
 
 def _code(code: str, site: Site) -> str:

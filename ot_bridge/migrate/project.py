@@ -57,6 +57,8 @@ class Project:
         self.unread: list[tuple[Path, str]] = []
         self.left: list[Path] = []  # by `# ot-bridge: off`
         self.searched = 0
+        #: last part of a module's name -> (name, who imports it) among the plain files
+        self.users: dict[str, list[tuple[str, Plain]]] = defaultdict(list)
         self._by_name: dict[str, list[File]] = defaultdict(list)
         self._by_end: dict[str, list[File]] = defaultdict(list)
 
@@ -166,6 +168,9 @@ def load(paths: Iterable[Path]) -> Project:
         elif not files.generated(path, source.data):
             project.add(file)
     project.plain = [_plain(file) for file in plain] if project.legacy else []
+    for user in project.plain:
+        for module in user.modules:
+            project.users[module.rpartition(".")[2]].append((module, user))
     return project
 
 

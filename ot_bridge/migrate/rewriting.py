@@ -140,12 +140,11 @@ def _problem(plan: Plan, after: bytes) -> str | None:
         tree = ast.parse(after)
     except SyntaxError as error:
         return f"the edited text would not parse: {error}"
-    new = _unbound(tree) - _unbound(plan.file.tree)
+    new = _unbound(Module(tree)) - _unbound(plan.file.module)
     return f"names would be bound nowhere: {', '.join(sorted(new))}" if new else None
 
 
-def _unbound(tree: ast.Module) -> set[str]:
-    module = Module(tree)
+def _unbound(module: Module) -> set[str]:
     return {
         node.id
         for node in module.nodes
