@@ -116,7 +116,7 @@ class Names:
             self._add(node, *self._said(name))
 
     def _config(self, call: ast.Call) -> str:
-        """What takes the place of jaeger-client's `Config`: `install()`, with variables that mean the same."""
+        """What takes the place of jaeger-client's `Config`: `install()`, with the variables that it means."""
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         held = given.get("config", call.args[0] if call.args else None)
         service = given.get("service_name")

@@ -21,15 +21,15 @@ HEAD = "import opentracing\nfrom opentracing import Format, tags\n"
 START = "span = opentracing.tracer.start_span('a')\n"
 
 
-def rewritten(source: str, folder: Path, **options: bool) -> str:
+def rewritten(source: str, folder: Path, trust_names: bool = False, semconv: bool = False) -> str:
     """The text after; twice is the same as once."""
     path = folder / "program.py"
     path.write_bytes(source.encode())
-    outcome = rewrite([folder], **options)
+    outcome = rewrite([folder], trust_names, semconv)
     assert not outcome.failed
     after = outcome.changed[0].after if outcome.changed else path.read_bytes()
     path.write_bytes(after)
-    again = rewrite([folder], **options)
+    again = rewrite([folder], trust_names, semconv)
     assert not again.changed, "".join(again.changed[0].diff())
     return after.decode()
 
