@@ -20,7 +20,12 @@ COMMANDS = {
     "view": "show the traces that programs on this machine send, in a browser",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
+    "rewrite": "take OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
+    "check": "say what of a code base works unchanged, works differently, or needs a person",
 }
+
+#: package that a command may miss -> the extra that brings it
+EXTRAS = {"libcst": "migrate"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,4 +54,5 @@ def _load(parser: argparse.ArgumentParser, name: str) -> Any:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.startswith("ot_bridge.cli"):
             raise
-        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[demo]'\n")
+        extra = EXTRAS.get(missing.name.partition(".")[0], "demo")
+        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[{extra}]'\n")

@@ -24,6 +24,7 @@ import ot_bridge
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sampling import OperationSampler, always_off, always_on
+from tests.ids import shown
 
 FAILURE, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
 
@@ -146,7 +147,7 @@ def test_a_sampler_decides(exporter: InMemorySpanExporter) -> None:
         (["tracecontext"], {"traceparent"}),
         ("none", set()),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_propagators_by_name_and_from_the_environment(
     spec: Any, headers: set[str], monkeypatch: pytest.MonkeyPatch
@@ -193,7 +194,7 @@ def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
         ({"exporters": ["olpt"]}, "console"),
         ({"exporters": [], "trace_id_bits": 65}, "64 or 128"),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_a_name_that_nobody_knows_is_an_error_that_says_what_would_do(
     arguments: dict[str, Any], says: str
@@ -282,7 +283,8 @@ def test_flush_says_that_spans_were_lost_and_the_log_stays_short(
         tracer.start_span("a").finish()
         assert tracer.flush() is False
     assert len([r for r in caplog.records if r.name == "opentelemetry.exporter.test"]) <= 1
-    assert len([r for r in caplog.records if r.name == "ot_bridge.delivery"]) <= 1
+    ours = [r.getMessage() for r in caplog.records if r.name == "ot_bridge.delivery"]
+    assert len(ours) == len(set(ours)) <= 2  # the exception, and the number of spans
 
 
 def test_flush_does_not_wait_for_an_exporter_that_hangs() -> None:
@@ -353,7 +355,7 @@ def test_a_flush_tells_of_what_was_lost_since_the_last_one() -> None:
     tracer.start_span("lost").finish()
     processor = provider._active_span_processor._span_processors[0]
     for _ in range(5000):
-        if processor.lost:
+        if processor.counts().lost:
             break
         time.sleep(0.001)
     away.clear()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 
 import opentracing
 import pytest
 from opentelemetry import propagate, trace
 
-from ot_bridge import errors
-from ot_bridge.jaeger_client import Config, delivery
+from ot_bridge import errors, ids
+from ot_bridge.jaeger_client import Config
+from ot_bridge.sampling import jaeger
 from tests.jaeger.servers import Agent, Collector, running
-
-pytest.register_assert_rewrite("tests.jaeger.sides")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # The real one looks for its address with sockets that it leaves open.
     monkeypatch.setattr("jaeger_client.tracer.local_ip", lambda: "127.0.0.1")
     monkeypatch.setattr(Config, "_initialized", False)
-    monkeypatch.setattr(delivery, "_said", set())
+    monkeypatch.setattr(errors, "_said", set())
     monkeypatch.setattr(errors, "_reported", {})
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", type(trace._TRACER_PROVIDER_SET_ONCE)())
@@ -47,3 +47,10 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def agent() -> Iterator[Agent]:
     with running(Agent()) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _one_sequence_of_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jaeger-client takes the program's; ours has its own."""
+    monkeypatch.setattr(ids, "fraction", lambda: random.random())
+    monkeypatch.setattr(jaeger, "fraction", lambda: random.random())
