@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"otel", "ids"},
     "sending": {"otel"},  # what the exporters of two rooms share: one connection, clock and account of losses
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
-    "view": {"_version", "errors", "otlp"},
+    "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp", "sending"},
