@@ -82,22 +82,27 @@ def written(text: str, target: str, command: str) -> bool:
     if target == "-":
         sys.stdout.write(text)
         return True
-    path = Path(target)
-    temporary = None
     try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a directory")
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            temporary = file.name
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        _put(text, Path(target).resolve())
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         print(f"{command}: {target} was not written: {error.strerror or error}", file=sys.stderr)
         return False
     return True
+
+
+def _put(text: str, path: Path) -> None:
+    if path.exists() and not path.is_file():  # a device or a pipe: nothing to put in its place
+        path.write_text(text, encoding="utf-8")
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def trace_data(tree: Tree) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import grpc
 import pytest
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as TheirExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -66,10 +65,11 @@ def test_what_real_exporters_send_is_in_the_list(running: Running, make: Any) ->
 
 
 def test_grpc_is_taken_where_grpcio_is() -> None:
+    theirs = pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
     store = Store()
     port = GrpcPort(store, port=0)
     try:
-        send_with(GrpcExporter(endpoint=f"127.0.0.1:{port.port}", insecure=True))
+        send_with(theirs.OTLPSpanExporter(endpoint=f"127.0.0.1:{port.port}", insecure=True))
         assert store.changes(0)["traces"][0]["spans"] == 2
         with pytest.raises(OSError, match=r"taken|bind"):
             GrpcPort(store, port=port.port)
