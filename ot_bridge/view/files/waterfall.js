@@ -24,7 +24,7 @@ class Waterfall {
       ...(kind ? [el("div", { class: "cell delta", role: "columnheader" }, "Δ")] : []),
     ]);
     this.grid = new Grid({
-      role: "treegrid", label: "Spans", kind: "waterfall " + kind, head,
+      role: "treegrid", label: "Spans", kind: ("waterfall " + kind).trim(), head,
       draw: (at, row) => this.draw(at, row),
       select: (at) => { go({ span: this.spans[this.rows[at]].id }); if (this.details.childNodes.length) this.open(at); },
       enter: (at) => this.open(at, true),
