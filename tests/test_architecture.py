@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": {"otel", "ids"},
-    "sending": {"otel"},  # what the exporters of two rooms share: one connection, clock and account of losses
+    "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
