@@ -24,6 +24,7 @@ from ot_bridge.view.app import Viewer
 from ot_bridge.view.serving import Server, bound
 from ot_bridge.view.store import Store
 from tests.cli import programs
+from tests.receiver import HttpReceiver
 from tests.view.spans import many
 
 
@@ -134,3 +135,18 @@ def test_everyone_in_the_network_is_warned_of_once() -> None:
         assert process.wait(10) == 0
         assert process.stderr is not None
         assert process.stderr.read().count("everyone who reaches this machine") == 1
+
+
+def test_a_real_collector_reads_what_is_downloaded() -> None:
+    pytest.importorskip("rotel", reason="rotel has wheels for Linux and macOS only")
+    from tests.cli.test_demo import collector
+
+    with HttpReceiver() as receiver, collector(receiver) as url:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/v1/traces", encode_json(many(30)).encode(), headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 200
+        spans = {span.name: span for span in receiver.wait(30)}
+    assert len(spans) == 30
+    assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")
+    assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}
