@@ -23,7 +23,7 @@ from ot_bridge.bridge.context import BY_FLAGS, NO_BAGGAGE, SpanContext, from_rem
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, WsgiHeaders, parse_propagators
+from ot_bridge.propagation import LOWER_CASE, Propagator, WsgiHeaders, lower_case, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
 
@@ -63,9 +63,9 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
     if spec is None or isinstance(spec, Binary):
         return spec
     propagator = parse_propagators(spec)
-    if name == Format.TEXT_MAP and isinstance(propagator, Propagator):
-        return propagator.text_map
-    return propagator
+    if not isinstance(propagator, Propagator) or name == Format.HTTP_HEADERS:
+        return propagator
+    return propagator.text_map if name == Format.TEXT_MAP else propagator.raw
 
 
 class Carriers:
@@ -145,7 +145,7 @@ class Carriers:
         try:
             propagator = self._propagator(format)
             if not isinstance(propagator, Propagator | Binary):
-                return _from_otel_context(propagator.extract(carrier, Context()))
+                return _from_otel_context(propagator.extract(lower_case(carrier), Context(), LOWER_CASE))
             remote = propagator.decode(carrier)
             return None if remote is None else from_remote(remote)
         except UnsupportedFormatException:

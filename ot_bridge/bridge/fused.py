@@ -31,6 +31,7 @@ from ot_bridge.bridge.tracer import ClientSpans, Tracer
 from ot_bridge.engine.current import current
 from ot_bridge.engine.notes import MOST_NOTES, is_plain
 from ot_bridge.errors import report
+from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class _Fused(Span):
     def _freeze(self) -> SpanContext:
         above = self._parent_ids
         return self._keep(self._ids, 0 if above is None else above[1])
+
+    def _thaw(self) -> None:
+        super()._thaw()
+        self.__dict__.pop("_context", None)
 
 
 class FusedSpan(_Fused, engine.Span):  # type: ignore[misc]
@@ -266,7 +271,7 @@ class FusedTracer(Tracer):
             span: Any = quick(name, None, ready, current())
             if span is None:
                 return None
-            headers: dict[str, Any] = {}
+            headers = MetadataHeaders()
             try:
                 ids, above = span._ids, span._parent_ids
                 if span._baggage or ids[4] is not DEFAULT_TRACE_STATE:

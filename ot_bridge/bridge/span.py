@@ -7,8 +7,6 @@ active: what is set by one API is seen by the other. `Span.context` is a frozen 
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from collections.abc import Callable, ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,20 +29,6 @@ if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
 
 _log = logging.getLogger(__name__)
-
-# Guards the two places where baggage and its frozen picture have to change together; held for
-# nanoseconds, so that one lock for all spans is cheaper than one more object in each.
-_baggage_lock = threading.Lock()
-
-
-def _unlock_in_child() -> None:
-    """In a process that was forked while another thread held the lock, nobody is left to release it."""
-    global _baggage_lock
-    _baggage_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_unlock_in_child)
 
 
 class LiveBaggage(dict[str, str]):
@@ -72,7 +56,7 @@ class Span(SpanShim):
     """
 
     # Most spans never get any of these of their own.
-    _context: SpanContext | None = None
+    _frozen: list[SpanContext] | None = None  # what `context` shows, once made; a new list at each change
     _baggage: LiveBaggage | None = None
     _raised: BaseException | None = None  # the one recorded last
     origin: Remote | None = None
@@ -92,8 +76,8 @@ class Span(SpanShim):
     @property
     def context(self) -> SpanContext:
         """What children and other processes need: ids, flags, baggage; frozen."""
-        context = self._context
-        return context if context is not None else self._freeze()
+        frozen = self._frozen
+        return frozen[0] if frozen else self._freeze()
 
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
@@ -101,16 +85,18 @@ class Span(SpanShim):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        with _baggage_lock:  # else another thread could find here what was true before it set an item
+        # Without a lock: a change by another thread makes the list that this is kept in an old one.
+        frozen = self.__dict__.setdefault("_frozen", [])
+        if not frozen:
             if self.priority_flags is not None:
                 ids = (*ids[:3], self.priority_flags, *ids[4:])
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
-            self._context = context = from_ids(ids, baggage, self.origin, parent_id)
-        return context
+            frozen.append(from_ids(ids, baggage, self.origin, parent_id))
+        return frozen[0]  # type: ignore[no-any-return]
 
     def _thaw(self) -> None:
         """Something that `context` shows has changed: it is made anew when next asked for."""
-        self.__dict__.pop("_context", None)
+        self._frozen = []
 
     def unwrap(self) -> trace.Span:
         """The OpenTelemetry span."""
@@ -175,14 +161,13 @@ class Span(SpanShim):
 
     def set_baggage_item(self, key: str, value: str | None) -> Self:
         """Sets an item that children and downstream processes get; None takes it away."""
-        name = convert.key_name(key)
-        with _baggage_lock:
-            items = self._live_baggage()
-            if value is None:
-                items.pop(name, None)
-            else:
-                items[name] = convert.text(value)
-            self._thaw()
+        name, text = convert.key_name(key), None if value is None else convert.text(value)
+        items = self._live_baggage()
+        if text is None:
+            items.pop(name, None)
+        else:
+            items[name] = text
+        self._thaw()
         current = get_current()
         held = current.get(BAGGAGE_KEY)
         if held is not items and trace.get_current_span(current) is self._otel_span:
@@ -192,8 +177,8 @@ class Span(SpanShim):
 
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
-        if items is None:
-            items = self._baggage = LiveBaggage()
+        if items is None:  # another thread may be here, too: both get the same
+            items = self.__dict__.setdefault("_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
@@ -268,9 +253,8 @@ class Span(SpanShim):
         sampled = convert.priority(value)
         old = self._otel_span.get_span_context().trace_flags
         if sampled is not None and (sampled != old & 1 or self.priority_flags is not None):
-            with _baggage_lock:
-                self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
-                self._thaw()
+            self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
+            self._thaw()
         return False
 
 

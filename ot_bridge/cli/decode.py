@@ -155,7 +155,7 @@ def _others(remote: Remote, given: list[Format]) -> Iterator[str]:
         if format in given:
             continue
         headers: dict[str, Any] = {}
-        Propagator([format]).encode(remote, headers)
+        Propagator([format], raw=True).encode(remote, headers)
         lost = losses(remote, format)
         if headers:
             yield f"  {format.name}" + (f" (without {', '.join(lost)})" if lost else "")

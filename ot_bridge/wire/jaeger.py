@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from .items import Items, going_out, joined, plain_items, prefixed_items, url_encoded_items
 from .remote import (
     EMPTY,
     JAEGER_FLAGS,
@@ -26,16 +27,7 @@ from .remote import (
     Outgoing,
     Remote,
 )
-from .text import (
-    Hex,
-    Items,
-    cut,
-    explain,
-    plain_items,
-    prefixed_items,
-    text_of,
-    url_encoded_items,
-)
+from .text import Hex, cut, explain, text_of
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
@@ -92,7 +84,7 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
         value = headers.get(trace_header)
         baggage: Mapping[str, str] = prefixed_items(headers, prefix, limits, unquote if url_encoded else str)
         if baggage_header in headers:
-            baggage = {**_listed(headers[baggage_header], url_encoded, limits), **baggage}
+            baggage = joined(baggage, _listed(headers[baggage_header], url_encoded, limits))
         debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
@@ -164,9 +156,8 @@ def _encoder(names: _Names, items: Items) -> Encoder:
         elif outgoing.debug_id:
             for _, value in items({"id": outgoing.debug_id}):
                 headers[debug_header] = value
-        baggage = outgoing.baggage
-        if baggage:
-            for key, value in items(baggage):
+        if outgoing.baggage:
+            for key, value in items(going_out(outgoing, limits)):
                 headers[prefix + key] = value
 
     return encode

@@ -17,8 +17,8 @@ from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge
-from ot_bridge.engine.current import attach, current, reset
-from ot_bridge.wsgi.quiet import attempt, failed
+from ot_bridge.engine.current import attach, current
+from ot_bridge.wsgi.quiet import attempt
 
 T = TypeVar("T")
 
@@ -42,12 +42,17 @@ class InContext:
         self._context = context
 
     def __call__(self, function: Callable[..., T], *args: Any) -> T:
-        token = attach(self._context)
+        before = current()
         try:
-            return function(*args)
-        finally:
-            self._context = current()
-            reset(token)
+            attach(self._context)
+            try:
+                return function(*args)
+            finally:
+                self._context = current()
+                attach(before)
+        except BaseException:  # of a signal handler, perhaps, between two lines here
+            attach(before)
+            raise
 
 
 class InOurScope:
@@ -64,20 +69,24 @@ class InOurScope:
         if self._left is not None:
             return self._left(function, *args)
         before = current()
+        scope = None
         try:
             scope = self._manager.activate(self._span, False)
-        except Exception:
-            failed("activating a span")
-            return function(*args)
-        inside = current()
-        try:
-            return function(*args)
-        finally:
-            if current() is inside:
-                scope.close()
-            else:  # something that was left active waits for the next step, and this scope with it
-                self._left = InContext(current())
-                attach(before)
+            result = function(*args)
+            self._end(scope, before)
+            return result
+        except BaseException:  # of the application, or of a signal handler between two lines here
+            self._end(scope, before)
+            raise
+
+    def _end(self, scope: bridge.Scope | None, before: Context) -> None:
+        here = current()
+        if scope is not None and here is scope.context:
+            scope.close()
+        elif here is not before:
+            if scope is not None:  # what was left active waits for the next step, and this scope with it
+                self._left = InContext(here)
+            attach(before)
 
 
 class InScope:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.test import EnvironBuilder
 
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, WsgiHeaders, metadata_headers
+from ot_bridge.propagation import MetadataHeaders, Propagator, WsgiHeaders, metadata_headers
 from ot_bridge.wire import Remote
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -150,7 +150,7 @@ def test_metadata_that_is_sent_twice_stays_in_order() -> None:
 
 
 def test_bytes_of_grpc_metadata_stay_bytes() -> None:
-    sent: dict[str, Any] = {}
+    sent = MetadataHeaders()
     propagator = Propagator(["grpc-trace-bin"])
     propagator.encode(Remote(1, 2, sampled=True), sent)
     assert propagator.decode(metadata_headers(tuple(sent.items()))) == Remote(1, 2, sampled=True)

@@ -63,7 +63,7 @@ def test_a_foreign_propagator_among_ours_makes_a_composite_in_the_given_order() 
     foreign = W3CBaggagePropagator()
     composite = parse_propagators(["jaeger", "b3", foreign, "xray"])
     assert isinstance(composite, CompositePropagator)
-    assert composite.fields >= {"uber-trace-id", "b3", "baggage", "x-amzn-trace-id"}
+    assert composite.fields >= {"uber-trace-id", "b3", "baggage", "X-Amzn-Trace-Id"}
     headers: dict[str, str] = {}
     composite.inject(headers, composite.extract({"b3": f"{1:032x}-{2:016x}-1", "baggage": "k=v"}))
     assert headers == {

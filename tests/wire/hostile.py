@@ -16,8 +16,8 @@ from ot_bridge.propagation import Propagator, WsgiHeaders
 from ot_bridge.wire import EMPTY, FORMATS, LIMITS, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.text import is_token
 
-ALL = Propagator(list(FORMATS))
-ONE_BY_ONE = {name: Propagator([name]) for name in FORMATS}
+ALL = Propagator(list(FORMATS), raw=True)
+ONE_BY_ONE = {name: Propagator([name], raw=True) for name in FORMATS}
 ON_HTTP = [name for name, format in FORMATS.items() if not format.raw]
 NAMES = [*ALL.fields, "uberctx-k", "uberctx-\u00fc", "uberctx-a b", "ot-baggage-k", "ot-baggage-\r", "Host"]
 # Pieces that are nearly headers, so that chance gets further than the first check.
