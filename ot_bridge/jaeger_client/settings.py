@@ -51,8 +51,18 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    return int(_above_zero(int(text)))
+
+
+def _above_zero(number: float) -> float:
+    if not number > 0:
+        raise ValueError("a number above 0 is due")
+    return number
+
+
 def _milliseconds(text: str) -> float:
-    return float(text) / 1000
+    return _above_zero(float(text)) / 1000
 
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -130,12 +140,12 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_SAMPLING_ENDPOINT": _strategies, "JAEGER_SAMPLER_MANAGER_HOST_PORT": _strategies},
     ),
     "local_agent_enabled": Row(("local_agent", "enabled"), True),
-    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": int}),
+    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _count}),
     "reporter_queue_size": Row(
         ("reporter_queue_size",),
         100,
-        {"OTEL_BSP_MAX_QUEUE_SIZE": int},
-        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": int},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": _count},
+        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": _count},
     ),
     "reporter_flush_interval": Row(
         ("reporter_flush_interval",),
@@ -196,28 +206,17 @@ VALID_KEYS: Final = (
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
     """What a setting is, and who says so.
 
-    One of Jaeger's variables that cannot be read raises ValueError naming it; one of OpenTelemetry's is said
-    to be wrong, and counts as unset.
+    A variable of OpenTelemetry's, or of the reporter's, that cannot be read is said to be wrong, and counts
+    as unset; another one of Jaeger's raises ValueError naming it.
     """
     row = ROWS[name]
+    read = _passing_over if name.startswith("reporter_") else _from_variables
     return (
-        _from_otel(row.otel, environment)
+        _passing_over(row.otel, environment)
         or _from_config(row, config)
-        or _from_variables(row.jaeger, environment)
+        or read(row.jaeger, environment)
         or Setting(row.default, "default")
     )
-
-
-def _from_otel(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
-    for variable, parse in table.items():
-        try:
-            found = _from_variables({variable: parse}, environment)
-        except ValueError as error:
-            bad_variable(variable, environment[variable], str(error.__cause__ or error), "it counts as unset")
-            continue
-        if found is not None:
-            return found
-    return None
 
 
 def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
@@ -230,6 +229,19 @@ def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Envi
                 raise ValueError(f"{variable}={text!r}: {error}") from error
             if value is not None:
                 return Setting(value, variable)
+    return None
+
+
+def _passing_over(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
+    """The first that can be used; one that cannot is said, and counts as unset."""
+    for variable, parse in table.items():
+        try:
+            found = _from_variables({variable: parse}, environment)
+        except ValueError as error:
+            bad_variable(variable, environment[variable], str(error.__cause__ or error), "it counts as unset")
+            continue
+        if found is not None:
+            return found
     return None
 
 
