@@ -16,8 +16,20 @@ class Alarm(BaseException):
     """What a worker's timeout raises from its signal handler."""
 
 
+def _alarm() -> None:
+    raise Alarm
+
+
 def interrupted(step: Callable[[], object], at: int, package: str) -> bool:
     """Whether `step` came to its `at`th line inside `package` (a path), and was interrupted before it."""
+    try:
+        return handled(step, at, package, _alarm)
+    except Alarm:
+        return True
+
+
+def handled(step: Callable[[], object], at: int, package: str, handler: Callable[[], object]) -> bool:
+    """Whether a signal handler was called there; what it raises comes out."""
     left = at
 
     def lines(frame: FrameType, event: str, _: object) -> Any:
@@ -25,7 +37,7 @@ def interrupted(step: Callable[[], object], at: int, package: str) -> bool:
         if event == "line":
             left -= 1
             if left == 0:
-                raise Alarm
+                handler()
         return lines
 
     def calls(frame: FrameType, event: str, _: object) -> Any:
@@ -35,8 +47,6 @@ def interrupted(step: Callable[[], object], at: int, package: str) -> bool:
     sys.settrace(calls)
     try:
         step()
-    except Alarm:
-        return True
     finally:
         sys.settrace(before)
     return left <= 0

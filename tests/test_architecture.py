@@ -20,21 +20,22 @@ PACKAGE = Path(__file__).parent.parent / "ot_bridge"
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
+    "ids": set(),
     "variables": {"errors"},
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
-    "engine": set(),
+    "engine": {"ids"},
     "otlp": {"_version", "errors"},  # the version: a collector is told who sends
     "delivery": {"errors"},
-    "sampling": {"errors"},
-    "xray": {"errors", "otlp"},
+    "sampling": {"errors", "ids"},
+    "xray": {"errors", "ids", "otlp"},
     "propagation": {"errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
     "bridge": {"_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     # delivery: for what ends in a finalizer.
-    "wsgi": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
-    "grpc": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
+    "wsgi": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
+    "grpc": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
     "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},

@@ -117,13 +117,13 @@ class Span(SpanShim):
 
     def set_tag(self, key: str, value: Any) -> Self:
         """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`TAGS`)."""
-        special = TAGS.get(key) if type(key) is str else None
-        if special is None or not special(self, value):
-            self._set(key, value)
+        name = convert.key_name(key)
+        if name not in TAGS or not TAGS[name](self, value):
+            self._set(name, value)
         return self
 
-    def _set(self, key: object, value: object) -> None:
-        if self._open() and (name := convert.key_name(key)):
+    def _set(self, name: str, value: object) -> None:
+        if self._open() and name:
             self._otel_span.set_attribute(name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
@@ -183,12 +183,12 @@ class Span(SpanShim):
 
     def get_baggage_item(self, key: str) -> str | None:
         """The item's value: the span's own, or what OpenTelemetry code has set while it is active."""
-        current = get_current()
+        name, current = convert.key_name(key), get_current()
         if trace.get_current_span(current) is self._otel_span:
-            value = get_baggage(key, current)
+            value = get_baggage(name, current)
             if value is not None:
-                return value if type(value) is str else convert.text(value)
-        return None if self._baggage is None else self._baggage.get(key)
+                return convert.text(value)
+        return None if self._baggage is None else self._baggage.get(name)
 
     def finish(self, finish_time: float | None = None) -> None:
         """Ends the span; finish_time: seconds since the epoch, else now."""
@@ -204,7 +204,7 @@ class Span(SpanShim):
         """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
         if not self._open():
             return
-        description = f"{type(exception).__name__}: {convert.text(exception)}"
+        description = f"{convert.class_name(exception)}: {convert.text(exception)}"
         self._otel_span.set_status(Status(StatusCode.ERROR, description))
         self._record(exception, {}, None)
 
@@ -242,7 +242,7 @@ class Span(SpanShim):
         return status is not None
 
     def _tag_kind(self, value: object) -> bool:
-        kind = convert.KINDS.get(value) if type(value) is str else None
+        kind = convert.kind_of(value)
         if kind is None or not self._tracer.maps_kind or not hasattr(self._otel_span, "_kind"):
             return False
         if self._open():

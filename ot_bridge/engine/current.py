@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def with_span(span: Span, context: Context | None = None) -> Context:
     return made
 
 
-def shown(context: Context | tuple[SpanContext, Context] | None) -> Context | None:
-    """What samplers and processors see: of (parent, context), a context with that parent in it."""
-    return with_span(NonRecordingSpan(context[0]), context[1]) if type(context) is tuple else context  # type: ignore[return-value]
+def shown(context: Context | tuple[Any, Context] | None) -> Context | None:
+    """What samplers and processors see: of (parent, context), what `parent.in_context(context)` makes."""
+    return context[0].in_context(context[1]) if type(context) is tuple else context  # type: ignore[return-value]
 
 
 class CurrentSpan(ContextDecorator):

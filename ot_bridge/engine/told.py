@@ -37,8 +37,8 @@ class ToldSpan(Born, sdk.Span):
 
     _wiring: Wiring
     _name: str
-    _ids: Any
-    _parent_ids: Any
+    ids: Any
+    parent_ids: Any
     _kind: Any
     _start_time: int
     _status: Any
@@ -232,7 +232,7 @@ class ToldSpan(Born, sdk.Span):
             return None
         attributes, events = told
         return (
-            *(self._ids, self._parent_ids, self._name, self._kind, self._start_time, self._end_time),
+            *(self.ids, self.parent_ids, self._name, self._kind, self._start_time, self._end_time),
             *(self._status, attributes, events, self._resource, self._instrumentation_scope),
         )
 

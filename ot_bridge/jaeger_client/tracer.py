@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import random
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import Format, UnsupportedFormatException
 
-from ot_bridge import bridge
+from ot_bridge import bridge, ids
 from ot_bridge._version import __version__
 from ot_bridge.bridge import SCOPE_NAME, convert
 from ot_bridge.bridge import context as contexts
@@ -108,6 +108,7 @@ class Tracer(bridge.Tracer):
         tracer = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self.debug_id_tag = debug_id_header
+        self._closing_lock = threading.RLock()
         self.sampler: Any = provider.sampler if sampler is None else sampler
         self._recording = Recording(provider.sampler)
 
@@ -260,7 +261,7 @@ class Tracer(bridge.Tracer):
 
     def random_id(self) -> int:
         """64 random bits. Not used here."""
-        return random.getrandbits(constants.MAX_ID_BITS)
+        return ids.bits(constants.MAX_ID_BITS)
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Has the reporter send what it has; whether that was done within `timeout` seconds."""
@@ -268,7 +269,7 @@ class Tracer(bridge.Tracer):
 
     def close(self) -> Closing:
         """Closes sampler and reporter; the future is over when the reporter has no span left."""
-        with self._closing_lock:
+        with self._closing_lock:  # a signal handler gets in, and closes what is closed already
             if self._closing is None:
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])

@@ -6,7 +6,6 @@ made active for one chunk is therefore taken back before the server sees the chu
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
-from ot_bridge import bridge
+from ot_bridge import bridge, ids
 from ot_bridge.engine.current import attach, current
 from ot_bridge.wsgi.quiet import attempt
 
@@ -121,7 +120,7 @@ def active(tracer: opentracing.Tracer, span: opentracing.Span) -> Step:
 def untraced(tracer: opentracing.Tracer) -> Step:
     """Steps that no span comes out of: what starts inside is the child of an unsampled one."""
     if isinstance(tracer, bridge.Tracer):
-        nobody = trace.SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, is_remote=False)
+        nobody = trace.SpanContext(ids.bits(128) | 1, ids.bits(64) | 1, is_remote=False)
         return InContext(trace.set_span_in_context(trace.NonRecordingSpan(nobody)))
     span = tracer.start_span("untraced", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
     return InScope(tracer.scope_manager, span)

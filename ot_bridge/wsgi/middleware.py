@@ -165,8 +165,6 @@ class TracingMiddleware:
         tags = self._tags(environ)
         name = rules.name.fixed or attempt("operation_name", rules.name.of, environ) or "HTTP"
         if start is None:
-            if isinstance(tracer, bridge.Tracer):
-                tags = tracer.ready(tags)
             return tracer.start_span(name, child_of=parent, tags=tags)
         if start.kind is not None:
             tags["span.kind"] = options.kind_tag(start.kind)

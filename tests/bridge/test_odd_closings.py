@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
@@ -90,6 +91,7 @@ def test_many_scopes_can_be_closed_outermost_first(otel: Recorded) -> None:
 
 
 def test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere(tracer: Tracer) -> None:
+    server: Any
     with tracer.start_active_span("server") as server:
         for _ in range(100):
             scope = tracer.start_active_span("request")
@@ -135,7 +137,7 @@ def _try(tracer: Any) -> Callable[[], None]:
 
 @pytest.fixture
 def jaeger(monkeypatch: pytest.MonkeyPatch) -> Any:
-    import jaeger_client
+    jaeger_client: Any = importlib.import_module("jaeger_client")
 
     # An interrupt may leave its plain lock held, on which it then waits for ever.
     monkeypatch.setattr(jaeger_client.span, "threading", SimpleNamespace(Lock=threading.RLock))
@@ -150,8 +152,7 @@ def jaeger(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_an_interrupt_leaves_a_scope_active_no_more_often_than_with_jaeger_client(
     tracer: Tracer, jaeger: Any, program: Callable[[Any], Callable[[], None]]
 ) -> None:
-    import jaeger_client
-
+    jaeger_client = importlib.import_module("jaeger_client")
     libraries = jaeger_client.__path__[0].rpartition("/")[0]
     theirs = _share_left_active(jaeger, program(jaeger), libraries)
     ours = _share_left_active(tracer, program(tracer), PACKAGE)

@@ -113,6 +113,10 @@ class Program:
     def _tell(self, what: str, place: Place) -> None:
         self.told.append(f"{what} in {self.places.index(place)}")
 
+    def _say(self, what: str, step: Callable[[], object]) -> None:
+        self.told.append(what)
+        step()
+
     def _place(self) -> None:
         if len(self.places) < 4:
             parent = self.random.choice(self.places)
@@ -141,7 +145,7 @@ class Program:
         self._tell(f"open s{len(self.told)}", place)
         scope = place.run(opens)
         name = f"s{len(self.told) - 1}"
-        self.opened.append(Opened(place, lambda: (self.told.append(f"close {name}"), scope.close()), True))
+        self.opened.append(Opened(place, lambda: self._say(f"close {name}", scope.close), True))
 
     def _lazily(self) -> None:
         """A scope inside a generator, which is closed when that is, or when it is dropped."""
@@ -155,7 +159,7 @@ class Program:
         name = f"s{len(self.told) - 1}"
         kept = [rows()]
         place.run(lambda: next(kept[0]))
-        self.opened.append(Opened(place, lambda: (self.told.append(f"drop {name}"), kept.clear()), True))
+        self.opened.append(Opened(place, lambda: self._say(f"drop {name}", kept.clear), True))
 
     def _theirs(self) -> None:
         place = self.random.choice(self.places)
@@ -165,7 +169,7 @@ class Program:
         place.run(manager.__enter__)
         leave = manager.__exit__
         self.opened.append(
-            Opened(place, lambda: (self.told.append(f"close {name}"), leave(None, None, None)), False)
+            Opened(place, lambda: self._say(f"close {name}", lambda: leave(None, None, None)), False)
         )
 
     def _close(self) -> None:
