@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from .born import Shared
-from .notes import ENDED, MOST_NOTES
+from .notes import ENDED, MOST_NOTES, Note
 from .told import ToldSpan
 
 
@@ -44,7 +44,7 @@ class Span(ToldSpan):
     _trace_config = None
 
     # First as they are set at the start of each span, then what many get later.
-    _expected = (
+    _expected: tuple[str, ...] = (
         *("_wiring", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
         *("_start_time", "_kind", "_told", "_sealed", "_context", "_status"),
     )
@@ -78,6 +78,13 @@ class Span(ToldSpan):
         return self._context  # type: ignore[no-any-return]
 
     # What is told to a running span
+
+    def note(self, note: Note) -> None:
+        """Takes an attribute or event (see `notes`) of values that need no look and will not change."""
+        notes = self._notes
+        notes.append(note)
+        if len(notes) > MOST_NOTES or not self._waits:
+            self._settle()
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if self._end_time is not None:

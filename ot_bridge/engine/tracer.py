@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
@@ -98,8 +99,11 @@ class Tracer(sdk.Tracer):
         else:
             counted = None
             trace_id = trace_id or wiring.trace_id() or 1
-            if type(rule) is int:
-                rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+            if type(rule) is not Decision:
+                if type(rule) is int:
+                    rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+                else:
+                    rule, attributes = _decided(rule(trace_id, name), attributes)  # type: ignore[operator]
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
             ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
 
@@ -212,6 +216,14 @@ def _recorded(
     span._end_time = None
     span._start_time = time_ns() if start_time is None else start_time
     return span
+
+
+def _decided(answer: tuple[bool, Any], attributes: Any) -> tuple[Decision, Any]:
+    """The decision of a rule that is a function, and the attributes with those that it adds."""
+    sampled, added = answer
+    if not sampled:
+        return DROP, None
+    return SAMPLE, {**attributes, **added} if attributes and added else attributes or added
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:

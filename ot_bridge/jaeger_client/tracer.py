@@ -6,11 +6,13 @@ import copy
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentracing import Format, UnsupportedFormatException
 
 from ot_bridge import bridge, ids
@@ -18,9 +20,13 @@ from ot_bridge._version import __version__
 from ot_bridge.bridge import SCOPE_NAME, convert
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge.formats import with_current_baggage
-from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
+from ot_bridge.bridge.fused import FusedTracer
+from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
+from ot_bridge.bridge.parent import current as parent_in
+from ot_bridge.bridge.scope import Scope, ScopeManager
 from ot_bridge.engine import TracerProvider as EngineProvider
+from ot_bridge.engine.born import Born
 from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
@@ -41,9 +47,9 @@ from ot_bridge.jaeger_client.metrics.metrics import (
     silent,
 )
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds, otel_sampler
-from ot_bridge.jaeger_client.span import Span
-from ot_bridge.jaeger_client.span_context import SpanContext, context_like
+from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, Roots, TheseIds
+from ot_bridge.jaeger_client.span import RecordedSpan, Span, UnsampledSpan
+from ot_bridge.jaeger_client.span_context import SpanContext, as_told, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
 
 logger = logging.getLogger("jaeger_tracing")
@@ -53,13 +59,25 @@ Reference = opentracing.Reference
 _NO_TAGS: Final = convert.Tags({})
 
 
-class Tracer(bridge.Tracer):
+class Scopes(ScopeManager):
+    """The bridge's scope manager, to which another tracer's active span is none."""
+
+    _tracer: Tracer
+
+    @property
+    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+        return self.active_in(self._tracer.seen(current()))
+
+
+class Tracer(FusedTracer):
     """reporter: is given each sampled span when it ends. sampler: decides on roots; None for the one that
     `OTEL_TRACES_SAMPLER` names. The other arguments are jaeger-client's, with its defaults.
 
     Spans are kept active in OpenTelemetry's context, unless there is a scope_manager.
     """
 
+    span_class = RecordedSpan
+    dropped_class = UnsampledSpan
     wrapper_class = staticmethod(Span.around)
     _closing: Closing | None
 
@@ -92,6 +110,7 @@ class Tracer(bridge.Tracer):
         self.one_span_per_rpc = one_span_per_rpc
         self.max_tag_value_length = max_tag_value_length
         self.max_traceback_length = max_traceback_length
+        self.fit = records.fitter(max_tag_value_length, max_traceback_length)
         self.max_trace_id_bits = 128 if generate_128bit_trace_id else 64
         self.tags = process.tags(tags, throttler)
         headers = trace_id_header, baggage_header_prefix, debug_id_header
@@ -103,13 +122,35 @@ class Tracer(bridge.Tracer):
             **(extra_codecs or {}),
         }
         reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
-        provider = process.provider(self, otel_sampler(sampler))
-        self._reports_alone = isinstance(provider, EngineProvider)  # no file has described another's provider
+        self._sampler = sampler
+        self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
+        provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
+        self._on_engine = isinstance(provider, EngineProvider)  # no file has described another's provider
+        if not self._on_engine:
+            self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         tracer = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
-        self.debug_id_tag = debug_id_header
+        self._own_scopes = Scopes(self)
+        if scope_manager is None:
+            self._scope_manager = self._own_scopes
         self._closing_lock = threading.RLock()
-        self.sampler: Any = provider.sampler if sampler is None else sampler
+        self.debug_id_tag = debug_id_header
+        self._recording = Recording(provider.sampler)
+
+    @property
+    def sampler(self) -> Any:
+        """Decides on roots; another one can be assigned."""
+        return self.provider.sampler if self._sampler is None else self._sampler  # type: ignore[union-attr]
+
+    @sampler.setter
+    def sampler(self, sampler: Any) -> None:
+        self._sampler = sampler
+        if self._roots is not None:
+            self._roots.take(sampler)
+            return
+        self._roots = Roots(sampler)
+        provider: Any = self.provider
+        provider.sampler = self._otel_tracer.sampler = ParentBased(self._roots)
         self._recording = Recording(provider.sampler)
 
     def start_span(
@@ -123,6 +164,10 @@ class Tracer(bridge.Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
+        if not references and not start_time and sampler is None and not ignore_active_span:
+            span: Any = self._fast(operation_name, child_of, tags, current())
+            if span is not None:
+                return span  # type: ignore[no-any-return]
         start = records.ready(tags, self.fit) if tags else _NO_TAGS
         server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
@@ -139,17 +184,60 @@ class Tracer(bridge.Tracer):
         if joined is not None:
             span = self.span_with_ids(joined, operation_name or "", start_time, start)
         else:
-            start_time = start_time or None  # jaeger-client reads 0 as not given
-            span = super().start_span(  # type: ignore[assignment]
-                operation_name, child_of, listed, start, start_time, ignore_active_span, sampler=sampler
+            span = bridge.Tracer.start_span(
+                self,
+                operation_name,
+                as_told(child_of),
+                [Reference(each.type, as_told(each.referenced_context)) for each in listed],
+                start,
+                start_time or None,  # jaeger-client reads 0 as not given
+                ignore_active_span,
+                sampler=sampler,
             )
         if listed:
             span.references = listed
         if debug is not None:
             span.mark(debug, tags["sampling.priority"])
+        return self._started(span, tags, start)
+
+    def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
+        if self.throttler is not None or self.one_span_per_rpc:
+            return None
+        if child_of is None:
+            above = context.get(SPAN_KEY)
+            if above is not None and getattr(above, "_tracer", self) is not self:
+                context = self.seen(context)
+                above = context.get(SPAN_KEY)
+        else:
+            above = child_of = as_told(child_of)
+        start = records.ready(tags, self.fit) if tags else None
+        span: Any = super()._fast(name, child_of, start, context)
+        if span is None:
+            return None
+        if type(span) is UnsampledSpan:
+            span.remember(name, above.ids if isinstance(above, Born) else above, None)
+        return span if start is None and not self._counts else self._started(span, tags, start or _NO_TAGS)
+
+    def _never_fast(self, *arguments: Any) -> None:
+        """Where the provider is not the engine's."""
+
+    def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
+        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
+            span._order = dict.fromkeys(tags)
         if self._counts:
-            self._count(span, server)
+            self._count(span, start.kind is trace.SpanKind.SERVER)
         return span
+
+    def seen(self, context: Context) -> Context:
+        """`context` as it was before any other tracer of this kind made a span of its own active in it."""
+        while True:
+            span: Any = context.get(SPAN_KEY)
+            if not isinstance(span, Span) or span.tracer is self:
+                return context
+            scope: Any = context.get(SCOPE_KEY)
+            if not isinstance(scope, Scope) or scope._otel_span is not span:
+                return context
+            context = scope._before
 
     def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
         """Here the active span goes before references, and the first of these before others."""
@@ -158,10 +246,6 @@ class Tracer(bridge.Tracer):
         above = contexts.of(child_of)
         unfit = above is None or not above.is_valid
         return references[0].referenced_context if unfit and references else child_of
-
-    def fit(self, value: Any) -> Any:
-        """A tag's value, as jaeger-client would send it."""
-        return records.fit(value, self.max_tag_value_length, self.max_traceback_length)
 
     def _priority(
         self, name: str | None, start: convert.Tags, sampler: Any
@@ -193,12 +277,14 @@ class Tracer(bridge.Tracer):
         return context if context is not None and context.is_valid else None
 
     def _implicit(self) -> Parent:
-        scope: Any = current().get(SCOPE_KEY)
+        here = current()
+        seen = self.seen(here)
+        scope: Any = seen.get(SCOPE_KEY)
         if scope is not None and getattr(scope.span, "priority_flags", None) is not None:
             active = self._own_scopes.active
             if active is not None and active is scope and isinstance(active.span, Span):
                 return named(active.span, None) or super()._implicit()  # made to debug while it was active
-        return super()._implicit()
+        return super()._implicit() if seen is here else parent_in(seen)
 
     def span_with_ids(
         self, context: bridge.SpanContext, name: str, start_time: float | None = None, tags: Any = None
@@ -222,8 +308,9 @@ class Tracer(bridge.Tracer):
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
-        span: Any = super()._begin(tracer, name, parent, start, moment)
-        if not span.unwrap().is_recording():
+        begin = super()._begin if self._on_engine else partial(bridge.Tracer._begin, self)
+        span: Any = begin(tracer, name, parent, start, moment)
+        if not span._otel_span.is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
             span.remember(name, above, None if moment is None else moment / 1_000_000_000)
         return span  # type: ignore[no-any-return]
@@ -231,7 +318,7 @@ class Tracer(bridge.Tracer):
     def _count(self, span: Span, joined: bool) -> None:
         sampled = "sampled" if span.is_sampled() else "not_sampled"
         getattr(self.metrics, f"spans_started_{sampled}")(1)
-        if span.is_root():
+        if not span.parent_id:
             getattr(self.metrics, f"traces_{'joined' if joined else 'started'}_{sampled}")(1)
 
     def report_span(self, span: Span) -> None:
@@ -265,7 +352,7 @@ class Tracer(bridge.Tracer):
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Has the reporter send what it has; whether that was done within `timeout` seconds."""
-        return flush(self.reporter, timeout) if self._reports_alone else super().flush(timeout)
+        return flush(self.reporter, timeout) if self._on_engine else super().flush(timeout)
 
     def close(self) -> Closing:
         """Closes sampler and reporter; the future is over when the reporter has no span left."""
