@@ -103,7 +103,9 @@ class Tracer(sdk.Tracer):
                 if type(rule) is int:
                     rule = SAMPLE if trace_id & ID_BITS < rule else DROP
                 else:
-                    rule, attributes = _decided(rule(trace_id, name), attributes)  # type: ignore[operator]
+                    sampled, added = rule(trace_id, name)  # type: ignore[operator]
+                    rule = SAMPLE if sampled else DROP
+                    attributes = {**attributes, **added} if attributes and added else attributes or added
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
             ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
 
@@ -216,14 +218,6 @@ def _recorded(
     span._end_time = None
     span._start_time = time_ns() if start_time is None else start_time
     return span
-
-
-def _decided(answer: tuple[bool, Any], attributes: Any) -> tuple[Decision, Any]:
-    """The decision of a rule that is a function, and the attributes with those that it adds."""
-    sampled, added = answer
-    if not sampled:
-        return DROP, None
-    return SAMPLE, {**attributes, **added} if attributes and added else attributes or added
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:

@@ -32,6 +32,7 @@ from ot_bridge import bridge, engine
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.fused import FusedDropped, FusedSpan
 from ot_bridge.bridge.span import TAGS
+from ot_bridge.errors import report
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
@@ -302,7 +303,7 @@ class _OnTheEngine(Span):
 
     def is_sampled(self) -> bool:
         flags = self.priority_flags
-        return bool((self.ids[3] if flags is None else flags) & SAMPLED_FLAG)
+        return (self.ids[3] if flags is None else flags) & 1 == 1  # type: ignore[no-any-return]
 
     def _put_ids(self, ids: trace.SpanContext) -> None:
         self.ids = tuple(ids)
@@ -348,6 +349,17 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
         self.note((fit(name), fields, time.time_ns()))
         return self
 
+    def finish(self, finish_time: float | None = None) -> None:
+        if finish_time or self.finished or self._end_time is not None:
+            super().finish(finish_time)
+            return
+        self.finished = True
+        self._raised = None
+        try:
+            _end(self)
+        except Exception:
+            report(logger, "a reporter or span processor raised at the end of a span")
+
     @property
     def tags(self) -> list[records.Tag]:
         return records.tags_of(self, self._ordered())
@@ -368,7 +380,10 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
 
     def end(self, end_time: int | None = None) -> None:
         """As OpenTelemetry code ends it. What a later priority decided holds: the reporters read it."""
-        engine.Span.end(self, end_time)
+        _end(self, end_time)
+
+
+_end: Final = engine.Span.end
 
 
 class UnsampledSpan(_OnTheEngine, FusedDropped):

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from functools import partial
+from time import time
 from typing import Any, Final
 
 import opentracing
@@ -57,6 +58,7 @@ logger = logging.getLogger("jaeger_tracing")
 Reference = opentracing.Reference
 
 _NO_TAGS: Final = convert.Tags({})
+_fast: Final = FusedTracer._fast
 
 
 class Scopes(ScopeManager):
@@ -128,7 +130,7 @@ class Tracer(FusedTracer):
         self._on_engine = isinstance(provider, EngineProvider)  # no file has described another's provider
         if not self._on_engine:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
-        tracer = provider.get_tracer(SCOPE_NAME, __version__)
+        tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self._own_scopes = Scopes(self)
         if scope_manager is None:
@@ -211,12 +213,15 @@ class Tracer(FusedTracer):
         else:
             above = child_of = as_told(child_of)
         start = records.ready(tags, self.fit) if tags else None
-        span: Any = super()._fast(name, child_of, start, context)
-        if span is None:
-            return None
+        span: Any = _fast(self, name, child_of, start, context)
         if type(span) is UnsampledSpan:
-            span.remember(name, above.ids if isinstance(above, Born) else above, None)
-        return span if start is None and not self._counts else self._started(span, tags, start or _NO_TAGS)
+            span._operation_name = name
+            span._started_at = time()
+            if above is not None:
+                span.parent_ids = above.ids if isinstance(above, Born) else above
+        if (start is not None or self._counts) and span is not None:
+            self._started(span, tags, start or _NO_TAGS)
+        return span  # type: ignore[no-any-return]
 
     def _never_fast(self, *arguments: Any) -> None:
         """Where the provider is not the engine's."""
