@@ -2,8 +2,8 @@
 
 On the engine's provider a span of OpenTracing's needs no OpenTelemetry span beside it: it is one, and the
 `ReadableSpan` that processors get. Everything that it does is said in `Span` and in the engine; here
-stands only where the two meet. What this uses of the engine: `Tracer.start`, `Span.end`, `ids` and
-`parent_ids` of a span, and `in_context` (see `engine.current.shown`), which it offers.
+stands only where the two meet. What this uses of the engine: `Tracer.start`, `Span.note`, `Span.end`,
+`ids` and `parent_ids` of a span, and `in_context` (see `shown` in `engine.current`), which it offers.
 
 Two shorter ways stand beside the long ones of `Tracer`. `_fast` skips the search for a parent and the
 questions of `start_span` where a span has a name, perhaps a parent and tags, and nothing else; it returns
@@ -15,6 +15,7 @@ child, unsampled and grpc pay for them.
 from __future__ import annotations
 
 import logging
+from time import time_ns
 from typing import Any, Final
 
 import opentracing
@@ -30,10 +31,10 @@ from ot_bridge.bridge.context import SpanContext, from_own
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent
 from ot_bridge.bridge.scope import Scope
-from ot_bridge.bridge.span import Span, inherited
+from ot_bridge.bridge.span import TAGS, Span, inherited
 from ot_bridge.bridge.tracer import Tracer
-from ot_bridge.engine.current import current
 from ot_bridge.errors import report
+from ot_bridge.otel import current
 from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
@@ -81,7 +82,27 @@ class _Fused(Span):
 
 
 class FusedSpan(_Fused, engine.Span):
-    """OpenTracing's span and the engine's. Its methods are `Span`'s."""
+    """OpenTracing's span and the engine's. Its methods are `Span`'s; three know a shorter way."""
+
+    def set_tag(self, key: str, value: Any) -> FusedSpan:
+        if type(key) is not str or key in TAGS or not key.isascii() or len(key) > _MAX_TEXT:
+            return super().set_tag(key, value)
+        if key and self.is_recording():
+            if type(value) is not str or not value.isascii() or len(value) > _MAX_TEXT:
+                value = convert.attribute(value)
+            self.note((key, value))
+            return self
+        return super().set_tag(key, value)
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
+        if timestamp is not None or not self.is_recording():
+            return super().log_kv(key_values, timestamp)
+        name, attributes, exception = convert.event(key_values)
+        if exception is None:
+            self.note((name, attributes, time_ns()))
+        else:
+            self._record(exception, attributes, None)
+        return self
 
     def end(self, end_time: int | None = None) -> None:
         if self.priority_flags is not None:

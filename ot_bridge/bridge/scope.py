@@ -33,7 +33,7 @@ from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import LiveBaggage, Span
-from ot_bridge.engine.current import attach, current, reset
+from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
@@ -94,15 +94,13 @@ class Scope(ScopeShim):
         """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
         return self._inside
 
-    def close(self) -> None:
-        """Ends the active period, and the span if it was activated with `finish_on_close`."""
-        if not self._closed and self._end() and self._before:
-            outer: Any = self._before.get(SCOPE_KEY)
-            if outer is not None and (outer._waits or outer._closed):
-                _end_outwards(outer)
+    def close(self, *, outwards: bool = True) -> None:
+        """Ends the active period, and the span if it was activated with `finish_on_close`.
 
-    def _end(self) -> bool:
-        """Closes this scope; False if it has to wait for one inside it."""
+        outwards: whether scopes around this one that have waited for it close as well.
+        """
+        if self._closed:
+            return
         here = current()
         if here is self._inside:
             try:
@@ -113,13 +111,16 @@ class Scope(ScopeShim):
                 _settled(here)
             self._closed = True
         elif not self._end_elsewhere(here):
-            return False
+            return
         if self._heirs is not None:
             self._bequeath()
         self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
-        return True
+        if self._before and outwards:
+            outer: Any = self._before.get(SCOPE_KEY)
+            if outer is not None and (outer._waits or outer._closed):
+                _close_outwards(outer)
 
     def _end_elsewhere(self, here: Context) -> bool:
         """Closes a scope whose context is not the current one; False if it has to wait."""
@@ -219,9 +220,13 @@ def _settled(context: Context) -> Context:
         return context
 
 
-def _end_outwards(outer: Any) -> None:
-    """Closes those that have waited, from `outer` on, and leaves no closed scope in the current context."""
-    while isinstance(outer, Scope) and (outer._closed or (outer._waits and outer._end())):
+def _close_outwards(outer: Any) -> None:
+    """Closes those that have waited, from `outer` on, and leaves none that is gone in the current context."""
+    while isinstance(outer, Scope):
+        if outer._waits:
+            outer.close(outwards=False)
+        if not outer._closed:
+            break
         outer = outer._before.get(SCOPE_KEY)
     here = current()
     scope: Any = here.get(SCOPE_KEY)

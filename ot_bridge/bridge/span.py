@@ -23,6 +23,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.errors import report
+from ot_bridge.otel import set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
@@ -102,17 +103,19 @@ class Span(SpanShim):
         """The OpenTelemetry span."""
         return self._otel_span  # type: ignore[no-any-return]
 
-    def _open(self) -> bool:
-        if self._otel_span.is_recording():
-            return True
-        if getattr(self._otel_span, "end_time", None) is not None:
+    def _alive(self) -> trace.Span | None:
+        """The OpenTelemetry span, while it can be told anything."""
+        span: trace.Span = self._otel_span
+        if span.is_recording():
+            return span
+        if getattr(span, "end_time", None) is not None:
             _log.debug("ignored: the span is finished already: %r", self)
-        return False
+        return None
 
     def set_operation_name(self, operation_name: str) -> Self:
         """Renames the span."""
-        if self._open():
-            self._otel_span.update_name(convert.key_name(operation_name))
+        if (span := self._alive()) is not None:
+            span.update_name(convert.key_name(operation_name))
         return self
 
     def set_tag(self, key: str, value: Any) -> Self:
@@ -123,18 +126,18 @@ class Span(SpanShim):
         return self
 
     def _set(self, name: str, value: object) -> None:
-        if self._open() and name:
-            self._otel_span.set_attribute(name, convert.attribute(value))
+        if name and (span := self._alive()) is not None:
+            span.set_attribute(name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
-        if self._open():
-            event = convert.event(key_values)
+        if (span := self._alive()) is not None:
+            name, attributes, exception = convert.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
-            if event.exception is None:
-                self._otel_span.add_event(event.name, event.attributes, when)
+            if exception is None:
+                span.add_event(name, attributes, when)
             else:
-                self._record(event.exception, event.attributes, when)
+                self._record(exception, attributes, when)
         return self
 
     def _record(
@@ -194,18 +197,19 @@ class Span(SpanShim):
         """Ends the span; finish_time: seconds since the epoch, else now."""
         self.finished = True
         self._raised = None  # which refers to frames, and they to this span
-        if self._open():
+        if (span := self._alive()) is not None:
             try:
-                self._otel_span.end(None if finish_time is None else convert.nanoseconds(finish_time))
+                span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
                 report(_log, "a span processor raised at the end of a span")
 
     def fail(self, exception: BaseException) -> None:
         """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
-        if not self._open():
+        span = self._alive()
+        if span is None:
             return
         description = f"{convert.class_name(exception)}: {convert.text(exception)}"
-        self._otel_span.set_status(Status(StatusCode.ERROR, description))
+        span.set_status(Status(StatusCode.ERROR, description))
         self._record(exception, {}, None)
 
     def __enter__(self) -> Self:
@@ -237,17 +241,16 @@ class Span(SpanShim):
 
     def _tag_error(self, value: object) -> bool:
         status = convert.status_of(value)
-        if status is not None and self._open():
-            self._otel_span.set_status(Status(status))
+        if status is not None and (span := self._alive()) is not None:
+            span.set_status(Status(status))
         return status is not None
 
     def _tag_kind(self, value: object) -> bool:
         kind = convert.kind_of(value)
-        if kind is None or not self._tracer.maps_kind or not hasattr(self._otel_span, "_kind"):
+        if kind is None or not self._tracer.maps_kind:
             return False
-        if self._open():
-            self._otel_span._kind = kind
-        return True
+        span = self._alive()
+        return span is None or set_kind(span, kind)
 
     def _tag_priority(self, value: object) -> bool:
         sampled = convert.priority(value)

@@ -80,7 +80,7 @@ class Span(ToldSpan):
     # What is told to a running span
 
     def note(self, note: Note) -> None:
-        """Takes an attribute or event (see `notes`) of values that need no look and will not change."""
+        """Takes an attribute or event (see `notes`) whose values need no look and will not change."""
         notes = self._notes
         notes.append(note)
         if len(notes) > MOST_NOTES or not self._waits:

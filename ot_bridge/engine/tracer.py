@@ -19,8 +19,10 @@ from opentelemetry.trace import (
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.otel import TRACER_SETTINGS, current
+
 from .born import Born, DroppedSpan
-from .current import CurrentSpan, current, shown, span_in
+from .current import CurrentSpan, shown, span_in
 from .notes import PLAIN
 from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
@@ -30,19 +32,6 @@ D = TypeVar("D", bound=DroppedSpan)
 
 _new: Final = object.__new__
 _INTERNAL: Final = SpanKind.INTERNAL
-_WIRED: Final = frozenset(
-    {
-        "sampler",
-        "resource",
-        "span_processor",
-        "id_generator",
-        "instrumentation_info",
-        "_span_limits",
-        "_instrumentation_scope",
-        "_tracer_config",
-        "_tracer_metrics",
-    }
-)
 
 
 class Tracer(sdk.Tracer):
@@ -55,7 +44,7 @@ class Tracer(sdk.Tracer):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name in _WIRED:
+        if name in TRACER_SETTINGS:
             super().__setattr__("_wiring", None)
 
     def _wire(self) -> Wiring:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.trace import TraceFlags
 
+from ot_bridge import otel
 from ot_bridge.ids import FastIds
 
 from .current import shown
@@ -40,13 +41,7 @@ ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 # sampler.
 Rule = sampling.Decision | int | Callable[[int, str], tuple[bool, Any]] | None
 
-_DELEGATES: Final = (
-    "_root",
-    "_remote_parent_not_sampled",
-    "_remote_parent_sampled",
-    "_local_parent_not_sampled",
-    "_local_parent_sampled",
-)
+_KINDS: Final = 5  # of parents: a root's, and two of each of the others
 
 
 def _decides_as(kind: type) -> Callable[[Any], bool]:
@@ -76,11 +71,11 @@ def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
             heeded.append(keys)
         return _rule(sampler.fast_delegates()[kind], kind, heeded)
     if _is_static(sampler):
-        return getattr(sampler, "_decision", None)
+        return otel.static_decision(sampler)  # type: ignore[no-any-return]
     if _is_ratio(sampler):
         return int(sampler.bound)
     if _is_parent_based(sampler):
-        return _rule(getattr(sampler, _DELEGATES[kind], None), kind, heeded)
+        return _rule(otel.delegate(sampler, kind), kind, heeded)
     return None
 
 
@@ -90,7 +85,7 @@ def rules_of(sampler: Any) -> tuple[tuple[Rule, ...], Sequence[str]]:
     The keys are the sampler's own list, to which some may be added later.
     """
     heeded: list[Sequence[str]] = []
-    rules = tuple(_rule(sampler, kind, heeded) for kind in range(len(_DELEGATES)))
+    rules = tuple(_rule(sampler, kind, heeded) for kind in range(_KINDS))
     if len(heeded) > 1:  # of several lists none can be kept up to date
         return (None,) * len(rules), ()
     return rules, heeded[0] if heeded else ()
@@ -194,9 +189,7 @@ class Wiring:
         self.uncut = uncut(tracer._span_limits)
         self.scope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
-        enabled: Callable[[], bool] | None = getattr(tracer, "_is_enabled", None)
-        self.enabled = enabled is None or enabled()
-        metrics: Any = getattr(tracer, "_tracer_metrics", None)
-        self.metrics = None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
+        self.enabled = otel.is_enabled(tracer)
+        self.metrics = otel.metrics_of(tracer)
         if not self.enabled or self.metrics is not None:
             self.rules = (None,) * len(self.rules)  # there is more to do than to decide

@@ -49,14 +49,14 @@ class ClientRules(Rules):
 
         more: further arguments for the tracer.
         """
-        tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
+        tracer: Any = opentracing.global_tracer() if self.tracer is None else self.tracer
         try:
             known, tags = self._known
             if known is not tracer:
                 tags = tracer.prepared(self._tags) if isinstance(tracer, bridge.Tracer) else None
-                known, _ = self._known = tracer, tags
+                self._known = tracer, tags
             if tags is not None and more is None:
-                span, headers = known.client_span(name, tags)
+                span, headers = tracer.client_span(name, tags)
             else:
                 span, headers = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
         except Exception:

@@ -106,17 +106,19 @@ _NUMBERS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 )
 
 
+def moment(seconds: Any) -> Any:
+    """A time as it was given; None for 0, which jaeger-client reads as not given."""
+    return None if type(seconds) in (int, float) and not seconds else seconds
+
+
 def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
     """The tags that a span starts with; those of interceptors, made ready once, are as they are."""
     if type(given) is convert.Tags:
         return given
-    try:
-        pairs = given if type(given) is dict else dict(given)
-    except Exception:  # no mapping, or one of the program's own that fails
-        pairs = {}
+    pairs = convert.named_fields(given) or {}
     plain: dict[str, Any] = {}
     for key, value in pairs.items():
-        if type(key) is not str or not key.isascii() or key in TAGS or not key:
+        if key in TAGS or not key.isascii():
             return convert.tags({key: fit(value) for key, value in pairs.items()})
         plain[key] = fit(value)
     return _new(convert.Tags, (plain, SpanKind.INTERNAL, None, None))  # type: ignore[no-any-return]

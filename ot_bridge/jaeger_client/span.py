@@ -197,7 +197,8 @@ class Span(bridge.Span):
         return records.logs_of(self._otel_span)
 
     def set_tag(self, key: str, value: Any) -> Self:
-        if type(key) is str and key == "sampling.priority":
+        key = convert.key_name(key)
+        if key == "sampling.priority":
             self._prioritize(value)
             return self
         return super().set_tag(key, self._tracer.fit(value))
@@ -234,15 +235,14 @@ class Span(bridge.Span):
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         if not self._otel_span.is_recording():
             return self
-        try:
-            fields = dict(key_values or {})
-        except Exception:  # no mapping, or one of the program's own that fails
-            fields = {"payload": key_values}
+        fields = convert.named_fields(key_values)
+        if fields is None:
+            fields = {} if key_values is None else {"payload": key_values}
         fit = self._tracer.fit
         name = fields.get("event")
         raised = fields.get("error.object") if type(name) is str and name == "error" else None
         fields = {key: value if value is raised else fit(value) for key, value in fields.items()}
-        return super().log_kv(fields, timestamp or None)
+        return super().log_kv(fields, records.moment(timestamp))
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
@@ -264,7 +264,7 @@ class Span(bridge.Span):
             if self.is_sampled():
                 logger.warning("Span has already been finished; will not be reported again.")
             return
-        super().finish(finish_time or None)
+        super().finish(records.moment(finish_time))
 
     def info(self, message: str, payload: Any = None) -> Self:
         """Logs an event. Superseded by `log_kv`."""
@@ -303,7 +303,7 @@ class _OnTheEngine(Span):
 
     def is_sampled(self) -> bool:
         flags = self.priority_flags
-        return (self.ids[3] if flags is None else flags) & 1 == 1  # type: ignore[no-any-return]
+        return (self.ids[3] if flags is None else flags) & 1 == 1
 
     def _put_ids(self, ids: trace.SpanContext) -> None:
         self.ids = tuple(ids)

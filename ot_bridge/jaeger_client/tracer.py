@@ -26,9 +26,8 @@ from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import current as parent_in
 from ot_bridge.bridge.scope import Scope, ScopeManager
-from ot_bridge.engine import TracerProvider as EngineProvider
+from ot_bridge.engine import Tracer as EngineTracer
 from ot_bridge.engine.born import Born
-from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
 from ot_bridge.jaeger_client.codecs import (
@@ -52,6 +51,7 @@ from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, Roots, These
 from ot_bridge.jaeger_client.span import RecordedSpan, Span, UnsampledSpan
 from ot_bridge.jaeger_client.span_context import SpanContext, as_told, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
+from ot_bridge.otel import current
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -127,10 +127,11 @@ class Tracer(FusedTracer):
         self._sampler = sampler
         self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
-        self._on_engine = isinstance(provider, EngineProvider)  # no file has described another's provider
+        tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
+        # Not if tracing is switched off, or a file has described another's provider.
+        self._on_engine = isinstance(tracer, EngineTracer)
         if not self._on_engine:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
-        tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self._own_scopes = Scopes(self)
         if scope_manager is None:
@@ -166,15 +167,16 @@ class Tracer(FusedTracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        if not references and not start_time and sampler is None and not ignore_active_span:
+        start_time = records.moment(start_time)
+        if references is start_time is sampler is None and not ignore_active_span:
             span: Any = self._fast(operation_name, child_of, tags, current())
             if span is not None:
                 return span  # type: ignore[no-any-return]
-        start = records.ready(tags, self.fit) if tags else _NO_TAGS
+        start = _NO_TAGS if tags is None else records.ready(tags, self.fit)
         server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
-        if references:
-            references = references if isinstance(references, list) else [references]
+        if references is not None:
+            references = references if type(references) is list else [references]
             listed = [each for each in references if getattr(each, "referenced_context", None) is not None]
             child_of = self._parent(child_of, listed, ignore_active_span)
         debug: bool | None = None
@@ -184,7 +186,7 @@ class Tracer(FusedTracer):
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
         joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
-            span = self.span_with_ids(joined, operation_name or "", start_time, start)
+            span = self.span_with_ids(joined, operation_name, start_time, start)
         else:
             span = bridge.Tracer.start_span(
                 self,
@@ -192,7 +194,7 @@ class Tracer(FusedTracer):
                 as_told(child_of),
                 [Reference(each.type, as_told(each.referenced_context)) for each in listed],
                 start,
-                start_time or None,  # jaeger-client reads 0 as not given
+                start_time,
                 ignore_active_span,
                 sampler=sampler,
             )
@@ -259,14 +261,14 @@ class Tracer(FusedTracer):
         attributes = {**start.attributes}
         debug = convert.priority(attributes.pop("sampling.priority"))
         start = start._replace(attributes=attributes, priority=None)
-        if debug is None or (debug and not self.is_debug_allowed(name or "")):
+        if debug is None or (debug and not self.is_debug_allowed(_text(name))):
             return start, None, sampler
         return start, debug, self._recording if debug else ALWAYS_OFF
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
         """Takes its debug id away from a caller who has had enough debug traces."""
         asked = contexts.of(child_of)
-        if asked is None or asked.debug_id is None or self.is_debug_allowed(name or ""):
+        if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
             return child_of, sampler
         return SpanContext(baggage=asked.baggage), ALWAYS_OFF
 
@@ -292,7 +294,7 @@ class Tracer(FusedTracer):
         return super()._implicit() if seen is here else parent_in(seen)
 
     def span_with_ids(
-        self, context: bridge.SpanContext, name: str, start_time: float | None = None, tags: Any = None
+        self, context: bridge.SpanContext, name: str | None, start_time: float | None = None, tags: Any = None
     ) -> Span:
         """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
@@ -302,8 +304,9 @@ class Tracer(FusedTracer):
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)
         start = convert.tags(tags)
-        moment = convert.nanoseconds(start_time) if start_time else None
-        span = self._begin(tracer, convert.key_name(name), parent, start, moment)
+        start_time = records.moment(start_time)
+        moment = None if start_time is None else convert.nanoseconds(start_time)
+        span = self._begin(tracer, _text(name), parent, start, moment)
         if start.status is not None:
             span.unwrap().set_status(trace.Status(start.status))
         if context.origin is not None:
@@ -357,7 +360,8 @@ class Tracer(FusedTracer):
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Has the reporter send what it has; whether that was done within `timeout` seconds."""
-        return flush(self.reporter, timeout) if self._on_engine else super().flush(timeout)
+        ours = isinstance(self.provider, process.Provider)
+        return flush(self.reporter, timeout) if ours else super().flush(timeout)
 
     def close(self) -> Closing:
         """Closes sampler and reporter; the future is over when the reporter has no span left."""
@@ -366,3 +370,7 @@ class Tracer(FusedTracer):
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
+
+
+def _text(name: object) -> str:
+    return "" if name is None else convert.key_name(name)

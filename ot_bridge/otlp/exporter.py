@@ -18,8 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from opentelemetry.context import (
-    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
-    _SUPPRESS_INSTRUMENTATION_KEY,
     Context,
     attach,
     detach,
@@ -29,6 +27,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge._version import __version__
 from ot_bridge.errors import ConfigurationError, report
+from ot_bridge.otel import SUPPRESS_KEYS
 
 from .connection import Line
 from .encode import encode
@@ -54,11 +53,7 @@ REASONS: Final = (
     "other",
 )
 USER_AGENT: Final = f"ot-bridge/{__version__} OTel-OTLP-Exporter-Python/{__version__}"
-_UNTRACED: Final = Context(
-    dict.fromkeys(
-        (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation"), True
-    )
-)
+_UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
 _WBITS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 

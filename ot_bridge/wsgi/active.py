@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge, ids
-from ot_bridge.engine.current import attach, current
+from ot_bridge.otel import attach, current
 from ot_bridge.wsgi.quiet import attempt
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from ot_bridge import bridge
 from ot_bridge.bridge.create import usable_tracer
-from ot_bridge.engine.current import current
+from ot_bridge.otel import current
 from ot_bridge.wsgi import options, urls
 from ot_bridge.wsgi.active import active, untraced
 from ot_bridge.wsgi.answer import answer

@@ -22,11 +22,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.otel import SUPPRESS_KEY
 
 from .clock import Clock, Left
 
@@ -142,7 +143,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver these spans, however many attempts that takes in the time there is. Never raises."""
         self._here()
-        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        token = attach(set_value(SUPPRESS_KEY, True))
         try:
             if self._exporting.acquire(timeout=min(self._timeout, self._clock.remaining())):
                 try:

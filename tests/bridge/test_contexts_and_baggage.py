@@ -220,11 +220,17 @@ def test_activating_a_span_loses_no_item_that_another_thread_sets(tracer: Tracer
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     spans = [tracer.start_span("a") for _ in range(3000)]
+
+    def activating() -> None:
+        for span in spans:
+            tracer.scope_manager.activate(span, False).close()
+
+    def setting() -> None:
+        for span in spans:
+            span.set_baggage_item("k", "v")
+
     try:
-        errors = _at_once(
-            lambda: [tracer.scope_manager.activate(span, False).close() for span in spans],
-            lambda: [span.set_baggage_item("k", "v") for span in spans],
-        )
+        errors = _at_once(activating, setting)
     finally:
         sys.setswitchinterval(before)
     assert errors == []

@@ -13,6 +13,7 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ class Program:
             while self.opened:
                 self._close()
             for place, spans in self.spans.items():
-                place.run(lambda spans=spans: self._check(spans))
+                place.run(partial(self._check, spans))
         finally:
             for place in self.places:
                 place.stop()
