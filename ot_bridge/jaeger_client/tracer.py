@@ -229,7 +229,7 @@ class Tracer(FusedTracer):
         """Where the provider is not the engine's."""
 
     def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
-        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
+        if type(tags) is dict and (start.kind is not trace.SpanKind.INTERNAL or start.status is not None):
             span._order = dict.fromkeys(tags)
         if self._counts:
             self._count(span, start.kind is trace.SpanKind.SERVER)

@@ -54,5 +54,5 @@ def agent() -> Iterator[Agent]:
 @pytest.fixture(autouse=True)
 def _one_sequence_of_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """jaeger-client takes the program's; ours has its own."""
-    monkeypatch.setattr(ids, "fraction", random.random)
-    monkeypatch.setattr(jaeger, "fraction", random.random)
+    monkeypatch.setattr(ids, "fraction", lambda: random.random())
+    monkeypatch.setattr(jaeger, "fraction", lambda: random.random())
