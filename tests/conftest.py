@@ -14,6 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from ot_bridge.bridge import Tracer, create_tracer
 
+pytest.register_assert_rewrite("tests.jaeger.sides")
+
 
 class Recorded(NamedTuple):
     """A tracer, the provider it stands on, and what came out at the other end."""

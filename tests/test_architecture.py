@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "engine": {"otel", "ids"},
     "otlp": {"otel", "_version", "errors"},  # the version: a collector is told who sends
-    "delivery": {"errors"},
+    "delivery": {"otel", "errors"},
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp"},
     "propagation": {"otel", "errors", "variables", "wire"},

@@ -44,6 +44,7 @@ _FIELDS = (
 _USUAL_CHARS = 32 + 16 + 16 + 2 + 3
 _USUAL_FLAGS = {"0": 0, "1": SAMPLED, "00": 0, "01": SAMPLED}
 _one_word, _three_words = Struct(">Q").unpack, Struct(">QQQ").unpack
+_from_hex = bytes.fromhex
 # Longer than any valid value with each character percent-encoded.
 _ENCODED_CHARS = 3 * (32 + 16 + 16 + 2 + 3)
 
@@ -110,10 +111,10 @@ def _usual(value: str) -> Ids:
     trace, span, parent, flags = value.split(":")
     if len(trace) != 32 or len(span) != 16:
         trace, span = _padded(trace, 32), _padded(span, 16)
-    high, low, span_id = _three_words(bytes.fromhex(trace + span))
+    high, low, span_id = _three_words(_from_hex(trace + span))
     if parent == "0":
         return high << 64 | low, span_id, 0, _USUAL_FLAGS[flags]
-    (parent_id,) = _one_word(bytes.fromhex(_padded(parent, 16)))
+    (parent_id,) = _one_word(_from_hex(_padded(parent, 16)))
     return high << 64 | low, span_id, parent_id, _USUAL_FLAGS[flags]
 
 

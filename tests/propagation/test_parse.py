@@ -16,6 +16,7 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
 from ot_bridge_propagators import Late
+from tests.ids import shown
 
 B3 = FORMATS["b3"]
 
@@ -41,7 +42,7 @@ def names(propagator: Any) -> list[str]:
         ("", []),
         (",".join(FORMATS), list(FORMATS)),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_names_and_formats_become_one_propagator(spec: Any, expected: list[str]) -> None:
     assert names(parse_propagators(spec)) == expected

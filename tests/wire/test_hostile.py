@@ -37,7 +37,7 @@ def test_any_carrier_is_survived(carrier: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], [[]], 0, "", b"", ["0"], [b"\0"], [5], (), False], ids=repr)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_dict_says_the_same_as_its_items_whatever_a_value_is(name: str, value: Any) -> None:
     for other in (
         {},
