@@ -19,7 +19,7 @@ from ot_bridge.declared import declared
 from ot_bridge.engine import TracerProvider as EngineProvider
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.span import Span, as_otel
+from ot_bridge.jaeger_client.span import RecordedSpan, Span, as_otel
 from ot_bridge.jaeger_client.utils import local_ip
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider
@@ -80,6 +80,12 @@ class Reporting(SpanProcessor):
         self._tracer = tracer
 
     def on_end(self, span: ReadableSpan) -> None:
+        ours: Any = span
+        if type(ours) is RecordedSpan:
+            flags = ours.priority_flags
+            if (ours.ids[3] if flags is None else flags) & 1:
+                self._tracer.report_span(ours)
+            return
         ours = span if isinstance(span, Span) else Span.around(self._tracer, span)
         if ours.is_sampled():
             self._tracer.report_span(ours)

@@ -331,7 +331,14 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
         if key in TAGS:
             self._ordered().setdefault(key)
             return super().set_tag(key, value)
-        self.note((key, self._tracer.fit(value)))
+        # Most values are such that there is nothing to fit.
+        kind = type(value)
+        if kind is str:
+            if len(value) > self._tracer.max_tag_value_length or not value.isascii():
+                value = self._tracer.fit(value)
+        elif kind is not bool and (kind is not int or not -_BILLION < value < _BILLION):
+            value = self._tracer.fit(value)
+        self.note((key, value))
         return self
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:

@@ -207,13 +207,14 @@ class Tracer(FusedTracer):
     def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
         if self.throttler is not None or self.one_span_per_rpc:
             return None
-        if child_of is None:
+        above: Any = None
+        if child_of is not None:
+            above = child_of = as_told(child_of)
+        elif context:
             above = context.get(SPAN_KEY)
-            if above is not None and getattr(above, "_tracer", self) is not self:
+            if issubclass(type(above), Span) and above._tracer is not self:
                 context = self.seen(context)
                 above = context.get(SPAN_KEY)
-        else:
-            above = child_of = as_told(child_of)
         start = records.ready(tags, self.fit) if tags else None
         span: Any = _fast(self, name, child_of, start, context)
         if type(span) is UnsampledSpan:
@@ -221,7 +222,9 @@ class Tracer(FusedTracer):
             span._started_at = time()
             if above is not None:
                 span.parent_ids = above.ids if isinstance(above, Born) else above
-        if (start is not None or self._counts) and span is not None:
+        elif span is None:
+            return None
+        if start is not None or self._counts:
             self._started(span, tags, start or _NO_TAGS)
         return span  # type: ignore[no-any-return]
 
