@@ -10,8 +10,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import sampling as otel
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from ot_bridge.bridge import convert
-from ot_bridge.jaeger_client.constants import DEFAULT_SAMPLING_INTERVAL
+from ot_bridge.jaeger_client import records
+from ot_bridge.jaeger_client.constants import (
+    DEFAULT_SAMPLING_INTERVAL,
+    MAX_TAG_VALUE_LENGTH,
+    MAX_TRACEBACK_LENGTH,
+)
 from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
 from ot_bridge.sampling import (
     AdaptiveSampler,
@@ -109,6 +113,9 @@ class RemoteControlledSampler(JaegerRemoteSampler):
 Sampler.register(RemoteControlledSampler)
 
 
+_fit = records.fitter(MAX_TAG_VALUE_LENGTH, MAX_TRACEBACK_LENGTH)
+
+
 class _Asking(JaegerSampler):
     """A sampler that has jaeger-client's `is_sampled` and no more, whosever it is."""
 
@@ -117,7 +124,7 @@ class _Asking(JaegerSampler):
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
         sampled, tags = self._sampler.is_sampled(trace_id, operation)
-        return sampled, convert.tags(tags).attributes
+        return sampled, records.ready(tags, _fit).attributes if sampled else {}
 
     def __str__(self) -> str:
         return str(self._sampler)

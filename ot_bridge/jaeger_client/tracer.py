@@ -52,6 +52,7 @@ from ot_bridge.jaeger_client.span import RecordedSpan, Span, UnsampledSpan
 from ot_bridge.jaeger_client.span_context import SpanContext, as_told, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
 from ot_bridge.otel import current
+from ot_bridge.sampling.per_span import PerSpanSampler
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -133,6 +134,7 @@ class Tracer(FusedTracer):
         if not self._on_engine:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         super().__init__(tracer, provider, scope_manager=scope_manager)
+        self._ask_directly()
         self._own_scopes = Scopes(self)
         if scope_manager is None:
             self._scope_manager = self._own_scopes
@@ -148,13 +150,19 @@ class Tracer(FusedTracer):
     @sampler.setter
     def sampler(self, sampler: Any) -> None:
         self._sampler = sampler
-        if self._roots is not None:
-            self._roots.take(sampler)
-            return
-        self._roots = Roots(sampler)
         provider: Any = self.provider
-        provider.sampler = self._otel_tracer.sampler = ParentBased(self._roots)
-        self._recording = Recording(provider.sampler)
+        if self._roots is None:
+            self._roots = Roots(sampler)
+            provider.sampler = PerSpanSampler(ParentBased(self._roots))
+            self._recording = Recording(provider.sampler)
+        else:
+            self._roots.take(sampler)
+        self._ask_directly()
+
+    def _ask_directly(self) -> None:
+        """Has roots decided by the sampler itself here; `Roots` serves the tracers of OpenTelemetry code."""
+        if self._roots is not None and self._on_engine:
+            self._otel_tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
 
     def start_span(
         self,
