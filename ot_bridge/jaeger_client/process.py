@@ -18,8 +18,9 @@ from ot_bridge.choices import span_limits
 from ot_bridge.declared import declared
 from ot_bridge.engine import TracerProvider as EngineProvider
 from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.recorded import RecordedSpan, as_otel
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.span import RecordedSpan, Span, as_otel
+from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.utils import local_ip
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider

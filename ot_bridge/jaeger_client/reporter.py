@@ -11,7 +11,8 @@ from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
-from ot_bridge.jaeger_client.span import Span, as_otel
+from ot_bridge.jaeger_client.recorded import as_otel
+from ot_bridge.jaeger_client.span import Span
 
 CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
 

@@ -1,15 +1,7 @@
 """`Span` under jaeger-client's names: the bridge's span, with what a reporter of old reads off it.
 
-How it works:
-
-1. On the engine's provider a span is one object: jaeger-client's, OpenTracing's and the engine's. What it is
-   told is made fit for export once, when it is told (`Tracer.fit`), and noted.
-2. Two of jaeger-client's names mean something else to OpenTelemetry: `start_time` and `end_time` are seconds
-   here, nanoseconds there. A processor or exporter of OpenTelemetry's gets `as_otel(span)`: an object with
-   the same attributes in the same dict, under OpenTelemetry's names.
-3. A span that was not sampled and is made to debug later becomes a recorded one: it changes its class.
-4. On a provider that a file has described, and around spans that OpenTelemetry code has started, `Span`
-   itself stands beside an OpenTelemetry span.
+It stands beside an OpenTelemetry span: one of a provider that a file has described, or one that OpenTelemetry
+code has started. On the engine's provider, spans are those of `recorded`.
 """
 
 from __future__ import annotations
@@ -20,7 +12,6 @@ import time
 import traceback
 import weakref
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
@@ -28,11 +19,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, TraceFlags
 from typing_extensions import Self
 
-from ot_bridge import bridge, engine
+from ot_bridge import bridge
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.fused import FusedDropped, FusedSpan
-from ot_bridge.bridge.span import TAGS
-from ot_bridge.errors import report
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
@@ -45,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("jaeger_tracing")
 
-_BILLION: Final = 1_000_000_000
+BILLION: Final = 1_000_000_000
 
 
 class Span(bridge.Span):
@@ -180,13 +168,13 @@ class Span(bridge.Span):
     def start_time(self) -> float:
         """Seconds since the epoch."""
         moment = getattr(self._otel_span, "start_time", None)
-        return self._started_at if moment is None else moment / _BILLION
+        return self._started_at if moment is None else moment / BILLION
 
     @property
     def end_time(self) -> float | None:
         """Seconds since the epoch; None before the end."""
         moment = getattr(self._otel_span, "end_time", None)
-        return None if moment is None else moment / _BILLION
+        return None if moment is None else moment / BILLION
 
     @property
     def tags(self) -> list[records.Tag]:
@@ -280,150 +268,3 @@ class Span(bridge.Span):
             context.trace_id, context.span_id, context.parent_id, context.flags or 0
         )
         return f"{told} {self._tracer.service_name}.{self.operation_name}"
-
-
-class _OnTheEngine(Span):
-    """What a recorded span and one that is not sampled have in common."""
-
-    ids: Any
-    _shown: Any
-
-    @property
-    def trace_id(self) -> int:
-        return self.ids[0]  # type: ignore[no-any-return]
-
-    @property
-    def span_id(self) -> int:
-        return self.ids[1]  # type: ignore[no-any-return]
-
-    @property
-    def told(self) -> bridge.SpanContext:
-        """Its context as the bridge has it, which costs less than `context`."""
-        return self._shown  # type: ignore[no-any-return]
-
-    def is_sampled(self) -> bool:
-        flags = self.priority_flags
-        return (self.ids[3] if flags is None else flags) & 1 == 1
-
-    def _put_ids(self, ids: trace.SpanContext) -> None:
-        self.ids = tuple(ids)
-        self.__dict__.pop("_context", None)
-
-
-class RecordedSpan(_OnTheEngine, FusedSpan):
-    """A sampled span on the engine's provider."""
-
-    _expected: tuple[str, ...] = (*FusedSpan._expected, "_tracer", "finished", "_raised", "_baggage")
-
-    @property
-    def start_time(self) -> float:  # type: ignore[override]
-        """Seconds since the epoch."""
-        return self._start_time / _BILLION
-
-    @property
-    def end_time(self) -> float | None:  # type: ignore[override]
-        """Seconds since the epoch; None before the end."""
-        return None if self._end_time is None else self._end_time / _BILLION
-
-    def set_tag(self, key: str, value: Any) -> Self:
-        if type(key) is not str or not key.isascii() or self._end_time is not None or not key:
-            return super().set_tag(key, value)
-        if key in TAGS:
-            self._ordered().setdefault(key)
-            return super().set_tag(key, value)
-        # Most values are such that there is nothing to fit.
-        kind = type(value)
-        if kind is str:
-            if len(value) > self._tracer.max_tag_value_length or not value.isascii():
-                value = self._tracer.fit(value)
-        elif kind is not bool and (kind is not int or not -_BILLION < value < _BILLION):
-            value = self._tracer.fit(value)
-        self.note((key, value))
-        return self
-
-    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
-        if timestamp or type(key_values) is not dict or self._end_time is not None:
-            return super().log_kv(key_values, timestamp)
-        name = key_values.get("event", "log")
-        if type(name) is not str or not name or name == "error":
-            return super().log_kv(key_values)
-        fit = self._tracer.fit
-        fields = {}
-        for key, value in key_values.items():
-            if type(key) is not str or not key.isascii() or not key:
-                return super().log_kv(key_values)
-            fields[key] = fit(value)
-        self.note((fit(name), fields, time.time_ns()))
-        return self
-
-    def finish(self, finish_time: float | None = None) -> None:
-        if finish_time or self.finished or self._end_time is not None:
-            super().finish(finish_time)
-            return
-        self.finished = True
-        self._raised = None
-        try:
-            _end(self)
-        except Exception:
-            report(logger, "a reporter or span processor raised at the end of a span")
-
-    @property
-    def tags(self) -> list[records.Tag]:
-        return records.tags_of(self, self._ordered())
-
-    def _ordered(self) -> dict[str, None]:
-        """The tags so far, in the order in which each was set first."""
-        order: dict[str, None] = self.__dict__.setdefault("_order", {})
-        for note in self._notes:
-            if type(note) is dict:
-                order.update(dict.fromkeys(note))
-            elif len(note) == 2:
-                order.setdefault(note[0])
-        return order
-
-    def _settle(self) -> None:
-        self._ordered()  # which the SDK's container, where notes may go, forgets
-        super()._settle()
-
-    def end(self, end_time: int | None = None) -> None:
-        """As OpenTelemetry code ends it. What a later priority decided holds: the reporters read it."""
-        _end(self, end_time)
-
-
-_end: Final = engine.Span.end
-
-
-class UnsampledSpan(_OnTheEngine, FusedDropped):
-    """A span on the engine's provider that is not sampled."""
-
-    _expected = (
-        *(*FusedDropped._expected, "_tracer", "finished", "_baggage"),
-        *("_operation_name", "_started_at", "parent_ids"),
-    )
-
-    start_time = property(attrgetter("_started_at"))
-    end_time = None
-
-    def set_tag(self, key: str, value: Any) -> Self:
-        if type(key) is str and key == "sampling.priority":
-            self._prioritize(value)
-        return self
-
-    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
-        return self
-
-    def finish(self, finish_time: float | None = None) -> None:
-        self.finished = True
-
-
-class _AsOTel(FusedSpan):
-    """See `as_otel`."""
-
-
-def as_otel(span: Any) -> Any:
-    """The span as OpenTelemetry's processors and exporters read it."""
-    if not isinstance(span, RecordedSpan):
-        return span._otel_span if isinstance(span, Span) else span
-    made = object.__new__(_AsOTel)
-    made.__dict__ = span.__dict__
-    return made

@@ -143,8 +143,3 @@ def told_by(context: bridge.SpanContext) -> Outgoing:
             )
         context.__dict__["plain"] = plain
     return plain
-
-
-def as_told(parent: Any) -> Any:
-    """What a program names as a parent, in the form that is quickest to read: a span's context, if ours."""
-    return told_by(parent) if isinstance(parent, SpanContext) else getattr(parent, "told", parent)

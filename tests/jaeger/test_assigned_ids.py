@@ -86,7 +86,7 @@ def test_the_exporter_is_told_the_assigned_ids(collector: Any) -> None:
     from ot_bridge.jaeger_client.reporter import Reporter
 
     tracer = Tracer("service", Reporter(LocalAgentSender("localhost", 5778, 6831)), ConstSampler(True))
-    span = tracer.start_span("op", child_of=OURS.package.SpanContext(1, 2, None, 1))
+    span: Any = tracer.start_span("op", child_of=OURS.package.SpanContext(1, 2, None, 1))
     span.context.span_id = 0xB
     span.finish()
     assert tracer.close().result(10)

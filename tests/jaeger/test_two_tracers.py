@@ -71,9 +71,10 @@ def test_a_span_of_opentelemetry_code_is_seen_by_both() -> None:
 def test_a_span_of_the_bridges_own_tracer_is_seen_by_both() -> None:
     (one, _), (two, _) = OURS.tracer(), OURS.tracer()
     bridge = create_tracer(TracerProvider(shutdown_on_exit=False))
-    with one.start_active_span("one"), bridge.start_active_span("theirs") as theirs:
+    with one.start_active_span("one"), bridge.start_active_span("theirs") as scope:
+        theirs: Any = scope
         for tracer in (one, two):
-            assert tracer.start_span("inner").parent_id == theirs.span.context.span_id
+            assert tracer.start_span("inner").parent_id == theirs.span.unwrap().get_span_context().span_id
 
 
 def test_opentelemetry_code_sees_the_innermost_of_them() -> None:
