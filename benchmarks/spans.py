@@ -14,6 +14,7 @@ from benchmarks.peers import ENGINE, JAEGER, SDK, SHIM
 from benchmarks.rows import OURS, Goal, row
 from ot_bridge import engine
 from ot_bridge.bridge import create_tracer
+from ot_bridge.delivery import DeliveryProcessor
 
 
 def _active(tracer: Any) -> Run:
@@ -148,8 +149,9 @@ class _Forgets(SpanExporter):
 
 
 def _batched(kind: Any) -> Any:
-    batch = BatchSpanProcessor(_Forgets(), max_queue_size=8192, max_export_batch_size=2048)
-    return peers.provider(kind, processor=batch)
+    """A provider with the processor that comes with it."""
+    batch = DeliveryProcessor if kind is engine.TracerProvider else BatchSpanProcessor
+    return peers.provider(kind, processor=batch(_Forgets(), max_queue_size=8192, max_export_batch_size=2048))
 
 
 @row("queued", "root span, to the thread that delivers it", Goal(JAEGER, 0.40), Goal(SDK, 0.25))

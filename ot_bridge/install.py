@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
+from ot_bridge import delivery
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.bridge.create import checked
 from ot_bridge.declared import Declared, declared
@@ -31,7 +32,6 @@ from ot_bridge.provider import build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
 
 _log = logging.getLogger("ot_bridge")
-_EXIT_SECONDS: Final = 5.0
 _lock = threading.RLock()
 _installed: _Installed | None = None
 
@@ -54,11 +54,8 @@ class _Installed:
             atexit.register(self.at_exit)
 
     def at_exit(self) -> None:
-        if self.tracer.closed:
-            return
-        if False in [_attempt(each, "force_flush", int(_EXIT_SECONDS * 1000)) for each in self._made]:
-            _log.warning("spans were left behind at exit: no collector took them in time")
-        self.shutdown()
+        if not self.tracer.closed:
+            self.shutdown()  # within the deadline of ot_bridge.delivery.exit
 
     def shutdown(self) -> None:
         for each in self._made:
@@ -90,6 +87,7 @@ def install(
     set_global: bool = True,
     engine: bool = True,
     trace_id_bits: int | None = None,
+    flush_on_sigterm: bool | None = None,
 ) -> Tracer:
     """Sets tracing up for this process, once, and returns the OpenTracing tracer.
 
@@ -102,7 +100,8 @@ def install(
     variable, else OTLP to localhost. scope_manager: an OpenTracing scope manager to use as it is.
     set_global: False leaves the global tracers, provider and propagator alone. engine: False takes the SDK's
     own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
-    default if `ottrace` is among the propagators, else 128.
+    default if `ottrace` is among the propagators, else 128. flush_on_sigterm: True has SIGTERM export what
+    waits, for 2 s at most, before it ends the process; else `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
 
     Where other code has made a provider global already, that one is taken, and what only a provider of our
     own could follow is ignored, which is said. `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
@@ -127,6 +126,10 @@ def install(
     with _lock:
         if _installed is None:
             _installed = _install(**arguments)
+            if flush_on_sigterm is None:
+                delivery.flush_on_sigterm_if_asked()
+            elif flush_on_sigterm:
+                delivery.flush_on_sigterm()
         elif (*arguments.values(),) != _installed.arguments and not _installed.warned:
             _installed.warned = True
             _log.warning("install() was called before, with other arguments: these are ignored")

@@ -29,16 +29,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sampling": {"errors"},
     "xray": {"errors", "otlp"},
     "propagation": {"errors", "variables", "wire"},
-    "bridge": {"_version", "errors", "wire", "propagation", "engine"},
+    # delivery: for the exit, which waits for what `Tracer.close()` has begun.
+    "bridge": {"_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
-    "wsgi": {"errors", "wire", "propagation", "bridge", "engine"},
-    "grpc": {"errors", "wire", "propagation", "bridge", "engine"},
+    # delivery: for what ends in a finalizer.
+    "wsgi": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
+    "grpc": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
     "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},
     "declared": {"errors", "variables"},
     "registered": {"errors", "variables"},
-    "install": {"errors", "propagation", "bridge", "provider", "declared", "registered"},
+    "install": {"errors", "propagation", "bridge", "provider", "declared", "registered", "delivery"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}

@@ -12,6 +12,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import opentracing
@@ -27,6 +28,7 @@ from ot_bridge.bridge.parent import Parent, current, named, root
 from ot_bridge.bridge.scope import Scope, ScopeManager
 from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.variants import Variants
+from ot_bridge.delivery import in_background
 from ot_bridge.errors import report
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
@@ -233,12 +235,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         with self._closing_lock:
             if self._closing is None:
                 self._closing = concurrent.futures.Future()
-                if threading.main_thread().is_alive():
-                    threading.Thread(
-                        target=self._close, args=(self._closing,), name="ot_bridge-close"
-                    ).start()
-                else:  # at the interpreter's exit no thread is waited for any more
-                    self._close(self._closing)
+                in_background(partial(self._close, self._closing), "ot_bridge-close")
             return self._closing
 
     def _close(self, done: concurrent.futures.Future[bool]) -> None:

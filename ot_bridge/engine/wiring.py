@@ -81,24 +81,6 @@ def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
     return hook in getattr(processor, "__dict__", ()) or getattr(type(processor), hook, None) not in _IDLE
 
 
-class _Batch:
-    """A `BatchSpanProcessor`, without its question whether the span is sampled: the span knows."""
-
-    __slots__ = ("emit",)
-
-    def __init__(self, processor: Any) -> None:
-        self.emit = processor._batch_processor.emit
-
-    def on_end(self, span: Any) -> None:
-        if span._ids[3] & SAMPLED:
-            self.emit(span)
-
-
-def _ender(processor: sdk.SpanProcessor) -> Any:
-    plain = type(processor).on_end is export.BatchSpanProcessor.on_end and "on_end" not in vars(processor)
-    return _Batch(processor) if plain and hasattr(processor, "_batch_processor") else processor
-
-
 class Listeners:
     """Who is told of a start, of an ending and of an end; `source` holds the processors as registered."""
 
@@ -116,7 +98,7 @@ class Listeners:
         told = processors if plain else (self.source,)
         self.at_start = tuple(each for each in told if _heeds(each, "on_start"))
         self.at_ending = tuple(each for each in told if _heeds(each, "_on_ending"))
-        self.at_end = tuple(_ender(each) for each in told)
+        self.at_end = tuple(told)
         self.processors = processors  # last: who finds it up to date finds the others so
 
     def tell_start(self, span: Any, context: Any) -> None:

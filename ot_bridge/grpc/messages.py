@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from ot_bridge.delivery import finalizers
 from ot_bridge.grpc.decisions import Rpc
 
 
@@ -55,6 +56,7 @@ class Responses:
         self._responses = responses
         self._ends = ends
         self._number = 0
+        finalizers.prepare()
 
     def __iter__(self) -> Responses:
         return self
@@ -88,7 +90,7 @@ class Responses:
             self._drop()
 
     def _drop(self) -> None:
-        self._rpc.fail(GeneratorExit())
+        finalizers.later(self._rpc.fail, GeneratorExit())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._responses, name)
@@ -150,8 +152,8 @@ class TracedCall(Responses):
         self._settle = settle
 
     def _drop(self) -> None:
-        if self._responses.done() and self._settle is not None:
-            self._settle()
+        if self._settle is not None:
+            finalizers.later(_settle_if_done, self._responses, self._settle)
 
 
 class AsyncTracedCall(AsyncResponses):
@@ -164,6 +166,11 @@ class AsyncTracedCall(AsyncResponses):
         self._settle = settle
 
     _drop = TracedCall._drop
+
+
+def _settle_if_done(call: Any, settle: Callable[[], None]) -> None:
+    if call.done():  # which takes a lock of grpc's
+        settle()
 
 
 grpc.Call.register(TracedCall)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
+from ot_bridge import delivery
+
 
 class Closing(concurrent.futures.Future[bool]):
     """A `concurrent.futures.Future` that can also be awaited. Its result: whether nothing was lost."""
@@ -24,7 +26,7 @@ def done(result: bool = True) -> Closing:
 
 
 def in_background(work: Callable[[], bool]) -> Closing:
-    """Does `work` in a thread of its own, which the interpreter waits for; at its exit, here and now."""
+    """Does `work` in a thread of its own, for which the exit waits; at the exit, here and now."""
     closing = Closing()
 
     def run() -> None:
@@ -33,10 +35,7 @@ def in_background(work: Callable[[], bool]) -> Closing:
         except Exception as error:
             closing.set_exception(error)
 
-    if threading.main_thread().is_alive():
-        threading.Thread(target=run, name="ot_bridge-close").start()
-    else:
-        run()
+    delivery.in_background(run, "ot_bridge-close")
     return closing
 
 

@@ -11,9 +11,11 @@ from typing import Any, Final, Generic, TypeVar
 import opentracing
 from opentracing import Format
 
+from ot_bridge.errors import bad_variable
 from ot_bridge.jaeger_client import sampler as samplers
 from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.codecs import B3Codec, Codec, codec_of
+from ot_bridge.jaeger_client.exporters import PACKET_SIZED
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 from ot_bridge.jaeger_client.process import share
@@ -216,10 +218,11 @@ class Config:
             return self.create_tracer(NullReporter(), samplers.ConstSampler(False))
         sampler = self._sampler(channel)
         logger.info("Using sampler %s", sampler or os.environ.get("OTEL_TRACES_SAMPLER"))
+        queue, batch = self._reporter_sizes()
         reporter: BaseReporter = Reporter(
             channel=channel,
-            queue_capacity=self.reporter_queue_size,
-            batch_size=self.reporter_batch_size,
+            queue_capacity=queue,
+            batch_size=batch,
             flush_interval=self.reporter_flush_interval,
             metrics_factory=self._metrics_factory,
         )
@@ -234,6 +237,18 @@ class Config:
                 metrics_factory=self._metrics_factory,
             )
         return self.create_tracer(reporter, sampler, throttler)
+
+    def _reporter_sizes(self) -> tuple[int, int]:
+        """Sizes of queue and batch, of which a variable makes neither unfit for the other."""
+        queue, batch = self.reporter_queue_size, self.reporter_batch_size
+        for name, size in (("reporter_queue_size", queue), ("reporter_batch_size", batch)):
+            source = settings.resolve(name, self.config, os.environ).source
+            if batch > queue and source not in ("config", "default"):
+                if queue not in PACKET_SIZED:  # else the queue is made larger
+                    problem = f"a batch of {batch} spans is larger than the queue"
+                    bad_variable(source, str(size), problem, f"batches of {queue} are sent")
+                batch = queue
+        return queue, batch
 
     def _sampler(self, channel: LocalAgentSender) -> Any:
         """The sampler; None if OpenTelemetry's variables name it."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from ot_bridge import delivery
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
-from ot_bridge.jaeger_client.delivery import after_fork, processors, queue_options
+from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.span import Span
 
 CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
-EXIT_SECONDS: Final = 5.0
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -124,35 +123,32 @@ class Reporter(BaseReporter):
         self.metrics_factory = factory(metrics_factory, metrics)
         self.stopped = False
         options = queue_options(queue_capacity, batch_size, flush_interval)
-        self._processors = processors(channel, options, self.metrics_factory)
-        atexit.register(self._at_exit)
-        after_fork(self, Reporter._at_exit)
+        self._metrics = Watch(self.metrics_factory)
+        self._processors = list(processors(channel, options, self._listener))
+        delivery.flush_on_sigterm_if_asked()
+
+    def _listener(self) -> Watch:
+        return Watch(self.metrics_factory)
 
     def report_span(self, span: Span) -> None:
-        for processor, counted in self._processors:
+        for processor in self._processors:
             if self.stopped:
-                counted.refused()
+                self._metrics.refused()
             else:
-                counted.queued()
                 processor.on_end(span.unwrap())  # type: ignore[arg-type]
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Sends what is queued; whether all of it arrived within `timeout` seconds."""
-        sent = [processor.force_flush(int(timeout * 1000)) for processor, _ in self._processors]
+        sent = [processor.force_flush(int(timeout * 1000)) for processor in self._processors]
         return all(sent)
 
     def close(self) -> Closing:
         """Sends what is queued, and stops."""
         self.stopped = True
-        atexit.unregister(self._at_exit)
         return in_background(self._close)
 
     def _close(self) -> bool:
         sent = self.flush(CLOSE_SECONDS)
-        for processor, _ in self._processors:
+        for processor in self._processors:
             processor.shutdown(500)
         return sent
-
-    def _at_exit(self) -> None:
-        if not self.stopped and not self.flush(EXIT_SECONDS):
-            logger.warning("spans were left behind at exit: no collector took them in time")

@@ -55,6 +55,19 @@ def _milliseconds(text: str) -> float:
     return float(text) / 1000
 
 
+def _above_zero(read: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = read(text)
+        except ValueError:
+            value = 0
+        if value > 0:
+            return value
+        raise ValueError("a number above 0 is due")
+
+    return parse
+
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
@@ -91,6 +104,7 @@ def _known_propagators(text: str) -> str | None:
 
 
 _SAME: Final = str
+_COUNT: Final = _above_zero(int)
 
 ROWS: Final[Mapping[str, Row]] = {
     "service_name": Row(
@@ -121,7 +135,7 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_ENDPOINT": _collector},
     ),
     "reporting_host": Row(("local_agent", "reporting_host"), "localhost", {}, {"JAEGER_AGENT_HOST": _SAME}),
-    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": int}, True),
+    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": _COUNT}, True),
     "sampling_port": Row(("local_agent", "sampling_port"), 5778, whole=True),
     "sampling_endpoint": Row(
         (),
@@ -130,26 +144,26 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_SAMPLING_ENDPOINT": _strategies, "JAEGER_SAMPLER_MANAGER_HOST_PORT": _strategies},
     ),
     "local_agent_enabled": Row(("local_agent", "enabled"), True),
-    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": int}),
+    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _COUNT}),
     "reporter_queue_size": Row(
         ("reporter_queue_size",),
         100,
-        {"OTEL_BSP_MAX_QUEUE_SIZE": int},
-        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": int},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": _COUNT},
+        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": _COUNT},
     ),
     "reporter_flush_interval": Row(
         ("reporter_flush_interval",),
         constants.DEFAULT_FLUSH_INTERVAL,
-        {"OTEL_BSP_SCHEDULE_DELAY": _milliseconds},
-        {"JAEGER_REPORTER_FLUSH_INTERVAL": _duration},
+        {"OTEL_BSP_SCHEDULE_DELAY": _above_zero(_milliseconds)},
+        {"JAEGER_REPORTER_FLUSH_INTERVAL": _above_zero(_duration)},
     ),
     "sampling_refresh_interval": Row(
         ("sampling_refresh_interval",),
         constants.DEFAULT_SAMPLING_INTERVAL,
         {},
-        {"JAEGER_SAMPLER_REFRESH_INTERVAL": _duration},
+        {"JAEGER_SAMPLER_REFRESH_INTERVAL": _above_zero(_duration)},
     ),
-    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": int}),
+    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": _COUNT}),
     "propagation": Row(
         ("propagation",), None, {"OTEL_PROPAGATORS": _known_propagators}, {"JAEGER_PROPAGATION": _SAME}
     ),
@@ -194,42 +208,28 @@ VALID_KEYS: Final = (
 
 
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """What a setting is, and who says so.
-
-    One of Jaeger's variables that cannot be read raises ValueError naming it; one of OpenTelemetry's is said
-    to be wrong, and counts as unset.
-    """
+    """What a setting is, and who says so. A variable that cannot be read is said once, and counts as unset."""
     row = ROWS[name]
     return (
-        _from_otel(row.otel, environment)
+        _from_variables(row.otel, environment)
         or _from_config(row, config)
         or _from_variables(row.jaeger, environment)
         or Setting(row.default, "default")
     )
 
 
-def _from_otel(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
-    for variable, parse in table.items():
-        try:
-            found = _from_variables({variable: parse}, environment)
-        except ValueError as error:
-            bad_variable(variable, environment[variable], str(error.__cause__ or error), "it counts as unset")
-            continue
-        if found is not None:
-            return found
-    return None
-
-
 def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
     for variable, parse in table.items():
         text = environment.get(variable, "").strip()
-        if text:
-            try:
-                value = parse(text)
-            except ValueError as error:
-                raise ValueError(f"{variable}={text!r}: {error}") from error
-            if value is not None:
-                return Setting(value, variable)
+        if not text:
+            continue
+        try:
+            value = parse(text)
+        except ValueError as error:
+            bad_variable(variable, text, str(error), "it counts as unset")
+            continue
+        if value is not None:
+            return Setting(value, variable)
     return None
 
 

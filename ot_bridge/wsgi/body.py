@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ot_bridge.delivery import finalizers
+
 if TYPE_CHECKING:
     from ot_bridge.wsgi.request import Request
 
@@ -44,6 +46,7 @@ class Body:
     def __init__(self, result: Iterable[bytes], request: Request) -> None:
         self._result = result
         self._request = request
+        finalizers.prepare()
         self._next: Callable[[], bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -87,7 +90,8 @@ class Body:
         request.end()
 
     def __del__(self) -> None:
-        self._request.abandon()
+        if self._request.is_open:
+            finalizers.later(self._request.abandon)
 
 
 class SizedBody(Body):
@@ -107,6 +111,7 @@ class FileClose:
     def __init__(self, result: Any, request: Request) -> None:
         self._close = getattr(result, "close", None)
         self._request = request
+        finalizers.prepare()
 
     def __call__(self) -> None:
         try:
@@ -118,4 +123,5 @@ class FileClose:
         self._request.end()
 
     def __del__(self) -> None:
-        self._request.abandon()
+        if self._request.is_open:
+            finalizers.later(self._request.abandon)

@@ -110,6 +110,11 @@ class Request:
         except Exception:
             failed("span.finish")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the span has not ended yet."""
+        return self._open
+
     def abandon(self) -> None:
         """Ends the span of a body that nobody closed."""
         if self._open:

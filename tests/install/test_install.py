@@ -282,7 +282,8 @@ def test_flush_says_that_spans_were_lost_and_the_log_stays_short(
         tracer.start_span("a").finish()
         assert tracer.flush() is False
     assert len([r for r in caplog.records if r.name == "opentelemetry.exporter.test"]) <= 1
-    assert len([r for r in caplog.records if r.name == "ot_bridge.delivery"]) <= 1
+    ours = [r.getMessage() for r in caplog.records if r.name == "ot_bridge.delivery"]
+    assert len(ours) == len(set(ours)) <= 2  # the exception, and the number of spans
 
 
 def test_flush_does_not_wait_for_an_exporter_that_hangs() -> None:
@@ -353,7 +354,7 @@ def test_a_flush_tells_of_what_was_lost_since_the_last_one() -> None:
     tracer.start_span("lost").finish()
     processor = provider._active_span_processor._span_processors[0]
     for _ in range(5000):
-        if processor.lost:
+        if processor.counts().lost:
             break
         time.sleep(0.001)
     away.clear()

@@ -253,12 +253,55 @@ def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) 
     assert config.reporter_queue_size == 3000
 
 
-def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as_unset(
+def test_a_variable_that_cannot_be_read_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many of them")
-    assert Config({"reporter_queue_size": 7}, service_name="service").reporter_queue_size == 7
-    assert "OTEL_BSP_MAX_QUEUE_SIZE='many of them'" in caplog.text
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+    assert Config({}, service_name="service").reporter_queue_size == 100
+    assert "OTEL_BSP_MAX_QUEUE_SIZE='many': a number above 0 is due" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("variables", "sizes"),
+    [
+        ({"JAEGER_REPORTER_MAX_QUEUE_SIZE": "5"}, (5, 5)),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "5"}, (5, 5)),
+        ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "x", "JAEGER_REPORTER_FLUSH_INTERVAL": "soon"}, (100, 10)),
+        ({"JAEGER_REPORTER_MAX_QUEUE_SIZE": "-5", "OTEL_BSP_SCHEDULE_DELAY": "0"}, (100, 10)),
+    ],
+    ids=str,
+)
+def test_a_variable_of_the_reporters_never_stops_a_program(
+    variables: dict[str, str],
+    sizes: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
+    tracer: Any = config.new_tracer()
+    assert (tracer.reporter.queue_capacity, tracer.reporter.batch_size) == sizes
+    said = {record.getMessage().split("=")[0] for record in caplog.records if record.levelname == "ERROR"}
+    assert said == {*variables}
+    tracer.close().result(10)
+
+
+def test_a_larger_batch_is_taken_with_the_queue_that_replaces_jaeger_clients_default(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "500")
+    config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
+    tracer: Any = config.new_tracer()
+    (processor,) = tracer.reporter._processors
+    assert processor.worker.settings[:2] == (2048, 500)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    tracer.close().result(10)
+
+
+def test_sizes_in_the_dictionary_that_do_not_fit_are_refused_as_by_jaeger_client() -> None:
+    with pytest.raises(ValueError, match="Queue capacity cannot be less than batch size"):
+        Config({"reporter_queue_size": 5}, service_name="service").new_tracer()
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import os
+import threading
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ot_bridge.jaeger_client import ConstSampler, Tracer, delivery, reporter
+from ot_bridge.jaeger_client import ConstSampler, Tracer, exporters, reporter
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
@@ -102,7 +101,7 @@ def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
         made.append({"name": name, **options})
         return InMemorySpanExporter
 
-    monkeypatch.setattr(delivery, "exporter_factory", named)
+    monkeypatch.setattr(exporters, "exporter_factory", named)
     for _ in range(2):
         assert Reporter(LocalAgentSender("jaeger-agent", "5778", "6831")).close().result(5)
     assert made == [{"name": "otlp", "endpoint": "http://jaeger-agent:4318/v1/traces"}] * 2
@@ -143,10 +142,11 @@ def test_a_queue_smaller_than_a_batch_is_refused() -> None:
         ((5000, 10, 0.5), {}, (5000, 512, 500)),
         ((50, 10, 1), {}, (50, 50, 1000)),
         ((100, 1, 1), {}, (2048, 1, 1000)),
-        ((100, 10, None), {}, (2048, 512, 5000)),
+        ((100, 10, None), {}, (2048, 512, None)),
         ((50, 5, 1), {"OTEL_BSP_MAX_QUEUE_SIZE": "70", "OTEL_BSP_SCHEDULE_DELAY": "10"}, (70, 5, 10)),
         ((50, 5, 1), {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "500"}, (50, 50, 1000)),
         ((50, 5, 1), {"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, (50, 5, 1000)),
+        ((50, 5, 1), {"OTEL_BSP_SCHEDULE_DELAY": "-1"}, (50, 5, 1000)),
     ],
 )
 def test_the_queue_is_as_configured_and_opentelemetrys_by_default(
@@ -154,7 +154,7 @@ def test_the_queue_is_as_configured_and_opentelemetrys_by_default(
 ) -> None:
     for name, text in environment.items():
         monkeypatch.setenv(name, text)
-    assert tuple(delivery.queue_options(*given).values()) == expected
+    assert tuple(exporters.queue_options(*given).values()) == expected
 
 
 class _Counts(MetricsFactory):
@@ -191,21 +191,29 @@ def test_the_reporter_counts_failures(collector: Collector) -> None:
     assert counts.counts["jaeger:reporter_spans err"] == 1
 
 
-def test_a_full_queue_drops_and_counts() -> None:
-    counts = _Counts()
-    counted = delivery.Counted(InMemorySpanExporter(), 5, counts)
-    for _ in range(12):
-        counted.queued()
-    counted.export([None] * 5)  # type: ignore[list-item]
+def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
+    counts, let_go = _Counts(), threading.Event()
+
+    def wait(path: str, body: bytes) -> tuple[int, bytes]:
+        let_go.wait(20)
+        return 200, b""
+
+    collector.answer = wait
+    tracer = _tracer(Reporter(CHANNEL, queue_capacity=5, batch_size=5, metrics_factory=counts))
+    for _ in range(5):
+        tracer.start_span("op").finish()
+    collector.wait_for(lambda: collector.requests)
+    for _ in range(7):
+        tracer.start_span("op").finish()
+    let_go.set()
+    assert tracer.flush(10) is False
+    assert tracer.flush(10) is True
+    assert tracer.close().result(10) is False  # another thread, which has not been told yet
     assert counts.counts == {
-        "jaeger:reporter_spans ok": 5,
+        "jaeger:reporter_spans ok": 10,
         "jaeger:reporter_spans dropped": 2,
-        "jaeger:reporter_queue_length": 5,
+        "jaeger:reporter_queue_length": 0,
     }
-    counted.shutdown()
-    assert counts.counts["jaeger:reporter_spans dropped"] == 7
-    assert counts.counts["jaeger:reporter_queue_length"] == 0
-    assert counted.force_flush()
 
 
 def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,21 +321,3 @@ def test_a_failed_close_is_a_false_one() -> None:
     failed.set_exception(RuntimeError("no"))
     assert all_of([done(), failed]).result(1) is False
     assert all_of([]).result(1) is True
-
-
-def test_after_a_fork_the_exporter_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[SpanExporter] = []
-
-    def make() -> SpanExporter:
-        made.append(InMemorySpanExporter())
-        return made[-1]
-
-    exporter = delivery.PerProcess(make)
-    exporter.export([])
-    assert len(made) == 1
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    exporter.export([])
-    exporter.export([])
-    assert len(made) == 2
-    exporter.shutdown()
-    assert exporter.force_flush()

@@ -1,0 +1,8 @@
+"""From a finished span to its exporter: a bounded queue, one thread, and their way past forks and exits."""
+
+from ot_bridge.delivery.counts import Counts
+from ot_bridge.delivery.exit import in_background
+from ot_bridge.delivery.processor import DeliveryProcessor
+from ot_bridge.delivery.signals import flush_on_sigterm, flush_on_sigterm_if_asked
+
+__all__ = ["Counts", "DeliveryProcessor", "flush_on_sigterm", "flush_on_sigterm_if_asked", "in_background"]

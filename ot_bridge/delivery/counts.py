@@ -1,0 +1,126 @@
+"""What has become of spans: `Counts` for readers, `Tally` for the threads that end spans."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Counts(NamedTuple):
+    """Numbers of sampled spans in this process, since its start or its fork.
+
+    exported + dropped + the sum of failed + waiting + in_flight = ended. dropped: refused by the full queue.
+    failed: by reason (`refused`, `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`,
+    `other`). in_flight: the batch that is being exported.
+    """
+
+    ended: int
+    exported: int
+    dropped: int
+    failed: Mapping[str, int]
+    waiting: int
+    in_flight: int
+
+    @property
+    def lost(self) -> int:
+        """Spans that nobody will get."""
+        return self.dropped + sum(self.failed.values())
+
+
+class Tally:
+    """A number that any thread, signal handler or finalizer can add one to, without a lock."""
+
+    __slots__ = ("_count", "add")
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+        self.add = self._count.__next__  # one call in C: no other thread comes in between
+
+    @property
+    def value(self) -> int:
+        """How often `add` was called. A count tells its number without taking one only in its repr."""
+        return int(repr(self._count)[len("count(") : -1])
+
+
+class Ledger:
+    """The numbers of one process. Written by the thread that exports, but for the tallies; read by anybody.
+
+    `version` is odd while spans move from one number to another; a reader tries again.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = Tally()  # by a full queue
+        self.late = Tally()  # after the shutdown
+        self.flying = 0
+        self._exported = 0
+        self._failed: dict[str, int] = {}
+        self._version = 0
+
+    @property
+    def failed(self) -> int:
+        return sum(self._failed.values())
+
+    @property
+    def refused(self) -> int:
+        return self.dropped.value + self.late.value
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """What the log tells of, by reason."""
+        dropped = self.dropped.value
+        return {"dropped": dropped, **self._failed} if dropped else self._failed
+
+    @property
+    def moving(self) -> bool:
+        return bool(self._version % 2)
+
+    def begin(self) -> None:
+        """Spans are about to be taken out of the queue; each adds one to `flying`."""
+        self._version += 1
+
+    def end(self) -> None:
+        self._version += 1
+
+    def settle(self, lost: Mapping[str, int]) -> None:
+        """The batch in flight has come to its end, and `lost` of it, by reason, is lost."""
+        self.begin()
+        try:
+            self._exported += self.flying - sum(lost.values())
+            for reason, number in lost.items():
+                self._failed[reason] = self._failed.get(reason, 0) + number
+            self.flying = 0
+        finally:
+            self.end()
+
+    def recover(self) -> None:
+        """Counts as lost what a thread had in its hands when it died."""
+        if self.flying:
+            self.settle({"other": self.flying})
+        self._version += self._version % 2
+
+    def counts(self, queue: deque[Any], kind: type) -> Counts:
+        """A consistent reading. kind: what in the queue is no span. Gives up being exact after a second."""
+        made = Counts(0, 0, 0, MappingProxyType({}), 0, 0)
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            version = self._version
+            try:
+                made = self._counts(sum(type(item) is not kind for item in tuple(queue)))
+            except RuntimeError:  # the queue changed under the look at it
+                continue
+            if version == self._version and not self.moving:
+                break
+            time.sleep(0)
+        return made
+
+    def _counts(self, waiting: int) -> Counts:
+        failed, late = dict(self._failed), self.late.value
+        if late:
+            failed["shut down"] = failed.get("shut down", 0) + late
+        dropped, flying = self.dropped.value, self.flying
+        ended = self._exported + dropped + sum(failed.values()) + waiting + flying
+        return Counts(ended, self._exported, dropped, MappingProxyType(failed), waiting, flying)

@@ -1,0 +1,119 @@
+"""The end of a process: one deadline for all processors, and for whatever closes in the background.
+
+1. The exit begins when the main thread is over (`threading` says so before the first `atexit` hook runs), or
+   when a child of `multiprocessing` or billiard has done its work. The first who notices fixes the deadline.
+2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
+3. A shutdown at the exit leaves the queue open: a span that ends in a later exit hook is exported at once,
+   within what is left of the deadline.
+4. Nothing here starts a thread: Python 3.12 starts none at the exit. The export threads are daemons that run
+   until the last exit hook is over; where one is missing, its work is done by the caller.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakSet
+
+from ot_bridge.delivery import finalizers
+from ot_bridge.delivery.quiet import target
+from ot_bridge.errors import report
+
+_log = logging.getLogger("ot_bridge.delivery")
+
+EXIT_SECONDS: Final = 5.0
+REFUSED_SECONDS: Final = 1.0
+
+#: All processors of this process that somebody holds.
+PROCESSORS: Final[WeakSet[Any]] = WeakSet()
+
+_began: float | None = None  # when the exit began
+_closing: set[threading.Event] = set()
+
+
+def leaving() -> bool:
+    """Whether the process is about to end."""
+    return _began is not None or not threading.main_thread().is_alive()
+
+
+def deadline() -> float:
+    """The moment when the exit has to be over. The first call fixes it."""
+    global _began
+    if _began is None:
+        _began = time.monotonic()
+    return _began + EXIT_SECONDS
+
+
+def limited(moment: float) -> float:
+    """A deadline, at the exit no later than the exit's own."""
+    return min(moment, deadline()) if leaving() else moment
+
+
+def flush_all(until: float, refused: float) -> list[Any]:
+    """Has all processors export at the same time, and waits. The workers that were not done in time."""
+    workers = [processor.worker for processor in list(PROCESSORS)]
+    begun = [(worker, worker.begin(until)) for worker in workers if not worker.idle]
+    begun.sort(key=lambda pair: pair[1] is None)  # those without a thread last: they keep the caller busy
+    return [worker for worker, marker in begun if worker.finish(marker, until, refused) is None]
+
+
+def finish() -> None:
+    """Exports what waits in any processor; what has no time to be exported is counted in the log."""
+    until = deadline()
+    finalizers.drain()
+    for processor in list(PROCESSORS):
+        processor.worker.leave(until)
+    late = flush_all(until, until - EXIT_SECONDS + REFUSED_SECONDS)
+    for worker in late:
+        worker.outlet.hurry(time.monotonic())
+        counts = worker.counts()
+        number = counts.waiting + counts.in_flight
+        if number and not worker.told_left:
+            worker.told_left = True
+            name = target(worker.outlet.made)
+            _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
+    for processor in list(PROCESSORS):
+        processor.worker.tell(final=True)
+
+
+def _at_exit() -> None:
+    finish()
+    for event in list(_closing):
+        event.wait(max(deadline() - time.monotonic(), 0))
+
+
+def in_background(work: Callable[[], object], name: str) -> None:
+    """Does `work` in a thread of its own, for which the exit waits; at the exit itself here and now."""
+    if leaving():
+        work()
+        return
+    over = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            report(_log, f"{name} failed")
+        finally:
+            _closing.discard(over)
+            over.set()
+
+    _closing.add(over)
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        run()
+
+
+def reset() -> None:
+    """A forked child is not at its end, and nothing closes in it."""
+    global _began
+    _began = None
+    _closing.clear()
+
+
+atexit.register(_at_exit)

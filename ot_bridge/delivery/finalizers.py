@@ -1,0 +1,95 @@
+"""Work that a finalizer has found: done by a small thread, since a finalizer runs anywhere.
+
+The garbage collector runs a `__del__` in whichever thread happens to allocate, between any two of its
+instructions, whatever locks it holds. A span that ends there would run its processors there, and any of them
+may have a plain lock: the thread would wait for itself.
+
+1. `later(work)` only puts into a `SimpleQueue`, which is documented to be safe in a finalizer.
+2. The thread that takes the work is started by `prepare()`, which is called where an object with such a
+   finalizer is made: in a request, never in a finalizer.
+3. A forked child has no such thread; `prepare()` sees that by the process's id.
+4. What the thread has not done at the exit, the exit does (`drain`).
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import queue
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ot_bridge.errors import report
+
+_log = logging.getLogger("ot_bridge.delivery")
+
+_Work = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+class _Hand:
+    """One process's queue and thread."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.work: queue.SimpleQueue[_Work] = queue.SimpleQueue()
+        self.unclaimed: deque[None] = deque([None])
+
+    def run(self) -> None:
+        try:
+            while True:
+                _do(*self.work.get())
+        finally:
+            self.unclaimed.append(None)
+
+
+_hand: _Hand | None = None
+
+
+def prepare() -> None:
+    """Sees to it that a thread waits for the work of finalizers."""
+    global _hand
+    hand = _hand
+    if hand is None or hand.pid != os.getpid():
+        hand = _hand = _Hand()
+    if hand.unclaimed:
+        _start(hand)
+
+
+def _start(hand: _Hand) -> None:
+    try:
+        hand.unclaimed.pop()
+    except IndexError:
+        return  # another thread starts it
+    try:
+        _thread.start_new_thread(hand.run, ())
+    except RuntimeError:  # the interpreter is going down
+        hand.unclaimed.append(None)
+
+
+def later(work: Callable[..., object], *args: Any) -> None:
+    """Has `work(*args)` done soon, by another thread. For finalizers: takes no lock, starts no thread."""
+    hand = _hand
+    if hand is not None:
+        hand.work.put((work, args))
+
+
+def drain() -> None:
+    """Does here what waits to be done."""
+    hand = _hand
+    if hand is None or hand.pid != os.getpid():
+        return
+    while True:
+        try:
+            work, args = hand.work.get_nowait()
+        except queue.Empty:
+            return
+        _do(work, args)
+
+
+def _do(work: Callable[..., object], args: tuple[Any, ...]) -> None:
+    try:
+        work(*args)
+    except Exception:
+        report(_log, "what a finalizer left to do failed")

@@ -1,0 +1,133 @@
+"""`Outlet`: an exporter of any kind: made at first use, told how long it may take, asked what it lost."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Final
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from ot_bridge.delivery.quiet import quieten
+from ot_bridge.errors import report
+
+_log = logging.getLogger("ot_bridge.delivery")
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class Outlet:
+    """make: gives the exporter. timeout: seconds that one export may take. Nothing here raises.
+
+    Of an exporter it asks, besides OpenTelemetry's methods and if it has them: `failed` (spans lost so far,
+    by reason), `refusing` (nobody listens), `give_up_at(moment)` (make no attempt or pause beyond it).
+    """
+
+    def __init__(self, make: Callable[[], Any], timeout: float) -> None:
+        self.made: Any = None
+        self._make = make
+        self._timeout = timeout
+        self.limit = float("inf")  # no export goes on beyond this moment
+        self._shut = False
+
+    @property
+    def exporter(self) -> Any:
+        made = self.made
+        if made is None:
+            made = self.made = self._make()
+            quieten()  # it may have brought loggers
+        return made
+
+    @property
+    def refusing(self) -> bool:
+        return bool(getattr(self.made, "refusing", False))
+
+    def export(self, batch: list[ReadableSpan]) -> Mapping[str, int]:
+        """What was lost of the batch, by reason."""
+        count = len(batch)
+        if self._shut:
+            return {"shut down": count}
+        before, after, good = _NOTHING, _NOTHING, False
+        try:
+            exporter = self.exporter
+            before = dict(getattr(exporter, "failed", _NOTHING))
+            self._allow(exporter)
+            good = exporter.export(batch) is SpanExportResult.SUCCESS
+        except Exception:
+            name = "making an exporter" if self.made is None else f"{type(self.made).__name__}.export"
+            report(_log, f"{name} raised; its spans are lost")
+        after = getattr(self.made, "failed", _NOTHING)
+        return _lost(before, after, count, good)
+
+    def _allow(self, exporter: Any) -> None:
+        """Says until when this export may take, and once more if a hurry came in between."""
+        give_up_at = getattr(exporter, "give_up_at", None)
+        if give_up_at is not None:
+            moment = time.monotonic() + self._timeout
+            give_up_at(min(moment, self.limit))
+            if self.limit < moment:
+                give_up_at(self.limit)
+
+    def hurry(self, moment: float) -> None:
+        """No attempt and no pause between attempts goes on beyond `moment` any more. From any thread."""
+        self.limit = min(moment, self.limit)
+        try:
+            getattr(self.made, "give_up_at", _ignore)(self.limit)
+        except Exception:
+            report(_log, f"{type(self.made).__name__}.give_up_at raised")
+
+    def flush(self, deadline: float) -> bool:
+        """Whether the exporter flushed what it keeps itself."""
+        left = int((deadline - time.monotonic()) * 1000)
+        if self.made is None or self._shut or left <= 0:
+            return True
+        try:
+            return self.made.force_flush(left) is not False
+        except Exception:
+            report(_log, f"{type(self.made).__name__}.force_flush raised")
+            return False
+
+    def shut(self) -> bool:
+        """Shuts the exporter down, once. Whether that raised nothing."""
+        if self._shut or self.made is None:
+            return True
+        self._shut = True
+        self.hurry(time.monotonic())
+        try:
+            kind = inspect.signature(self.made.shutdown).parameters
+            self.made.shutdown(**({"timeout_millis": 500} if "timeout_millis" in kind else {}))
+        except Exception:
+            report(_log, f"{type(self.made).__name__}.shutdown raised")
+            return False
+        return True
+
+
+def _ignore(moment: float) -> None:
+    pass
+
+
+def _lost(before: Mapping[str, int], after: Mapping[str, int], count: int, good: bool) -> dict[str, int]:
+    """What was lost of a batch of `count`, by reason: what the exporter says, else all or nothing."""
+    lost: dict[str, int] = {}
+    left = count
+    for reason, total in dict(after).items():
+        number = min(total - before.get(reason, 0), left)
+        if number > 0:
+            lost[reason] = number
+            left -= number
+    return lost if good or lost else {"other": count}
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Nothing that an exporter does is instrumented."""
+    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    try:
+        yield
+    finally:
+        detach(token)

@@ -1,0 +1,86 @@
+"""Processes that are forked, and processes that end without `atexit`.
+
+1. `os.register_at_fork` renews every processor in the child, before any of the child's code runs. The parent
+   notices nothing. uWSGI forks without these hooks: there a processor compares the process's id.
+2. A child of `multiprocessing` ends by `os._exit`. Before that it runs its finalizers, of which `_bootstrap`
+   forgets those that it inherited; then it calls what `register_after_fork` was given. So a finalizer is made
+   there; and, for a processor that is made later in such a child, at once.
+3. billiard's pool (celery's prefork) ends its workers by `os._exit` without their finalizers, but calls the
+   pool's `on_exit` before: the export follows it.
+4. Neither package is imported here: if it is not there already, this process is none of its children.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from ot_bridge.delivery import exit
+
+
+class _Watch:
+    """What `multiprocessing` holds weakly, and until which process its finalizer is known."""
+
+    registered = False
+    pid = 0
+    on_exit: Any = None
+
+
+_WATCH: Final = _Watch()
+
+
+def watch() -> None:
+    """Sees to the end of this process and of its children, if `multiprocessing` is at work."""
+    _register()
+    if _WATCH.registered and _WATCH.pid != os.getpid() and _is_child():
+        _bootstrapped(_WATCH)
+
+
+def _register() -> None:
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _WATCH.registered:
+        _WATCH.registered = True
+        util.register_after_fork(_WATCH, _bootstrapped)
+
+
+def _is_child() -> bool:
+    ours = sys.modules.get("multiprocessing.process")
+    if ours is not None and ours.parent_process() is not None:
+        return True
+    billiard = sys.modules.get("billiard.process")
+    return billiard is not None and type(billiard.current_process()).__name__ != "_MainProcess"
+
+
+def _bootstrapped(watched: _Watch) -> None:
+    """In a child whose own code is about to run, or runs."""
+    watched.pid = os.getpid()
+    sys.modules["multiprocessing.util"].Finalize(None, exit.finish, exitpriority=0)
+    billiard = sys.modules.get("billiard.process")
+    worker: Any = getattr(billiard and billiard.current_process(), "_target", None)
+    if hasattr(worker, "on_exit"):
+        worker.on_exit = _before_exit(worker.on_exit)
+
+
+def _before_exit(on_exit: Callable[..., object] | None) -> Callable[..., object]:
+    def both(*args: Any) -> None:
+        try:
+            if on_exit is not None:
+                on_exit(*args)
+        finally:
+            exit.finish()
+
+    return both
+
+
+def in_child() -> None:
+    """What a process has to do that has just been forked."""
+    exit.reset()
+    for processor in list(exit.PROCESSORS):
+        processor.renew()
+    _register()  # no more than that: what comes next may forget all finalizers
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=in_child)

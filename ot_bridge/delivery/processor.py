@@ -1,0 +1,129 @@
+"""`DeliveryProcessor`: an OpenTelemetry span processor whose flush tells the truth and ends in time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from ot_bridge.delivery import exit, processes
+from ot_bridge.delivery.counts import Counts
+from ot_bridge.delivery.meters import observe
+from ot_bridge.delivery.quiet import quieten, restore
+from ot_bridge.delivery.settings import settings
+from ot_bridge.delivery.worker import Worker
+from ot_bridge.errors import ConfigurationError
+
+FLUSH_MILLIS: Final = 30000
+SHUTDOWN_MILLIS: Final = 5000
+_SAMPLED: Final = 1
+
+
+class DeliveryProcessor(SpanProcessor):
+    """Exports sampled spans in batches, by a thread of its own; for any exporter and any provider.
+
+    exporter: an exporter, or a callable that makes one, which then every process does for itself: a forked
+    child must not share its parent's connection. max_queue_size, max_export_batch_size: spans. What is None
+    comes from `OTEL_BSP_*`, else it is 2048, 512, 1000 ms and 30000 ms. listener: is called with the counts,
+    in the export thread, when they have changed. Raises ConfigurationError for what cannot be used.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter | Callable[[], SpanExporter | None],
+        *,
+        max_queue_size: int | None = None,
+        max_export_batch_size: int | None = None,
+        schedule_delay_millis: float | None = None,
+        export_timeout_millis: float | None = None,
+        listener: Callable[[Counts], object] | None = None,
+    ) -> None:
+        self._makes = isinstance(exporter, type) or not hasattr(exporter, "export")
+        if self._makes and not callable(exporter):
+            raise ConfigurationError(
+                "exporter", exporter, "an exporter, or a callable that makes one, is due"
+            )
+        given: Any = exporter
+        chosen = settings(max_queue_size, max_export_batch_size, schedule_delay_millis, export_timeout_millis)
+        self.worker = Worker(chosen, given if self._makes else lambda: given, listener)
+        quieten(self)
+        self.worker.outlet.exporter  # noqa: B018 - made here, so that what is wrong with it is known at once
+        self._open = [None]
+        if "uwsgi" in sys.modules:
+            self.on_end = self._on_end_in_uwsgi  # type: ignore[method-assign]
+        exit.PROCESSORS.add(self)
+        processes.watch()
+        self.worker.ensure()
+        observe(self)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Puts a sampled span into the queue. Takes no lock, and does nothing else."""
+        try:
+            flags = span._ids[3]  # type: ignore[attr-defined]  # the engine's
+        except AttributeError:
+            flags = 0 if span.context is None else span.context.trace_flags
+        if not flags & _SAMPLED:
+            return
+        worker = self.worker
+        waiting = worker.queue
+        if len(waiting) < worker.mark or worker.admit(span):
+            waiting.append(span)
+
+    def _on_end_in_uwsgi(self, span: ReadableSpan) -> None:
+        """uWSGI forks without Python's hooks, so the process's id is looked at for each span."""
+        if self.worker.pid != os.getpid():
+            processes.in_child()
+        DeliveryProcessor.on_end(self, span)
+
+    @property
+    def exporter(self) -> SpanExporter:
+        """This process's exporter."""
+        made: SpanExporter = self.worker.outlet.exporter
+        return made
+
+    def counts(self) -> Counts:
+        """What has become of the spans of this process."""
+        return self._here().counts()
+
+    def force_flush(self, timeout_millis: int | None = None) -> bool:
+        """Exports what has ended. False if time ran out, or if anything was lost or refused by the queue
+        since this thread's previous flush; the first counts from the start of the process. Never raises.
+        """
+        millis = FLUSH_MILLIS if timeout_millis is None else timeout_millis
+        return self._here().flush(exit.limited(time.monotonic() + millis / 1000))
+
+    def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
+        """Exports what has ended, within the time given, and takes no more spans. Once.
+
+        At the exit of the process the exit's deadline holds, and a processor that makes its own exporter goes
+        on taking spans.
+        """
+        if exit.leaving():
+            exit.finish()
+            if self._makes:
+                return
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        self._here().close(exit.limited(time.monotonic() + timeout_millis / 1000))
+        restore(self)
+
+    def renew(self) -> None:
+        """A forked child begins with an empty queue, no thread, and no exporter if it can make one."""
+        self.worker = self.worker.heir(keeps=not self._makes)
+
+    def _here(self) -> Worker:
+        if self.worker.pid != os.getpid():
+            processes.in_child()
+        return self.worker
+
+    def __del__(self) -> None:
+        worker = getattr(self, "worker", None)
+        if worker is not None:
+            worker.abandon()

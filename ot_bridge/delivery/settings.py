@@ -1,0 +1,74 @@
+"""Sizes and times of a processor: arguments first, then `OTEL_BSP_*`, then the defaults.
+
+Source: OpenTelemetry specification, "Environment Variable Specification", batch span processor. The delay is
+1 s here and not 5 s: a worker that is killed takes no more than a second's spans with it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ot_bridge.errors import ConfigurationError, bad_variable
+
+_VARIABLES: Final = {
+    "max_queue_size": ("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
+    "max_export_batch_size": ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+    "schedule_delay_millis": ("OTEL_BSP_SCHEDULE_DELAY", 1000),
+    "export_timeout_millis": ("OTEL_BSP_EXPORT_TIMEOUT", 30000),
+}
+
+
+class Settings(NamedTuple):
+    """queue, batch: spans. delay, timeout: seconds."""
+
+    queue: int
+    batch: int
+    delay: float
+    timeout: float
+
+
+def settings(
+    max_queue_size: int | None,
+    max_export_batch_size: int | None,
+    schedule_delay_millis: float | None,
+    export_timeout_millis: float | None,
+) -> Settings:
+    """What applies, with None for what is not given. Raises ConfigurationError for an argument only."""
+    queue = int(_number("max_queue_size", max_queue_size))
+    if max_export_batch_size is not None and max_queue_size is not None:
+        _number("max_export_batch_size", max_export_batch_size)
+        if max_export_batch_size > max_queue_size:
+            reason = f"a batch is at most as large as the queue ({max_queue_size})"
+            raise ConfigurationError("max_export_batch_size", max_export_batch_size, reason)
+    batch = int(_number("max_export_batch_size", max_export_batch_size))
+    delay = _number("schedule_delay_millis", schedule_delay_millis) / 1000
+    timeout = _number("export_timeout_millis", export_timeout_millis) / 1000
+    return Settings(queue, min(batch, queue), delay, timeout)
+
+
+def _number(name: str, given: float | None) -> float:
+    variable, default = _VARIABLES[name]
+    if given is None:
+        return positive_variable(variable, int) or default
+    number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+    if not number or given <= 0 or (name.endswith("_size") and given < 1):
+        raise ConfigurationError(name, given, "a number above 0 is due")
+    return given
+
+
+def positive_variable(variable: str, read: Callable[[str], float]) -> float | None:
+    """A variable's number; None if it is not set, or cannot be used, which is said once."""
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    try:
+        value = read(text)
+    except ValueError:
+        value = 0
+    if value > 0:
+        return value
+    bad_variable(variable, text, "a whole number above 0 is due", "the default is taken")
+    return None

@@ -1,0 +1,58 @@
+"""`flush_on_sigterm()`: exports what waits before SIGTERM ends the process. Only on request.
+
+Python runs a handler in the main thread, between two of its instructions: a main thread that is inside C code
+no longer ends at once. And a process may have a handler of its own. So nobody gets this unasked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any, Final
+
+from ot_bridge.delivery import exit
+from ot_bridge.errors import bad_variable, say_once
+
+_log = logging.getLogger("ot_bridge.delivery")
+SECONDS: Final = 2.0
+VARIABLE: Final = "OT_BRIDGE_FLUSH_ON_SIGTERM"
+
+
+def flush_on_sigterm() -> bool:
+    """Has SIGTERM export what waits, for at most 2 s, before its default action. Whether that is so.
+
+    It does nothing, and says so once, outside the main thread or where SIGTERM has a handler or is ignored. A
+    handler that is set later replaces this one. Forked children inherit it. As process 1, for which SIGTERM's
+    default action does nothing, the program goes on, and so does its tracing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        why = "this is not the main thread"
+    elif signal.getsignal(signal.SIGTERM) is _flush:
+        return True
+    elif signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        why = "the program has a handler of its own; have it call tracer.flush()"
+    else:
+        signal.signal(signal.SIGTERM, _flush)
+        return True
+    say_once(_log, logging.WARNING, f"spans are not flushed on SIGTERM: {why}")
+    return False
+
+
+def flush_on_sigterm_if_asked() -> None:
+    """The same if `OT_BRIDGE_FLUSH_ON_SIGTERM=true`."""
+    text = os.environ.get(VARIABLE, "").strip()
+    if text.lower() == "true":
+        flush_on_sigterm()
+    elif text and text.lower() != "false":
+        bad_variable(VARIABLE, text, "true or false is due", "SIGTERM is left as it is")
+
+
+def _flush(number: int, frame: Any) -> None:
+    end = time.monotonic() + SECONDS
+    exit.flush_all(end, end)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    signal.signal(number, _flush)  # still here: this is process 1

@@ -1,0 +1,85 @@
+"""Where the network reporter's spans go (OTLP unless the environment names others), and how many at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from ot_bridge.delivery import Counts, DeliveryProcessor
+from ot_bridge.delivery.settings import positive_variable
+from ot_bridge.errors import say_once
+from ot_bridge.exporters import exporter_factory, exporters_in_environment
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
+from ot_bridge.jaeger_client.metrics.metrics import REPORTER, Counters, MetricsFactory
+
+logger = logging.getLogger("jaeger_tracing")
+
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+#: jaeger-client's defaults fit UDP packets; with them, OpenTelemetry's are taken.
+PACKET_SIZED: Final = frozenset({10, 100})
+
+
+def processors(
+    channel: Any, queue_options: dict[str, Any], listener: Callable[[], Callable[[Counts], object]]
+) -> Iterator[DeliveryProcessor]:
+    """One for each exporter that `OTEL_TRACES_EXPORTER` names, else OTLP's."""
+    for name in exporters_in_environment():
+        make = exporter_factory(name, **_options(name, channel))
+        if make is not None:
+            yield DeliveryProcessor(make, listener=listener(), **queue_options)
+
+
+def _options(name: str, channel: Any) -> dict[str, Any]:
+    """Where to, if the environment does not say it."""
+    if name != "otlp" or any(os.environ.get(variable) for variable in _ENDPOINTS):
+        return {}
+    endpoint = getattr(channel, "traces_endpoint", None)
+    if endpoint is None:
+        return {}
+    old = f"{channel.host}:{channel.reporting_port}" if isinstance(channel, LocalAgentSender) else "an agent"
+    text = f"spans go to {endpoint} by OTLP, where jaeger-client sent UDP to {old}"
+    say_once(logger, logging.WARNING, text)
+    return {"endpoint": endpoint}
+
+
+def queue_options(capacity: int, batch_size: int, flush_interval: float | None) -> dict[str, Any]:
+    """jaeger-client's numbers (interval in seconds) as a processor's; `OTEL_BSP_*` win over all of them."""
+    queue = positive_variable("OTEL_BSP_MAX_QUEUE_SIZE", int) or _unpacked(capacity, 2048)
+    batch = positive_variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", int) or _unpacked(batch_size, 512)
+    delay = positive_variable("OTEL_BSP_SCHEDULE_DELAY", int) or (
+        1000 * flush_interval if flush_interval else None
+    )
+    return {
+        "max_queue_size": queue,
+        "max_export_batch_size": min(batch, queue),
+        "schedule_delay_millis": delay,
+    }
+
+
+def _unpacked(size: int, otherwise: int) -> int:
+    return otherwise if size in PACKET_SIZED else size
+
+
+class Watch:
+    """jaeger-client's metrics of a reporter, from the counts of a processor. One for each processor."""
+
+    def __init__(self, made_by: MetricsFactory) -> None:
+        self._counters = Counters(REPORTER, made_by)
+        self._queue_length = made_by.create_gauge(name="jaeger:reporter_queue_length")
+        self._known = {"success": 0, "failure": 0, "dropped": 0}
+
+    def __call__(self, counts: Counts) -> None:
+        failed = sum(counts.failed.values())
+        now = {"success": counts.exported, "failure": failed, "dropped": counts.dropped}
+        for name, number in now.items():
+            if number > self._known[name]:
+                getattr(self._counters, f"reporter_{name}")(number - self._known[name])
+        self._known = now
+        self._queue_length(counts.waiting)
+
+    def refused(self) -> None:
+        """A span came after the reporter was closed."""
+        self._counters.reporter_dropped(1)

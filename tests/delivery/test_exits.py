@@ -1,0 +1,166 @@
+"""The end of a program: one deadline for all, and nothing lost that could be sent (D4, D24, D25, D27).
+
+The programs run side by side, since some of them take five seconds each.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.delivery.parts import Done, ended, hanging, refusing, start
+from tests.receiver import HttpReceiver
+
+HEAD = """
+import atexit, os, sys, time
+import ot_bridge
+from ot_bridge.delivery import DeliveryProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+class Refused(SpanExporter):
+    "What our exporters do when nobody listens: they try again until they are told to give up."
+    refusing = True
+    moment = float("inf")
+    def export(self, spans):
+        while time.monotonic() < min(self.moment, start + 30):
+            time.sleep(0.01)
+        return SpanExportResult.FAILURE
+    def give_up_at(self, moment):
+        self.moment = moment
+    def shutdown(self):
+        self.moment = 0
+
+class Stuck(SpanExporter):
+    "Somebody else's exporter, which nothing ends."
+    def export(self, spans):
+        time.sleep(30)
+
+def work(*names):
+    for name in names:
+        tracer.start_span(name).finish()
+
+start = time.monotonic()
+"""
+INSTALL = "tracer = ot_bridge.install('exit')\n"
+STUCK = "tracer = ot_bridge.install('exit', exporters=[Stuck(), Stuck()])\n"
+REFUSED = "tracer = ot_bridge.install('exit', exporters=[Refused(), Refused()])\n"
+DROP_IN = """
+from ot_bridge.jaeger_client import Config
+tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="exit").initialize_tracer()
+"""
+SDK = """
+from opentelemetry.sdk.trace import TracerProvider
+provider = TracerProvider()
+provider.add_span_processor(DeliveryProcessor(Stuck()))
+tracer = ot_bridge.install(tracer_provider=provider)
+"""
+END = "print('END', time.monotonic(), flush=True)\n"
+HOOK = "atexit.register(lambda: work(*[f'hook {n}' for n in range(10)]))\n"
+FIRST_HOOK = "def first(): work(*[f'first {n}' for n in range(10)])\natexit.register(first)\n"
+
+
+class Case(NamedTuple):
+    """most: seconds that the exit may take on a busy machine. says: in the log. names: what arrives."""
+
+    text: str
+    most: float
+    says: str = ""
+    collector: str = "none"
+    names: frozenset[str] = frozenset()
+
+
+TAKES, HANGS, REFUSES = "takes", "hangs", "refuses"
+LEFT = "spans were left behind at exit"
+FIVE, ONE = 8.0, 4.0
+FLUSHED = frozenset({"a", "b"})
+HOOKS = frozenset(f"hook {n}" for n in range(10)) | frozenset(f"first {n}" for n in range(10))
+
+CASES = {
+    "a collector that takes": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, "", TAKES, FLUSHED),
+    "the drop-in, a collector that takes": Case(DROP_IN + "work('a', 'b')\n" + END, FIVE, "", TAKES, FLUSHED),
+    "a collector that hangs": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, HANGS),
+    "the drop-in, a collector that hangs": Case(DROP_IN + "work('a')\n" + END, FIVE, LEFT, HANGS),
+    "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, REFUSES),
+    "two exporters that hang": Case(STUCK + "work('a')\n" + END, FIVE, "1 " + LEFT),
+    "two exporters that are refused": Case(REFUSED + "work('a')\n" + END, ONE, "1 " + LEFT),
+    "the SDK's provider": Case(SDK + "work('a')\n" + END, FIVE, LEFT),
+    "close() as the last line": Case(
+        INSTALL + "work(*['a'] * 2000)\ntracer.close()\n" + END, FIVE, LEFT, HANGS
+    ),
+    "close() of the drop-in as the last line": Case(
+        DROP_IN + "work(*['a'] * 2000)\ntracer.close()\n" + END, FIVE, LEFT, HANGS
+    ),
+    "close(), and it is refused": Case(REFUSED + "work('a')\ntracer.close()\n" + END, ONE, "1 " + LEFT),
+    "close() in an exit hook": Case(
+        STUCK + "work('a')\natexit.register(tracer.close)\n" + END, FIVE, "1 " + LEFT
+    ),
+    "hooks before and after install()": Case(
+        FIRST_HOOK + INSTALL + HOOK + "work('a', 'b')\n" + END, FIVE, "", TAKES, FLUSHED | HOOKS
+    ),
+    "hooks while a collector hangs": Case(
+        FIRST_HOOK + STUCK + HOOK + "work('a')\n" + END, FIVE, "after the shutdown of their tracer are lost"
+    ),
+    "hooks after the SDK's shutdown of an exporter of the program's": Case(
+        FIRST_HOOK + SDK + "work('a')\n" + END,
+        FIVE,
+        "spans that end after the shutdown of their tracer are lost",
+    ),
+    "a forked child whose first span ends in an exit hook": Case(
+        INSTALL + "pid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\nelse:\n    " + HOOK + END,
+        FIVE,
+        "",
+        TAKES,
+        frozenset(f"hook {n}" for n in range(10)),
+    ),
+    "a full queue": Case(
+        "os.environ['OTEL_BSP_MAX_QUEUE_SIZE'] = '3'\n" + STUCK + "work(*['a'] * 20)\n" + END,
+        FIVE,
+        "are lost: the queue was full",
+    ),
+    "a long delay": Case(
+        "os.environ['OTEL_BSP_SCHEDULE_DELAY'] = '60000'\n" + INSTALL + "work('a', 'b')\n" + END,
+        FIVE,
+        "",
+        TAKES,
+        FLUSHED,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Done, list[str]]]]:
+    """How each of the programs ended, and what of it arrived."""
+    with ExitStack() as stack:
+        directory: Path = tmp_path_factory.mktemp("exits")
+        closed, hung = stack.enter_context(refusing()), stack.enter_context(hanging())
+        running: dict[str, tuple[subprocess.Popen[str], HttpReceiver]] = {}
+        for name, case in CASES.items():
+            receiver = stack.enter_context(HttpReceiver())
+            takes = receiver.endpoint.removesuffix("/v1/traces")
+            endpoint = {TAKES: takes, HANGS: hung, REFUSES: closed}.get(case.collector, takes)
+            process = start(HEAD + case.text, directory, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+            running[name] = process, receiver
+        with ThreadPoolExecutor(len(running)) as pool:
+            ends = list(pool.map(ended, [process for process, _ in running.values()]))
+        arrived = [[span.name for span in receiver.spans] for _, receiver in running.values()]
+        yield dict(zip(running, zip(ends, arrived, strict=True), strict=True)).__getitem__
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_program_ends_in_time_and_says_what_it_left_behind(
+    name: str, done: Callable[[str], tuple[Done, list[str]]]
+) -> None:
+    case, (result, names) = CASES[name], done(name)
+    assert result.status == 0, result.err
+    assert "Traceback" not in result.err
+    assert sorted(names) == sorted(case.names)
+    assert result.seconds < case.most
+    assert case.says in result.err
+    if not case.says:
+        assert LEFT not in result.err

@@ -1,0 +1,127 @@
+"""Spans that end in a finalizer: their processors run in another thread (row D28)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from typing import Any
+
+import pytest
+from opentelemetry.sdk import trace as sdk
+
+from ot_bridge.bridge import create_tracer
+from ot_bridge.delivery import finalizers
+from ot_bridge.engine import TracerProvider
+from ot_bridge.grpc.messages import Responses
+from ot_bridge.wsgi import TracingMiddleware
+from tests.delivery.parts import until
+
+
+class Locking(sdk.SpanProcessor):
+    """Takes a plain lock at the end of a span, as `ConcurrentMultiSpanProcessor` and many others do."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.threads: list[threading.Thread] = []
+
+    def on_end(self, span: Any) -> None:
+        with self.lock:
+            self.threads.append(threading.current_thread())
+
+
+def _abandon(app: Any) -> None:
+    """One request whose body is read half, and then forgotten in a cycle for the collector to find."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http", "SERVER_NAME": "x"}
+    body = app(environ, lambda status, headers, exc_info=None: None)
+    assert next(iter(body)) == b"a"
+    cycle: list[Any] = [body]
+    cycle.append(cycle)
+
+
+def _app(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    yield b"a"
+    yield b"b"
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
+def test_an_abandoned_body_ends_its_span_while_the_thread_holds_the_processors_lock(lean: bool) -> None:
+    processor = Locking()
+    provider = (TracerProvider if lean else sdk.TracerProvider)(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    app = TracingMiddleware(_app, create_tracer(provider, propagators="tracecontext"))
+    gc.collect()
+    for _ in range(3):
+        _abandon(app)
+    with processor.lock:
+        gc.collect()  # the finalizers run here, in the thread that has the lock
+    until(lambda: len(processor.threads) == 3)
+    assert threading.main_thread() not in processor.threads
+
+
+def test_a_body_that_is_read_to_its_end_ends_its_span_at_once() -> None:
+    processor = Locking()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    app = TracingMiddleware(_app, create_tracer(provider, propagators="tracecontext"))
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http", "SERVER_NAME": "x"}
+    start: Any = lambda *_: None  # noqa: E731
+    assert b"".join(app(environ, start)) == b"ab"
+    assert processor.threads == [threading.main_thread()]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_stream_of_grpc_that_is_forgotten_fails_its_rpc_in_another_thread(ends: bool) -> None:
+    failed: list[Any] = []
+
+    class Rpc:
+        def fail(self, error: BaseException) -> None:
+            failed.append((threading.current_thread(), error))
+
+    rpc: Any = Rpc()
+    stream = Responses(rpc, iter(()), ends)
+    del stream
+    last = threading.Event()
+    finalizers.later(last.set)
+    assert last.wait(20)
+    assert len(failed) == ends
+    for thread, error in failed:
+        assert thread is not threading.main_thread()
+        assert isinstance(error, GeneratorExit)
+
+
+def test_a_finalizer_starts_no_thread_and_the_exit_does_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    monkeypatch.setattr(finalizers, "_hand", None)
+    finalizers.later(done.append, 0)  # nobody has prepared: there can be no such object
+    finalizers.drain()
+
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    finalizers.prepare()
+    finalizers.later(done.append, 1)
+    finalizers.later(done.append, 2)
+    assert done == []
+    finalizers.drain()
+    assert done == [1, 2]
+
+
+def test_what_fails_there_is_reported_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    finalizers.prepare()
+    done = threading.Event()
+    finalizers.later(lambda: 1 / 0)
+    finalizers.later(done.set)
+    assert done.wait(20)
+    assert "what a finalizer left to do failed" in caplog.text
+
+
+def test_a_forked_child_has_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    finalizers.prepare()
+    before = finalizers._hand
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    finalizers.drain()  # what the parent left is the parent's
+    finalizers.prepare()
+    assert finalizers._hand is not before

@@ -1,0 +1,220 @@
+"""`force_flush`: the truth for the thread that asks, in time, without a thread of its own (D5, D21, D22)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from ot_bridge.delivery import DeliveryProcessor
+from tests.delivery.parts import Keeping, spans, until
+
+FAILED, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
+
+
+def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
+    return DeliveryProcessor(exporter, **{"schedule_delay_millis": 60_000, **options})
+
+
+def test_it_ends_in_time_and_leaves_no_thread_behind_when_the_exporter_hangs() -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter)
+    spans(processor)("a")
+    processor.force_flush(1)
+    threads = threading.active_count()
+    began = time.monotonic()
+    assert [processor.force_flush(50) for _ in range(20)] == [False] * 20
+    assert time.monotonic() - began < 10
+    assert threading.active_count() <= threads
+    assert len(processor.worker.queue) == 0  # nothing of those flushes
+    exporter.gate.set()
+    assert processor.force_flush(10_000) is True
+    processor.shutdown()
+
+
+def test_any_number_of_threads_may_flush_at_a_time() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter)
+    end = spans(processor)
+
+    def work(number: int) -> bool:
+        end(f"{number}")
+        flushed = processor.force_flush(20_000)
+        return flushed and f"{number}" in exporter.names
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(work, range(200)))
+    processor.shutdown()
+
+
+def test_what_one_thread_was_told_the_others_are_told_too() -> None:
+    exporter = Keeping(FAILED)
+    processor = _processor(exporter)
+    end = spans(processor)
+    wait = threading.Barrier(4)
+    told: list[list[bool]] = []
+
+    def work() -> None:
+        mine = []
+        for _ in range(50):
+            wait.wait(20)
+            end("a")
+            wait.wait(20)
+            mine.append(processor.force_flush(20_000))
+        told.append(mine)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [[False] * 50] * 4
+    exporter.result = SUCCESS
+    assert processor.force_flush(10_000) is False  # this thread's first
+    end("b")
+    assert processor.force_flush(10_000) is True
+    processor.shutdown()
+
+
+def test_only_what_ended_before_the_call_counts() -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter, max_export_batch_size=10)
+    end = spans(processor)
+    end("before")
+    with ThreadPoolExecutor(1) as pool:
+        flushed = pool.submit(processor.force_flush, 20_000)
+        assert exporter.entered.wait(20)
+        end("after")
+        assert not flushed.done()
+        exporter.gate.set()
+        assert flushed.result(20) is True
+    assert exporter.batches == [["before"]]
+    processor.shutdown()
+
+
+def test_a_flush_that_timed_out_does_not_spoil_the_next() -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter)
+    spans(processor)("a")
+    assert processor.force_flush(20) is False
+    exporter.gate.set()
+    assert processor.force_flush(20_000) is True
+    processor.shutdown()
+
+
+def test_an_exporter_that_flushes_does_not_wait_for_itself() -> None:
+    told: list[bool] = []
+
+    class Flushes(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            told.append(processor.force_flush(20_000))
+            return super().export(spans)
+
+    processor = _processor(Flushes())
+    spans(processor)("a")
+    assert processor.force_flush(20_000) is True
+    assert told == [False]
+    processor.shutdown()
+
+
+@pytest.mark.parametrize("answer", [True, None, False, RuntimeError], ids=str)
+def test_the_exporter_is_flushed_too(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Buffers(Keeping):
+        def force_flush(self, timeout_millis: int = 30000) -> Any:
+            assert 0 < timeout_millis <= 20_000
+            if answer is RuntimeError:
+                raise RuntimeError
+            return answer
+
+    processor = _processor(Buffers())
+    spans(processor)("a")
+    assert processor.force_flush(20_000) is (answer in (True, None))
+    processor.shutdown()
+
+
+class Patient(Keeping):
+    """Gives up when it is told to, or is shut down."""
+
+    def __init__(self) -> None:
+        super().__init__(FAILED)
+        self.gate.clear()
+        self.moment: float | None = None
+
+    def give_up_at(self, moment: float | None) -> None:
+        self.moment = moment
+        if moment is not None and moment <= time.monotonic():
+            self.gate.set()
+
+
+def test_an_export_is_told_how_long_it_may_take_and_at_the_shutdown_to_give_up() -> None:
+    exporter = Patient()
+    processor = _processor(exporter, export_timeout_millis=50_000)
+    spans(processor)("a")
+    assert processor.force_flush(50) is False
+    assert exporter.moment is not None
+    assert 0 < exporter.moment - time.monotonic() <= 50  # a flush takes nothing away from the export
+    processor.shutdown(50)
+    until(lambda: processor.counts().failed == {"other": 1})
+    assert exporter.shutdowns == 1
+
+
+def test_a_provider_flushes_and_shuts_down_through_it() -> None:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    exporter = Keeping()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(_processor(exporter))
+    provider.get_tracer("test").start_span("a").end()
+    assert provider.force_flush(10_000)
+    assert exporter.names == ["a"]
+    provider.get_tracer("test").start_span("b").end()
+    provider.shutdown()
+    assert exporter.names == ["a", "b"]
+
+
+def test_exporters_may_raise_in_every_method(caplog: pytest.LogCaptureFixture) -> None:
+    class Raises(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            raise OSError
+
+        def force_flush(self, timeout_millis: int = 30000) -> bool:
+            raise OSError
+
+        def shutdown(self, timeout_millis: int = 30000) -> None:
+            raise OSError
+
+        def give_up_at(self, moment: float | None) -> None:
+            raise OSError
+
+    processor = _processor(Raises())
+    spans(processor)("a")
+    assert processor.force_flush(10_000) is False
+    processor.shutdown()
+    assert processor.counts().failed == {"other": 1}
+
+
+def test_a_factory_that_fails_later_loses_the_batch_and_is_asked_again() -> None:
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(None)
+        if len(made) == 2:
+            raise OSError
+        return Keeping()
+
+    processor = _processor(make)
+    processor.renew()  # as in a forked child
+    end = spans(processor)
+    end("a")
+    assert processor.force_flush(10_000) is False
+    end("b")
+    assert processor.force_flush(10_000) is True
+    assert (len(made), processor.exporter.names) == (3, ["b"])  # type: ignore[attr-defined]
+    processor.shutdown()

@@ -1,0 +1,142 @@
+"""What is said of lost spans, how often, and about whom (otlp.md, 5; row D6)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+import ot_bridge
+from ot_bridge.delivery import DeliveryProcessor, quiet
+from ot_bridge.delivery.quiet import FILTER, Losses, OncePerMinute, target
+from tests.delivery.parts import Keeping, spans
+
+NOBODY = "%d spans for %s are lost: nobody listens there (said once a minute at most)"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, as the log sees it."""
+    now = [1000.0]
+    monkeypatch.setattr("ot_bridge.delivery.quiet.time.monotonic", lambda: now[0])
+    return now
+
+
+class _Exporter:
+    target = "http://user:secret@collector:4318/v1/traces?key=secret"
+
+
+def test_a_line_a_minute_and_kind_with_the_number_since_the_last(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    losses, exporter = Losses(), _Exporter()
+    losses.note({"refused": 3}, exporter)
+    losses.note({"refused": 10}, exporter)
+    losses.note({"refused": 10, "timeout": 1}, exporter)
+    clock[0] += 60
+    losses.note({"refused": 12, "timeout": 1}, exporter)
+    losses.note({"refused": 12, "timeout": 2}, exporter)
+    losses.works(exporter)
+    losses.works(exporter)
+    where = "http://collector:4318/v1/traces"
+    late = "it did not answer in time (said once a minute at most)"
+    assert caplog.messages == [
+        NOBODY % (3, where),
+        f"1 spans for {where} are lost: {late}",
+        NOBODY % (9, where),
+        f"1 spans for {where} are lost: {late}",
+        f"spans reach {where} again",
+    ]
+
+
+def test_at_the_end_the_rest_is_said(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    losses = Losses()
+    losses.note({"refused": 3}, _Exporter())
+    losses.note({"refused": 5}, _Exporter())
+    losses.note({"refused": 5}, _Exporter(), final=True)
+    losses.note({"refused": 5}, _Exporter(), final=True)
+    assert [message.split()[0] for message in caplog.messages] == ["3", "2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("http://u:p@h:1/v1/traces?k=v#f", "http://h:1/v1/traces"),
+        ("collector:4317", "collector:4317"),
+        ("u:p@collector:4317", "collector:4317"),
+        (None, "Exporter"),
+        (7, "Exporter"),
+    ],
+)
+def test_the_target_is_shown_without_secrets(told: Any, shown: str) -> None:
+    class Exporter:
+        _endpoint = told
+
+    assert target(Exporter()) == shown
+
+
+def test_an_exporter_of_the_programs_own_logs_as_it_likes(caplog: pytest.LogCaptureFixture) -> None:
+    mine, theirs = logging.getLogger("mine"), logging.getLogger("opentelemetry.exporter.some")
+
+    class Mine(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            mine.error(f"batch {len(self.batches)}")
+            theirs.error(f"batch {len(self.batches)}")
+            return super().export(spans)
+
+    tracer = ot_bridge.install(exporters=[Mine()], set_global=False)
+    for _ in range(6):
+        tracer.start_span("a").finish()
+        tracer.flush(10)
+    assert [record.name for record in caplog.records].count("mine") == 6
+    assert [record.name for record in caplog.records].count(theirs.name) == 1
+    ot_bridge.uninstall()
+
+
+def test_uninstall_undoes_the_throttling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "_open", type(quiet._open)())
+    logger = logging.getLogger("opentelemetry.exporter.some")
+    tracer = ot_bridge.install(exporters=[Keeping()], set_global=False)
+    assert FILTER in logger.filters
+    assert tracer.flush(10)
+    ot_bridge.uninstall()
+    loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    assert not [logger for logger in loggers if FILTER in logger.filters]
+    quiet.quieten()
+    assert FILTER not in logger.filters
+
+
+def test_loggers_that_come_later_are_throttled_too() -> None:
+    def make() -> Any:
+        logging.getLogger("opentelemetry.exporter.late")
+        return Keeping()
+
+    processor = DeliveryProcessor(make)
+    assert FILTER in logging.getLogger("opentelemetry.exporter.late").filters
+    processor.shutdown()
+
+
+def test_the_throttle_knows_a_statement_whatever_its_text_and_its_memory_is_bounded() -> None:
+    throttle = OncePerMinute()
+
+    def record(line: int, text: str) -> logging.LogRecord:
+        return logging.LogRecord("name", logging.ERROR, "file.py", line, text, None, None)
+
+    assert [throttle.filter(record(1, f"failed {number}")) for number in range(3)] == [True, False, False]
+    assert all(throttle.filter(record(line, "failed")) for line in range(2, 3000))
+    assert len(throttle._seen) <= 1000
+
+
+def test_what_a_processor_lost_within_a_minute_is_said_at_its_shutdown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    processor = DeliveryProcessor(Keeping(SpanExportResult.FAILURE), schedule_delay_millis=60_000)
+    end = spans(processor)
+    for _ in range(3):
+        end("a", "b")
+        assert processor.force_flush(10_000) is False
+    processor.shutdown()
+    numbers = [int(message.split()[0]) for message in caplog.messages]
+    assert numbers == [2, 4]

@@ -1,0 +1,97 @@
+"""The counts as OpenTelemetry's own metrics (otlp.md, 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from ot_bridge.delivery import DeliveryProcessor
+from tests.delivery.parts import Keeping, spans
+
+SWITCH = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
+    made = InMemoryMetricReader()
+    provider = MeterProvider([made], shutdown_on_exit=False)
+    monkeypatch.setattr("ot_bridge.delivery.meters.get_meter_provider", lambda: provider)
+    yield made
+    provider.shutdown()
+
+
+def _points(reader: InMemoryMetricReader) -> dict[tuple[str, Any], int]:
+    data: Any = reader.get_metrics_data()
+    if data is None:
+        return {}
+    return {
+        (metric.name, point.attributes.get("error.type")): point.value
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+
+
+class _Ours(Keeping):
+    failed = {"refused": 2}
+
+
+def test_what_becomes_of_spans_is_observed(
+    reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, "true")
+    exporter = _Ours()
+    processor = DeliveryProcessor(
+        exporter, max_queue_size=5, max_export_batch_size=5, schedule_delay_millis=60_000
+    )
+    end = spans(processor)
+    exporter.gate.clear()
+    end(*"abcde")
+    assert exporter.entered.wait(20)
+    end(*"fghijklm")
+    processed = "otel.sdk.processor.span.processed"
+    assert _points(reader) == {
+        (processed, None): 0,
+        (processed, "queue_full"): 3,
+        ("otel.sdk.processor.span.queue.size", None): 5,
+        ("otel.sdk.processor.span.queue.capacity", None): 5,
+        ("otel.sdk.exporter.span.exported", None): 0,
+        ("otel.sdk.exporter.span.inflight", None): 5,
+    }
+    exporter.gate.set()
+    processor.force_flush(10_000)
+    assert _points(reader)[processed, None] == 10
+    processor.shutdown()
+
+
+@pytest.mark.parametrize("text", ["", "false", "yes"])
+def test_unless_it_is_asked_for_nothing_is(
+    text: str, reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, text)
+    processor = DeliveryProcessor(Keeping())
+    assert _points(reader) == {}
+    processor.shutdown()
+
+
+def test_a_processor_that_is_gone_is_not_observed(
+    reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, "true")
+    processor = DeliveryProcessor(Keeping())
+    assert ("otel.sdk.exporter.span.exported", None) not in _points(reader)  # that exporter has its own
+    processor.shutdown()
+    del processor
+    assert _points(reader) == {}
+
+
+def test_without_a_meter_provider_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SWITCH, "true")
+    assert metrics.get_meter_provider() is not None
+    DeliveryProcessor(Keeping()).shutdown()

@@ -1,0 +1,129 @@
+"""Children of multiprocessing that never flush: they end by `os._exit`, after their finalizers (row D26)."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.parts import ended, start
+from tests.receiver import HttpReceiver
+
+HEAD = """
+import multiprocessing, os, signal, sys, time
+from concurrent.futures import ProcessPoolExecutor
+import ot_bridge
+METHOD = {method!r}
+
+def work(name):
+    tracer.start_span(name).finish()
+    return os.getpid()
+"""
+EARLY = "tracer = ot_bridge.install('children')\n"
+LATE = """
+def work(name):
+    global tracer
+    tracer = ot_bridge.install('children')
+    tracer.start_span(name).finish()
+"""
+MAIN = "if __name__ == '__main__':\n    context = multiprocessing.get_context(METHOD)\n"
+SHAPES = {
+    "Process": EARLY
+    + MAIN
+    + """
+    children = [context.Process(target=work, args=('child',)) for _ in range(2)]
+    [child.start() for child in children]; [child.join() for child in children]
+    assert [child.exitcode for child in children] == [0, 0]
+""",
+    "Process that fails": EARLY
+    + """
+def fail():
+    work('child')
+    sys.stderr = open(os.devnull, 'w')
+    raise RuntimeError
+"""
+    + MAIN
+    + """
+    children = [context.Process(target=fail) for _ in range(2)]
+    [child.start() for child in children]; [child.join() for child in children]
+""",
+    "install() in the child": LATE
+    + MAIN
+    + """
+    children = [context.Process(target=work, args=('child',)) for _ in range(2)]
+    [child.start() for child in children]; [child.join() for child in children]
+""",
+    "Pool": EARLY
+    + MAIN
+    + """
+    pool = context.Pool(2, maxtasksperchild=1)
+    pool.map(work, ['child'] * 2, chunksize=1)
+    pool.close(); pool.join()
+""",
+    "ProcessPoolExecutor": EARLY
+    + MAIN
+    + """
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        list(pool.map(work, ['child'] * 2))
+""",
+    "a child of a child": EARLY
+    + """
+def outer():
+    work('child')
+    inner = multiprocessing.get_context(METHOD).Process(target=work, args=('child',))
+    inner.start(); inner.join()
+"""
+    + MAIN
+    + """
+    child = context.Process(target=outer)
+    child.start(); child.join()
+""",
+}
+METHODS = ("fork", "spawn", "forkserver")
+CASES = [(shape, method) for shape in SHAPES for method in METHODS]
+#: The others start three or four interpreters each; tests/jaeger/test_processes.py has one of each method.
+QUICK = [case for case in CASES if case[1] == "fork"]
+
+
+def _check(case: tuple[str, str], directory: Path) -> None:
+    shape, method = case
+    with HttpReceiver() as receiver:
+        text = HEAD.format(method=method) + SHAPES[shape]
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        result = ended(start(text, directory, **variables))
+        names = Counter(span.name for span in receiver.spans)
+    assert result.status == 0, result.err
+    assert "Traceback" not in result.err
+    assert names == {"child": 2}
+
+
+@pytest.mark.parametrize("case", QUICK, ids=" ".join)
+def test_all_spans_of_children_that_end_by_themselves_arrive(case: tuple[str, str], tmp_path: Path) -> None:
+    _check(case, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", [case for case in CASES if case not in QUICK], ids=" ".join)
+def test_the_same_of_children_that_import_everything_again(case: tuple[str, str], tmp_path: Path) -> None:
+    _check(case, tmp_path)
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["with flush_on_sigterm", "without"])
+def test_workers_that_a_pool_terminates(asked: bool, tmp_path: Path) -> None:
+    """`Pool.__exit__` ends its workers by SIGTERM: only the option, which children inherit, sees to that."""
+    text = f"""
+tracer = ot_bridge.install('children', flush_on_sigterm={asked})
+if __name__ == '__main__':
+    with multiprocessing.get_context(METHOD).Pool(2) as pool:
+        pool.map(work, ['child'] * 4)
+"""
+    with HttpReceiver() as receiver:
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        result = ended(start(HEAD.format(method="fork") + text, tmp_path, **variables))
+        assert (result.status, result.err) == (0, "")
+        assert len(receiver.spans) == (4 if asked else 0)
+        assert result.status != -signal.SIGTERM

@@ -1,0 +1,234 @@
+"""What exits and forks do, called in this process: the processes of the other tests are out of sight here."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+import types
+from typing import Any
+from weakref import WeakSet
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from ot_bridge.delivery import DeliveryProcessor, exit, processes, signals
+from tests.delivery.parts import Keeping, spans, until
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processor of another test, and an exit that has not begun."""
+    monkeypatch.setattr(exit, "PROCESSORS", WeakSet())
+    monkeypatch.setattr(exit, "_began", None)
+    monkeypatch.setattr(processes, "_WATCH", processes._Watch())
+
+
+def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
+    return DeliveryProcessor(exporter, **{"schedule_delay_millis": 60_000, **options})
+
+
+def test_the_exit_exports_what_waits_and_then_each_span_at_once() -> None:
+    exporter = Keeping()
+    processor = _processor(lambda: exporter)
+    end = spans(processor)
+    end("a", "b")
+    assert not exit.leaving()
+    exit.finish()
+    assert exit.leaving()
+    end("c", "d")
+    assert exporter.batches == [["a", "b"], ["c"], ["d"]]
+    processor.shutdown()  # leaves the queue open
+    end("e")
+    assert exporter.names == list("abcde")
+    assert exporter.shutdowns == 0
+
+
+def test_an_exporter_of_the_programs_is_shut_down_at_the_exit() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter)
+    end = spans(processor)
+    end("a")
+    exit.deadline()
+    processor.shutdown()
+    end("late")
+    assert (exporter.names, exporter.shutdowns) == (["a"], 1)
+    assert processor.counts().failed == {"shut down": 1}
+
+
+class Refused(Keeping):
+    refusing = True
+
+    def __init__(self) -> None:
+        super().__init__(SpanExportResult.FAILURE)
+        self.gate.clear()
+
+
+def test_what_is_left_behind_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exit, "REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr("ot_bridge.errors._said", set())
+    exporter = Refused()
+    processor = _processor(lambda: exporter, max_export_batch_size=2)
+    end = spans(processor)
+    end("a", "b", "c")
+    began = time.monotonic()
+    exit.finish()
+    assert time.monotonic() - began < 4
+    exit.finish()
+    assert "3 spans were left behind at exit: Refused did not take them in time" in caplog.messages
+    monkeypatch.setattr(exit, "_began", time.monotonic() - 60)
+    exit.finish()
+    end("late")
+    assert len([text for text in caplog.messages if "were left behind" in text]) == 2
+    exporter.gate.set()
+
+
+def test_where_no_thread_can_be_started_the_exit_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    exporter = Keeping()
+    processor = _processor(exporter)
+    spans(processor)("a")
+    exit.finish()
+    assert exporter.names == ["a"]
+
+
+def test_the_exit_waits_for_what_closes_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait(20)
+        done.set()
+
+    def fail() -> None:
+        raise RuntimeError
+
+    exit.in_background(work, "test")
+    exit.in_background(fail, "failing")
+    threading.Timer(0.05, go_on.set).start()
+    exit._at_exit()
+    assert done.is_set()
+    assert "failing failed" in caplog.text
+    here: list[int] = []
+    exit.in_background(lambda: here.append(_thread.get_ident()), "at the exit")
+    assert here == [_thread.get_ident()]
+
+
+def test_where_no_thread_can_be_started_it_closes_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[int] = []
+    exit.in_background(lambda: done.append(1), "test")
+    assert done == [1]
+
+
+def test_a_forked_child_begins_anew_and_keeps_what_it_cannot_make() -> None:
+    made: list[Keeping] = []
+
+    def make() -> Keeping:
+        made.append(Keeping())
+        return made[-1]
+
+    factory, given = _processor(make), _processor(Keeping())
+    end = spans(factory)
+    end("the parent's")
+    threads = [factory.worker, given.worker]
+    exit.deadline()
+    processes.in_child()
+    assert not exit.leaving()
+    assert [each.counts().ended for each in (factory, given)] == [0, 0]
+    assert given.exporter is threads[1].outlet.made
+    end("the child's")
+    assert factory.force_flush(10_000)
+    assert [exporter.names for exporter in made] == [[], ["the child's"]]
+    for worker in threads:
+        worker.pid = -1
+        worker._calls.put(True)  # such a thread ends
+        until(lambda worker=worker: worker._turn)
+    factory.shutdown()
+    given.shutdown()
+
+
+def test_uwsgis_children_are_noticed_by_their_pid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", types.ModuleType("uwsgi"))
+    exporter = Keeping()
+    processor = _processor(lambda: exporter)
+    end = spans(processor)
+    end("the parent's")
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    end("the child's")
+    assert processor.counts().waiting == 1
+    monkeypatch.setattr(os, "getpid", lambda: pid + 2)
+    assert processor.counts().ended == 0
+    assert processor.force_flush(10_000)
+    monkeypatch.setattr(os, "getpid", lambda: pid)
+    processor.renew()
+    processor.shutdown()
+
+
+class _Util:
+    """`multiprocessing.util`, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.after: list[Any] = []
+        self.finalizers: list[Any] = []
+
+    def register_after_fork(self, owner: Any, work: Any) -> None:
+        self.after.append(lambda: work(owner))
+
+    def Finalize(self, owner: None, work: Any, exitpriority: int) -> None:
+        self.finalizers.append(work)
+
+
+def test_a_child_of_multiprocessing_and_one_of_billiards_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    util, told = _Util(), []
+
+    class Target:
+        def on_exit(self, pid: int, status: int) -> None:
+            told.append((pid, status))
+
+    child = types.SimpleNamespace(_target=Target())
+    billiard = types.SimpleNamespace(current_process=lambda: child)
+    monkeypatch.setitem(sys.modules, "multiprocessing.util", util)
+    monkeypatch.setitem(sys.modules, "billiard.process", billiard)
+    exporter = Keeping()
+    processor = _processor(exporter)
+    assert (len(util.after), len(util.finalizers)) == (1, 1)
+    processes.watch()
+    assert (len(util.after), len(util.finalizers)) == (1, 1)
+    processes.in_child()
+    util.after[0]()
+    assert (len(util.after), len(util.finalizers)) == (1, 2)
+    spans(processor)("a")
+    child._target.on_exit(7, 0)
+    assert (told, exporter.names) == ([(7, 0)], ["a"])
+    processor.shutdown()
+
+
+def test_sigterm_flushes_and_goes_on_where_it_does_not_end_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(number))
+    before = signal.getsignal(signal.SIGTERM)
+    exporter = Keeping()
+    processor = _processor(exporter)
+    spans(processor)("a")
+    try:
+        signals._flush(signal.SIGTERM, None)
+        assert signal.getsignal(signal.SIGTERM) is signals._flush
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (exporter.names, killed) == (["a"], [signal.SIGTERM])
+    processor.shutdown()

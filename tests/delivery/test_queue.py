@@ -1,0 +1,412 @@
+"""From `on_end` to the exporter: what is taken, when it goes, and what a full queue does (otlp.md, 4)."""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+from ot_bridge.delivery import Counts, DeliveryProcessor
+from ot_bridge.delivery.worker import Worker
+from ot_bridge.errors import ConfigurationError
+from tests.delivery.parts import Keeping, spans, until
+
+
+def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
+    return DeliveryProcessor(exporter, **{"schedule_delay_millis": 60_000, **options})
+
+
+def test_spans_are_exported_in_their_order_in_batches_and_counted() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, max_export_batch_size=3)
+    end = spans(processor)
+    end(*"abcdefgh")
+    assert processor.force_flush(10_000)
+    assert exporter.names == list("abcdefgh")
+    assert max(map(len, exporter.batches)) == 3
+    assert processor.counts() == Counts(8, 8, 0, {}, 0, 0)
+    processor.shutdown()
+
+
+def test_a_full_batch_goes_without_waiting_for_the_delay() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, max_export_batch_size=5)
+    time.sleep(0.05)  # the thread sleeps
+    spans(processor)(*"abcde", "f")
+    until(lambda: len(exporter.names) >= 5)
+    processor.shutdown()
+
+
+def test_a_part_of_a_batch_goes_after_the_delay() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, schedule_delay_millis=50)
+    spans(processor)("a")
+    until(lambda: exporter.names == ["a"])
+    processor.shutdown()
+
+
+def test_one_wake_up_a_batch_and_not_one_a_span() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, max_export_batch_size=100)
+    worker: Any = processor.worker
+    until(lambda: worker.mark == 99)
+    put: list[bool] = []
+    calls = worker._calls
+
+    class Calls:
+        def put(self, urgent: bool) -> None:
+            put.append(urgent)
+
+    worker._calls = Calls()
+    spans(processor)(*["a"] * 150)
+    worker._calls = calls
+    assert put == [False]
+    processor.shutdown()
+
+
+def test_a_full_queue_drops_the_new_span_and_flush_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter, max_queue_size=5, max_export_batch_size=2)
+    end = spans(processor)
+    end("a", "b")
+    assert exporter.entered.wait(20)
+    end(*"cdefghij")
+    counts = processor.counts()
+    assert (counts.ended, counts.in_flight, counts.waiting, counts.dropped) == (10, 2, 5, 3)
+    exporter.gate.set()
+    assert processor.force_flush(10_000) is False
+    assert exporter.names == list("abcdefg")
+    assert processor.counts() == Counts(10, 7, 3, {}, 0, 0)
+    assert processor.force_flush(10_000) is True
+    assert "3 spans for Keeping are lost: the queue was full" in caplog.text
+    processor.shutdown()
+
+
+def test_20000_spans_at_once_are_all_accounted_for() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter)
+    spans(processor)(*["a"] * 20_000)
+    flushed = processor.force_flush(20_000)
+    counts = processor.counts()
+    assert counts.exported == len(exporter.names)
+    assert (counts.ended, counts.exported + counts.dropped) == (20_000, 20_000)
+    assert flushed is (counts.dropped == 0)
+    processor.shutdown()
+
+
+def test_every_span_of_many_threads_is_counted_once() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, max_queue_size=300, max_export_batch_size=50)
+    end = spans(processor)
+    threads = [threading.Thread(target=end, args=["a"] * 2000) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        counts = processor.counts()
+        parts = counts.exported + counts.dropped + counts.waiting + counts.in_flight
+        assert parts == counts.ended <= 16_000
+    processor.force_flush(20_000)
+    counts = processor.counts()
+    assert (counts.ended, counts.waiting, counts.in_flight) == (16_000, 0, 0)
+    assert counts.exported == len(exporter.names)
+    processor.shutdown()
+
+
+class _RecordOnly(Sampler):
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        return "record only"
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
+@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "recorded only"])
+def test_spans_that_are_not_sampled_are_ignored(lean: bool, sampled: bool) -> None:
+    from ot_bridge.engine import TracerProvider
+
+    exporter = Keeping()
+    processor = _processor(exporter)
+    sampler = None if sampled else _RecordOnly()
+    provider = (TracerProvider if lean else sdk.TracerProvider)(sampler=sampler, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    provider.get_tracer("test").start_span("a").end()
+    processor.on_end(sdk.ReadableSpan("no context"))
+    assert processor.force_flush(10_000)
+    assert exporter.names == ["a"] * sampled
+    assert processor.counts().ended == sampled
+    processor.shutdown()
+
+
+def test_a_signal_handler_ends_spans_while_its_thread_ends_them() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, max_queue_size=100_000, max_export_batch_size=10)
+    end = spans(processor)
+    handled = 0
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal handled
+        handled += 1
+        end("signal")
+        processor.counts()
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        moment = time.monotonic() + 0.5
+        number = 0
+        while time.monotonic() < moment:
+            end("main")
+            number += 1
+            if not number % 100:
+                processor.force_flush(10_000)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    processor.force_flush(20_000)
+    assert handled > 10
+    assert processor.counts().exported == number + handled
+    processor.shutdown()
+
+
+class _Killed(SystemExit):
+    pass
+
+
+def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
+    class Busy(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            self.entered.set()
+            while not self.gate.is_set():
+                time.sleep(0.001)
+            return super().export(spans)
+
+    exporter = Busy()
+    exporter.gate.clear()
+    processor = _processor(exporter, max_export_batch_size=1)
+    end = spans(processor)
+    end("a")
+    assert exporter.entered.wait(20)
+    killed = ctypes.c_ulong(processor.worker._thread)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(killed, ctypes.py_object(_Killed)) == 1
+    until(lambda: processor.worker._turn)
+    exporter.gate.set()
+    end("b")
+    assert processor.force_flush(10_000) is False
+    assert processor.force_flush(10_000) is True
+    counts = processor.counts()
+    assert (counts.exported, counts.ended) == (1, 2)
+    assert counts.failed == {"other": 1}
+    processor.shutdown()
+
+
+def test_a_thread_that_fails_says_so_and_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = Keeping()
+    processor = _processor(exporter)
+    end = spans(processor)
+
+    def fail(self: Worker) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_take", fail)
+        end("a")
+        assert processor.force_flush(500) is False
+        until(lambda: processor.worker._turn)
+    end("b")
+    assert processor.force_flush(10_000)
+    assert exporter.names == ["a", "b"]
+    assert "the export thread failed" in caplog.text
+    processor.shutdown()
+
+
+def test_where_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    exporter = Keeping()
+    processor = _processor(exporter)
+    end = spans(processor)
+    end("a", "b")
+    assert processor.force_flush(10_000)
+    assert exporter.names == ["a", "b"]
+    end("c")
+    processor.shutdown()
+    assert exporter.names == ["a", "b", "c"]
+    assert exporter.shutdowns == 1
+
+
+def test_shutdown_exports_what_waits_once_and_later_spans_are_counted_and_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ot_bridge.errors._said", set())
+    exporter = Keeping()
+    processor = _processor(exporter)
+    end = spans(processor)
+    end("a")
+    processor.shutdown()
+    processor.shutdown()
+    end("late", "later")
+    assert (exporter.names, exporter.shutdowns) == (["a"], 1)
+    assert processor.counts() == Counts(3, 1, 0, {"shut down": 2}, 0, 0)
+    assert processor.force_flush(1000) is False
+    assert processor.force_flush(1000) is True
+    assert [record.getMessage() for record in caplog.records] == [
+        "spans that end after the shutdown of their tracer are lost"
+    ]
+    until(lambda: processor.worker._turn)  # the thread has ended
+
+
+def test_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter, max_export_batch_size=1)
+    spans(processor)("a", "b")
+    began = time.monotonic()
+    processor.shutdown(100)
+    assert time.monotonic() - began < 5
+    until(lambda: processor.worker._turn)
+    counts = processor.counts()
+    assert counts.exported + counts.failed.get("shut down", 0) == 2
+
+
+def test_a_processor_that_nobody_holds_exports_what_waits_and_its_thread_ends() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter)
+    worker = processor.worker
+    processor.on_end(_ended())
+    del processor
+    until(lambda: worker._turn)
+    assert exporter.names == ["a"]
+
+
+def _ended() -> Any:
+    span: Any = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("a")
+    span.end()
+    return span
+
+
+class _Telling(Keeping):
+    """Loses some of each batch, and tells how many and why."""
+
+    failed: dict[str, int]
+
+    def __init__(self, reason: str, number: int, result: SpanExportResult) -> None:
+        super().__init__(result)
+        self.failed = {}
+        self._each = reason, number
+
+    def export(self, spans: Any) -> SpanExportResult:
+        reason, number = self._each
+        self.failed[reason] = self.failed.get(reason, 0) + number
+        return super().export(spans)
+
+
+OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("exporter", "failed"),
+    [
+        (Keeping(FAILED), {"other": 3}),
+        (_Telling("partial", 2, OK), {"partial": 2}),
+        (_Telling("refused", 3, FAILED), {"refused": 3}),
+        (_Telling("status", 99, FAILED), {"status": 3}),
+        (_Telling("status", 0, FAILED), {"other": 3}),
+        (_Telling("status", 0, OK), {}),
+    ],
+    ids=["tells nothing", "some", "all", "more than there are", "fails and tells none", "none"],
+)
+def test_what_an_exporter_lost_is_counted_by_reason(exporter: Any, failed: dict[str, int]) -> None:
+    processor = _processor(exporter)
+    spans(processor)("a", "b", "c")
+    assert processor.force_flush(10_000) is not bool(failed)
+    counts = processor.counts()
+    assert counts.failed == failed
+    assert counts.exported == 3 - sum(failed.values())
+    assert counts.lost == sum(failed.values())
+    processor.shutdown()
+
+
+def test_a_listener_is_told_of_every_change_and_may_raise(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Counts] = []
+
+    def listen(counts: Counts) -> None:
+        told.append(counts)
+        raise RuntimeError
+
+    processor = _processor(Keeping(), listener=listen)
+    spans(processor)("a", "b")
+    assert processor.force_flush(10_000)
+    assert told[-1] == Counts(2, 2, 0, {}, 0, 0)
+    assert "a listener to the counts raised" in caplog.text
+    processor.shutdown()
+
+
+DEFAULTS = (2048, 512, 1.0, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "expected"),
+    [
+        ({}, {}, DEFAULTS),
+        ({}, {"MAX_QUEUE_SIZE": "5"}, (5, 5, 1.0, 30.0)),
+        ({}, {"MAX_QUEUE_SIZE": "70", "MAX_EXPORT_BATCH_SIZE": "7"}, (70, 7, 1.0, 30.0)),
+        ({}, {"SCHEDULE_DELAY": " 250 ", "EXPORT_TIMEOUT": "100"}, (2048, 512, 0.25, 0.1)),
+        ({}, {"MAX_QUEUE_SIZE": "many"}, DEFAULTS),
+        ({}, {"MAX_EXPORT_BATCH_SIZE": "0"}, DEFAULTS),
+        ({}, {"SCHEDULE_DELAY": "-5"}, DEFAULTS),
+        ({}, {"EXPORT_TIMEOUT": "1.5s"}, DEFAULTS),
+        ({}, {"EXPORT_TIMEOUT": ""}, DEFAULTS),
+        ({"max_queue_size": 9}, {"MAX_QUEUE_SIZE": "5"}, (9, 9, 1.0, 30.0)),
+        ({"schedule_delay_millis": 0.5}, {}, (2048, 512, 0.0005, 30.0)),
+    ],
+)
+def test_arguments_win_over_variables_and_bad_variables_are_said_once(
+    options: Any,
+    variables: dict[str, str],
+    expected: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("ot_bridge.errors._said", set())
+    for name, text in variables.items():
+        monkeypatch.setenv(f"OTEL_BSP_{name}", text)
+    for _ in range(2):
+        processor = DeliveryProcessor(Keeping(), **options)
+        assert processor.worker.settings == expected
+        processor.shutdown()
+    bad = expected == DEFAULTS and any(variables.values())
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * bad
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_queue_size": 0},
+        {"max_queue_size": "5"},
+        {"max_export_batch_size": -1},
+        {"max_export_batch_size": True},
+        {"schedule_delay_millis": 0},
+        {"export_timeout_millis": float("nan")},
+        {"max_queue_size": 0.5},
+        {"max_queue_size": 5, "max_export_batch_size": 6},
+        {"exporter": 3},
+    ],
+    ids=str,
+)
+def test_a_bad_argument_raises(options: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        DeliveryProcessor(**{"exporter": Keeping(), **options})
