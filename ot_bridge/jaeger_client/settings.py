@@ -208,7 +208,7 @@ VALID_KEYS: Final = (
 
 
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """What a setting is, and who says so. A variable that cannot be read is said once, and counts as unset."""
+    """What a setting is, and who says so. A variable that cannot be read is said, and counts as unset."""
     row = ROWS[name]
     return (
         _from_variables(row.otel, environment)
