@@ -126,14 +126,18 @@ def install(
     with _lock:
         if _installed is None:
             _installed = _install(**arguments)
-            if flush_on_sigterm is None:
-                delivery.flush_on_sigterm_if_asked()
-            elif flush_on_sigterm:
-                delivery.flush_on_sigterm()
+            _obey_sigterm(flush_on_sigterm)
         elif (*arguments.values(),) != _installed.arguments and not _installed.warned:
             _installed.warned = True
             _log.warning("install() was called before, with other arguments: these are ignored")
         return _installed.tracer
+
+
+def _obey_sigterm(asked: bool | None) -> None:
+    if asked is None:
+        delivery.flush_on_sigterm_if_asked()
+    elif asked:
+        delivery.flush_on_sigterm()
 
 
 def _install(**arguments: Any) -> _Installed:

@@ -124,7 +124,7 @@ def _processor(ready: Any) -> SpanProcessor | None:
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:
-        return DeliveryProcessor(ready)  # a factory as it is: every process makes its own
+        return DeliveryProcessor(ready)
     except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
         made = getattr(ready, "func", ready)
         _log.error("%s cannot be made (%s); nothing is exported by it", made, error)

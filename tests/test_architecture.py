@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
+MAY_IMPORT["__main__"] = {"cli"}
 
 #: room -> packages that only this room may import
 OWN = {

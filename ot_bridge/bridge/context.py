@@ -101,7 +101,10 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         if self[3] & 1:
             return True
         origin = self.origin
-        return None if origin is not None and self[2] and origin.sampled is None else False
+        if origin is None or origin.sampled is not None:
+            return False
+        # The caller's span, or one of this process that shares its id and leaves the decision as open.
+        return None if self[2] or self[1] == origin.span_id else False
 
     @property
     def extras(self) -> Mapping[str, str]:

@@ -23,7 +23,7 @@ from ot_bridge.bridge.context import BY_FLAGS, NO_BAGGAGE, SpanContext, from_rem
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
 from ot_bridge.engine.current import current
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, WsgiHeaders, parse_propagators
+from ot_bridge.propagation import LOWER_CASE, Propagator, lower_case, parse_propagators
 from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
 
@@ -63,9 +63,13 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
     if spec is None or isinstance(spec, Binary):
         return spec
     propagator = parse_propagators(spec)
-    if name == Format.TEXT_MAP and isinstance(propagator, Propagator):
-        return propagator.text_map
-    return propagator
+    if not isinstance(propagator, Propagator) or name == Format.HTTP_HEADERS:
+        return propagator
+    return propagator.text_map if name == Format.TEXT_MAP else propagator.raw
+
+
+def _no_ids(carrier: object) -> None:
+    """`Propagator.read_ids` of a propagator that has none."""
 
 
 class Carriers:
@@ -74,13 +78,11 @@ class Carriers:
     def __init__(self, propagators: Any) -> None:
         self._formats = propagators_by_format(propagators)
         self._encode: dict[object, Any] = {}
-        self._usual_headers: dict[object, Any] = {}
-        self._usual_environ: dict[object, Any] = {}
+        self._read_ids: dict[object, Any] = {}
         for name, each in self._formats.items():
             if isinstance(each, Propagator | Binary):
                 self._encode[name] = each.encode
-            usual = each.usual if isinstance(each, Propagator) else ((), ())
-            self._usual_headers[name], self._usual_environ[name] = usual
+            self._read_ids[name] = each.read_ids if isinstance(each, Propagator) else _no_ids
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
@@ -116,26 +118,16 @@ class Carriers:
         a header that is there and cannot be read.
         """
         try:
-            kind = type(carrier)
-            if kind is dict:
-                headers, known = carrier, self._usual_headers[format]
-            elif kind is WsgiHeaders and type(carrier.environ) is dict:
-                headers, known = carrier.environ, self._usual_environ[format]
-            else:
-                return self._extract(format, carrier)
-            # All in one place, for every request comes by: a function more is a twentieth more.
-            for name, is_alone, read in known:
-                if name in headers:
-                    if is_alone(headers):
-                        trace_id, span_id, parent_id, bits = read(headers[name])
-                        if trace_id and span_id:
-                            made_as, flags = BY_FLAGS[bits]
-                            ids = (trace_id, span_id, True, flags, DEFAULT_TRACE_STATE, True)
-                            made: SpanContext = new(made_as, ids)
-                            if parent_id:
-                                made.__dict__["parent_id"] = parent_id
-                            return made
-                    break
+            ids = self._read_ids[format](carrier)
+            if ids is not None:
+                trace_id, span_id, parent_id, bits = ids
+                if trace_id and span_id:
+                    made_as, flags = BY_FLAGS[bits]
+                    values = trace_id, span_id, True, flags, DEFAULT_TRACE_STATE, True
+                    made: SpanContext = new(made_as, values)
+                    if parent_id:
+                        made.__dict__["parent_id"] = parent_id
+                    return made
         except Exception:
             pass  # what is not usual, or not right, is looked at closer
         return self._extract(format, carrier)
@@ -145,7 +137,7 @@ class Carriers:
         try:
             propagator = self._propagator(format)
             if not isinstance(propagator, Propagator | Binary):
-                return _from_otel_context(propagator.extract(carrier, Context()))
+                return _from_otel_context(propagator.extract(lower_case(carrier), Context(), LOWER_CASE))
             remote = propagator.decode(carrier)
             return None if remote is None else from_remote(remote)
         except UnsupportedFormatException:

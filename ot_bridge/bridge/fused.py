@@ -31,6 +31,7 @@ from ot_bridge.bridge.tracer import ClientSpans, Tracer
 from ot_bridge.engine.current import current
 from ot_bridge.engine.notes import MOST_NOTES, is_plain
 from ot_bridge.errors import report
+from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
 
@@ -266,7 +267,7 @@ class FusedTracer(Tracer):
             span: Any = quick(name, None, ready, current())
             if span is None:
                 return None
-            headers: dict[str, Any] = {}
+            headers = MetadataHeaders()
             try:
                 ids, above = span._ids, span._parent_ids
                 if span._baggage or ids[4] is not DEFAULT_TRACE_STATE:

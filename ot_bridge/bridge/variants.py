@@ -16,6 +16,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
+from ot_bridge.propagation import trace_state, undecided
+
 
 class AsRoot(Sampler):
     """Asks `sampler` as for a root, whoever the parent is: its caller left the decision open."""
@@ -34,13 +36,23 @@ class AsRoot(Sampler):
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
         context = trace.set_span_in_context(self._caller(trace_id), parent_context)
-        return self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        decided = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        told = trace.get_current_span(parent_context).get_span_context().trace_state
+        return _with_entries_of(told, decided) if told else decided
 
     def _caller(self, trace_id: int) -> trace.Span:
         return trace.INVALID_SPAN
 
     def get_description(self) -> str:
         return f"{type(self).__name__}{{{self._sampler.get_description()}}}"
+
+
+def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
+    """Who continues a traceparent hands its tracestate on, whoever decides (W3C Trace Context, 3.3)."""
+    entries = {**(decided.trace_state or {})}
+    entries.update((key, value) for key, value in undecided(caller).items() if key not in entries)
+    state = trace_state(",".join(f"{key}={value}" for key, value in entries.items()))
+    return SamplingResult(decided.decision, decided.attributes, state)
 
 
 class AsUnsampled(AsRoot):

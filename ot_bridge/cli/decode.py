@@ -1,7 +1,7 @@
 """`ot-bridge decode`: say what is in tracing headers, in words and in all other formats, or why not.
 
 Headers come as arguments (`name: value`), as curl's `-H`, or on standard input: one a line, or a curl
-command. Exit status: 0 if all could be read, 1 if something was refused, 2 if nothing was a tracing header.
+command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
@@ -23,8 +23,23 @@ from ot_bridge.wire.losses import losses
 Headers = list[tuple[str, Any]]
 
 _header = re.compile(r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+):\s?(.*)").fullmatch
+_curl = re.compile(r"\s*(\$\s+)?(curl(\.exe)?|-H|--header)\b").match
+# curl's options of one letter that take no value, -H among them, and what follows that at once.
+_header_option = re.compile(
+    r"--header(?:=|$)(.*)|-[#0-46aBfgGiIjJklLMnNOpqRsSvVZ]*H(.*)", re.DOTALL
+).fullmatch
 _WIDTH = 72
 _DECISIONS = {True: "yes", False: "no", None: "not decided yet"}
+
+
+EPILOG: Final = """\
+examples:
+  ot-bridge decode 'uber-trace-id: 5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1'
+  ot-bridge decode -H 'b3: 463ac35c9f6413ad-72485a3953bb6124-1' -H 'baggage: user=ann'
+  ot-bridge decode < headers.txt      # one a line, or a browser's "Copy as cURL"
+
+exit status: 0 all could be read, 1 something was refused, 2 nothing was a tracing header.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +78,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _split(text: str) -> Iterable[str]:
     """One header each, from a header, a curl command or lines of headers."""
-    if not re.search(r"(^|\s)(curl|-H|--header)\s", text):
+    if not _curl(text):
         return text.splitlines()
     try:
         words = shlex.split(text.replace("\\\n", " "))
     except ValueError:
         return text.splitlines()
-    return [after for word, after in pairwise(words) if word in ("-H", "--header")]
+    return [
+        match[1] or match[2] or after
+        for word, after in pairwise([*words, ""])
+        if (match := _header_option(word))
+    ]
 
 
 def _parse(line: str) -> tuple[str, Any] | None:
@@ -155,7 +174,7 @@ def _others(remote: Remote, given: list[Format]) -> Iterator[str]:
         if format in given:
             continue
         headers: dict[str, Any] = {}
-        Propagator([format]).encode(remote, headers)
+        Propagator([format], raw=True).encode(remote, headers)
         lost = losses(remote, format)
         if headers:
             yield f"  {format.name}" + (f" (without {', '.join(lost)})" if lost else "")

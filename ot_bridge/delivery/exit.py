@@ -1,7 +1,8 @@
 """The end of a process: one deadline for all processors, and for whatever closes in the background.
 
-1. The exit begins when the main thread is over (`threading` says so before the first `atexit` hook runs), or
-   when a child of `multiprocessing` or billiard has done its work. The first who notices fixes the deadline.
+1. The exit begins when the main thread runs `atexit` hooks: `threading` says that it is over, and yet it runs
+   code, which it does not while other threads outlive it. In a child of `multiprocessing` or billiard it
+   begins when that has done its work. The first who notices fixes the deadline.
 2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
 3. A shutdown at the exit leaves the queue open: a span that ends in a later exit hook is exported at once,
    within what is left of the deadline.
@@ -37,7 +38,10 @@ _closing: set[threading.Event] = set()
 
 def leaving() -> bool:
     """Whether the process is about to end."""
-    return _began is not None or not threading.main_thread().is_alive()
+    if _began is not None:
+        return True
+    main = threading.main_thread()
+    return main.ident == threading.get_ident() and not main.is_alive()
 
 
 def deadline() -> float:

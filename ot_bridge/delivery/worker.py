@@ -150,7 +150,7 @@ class Worker:
     def _work(self) -> None:
         self.ledger.recover()
         delay, full = self.settings.delay, self.settings.batch
-        urgent, due = True, 0.0
+        urgent, due = self._awaited(), time.monotonic() + delay
         while self.pid == os.getpid():
             self._set_mark(self.settings.queue)
             if urgent or time.monotonic() >= due:
@@ -163,6 +163,13 @@ class Worker:
                 return
             self._set_mark(full - 1)
             urgent = len(self.queue) < full and self._sleep(due - time.monotonic())
+
+    def _awaited(self) -> bool:
+        """Whether somebody waits for a flush that began before this thread did."""
+        try:
+            return any(type(item) is Marker for item in tuple(self.queue))
+        except RuntimeError:  # the queue changed under the look at it
+            return True
 
     def _set_mark(self, length: int) -> None:
         self.mark = 0 if self.closed or self.leaving is not None else length

@@ -15,7 +15,9 @@ from ot_bridge import bridge
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
+from ot_bridge.grpc.limits import MOST, lightened, weight
 from ot_bridge.grpc.metadata import Pairs, with_headers
+from ot_bridge.propagation import MetadataHeaders
 
 #: A tracer, and its quick way to start client spans, if it has one.
 _Known: TypeAlias = tuple[opentracing.Tracer | None, Callable[[str], Any] | None]
@@ -62,8 +64,11 @@ class ClientRules(Rules):
             return None, metadata
         try:
             if headers is None:
-                headers = {}
+                headers = MetadataHeaders()
                 tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            own = weight(metadata) if metadata else 0
+            if own + weight(headers.items()) > MOST:
+                headers = lightened(headers, own, tracer, span)
             return span, with_headers(metadata, headers)
         except Exception:
             report(log, "inject failed, the trace ends at this client")

@@ -12,6 +12,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 
 from ot_bridge import bridge
+from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge.formats import Binary
 from ot_bridge.errors import BadHeader
 from ot_bridge.jaeger_client.constants import (
@@ -20,9 +21,10 @@ from ot_bridge.jaeger_client.constants import (
     DEBUG_ID_HEADER_KEY,
     TRACE_ID_HEADER,
 )
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, told_by
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import FORMATS, jaeger
+from ot_bridge.wire import FORMATS, Outgoing, b3, jaeger
 
 ZipkinSpanFormat = "zipkin-span-format"
 
@@ -43,20 +45,43 @@ class WireCodec(Codec):
     def __init__(self, propagator: Propagator | Binary) -> None:
         self.propagator = propagator
 
-    def inject(self, span_context: bridge.SpanContext, carrier: Any) -> None:
+    def inject(self, span_context: Any, carrier: Any) -> None:
+        """span_context: also a span, or anything with a jaeger-client context's attributes."""
         try:
-            self.propagator.encode(told_by(span_context), carrier)
+            self.propagator.encode(_told(span_context), carrier)
         except (TypeError, AttributeError) as error:
             raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
 
     def extract(self, carrier: Any) -> SpanContext | None:
+        _refuse_nothing(carrier)
         try:
             remote = self.propagator.decode(carrier)
         except BadHeader as error:
+            if _is_half_of_b3(error):
+                return None
             raise SpanContextCorruptedException(str(error)) from error
         except (TypeError, AttributeError) as error:
             raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
         return None if remote is None else context_of(remote)
+
+
+def _told(subject: Any) -> Outgoing:
+    context = contexts.of(subject)
+    if context is None:
+        parts = subject.trace_id, subject.span_id, subject.parent_id, subject.flags
+        context = SpanContext(*parts, getattr(subject, "baggage", None))
+    return told_by(context)
+
+
+def _refuse_nothing(carrier: Any) -> None:
+    """An empty list is no empty mapping: jaeger-client takes it for a mistake."""
+    if isinstance(carrier, list | tuple) and not carrier:
+        raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; a mapping is due")
+
+
+def _is_half_of_b3(error: BadHeader) -> bool:
+    """Whether an id of B3's is missing or zero, which to jaeger-client is no context and no fault."""
+    return error.header in (b3.TRACE_ID, b3.SPAN_ID) and not str(error.value).strip("0")
 
 
 class TextCodec(WireCodec):
@@ -90,7 +115,7 @@ class BinaryCodec(WireCodec):
 
 class ZipkinCodec(WireCodec):
     def __init__(self) -> None:
-        super().__init__(Propagator((FORMATS[ZipkinSpanFormat],)))
+        super().__init__(Propagator((FORMATS[ZipkinSpanFormat],), raw=True))
 
     def extract(self, carrier: Any) -> SpanContext | None:
         if not hasattr(carrier, "items"):
@@ -127,6 +152,7 @@ class PropagatorCodec(Codec):
         self._carriers.inject(span_context, "", carrier)
 
     def extract(self, carrier: Any) -> SpanContext | None:
+        _refuse_nothing(carrier)
         found = self._carriers.extract("", carrier)
         return None if found is None else context_like(found)
 
@@ -162,3 +188,6 @@ def header_to_hex(header: Any) -> int:
         raise SpanContextCorruptedException(
             f"malformed trace context {header!r:.80}, expected hex string"
         ) from None
+
+
+__getattr__ = also(__name__)

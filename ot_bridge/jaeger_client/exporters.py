@@ -27,9 +27,9 @@ def processors(
 ) -> Iterator[DeliveryProcessor]:
     """One for each exporter that `OTEL_TRACES_EXPORTER` names, else OTLP's."""
     for name in exporters_in_environment():
-        make = exporter_factory(name, **_options(name, channel))
-        if make is not None:
-            yield DeliveryProcessor(make, listener=listener(), **queue_options)
+        factory = exporter_factory(name, **_options(name, channel))
+        if factory is not None:
+            yield DeliveryProcessor(factory, listener=listener(), **queue_options)
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +18,7 @@ from ot_bridge.declared import declared
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.span import ENDING, Span
-from ot_bridge.jaeger_client.utils import local_ip
+from ot_bridge.jaeger_client.utils import host_name, local_ip
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider
 from ot_bridge.registered import global_provider, set_global_provider
@@ -36,7 +35,7 @@ def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
     if made.get(constants.JAEGER_IP_TAG_KEY) is None:
         made[constants.JAEGER_IP_TAG_KEY] = local_ip()
     if made.get(constants.JAEGER_HOSTNAME_TAG_KEY) is None:
-        made[constants.JAEGER_HOSTNAME_TAG_KEY] = socket.gethostname()
+        made[constants.JAEGER_HOSTNAME_TAG_KEY] = host_name()
     if throttler is not None:
         client_id = random.randint(0, sys.maxsize)
         throttler.set_client_id(client_id)

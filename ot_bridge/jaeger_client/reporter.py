@@ -11,6 +11,7 @@ from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
+from ot_bridge.jaeger_client.reexports import also
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.span import Span
@@ -152,3 +153,6 @@ class Reporter(BaseReporter):
         for processor in self._processors:
             processor.shutdown(500)
         return sent
+
+
+__getattr__ = also(__name__)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from ot_bridge.jaeger_client.constants import DEFAULT_SAMPLING_INTERVAL
 from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.sampling import (
     AdaptiveSampler,
     ConstSampler,
@@ -157,6 +158,31 @@ class Recording(otel.Sampler):
         return f"Recording{{{self._sampler.get_description()}}}"
 
 
+class AsItsCaller(otel.Sampler):
+    """Decides as the caller has whose span is joined, and hands its tracestate on."""
+
+    def __init__(self, context: trace.SpanContext) -> None:
+        recorded = otel.Decision.RECORD_AND_SAMPLE
+        self._decision = recorded if context.trace_flags.sampled else otel.Decision.DROP
+        self._trace_state = context.trace_state
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: Any = None,
+        links: Any = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> otel.SamplingResult:
+        kept = attributes if self._decision is otel.Decision.RECORD_AND_SAMPLE else None
+        return otel.SamplingResult(self._decision, kept, self._trace_state)
+
+    def get_description(self) -> str:
+        return "AsItsCaller"
+
+
 class TheseIds(IdGenerator):
     """Gives the ids of a span that is there already: one RPC's on its server, or one that is now recorded."""
 
@@ -172,3 +198,6 @@ class TheseIds(IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         return False
+
+
+__getattr__ = also(__name__)

@@ -16,7 +16,7 @@ from ot_bridge.errors import bad_variable
 from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.utils import get_boolean
-from ot_bridge.propagation.parse import names_in_environment
+from ot_bridge.propagation.parse import names_in_environment, parse_propagators
 
 Environment = Mapping[str, str]
 
@@ -51,21 +51,28 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _milliseconds(text: str) -> float:
-    return float(text) / 1000
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ValueError("a whole number above 0 is due")
+    return int(text)
 
 
-def _above_zero(read: Callable[[str], float]) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = read(text)
-        except ValueError:
-            value = 0
-        if value > 0:
-            return value
+def _port(text: str) -> int:
+    """Kubernetes sets `JAEGER_AGENT_PORT=tcp://10.96.0.7:6831` beside a Service called jaeger-agent."""
+    try:
+        return _count(text)
+    except ValueError:
+        raise ValueError("the number of a port is due") from None
+
+
+def _above_zero(number: float) -> float:
+    if not number > 0:
         raise ValueError("a number above 0 is due")
+    return number
 
-    return parse
+
+def _milliseconds(text: str) -> float:
+    return _above_zero(float(text)) / 1000
 
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -103,8 +110,29 @@ def _known_propagators(text: str) -> str | None:
     return ",".join(names_in_environment("the configuration's propagation", text)) or None
 
 
+def _kind(text: str) -> str:
+    if text not in SAMPLER_TYPES:
+        raise ValueError(f"known are {', '.join(SAMPLER_TYPES)}")
+    return text
+
+
+def _formats(text: str) -> str:
+    """Raises ConfigurationError, a ValueError, for a name that nobody knows."""
+    parse_propagators([name for each in text.split(",") for name in formats_of(each.strip())])
+    return text
+
+
+#: A format in `JAEGER_PROPAGATION` -> those of ours.
+_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
+
+
+def formats_of(name: str) -> tuple[str, ...]:
+    """The propagators that a name in `JAEGER_PROPAGATION` stands for."""
+    return _FORMATS.get(name, (name,))
+
+
+SAMPLER_TYPES: Final = ("const", "probabilistic", "ratelimiting", "rate_limiting", "remote")
 _SAME: Final = str
-_COUNT: Final = _above_zero(int)
 
 ROWS: Final[Mapping[str, Row]] = {
     "service_name": Row(
@@ -115,7 +143,10 @@ ROWS: Final[Mapping[str, Row]] = {
     "logging": Row(("logging",), False, {}, {"JAEGER_REPORTER_LOG_SPANS": _SAME}),
     "metrics": Row(("metrics",), True),
     "sampler_type": Row(
-        ("sampler", "type"), None, {"OTEL_TRACES_SAMPLER": _known_sampler}, {"JAEGER_SAMPLER_TYPE": _SAME}
+        ("sampler", "type"),
+        None,
+        {"OTEL_TRACES_SAMPLER": _known_sampler},
+        {"JAEGER_SAMPLER_TYPE": _kind},
     ),
     "sampler_param": Row(("sampler", "param"), None, {}, {"JAEGER_SAMPLER_PARAM": _SAME}),
     "sampler_arg": Row((), None, {"OTEL_TRACES_SAMPLER_ARG": _SAME}),
@@ -135,7 +166,7 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_ENDPOINT": _collector},
     ),
     "reporting_host": Row(("local_agent", "reporting_host"), "localhost", {}, {"JAEGER_AGENT_HOST": _SAME}),
-    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": _COUNT}, True),
+    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": _port}, True),
     "sampling_port": Row(("local_agent", "sampling_port"), 5778, whole=True),
     "sampling_endpoint": Row(
         (),
@@ -144,28 +175,31 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_SAMPLING_ENDPOINT": _strategies, "JAEGER_SAMPLER_MANAGER_HOST_PORT": _strategies},
     ),
     "local_agent_enabled": Row(("local_agent", "enabled"), True),
-    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _COUNT}),
+    "reporter_batch_size": Row(("reporter_batch_size",), 10, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _count}),
     "reporter_queue_size": Row(
         ("reporter_queue_size",),
         100,
-        {"OTEL_BSP_MAX_QUEUE_SIZE": _COUNT},
-        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": _COUNT},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": _count},
+        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": _count},
     ),
     "reporter_flush_interval": Row(
         ("reporter_flush_interval",),
         constants.DEFAULT_FLUSH_INTERVAL,
-        {"OTEL_BSP_SCHEDULE_DELAY": _above_zero(_milliseconds)},
-        {"JAEGER_REPORTER_FLUSH_INTERVAL": _above_zero(_duration)},
+        {"OTEL_BSP_SCHEDULE_DELAY": _milliseconds},
+        {"JAEGER_REPORTER_FLUSH_INTERVAL": _duration},
     ),
     "sampling_refresh_interval": Row(
         ("sampling_refresh_interval",),
         constants.DEFAULT_SAMPLING_INTERVAL,
         {},
-        {"JAEGER_SAMPLER_REFRESH_INTERVAL": _above_zero(_duration)},
+        {"JAEGER_SAMPLER_REFRESH_INTERVAL": _duration},
     ),
-    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": _COUNT}),
+    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": _count}),
     "propagation": Row(
-        ("propagation",), None, {"OTEL_PROPAGATORS": _known_propagators}, {"JAEGER_PROPAGATION": _SAME}
+        ("propagation",),
+        None,
+        {"OTEL_PROPAGATORS": _known_propagators},
+        {"JAEGER_PROPAGATION": _formats},
     ),
     "trace_id_header": Row(("trace_id_header",), constants.TRACE_ID_HEADER),
     "baggage_header_prefix": Row(("baggage_header_prefix",), constants.BAGGAGE_HEADER_PREFIX),

@@ -20,6 +20,7 @@ from ot_bridge.bridge.span import TAGS
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.wire import Remote
 
@@ -259,3 +260,6 @@ class Span(bridge.Span):
         self._operation_name = name
         self._above = above if above.is_valid else None
         self._started_at = start_time or time.time()
+
+
+__getattr__ = also(__name__)

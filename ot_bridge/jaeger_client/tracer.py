@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import Format, UnsupportedFormatException
 
 from ot_bridge import bridge
@@ -40,8 +40,9 @@ from ot_bridge.jaeger_client.metrics.metrics import (
     factory,
     silent,
 )
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.sampler import Recording, TheseIds, otel_sampler
+from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds, otel_sampler
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
@@ -204,7 +205,7 @@ class Tracer(bridge.Tracer):
     ) -> Span:
         """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
-        tracer.sampler = ALWAYS_ON if context.sampled else ALWAYS_OFF
+        tracer.sampler = AsItsCaller(context)
         tracer.id_generator = TheseIds(context.trace_id, context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
@@ -273,3 +274,6 @@ class Tracer(bridge.Tracer):
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
+
+
+__getattr__ = also(__name__)

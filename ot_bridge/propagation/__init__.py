@@ -1,16 +1,20 @@
 """Wire formats as OpenTelemetry propagators, and the carriers they read."""
 
-from .carriers import WsgiHeaders, metadata_headers
-from .context import get_remote, set_remote, trace_state
+from .carriers import LOWER_CASE, MetadataHeaders, WsgiHeaders, lower_case, metadata_headers
+from .context import get_remote, set_remote, trace_state, undecided
 from .parse import parse_propagators
 from .propagator import Propagator
 
 __all__ = [
+    "LOWER_CASE",
+    "MetadataHeaders",
     "Propagator",
     "WsgiHeaders",
     "get_remote",
+    "lower_case",
     "metadata_headers",
     "parse_propagators",
     "set_remote",
     "trace_state",
+    "undecided",
 ]

@@ -6,10 +6,13 @@ Names match in any case; a name that comes more than once is joined with commas,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from opentelemetry.propagators.textmap import Getter
+
 from ..wire import Format
+from ..wire.remote import Ids, Usual
 
 LEARNED = 1024
 
@@ -46,6 +49,58 @@ def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict
     return headers
 
 
+class MetadataHeaders(dict[str, Any]):
+    """Headers that become gRPC metadata, where a value may be bytes: `raw` formats go into such only."""
+
+    __slots__ = ()
+
+
+class _LowerCase(Getter[dict[str, Any]]):
+    """Reads what `lower_case` gives, in whatever case a name is asked for.
+
+    Values are text, and one for each name: what came more than once is joined with commas. Names that end in
+    `-bin` have bytes, or what else came.
+    """
+
+    def get(self, carrier: dict[str, Any], key: str) -> list[Any] | None:
+        name = key.lower()
+        values = [each for each in _flat(carrier.get(name)) if each is not None]
+        if not values or name.endswith("-bin"):
+            return values or None
+        return [",".join(map(_text, values))]
+
+    def keys(self, carrier: dict[str, Any]) -> list[str]:
+        return list(carrier)
+
+
+LOWER_CASE: Getter[dict[str, Any]] = _LowerCase()
+
+
+def lower_case(carrier: Any) -> dict[str, Any]:
+    """The headers in a mapping or an iterable of pairs, for propagators of others to read with `LOWER_CASE`.
+
+    Raises `TypeError` or `AttributeError` for what is no carrier.
+    """
+    headers: dict[str, Any] = {}
+    for key, value in _pairs(carrier):
+        name = (key if type(key) is str else _text(key)).lower()
+        headers[name] = [*_flat(headers[name]), *_flat(value)] if name in headers else value
+    return headers
+
+
+def _pairs(carrier: Any) -> Iterable[tuple[Any, Any]]:
+    """Name and value of each header in a mapping or an iterable of pairs."""
+    if hasattr(carrier, "items"):
+        items: Iterable[tuple[Any, Any]] = carrier.items()
+        return items
+    if isinstance(carrier, str | bytes | bytearray):
+        raise TypeError(f"{type(carrier).__name__} is no carrier")
+    try:
+        return [(name, value) for name, value in carrier]
+    except ValueError:
+        raise TypeError(f"{type(carrier).__name__} is no iterable of pairs") from None
+
+
 class Known:
     """The wanted names as one kind of carrier spells them, and those that were seen not to matter.
 
@@ -57,7 +112,7 @@ class Known:
 
     __slots__ = ("_sets", "plain", "usual")
 
-    def __init__(self, wanted: Iterable[str], usual: Iterable[tuple[str, Any]]) -> None:
+    def __init__(self, wanted: Iterable[str], usual: Iterable[Usual]) -> None:
         self.plain = set(wanted)
         alone = [({name}, name, read) for name, read in usual]
         self.usual = tuple((name, names.issuperset, read) for names, name, read in alone)
@@ -77,17 +132,41 @@ class Wanted:
     names are all among `headers.plain` can be given to the decoders as it is.
     """
 
-    __slots__ = ("_environ", "_exact", "_prefixes", "_raw", "environ", "headers")
+    __slots__ = ("_environ", "_exact", "_prefixes", "_raw", "_spelled", "environ", "headers")
 
     def __init__(self, formats: Iterable[Format]) -> None:
         formats = tuple(formats)
         self._exact = dict.fromkeys(name for format in formats for name in format.fields)
         self._prefixes = tuple(prefix for format in formats for prefix in format.prefixes)
         self._raw = frozenset(name for format in formats if format.raw for name in format.fields)
+        # As case-sensitive carriers have them: as the encoders write them, and in lower case.
+        self._spelled = {
+            name: tuple(dict.fromkeys((spelled, name)))
+            for format in formats
+            for name, spelled in zip(format.fields, format.spelled or format.fields, strict=True)
+        }
         self._environ = {_environ_key(name): name for name in self._exact}
         usual = [format.usual for format in formats if format.usual is not None]
         self.headers = Known(self._exact, usual)
         self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
+
+    def id_reader(self) -> Callable[[Any], Ids | None]:
+        """`Propagator.read_ids`, as a function, since a method takes longer to call."""
+        of_headers, of_environ = self.headers.usual, self.environ.usual
+
+        def read_ids(carrier: Any) -> Ids | None:
+            if type(carrier) is dict:
+                headers, known = carrier, of_headers
+            elif type(carrier) is WsgiHeaders and type(carrier.environ) is dict:
+                headers, known = carrier.environ, of_environ
+            else:
+                return None
+            for name, is_alone, read in known:
+                if name in headers:
+                    return read(headers[name]) if is_alone(headers) else None
+            return None
+
+        return read_ids
 
     def pick(self, carrier: Any) -> dict[str, Any]:
         """From a mapping, a view of a WSGI environment (anything with `.environ`), pairs, or attributes.
@@ -97,22 +176,22 @@ class Wanted:
         environ = getattr(carrier, "environ", None)
         if type(environ) is dict:
             return self._from_environ(environ)
-        if hasattr(carrier, "items"):
-            return self._from_items(carrier.items())
-        if not hasattr(carrier, "__iter__"):
-            return self._from_items((name, getattr(carrier, name)) for name in self._exact)
-        try:
-            return self._from_items(carrier)
-        except ValueError:
-            raise TypeError(f"{type(carrier).__name__} is no iterable of pairs") from None
+        if hasattr(carrier, "items") or hasattr(carrier, "__iter__"):
+            return self._from_items(_pairs(carrier))
+        return self._from_items((name, getattr(carrier, name)) for name in self._exact)
 
     def pick_through(self, carrier: Any, getter: Any) -> dict[str, Any]:
-        """From any carrier that an OpenTelemetry `Getter` can read."""
-        names = list(self._exact)
-        if self._prefixes:
-            given = dict.fromkeys(key.lower() for key in getter.keys(carrier))
-            names += [name for name in given if name.startswith(self._prefixes)]
-        return self._from_items((name, getter.get(carrier, name)) for name in names)
+        """From any carrier that an OpenTelemetry `Getter` can read, one that tells letter case apart too."""
+        found: dict[str, Any] = {}
+        for name, spellings in self._spelled.items():
+            for spelling in spellings:
+                if value := getter.get(carrier, spelling):
+                    found[name] = value
+                    break
+        for key in dict.fromkeys(getter.keys(carrier)) if self._prefixes else ():
+            if key.lower().startswith(self._prefixes):
+                found.setdefault(key.lower(), getter.get(carrier, key))
+        return self._from_items(found.items())
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
         found = {name: environ[key] for key, name in self._environ.items() if key in environ}

@@ -14,6 +14,7 @@ from opentelemetry.context import Context, create_key, get_current, get_value, s
 
 from ..wire import RANDOM_TRACE_ID, Remote
 from ..wire.baggage import properties
+from ..wire.items import joined
 from ..wire.remote import W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
@@ -49,14 +50,40 @@ def trace_state(text: str) -> trace.TraceState:
 def context_with(remote: Remote, context: Context) -> Context:
     """A context with the caller's span and baggage. Without a span id there is no span to set."""
     context = set_remote(remote, context)
-    for key, value in remote.baggage.items():
-        context = baggage.set_baggage(key, value, context)
+    if remote.baggage:
+        context = _context_with_baggage(remote.baggage, context)
     if not (remote.trace_id and remote.span_id):
         return context
     flags = (_SAMPLED if remote.sampled else 0) | (_RANDOM if W3C_RANDOM in remote.extras else 0)
     state = trace_state(remote.tracestate)
     span_context = trace.SpanContext(remote.trace_id, remote.span_id, True, trace.TraceFlags(flags), state)
     return trace.set_span_in_context(trace.NonRecordingSpan(span_context), context)
+
+
+def _context_with_baggage(items: Mapping[str, str], context: Context) -> Context:
+    """What another propagator has read of the same carrier may be in the context: see `joined`."""
+    held: Mapping[str, Any] = baggage.get_all(context)
+    items = joined(items, held)
+    for key in held.keys() - items.keys():
+        context = baggage.remove_baggage(key, context)
+    for key, value in items.items():
+        if held.get(key) is not value:
+            context = baggage.set_baggage(key, value, context)
+    return context
+
+
+def undecided(state: trace.TraceState) -> trace.TraceState:
+    """A caller's tracestate for a span on which its sampling decision does not count.
+
+    Others' entries go on unchanged (W3C Trace Context, "tracestate"), and so does the rest of OpenTelemetry's
+    `ot`. Its `th` is the threshold of the decision that was ("TraceState: Probability Sampling").
+    """
+    entry = state.get("ot")
+    if entry is None:
+        return state
+    parts = [part for part in entry.split(";") if not part.startswith("th:")]
+    entries = {**state, "ot": ";".join(parts)}
+    return trace_state(",".join(f"{key}={value}" for key, value in entries.items() if value))
 
 
 def outgoing(context: Context | None) -> Remote:

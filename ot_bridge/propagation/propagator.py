@@ -8,7 +8,7 @@ OpenTelemetry context.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -23,8 +23,9 @@ from opentelemetry.propagators.textmap import (
 
 from ..errors import BadHeader, ConfigurationError
 from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
-from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers
-from .carriers import Wanted
+from ..wire.items import fitting, joined
+from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
+from .carriers import MetadataHeaders, Wanted
 from .context import context_with, outgoing
 
 _log = logging.getLogger(__name__)
@@ -35,13 +36,19 @@ class Propagator(TextMapPropagator):
 
     formats: names from `wire.FORMATS`, or `Format` values. limits: how much text of a caller is taken.
     accept_baggage: False takes none from callers, a collection takes these keys only; what the application
-    itself sets always goes out. Raises `ConfigurationError` for an unknown name.
+    itself sets always goes out. raw: write formats whose values are no text (bytes, integers) into every
+    carrier; else they go into `MetadataHeaders` only, since in an HTTP header their bytes would be an error.
+    Raises `ConfigurationError` for an unknown name.
 
-    usual: for headers, and for WSGI environments, how to read what most callers send without `decode`, which
-    takes three times as long: see `carriers.Known.usual` and `wire.Format.usual`.
+    read_ids: the ids and flags (`wire.Format.usual`) in a carrier whose tracing headers say nothing else, as
+    most do; None if `decode` has to look. It may raise, whatever that is, for what `decode` would refuse or
+    read in another way, and may give an id that is 0. It skips making a `Remote` of what has no more to say,
+    and takes a third of its time (benchmark rows extract-uber and extract-w3c); tests/wire/test_hostile.py
+    holds the two together.
     encode: writes the headers of all formats for a context, any `Outgoing`, into a mutable mapping.
     """
 
+    read_ids: Callable[[Any], Ids | None]
     encode: Callable[[Outgoing, MutableMapping[str, Any]], None]
 
     def __init__(
@@ -50,6 +57,7 @@ class Propagator(TextMapPropagator):
         *,
         limits: Limits = LIMITS,
         accept_baggage: bool | Iterable[str] = True,
+        raw: bool = False,
     ) -> None:
         self.formats = tuple(map(_format, formats))
         self.limits = limits
@@ -57,22 +65,27 @@ class Propagator(TextMapPropagator):
         self._wanted = Wanted(self.formats)
         self._is_plain = self._wanted.headers.plain.issuperset
         self._decoders: tuple[Decoder, ...] = tuple(format.decode for format in self.formats)
-        encoders = tuple(format.encode for format in self.formats)
-        self.usual = self._wanted.headers.usual, self._wanted.environ.usual
-        self.encode = encoders[0] if len(encoders) == 1 and limits == LIMITS else _encode(encoders, limits)
+        self.read_ids = self._wanted.id_reader()
+        self.encode = _encode(self.formats, limits, raw)
 
     @cached_property
     def text_map(self) -> Propagator:
         """The same for carriers that are not HTTP headers: formats that differ there are in that variant."""
-        variants = [format.text_map or format for format in self.formats]
-        return Propagator(
-            variants, limits=self.limits, accept_baggage=True if self._accepted is None else self._accepted
-        )
+        return self._like([format.text_map or format for format in self.formats])
+
+    @cached_property
+    def raw(self) -> Propagator:
+        """The same with `raw=True`."""
+        return self._like(self.formats, raw=True)
+
+    def _like(self, formats: Iterable[Format], raw: bool = False) -> Propagator:
+        accepted = True if self._accepted is None else self._accepted
+        return Propagator(formats, limits=self.limits, accept_baggage=accepted, raw=raw)
 
     @property
     def fields(self) -> set[str]:
-        """The lower-case names of headers that may be written, but for those of single baggage items."""
-        return {name for format in self.formats for name in format.fields}
+        """The names of headers that may be written, as they are written, without single baggage items'."""
+        return {name for format in self.formats for name in format.spelled or format.fields}
 
     def decode(self, carrier: Any) -> Remote | None:
         """What the headers in a carrier say, None if nothing.
@@ -137,26 +150,36 @@ class Propagator(TextMapPropagator):
                 found = remote if found is None else _merge(found, remote)
         if error is not None and not (found and found.trace_id):
             raise error
-        if found is None or self._accepted is None:
-            return found
-        return self._accept(found, self._accepted)
+        return self._accept(found) if found is not None and found.baggage else found
 
-    @staticmethod
-    def _accept(remote: Remote, keys: frozenset[str]) -> Remote | None:
-        """Without the baggage of other keys; None if nothing is left."""
-        baggage = {key: value for key, value in remote.baggage.items() if key in keys}
-        members = {BAGGAGE_MEMBER + key for key in remote.baggage.keys() - keys}
+    def _accept(self, remote: Remote) -> Remote | None:
+        """With the baggage that the limits and `accept_baggage` allow; None if nothing is left."""
+        held = remote.baggage
+        baggage = fitting(held, remote.extras, self.limits)
+        if self._accepted is not None:
+            baggage = {key: value for key, value in baggage.items() if key in self._accepted}
+        if baggage is held:
+            return remote
+        members = {BAGGAGE_MEMBER + key for key in held.keys() - baggage.keys()}
         extras = {name: text for name, text in remote.extras.items() if name not in members}
         left = remote._replace(baggage=baggage or EMPTY, extras=extras or EMPTY)
         return None if left == Remote() else left
 
 
 def _encode(
-    encoders: Iterable[Encoder], limits: Limits
+    formats: Sequence[Format], limits: Limits, raw: bool
 ) -> Callable[[Outgoing, MutableMapping[str, Any]], None]:
+    texts: tuple[Encoder, ...] = tuple(format.encode for format in formats if raw or not format.raw)
+    others: tuple[Encoder, ...] = tuple(format.encode for format in formats if format.raw and not raw)
+    if len(texts) == 1 and not others and limits == LIMITS:
+        return texts[0]
+
     def encode(outgoing: Outgoing, carrier: MutableMapping[str, Any]) -> None:
-        for each in encoders:
+        for each in texts:
             each(outgoing, carrier, limits)
+        if others and isinstance(carrier, MetadataHeaders):
+            for each in others:
+                each(outgoing, carrier, limits)
 
     return encode
 
@@ -171,11 +194,9 @@ def _format(given: str | Format) -> Format:
 
 def _merge(first: Remote, second: Remote) -> Remote:
     """The trace of the first that has one; of the other, what adds to it."""
+    baggage = joined(first.baggage, second.baggage)
     if second.trace_id and not first.trace_id:
         first, second = second, first
-        baggage = {**first.baggage, **second.baggage}
-    else:
-        baggage = {**second.baggage, **first.baggage}
     same_trace = second.trace_id in (0, first.trace_id)
     same_span = same_trace and second.span_id == first.span_id
     return first._replace(

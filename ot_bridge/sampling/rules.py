@@ -1,6 +1,7 @@
 """Rules: patterns in order, each with the sampler for what it matches; the first match wins.
 
-A pattern is text, or a compiled regular expression. As text, `*` stands for anything, and
+A pattern is text, or a compiled regular expression. As text, `*` stands for any characters, line breaks
+among them, and
 
     paths        /api            that path and everything below it (`/apiary` is something else)
                  /api$           that path alone
@@ -12,7 +13,8 @@ A pattern is text, or a compiled regular expression. As text, `*` stands for any
     both         ~REGEX          a regular expression, matched from the start
 
 Rules are compiled once into as few regular expressions as they allow, so that many cost little more
-than one.
+than one. Patterns with `*` are matched in a time that grows linearly with the path; how long a regular
+expression of the user's takes is for that expression to say.
 """
 
 from __future__ import annotations
@@ -129,8 +131,19 @@ def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...
     return tuple(steps)
 
 
-def _glob(text: str) -> str:
-    return ".*".join(map(re.escape, text.split("*")))
+def _glob(text: str, end: str = "") -> str:
+    """A regular expression for text in which `*` stands for any characters; end: what has to follow.
+
+    Behind each `*` but the last the first place is taken where the text that follows it is found. No later
+    place could match more, so no other is tried, and the time to match grows with the length of the subject,
+    not with a power of it.
+    """
+    first, *rest = map(re.escape, text.split("*"))
+    if not rest:
+        return first + end
+    *middle, last = rest
+    found = "".join(f"(?:(?!{part})(?s:.))*{part}" for part in middle if part)
+    return f"{first}{found}(?s:.)*?{last}{end}"
 
 
 def read_path(pattern: str) -> tuple[str | None, str]:
@@ -142,8 +155,8 @@ def read_path(pattern: str) -> tuple[str | None, str]:
     if not path.startswith(("/", "*")):
         raise ConfigurationError("pattern", pattern, "a path begins with /, * or ~, perhaps after a METHOD")
     if path.endswith("$"):
-        return key, _glob(path[:-1]) + r"\Z"
-    return key, _glob(path) + ("" if path.endswith(("*", "/")) else "(?![^/])")
+        return key, _glob(path[:-1], r"\Z")
+    return key, _glob(path, "" if path.endswith(("*", "/")) else "(?![^/])")
 
 
 def read_operation(pattern: str) -> tuple[str | None, str]:
@@ -152,7 +165,7 @@ def read_operation(pattern: str) -> tuple[str | None, str]:
     key, name = (kind, rest) if blank and kind in _KINDS.values() else (None, pattern)
     if name.startswith("~"):
         return key, name[1:]
-    return key, _glob(name) + ("" if name.endswith("*") else r"\Z")
+    return key, _glob(name, "" if name.endswith("*") else r"\Z")
 
 
 def path_in(url: str) -> str | None:

@@ -11,16 +11,11 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain, read_hex, read_three, text_of
+from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from .text import Hex, explain, is_zero, read_hex, read_three, text_of
 
-TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = (
-    "x-b3-traceid",
-    "x-b3-spanid",
-    "x-b3-parentspanid",
-    "x-b3-sampled",
-    "x-b3-flags",
-)
+SPELLED = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
+TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = tuple(map(str.lower, SPELLED))
 
 _TRACE = Hex("trace id", 1, 32, zero=False)
 _SPAN = Hex("span id", 1, 16, zero=False)
@@ -52,6 +47,8 @@ def decode_multi(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     trace, span = text_of(headers.get(TRACE_ID, "")), text_of(headers.get(SPAN_ID, ""))
     if TRACE_ID not in headers and SPAN_ID not in headers:
         return None if sampled is None else Remote(sampled=sampled, debug=debug)
+    if sampled is False and is_zero(trace, span, _TRACE, _SPAN):
+        return NOT_SAMPLED
     parent = text_of(headers.get(PARENT_ID, ""))
     trace_id = read_hex(TRACE_ID, trace, _TRACE)
     span_id = read_hex(SPAN_ID, span, _SPAN)
@@ -92,9 +89,11 @@ def decode_single(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         return Remote(sampled=sampled, debug=debug)
     trace, span, decision, parent = match.groups()
     trace_id, span_id = int(trace, 16), int(span, 16)
-    if not (trace_id and span_id):
-        raise _explain_single(value)
     sampled, debug = _DECISIONS[decision or ""]
+    if not (trace_id and span_id):
+        if sampled is False:
+            return NOT_SAMPLED
+        raise _explain_single(value)
     return Remote(trace_id, span_id, int(parent, 16) if parent else 0, sampled, debug)
 
 
@@ -123,5 +122,5 @@ def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits:
     headers["b3"] = "-".join(parts)
 
 
-B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi)
+B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi, spelled=SPELLED)
 B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", read_three(_usual)))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from .items import going_out, member
 from .remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
 from .text import as_text, cut, text_of
 
@@ -18,9 +19,6 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _member = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(({_OCTETS})(?:[ \t]*;.*)?)").fullmatch
 _property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").fullmatch
-# Not "+", which some peers read as a space.
-_SAFE_KEY = "!#$&'*.^`|"
-_SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"
 
 
 def properties(extras: Mapping[str, str]) -> Mapping[str, str]:
@@ -57,31 +55,16 @@ def _members(value: str, limit: int) -> Iterator[tuple[str, str, str]]:
 
 
 def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
-    baggage = outgoing.baggage
-    if not baggage:
+    if not outgoing.baggage:
         return
     extras = outgoing.extras
-    members: list[str] = []
-    room = limits.baggage_bytes + 1
-    for key, value in baggage.items():
-        member = _encode_member(as_text(key), as_text(value), extras.get(f"{BAGGAGE_MEMBER}{key}"))
-        if not member or len(member) >= room:
-            continue
-        if len(members) >= limits.baggage_items:
-            break
-        room -= len(member) + 1
-        members.append(member)
+    members = [
+        member(as_text(key), as_text(value), extras.get(f"{BAGGAGE_MEMBER}{key}"))
+        for key, value in going_out(outgoing, limits).items()
+        if key
+    ]
     if members:
         headers["baggage"] = ",".join(members)
-
-
-def _encode_member(key: str, value: str, raw: str | None) -> str:
-    if not key:
-        return ""
-    name = quote(key, _SAFE_KEY, errors="replace")
-    if raw is not None and unquote(raw.partition(";")[0].rstrip(" \t")) == value:
-        return f"{name}={raw}"
-    return f"{name}={quote(value, _SAFE_VALUE, errors='replace')}"
 
 
 BAGGAGE = Format("baggage", ("baggage",), decode, encode)

@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
+from .items import going_out
 from .jaeger import bits_of, flags_to_bits
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
 from .text import as_text, not_list
@@ -63,9 +64,11 @@ def _text(piece: bytes | bytearray) -> str:
         raise BadHeader(NAME, bytes(piece[:256]), "baggage is not UTF-8") from None
 
 
-def binary_encode(outgoing: Outgoing) -> bytes:
+def binary_encode(outgoing: Outgoing, limits: Limits = LIMITS) -> bytes:
     """The carrier's bytes; ids are zero where there is no trace."""
     trace_id, baggage = outgoing.trace_id, outgoing.baggage
+    if baggage:
+        baggage = going_out(outgoing, limits)
     ids = (trace_id >> 64, trace_id & _LOW, outgoing.span_id, outgoing.parent_id)
     head = _HEAD.pack(*ids, bits_of(outgoing), len(baggage))
     if not baggage:
@@ -80,7 +83,7 @@ def _decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
-    headers[NAME] = binary_encode(outgoing)
+    headers[NAME] = binary_encode(outgoing, limits)
 
 
 BINARY = Format(NAME, (NAME,), _decode, _encode, raw=True)

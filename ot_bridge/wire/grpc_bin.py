@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
 from .text import not_list
 
 HEADER = "grpc-trace-bin"
@@ -28,14 +28,16 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     if len(data) < 18 or data[1] != 0:
         raise BadHeader(HEADER, bytes(data[:64]), "has no trace id", 1)
     trace_id = int.from_bytes(data[2:18], "big")
-    if not trace_id:
-        raise BadHeader(HEADER, bytes(data[:64]), "trace id is zero", 2)
     at, span_id = 18, 0
     if len(data) >= at + 9 and data[at] == 1:
         span_id = int.from_bytes(data[at + 1 : at + 9], "big")
         at += 9
     sampled = bool(data[at + 1] & 1) if len(data) >= at + 2 and data[at] == 2 else None
-    return Remote(trace_id, span_id, 0, sampled)
+    if trace_id:
+        return Remote(trace_id, span_id, 0, sampled)
+    if sampled is False:
+        return NOT_SAMPLED
+    raise BadHeader(HEADER, bytes(data[:64]), "trace id is zero", 2)
 
 
 def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from .items import Items, going_out, joined, plain_items, prefixed_items, url_encoded_items
 from .remote import (
     EMPTY,
     JAEGER_FLAGS,
@@ -26,16 +27,7 @@ from .remote import (
     Outgoing,
     Remote,
 )
-from .text import (
-    Hex,
-    Items,
-    cut,
-    explain,
-    plain_items,
-    prefixed_items,
-    text_of,
-    url_encoded_items,
-)
+from .text import Hex, cut, explain, text_of
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
@@ -52,6 +44,7 @@ _FIELDS = (
 _USUAL_CHARS = 32 + 16 + 16 + 2 + 3
 _USUAL_FLAGS = {"0": 0, "1": SAMPLED, "00": 0, "01": SAMPLED}
 _one_word, _three_words = Struct(">Q").unpack, Struct(">QQQ").unpack
+_from_hex = bytes.fromhex
 # Longer than any valid value with each character percent-encoded.
 _ENCODED_CHARS = 3 * (32 + 16 + 16 + 2 + 3)
 
@@ -92,7 +85,7 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
         value = headers.get(trace_header)
         baggage: Mapping[str, str] = prefixed_items(headers, prefix, limits, unquote if url_encoded else str)
         if baggage_header in headers:
-            baggage = {**_listed(headers[baggage_header], url_encoded, limits), **baggage}
+            baggage = joined(baggage, _listed(headers[baggage_header], url_encoded, limits))
         debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
@@ -118,10 +111,10 @@ def _usual(value: str) -> Ids:
     trace, span, parent, flags = value.split(":")
     if len(trace) != 32 or len(span) != 16:
         trace, span = _padded(trace, 32), _padded(span, 16)
-    high, low, span_id = _three_words(bytes.fromhex(trace + span))
+    high, low, span_id = _three_words(_from_hex(trace + span))
     if parent == "0":
         return high << 64 | low, span_id, 0, _USUAL_FLAGS[flags]
-    (parent_id,) = _one_word(bytes.fromhex(_padded(parent, 16)))
+    (parent_id,) = _one_word(_from_hex(_padded(parent, 16)))
     return high << 64 | low, span_id, parent_id, _USUAL_FLAGS[flags]
 
 
@@ -164,9 +157,8 @@ def _encoder(names: _Names, items: Items) -> Encoder:
         elif outgoing.debug_id:
             for _, value in items({"id": outgoing.debug_id}):
                 headers[debug_header] = value
-        baggage = outgoing.baggage
-        if baggage:
-            for key, value in items(baggage):
+        if outgoing.baggage:
+            for key, value in items(going_out(outgoing, limits)):
                 headers[prefix + key] = value
 
     return encode

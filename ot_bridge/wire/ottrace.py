@@ -11,8 +11,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, is_token, plain_items, prefixed_items, read_hex, text_of
+from .items import going_out, plain_items, prefixed_items
+from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from .text import Hex, is_token, is_zero, read_hex, text_of
 
 TRACE_ID, SPAN_ID, SAMPLED = FIELDS = ("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled")
 PREFIX = "ot-baggage-"
@@ -36,12 +37,14 @@ def _read(headers: Headers) -> Remote | None:
     trace, span = text_of(headers.get(TRACE_ID, "")), text_of(headers.get(SPAN_ID, ""))
     if TRACE_ID not in headers and SPAN_ID not in headers:
         return None
-    trace_id = read_hex(TRACE_ID, trace, _TRACE)
-    span_id = read_hex(SPAN_ID, span, _SPAN)
     decision = text_of(headers.get(SAMPLED, ""))
     sampled = _DECISIONS.get(decision[:6].lower())
     if decision and sampled is None:
         raise BadHeader(SAMPLED, decision, "is neither true nor false", 0)
+    if sampled is False and is_zero(trace, span, _TRACE, _SPAN):
+        return NOT_SAMPLED
+    trace_id = read_hex(TRACE_ID, trace, _TRACE)
+    span_id = read_hex(SPAN_ID, span, _SPAN)
     return Remote(trace_id, span_id, 0, sampled)
 
 
@@ -52,9 +55,10 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         headers[SPAN_ID] = "%016x" % span_id  # noqa: UP031
         if outgoing.sampled is not None:
             headers[SAMPLED] = "true" if outgoing.sampled else "false"
-    for key, value in plain_items(outgoing.baggage or EMPTY):
-        if is_token(key) and _is_sendable(value):
-            headers[PREFIX + key] = value
+    if outgoing.baggage:
+        for key, value in plain_items(going_out(outgoing, limits)):
+            if is_token(key) and _is_sendable(value):
+                headers[PREFIX + key] = value
 
 
 OTTRACE = Format("ottrace", FIELDS, decode, encode, (PREFIX,))

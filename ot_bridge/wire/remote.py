@@ -45,6 +45,10 @@ class Remote(NamedTuple):
     extras: Mapping[str, str] = EMPTY
 
 
+NOT_SAMPLED = Remote(sampled=False)
+"""The decision alone. Neighbours that do not record a trace say so with ids that are zero."""
+
+
 class Outgoing(Protocol):
     """Anything with the attributes of a `Remote` can be encoded, without being made into one."""
 
@@ -105,7 +109,8 @@ class Format(NamedTuple):
     (0: none), flags (1: sampled, 2: the trace id is random). Where it raises, whatever that is, or gives an
     id that is 0, `decode` has the last word. raw: values are not text (bytes, integers) and come to the
     decoder untouched; else a decoder given something else raises `TypeError` or `AttributeError`. text_map:
-    the variant for carriers that are not HTTP headers, if it differs.
+    the variant for carriers that are not HTTP headers, if it differs. spelled: the fields as the encoder
+    writes them, if not in lower case.
     """
 
     name: str
@@ -116,3 +121,4 @@ class Format(NamedTuple):
     usual: Usual | None = None
     raw: bool = False
     text_map: Format | None = None
+    spelled: tuple[str, ...] = ()

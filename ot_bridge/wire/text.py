@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import BadHeader
-from .remote import Headers, Ids, Limits
-
-Items = Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
+from .remote import Ids
 
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """A header name as RFC 9110 section 5.6.2 has it."""
 
+is_unsafe = re.compile(r"[\r\n\0]").search
+"""Whether text could forge a line of a text protocol."""
+
 _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 _NOT_LOWER_HEX = re.compile(r"[^0-9a-f]")
-_unsafe = re.compile(r"[\r\n\0]").search
 
 
 class Hex(NamedTuple):
@@ -53,6 +53,13 @@ def read_hex(header: str, value: str, field: Hex) -> int:
         if number or field.zero:
             return number
     raise explain(header, value, "-", (field,))
+
+
+def is_zero(trace: str, span: str, trace_field: Hex, span_field: Hex) -> bool:
+    """Whether these are well-formed ids of which one is zero."""
+    ids = (trace, trace_field), (span, span_field)
+    formed = all(f.least <= len(text) <= f.most and not _NOT_HEX.search(text) for text, f in ids)
+    return formed and not all(text.strip("0") for text, _ in ids)
 
 
 def read_three(fullmatch: Callable[[str], re.Match[str] | None]) -> Callable[[str], Ids]:
@@ -106,35 +113,3 @@ def as_text(value: object) -> str:
 
 def percent(value: str, safe: str = "/") -> str:
     return value if value.isalnum() and value.isascii() else quote(value, safe, errors="replace")
-
-
-def url_encoded_items(baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Baggage as HTTP headers. An item whose key cannot be part of a header name stays behind."""
-    for key, value in baggage.items():
-        name = as_text(key)
-        if is_token(name):
-            yield name, percent(as_text(value))
-
-
-def plain_items(baggage: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Baggage as it is, but for items that could forge a line of a text protocol."""
-    for key, value in baggage.items():
-        name, text = as_text(key), as_text(value)
-        if not (_unsafe(name) or _unsafe(text)):
-            yield name, text
-
-
-def prefixed_items(
-    headers: Headers, prefix: str, limits: Limits, read: Callable[[str], str] = str
-) -> dict[str, str]:
-    """Baggage from the headers whose names begin with `prefix`, as far as the limits go."""
-    room = limits.baggage_bytes
-    baggage: dict[str, str] = {}
-    for name, value in headers.items():
-        if not name.startswith(prefix):
-            continue
-        room -= len(name) - len(prefix) + len(value)
-        if room < 0 or len(baggage) >= limits.baggage_items:
-            break
-        baggage[name[len(prefix) :]] = read(value)
-    return baggage

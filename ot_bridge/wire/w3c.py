@@ -41,10 +41,10 @@ _FIELDS = (
 _FLAGS = {f"{n:02x}": (bool(n & SAMPLED), RANDOM_TRACE_ID if n & RANDOM else EMPTY) for n in range(256)}
 _WRITTEN = ("00", "01", "02", "03")
 
-# Level 2 lets a simple key begin with a digit; level 1 tells tenant and system apart.
-_KEY = r"[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
+# Level 2, section 3.3.1.3.1: level 1 told tenant and system apart at the `@`.
+_KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-_member = re.compile(f"({_KEY})={_VALUE}").fullmatch
+_member = re.compile(f"{_KEY}={_VALUE}").fullmatch
 
 
 def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
@@ -77,17 +77,24 @@ def _match_padded(value: str) -> re.Match[str]:
 
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
-    """The members in their normal form, or nothing if one of them is wrong."""
-    if len(value) > limits.tracestate_bytes:
-        value = _shorten(value, limits.tracestate_bytes)
+    """The members in their normal form, the first of each key; nothing if one of them is wrong."""
+    value = shorten(value, limits.tracestate_bytes)
     members = [member for part in value.split(",", PARTS) if (member := part.strip(" \t"))]
-    matches = [_member(member) for member in members]
-    keys = {match[1] for match in matches if match}
-    return ",".join(members) if len(keys) == len(members) <= MEMBERS else ""
+    if len(members) > MEMBERS or not all(map(_member, members)):
+        return ""
+    first: dict[str, str] = {}
+    for member in members:
+        first.setdefault(member.partition("=")[0], member)
+    return ",".join(first.values())
 
 
-def _shorten(value: str, limit: int) -> str:
-    """Without members of over 128 characters, then without the last, as "tracestate Limits" asks."""
+def shorten(value: str, limit: int) -> str:
+    """A tracestate of at most `limit` characters: without members of over 128, then without the last ones.
+
+    As W3C Trace Context asks, "tracestate Limits".
+    """
+    if len(value) <= limit:
+        return value
     members = cut(value, 4 * limit).split(",", PARTS)
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 

@@ -11,10 +11,11 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .remote import EMPTY, LIMITS, XRAY_LINEAGE, Format, Headers, Limits, Outgoing, Remote
+from .remote import EMPTY, LIMITS, NOT_SAMPLED, XRAY_LINEAGE, Format, Headers, Limits, Outgoing, Remote
 from .text import Hex, explain
 
-HEADER = "x-amzn-trace-id"
+SPELLED = "X-Amzn-Trace-Id"
+HEADER = SPELLED.lower()
 CHARS = 2048
 LINEAGE_CHARS = 255
 
@@ -41,12 +42,14 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     match = _is_root(root)
     trace_id = int(match[1] + match[2], 16) if match else 0
     if not trace_id:
+        if match and sampled is False:  # what AWS's SDK sends for a trace that it does not record
+            return NOT_SAMPLED
         raise _explain(value, at, root, _ROOT)
     span_id = 0
     if "parent" in fields:
         parent, at = fields["parent"]
         span_id = int(parent, 16) if _is_parent(parent) else 0
-        if not span_id:
+        if not span_id and not (sampled is False and _is_parent(parent)):
             raise _explain(value, at, parent, _PARENT)
     lineage = fields["lineage"][0] if "lineage" in fields else ""
     extras = {XRAY_LINEAGE: lineage} if _is_lineage(lineage) else EMPTY
@@ -85,7 +88,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
     if extras and XRAY_LINEAGE in extras:
         fields.append(f"Lineage={extras[XRAY_LINEAGE]}")
     if fields:
-        headers["X-Amzn-Trace-Id"] = ";".join(fields)
+        headers[SPELLED] = ";".join(fields)
 
 
-XRAY = Format("xray", (HEADER,), decode, encode)
+XRAY = Format("xray", (HEADER,), decode, encode, spelled=(SPELLED,))

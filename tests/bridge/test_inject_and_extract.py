@@ -22,6 +22,7 @@ from ot_bridge.bridge import SpanContext, Tracer, create_tracer
 from ot_bridge.engine import TracerProvider
 from ot_bridge.propagation import WsgiHeaders
 from tests.conftest import Recorded, recorded
+from tests.ids import shown
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
 PARENT = f"00-{TRACE:032x}-{SPAN:016x}-01"
@@ -117,7 +118,7 @@ def test_R18_what_is_injected_comes_out_the_same(tracer: Tracer, format: str) ->
     assert span.context.baggage.items() <= {"key": "välue; x=1, y", **found.baggage}.items()
 
 
-@pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=repr)
+@pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=shown)
 def test_R19_an_unknown_format_is_an_unsupported_format(tracer: Tracer, format: Any) -> None:
     with pytest.raises(UnsupportedFormatException):
         tracer.inject(tracer.start_span("a").context, format, {})
@@ -135,7 +136,7 @@ WRONG_TARGETS = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=repr)
+@pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=shown)
 def test_R19_a_carrier_that_cannot_be_written_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
     with pytest.raises(InvalidCarrierException):
         tracer.inject(tracer.start_span("a").context, format, carrier)
@@ -147,7 +148,7 @@ WRONG_SOURCES = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=repr)
+@pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=shown)
 def test_R19_a_carrier_that_cannot_be_read_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
     with pytest.raises(InvalidCarrierException):
         tracer.extract(format, carrier)
@@ -162,7 +163,7 @@ BROKEN: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=repr)
+@pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=shown)
 def test_R19_a_broken_header_is_a_corrupted_context(tracer: Tracer, format: str, carrier: Any) -> None:
     with pytest.raises(SpanContextCorruptedException):
         tracer.extract(format, carrier)
@@ -209,7 +210,7 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=repr)
+@pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=shown)
 def test_R20_where_nothing_is_said_none_is_extracted(tracer: Tracer, format: str, carrier: Any) -> None:
     assert tracer.extract(format, carrier) is None
 

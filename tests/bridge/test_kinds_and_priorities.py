@@ -17,6 +17,7 @@ from opentracing import Format
 
 from ot_bridge.bridge import create_tracer
 from tests.conftest import Recorded, recorded
+from tests.ids import shown
 
 KINDS = [
     ("client", SpanKind.CLIENT),
@@ -35,7 +36,7 @@ def test_S4_span_kind_tags_are_kinds_at_the_start_and_later(otel: Recorded, tag:
         assert "span.kind" not in (otel.spans[name].attributes or {})
 
 
-@pytest.mark.parametrize("value", ["local", 3, None, ["server"]], ids=repr)
+@pytest.mark.parametrize("value", ["local", 3, None, ["server"]], ids=shown)
 def test_S4_an_unknown_kind_stays_an_attribute(otel: Recorded, value: Any) -> None:
     otel.tracer.start_span("initial", tags={"span.kind": value}).finish()
     otel.tracer.start_span("later").set_tag("span.kind", value).finish()
@@ -51,7 +52,7 @@ def test_S4_one_switch_turns_the_mapping_off() -> None:
     assert dict(otel.spans["x"].attributes or {}) == {"span.kind": "client"}
 
 
-@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=str)
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0)], ids=shown)
 def test_S5_a_priority_above_zero_forces_sampling(
     sampler: Sampler, provider_class: type[TracerProvider]
 ) -> None:
@@ -97,7 +98,7 @@ def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(
     assert tracer.start_span("child", child_of=span).unwrap().is_recording()
 
 
-@pytest.mark.parametrize("value", ["much", None, [1], object()], ids=repr)
+@pytest.mark.parametrize("value", ["much", None, [1], object()], ids=shown)
 def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
     assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True
     assert otel.tracer.start_span("x").set_tag("sampling.priority", value).context.sampled is True

@@ -24,6 +24,7 @@ from opentracing import Format
 import ot_bridge
 from ot_bridge.bridge import Tracer, convert, create_tracer
 from tests.conftest import Recorded, recorded
+from tests.ids import shown
 
 
 class ApiOnlyProvider(trace.TracerProvider):
@@ -186,7 +187,7 @@ def test_R36_R37_so_do_those_of_logs_and_of_the_end(otel: Recorded) -> None:
     assert {type(moment) for moment in times} == {int}
 
 
-@pytest.mark.parametrize("moment", ["soon", float("nan"), float("inf"), -1, 1e30, object()], ids=repr)
+@pytest.mark.parametrize("moment", ["soon", float("nan"), float("inf"), -1, 1e30, object()], ids=shown)
 def test_R14_what_is_no_time_is_now(otel: Recorded, moment: Any) -> None:
     before = time.time_ns()
     otel.tracer.start_span("x", start_time=moment).log_kv({"event": "e"}, moment).finish(moment)
@@ -222,12 +223,12 @@ def test_limits_are_the_providers(provider_class: type[TracerProvider]) -> None:
     assert len(span.unwrap().attributes) == 2  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("tags", ["ab", 7, [1], object()], ids=repr)
+@pytest.mark.parametrize("tags", ["ab", 7, [1], object()], ids=shown)
 def test_tags_that_are_no_mapping_are_no_tags(tracer: Tracer, tags: Any) -> None:
     assert dict(tracer.start_span("x", tags=tags).unwrap().attributes) == {}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", [None, 7, b"x", "\ud800"], ids=repr)
+@pytest.mark.parametrize("name", [None, 7, b"x", "\ud800"], ids=shown)
 def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
     otel.tracer.start_span(name).set_operation_name(name).finish()
     (span,) = otel.exporter.get_finished_spans()
@@ -236,7 +237,7 @@ def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
 
 @pytest.mark.parametrize("how", ["start_span", "start_active_span"])
 @pytest.mark.parametrize(
-    "given", [{"a": 1, "span.kind": "server"}, {"a": 1, "error": True}, {"sampling.priority": 0}], ids=str
+    "given", [{"a": 1, "span.kind": "server"}, {"a": 1, "error": True}, {"sampling.priority": 0}], ids=shown
 )
 def test_tags_may_be_made_ready_once_for_many_spans(otel: Recorded, given: dict[str, Any], how: str) -> None:
     ready: Any = convert.tags(given)

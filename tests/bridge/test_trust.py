@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import TraceState
 from opentracing import Format
 
-from ot_bridge.bridge import trusted
+from ot_bridge.bridge import create_tracer, trusted
 from ot_bridge.errors import ConfigurationError
 from tests.conftest import Recorded
 
@@ -53,3 +56,45 @@ def test_a_context_of_another_tracers_is_taken_whole_or_not_at_all(trust: Any, t
     foreign = object()
     assert (trusted(foreign, trust) is foreign) is taken
     assert trusted(None, trust) is None
+
+
+STATES = {
+    "others": ("a=1,b@c=2", "a=1,b@c=2"),
+    "threshold alone": ("ot=th:c,a=1", "a=1"),
+    "threshold and randomness": ("a=1,ot=rv:0123456789abcd;th:c;p:8", "a=1,ot=rv:0123456789abcd;p:8"),
+    "no threshold": ("ot=rv:0123456789abcd,a=1", "ot=rv:0123456789abcd,a=1"),
+    "none": ("", ""),
+}
+
+
+@pytest.mark.parametrize(("came", "goes"), STATES.values(), ids=STATES)
+@pytest.mark.parametrize("sampled", ["00", "01"])
+def test_who_continues_a_trace_forwards_its_tracestate_but_not_a_decision_that_is_not_taken_over(
+    otel: Recorded, came: str, goes: str, sampled: str
+) -> None:
+    headers = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-{sampled}", "tracestate": came}
+    for trust, wanted in [("all", came), ("context", goes), ("link", ""), ("none", "")]:
+        parent: Any = trusted(otel.tracer.extract(Format.HTTP_HEADERS, headers), trust)  # type: ignore[arg-type]
+        with otel.tracer.start_active_span("server", child_of=parent) as scope:
+            inner = otel.tracer.start_span("inner")
+            for span in (scope.span, inner):
+                sent: dict[str, str] = {}
+                otel.tracer.inject(span.context, Format.HTTP_HEADERS, sent)
+                assert sent.get("tracestate", "") == wanted
+        if trust == "context":
+            context: Any = scope.span.context
+            assert context.sampled is True
+
+
+def test_entries_of_the_samplers_own_come_before_the_callers() -> None:
+    class Marking(Sampler):
+        def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, {}, TraceState([("ot", "th:0")]))
+
+        def get_description(self) -> str:
+            return "Marking"
+
+    tracer = create_tracer(TracerProvider(Marking(), shutdown_on_exit=False), propagators="tracecontext")
+    headers = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-00", "tracestate": "a=1,ot=th:c;rv:0"}
+    span = tracer.start_span("op", child_of=trusted(tracer.extract(Format.HTTP_HEADERS, headers), "context"))
+    assert span.context.tracestate == "ot=th:0,a=1"

@@ -20,6 +20,7 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import parse_propagators
 from tests.bridge.test_starting_spans import Watching
 from tests.conftest import Recorded, recorded
+from tests.ids import shown
 
 ROOT = "Root=1-5759e988-bd862e3fe1be46a994272793"
 TRACE = 0x5759E988BD862E3FE1BE46A994272793
@@ -54,7 +55,7 @@ def _extracted(tracer: Tracer, headers: dict[str, str], how: str) -> Any:
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-@pytest.mark.parametrize(("headers", "sampled"), DECISIONS, ids=str)
+@pytest.mark.parametrize(("headers", "sampled"), DECISIONS, ids=shown)
 def test_a_callers_decision_counts_with_and_without_a_span_of_its(
     provider_class: type[TracerProvider], headers: dict[str, str], sampled: bool, how: str
 ) -> None:
@@ -63,7 +64,7 @@ def test_a_callers_decision_counts_with_and_without_a_span_of_its(
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-@pytest.mark.parametrize("headers", [{"b3": "1"}, {"x-amzn-trace-id": f"{ROOT};Sampled=1"}], ids=str)
+@pytest.mark.parametrize("headers", [{"b3": "1"}, {"x-amzn-trace-id": f"{ROOT};Sampled=1"}], ids=shown)
 def test_a_sampler_that_does_not_ask_callers_need_not_obey_them(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
 ) -> None:
@@ -76,7 +77,7 @@ def test_a_sampler_that_does_not_ask_callers_need_not_obey_them(
 @pytest.mark.parametrize(
     "headers",
     [{"x-amzn-trace-id": ROOT}, {"b3": "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1"}],
-    ids=str,
+    ids=shown,
 )
 def test_a_decision_that_was_left_open_is_the_root_samplers(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
@@ -101,7 +102,9 @@ def test_a_trace_without_a_span_goes_on_from_its_root(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-@pytest.mark.parametrize(("headers", "tag"), [({"b3": "d"}, None), ({"jaeger-debug-id": "7"}, "7")], ids=str)
+@pytest.mark.parametrize(
+    ("headers", "tag"), [({"b3": "d"}, None), ({"jaeger-debug-id": "7"}, "7")], ids=shown
+)
 def test_a_caller_who_debugs_gets_its_trace_from_any_sampler(
     provider_class: type[TracerProvider], headers: dict[str, str], tag: str | None, how: str
 ) -> None:
@@ -204,7 +207,7 @@ class RaisesAtTheStart(SpanProcessor):
 
 
 @pytest.mark.parametrize("processor", [RaisesAtTheStart, RaisesAtTheEnd])
-@pytest.mark.parametrize("tags", [None, {"a": 1}, {"error": True}], ids=str)
+@pytest.mark.parametrize("tags", [None, {"a": 1}, {"error": True}], ids=shown)
 def test_a_processor_that_raises_costs_spans_and_one_line_in_the_log(
     provider_class: type[TracerProvider], processor: Any, tags: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,7 +223,7 @@ def test_a_processor_that_raises_costs_spans_and_one_line_in_the_log(
     assert len(caplog.records) <= 2  # once for each module that says it
 
 
-@pytest.mark.parametrize("spec", [7, [7], {"text_map": 7}, "nonsense", object()], ids=repr)
+@pytest.mark.parametrize("spec", [7, [7], {"text_map": 7}, "nonsense", object()], ids=shown)
 def test_propagators_that_are_none_are_a_configuration_error(spec: Any) -> None:
     with pytest.raises(ConfigurationError):
         create_tracer(propagators=spec)

@@ -60,6 +60,17 @@ provider = TracerProvider()
 provider.add_span_processor(DeliveryProcessor(Stuck()))
 tracer = ot_bridge.install(tracer_provider=provider)
 """
+OUTLIVES = """
+import threading
+def serve():
+    threading.main_thread().join()
+    for name in ("a", "b"):
+        work(name)
+        assert tracer.flush(20)
+        time.sleep(5.5)
+    print('END', time.monotonic(), flush=True)
+threading.Thread(target=serve).start()
+"""
 END = "print('END', time.monotonic(), flush=True)\n"
 HOOK = "atexit.register(lambda: work(*[f'hook {n}' for n in range(10)]))\n"
 FIRST_HOOK = "def first(): work(*[f'first {n}' for n in range(10)])\natexit.register(first)\n"
@@ -118,6 +129,7 @@ CASES = {
         TAKES,
         frozenset(f"hook {n}" for n in range(10)),
     ),
+    "threads that outlive the main thread": Case(INSTALL + OUTLIVES, FIVE, "", TAKES, FLUSHED),
     "a full queue": Case(
         "os.environ['OTEL_BSP_MAX_QUEUE_SIZE'] = '3'\n" + STUCK + "work(*['a'] * 20)\n" + END,
         FIVE,

@@ -1,4 +1,4 @@
-"""examples/xray_gateway does what it says, from its doors to what X-Ray gets."""
+"""`ot_bridge/cli/xray_gateway` does what it says, from its doors to what X-Ray gets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from werkzeug.test import Client
 
 import ot_bridge
-from examples.gateway import greeter_pb2 as pb
-from examples.gateway import greeter_pb2_grpc as rpc
-from examples.xray_gateway import recipe
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.xray_gateway import recipe
 from tests.xray.conftest import FakeXRay, error
 
 #: What any global share takes, and none but a share of 1; X-Ray's ids, as a load balancer sends them.

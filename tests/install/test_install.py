@@ -24,6 +24,7 @@ import ot_bridge
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sampling import OperationSampler, always_off, always_on
+from tests.ids import shown
 
 FAILURE, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
 
@@ -146,7 +147,7 @@ def test_a_sampler_decides(exporter: InMemorySpanExporter) -> None:
         (["tracecontext"], {"traceparent"}),
         ("none", set()),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_propagators_by_name_and_from_the_environment(
     spec: Any, headers: set[str], monkeypatch: pytest.MonkeyPatch
@@ -193,7 +194,7 @@ def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
         ({"exporters": ["olpt"]}, "console"),
         ({"exporters": [], "trace_id_bits": 65}, "64 or 128"),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_a_name_that_nobody_knows_is_an_error_that_says_what_would_do(
     arguments: dict[str, Any], says: str

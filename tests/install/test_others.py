@@ -18,6 +18,7 @@ from ot_bridge.grpc import client_interceptor, server_interceptor, trace_channel
 from ot_bridge.instrumentor import OpenTracingInstrumentor
 from ot_bridge.propagation import Propagator
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
+from tests.ids import shown
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_a_provider_of_any_kind_is_taken_and_stays(caplog: pytest.LogCaptureFixt
     assert "Overriding" in caplog.text
 
 
-@pytest.mark.parametrize("empty", [None, trace.NoOpTracerProvider(), trace.ProxyTracerProvider()], ids=str)
+@pytest.mark.parametrize("empty", [None, trace.NoOpTracerProvider(), trace.ProxyTracerProvider()], ids=shown)
 def test_only_opentelemetrys_empty_providers_are_replaced(
     empty: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,8 +13,6 @@ from ot_bridge import errors
 from ot_bridge.jaeger_client import Config
 from tests.jaeger.servers import Agent, Collector, running
 
-pytest.register_assert_rewrite("tests.jaeger.sides")
-
 
 @pytest.fixture(autouse=True)
 def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

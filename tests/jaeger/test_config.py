@@ -238,10 +238,11 @@ def test_opentelemetrys_variables_win_over_jaegers(row: str, monkeypatch: pytest
     from ot_bridge.jaeger_client.settings import resolve
 
     (otel, *_), (jaeger, *_) = ROWS[row].otel, ROWS[row].jaeger
-    known = {"sampler_type": "always_on", "propagation": "b3"}  # the others are free text, or numbers
-    both_say = {otel: known.get(row, "2"), jaeger: "1"}
-    assert resolve(row, {}, both_say).source == otel
-    assert resolve(row, {}, {jaeger: "1"}).source == jaeger
+    # The others are free text, or numbers.
+    known = {"sampler_type": ("always_on", "const"), "propagation": ("b3", "jaeger,w3c")}
+    ours, theirs = known.get(row, ("2", "1"))
+    assert resolve(row, {}, {otel: ours, jaeger: theirs}).source == otel
+    assert resolve(row, {}, {jaeger: theirs}).source == jaeger
     assert resolve(row, {}, {jaeger: " "}) == (ROWS[row].default, "default")
 
 
@@ -253,12 +254,12 @@ def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) 
     assert config.reporter_queue_size == 3000
 
 
-def test_a_variable_that_cannot_be_read_is_named(
+def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as_unset(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
-    assert Config({}, service_name="service").reporter_queue_size == 100
-    assert "OTEL_BSP_MAX_QUEUE_SIZE='many': a number above 0 is due" in caplog.text
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many of them")
+    assert Config({"reporter_queue_size": 7}, service_name="service").reporter_queue_size == 7
+    assert "OTEL_BSP_MAX_QUEUE_SIZE='many of them'" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.test import EnvironBuilder
 
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, WsgiHeaders, metadata_headers
+from ot_bridge.propagation import MetadataHeaders, Propagator, WsgiHeaders, metadata_headers
 from ot_bridge.wire import Remote
+from tests.ids import shown
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EXPECTED = Remote(
@@ -101,7 +102,7 @@ def test_a_carrier_without_tracing_headers_says_nothing(carrier: Any) -> None:
     assert Propagator().decode(carrier) is None
 
 
-@pytest.mark.parametrize("value", [None, [], [None], [[]]], ids=repr)
+@pytest.mark.parametrize("value", [None, [], [None], [[]]], ids=shown)
 def test_a_header_without_a_value_is_no_header(value: Any) -> None:
     assert Propagator().decode({"uber-trace-id": value, "baggage": "k=v"}) == Remote(baggage={"k": "v"})
 
@@ -121,7 +122,7 @@ def test_a_value_that_is_no_text_is_refused_and_spoils_nothing_else(value: Any) 
 
 
 @pytest.mark.parametrize(
-    "carrier", [None, 7, object(), "abc", b"abc", [1, 2], ["abc"], bytearray(b"x")], ids=repr
+    "carrier", [None, 7, object(), "abc", b"abc", [1, 2], ["abc"], bytearray(b"x")], ids=shown
 )
 def test_what_is_no_carrier_is_told_apart_from_a_broken_header(carrier: Any) -> None:
     with pytest.raises((TypeError, AttributeError)):
@@ -150,7 +151,7 @@ def test_metadata_that_is_sent_twice_stays_in_order() -> None:
 
 
 def test_bytes_of_grpc_metadata_stay_bytes() -> None:
-    sent: dict[str, Any] = {}
+    sent = MetadataHeaders()
     propagator = Propagator(["grpc-trace-bin"])
     propagator.encode(Remote(1, 2, sampled=True), sent)
     assert propagator.decode(metadata_headers(tuple(sent.items()))) == Remote(1, 2, sampled=True)

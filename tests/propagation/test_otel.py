@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ot_bridge.propagation import Propagator, get_remote, set_remote
+from ot_bridge.propagation import Propagator, get_remote, set_remote, trace_state, undecided
 from ot_bridge.wire import Remote
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
@@ -202,3 +202,30 @@ def test_a_foreign_propagator_in_a_composite_changes_nothing_for_ours() -> None:
     headers: dict[str, str] = {}
     composite.inject(headers, context)
     assert headers == {"uber-trace-id": "1:2:0:3", "traceparent": f"00-{1:032x}-{2:016x}-01"}
+
+
+@pytest.mark.parametrize(
+    ("came", "goes"),
+    [
+        ("a=1", "a=1"),
+        ("a=1,ot=th:c", "a=1"),
+        ("ot=rv:1;th:c;x:y,a=1", "ot=rv:1;x:y,a=1"),
+        ("ot=rv:1", "ot=rv:1"),
+    ],
+)
+def test_the_threshold_of_a_decision_that_does_not_count_is_left_out(came: str, goes: str) -> None:
+    assert undecided(trace_state(came)).to_header() == goes
+
+
+@pytest.mark.parametrize("flags", ["00", "01", "02", "03"])
+def test_the_random_flag_goes_on_as_the_context_has_it(flags: str) -> None:
+    propagator, headers = Propagator(["tracecontext"]), {"traceparent": f"00-{1:032x}-{2:016x}-{flags}"}
+    sent: dict[str, str] = {}
+    propagator.inject(sent, propagator.extract(headers))
+    assert sent == headers
+
+
+def test_names_that_are_too_long_to_be_remembered_are_read_all_the_same() -> None:
+    propagator = Propagator(["jaeger"])
+    for _ in range(2):
+        assert propagator.decode({"x" * 65: "1", "Uber-Trace-Id": "1:2:0:1"}) == Remote(1, 2, sampled=True)

@@ -16,6 +16,7 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
 from ot_bridge_propagators import Late
+from tests.ids import shown
 
 B3 = FORMATS["b3"]
 
@@ -41,7 +42,7 @@ def names(propagator: Any) -> list[str]:
         ("", []),
         (",".join(FORMATS), list(FORMATS)),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_names_and_formats_become_one_propagator(spec: Any, expected: list[str]) -> None:
     assert names(parse_propagators(spec)) == expected
@@ -63,7 +64,7 @@ def test_a_foreign_propagator_among_ours_makes_a_composite_in_the_given_order() 
     foreign = W3CBaggagePropagator()
     composite = parse_propagators(["jaeger", "b3", foreign, "xray"])
     assert isinstance(composite, CompositePropagator)
-    assert composite.fields >= {"uber-trace-id", "b3", "baggage", "x-amzn-trace-id"}
+    assert composite.fields >= {"uber-trace-id", "b3", "baggage", "X-Amzn-Trace-Id"}
     headers: dict[str, str] = {}
     composite.inject(headers, composite.extract({"b3": f"{1:032x}-{2:016x}-1", "baggage": "k=v"}))
     assert headers == {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -44,6 +45,16 @@ def matches(pattern: str | re.Pattern[str], path: str, method: str = "GET") -> b
         ("/a/*.js$", "/a/x.js", True),
         ("/a/*.js$", "/a/x.jsp", False),
         ("*", "/anything", True),
+        ("/a/**/c$", "/a/b/c", True),
+        ("/a*b*c", "/a-b-b-c-c/d", True),
+        ("/a*b*c", "/a-b-b-cc", True),
+        ("/a*b*c", "/a-b-b-cx", False),
+        ("/a*bb*b$", "/abb", False),
+        ("/a*bb*b$", "/abbb", True),
+        ("*/private/*", "/x/private/y", True),
+        ("/a/*/c", "/a/b\n/c", True),
+        ("/a/*/*/c$", "/a/\n/\r/c", True),
+        ("/a*\n*c$", "/a\n\nc", True),
         ("/a.b", "/axb", False),
         (r"~/users/\d+$", "/users/42", True),
         (r"~/users/\d+$", "/users/42/x", False),
@@ -62,6 +73,45 @@ def matches(pattern: str | re.Pattern[str], path: str, method: str = "GET") -> b
 )
 def test_a_pattern_matches(pattern: str | re.Pattern[str], path: str, wanted: bool) -> None:
     assert matches(pattern, path) is wanted
+
+
+def reference(pattern: str, text: str) -> bool:
+    """Whether `*` in the pattern can stand for something so that the whole text results, the slow way."""
+    ends = {0}
+    for char in pattern:
+        if char == "*":
+            ends = set(range(min(ends, default=len(text) + 1), len(text) + 1))
+        else:
+            ends = {end + 1 for end in ends if text[end : end + 1] == char}
+    return len(text) in ends
+
+
+@given(st.text("ab*/\n", max_size=9), st.text("ab/\n", max_size=14))
+def test_a_star_stands_for_any_characters(pattern: str, text: str) -> None:
+    operation, path = pattern.lstrip("~"), f"/{text}"
+    found = sampled(OperationSampler([(operation, always_on)], always_off), name=text)
+    assert found is reference(operation, text)
+    assert matches(f"/{pattern}$", path) is reference(f"/{pattern}", path)
+    below = any(reference(f"/{pattern}", path[:end]) for end in range(len(path) + 1) if path[end:][:1] in "/")
+    begins = any(reference(f"/{pattern}", path[:end]) for end in range(len(path) + 1))
+    assert matches(f"/{pattern}", path) is (begins if f"/{pattern}".endswith(("*", "/")) else below)
+
+
+SLOW = {
+    "many stars": ("/v*/item/*-*-*-*/price", "/v1/item/" + "-" * 200_000),
+    "the same star": ("/" + "*a" * 20 + "b", "/" + "a" * 100_000),
+    "stars alone": ("/" + "*" * 50 + "b", "/" + "a" * 100_000),
+    "almost": ("/*ab*ab*ab*abc$", "/" + "ab" * 50_000),
+    "every line": ("/*x\n*x\n*y", "/" + "x\n" * 50_000),
+}
+
+
+@pytest.mark.parametrize(("pattern", "text"), SLOW.values(), ids=SLOW)
+def test_the_time_to_match_grows_with_the_length_of_the_path_and_no_faster(pattern: str, text: str) -> None:
+    start = process_time()
+    assert not matches(pattern, text)
+    assert not sampled(OperationSampler([(pattern, always_on)], always_off), name=text)
+    assert process_time() - start < 20  # of the old patterns none ended in an hour
 
 
 @pytest.mark.parametrize("pattern", ["api", "", "get /api", "GET api", "GET", "~(", "GET  /x", "~*"])

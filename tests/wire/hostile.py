@@ -16,8 +16,8 @@ from ot_bridge.propagation import Propagator, WsgiHeaders
 from ot_bridge.wire import EMPTY, FORMATS, LIMITS, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.text import is_token
 
-ALL = Propagator(list(FORMATS))
-ONE_BY_ONE = {name: Propagator([name]) for name in FORMATS}
+ALL = Propagator(list(FORMATS), raw=True)
+ONE_BY_ONE = {name: Propagator([name], raw=True) for name in FORMATS}
 ON_HTTP = [name for name, format in FORMATS.items() if not format.raw]
 NAMES = [*ALL.fields, "uberctx-k", "uberctx-\u00fc", "uberctx-a b", "ot-baggage-k", "ot-baggage-\r", "Host"]
 # Pieces that are nearly headers, so that chance gets further than the first check.
@@ -61,18 +61,16 @@ def read(propagator: Propagator, carrier: Any) -> Remote | None:
 
 def read_usual(propagator: Propagator, headers: Any) -> Remote | None:
     """What the quick way reads from headers, if it has an answer."""
-    for name, is_alone, read in propagator.usual[0] if type(headers) is dict else ():
-        if name in headers:
-            if not is_alone(headers):
-                return None
-            try:
-                trace_id, span_id, parent_id, flags = read(headers[name])
-            except Exception:
-                return None
-            extras = RANDOM_TRACE_ID if flags & 2 else EMPTY
-            remote = Remote(trace_id, span_id, parent_id, sampled=bool(flags & 1), extras=extras)
-            return remote if trace_id and span_id else None
-    return None
+    try:
+        ids = propagator.read_ids(headers)
+    except Exception:
+        return None
+    if ids is None:
+        return None
+    trace_id, span_id, parent_id, flags = ids
+    extras = RANDOM_TRACE_ID if flags & 2 else EMPTY
+    remote = Remote(trace_id, span_id, parent_id, sampled=bool(flags & 1), extras=extras)
+    return remote if trace_id and span_id else None
 
 
 def same(one: Remote | None, other: Remote | None) -> bool:

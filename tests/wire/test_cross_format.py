@@ -21,7 +21,7 @@ def across(remote: Remote, *names: str) -> Remote:
     """What is left of `remote` after services that each read what the one before wrote."""
     for name in names:
         headers: dict[str, Any] = {}
-        propagator = Propagator([name])
+        propagator = Propagator([name], raw=True)
         propagator.encode(remote, headers)
         remote = propagator.decode(headers) or Remote()
     return remote
