@@ -53,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what the headers say; the exit status as above."""
     given = [*args.headers, *args.curl_headers]
-    lines = [line for text in given or [sys.stdin.read()] for line in _split(text)]
-    headers = [parsed for line in lines if (parsed := _parse(line))]
+    headers = parse_headers(given or [sys.stdin.read()])
     formats = [format for format in FORMATS.values() if _is_given(format, headers)]
     if not formats:
         print("No tracing header in what was given. Known are:", file=sys.stderr)
@@ -74,6 +73,12 @@ def run(args: argparse.Namespace) -> int:
     if together is not None:
         print("The same in other formats:", *_others(together, formats), sep="\n")
     return int(refused)
+
+
+def parse_headers(texts: Iterable[str]) -> Headers:
+    """The headers in these texts: each a header, lines of headers, or a curl command."""
+    lines = [line for text in texts for line in _split(text)]
+    return [parsed for line in lines if (parsed := _parse(line))]
 
 
 def _split(text: str) -> Iterable[str]:

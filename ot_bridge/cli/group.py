@@ -19,7 +19,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 PATIENCE: Final = 2.0  # seconds from SIGTERM to SIGKILL
 _PROC: Final = Path("/proc")
@@ -116,5 +117,5 @@ def _default_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave(number: int, frame: object) -> None:
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)

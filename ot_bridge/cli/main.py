@@ -59,31 +59,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = _parser("ot-bridge", "OpenTracing code on OpenTelemetry.", EPILOG)
+    parser = argparse.ArgumentParser(
+        "ot-bridge",
+        description="OpenTracing code on OpenTelemetry.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"ot-bridge {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     asked = next((name for name in arguments if name in COMMANDS), None)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         if name == asked:
             module = _load(parser, name)
             command.epilog = getattr(module, "EPILOG", None)
             module.add_arguments(command)
+            if getattr(module, "AFTER_DASHES", False):
+                arguments, rest = _divided(arguments)
+                command.set_defaults(program=rest)
             command.set_defaults(run=module.run)
     return parser.parse_args(arguments)
 
 
-def _parser(
-    prog: str | None = None, description: str | None = None, epilog: str | None = None, **options: Any
-) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        **options,
-    )
+def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is before and after the first `--`: argparse would read the program as a file's name."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _load(parser: argparse.ArgumentParser, name: str) -> Any:

@@ -81,7 +81,7 @@ def _refuse(problem: str, status: int) -> int:
 
 
 def _become(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    os.execve(program, command, environ)
+    os.execve(program, [*command], environ)
     return 0
 
 

@@ -241,6 +241,35 @@ VALID_KEYS: Final = (
 )
 
 
+_TEXTS: Final = ("service_name", "sampler_type", "reporting_host", "propagation", "trace_id_header")
+_TEXTS_TOO: Final = ("baggage_header_prefix", "debug_id_header")
+_NUMBERS: Final = ("reporter_batch_size", "reporter_queue_size", "reporter_flush_interval")
+_NUMBERS_TOO: Final = ("sampling_refresh_interval", "max_tag_value_length", "max_traceback_length")
+
+
+def problems(config: Mapping[str, Any]) -> list[str]:
+    """What is of no use in a dictionary, in words; for tools: a `Config` raises what jaeger-client does."""
+    found = []
+    for group in ("local_agent", "sampler", "throttler", "tags"):
+        if not isinstance(config.get(group) or {}, Mapping):
+            found.append(f"{group}: keys and values are due, and {config[group]!r} is given")
+    for names, kinds, due in (
+        (_TEXTS + _TEXTS_TOO, str, "text"),
+        (_NUMBERS + _NUMBERS_TOO, (int, float), "number"),
+    ):
+        for name in names:
+            value = _given(ROWS[name].key, config)
+            if value is not None and not isinstance(value, kinds):
+                found.append(f"{'.'.join(ROWS[name].key)}: a {due} is due, and {value!r} is given")
+    return found
+
+
+def _given(key: tuple[str, ...], config: Any) -> Any:
+    for name in key:
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config
+
+
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
     """What a setting is, and who says so. A variable that cannot be read is said, and counts as unset."""
     row = ROWS[name]

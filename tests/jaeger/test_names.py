@@ -196,6 +196,7 @@ def test_the_helpers_around_thrift_say_the_same() -> None:
 
 def test_strategies_are_read_as_jaeger_client_reads_them() -> None:
     real, ours = _pair(".sampler")
+    strategy: Any
     for strategy in (
         None,
         {},

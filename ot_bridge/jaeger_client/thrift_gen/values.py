@@ -29,7 +29,7 @@ def needs_thrift(name: str) -> NotImplementedError:
 def struct(name: str, fields: str, **defaults: Any) -> Any:
     """The class of a structure with these fields, in this order."""
     listed = [(field, Any, defaults.get(field)) for field in fields.split()]
-    return make_dataclass(name, listed, bases=(Value,), unsafe_hash=True)  # type: ignore[arg-type]
+    return make_dataclass(name, listed, bases=(Value,), unsafe_hash=True)
 
 
 def enum(name: str, names: Sequence[str]) -> Any:
