@@ -188,17 +188,17 @@ class Config:
         return self._with_param(_SAMPLERS[kind])
 
     def _with_param(self, make: Callable[[Any], Any]) -> Any:
-        """A sampler of the configured param. One in a variable that cannot be used counts as unset."""
+        """A sampler of the configured param. What a variable says, and cannot be used, counts as unset."""
+        kind = settings.resolve("sampler_type", self.config, os.environ)
         param = settings.resolve("sampler_param", self.config, os.environ)
         try:
             return make(param.value)
         except (AssertionError, TypeError, ValueError) as error:
-            if param.source == "config" or param.value is None:
+            blamed = param if param.source.startswith("JAEGER") else kind
+            if not blamed.source.startswith("JAEGER"):
                 raise
-            bad_variable(param.source, param.value, str(error), "it counts as unset")
-        if settings.resolve("sampler_type", self.config, os.environ).source != "config":
-            return None  # a variable's sampler without its param is none
-        return make(None)
+            bad_variable(blamed.source, blamed.value, f"no sampler ({error})", "it counts as unset")
+        return make(None) if blamed is param and kind.source == "config" else None
 
     @property
     def propagation(self) -> dict[str, Codec]:
