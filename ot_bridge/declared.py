@@ -14,6 +14,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import TextMapPropagator
 
 from ot_bridge.errors import bad_variable
+from ot_bridge.otel import held_provider, hold_provider, provider_slot
 from ot_bridge.variables import text
 
 FILE: Final = "OTEL_CONFIG_FILE"
@@ -39,16 +40,16 @@ def declared() -> Declared | None:
         problem = f"{error}: pip install opentelemetry-configuration"
         bad_variable(FILE, path, problem, "nothing is exported")
         return Declared(None, None)
-    before = trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE, propagate.get_global_textmap()
-    trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, type(before[1])()
+    before = *provider_slot(), propagate.get_global_textmap()
+    hold_provider(None)
     try:
         configure_sdk(_traces_only(load_config_file(path)))
-        provider, textmap = trace._TRACER_PROVIDER, propagate.get_global_textmap()
+        provider, textmap = held_provider(), propagate.get_global_textmap()
     except Exception as error:
         bad_variable(FILE, path, " ".join(str(error).split()), "nothing is exported")
         return Declared(None, None)
     finally:
-        trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = before[:2]
+        hold_provider(*before[:2])
         propagate.set_global_textmap(before[2])
     return Declared(provider or trace.NoOpTracerProvider(), None if textmap is before[2] else textmap)
 

@@ -70,11 +70,8 @@ class BadHeader(OTBridgeError, ValueError):
         self.position = position
 
     def __str__(self) -> str:
-        value = self.value[:80] if isinstance(self.value, str | bytes) else self.value
-        shown = ascii(value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        return f"{self.header}: {self.reason}: {shown}"
+        shown = _shown(self.value)
+        return f"{self.header}: {self.reason}: {shown if len(shown) <= 80 else shown[:77] + '...'}"
 
 
 class ConfigurationError(OTBridgeError, ValueError):
@@ -90,4 +87,12 @@ class ConfigurationError(OTBridgeError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.option}={self.value!r}: {self.reason}"
+        return f"{self.option}={_shown(self.value)}: {self.reason}"
+
+
+def _shown(value: object) -> str:
+    """The start of its `repr`, in ASCII, whatever its own code does."""
+    try:
+        return ascii(value[:80] if isinstance(value, str | bytes) else value)
+    except Exception:
+        return f"<unprintable {type.__dict__['__name__'].__get__(type(value))}>"

@@ -26,6 +26,7 @@ from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.bridge.create import checked
 from ot_bridge.declared import Declared, declared
 from ot_bridge.errors import report
+from ot_bridge.otel import parts_of
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
 from ot_bridge.provider import build_provider, exporter_names, processors_of
@@ -237,5 +238,5 @@ def _to_xray(exporters: Any) -> bool:
 
 
 def _writes(textmap: Any, name: str) -> bool:
-    parts = getattr(textmap, "_propagators", [textmap])
+    parts = parts_of(textmap)
     return any(name == each.name for part in parts for each in getattr(part, "formats", ()))

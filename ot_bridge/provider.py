@@ -10,7 +10,7 @@ from typing import Any, Final
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 
 from ot_bridge import choices
@@ -23,24 +23,13 @@ from ot_bridge.variables import is_true, loaded, text
 _log = logging.getLogger("ot_bridge")
 
 
-class ShortIds(RandomIdGenerator):
-    """Trace ids of 64 bits, for traces that neighbours with 64-bit ids (`ot-tracer-*`) have a part in."""
-
-    def generate_trace_id(self) -> int:
-        return self.generate_span_id()
-
-    def is_trace_id_random(self) -> bool:
-        """W3C's random flag promises 56 random bits on the right, made by a generator that fills the id."""
-        return False
-
-
-#: What `trace_id_bits` and the choices of this package mean; None: OpenTelemetry's usual ids.
-_IDS: Final[Mapping[object, str | None]] = {
-    64: f"{__name__}:ShortIds",
-    128: None,
-    "short": f"{__name__}:ShortIds",
+#: What `trace_id_bits` and the choices of this package mean.
+_IDS: Final[Mapping[object, str]] = {
+    64: "ot_bridge.ids:ShortIds",
+    128: "ot_bridge.ids:RandomIds",
+    "short": "ot_bridge.ids:ShortIds",
     "xray": "ot_bridge.xray.ids:XRayIdGenerator",
-    "": None,
+    "": "ot_bridge.ids:RandomIds",
 }
 
 
@@ -77,11 +66,12 @@ def build_provider(
     return provider
 
 
-def _ids(bits: int | None, usual: str) -> IdGenerator | None:
+def _ids(bits: int | None, usual: str) -> IdGenerator:
+    """Ours do not mark trace ids as random, unless `OT_BRIDGE_RANDOM_FLAG` is true: see docs/headers.md."""
     if bits is None and (named := choices.id_generator_in_environment()) is not None:
         return named
-    path = _IDS[usual if bits is None else bits]
-    return None if path is None else loaded(path)()
+    made: IdGenerator = loaded(_IDS[usual if bits is None else bits])(is_true("OT_BRIDGE_RANDOM_FLAG"))
+    return made
 
 
 def disabled() -> bool:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import opentracing
 from opentelemetry import propagate, trace
 
+from ot_bridge.otel import held_provider, hold_provider
+
 _EMPTY: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
@@ -25,8 +27,8 @@ def global_provider() -> trace.TracerProvider | None:
 
 def set_global_provider(provider: Any) -> None:
     """Makes a provider global, in place of OpenTelemetry's proxy or its provider that does nothing."""
-    if isinstance(trace._TRACER_PROVIDER, _EMPTY):
-        trace._TRACER_PROVIDER = provider
+    if isinstance(held_provider(), _EMPTY):
+        hold_provider(provider)
     else:
         trace.set_tracer_provider(provider)
 
@@ -38,12 +40,12 @@ class Registered:
         """Registers the tracer, and a propagator and a provider if they are given."""
         self._tracer = tracer
         self._textmap = textmap
-        self._provider = None if provider is trace._TRACER_PROVIDER else provider
+        self._provider = None if provider is held_provider() else provider
         self._before: tuple[Any, ...] = (
             opentracing.tracer,
             opentracing.is_tracer_registered,
             propagate.get_global_textmap(),
-            trace._TRACER_PROVIDER,
+            held_provider(),
         )
         opentracing.set_global_tracer(tracer)
         if textmap is not None:
@@ -57,7 +59,5 @@ class Registered:
             opentracing.tracer, opentracing.is_tracer_registered = tracer, registered
         if self._textmap is not None and propagate.get_global_textmap() is self._textmap:
             propagate.set_global_textmap(textmap)
-        if self._provider is not None and trace._TRACER_PROVIDER is self._provider:
-            trace._TRACER_PROVIDER = provider
-            if provider is None:
-                trace._TRACER_PROVIDER_SET_ONCE = type(trace._TRACER_PROVIDER_SET_ONCE)()
+        if self._provider is not None and held_provider() is self._provider:
+            hold_provider(provider)

@@ -6,6 +6,7 @@ conversions, same headers. Span and trace ids count up from 1. Nothing leaves th
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -54,7 +55,25 @@ class RecordedSpan(Span):
         super().__init__(tracer, span, baggage)
         self._tags: dict[Any, Any] = {}
         self._logs: dict[int, Mapping[Any, Any]] = {}  # by the index of the event that each became
+        self._logging: Any = None  # the fields that are on their way to becoming an event
+        self._count_events()
         tracer._keep(self)
+
+    def _count_events(self) -> None:
+        """Notes which event each log becomes, without asking the span: that copies all of them."""
+        if not self._otel_span.is_recording():
+            return
+        add = self._otel_span.add_event
+        numbers = itertools.count(len(self._said_otherwise("events", ())))
+
+        def add_event(*args: Any, **kwargs: Any) -> None:
+            if self._otel_span.is_recording():
+                number = next(numbers)
+                if issubclass(type(self._logging), Mapping):
+                    self._logs[number] = dict(self._logging)
+            add(*args, **kwargs)
+
+        self._otel_span.add_event = add_event
 
     def _said_otherwise(self, name: str, default: Any) -> Any:
         # A span that is not sampled has none of what the SDK's spans have.
@@ -119,33 +138,38 @@ class RecordedSpan(Span):
 
     def set_tag(self, key: Any, value: Any) -> RecordedSpan:
         if self._otel_span.is_recording():
-            self._tags[key] = value
+            self._tags[_hashable(key)] = value
         super().set_tag(key, value)
         return self
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> RecordedSpan:
-        before = len(self._said_otherwise("events", ()))
-        super().log_kv(key_values, timestamp)
-        return self._logged(before, key_values)
+        self._logging = key_values
+        try:
+            super().log_kv(key_values, timestamp)
+        finally:
+            self._logging = None
+        return self
 
     def fail(self, exception: BaseException) -> None:
-        before = len(self._said_otherwise("events", ()))
-        super().fail(exception)
-        self._logged(
-            before,
-            {
-                "event": tags.ERROR,
-                "message": str(exception),
-                "error.object": exception,
-                "error.kind": type(exception),
-                "stack": exception.__traceback__,
-            },
-        )
+        self._logging = {
+            "event": tags.ERROR,
+            "message": convert.text(exception),
+            "error.object": exception,
+            "error.kind": type(exception),
+            "stack": exception.__traceback__,
+        }
+        try:
+            super().fail(exception)
+        finally:
+            self._logging = None
 
-    def _logged(self, before: int, key_values: Any) -> RecordedSpan:
-        if len(self._said_otherwise("events", ())) > before and isinstance(key_values, Mapping):
-            self._logs[before] = dict(key_values)
-        return self
+
+def _hashable(key: Any) -> Any:
+    try:
+        hash(key)
+    except Exception:
+        return convert.key_name(key)
+    return key
 
 
 def _as_log(event: sdk.Event) -> dict[str, Any]:
@@ -245,8 +269,9 @@ class RecordingTracer(Tracer):
         span: Any = super().start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
-        if isinstance(tags, Mapping):
-            span._tags.update(tags)
+        if issubclass(type(tags), Mapping):
+            with contextlib.suppress(Exception):  # a mapping that fails
+                span._tags.update(tags)
         return span  # type: ignore[no-any-return]
 
     def finished_spans(self) -> list[RecordedSpan]:

@@ -14,36 +14,42 @@ from pathlib import Path
 
 import pytest
 
+from ot_bridge.otel import MIRRORED
+
 PACKAGE = Path(__file__).parent.parent / "ot_bridge"
 
 #: room -> the rooms that it may import from
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
+    "ids": set(),
+    "otel": set(),
     "variables": {"errors"},
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
-    "engine": set(),
-    "otlp": {"_version", "errors"},  # the version: a collector is told who sends
-    "delivery": {"errors"},
-    "sampling": {"errors"},
-    "xray": {"errors", "otlp"},
-    "propagation": {"errors", "variables", "wire"},
+    "engine": {"otel", "ids"},
+    "sending": {"otel"},  # what the exporters of two rooms share: one connection, clock and account of losses
+    "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
+    "delivery": {"errors", "otel"},
+    "sampling": {"otel", "errors", "ids"},
+    "xray": {"otel", "errors", "ids", "otlp", "sending"},
+    "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
-    "bridge": {"_version", "errors", "wire", "propagation", "engine", "delivery"},
+    "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     # delivery: for what ends in a finalizer.
-    "wsgi": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
-    "grpc": {"errors", "wire", "propagation", "bridge", "engine", "delivery"},
+    "wsgi": {"otel", "errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
+    "grpc": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
     "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},
-    "declared": {"errors", "variables"},
-    "registered": {"errors", "variables"},
-    "install": {"errors", "propagation", "bridge", "provider", "declared", "registered", "delivery"},
+    "declared": {"otel", "errors", "variables"},
+    "registered": {"otel", "errors", "variables"},
+    "install": {"otel", "errors", "propagation", "bridge", "provider", "declared", "registered", "delivery"},
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
+MAY_IMPORT["migrate"] = set()
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 MAY_IMPORT["__main__"] = {"cli"}
 
@@ -54,6 +60,7 @@ OWN = {
     "botocore": {"xray", "cli"},
     "werkzeug": {"wsgi", "cli"},
     "jaeger_client": set(),
+    "libcst": {"migrate"},
 }
 
 
@@ -122,6 +129,40 @@ def test_a_dependency_stays_in_its_room(room: str, path: Path) -> None:
         assert top not in OWN or room in OWN[top], f"{name} is imported in {room}"
 
 
+def _opentelemetrys(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Names with an underscore that a file uses: (of OpenTelemetry's modules, of any object or text)."""
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("opentelemetry"):
+            modules |= {alias.asname or alias.name for alias in node.names}
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            yield from ((name, "") for name in names if name.startswith("_"))
+        elif isinstance(node, ast.Import):
+            names = [name for alias in node.names for name in alias.name.split(".")]
+            if names[0] == "opentelemetry":
+                yield from ((name, "") for name in names if name.startswith("_"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            if isinstance(node.value, ast.Name) and node.value.id in modules:
+                yield node.attr, ""
+            else:
+                yield "", node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield "", node.value
+
+
+@pytest.mark.parametrize(("room", "path"), FILES, ids=[str(path.relative_to(PACKAGE)) for _, path in FILES])
+def test_no_name_that_opentelemetry_does_not_publish_is_used_outside_its_room(room: str, path: Path) -> None:
+    if room == "otel":
+        return
+    source = ast.parse((PACKAGE / "otel.py").read_text())
+    kept = {name for pair in _opentelemetrys(source) for name in pair if name.startswith("_")}
+    kept = {name for name in kept if not name.startswith("__")} - MIRRORED - {"_tracer"}  # ours have it, too
+    used = list(_opentelemetrys(ast.parse(path.read_text())))
+    assert [name for name, _ in used if name.startswith("_")] == []
+    assert {name for _, name in used} & kept == set()
+
+
 INDEX = (
     ast.Import
     | ast.ImportFrom
@@ -141,7 +182,7 @@ def test_an_index_holds_imports_and_nothing_else_but_the_way_to_late_ones() -> N
 def test_importing_the_package_imports_none_of_the_optional_ones() -> None:
     program = (
         "import sys, ot_bridge\n"
-        "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client'}\n"
+        "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client', 'libcst'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

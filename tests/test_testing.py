@@ -281,3 +281,29 @@ def test_the_plugin_is_found_by_its_entry_point_and_costs_nothing_before_it_is_u
     ]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert "3 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_many_logs_on_one_span_take_time_in_proportion_to_their_number() -> None:
+    span = RecordingTracer().start_span("a")
+    calls = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    def cost(logs: int) -> int:
+        nonlocal calls
+        calls = 0
+        sys.setprofile(count)
+        try:
+            for number in range(logs):
+                span.log_kv({"event": str(number)})
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    first = cost(500)
+    cost(3000)
+    assert cost(500) < 1.5 * first
+    assert [log.key_values["event"] for log in span.logs[:2]] == ["0", "1"]
+    assert len(span.logs) == 4000

@@ -13,10 +13,12 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 import opentracing
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.shim.opentracing_shim import SpanContextShim, SpanShim
 from opentelemetry.trace import TraceFlags
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
+from ot_bridge.bridge.keys import BAGGAGE_KEY, SPAN_KEY
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import trace_state
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
@@ -90,6 +92,14 @@ class SpanContext(SpanContextShim, trace.SpanContext):
     # OpenTelemetry's own properties are functions; these are read at every injection.
     trace_id = property(itemgetter(0))
     span_id = property(itemgetter(1))
+
+    def in_context(self, context: Context) -> Context:
+        """`context` with this as the current span, and its baggage: what those who look at a child see."""
+        span = trace.NonRecordingSpan(self) if self[5] else trace.INVALID_SPAN
+        made = {**context, SPAN_KEY: span, BAGGAGE_KEY: self.baggage}
+        if not self.baggage:
+            del made[BAGGAGE_KEY]
+        return Context(made)
 
     def unwrap(self) -> trace.SpanContext:
         """OpenTelemetry's span context: this same object."""

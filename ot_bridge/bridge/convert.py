@@ -1,7 +1,9 @@
-"""What OpenTracing says, as OpenTelemetry understands it: tags, logs, times. Tables, no state.
+"""What OpenTracing says, as OpenTelemetry understands it: names, tags, logs, times. Tables, no state.
 
-Nothing here raises: whatever a program tags or logs becomes something that an exporter can send
-(OpenTelemetry specification, "OpenTracing Compatibility", sections "Set Tag" and "Log").
+Whatever a program names, tags or logs comes through here, once, and becomes something that an exporter can
+send (OpenTelemetry specification, "OpenTracing Compatibility", sections "Set Tag" and "Log"). Nothing here
+raises, and nothing trusts a value's own code: a value is known by its exact type, or by a class that its
+type is derived from, and never compared before that.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ from __future__ import annotations
 import sys
 import traceback
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 from types import TracebackType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -23,6 +25,8 @@ Value: TypeAlias = Scalar | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...]
 MAX_TEXT = 65_536
 #: Most items of one sequence.
 MAX_ITEMS = 1_024
+
+SCALARS: Final = frozenset({str, bool, int, float})
 
 KINDS: Mapping[object, SpanKind] = {
     "client": SpanKind.CLIENT,
@@ -72,11 +76,16 @@ def nanoseconds(seconds: object) -> int | None:
 
 def text(value: object) -> str:
     """`str(value)` that never raises, can be encoded, and is not longer than `MAX_TEXT`."""
+    if issubclass(type(value), str):
+        return _string(str.__str__(value))
     try:
-        shown = str(value)
+        return _string(str.__str__(str(value)))
     except Exception:
-        return f"<unprintable {type(value).__name__}>"
-    return _string(str.__str__(shown))
+        return f"<unprintable {class_name(value)}>"
+
+
+def class_name(value: object) -> str:
+    return type.__dict__["__name__"].__get__(type(value))  # type: ignore[no-any-return]
 
 
 def _string(value: str) -> str:
@@ -96,11 +105,11 @@ def _binary(value: bytes) -> str:
 
 
 def _sequence(value: list[Any] | tuple[Any, ...]) -> Value:
-    items: Any = value[:MAX_ITEMS]
-    kinds = {type(item) for item in items}
-    if len(kinds) == 1 and kinds <= {str, bool, int, float}:
-        items = tuple(_CLEAN[type(item)](item) for item in items)
-        if {type(item) for item in items} == kinds:
+    items: Any = tuple(map(_plain, value[:MAX_ITEMS]))
+    kinds = set(map(type, items))
+    if len(kinds) == 1 and SCALARS.issuperset(kinds):
+        items = tuple(map(attribute, items))
+        if set(map(type, items)) == kinds:
             return _fitting(items) if kinds == {str} else items
     return text(value[:MAX_TEXT])
 
@@ -112,8 +121,9 @@ def _fitting(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _type(value: type) -> str:
-    module = value.__module__
-    return value.__qualname__ if module == "builtins" else f"{module}.{value.__qualname__}"
+    module = type.__dict__["__module__"].__get__(value)
+    name = type.__dict__["__qualname__"].__get__(value)
+    return text(name if module == "builtins" or type(module) is not str else f"{module}.{name}")
 
 
 def _traceback(value: TracebackType) -> str:
@@ -136,31 +146,71 @@ _CLEAN: dict[type, Callable[[Any], Value]] = {
     TracebackType: _traceback,
 }
 
+#: Of a value whose class is derived from one of these, as enumerations' and numpy's are: the plain value.
+_PLAIN: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__pos__),
+    (float, float.__pos__),
+)
+
+
+def _plain(value: object) -> Any:
+    kind = type(value)
+    if kind not in SCALARS:
+        for base, plain in _PLAIN:
+            if issubclass(kind, base):
+                return plain(value)
+    return value
+
 
 def attribute(value: object) -> Value:
     """A tag's value as an attribute's: scalars and sequences of one kind stay, the rest is text."""
-    return _CLEAN.get(type(value), text)(value)
-
-
-def attributes(pairs: Iterable[tuple[object, object]]) -> dict[str, Value]:
-    """Names and values as an exporter can send them; a pair whose name is empty is left out."""
-    return {name: attribute(value) for key, value in pairs if (name := key_name(key))}
+    clean = _CLEAN.get(type(value))
+    if clean is not None:
+        return clean(value)
+    plain = _plain(value)
+    return text(value) if plain is value else attribute(plain)
 
 
 def key_name(key: object) -> str:
     return _string(key) if type(key) is str else text(key)
 
 
-def fit(plain: Mapping[str, Any]) -> bool:
-    """Whether scalars by name are such that `attributes` would leave them all as they are."""
-    for value in plain.values():
-        if type(value) is str:
-            if len(value) > MAX_TEXT or not (value.isascii() or _string(value) == value):
-                return False
-        elif type(value) is int and not -(1 << 63) <= value < 1 << 63:
-            return False
-    names = "".join(plain)
-    return len(names) <= MAX_TEXT and (names.isascii() or _string(names) == names)
+def _fast(given: Any) -> dict[str, Value] | None:
+    """A copy of a dict in which nothing has to be cleaned, as in most; None for anything else.
+
+    It skips the functions above, which would leave each name and value as it is; test_doors.py holds it and
+    them together, and the rows tagged and wsgi pay for it.
+    """
+    if type(given) is not dict:
+        return None
+    pairs: dict[Any, Any] = given.copy()
+    for name, value in pairs.items():
+        if type(name) is not str or not name or not name.isascii() or len(name) > MAX_TEXT:
+            return None
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or len(value) > MAX_TEXT:
+                return None
+        elif kind is int:
+            if not -(1 << 63) <= value < 1 << 63:
+                return None
+        elif kind is not bool and kind is not float:
+            return None
+    return pairs
+
+
+def named_fields(given: Any) -> dict[str, Any] | None:
+    """A copy of a mapping, its keys clean names, none of them empty; None for what is no mapping."""
+    try:
+        pairs = dict(given)
+    except Exception:  # no mapping, or one of the program's own that fails
+        return None
+    return {name: value for key, value in pairs.items() if (name := key_name(key))}
+
+
+def _cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
+    return {name: attribute(value) for name, value in pairs.items()}
 
 
 class Tags(NamedTuple):
@@ -176,25 +226,28 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
     """The tags that a span starts with; what is no mapping is no tags. `Tags` are ready as they are."""
     if type(given) is Tags:
         return given
-    try:
-        if not given:
-            return Tags({})
-        pairs = dict(given)
-    except Exception:  # no mapping, or one of the program's own that fails
-        return Tags({})
+    fast = _fast(given)
+    pairs = named_fields(given) if fast is None else fast
+    if not pairs:
+        return _NO_TAGS
     kind, status, sampled = SpanKind.INTERNAL, None, None
-    if "span.kind" in pairs and maps_kind and (named := KINDS.get(_plain(pairs["span.kind"]))):
+    if "span.kind" in pairs and maps_kind and (named := kind_of(pairs["span.kind"])):
         kind = named
         del pairs["span.kind"]
     if "error" in pairs and (status := status_of(pairs["error"])) is not None:
         del pairs["error"]
     if "sampling.priority" in pairs:
         sampled = priority(pairs["sampling.priority"])
-    return Tags(attributes(pairs.items()), kind, status, sampled)
+    return _new(Tags, (_cleaned(pairs) if fast is None else pairs, kind, status, sampled))  # type: ignore[no-any-return]
 
 
-def _plain(value: object) -> str | None:
-    return value if type(value) is str else None
+_NO_TAGS: Final = Tags({})
+_new: Final[Any] = tuple.__new__  # as `Tags(…)`, at a third of its price
+
+
+def kind_of(value: object) -> SpanKind | None:
+    """The kind that a `span.kind` tag means; None for any other value."""
+    return KINDS.get(value) if type(value) is str else None
 
 
 class Event(NamedTuple):
@@ -215,25 +268,31 @@ ERROR_FIELDS: Mapping[object, str] = {
 
 def event(key_values: Any) -> Event:
     """The event that a `log_kv` call means: named by its `event` field, else `log`."""
-    fields: dict[object, object] = {}
-    try:
-        fields.update(key_values or {})
-    except Exception:  # no mapping, or one of the program's own that fails
-        fields["payload"] = key_values
-    named = fields.get("event")
+    fast = _fast(key_values)
+    if fast is not None:
+        name: Any = fast.get("event", "log")
+        if type(name) is str and name != "error":
+            return _new(Event, (name or "log", fast, None))  # type: ignore[no-any-return]
+    fields = named_fields(key_values)
+    if fields is None:
+        fields = {"payload": key_values} if key_values is not None else {}
+    named = fields.get("event", "log")
+    if type(named) is not str:
+        named = "log" if named is None else text(named)
     if named != "error":
-        return Event("log" if named is None else text(named) or "log", attributes(fields.items()))
+        return Event(_string(named) or "log", _cleaned(fields))
     raised = fields.pop("error.object", None)
     handled = sys.exc_info()[1]
     if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
         raised = handled
-    if isinstance(raised, BaseException):
+    if issubclass(type(raised), BaseException):
         # The recorded exception says all of these itself, but a message of the program's own stays.
-        if fields.get("message") == text(raised):
+        message = fields.get("message")
+        if type(message) is str and message == text(raised):
             del fields["message"]
         fields.pop("error.kind", None)
         fields.pop("stack", None)
-        return Event("exception", attributes(fields.items()), raised)
+        return Event("exception", _cleaned(fields), raised)
     if raised is not None:
-        fields.setdefault("error.kind" if isinstance(raised, type) else "message", raised)
-    return Event("exception", attributes((ERROR_FIELDS.get(k, k), v) for k, v in fields.items()))
+        fields.setdefault("error.kind" if issubclass(type(raised), type) else "message", raised)
+    return Event("exception", _cleaned({ERROR_FIELDS.get(k, k): v for k, v in fields.items()}))

@@ -17,6 +17,7 @@ from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.variants import AsRoot, AsSampled, AsUnsampled
 from ot_bridge.wire import Remote
 
+NOBODY: Final = SpanContext()
 REFERENCE_TYPE: Final = "opentracing.ref_type"
 
 
@@ -35,7 +36,7 @@ class Parent(NamedTuple):
 
 def root() -> Parent:
     """No parent, whatever is active; nor the active span's baggage."""
-    return Parent(trace.set_span_in_context(trace.INVALID_SPAN, get_current()))
+    return Parent(NOBODY.in_context(get_current()))
 
 
 def current() -> Parent:
@@ -87,9 +88,9 @@ def named(child_of: Any, references: Any) -> Parent | None:
         parent = next((context for kind, context in others if kind == "child_of"), others[0][1])
     baggage = {k: v for _, context in reversed(found) for k, v in context.baggage.items()}
     links.extend(trace.Link(context) for context in parent.links)
-    around = trace.NonRecordingSpan(parent) if parent.is_valid else trace.INVALID_SPAN
+    around = SpanContext(parent if parent.is_valid else trace.INVALID_SPAN_CONTEXT, baggage)
     return Parent(
-        trace.set_span_in_context(around, get_current()),
+        around.in_context(get_current()),
         baggage,
         parent.origin,
         links,

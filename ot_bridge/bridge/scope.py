@@ -1,14 +1,27 @@
 """`Scope` and `ScopeManager`: the active span, kept in OpenTelemetry's context and nowhere else.
 
-A scope that is closed where it was opened gives the context back as it found it. One that is closed
-anywhere else (another task, thread or greenlet, or below an OpenTelemetry span that is still open)
-cannot reach that context variable; it then takes itself out of the context object that it had put
-there, so that nobody finds a finished span as the parent of the next request.
+How it works:
+
+1. A scope makes one `Context` of its own (`_inside`), which holds its span, the span's baggage and the
+   scope, and makes it current. OpenTelemetry code copies from it what it puts above.
+2. A scope that is closed where its context is current gives the context variable its old value back. Tasks
+   and copies of the context that have inherited `_inside` keep it.
+3. A scope that is closed anywhere else (another task, thread or greenlet, or below an OpenTelemetry span
+   that is still open) cannot reach that variable, or must leave it alone. It then changes `_inside`, which
+   may come back there: what it has put there gives way to what was there before.
+4. What was there before may be another scope's. The context is then that scope's heir (`_heirs`), and is
+   changed again when that scope closes. So no context that may come back where a scope was opened shows it
+   after it has closed.
+5. No lock is held, since a finalizer may close a scope. Who makes a context an heir looks afterwards whether
+   the scope has closed meanwhile; who closes a scope says so before it looks for heirs.
+6. The variable is given back before anything else is done, and `__exit__` closes again whatever an
+   exception of a signal handler has interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,15 +33,15 @@ from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import LiveBaggage, Span
-from ot_bridge.engine.current import attach, current, reset
+from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
 
-# `Context` itself refuses changes; a scope changes only the one that it has made.
+# `Context` itself refuses changes; a scope changes only those that it has made.
 _put: Final = dict.__setitem__
+_take: Final = dict.pop
 _NOTHING: Final = Context()
-_OURS: Final = (SPAN_KEY, BAGGAGE_KEY, SCOPE_KEY, REMOTE_KEY)
 
 
 class Scope(ScopeShim):
@@ -39,7 +52,9 @@ class Scope(ScopeShim):
     """
 
     _closed = False
+    _gone = False  # closed as in 3
     _waits = False
+    _heirs: dict[int, weakref.ref[Context]] | None = None
     _nobody = False  # "no span" was made active; any other span is active in its scope, valid or not
 
     def __init__(
@@ -59,7 +74,7 @@ class Scope(ScopeShim):
         self._before = before
         if ours:
             baggage = span._baggage
-            if baggage is None:
+            if baggage is None:  # nobody else has the span: `activate` has seen to that
                 span._baggage = baggage = LiveBaggage()
             if before:
                 inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
@@ -67,68 +82,108 @@ class Scope(ScopeShim):
                 inside = Context({SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
             if span.origin is not None:
                 _put(inside, REMOTE_KEY, span.origin)
+            elif self._nobody:  # what the caller said was said of its trace
+                _take(inside, REMOTE_KEY, None)
         else:
             inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self})
         self._inside = inside
         self._token = attach(inside)
 
-    def close(self) -> None:
-        """Ends the active period, and the span if it was activated with `finish_on_close`."""
+    @property
+    def context(self) -> Context:
+        """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
+        return self._inside
+
+    def close(self, *, outwards: bool = True) -> None:
+        """Ends the active period, and the span if it was activated with `finish_on_close`.
+
+        outwards: whether scopes around this one that have waited for it close as well.
+        """
         if self._closed:
             return
         here = current()
         if here is self._inside:
-            self._closed = True
-            try:  # as `_restore`, without the call
+            try:
                 reset(self._token)
-            except (ValueError, RuntimeError):
-                self._restore()
-        elif self._waits_for_others(here):
+            except (ValueError, RuntimeError):  # another task or thread has opened it
+                self._closed = self._gone = True
+                attach(_settled(Context(self._before)))
+                _settled(here)
+            self._closed = True
+        elif not self._end_elsewhere(here):
             return
+        if self._heirs is not None:
+            self._bequeath()
         self._inside = _NOTHING  # which refers to this scope
         if self._finish_on_close:
             self._span.finish()
-        if self._before:
+        if self._before and outwards:
             outer: Any = self._before.get(SCOPE_KEY)
-            if outer is not None and outer._waits:
-                outer.close()
+            if outer is not None and (outer._waits or outer._closed):
+                _close_outwards(outer)
 
-    def _restore(self) -> None:
-        """Gives the context variable its old value back."""
-        try:
-            reset(self._token)
-        except (ValueError, RuntimeError):  # this is not the task or thread that set it
-            attach(self._before)
-            self._withdraw()
+    def _end_elsewhere(self, here: Context) -> bool:
+        """Closes a scope whose context is not the current one; False if it has to wait."""
+        above: list[Scope] = []
+        scope: Any = here.get(SCOPE_KEY)
+        while isinstance(scope, Scope) and scope is not self:
+            above.append(scope)
+            scope = scope._before.get(SCOPE_KEY)
+        self._waits = scope is self and not all(each._is_over() for each in above)
+        if self._waits:
+            return False
+        self._closed = self._gone = True
+        if scope is self:
+            for each in above:
+                if not each._closed:  # and nobody may ever close it
+                    each._closed = each._gone = True
+                    _settled(each._inside)
+                    each._bequeath()
+            self._leave(here, above)
+        _settled(self._inside)
+        return True
 
-    def _waits_for_others(self, here: Context) -> bool:
-        """Closes a scope that has other contexts above its own, unless it is another scope's that is open."""
-        innermost = here.get(SCOPE_KEY)
-        if innermost is self:
-            reached = here.get(SPAN_KEY) is self._otel_span  # else OpenTelemetry code has one active above
-        elif (reached := self._encloses(innermost)) and not _all_finished(innermost, self):
-            self._waits = True
-            return True
-        self._closed = True
-        if reached:
-            self._restore()
-        self._withdraw()  # who has put a context above this one will give it back
-        return False
+    def _is_over(self) -> bool:
+        return self._closed or getattr(self._span, "finished", False)
 
-    def _encloses(self, inner: object) -> bool:
-        while isinstance(inner, Scope):
-            inner = inner._before.get(SCOPE_KEY)
-            if inner is self:
-                return True
-        return False
+    def _leave(self, here: Context, above: list[Scope]) -> None:
+        """Gives the variable its old value back, unless OpenTelemetry code has a span active above."""
+        span = here.get(SPAN_KEY)
+        if span is self._otel_span or any(span is each._otel_span for each in above):
+            with contextlib.suppress(ValueError, RuntimeError):
+                reset(self._token)
+                return
+            here = self._before
+        attach(_settled(Context(here)))
 
-    def _withdraw(self) -> None:
-        inside, before = self._inside, self._before
-        for key in _OURS:
+    def _bequeath(self) -> None:
+        """Takes this scope, which is closed, out of the contexts that fell back to it."""
+        for heir in tuple((self._heirs or {}).values()):
+            if (context := heir()) is not None:
+                if context.get(SCOPE_KEY) is self:
+                    self._strip(context)
+                _settled(context)
+
+    def _adopt(self, context: Context) -> None:
+        heirs: dict[int, Any] = self.__dict__.setdefault("_heirs", {})
+        key = id(context)
+        heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))
+
+    def _strip(self, context: Context) -> None:
+        """Replaces what this scope has put into `context` by what was there before."""
+        held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
+        if isinstance(self._span, Span):
+            held[BAGGAGE_KEY] = self._span._baggage
+            if self._span.origin is not None or self._nobody:
+                held[REMOTE_KEY] = self._span.origin
+        before = self._before
+        for key, value in held.items():
+            if context.get(key) is not value:
+                continue
             if key in before:
-                _put(inside, key, before[key])
+                _put(context, key, before[key])
             else:
-                dict.pop(inside, key, None)
+                _take(context, key, None)
 
     def __enter__(self) -> Scope:
         return self
@@ -139,18 +194,50 @@ class Scope(ScopeShim):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if exc_val is not None:
-            Span._on_error(self._span, exc_type, exc_val, exc_tb)
-        self.close()
+        try:
+            if exc_val is not None:
+                Span._on_error(self._span, exc_type, exc_val, exc_tb)
+            self.close()
+        except BaseException:
+            self.close()
+            raise
 
 
-def _all_finished(inner: Any, outer: Scope) -> bool:
-    """Whether the spans of all scopes from `inner` up to `outer` are over, though nobody closed these."""
-    while inner is not outer:
-        if not getattr(inner._span, "finished", False):
-            return False
-        inner = inner._before.get(SCOPE_KEY)
-    return True
+def _settled(context: Context) -> Context:
+    """`context`, changed: without scopes that are gone, and an heir of the open one that it now shows."""
+    while True:
+        scope: Any = context.get(SCOPE_KEY)
+        if not isinstance(scope, Scope):
+            return context
+        if scope._gone:
+            scope._strip(context)
+            continue
+        if not scope._closed:
+            scope._adopt(context)
+            if scope._closed:  # meanwhile
+                scope._strip(context)
+                continue
+        return context
+
+
+def _close_outwards(outer: Any) -> None:
+    """Closes those that have waited, from `outer` on, and leaves none that is gone in the current context."""
+    while isinstance(outer, Scope):
+        if outer._waits:
+            outer.close(outwards=False)
+        if not outer._closed:
+            break
+        outer = outer._before.get(SCOPE_KEY)
+    here = current()
+    scope: Any = here.get(SCOPE_KEY)
+    if scope is not None and scope._gone:
+        attach(_settled(Context(here)))
+
+
+class _NoSpan(Scope):
+    """The time for which no span is active."""
+
+    _nobody = True
 
 
 class ForeignScope(opentracing.Scope):
@@ -173,13 +260,11 @@ class ScopeManager(ScopeManagerShim):
         """
         before = current()
         if isinstance(span, Span):
+            span._live_baggage()
             return Scope(self, span, span._otel_span, finish_on_close, before)
         if span is None:
             nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            scope = Scope(self, nobody, INVALID_SPAN, False, before)
-            scope._nobody = True
-            dict.pop(scope._inside, REMOTE_KEY, None)  # what the caller said was said of its trace
-            return scope
+            return _NoSpan(self, nobody, INVALID_SPAN, False, before)
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before, ours=False)
 
@@ -188,6 +273,9 @@ class ScopeManager(ScopeManagerShim):
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
         context = current()
         scope = context.get(SCOPE_KEY)
+        if isinstance(scope, Scope) and scope._gone:
+            context = _settled(Context(context))
+            scope = context.get(SCOPE_KEY)
         otel_span = context.get(SPAN_KEY, INVALID_SPAN)
         ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
         if ours and (not scope._nobody or scope._span._baggage):  # type: ignore[attr-defined]

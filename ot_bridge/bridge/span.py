@@ -7,8 +7,6 @@ active: what is set by one API is seen by the other. `Span.context` is a frozen 
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from collections.abc import Callable, ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,26 +23,13 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.errors import report
+from ot_bridge.otel import set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
 
 _log = logging.getLogger(__name__)
-
-# Guards the two places where baggage and its frozen picture have to change together; held for
-# nanoseconds, so that one lock for all spans is cheaper than one more object in each.
-_baggage_lock = threading.Lock()
-
-
-def _unlock_in_child() -> None:
-    """In a process that was forked while another thread held the lock, nobody is left to release it."""
-    global _baggage_lock
-    _baggage_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_unlock_in_child)
 
 
 class LiveBaggage(dict[str, str]):
@@ -72,7 +57,7 @@ class Span(SpanShim):
     """
 
     # Most spans never get any of these of their own.
-    _context: SpanContext | None = None
+    _frozen: list[SpanContext] | None = None  # what `context` shows, once made; a new list at each change
     _baggage: LiveBaggage | None = None
     _raised: BaseException | None = None  # the one recorded last
     origin: Remote | None = None
@@ -92,8 +77,8 @@ class Span(SpanShim):
     @property
     def context(self) -> SpanContext:
         """What children and other processes need: ids, flags, baggage; frozen."""
-        context = self._context
-        return context if context is not None else self._freeze()
+        frozen = self._frozen
+        return frozen[0] if frozen else self._freeze()
 
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
@@ -101,54 +86,58 @@ class Span(SpanShim):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        with _baggage_lock:  # else another thread could find here what was true before it set an item
+        # Without a lock: a change by another thread makes the list that this is kept in an old one.
+        frozen = self.__dict__.setdefault("_frozen", [])
+        if not frozen:
             if self.priority_flags is not None:
                 ids = (*ids[:3], self.priority_flags, *ids[4:])
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
-            self._context = context = from_ids(ids, baggage, self.origin, parent_id)
-        return context
+            frozen.append(from_ids(ids, baggage, self.origin, parent_id))
+        return frozen[0]  # type: ignore[no-any-return]
 
     def _thaw(self) -> None:
         """Something that `context` shows has changed: it is made anew when next asked for."""
-        self.__dict__.pop("_context", None)
+        self._frozen = []
 
     def unwrap(self) -> trace.Span:
         """The OpenTelemetry span."""
         return self._otel_span  # type: ignore[no-any-return]
 
-    def _open(self) -> bool:
-        if self._otel_span.is_recording():
-            return True
-        if getattr(self._otel_span, "end_time", None) is not None:
+    def _alive(self) -> trace.Span | None:
+        """The OpenTelemetry span, while it can be told anything."""
+        span: trace.Span = self._otel_span
+        if span.is_recording():
+            return span
+        if getattr(span, "end_time", None) is not None:
             _log.debug("ignored: the span is finished already: %r", self)
-        return False
+        return None
 
     def set_operation_name(self, operation_name: str) -> Self:
         """Renames the span."""
-        if self._open():
-            self._otel_span.update_name(convert.key_name(operation_name))
+        if (span := self._alive()) is not None:
+            span.update_name(convert.key_name(operation_name))
         return self
 
     def set_tag(self, key: str, value: Any) -> Self:
         """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`TAGS`)."""
-        special = TAGS.get(key) if type(key) is str else None
-        if special is None or not special(self, value):
-            self._set(key, value)
+        name = convert.key_name(key)
+        if name not in TAGS or not TAGS[name](self, value):
+            self._set(name, value)
         return self
 
-    def _set(self, key: object, value: object) -> None:
-        if self._open() and (name := convert.key_name(key)):
-            self._otel_span.set_attribute(name, convert.attribute(value))
+    def _set(self, name: str, value: object) -> None:
+        if name and (span := self._alive()) is not None:
+            span.set_attribute(name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
-        if self._open():
-            event = convert.event(key_values)
+        if (span := self._alive()) is not None:
+            name, attributes, exception = convert.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
-            if event.exception is None:
-                self._otel_span.add_event(event.name, event.attributes, when)
+            if exception is None:
+                span.add_event(name, attributes, when)
             else:
-                self._record(event.exception, event.attributes, when)
+                self._record(exception, attributes, when)
         return self
 
     def _record(
@@ -175,14 +164,13 @@ class Span(SpanShim):
 
     def set_baggage_item(self, key: str, value: str | None) -> Self:
         """Sets an item that children and downstream processes get; None takes it away."""
-        name = convert.key_name(key)
-        with _baggage_lock:
-            items = self._live_baggage()
-            if value is None:
-                items.pop(name, None)
-            else:
-                items[name] = convert.text(value)
-            self._thaw()
+        name, text = convert.key_name(key), None if value is None else convert.text(value)
+        items = self._live_baggage()
+        if text is None:
+            items.pop(name, None)
+        else:
+            items[name] = text
+        self._thaw()
         current = get_current()
         held = current.get(BAGGAGE_KEY)
         if held is not items and trace.get_current_span(current) is self._otel_span:
@@ -192,35 +180,36 @@ class Span(SpanShim):
 
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
-        if items is None:
-            items = self._baggage = LiveBaggage()
+        if items is None:  # another thread may be here, too: both get the same
+            items = self.__dict__.setdefault("_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
         """The item's value: the span's own, or what OpenTelemetry code has set while it is active."""
-        current = get_current()
+        name, current = convert.key_name(key), get_current()
         if trace.get_current_span(current) is self._otel_span:
-            value = get_baggage(key, current)
+            value = get_baggage(name, current)
             if value is not None:
-                return value if type(value) is str else convert.text(value)
-        return None if self._baggage is None else self._baggage.get(key)
+                return convert.text(value)
+        return None if self._baggage is None else self._baggage.get(name)
 
     def finish(self, finish_time: float | None = None) -> None:
         """Ends the span; finish_time: seconds since the epoch, else now."""
         self.finished = True
         self._raised = None  # which refers to frames, and they to this span
-        if self._open():
+        if (span := self._alive()) is not None:
             try:
-                self._otel_span.end(None if finish_time is None else convert.nanoseconds(finish_time))
+                span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
                 report(_log, "a span processor raised at the end of a span")
 
     def fail(self, exception: BaseException) -> None:
         """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
-        if not self._open():
+        span = self._alive()
+        if span is None:
             return
-        description = f"{type(exception).__name__}: {convert.text(exception)}"
-        self._otel_span.set_status(Status(StatusCode.ERROR, description))
+        description = f"{convert.class_name(exception)}: {convert.text(exception)}"
+        span.set_status(Status(StatusCode.ERROR, description))
         self._record(exception, {}, None)
 
     def __enter__(self) -> Self:
@@ -252,25 +241,23 @@ class Span(SpanShim):
 
     def _tag_error(self, value: object) -> bool:
         status = convert.status_of(value)
-        if status is not None and self._open():
-            self._otel_span.set_status(Status(status))
+        if status is not None and (span := self._alive()) is not None:
+            span.set_status(Status(status))
         return status is not None
 
     def _tag_kind(self, value: object) -> bool:
-        kind = convert.KINDS.get(value) if type(value) is str else None
-        if kind is None or not self._tracer.maps_kind or not hasattr(self._otel_span, "_kind"):
+        kind = convert.kind_of(value)
+        if kind is None or not self._tracer.maps_kind:
             return False
-        if self._open():
-            self._otel_span._kind = kind
-        return True
+        span = self._alive()
+        return span is None or set_kind(span, kind)
 
     def _tag_priority(self, value: object) -> bool:
         sampled = convert.priority(value)
         old = self._otel_span.get_span_context().trace_flags
         if sampled is not None and (sampled != old & 1 or self.priority_flags is not None):
-            with _baggage_lock:
-                self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
-                self._thaw()
+            self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
+            self._thaw()
         return False
 
 

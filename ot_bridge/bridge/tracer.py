@@ -10,16 +10,16 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import opentracing
 from opentelemetry import trace
 from opentelemetry.context import get_current
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.shim.opentracing_shim import TracerShim
+from opentracing import Format
 
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.formats import Carriers
@@ -30,14 +30,12 @@ from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.variants import Variants
 from ot_bridge.delivery import in_background
 from ot_bridge.errors import report
+from ot_bridge.propagation import MetadataHeaders
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count()
-
-#: From a name to a span and what it injects.
-ClientSpans: TypeAlias = Callable[[str], tuple[Span, dict[str, Any]] | None]
 
 
 class Tracer(Carriers, TracerShim):  # type: ignore[misc]
@@ -50,6 +48,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
 
     #: Makes the span around an OpenTelemetry span: (tracer, OpenTelemetry span, baggage) -> Span.
     wrapper_class: Callable[..., Span] = Span
+    _closing: concurrent.futures.Future[bool] | None = None
 
     def __init__(
         self,
@@ -69,8 +68,6 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         self.maps_kind = maps_kind
         self.debug_id_tag = "jaeger-debug-id"
         self.wrapper_slot = f"_ot_bridge_scope_{next(_numbers)}"
-        self._closing: concurrent.futures.Future[bool] | None = None
-        self._closing_lock = threading.Lock()
 
     @property
     def active_span(self) -> opentracing.Span | None:
@@ -145,7 +142,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         `span.kind` and `sampling.priority` mean what they mean to `set_tag`. start_time: seconds since
         the epoch. sampler: decides on this span in place of the provider's.
         """
-        parent = named(child_of, references) if child_of is not None or references else None
+        parent = None if child_of is None and references is None else self._named(child_of, references)
         if parent is None:
             parent = root() if ignore_active_span else self._implicit()
         start = convert.tags(tags, self.maps_kind)
@@ -164,16 +161,26 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
             self._continue(span, parent.origin)
         return span
 
-    def client_spans(self, tags: Mapping[str, str]) -> ClientSpans | None:
-        """`start_span(name, tags=tags)` and `inject` for HTTP_HEADERS in one step; None if there is no such.
+    def prepared(self, tags: Any) -> convert.Tags:
+        """`tags` for any number of starts, looked at and cleaned once."""
+        return convert.tags(tags, self.maps_kind)
 
-        What is returned may itself return None for a name: then these two have to be called.
-        """
-        return None
+    def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
+        """`start_span(name, tags=tags)`, and what `inject` writes for HTTP_HEADERS. Does not raise."""
+        span = self.start_span(name, tags=tags)
+        headers = MetadataHeaders()
+        try:
+            self.inject(span.context, Format.HTTP_HEADERS, headers)
+        except Exception:
+            report(_log, "inject failed, the trace ends at this client")
+        return span, headers
 
-    def ready(self, tags: dict[str, Any]) -> Any:
-        """`tags` for `start_span`, of a caller who knows that all are text and numbers, and forgets them."""
-        return tags
+    def _named(self, child_of: Any, references: Any) -> Parent | None:
+        try:
+            return named(child_of, references)
+        except Exception:  # out of an object of the program's own
+            report(_log, "what was given as a parent cannot be asked; the span has none that is named")
+            return None
 
     def _implicit(self) -> Parent:
         if self._scope_manager is not self._own_scopes:
@@ -232,11 +239,12 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         The second call gives the same future. It works with `.result(timeout)`, `asyncio.wrap_future`
         and Tornado's `yield`.
         """
-        with self._closing_lock:
-            if self._closing is None:
-                self._closing = concurrent.futures.Future()
-                in_background(partial(self._close, self._closing), "ot_bridge-close")
-            return self._closing
+        # Without a lock: a signal handler may come here while its thread is here.
+        mine: concurrent.futures.Future[bool] = concurrent.futures.Future()
+        closing = self.__dict__.setdefault("_closing", mine)
+        if closing is mine:
+            in_background(partial(self._close, mine), "ot_bridge-close")
+        return closing  # type: ignore[no-any-return]
 
     def _close(self, done: concurrent.futures.Future[bool]) -> None:
         flushed = self.flush()

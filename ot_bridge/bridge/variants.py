@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
+from ot_bridge.otel import behind_proxy
 from ot_bridge.propagation import trace_state, undecided
 
 
@@ -100,7 +101,7 @@ class Variants:
         None if it is not a tracer of which that can be had.
         """
         # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
-        real = getattr(self._tracer, "_tracer", self._tracer)
+        real = behind_proxy(self._tracer)
         own = getattr(real, "sampler", None)
         if own is None:
             return None

@@ -24,6 +24,8 @@ COMMANDS = {
     "doctor": "say what is configured, send one span, and find out why traces are missing",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
+    "rewrite": "take OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
+    "check": "say what of a code base works unchanged, works differently, or needs a person",
 }
 EPILOG: Final = """\
 Each command says more: ot-bridge COMMAND --help.
@@ -36,6 +38,9 @@ Linux, macOS or WSL. All other commands are the same everywhere.
 """
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141  # as a shell says of a filter that SIGPIPE has ended
+
+#: package that a command may miss -> the extra that brings it
+EXTRAS = {"libcst": "migrate"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +104,8 @@ def _load(parser: argparse.ArgumentParser, name: str) -> Any:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.startswith("ot_bridge.cli"):
             raise
-        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[demo]'\n")
+        extra = EXTRAS.get(missing.name.partition(".")[0], "demo")
+        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[{extra}]'\n")
 
 
 def _full(command: str, error: OSError) -> int:

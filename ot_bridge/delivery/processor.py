@@ -64,7 +64,7 @@ class DeliveryProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Puts a sampled span into the queue. Takes no lock, and does nothing else."""
         try:
-            flags = span._ids[3]  # type: ignore[attr-defined]  # the engine's
+            flags = span.ids[3]  # type: ignore[attr-defined]  # the engine's
         except AttributeError:
             flags = 0 if span.context is None else span.context.trace_flags
         if not flags & _SAMPLED:

@@ -39,11 +39,11 @@ class Shared:
 class Born:
     """A span's identity, and its `SpanContext` when somebody asks for it."""
 
-    _ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
+    ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
 
     def _make_context(self) -> SpanContext:
         """The hook for spans whose context is more than an OpenTelemetry one. Called once, at first use."""
-        return tuple.__new__(SpanContext, self._ids)
+        return tuple.__new__(SpanContext, self.ids)
 
     _context: Any = Lazy(_make_context)
 
@@ -58,7 +58,7 @@ class Born:
         for name in cls._expected:
             setattr(first, name, None)
 
-    _expected: tuple[str, ...] = ("_ids", "_context")
+    _expected: tuple[str, ...] = ("ids", "_context")
 
 
 class DroppedSpan(Born, trace_api.NonRecordingSpan):

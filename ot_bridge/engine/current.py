@@ -1,52 +1,38 @@
-"""The current span: the API's own context, read and set in one step each where it is a context variable.
-
-`OTEL_PYTHON_CONTEXT` may have put another runtime context in place: then the API's functions serve.
-"""
+"""The current span, and making one current."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from contextlib import ContextDecorator
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
-from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode
-from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.trace import Span, Status, StatusCode
+
+from ot_bridge.otel import SPAN_KEY, attach, current, reset
 
 if TYPE_CHECKING:
     from .tracer import Tracer
 
-_runtime: Final = context_api._RUNTIME_CONTEXT
-_variable: Final[Any] = getattr(_runtime, "_current_context", None)
-_direct: Final = type(_runtime) is ContextVarsRuntimeContext and _variable is not None
-
-current: Final[Callable[[], Context]] = _variable.get if _direct else context_api.get_current
-attach: Final[Callable[[Context], Any]] = _variable.set if _direct else context_api.attach
-detach: Final[Callable[[Any], None]] = context_api.detach
-#: `detach` that raises ValueError where the token is another task's or thread's, in place of logging it.
-reset: Final[Callable[[Any], None]] = _variable.reset if _direct else context_api.detach
-
 
 def span_in(context: Context | None) -> Any:
     """What `context`, or the current one, holds as its span: a span as a rule, or None."""
-    return (current() if context is None else context).get(_SPAN_KEY)
+    return (current() if context is None else context).get(SPAN_KEY)
 
 
 def with_span(span: Span, context: Context | None = None) -> Context:
     """`set_span_in_context` with one copy instead of two."""
     made = Context(current() if context is None else context)
-    dict.__setitem__(made, _SPAN_KEY, span)
+    dict.__setitem__(made, SPAN_KEY, span)
     return made
 
 
-def shown(context: Context | tuple[SpanContext, Context] | None) -> Context | None:
-    """What samplers and processors see: of (parent, context), a context with that parent in it."""
-    return with_span(NonRecordingSpan(context[0]), context[1]) if type(context) is tuple else context  # type: ignore[return-value]
+def shown(context: Context | tuple[Any, Context] | None) -> Context | None:
+    """What samplers and processors see: of (parent, context), what `parent.in_context(context)` makes."""
+    return context[0].in_context(context[1]) if type(context) is tuple else context  # type: ignore[return-value]
 
 
 class CurrentSpan(ContextDecorator):

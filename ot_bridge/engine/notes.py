@@ -6,23 +6,26 @@ time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too lat
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
+
+from ot_bridge.otel import QuietAttributes
+
+_log = logging.getLogger(__name__)
 
 PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
 ENDED: Final = ("ended",)
 MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 
 _TEXT: Final = frozenset({str})
-_SET_MANY: Final = hasattr(BoundedAttributes, "_set_items")
 
 Note: TypeAlias = Any
-Fits: TypeAlias = Callable[[Mapping[str, Any]], bool]
 Noted: TypeAlias = tuple[dict[str, Any], list[Note]]
 Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
 Uncut: TypeAlias = tuple[int, int, int]  # attributes, events, attributes of one event
@@ -68,20 +71,13 @@ def uncut(limits: sdk.SpanLimits) -> Uncut | None:
     return attributes, events, of_an_event
 
 
-def as_told(
-    notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None, fits: Fits | None = None
-) -> Told | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None.
-
-    fits: whether more than that holds, for attributes of the span and of each event.
-    """
+def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Told | None:
+    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
     noted = as_noted(notes, uncut)
     if noted is None:
         return None
     attributes, events = noted
     if not is_plain(attributes) or "" in attributes:
-        return None
-    if fits is not None and not (fits(attributes) and all(_event_fits(note, fits) for note in events)):
         return None
     return attributes, tuple([event(note, limits) for note in events])
 
@@ -90,29 +86,25 @@ def is_plain(attributes: Mapping[Any, Any]) -> bool:
     return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
 
 
-def _event_fits(note: Note, fits: Fits) -> bool:
-    name, attributes, _ = note
-    if type(name) is not str or not fits({name: 0}):
-        return False
-    return not attributes or ("" not in attributes and is_plain(attributes) and fits(attributes))
+def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
+    """Logs how many attributes were dropped since it was last said; at most once a minute."""
+    silence[1] += dropped
+    now = time.monotonic()
+    if now - silence[0] >= 60.0:
+        _log.warning(
+            "%d attributes were dropped, the oldest of each span, since a span holds %s; raise "
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (said once a minute at most)",
+            *(silence[1], limit),
+        )
+        silence[:] = now, 0.0
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
     name, attributes, timestamp = note
-    bounded = BoundedAttributes(
-        limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
-    )
-    return sdk.Event(name, bounded, timestamp)
+    most, longest = limits.max_event_attributes, limits.max_attribute_length
+    return sdk.Event(name, QuietAttributes(most, attributes, max_value_len=longest), timestamp)
 
 
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
     """The SDK's container for a span's attributes."""
-    return BoundedAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
-
-
-def set_many(container: Any, attributes: dict[str, Any]) -> None:
-    if _SET_MANY:
-        container._set_items(attributes)
-    else:
-        for key, value in attributes.items():
-            container[key] = value
+    return QuietAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.types import Attributes
+
+from ot_bridge.ids import RandomIds
 
 from .tracer import Tracer
 
 
 class TracerProvider(sdk.TracerProvider):
-    """Takes what `opentelemetry.sdk.trace.TracerProvider` takes, reads the same `OTEL_*` variables."""
+    """Takes what `opentelemetry.sdk.trace.TracerProvider` takes, reads the same `OTEL_*` variables.
+
+    In place of the SDK's `RandomIdGenerator` it takes `ot_bridge.ids.RandomIds`, which leaves the program's
+    own random numbers alone.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if type(self.id_generator) is RandomIdGenerator:
+            self.id_generator = RandomIds()  # type: ignore[assignment]
 
     def get_tracer(
         self,

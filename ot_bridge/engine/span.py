@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from .born import Shared
-from .notes import ENDED, MOST_NOTES
+from .notes import ENDED, MOST_NOTES, Note
 from .told import ToldSpan
 
 
@@ -35,7 +35,7 @@ class Span(ToldSpan):
     _start_time: int
     _running: bool  # deleted by the one call that ends the span
 
-    _parent_ids: Any = None  # those of a local parent, or a remote parent's SpanContext: never the parent
+    parent_ids: Any = None  # those of a local parent, or a remote parent's SpanContext: never the parent
     _kind = SpanKind.INTERNAL
     _status = Status(StatusCode.UNSET)
     _record_exception = True
@@ -45,7 +45,7 @@ class Span(ToldSpan):
 
     # First as they are set at the start of each span, then what many get later.
     _expected = (
-        *("_wiring", "_name", "_ids", "_parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
+        *("_wiring", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
         *("_start_time", "_kind", "_told", "_sealed", "_context", "_status"),
     )
 
@@ -58,14 +58,14 @@ class Span(ToldSpan):
 
     @property
     def _parent(self) -> SpanContext | None:
-        ids = self._parent_ids
+        ids = self.parent_ids
         if type(ids) is tuple:
-            ids = self._parent_ids = tuple.__new__(SpanContext, ids)
+            ids = self.parent_ids = tuple.__new__(SpanContext, ids)
         return ids  # type: ignore[no-any-return]
 
     @_parent.setter
     def _parent(self, context: SpanContext | None) -> None:
-        self._parent_ids = context
+        self.parent_ids = context
 
     def _furnish(self, links: Sequence[trace_api.Link], counted: Callable[[], None] | None) -> None:
         if links:
@@ -78,6 +78,13 @@ class Span(ToldSpan):
         return self._context  # type: ignore[no-any-return]
 
     # What is told to a running span
+
+    def note(self, note: Note) -> None:
+        """Takes an attribute or event (see `notes`) whose values need no look and will not change."""
+        notes = self._notes
+        notes.append(note)
+        if len(notes) > MOST_NOTES or not self._waits:
+            self._settle()
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if self._end_time is not None:

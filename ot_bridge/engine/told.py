@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +22,10 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.otel import set_many
+
 from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Fits, Told, as_noted, as_told, bounded, event, set_many
+from .notes import ENDED, PLAIN, Told, as_noted, as_told, bounded, event, say_dropped
 
 if TYPE_CHECKING:
     from .wiring import Wiring
@@ -37,8 +39,8 @@ class ToldSpan(Born, sdk.Span):
 
     _wiring: Wiring
     _name: str
-    _ids: Any
-    _parent_ids: Any
+    ids: Any
+    parent_ids: Any
     _kind: Any
     _start_time: int
     _status: Any
@@ -68,10 +70,6 @@ class ToldSpan(Born, sdk.Span):
             return self.__dict__.setdefault("_links", self._new_links(()))
 
     _links = Lazy(_make_links)
-
-    # Hooks for spans that note what may not yet be fit to export: whether all is, and what to make of a note
-    _fits: Fits | None = None
-    _fit: Callable[[Any], Any] | None = None
 
     def _settle(self) -> None:
         """Makes of the notes, in order, what the SDK would have made of each at once."""
@@ -109,7 +107,7 @@ class ToldSpan(Born, sdk.Span):
         if self._own_attributes is not None or self._own_events is not None:
             return False
         wiring = self._wiring
-        told = as_told(notes, wiring.limits, wiring.uncut, self._fits)
+        told = as_told(notes, wiring.limits, wiring.uncut)
         if told is None:
             return False
         self._told = told  # in this order
@@ -122,11 +120,12 @@ class ToldSpan(Born, sdk.Span):
             sdk.logger.warning("Setting attribute on ended span.")
         elif note is ENDED:
             self._sealed = True
-            if _FREEZES and self._own_attributes is not None:
-                self._own_attributes._immutable = True
+            if self._own_attributes is not None:
+                if self._own_attributes.dropped:
+                    say_dropped(self._own_attributes.dropped, self._wiring.limits.max_span_attributes)
+                if _FREEZES:
+                    self._own_attributes._immutable = True
         else:
-            if self._fit is not None:
-                note = self._fit(note)
             if type(note) is dict:
                 set_many(self._bounded_attributes(), note)
             elif note and len(note) == 2:
@@ -232,7 +231,7 @@ class ToldSpan(Born, sdk.Span):
             return None
         attributes, events = told
         return (
-            *(self._ids, self._parent_ids, self._name, self._kind, self._start_time, self._end_time),
+            *(self.ids, self.parent_ids, self._name, self._kind, self._start_time, self._end_time),
             *(self._status, attributes, events, self._resource, self._instrumentation_scope),
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import getrandbits
 from time import time_ns
 from typing import Any, Final, TypeVar
 
@@ -14,14 +13,15 @@ from opentelemetry.trace import (
     Link,
     SpanContext,
     SpanKind,
-    TraceState,
     get_current_span,
 )
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.otel import TRACER_SETTINGS, current
+
 from .born import Born, DroppedSpan
-from .current import CurrentSpan, current, shown, span_in
+from .current import CurrentSpan, shown, span_in
 from .notes import PLAIN
 from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
@@ -31,19 +31,6 @@ D = TypeVar("D", bound=DroppedSpan)
 
 _new: Final = object.__new__
 _INTERNAL: Final = SpanKind.INTERNAL
-_WIRED: Final = frozenset(
-    {
-        "sampler",
-        "resource",
-        "span_processor",
-        "id_generator",
-        "instrumentation_info",
-        "_span_limits",
-        "_instrumentation_scope",
-        "_tracer_config",
-        "_tracer_metrics",
-    }
-)
 
 
 class Tracer(sdk.Tracer):
@@ -56,7 +43,7 @@ class Tracer(sdk.Tracer):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name in _WIRED:
+        if name in TRACER_SETTINGS:
             super().__setattr__("_wiring", None)
 
     def _wire(self) -> Wiring:
@@ -74,46 +61,47 @@ class Tracer(sdk.Tracer):
         attributes: Attributes = None,
         links: Sequence[Link] = (),
         start_time: int | None = None,
-        ready: bool = False,
+        clean: bool = False,
     ) -> S | D:
         """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
 
         parent: its context, or the parent itself, if of this engine. context: what samplers and processors
         are shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for
-        now. ready: whether `attributes` is a dict that needs no look and that nobody will change.
+        now. clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
         """
         wiring = self._wiring or self._wire()
-        known: Any = parent._ids if parent is not None and isinstance(parent, Born) else parent
+        known: Any = parent.ids if parent is not None and isinstance(parent, Born) else parent
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
             random = wiring.random
             state = DEFAULT_TRACE_STATE
-            rule = wiring.usual[ROOT]
+            rule = wiring.rules[ROOT]
         else:
             trace_id, _, remote, flags, state, _ = parent_ids
             random = flags & RANDOM
-            rule = wiring.usual[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if rule is None:
+            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if rule is None or (wiring.heeded and _holds(context, wiring.heeded)):
             ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
-            ready = False
+            clean = False
         else:
             counted = None
-            trace_id = trace_id or getrandbits(128) or 1
+            trace_id = trace_id or wiring.trace_id() or 1
             if type(rule) is int:
                 rule = SAMPLE if trace_id & ID_BITS < rule else DROP
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
-            ids = (trace_id, getrandbits(64) or 1, False, flags, state, True)
+            ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
 
         if rule is DROP:
             dropped = _new(dropped_class)
-            dropped._ids = ids
+            dropped.ids = ids
             return dropped
         span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
-        if ready:
-            span._notes.append(attributes)
-        elif attributes:
-            span._note_attributes(attributes)
+        if attributes:
+            if clean:
+                span._notes.append(attributes)
+            else:
+                span._note_attributes(attributes)
         if kind is not _INTERNAL:
             span._kind = kind
         if links or counted:
@@ -138,30 +126,18 @@ class Tracer(sdk.Tracer):
         """Ids, decision, attributes and what to call at the end: with any sampler, id generator, switch."""
         if not wiring.enabled:
             return parent or INVALID_SPAN_CONTEXT, DROP, None, None
-        state: TraceState | None = None
         if parent is None or not parent[5]:
             parent = None
-            trace_id = wiring.ids.generate_trace_id()
-            random = wiring.random
-            rule = wiring.rules[ROOT]
+            trace_id, random = wiring.ids.generate_trace_id(), wiring.random
         else:
-            trace_id, _, remote, flags, state, _ = parent
-            random = flags & RANDOM
-            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if rule is None or wiring.heeded:
-            context = shown(context)
-        if wiring.heeded and any(key in (current() if context is None else context) for key in wiring.heeded):
-            rule = None
-        if rule is None:
-            result = wiring.sampler.should_sample(context, trace_id, name, kind, attributes, links)
-            rule, attributes, state = result.decision, result.attributes, result.trace_state
-        elif type(rule) is int:
-            rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+            trace_id, random = parent[0], parent[3] & RANDOM
+        result = wiring.sampler.should_sample(shown(context), trace_id, name, kind, attributes, links)
+        rule, state = result.decision, result.trace_state
         span_id = wiring.ids.generate_span_id()
         flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
         made = SpanContext(trace_id, span_id, False, flags, state)
         counted = wiring.metrics and wiring.metrics.start_span(_context(parent), rule)
-        return tuple(made), rule, attributes, counted
+        return tuple(made), rule, result.attributes, counted
 
     def start_span(
         self,
@@ -216,8 +192,8 @@ def _recorded(
     span = _new(span_class)
     span._wiring = wiring
     span._name = name
-    span._ids = ids
-    span._parent_ids = parent_ids
+    span.ids = ids
+    span.parent_ids = parent_ids
     span._notes = []
     span._waits = PLAIN
     span._guard = None
@@ -225,6 +201,12 @@ def _recorded(
     span._end_time = None
     span._start_time = time_ns() if start_time is None else start_time
     return span
+
+
+def _holds(context: Any, keys: Sequence[str]) -> bool:
+    """Whether `context`, as `start` is given it, has one of the keys."""
+    context = context[1] if type(context) is tuple else current() if context is None else context
+    return any(key in context for key in keys)
 
 
 def _context(ids: Any) -> SpanContext | None:

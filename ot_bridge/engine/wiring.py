@@ -12,8 +12,11 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import export, id_generator, sampling
+from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.trace import TraceFlags
+
+from ot_bridge import otel
+from ot_bridge.ids import FastIds
 
 from .current import shown
 from .notes import uncut
@@ -33,38 +36,57 @@ RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs kno
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 
-# A decision, the bound that the low half of a trace id is compared with, or None: ask the sampler.
+# A decision; or what the low half of a trace id has to be below to be sampled; or None: ask the sampler.
 Rule = sampling.Decision | int | None
 
-_DELEGATES: Final = (
-    "_root",
-    "_remote_parent_not_sampled",
-    "_remote_parent_sampled",
-    "_local_parent_not_sampled",
-    "_local_parent_sampled",
-)
+_KINDS: Final = 5  # of parents: a root's, and two of each of the others
 
 
-def _ask(sampler: Any) -> Rule:
+def _decides_as(kind: type) -> Callable[[Any], bool]:
+    """Whether a sampler decides as this one of the SDK's does: a subclass may do otherwise."""
+    usual = kind.should_sample  # type: ignore[attr-defined]
+    return lambda sampler: (
+        getattr(type(sampler), "should_sample", None) is usual and "should_sample" not in vars(sampler)
+    )
+
+
+_is_static: Final = _decides_as(sampling.StaticSampler)
+_is_ratio: Final = _decides_as(sampling.TraceIdRatioBased)
+_is_parent_based: Final = _decides_as(sampling.ParentBased)
+
+
+def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
+    """What `sampler` decides for this kind of parent. heeded: gets the keys of contexts where it may not.
+
+    A sampler offers this by protocol: `fast_decision()` gives the rule; or `fast_delegates()` the five
+    samplers that decide for the five kinds of parent, but where a context has one of its `context_keys`.
+    """
+    if hasattr(sampler, "fast_decision"):
+        return sampler.fast_decision()  # type: ignore[no-any-return]
+    if hasattr(sampler, "fast_delegates"):
+        keys = getattr(sampler, "context_keys", None)
+        if keys is not None and not any(keys is each for each in heeded):
+            heeded.append(keys)
+        return _rule(sampler.fast_delegates()[kind], kind, heeded)
+    if _is_static(sampler):
+        return otel.static_decision(sampler)  # type: ignore[no-any-return]
+    if _is_ratio(sampler):
+        return int(sampler.bound)
+    if _is_parent_based(sampler):
+        return _rule(otel.delegate(sampler, kind), kind, heeded)
     return None
 
 
-# By exact type: a subclass may decide otherwise.
-_RULE: Final[dict[type, Callable[[Any], Rule]]] = {
-    sampling.StaticSampler: lambda sampler: getattr(sampler, "_decision", None),
-    sampling.TraceIdRatioBased: lambda sampler: int(sampler.bound),
-}
+def rules_of(sampler: Any) -> tuple[tuple[Rule, ...], Sequence[str]]:
+    """The rule for each kind of parent, and the keys of contexts for which the sampler is asked all the same.
 
-
-def rules_of(sampler: Any) -> tuple[Rule, ...]:
-    """The rule for a root, a remote parent unsampled and sampled, a local parent unsampled and sampled."""
-    if getattr(sampler, "context_keys", None) is not None:
-        sampler = sampler.default
-    if type(sampler) in (sampling.ParentBased, sampling.ParentBasedTraceIdRatio):
-        chosen = [getattr(sampler, name, None) for name in _DELEGATES]
-    else:
-        chosen = [sampler] * len(_DELEGATES)
-    return tuple(_RULE.get(type(delegate), _ask)(delegate) for delegate in chosen)
+    The keys are the sampler's own list, to which some may be added later.
+    """
+    heeded: list[Sequence[str]] = []
+    rules = tuple(_rule(sampler, kind, heeded) for kind in range(_KINDS))
+    if len(heeded) > 1:  # of several lists none can be kept up to date
+        return (None,) * len(rules), ()
+    return rules, heeded[0] if heeded else ()
 
 
 # Hooks of the SDK's that are known to do nothing are not called.
@@ -145,29 +167,27 @@ class Wiring:
         "rules",
         "sampler",
         "scope",
+        "span_id",
+        "trace_id",
         "uncut",
-        "usual",
     )
 
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler
-        self.rules = rules_of(tracer.sampler)
-        # A sampler may say that it decides like its `default` but where a context holds one of these keys.
-        self.heeded: Sequence[str] = getattr(tracer.sampler, "context_keys", ())
+        self.rules, self.heeded = rules_of(tracer.sampler)
         self.resource = _hashed(tracer.resource)
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)
-        self.ids = tracer.id_generator
+        ids = self.ids = tracer.id_generator
+        # See `ot_bridge.ids`.
+        fast: FastIds = getattr(ids, "fast_ids", (ids.generate_trace_id, ids.generate_span_id))
+        self.trace_id, self.span_id = fast
         self.random = RANDOM if RANDOM and tracer.id_generator.is_trace_id_random() else 0
         self.limits = tracer._span_limits
         self.uncut = uncut(tracer._span_limits)
         self.scope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
-        enabled: Callable[[], bool] | None = getattr(tracer, "_is_enabled", None)
-        self.enabled = enabled is None or enabled()
-        metrics: Any = getattr(tracer, "_tracer_metrics", None)
-        self.metrics = None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
-        # The rules again, where no more than a rule has to be looked at.
-        stock_ids = type(tracer.id_generator) is id_generator.RandomIdGenerator
-        usual = self.enabled and stock_ids and not self.heeded and self.metrics is None
-        self.usual = self.rules if usual else (None,) * len(self.rules)
+        self.enabled = otel.is_enabled(tracer)
+        self.metrics = otel.metrics_of(tracer)
+        if not self.enabled or self.metrics is not None:
+            self.rules = (None,) * len(self.rules)  # there is more to do than to decide

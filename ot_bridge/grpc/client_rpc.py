@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,6 +11,7 @@ from grpc import StatusCode
 from opentracing import Format
 
 from ot_bridge import bridge
+from ot_bridge.bridge.convert import Tags
 from ot_bridge.errors import report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
@@ -19,8 +19,8 @@ from ot_bridge.grpc.limits import MOST, lightened, weight
 from ot_bridge.grpc.metadata import Pairs, with_headers
 from ot_bridge.propagation import MetadataHeaders
 
-#: A tracer, and its quick way to start client spans, if it has one.
-_Known: TypeAlias = tuple[opentracing.Tracer | None, Callable[[str], Any] | None]
+#: A tracer, and the tags of client spans as it has prepared them, if it does.
+_Known: TypeAlias = tuple[Any, Tags | None]
 
 
 class ClientRules(Rules):
@@ -49,16 +49,16 @@ class ClientRules(Rules):
 
         more: further arguments for the tracer.
         """
-        tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
+        tracer: Any = opentracing.global_tracer() if self.tracer is None else self.tracer
         try:
-            known, quick = self._known
+            known, tags = self._known
             if known is not tracer:
-                quick = tracer.client_spans(self._tags) if isinstance(tracer, bridge.Tracer) else None
-                self._known = tracer, quick
-            begun = quick(name) if quick is not None and more is None else None
-            if begun is None:
-                begun = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
-            span, headers = begun
+                tags = tracer.prepared(self._tags) if isinstance(tracer, bridge.Tracer) else None
+                self._known = tracer, tags
+            if tags is not None and more is None:
+                span, headers = tracer.client_span(name, tags)
+            else:
+                span, headers = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
         except Exception:
             report(log, "starting a client span failed")
             return None, metadata

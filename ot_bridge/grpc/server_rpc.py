@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
 
@@ -12,7 +11,7 @@ from grpc import StatusCode
 from opentelemetry import trace
 from opentracing import Format, UnsupportedFormatException
 
-from ot_bridge import bridge
+from ot_bridge import bridge, ids
 from ot_bridge.bridge import Trust, trusted
 from ot_bridge.errors import ConfigurationError, report
 from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
@@ -214,7 +213,7 @@ def _silenced(tracer: opentracing.Tracer, context: Any) -> ServerRpc:
     """An RPC below which there are no spans either: they would be roots of traces that nobody wants."""
     if not isinstance(tracer, bridge.Tracer):
         return _untraced(context)
-    unsampled = trace.SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, is_remote=False)
+    unsampled = trace.SpanContext(ids.bits(128) | 1, ids.bits(64) | 1, is_remote=False)
     span = bridge.Span(tracer, trace.NonRecordingSpan(unsampled))
     return ServerRpc(_QUIET, tracer.scope_manager.activate(span, False), None, context)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
+from ot_bridge import ids
 from ot_bridge.choices import span_limits
 from ot_bridge.declared import declared
 from ot_bridge.jaeger_client import constants
@@ -37,7 +36,7 @@ def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
     if made.get(constants.JAEGER_HOSTNAME_TAG_KEY) is None:
         made[constants.JAEGER_HOSTNAME_TAG_KEY] = host_name()
     if throttler is not None:
-        client_id = random.randint(0, sys.maxsize)
+        client_id = ids.bits(63)
         throttler.set_client_id(client_id)
         made[constants.CLIENT_UUID_TAG_KEY] = client_id
     return made

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
+
+from ot_bridge import ids
 
 
 class RateLimiter:
@@ -12,7 +13,7 @@ class RateLimiter:
     def __init__(self, credits_per_second: float, max_balance: float) -> None:
         self.credits_per_second = credits_per_second
         self.max_balance = max_balance
-        self.balance = max_balance * random.random()
+        self.balance = max_balance * ids.fraction()
         self.last_tick = self.timestamp()
 
     @staticmethod

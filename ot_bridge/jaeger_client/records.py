@@ -101,28 +101,30 @@ _HALF: Final = 1 << 63
 
 def _text_or_scalar(value: Any, max_length: int, max_traceback_length: int) -> Any:
     for kind, plain in _SCALARS:
-        if isinstance(value, kind):
+        if issubclass(type(value), kind):
             return plain(value)
-    if isinstance(value, TracebackType):
+    if type(value) is TracebackType:
         return str(convert.attribute(value))[:max_traceback_length]
     return convert.text(value)[:max_length]
+
+
+def moment(seconds: Any) -> Any:
+    """A time as it was given; None for 0, which jaeger-client reads as not given."""
+    return None if type(seconds) in (int, float) and not seconds else seconds
 
 
 def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
     """The tags that a span starts with; those of interceptors, made ready once, are as they are."""
     if type(given) is convert.Tags:
         return given
-    try:
-        pairs = dict(given)
-    except Exception:  # no mapping, or one of the program's own that fails
-        return convert.Tags({})
+    pairs = convert.named_fields(given) or {}
     kind = SpanKind.INTERNAL
     plain: dict[str, Any] = {}
     special: dict[Any, Any] = {}
     for key, value in pairs.items():
         value = fit(value)
-        if key == "span.kind" and value in convert.KINDS:
-            kind = convert.KINDS[value]
+        if key == "span.kind" and (named := convert.kind_of(value)) is not None:
+            kind = named
         elif key not in TAGS and exportable(key, value):
             plain[key] = value
         else:
@@ -134,7 +136,7 @@ def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
 
 
 # Of subclasses, as enumerations have them.
-_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = ((int, int), (float, float))
+_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = ((int, int.__pos__), (float, float.__pos__))
 
 
 _ERRORS: Final[Mapping[StatusCode, bool]] = {StatusCode.ERROR: True, StatusCode.OK: False}

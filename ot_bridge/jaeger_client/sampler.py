@@ -163,7 +163,7 @@ class AsItsCaller(otel.Sampler):
 
     def __init__(self, context: trace.SpanContext) -> None:
         recorded = otel.Decision.RECORD_AND_SAMPLE
-        self._decision = recorded if context.trace_flags.sampled else otel.Decision.DROP
+        self._told = recorded if context.trace_flags.sampled else otel.Decision.DROP
         self._trace_state = context.trace_state
 
     def should_sample(
@@ -176,8 +176,8 @@ class AsItsCaller(otel.Sampler):
         links: Any = None,
         trace_state: trace.TraceState | None = None,
     ) -> otel.SamplingResult:
-        kept = attributes if self._decision is otel.Decision.RECORD_AND_SAMPLE else None
-        return otel.SamplingResult(self._decision, kept, self._trace_state)
+        kept = attributes if self._told is otel.Decision.RECORD_AND_SAMPLE else None
+        return otel.SamplingResult(self._told, kept, self._trace_state)
 
     def get_description(self) -> str:
         return "AsItsCaller"

@@ -151,6 +151,7 @@ class Span(bridge.Span):
         return records.logs_of(self._otel_span)
 
     def set_tag(self, key: str, value: Any) -> Self:
+        key = convert.key_name(key)
         if key == "sampling.priority":
             self._prioritize(value)
             return self
@@ -190,20 +191,21 @@ class Span(bridge.Span):
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         if not self._otel_span.is_recording():
             return self
-        try:
-            fields = dict(key_values or {})
-        except (TypeError, ValueError):
-            fields = {"payload": key_values}
+        fields = convert.named_fields(key_values)
+        if fields is None:
+            fields = {} if key_values is None else {"payload": key_values}
         fit = self._tracer.fit
         name = fields.get("event", "log")
-        raised = fields.get("error.object") if name == "error" else None
+        is_error = type(name) is str and name == "error"
+        raised = fields.get("error.object") if is_error else None
+        timestamp = records.moment(timestamp)
         fields = {key: value if value is raised else fit(value) for key, value in fields.items()}
         if (
-            timestamp
-            or name == "error"
+            timestamp is not None
+            or is_error
             or not all(map(records.exportable, (name, *fields), (name, *fields.values())))
         ):
-            return super().log_kv(fields, timestamp or None)
+            return super().log_kv(fields, timestamp)
         self._otel_span.add_event(name, fields)
         return self
 
@@ -234,7 +236,7 @@ class Span(bridge.Span):
         # at once: a lasting one would be a cycle for the garbage collector, one a span.
         otel_span.__dict__[ENDING] = self
         try:
-            super().finish(finish_time or None)
+            super().finish(records.moment(finish_time))
         finally:
             otel_span.__dict__.pop(ENDING, None)
 

@@ -11,11 +11,12 @@ import weakref
 from typing import Any, Final, cast
 from urllib.parse import urlencode
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+from opentelemetry.context import attach, set_value
 
 from ot_bridge.jaeger_client.constants import DEFAULT_THROTTLER_REFRESH_INTERVAL
 from ot_bridge.jaeger_client.metrics.metrics import THROTTLER, Counters, MetricsFactory
 from ot_bridge.jaeger_client.reexports import also
+from ot_bridge.otel import SUPPRESS_KEY
 
 MINIMUM_CREDITS: Final = 1.0
 _TIMEOUT: Final = 15.0
@@ -111,7 +112,7 @@ class RemoteThrottler(Throttler):
 
 
 def _poll(throttler: weakref.ref[RemoteThrottler], stop: threading.Event, interval: float) -> None:
-    attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    attach(set_value(SUPPRESS_KEY, True))
     while not stop.wait(interval) and (alive := throttler()):
         alive.refresh()
         del alive  # or it could never be collected while this thread waits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import random
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import Format, UnsupportedFormatException
 
-from ot_bridge import bridge
+from ot_bridge import bridge, ids
 from ot_bridge._version import __version__
 from ot_bridge.bridge import SCOPE_NAME, convert
 from ot_bridge.bridge import context as contexts
@@ -21,7 +21,6 @@ from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.engine import TracerProvider as EngineProvider
-from ot_bridge.engine.current import current
 from ot_bridge.jaeger_client import constants, process, records
 from ot_bridge.jaeger_client.closing import Closing, all_of
 from ot_bridge.jaeger_client.codecs import (
@@ -46,6 +45,7 @@ from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds, ot
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.jaeger_client.throttler import is_allowed
+from ot_bridge.otel import current
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -109,6 +109,7 @@ class Tracer(bridge.Tracer):
         tracer = provider.get_tracer(SCOPE_NAME, __version__)
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self.debug_id_tag = debug_id_header
+        self._closing_lock = threading.RLock()
         self.sampler: Any = provider.sampler if sampler is None else sampler
         self._recording = Recording(provider.sampler)
 
@@ -123,11 +124,11 @@ class Tracer(bridge.Tracer):
         *,
         sampler: Any = None,
     ) -> Span:
-        start = records.ready(tags, self.fit) if tags else _NO_TAGS
+        start = _NO_TAGS if tags is None else records.ready(tags, self.fit)
         server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
-        if references:
-            references = references if isinstance(references, list) else [references]
+        if references is not None:
+            references = references if type(references) is list else [references]
             listed = [each for each in references if getattr(each, "referenced_context", None) is not None]
             child_of = self._parent(child_of, listed, ignore_active_span)
         debug: bool | None = None
@@ -137,9 +138,9 @@ class Tracer(bridge.Tracer):
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
         joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
-            span = self.span_with_ids(joined, operation_name or "", start_time, start)
+            span = self.span_with_ids(joined, operation_name, start_time, start)
         else:
-            start_time = start_time or None  # jaeger-client reads 0 as not given
+            start_time = records.moment(start_time)
             span = super().start_span(  # type: ignore[assignment]
                 operation_name, child_of, listed, start, start_time, ignore_active_span, sampler=sampler
             )
@@ -170,14 +171,14 @@ class Tracer(bridge.Tracer):
         attributes = {**start.attributes}
         debug = convert.priority(attributes.pop("sampling.priority"))
         start = start._replace(attributes=attributes, priority=None)
-        if debug is None or (debug and not self.is_debug_allowed(name or "")):
+        if debug is None or (debug and not self.is_debug_allowed(_text(name))):
             return start, None, sampler
         return start, debug, self._recording if debug else ALWAYS_OFF
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
         """Takes its debug id away from a caller who has had enough debug traces."""
         asked = contexts.of(child_of)
-        if asked is None or asked.debug_id is None or self.is_debug_allowed(name or ""):
+        if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
             return child_of, sampler
         return SpanContext(baggage=asked.baggage), ALWAYS_OFF
 
@@ -201,7 +202,7 @@ class Tracer(bridge.Tracer):
         return super()._implicit()
 
     def span_with_ids(
-        self, context: bridge.SpanContext, name: str, start_time: float | None = None, tags: Any = None
+        self, context: bridge.SpanContext, name: str | None, start_time: float | None = None, tags: Any = None
     ) -> Span:
         """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
@@ -211,8 +212,9 @@ class Tracer(bridge.Tracer):
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)
         start = convert.tags(tags)
-        moment = convert.nanoseconds(start_time) if start_time else None
-        span = self._begin(tracer, convert.key_name(name), parent, start, moment)
+        start_time = records.moment(start_time)
+        moment = None if start_time is None else convert.nanoseconds(start_time)
+        span = self._begin(tracer, _text(name), parent, start, moment)
         if start.status is not None:
             span.unwrap().set_status(trace.Status(start.status))
         if context.origin is not None:
@@ -261,7 +263,7 @@ class Tracer(bridge.Tracer):
 
     def random_id(self) -> int:
         """64 random bits. Not used here."""
-        return random.getrandbits(constants.MAX_ID_BITS)
+        return ids.bits(constants.MAX_ID_BITS)
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Has the reporter send what it has; whether that was done within `timeout` seconds."""
@@ -269,11 +271,15 @@ class Tracer(bridge.Tracer):
 
     def close(self) -> Closing:
         """Closes sampler and reporter; the future is over when the reporter has no span left."""
-        with self._closing_lock:
+        with self._closing_lock:  # a signal handler gets in, and closes what is closed already
             if self._closing is None:
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
+
+
+def _text(name: object) -> str:
+    return "" if name is None else convert.key_name(name)
 
 
 __getattr__ = also(__name__)

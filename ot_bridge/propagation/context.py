@@ -12,6 +12,8 @@ from typing import Any
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
+from ot_bridge.otel import state_of
+
 from ..wire import RANDOM_TRACE_ID, Remote
 from ..wire.baggage import properties
 from ..wire.items import joined
@@ -42,9 +44,7 @@ def trace_state(text: str) -> trace.TraceState:
     """
     if not text:
         return _NO_STATE
-    state = trace.TraceState()
-    state._dict = dict(member.split("=", 1) for member in text.split(","))
-    return state
+    return state_of(dict(member.split("=", 1) for member in text.split(",")))
 
 
 def context_with(remote: Remote, context: Context) -> Context:

@@ -7,7 +7,6 @@ the same equality and `str()` as in jaeger-client 4.8; its `is_sampled` is here 
 from __future__ import annotations
 
 import math
-import random
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.ids import fraction
 
 from .basic import LOW_64, result
 from .rates import TokenBucket
@@ -101,7 +101,7 @@ class RateLimitingSampler(JaegerSampler):
 
     def __init__(self, max_traces_per_second: float = 10) -> None:
         self.traces_per_second = checked_rate(max_traces_per_second)
-        self._bucket = TokenBucket(max_traces_per_second, fill=random.random())
+        self._bucket = TokenBucket(max_traces_per_second, fill=fraction())
         self._tags = _tags("ratelimiting", max_traces_per_second)
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:

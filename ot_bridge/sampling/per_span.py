@@ -32,8 +32,7 @@ def with_sampler(sampler: Sampler, context: Context | None = None) -> Context:
 class PerSpanSampler(Sampler):
     """Asks the sampler that `with_sampler` put into the span's context, if there is one, else `default`."""
 
-    #: For tracers that know most decisions of a sampler beforehand: those of `default` hold but where a
-    #: context has one of these keys.
+    #: See `fast_delegates`: what these decide holds but where a context has one of these keys.
     context_keys = _KEYS
 
     def __init__(self, default: Sampler) -> None:
@@ -51,6 +50,11 @@ class PerSpanSampler(Sampler):
     ) -> SamplingResult:
         sampler = _chosen(parent_context) or self.default
         return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def fast_delegates(self) -> Sequence[Sampler]:
+        """For tracers that work decisions out beforehand: who decides on a root, on the child of a remote
+        parent (unsampled, sampled), and of a local one (unsampled, sampled)."""
+        return (self.default,) * 5
 
     def get_description(self) -> str:
         return f"PerSpanSampler{{{self.default.get_description()}}}"

@@ -7,13 +7,14 @@ import threading
 import time
 
 # One lock for all buckets: it is held for some hundred nanoseconds, and a child process that was forked
-# while another thread held it has one thing to renew, not one for each bucket.
-_lock = threading.Lock()
+# while another thread held it has one thing to renew, not one for each bucket. A signal handler or finalizer
+# that comes while its thread holds the lock gets in, and at worst is given a token too many.
+_lock = threading.RLock()
 
 
 def _renew_lock() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+from opentelemetry.context import attach, set_value
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.otel import SUPPRESS_KEY
 
 from .jaeger import (
     DEFAULT_LOWER_BOUND,
@@ -118,7 +119,7 @@ class JaegerRemoteSampler(JaegerSampler):
 
 
 def _poll(sampler: weakref.ref[JaegerRemoteSampler], stop: threading.Event, interval: float) -> None:
-    attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    attach(set_value(SUPPRESS_KEY, True))
     while not stop.is_set() and (alive := sampler()):
         alive.refresh()
         del alive  # or it could never be collected while this thread waits

@@ -31,7 +31,7 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.errors import ConfigurationError
 
-from .basic import quick
+from .basic import fast
 
 Pattern = Union[str, "re.Pattern[str]"]
 Rule = tuple[Pattern, Sampler]
@@ -114,7 +114,7 @@ def _compiled(pattern: Pattern, read: Read) -> tuple[str | None, re.Pattern[str]
 def _checked(pattern: Pattern, sampler: object) -> Sampler:
     if not isinstance(sampler, Sampler):
         raise ConfigurationError("rules", (pattern, sampler), "a rule is a pattern and a Sampler")
-    return quick(sampler)
+    return fast(sampler)
 
 
 def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...]:

@@ -6,7 +6,6 @@ made active for one chunk is therefore taken back before the server sees the chu
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,9 +15,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
-from ot_bridge import bridge
-from ot_bridge.engine.current import attach, current, reset
-from ot_bridge.wsgi.quiet import attempt, failed
+from ot_bridge import bridge, ids
+from ot_bridge.otel import attach, current
+from ot_bridge.wsgi.quiet import attempt
 
 T = TypeVar("T")
 
@@ -42,12 +41,17 @@ class InContext:
         self._context = context
 
     def __call__(self, function: Callable[..., T], *args: Any) -> T:
-        token = attach(self._context)
+        before = current()
         try:
-            return function(*args)
-        finally:
-            self._context = current()
-            reset(token)
+            attach(self._context)
+            try:
+                return function(*args)
+            finally:
+                self._context = current()
+                attach(before)
+        except BaseException:  # of a signal handler, perhaps, between two lines here
+            attach(before)
+            raise
 
 
 class InOurScope:
@@ -64,20 +68,24 @@ class InOurScope:
         if self._left is not None:
             return self._left(function, *args)
         before = current()
+        scope = None
         try:
-            scope = self._manager.activate(self._span, False)
-        except Exception:
-            failed("activating a span")
-            return function(*args)
-        inside = current()
-        try:
-            return function(*args)
-        finally:
-            if current() is inside:
-                scope.close()
-            else:  # something that was left active waits for the next step, and this scope with it
-                self._left = InContext(current())
-                attach(before)
+            scope = attempt("scope_manager.activate", self._manager.activate, self._span, False)
+            result = function(*args)
+            self._end(scope, before)
+            return result
+        except BaseException:  # of the application, or of a signal handler between two lines here
+            self._end(scope, before)
+            raise
+
+    def _end(self, scope: bridge.Scope | None, before: Context) -> None:
+        here = current()
+        if scope is not None and here is scope.context:
+            scope.close()
+        elif here is not before:
+            if scope is not None:  # what was left active waits for the next step, and this scope with it
+                self._left = InContext(here)
+            attach(before)
 
 
 class InScope:
@@ -112,7 +120,7 @@ def active(tracer: opentracing.Tracer, span: opentracing.Span) -> Step:
 def untraced(tracer: opentracing.Tracer) -> Step:
     """Steps that no span comes out of: what starts inside is the child of an unsampled one."""
     if isinstance(tracer, bridge.Tracer):
-        nobody = trace.SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, is_remote=False)
+        nobody = trace.SpanContext(ids.bits(128) | 1, ids.bits(64) | 1, is_remote=False)
         return InContext(trace.set_span_in_context(trace.NonRecordingSpan(nobody)))
     span = tracer.start_span("untraced", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
     return InScope(tracer.scope_manager, span)

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from ot_bridge import bridge
 from ot_bridge.bridge.create import usable_tracer
-from ot_bridge.engine.current import current
+from ot_bridge.otel import current
 from ot_bridge.wsgi import options, urls
 from ot_bridge.wsgi.active import active, untraced
 from ot_bridge.wsgi.answer import answer
@@ -165,8 +165,6 @@ class TracingMiddleware:
         tags = self._tags(environ)
         name = rules.name.fixed or attempt("operation_name", rules.name.of, environ) or "HTTP"
         if start is None:
-            if isinstance(tracer, bridge.Tracer):
-                tags = tracer.ready(tags)
             return tracer.start_span(name, child_of=parent, tags=tags)
         if start.kind is not None:
             tags["span.kind"] = options.kind_tag(start.kind)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,13 +12,13 @@ from typing import Any
 import pytest
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import attach, detach
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.shim.opentracing_shim import SpanContextShim
 from opentracing import Format
 
-from ot_bridge.bridge import SpanContext, Tracer
+from ot_bridge.bridge import Span, SpanContext, Tracer
 from ot_bridge.wire import Remote
 from tests.conftest import Recorded
+from tests.interrupts import PACKAGE, handled
 
 
 def test_R23_a_context_is_opentracings_and_opentelemetrys(otel: Recorded) -> None:
@@ -182,26 +180,61 @@ def test_R25_baggage_is_read_by_both_apis_while_another_thread_sets_it(tracer: T
     assert _at_once(reading, reading, setting) == []
 
 
-FORKING = """
-import os
-from ot_bridge.bridge import create_tracer, span
-from opentelemetry.sdk.trace import TracerProvider
+class Traced:
+    """A value whose own code is traced."""
 
-made = create_tracer(TracerProvider(shutdown_on_exit=False)).start_span("a")
-with span._baggage_lock:  # as if by a thread, which the child has not got
-    child = os.fork()
-    if not child:
-        made.set_baggage_item("user", "ann")
-        os._exit(made.context.baggage != {"user": "ann"})
-print(os.waitpid(child, 0)[1])
-"""
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    def __str__(self) -> str:
+        self.span.set_baggage_item("inner", "1")
+        return f"outer, {self.span.context.baggage['inner']}"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
-def test_R25_a_process_forked_while_baggage_was_being_set_can_set_it() -> None:
-    ran = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=30)
-    assert ran.stdout == "0\n", ran.stderr
+def test_a_value_may_touch_the_baggage_that_it_is_put_into(tracer: Tracer) -> None:
+    span: Any = tracer.start_span("a")
+    span.set_baggage_item("outer", Traced(span))
+    assert span.context.baggage == {"inner": "1", "outer": "outer, 1"}
+
+
+@pytest.mark.timeout(20)
+def test_a_signal_handler_may_touch_baggage_wherever_it_comes(tracer: Tracer) -> None:
+    span = tracer.start_span("a").set_baggage_item("user", "ann")
+
+    def step() -> None:
+        span.set_baggage_item("step", "1")
+        assert span.context.baggage["step"] == "1"
+        tracer.scope_manager.activate(tracer.start_span("child", child_of=span), True).close()
+
+    def handler() -> None:
+        span.set_baggage_item("handler", "1")
+        assert span.context.baggage["handler"] == "1"
+
+    line = 0
+    while handled(step, line := line + 1, PACKAGE, handler):
+        assert span.context.baggage == {"user": "ann", "step": "1", "handler": "1"}
+    assert line > 20
+
+
+def test_activating_a_span_loses_no_item_that_another_thread_sets(tracer: Tracer) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    spans = [tracer.start_span("a") for _ in range(3000)]
+
+    def activating() -> None:
+        for span in spans:
+            tracer.scope_manager.activate(span, False).close()
+
+    def setting() -> None:
+        for span in spans:
+            span.set_baggage_item("k", "v")
+
+    try:
+        errors = _at_once(activating, setting)
+    finally:
+        sys.setswitchinterval(before)
+    assert errors == []
+    assert [span for span in spans if span.context.baggage != {"k": "v"}] == []
 
 
 def test_R38_baggage_is_a_plain_mapping(tracer: Tracer) -> None:

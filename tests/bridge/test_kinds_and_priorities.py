@@ -110,7 +110,7 @@ def test_tags_made_ready_mean_what_they_say(kind: str | None, maps_kind: bool) -
     otel = recorded("jaeger", maps_kind=maps_kind)
     tags = {"component": "x", "n": 7, **({} if kind is None else {"span.kind": kind})}
     otel.tracer.start_span("as it is", tags=tags).finish()
-    otel.tracer.start_span("ready", tags=otel.tracer.ready(dict(tags))).finish()
+    otel.tracer.start_span("ready", tags=otel.tracer.prepared(tags)).finish()
     one, other = otel.spans["as it is"], otel.spans["ready"]
     assert (one.kind, one.attributes) == (other.kind, other.attributes)
     assert (one.kind is SpanKind.SERVER) == (kind == "server" and maps_kind)

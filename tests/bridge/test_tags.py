@@ -7,6 +7,7 @@ import logging
 import math
 from collections import UserDict
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ def _tagged(otel: Recorded, key: Any, value: Any) -> dict[str, Any]:
     later, initial = (dict(otel.spans[name].attributes or {}) for name in "xy")
     assert repr(later) == repr(initial)
     return later
+
+
+class Number(float):
+    """As numpy's float64."""
+
+
+class Name(str, enum.Enum):
+    FIRST = "first"
 
 
 class Colour(enum.IntEnum):
@@ -76,7 +85,11 @@ ATTRIBUTES = [
     ({1}, "{1}"),
     (ValueError("no"), "no"),
     (ValueError, "ValueError"),
-    (Colour.RED, str(Colour.RED)),
+    (Colour.RED, 1),
+    (HTTPStatus.OK, 200),
+    (Number(1.5), 1.5),
+    ([HTTPStatus.OK, HTTPStatus.CREATED], (200, 201)),
+    (Name.FIRST, "first"),
     (Text("own"), "own"),
     (Unprintable(), "<unprintable Unprintable>"),
 ]

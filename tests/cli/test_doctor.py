@@ -151,8 +151,9 @@ def test_a_grpc_server_without_the_service_is_told() -> None:
     port = nothing.add_insecure_port("127.0.0.1:0")
     nothing.start()
     try:
-        variables = {ENDPOINT: f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-        assert "no service for spans (UNIMPLEMENTED)" in programs.run("doctor", **variables).stdout
+        there = f"http://127.0.0.1:{port}"
+        done = programs.run("doctor", OTEL_EXPORTER_OTLP_ENDPOINT=there, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+        assert "no service for spans (UNIMPLEMENTED)" in done.stdout
     finally:
         nothing.stop(None).wait()
 
@@ -459,7 +460,9 @@ def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:
 def test_the_command_itself(servers: ExitStack) -> None:
     """As its users run it: a table, findings with their way out, an exit status; no log line."""
     receiver = servers.enter_context(HttpReceiver())
-    done = programs.run("doctor", OTEL_EXPORTER_OTLP_PROTCOL="http/json", **{ENDPOINT: receiver.base})
+    done = programs.run(
+        "doctor", OTEL_EXPORTER_OTLP_PROTCOL="http/json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base
+    )
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("python ")
     assert (
@@ -484,10 +487,16 @@ def test_what_answers_is_told_by_its_first_bytes(tmp_path: Path) -> None:
         addresses.CLOSED: b"",
     }
     for kind, data in answers.items():
-        with _listening(
-            lambda connection, data=data: (connection.recv(99), connection.sendall(data))
-        ) as port:
+        with _listening(_answering(data)) as port:
             assert addresses.what_answers("127.0.0.1", port) == kind
     refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
-    with _listening(lambda connection: (connection.recv(99), connection.sendall(refusing))) as port:
+    with _listening(_answering(refusing)) as port:
         assert addresses.what_answers("127.0.0.1", port) == addresses.TLS
+
+
+def _answering(data: bytes) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(99)
+        connection.sendall(data)
+
+    return answer

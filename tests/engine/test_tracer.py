@@ -6,6 +6,7 @@ import asyncio
 import copy
 import inspect
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
 from ot_bridge.engine.wiring import DROP, SAMPLE, rules_of
+from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides
 from .test_differential import shown
@@ -117,6 +119,10 @@ def test_tracers_can_be_switched_off_and_on(sides: Sides) -> None:
     assert {recording for recording, _ in sides.agree(step)} == {False, True}
 
 
+def _asked(self: object, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+    raise NotImplementedError
+
+
 RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
     ("on", sampling.ALWAYS_ON, (SAMPLE,) * 5),
     ("off", sampling.ALWAYS_OFF, (DROP,) * 5),
@@ -125,10 +131,26 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
     ("parent based ratio", sampling.ParentBasedTraceIdRatio(1), (2**64, DROP, SAMPLE, DROP, SAMPLE)),
     (
         "another root",
-        sampling.ParentBased(type("Mine", (sampling.StaticSampler,), {})(SAMPLE)),
+        sampling.ParentBased(type("Mine", (sampling.StaticSampler,), {"should_sample": _asked})(SAMPLE)),
         (None, DROP, SAMPLE, DROP, SAMPLE),
     ),
-    ("a subclass", type("Mine", (sampling.TraceIdRatioBased,), {})(0.5), (None,) * 5),
+    ("a subclass", type("Mine", (sampling.TraceIdRatioBased,), {})(0.5), (2**63,) * 5),
+    (
+        "a subclass that decides otherwise",
+        type("Mine", (sampling.TraceIdRatioBased,), {"should_sample": _asked})(0.5),
+        (None,) * 5,
+    ),
+    ("offers a decision", type("Mine", (), {"fast_decision": lambda self: DROP})(), (DROP,) * 5),
+    (
+        "offers delegates",
+        type("Mine", (), {"fast_delegates": lambda self: (sampling.ALWAYS_ON, *[sampling.ALWAYS_OFF] * 4)})(),
+        (SAMPLE, *[DROP] * 4),
+    ),
+    (
+        "wrapped twice",
+        PerSpanSampler(PerSpanSampler(sampling.DEFAULT_ON)),
+        (SAMPLE, DROP, SAMPLE, DROP, SAMPLE),
+    ),
 ]
 
 
@@ -136,7 +158,7 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
 def test_only_samplers_that_are_known_are_not_asked(
     sampler: sampling.Sampler, rules: tuple[Any, ...]
 ) -> None:
-    assert rules_of(sampler) == rules
+    assert rules_of(sampler)[0] == rules
 
 
 class Asked(sampling.Sampler):
@@ -170,7 +192,10 @@ def test_a_sampler_is_shown_all_and_may_add(sides: Sides) -> None:
 def test_a_sampler_sees_a_context_that_is_made_for_it_alone(ours: Side) -> None:
     around = context_api.Context({"key": "value"})
     ours.tracer.sampler = asked = Asked()
-    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, (REMOTE, around))
+    parent = SimpleNamespace(
+        in_context=lambda context: trace_api.set_span_in_context(NonRecordingSpan(REMOTE), context)
+    )
+    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, (parent, around))
     told = asked.calls[0][0][0]
     assert trace_api.get_current_span(told).get_span_context() is REMOTE
     assert told["key"] == "value"

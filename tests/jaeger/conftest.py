@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 
 import opentracing
 import pytest
 from opentelemetry import propagate, trace
 
-from ot_bridge import errors
+from ot_bridge import errors, ids
 from ot_bridge.jaeger_client import Config
+from ot_bridge.sampling import jaeger
 from tests.jaeger.servers import Agent, Collector, running
 
 
@@ -45,3 +47,10 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def agent() -> Iterator[Agent]:
     with running(Agent()) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _one_sequence_of_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jaeger-client takes the program's; ours has its own."""
+    monkeypatch.setattr(ids, "fraction", lambda: random.random())
+    monkeypatch.setattr(jaeger, "fraction", lambda: random.random())

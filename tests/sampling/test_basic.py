@@ -28,7 +28,7 @@ from ot_bridge.sampling import (
     rate_limited,
     rates,
 )
-from ot_bridge.sampling.basic import quick
+from ot_bridge.sampling.basic import fast
 from tests.sampling.ask import IDS, sampled
 
 PLAIN = [always_on, always_off, probability(0.5), rate_limited(100)]
@@ -170,6 +170,6 @@ def test_a_sampled_span_keeps_its_attributes_and_an_unsampled_one_is_never_recor
 def test_every_sampler_says_what_it_is(sampler: Sampler) -> None:
     outer: Sampler = ParentBased(sampler)
     assert sampler.get_description() in outer.get_description()
-    assert quick(sampler).get_description() == sampler.get_description()
+    assert fast(sampler).get_description() == sampler.get_description()
     assert str(0.5) in probability(0.5).get_description()
     assert rate_limited(7).get_description() == "rate_limited(7)"

@@ -51,6 +51,12 @@ class World:
         return mine, getattr(theirs, kind)(*arguments)
 
 
+@pytest.fixture(autouse=True)
+def _one_sequence_of_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jaeger-client takes the program's; ours has its own."""
+    monkeypatch.setattr(ours, "fraction", random.random)
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from ot_bridge import errors
-from ot_bridge.otlp.url import without_secrets
+from ot_bridge.sending.url import without_secrets
 
 WRONG: Final = "wrong"
 LOOK: Final = "look"

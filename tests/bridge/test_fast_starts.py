@@ -53,9 +53,9 @@ def _with_tracestate(tracer: Tracer) -> AbstractContextManager[Any]:
 @pytest.mark.parametrize("sampler", [None, ALWAYS_OFF], ids=["sampled", "dropped"])
 def test_span_and_headers_are_what_the_two_calls_make(around: Any, sampler: Any) -> None:
     tracer = _tracer(sampler=sampler)
-    start = tracer.client_spans(TAGS)
+    prepared = tracer.prepared(TAGS)
     with around(tracer):
-        span, headers = start("call")
+        span, headers = tracer.client_span("call", prepared)
         other = tracer.start_span("call", tags=TAGS)
     injected: dict[str, str] = {}
     tracer.inject(span.context, Format.HTTP_HEADERS, injected)
@@ -72,57 +72,63 @@ def test_the_span_is_exported_with_its_tags() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    start = create_tracer(provider, propagators="jaeger").client_spans(TAGS)
-    assert start is not None
+    tracer = create_tracer(provider, propagators="jaeger")
+    prepared = tracer.prepared(TAGS)
     for name in ("first", "second"):
-        begun = start(name)
-        assert begun is not None
-        begun[0].set_tag("own", name).finish()
+        tracer.client_span(name, prepared)[0].set_tag("own", name).finish()
     for span in exporter.get_finished_spans():
         assert dict(span.attributes or {}) == {"component": "grpc", "own": span.name}
         assert span.kind is SpanKind.CLIENT
     assert TAGS == {"component": "grpc", "span.kind": "client"}
 
 
-def test_where_there_is_more_to_think_of_it_gives_none() -> None:
-    start = _tracer(scope_manager=ThreadLocalScopeManager()).client_spans(TAGS)
-    assert start("call") is None
-    start = _tracer().client_spans(TAGS)
-    foreign = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("foreign")
-    with trace.use_span(foreign.start_span("foreign")):
-        assert start("call") is None
-    assert start(None) is None
+def test_where_there_is_more_to_think_of_it_does_the_two() -> None:
+    tracer = _tracer(scope_manager=ThreadLocalScopeManager())
+    assert list(tracer.client_span("call", TAGS)[1]) == ["uber-trace-id", "traceparent"]
+    tracer = _tracer()
+    foreign = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("foreign").start_span("foreign")
+    with trace.use_span(foreign):
+        span, headers = tracer.client_span("call", TAGS)
+    assert span.context.trace_id == foreign.get_span_context().trace_id
+    assert list(headers) == ["uber-trace-id", "traceparent"]
+    assert tracer.client_span(None, {**TAGS, "error": "true"})[0].status.status_code.name == "ERROR"
 
 
-class _Starting(FusedTracer):
+class _Calls(FusedTracer):
+    @property
+    def called(self) -> list[str]:
+        return self.__dict__.setdefault("calls", [])  # type: ignore[no-any-return]
+
+
+class _Starting(_Calls):
     def start_span(self, *args: Any, **kwargs: Any) -> Any:
+        self.called.append("start_span")
         return super().start_span(*args, **kwargs)
 
 
-class _Writing(FusedTracer):
+class _Writing(_Calls):
     def inject(self, *args: Any, **kwargs: Any) -> None:
+        self.called.append("inject")
         super().inject(*args, **kwargs)
 
 
-def test_a_tracer_that_does_either_its_own_way_has_none() -> None:
+def test_a_tracer_that_does_either_its_own_way_is_asked_to() -> None:
     otel_tracer = TracerProvider(shutdown_on_exit=False).get_tracer("own")
-    for kind in (_Starting, _Writing):
-        assert kind(otel_tracer, propagators="jaeger").client_spans(TAGS) is None
-    assert FusedTracer(otel_tracer, propagators="jaeger").client_spans(TAGS) is not None
+    for kind, name in ((_Starting, "start_span"), (_Writing, "inject")):
+        tracer = kind(otel_tracer, propagators="jaeger")
+        tracer.client_span("call", TAGS)
+        assert tracer.called == [name]
     patched = _tracer()
     patched.start_span = Mock()
-    assert patched.client_spans(TAGS) is None
-    assert _tracer(propagators=None).client_spans(TAGS) is None  # the global propagator, asked at each call
-    assert _tracer().client_spans({**TAGS, "error": "true"}) is None
-    assert (
-        create_tracer(sdk.TracerProvider(shutdown_on_exit=False), propagators="jaeger").client_spans(TAGS)
-        is None
-    )
+    patched.client_span("call", TAGS)
+    patched.start_span.assert_called_once()
+    # The global propagator is asked at each call.
+    assert list(_tracer(propagators=None).client_span("call", TAGS)[1]) == ["traceparent"]
 
 
 def test_a_format_that_fails_costs_the_headers_only(caplog: pytest.LogCaptureFixture) -> None:
     broken = FORMATS["jaeger"]._replace(encode=Mock(side_effect=RuntimeError("out of order")))
-    span, headers = _tracer([broken]).client_spans(TAGS)("call")
+    span, headers = _tracer([broken]).client_span("call", TAGS)
     assert headers == {}
     assert span.is_recording()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

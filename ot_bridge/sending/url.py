@@ -1,4 +1,4 @@
-"""The URL of a collector or of a proxy, read once, and as it may stand in a message."""
+"""The URL of a receiver or of a proxy, read once, and as it may stand in a message."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Url(NamedTuple):
     def netloc(self) -> str:
         """Host and port as in a Host header: the scheme's own port is left out."""
         return self.authority.removesuffix(f":{_PORTS[self.scheme]}")
+
+    @property
+    def text(self) -> str:
+        """As it is asked for, with its query."""
+        return f"{self}{self.query}"
 
     def __str__(self) -> str:
         """Without user, password and query: as it may stand in a message."""

@@ -1,4 +1,4 @@
-"""TLS to the collector. In a file of its own because ssl takes 10 ms to load."""
+"""TLS to a receiver. In a file of its own because ssl takes 10 ms to load."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ import os
 import socket
 import ssl
 
-from .reading import CannotConnect, Left
-from .settings import Settings
+from .trouble import CannotConnect
 
 
 class TLS:
-    """Certificates are verified, always. Files that change are read again at the next connection."""
+    """Certificates are verified, always. Files that change are read again at the next connection.
 
-    def __init__(self, settings: Settings) -> None:
-        self._files = (settings.certificate, settings.client_certificate, settings.client_key)
+    authorities: a file, a directory, or None for the system's.
+    """
+
+    def __init__(
+        self, authorities: str | None, certificate: str | None = None, key: str | None = None
+    ) -> None:
+        self._files = (authorities, certificate, key)
         self._made: tuple[object, ssl.SSLContext] | None = None
 
-    def wrap(self, sock: socket.socket, host: str, left: Left) -> ssl.SSLSocket:
-        """Raises CannotConnect if files are missing or unreadable; else what ssl raises."""
-        secure = self._context().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-        try:
-            secure.settimeout(left())
-            secure.do_handshake()
-        except BaseException:
-            secure.close()  # `sock` is no longer the owner
-            raise
-        return secure
+    def wrapped(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
+        """Its handshake is still to come. Raises CannotConnect if files are missing or unreadable."""
+        return self._context().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
     def _context(self) -> ssl.SSLContext:
         try:

@@ -1,0 +1,220 @@
+"""Names, keys and values of any kind, through every door: nothing raises, all that goes out can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+from ot_bridge.bridge import Tracer, convert
+from ot_bridge.errors import BadHeader, ConfigurationError
+from ot_bridge.testing import RecordingTracer
+from tests.conftest import Recorded
+
+
+class NoTruth:
+    """What a comparison of numpy's arrays gives."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+
+class Array:
+    """As numpy's: `==` gives no truth value, and it cannot be hashed."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Any:
+        return NoTruth()
+
+    __ne__ = __lt__ = __gt__ = __eq__
+
+    def __str__(self) -> str:
+        return "[1 2]"
+
+
+class Equals(str):
+    """A string that fails when it is compared, although it has the hash of another."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not to be compared")
+
+    __ne__ = __eq__
+
+
+class Pretends:
+    """As an unbound proxy: it cannot even be asked for its class."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("working outside of a request")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
+class Named(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError("no name")
+
+
+class Nameless(metaclass=Named):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+ODD: dict[str, Any] = {
+    "array": Array(),
+    "string that cannot be compared": Equals("event"),
+    "string that looks like an error": Equals("error"),
+    "proxy": Pretends(),
+    "nameless": Nameless(),
+    "class that hides its name": Nameless,
+    "surrogate": "\ud800",
+    "long": "x" * 200_000,
+    "long and odd": "\ud800" * 200_000,
+    "huge": 2**70,
+    "list of surrogates": ["\ud800"],
+}
+
+DOORS: dict[str, Callable[[Tracer, Any], Any]] = {
+    "operation name": lambda tracer, odd: tracer.start_span(odd),
+    "active span's name": lambda tracer, odd: tracer.start_active_span(odd).close(),
+    "tag at the start": lambda tracer, odd: tracer.start_span("a", tags={"key": odd}),
+    "error tag": lambda tracer, odd: tracer.start_span("a", tags={"error": odd}).set_tag("error", odd),
+    "kind tag": lambda tracer, odd: tracer.start_span("a", tags={"span.kind": odd}).set_tag("span.kind", odd),
+    "priority": lambda tracer, odd: tracer.start_span("a", tags={"sampling.priority": odd}).set_tag(
+        "sampling.priority", odd
+    ),
+    "tags": lambda tracer, odd: tracer.start_span("a", tags=odd),
+    "parent": lambda tracer, odd: tracer.start_span("a", child_of=odd),
+    "references": lambda tracer, odd: tracer.start_span("a", references=odd),
+    "one of the references": lambda tracer, odd: tracer.start_span("a", references=[odd]),
+    "start time": lambda tracer, odd: tracer.start_span("a", start_time=odd),
+    "client span": lambda tracer, odd: tracer.client_span(odd, {"key": odd})[0],
+    "new name": lambda tracer, odd: tracer.start_span("a").set_operation_name(odd),
+    "tag": lambda tracer, odd: tracer.start_span("a").set_tag("key", odd),
+    "tag's key": lambda tracer, odd: tracer.start_span("a").set_tag(odd, 1),
+    "event": lambda tracer, odd: tracer.start_span("a").log_kv({"event": odd}),
+    "event with the same field": lambda tracer, odd: tracer.start_span("a").log_kv(
+        {"event": "message", "message": odd}
+    ),
+    "logged error": lambda tracer, odd: tracer.start_span("a").log_kv(
+        {"event": "error", "error.object": odd, "message": odd, "error.kind": odd, "stack": odd}
+    ),
+    "logged": lambda tracer, odd: tracer.start_span("a").log_kv(odd, odd),
+    "old log": lambda tracer, odd: tracer.start_span("a").log(event=odd, payload=odd, timestamp=odd),
+    "baggage": lambda tracer, odd: tracer.start_span("a").set_baggage_item("key", odd),
+    "baggage's key": lambda tracer, odd: tracer.start_span("a").set_baggage_item(odd, "1"),
+    "asked for baggage": lambda tracer, odd: tracer.start_span("a").get_baggage_item(odd),
+    "end": lambda tracer, odd: tracer.start_span("a").finish(odd),
+    "field": lambda tracer, odd: tracer.start_span("a").log_kv(_mapping(odd)),
+    "key of a tag": lambda tracer, odd: tracer.start_span("a", tags=_mapping(odd)),
+}
+
+
+def _mapping(key: Any) -> Any:
+    try:
+        return {key: 1, "event": "a"}
+    except Exception:
+        return {"event": key}
+
+
+def _texts(span: ReadableSpan) -> list[str]:
+    events = span.events
+    values = [
+        *(span.attributes or {}).items(),
+        *[pair for e in events for pair in (e.attributes or {}).items()],
+    ]
+    flat = [part for pair in values for part in pair if type(part) is str]
+    return [span.name, *(event.name for event in events), *flat]
+
+
+def _sendable(otel: Recorded) -> None:
+    spans = otel.exporter.get_finished_spans()
+    encode_spans(spans).SerializeToString()
+    for span in spans:
+        assert max(map(len, _texts(span))) <= convert.MAX_TEXT
+
+
+def _through(otel: Recorded, door: Callable[[Tracer, Any], Any], odd: Any) -> None:
+    span = door(otel.tracer, odd)
+    if hasattr(span, "finish"):
+        span.finish()
+        otel.tracer.inject(span, "text_map", {})
+    assert otel.tracer.active_span is None
+    _sendable(otel)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("odd", ODD)
+def test_nothing_raises_and_all_that_goes_out_can_be_sent(otel: Recorded, door: str, odd: str) -> None:
+    _through(otel, DOORS[door], ODD[odd])
+
+
+def _jaeger(sampling: bool = True) -> Any:
+    from ot_bridge import jaeger_client
+
+    reporter = jaeger_client.reporter.InMemoryReporter()
+    return jaeger_client.Tracer("test", reporter, jaeger_client.ConstSampler(sampling))
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "drop-in": _jaeger,
+    "drop-in that samples nothing": lambda: _jaeger(False),
+    "RecordingTracer": RecordingTracer,
+}
+
+
+@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("door", DOORS)
+def test_nothing_raises_with_our_other_tracers(other: str, door: str) -> None:
+    tracer = OTHERS[other]()
+    for odd in ODD.values():
+        span = DOORS[door](tracer, odd)
+        if hasattr(span, "finish"):
+            span.finish()
+            assert list(span.tags) is not None
+            assert list(span.logs) is not None
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+ANYTHING = (
+    ANY_TEXT
+    | st.integers()
+    | st.floats()
+    | st.binary()
+    | st.lists(ANY_TEXT | st.integers())
+    | st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers())
+)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(odd=ANYTHING)
+def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, odd: Any) -> None:
+    otel.exporter.clear()
+    _through(otel, DOORS[door], odd)
+
+
+@given(pairs=st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats() | st.booleans()))
+@settings(deadline=None)
+def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> None:
+    fast = convert._fast(pairs)
+    if fast is not None:
+        assert repr(fast) == repr(convert._cleaned(convert.named_fields(pairs) or {}))
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_error_of_ours_can_be_printed_whatever_it_is_about(odd: str) -> None:
+    assert str(BadHeader("traceparent", ODD[odd], "is broken")).startswith("traceparent: is broken: ")
+    assert str(ConfigurationError("option", ODD[odd], "will not do")).startswith("option=")

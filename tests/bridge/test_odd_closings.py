@@ -1,0 +1,160 @@
+"""Scopes that are closed late, crosswise, by the thousand, or never because somebody interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context, attach
+
+from ot_bridge.bridge import Tracer
+from tests.bridge.spans import traces
+from tests.conftest import Recorded
+from tests.interrupts import PACKAGE, interrupted
+
+
+async def test_an_async_generator_left_by_break_joins_no_later_requests(otel: Recorded) -> None:
+    async def rows() -> AsyncIterator[int]:
+        with otel.tracer.start_active_span("rows"):
+            yield 1
+            yield 2
+
+    async def worker() -> None:
+        for number in range(4):
+            with otel.tracer.start_active_span(f"request {number}"):
+                async for _ in rows():
+                    break
+            await asyncio.sleep(0)  # the loop closes the generator, in a task of its own
+            await asyncio.sleep(0)
+            assert otel.tracer.active_span is None
+
+    await asyncio.create_task(worker())
+    assert len({span.context.trace_id for span in otel.exporter.get_finished_spans()}) == 4
+
+
+@pytest.mark.parametrize("inside_first", [True, False], ids=["inside first", "outside first"])
+def test_two_nested_scopes_closed_in_another_thread_leave_nothing(otel: Recorded, inside_first: bool) -> None:
+    scopes = [otel.tracer.start_active_span("outer"), otel.tracer.start_active_span("inner")]
+    for scope in reversed(scopes) if inside_first else scopes:
+        thread = threading.Thread(target=scope.close)
+        thread.start()
+        thread.join()
+    assert otel.tracer.active_span is None
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    with otel.tracer.start_active_span("next"):
+        pass
+    assert traces(otel) == {frozenset({"outer", "inner"}), frozenset({"next"})}
+
+
+def test_scopes_and_opentelemetry_spans_closed_crosswise_leave_nothing(otel: Recorded) -> None:
+    native = otel.provider.get_tracer("native")
+    outer = otel.tracer.start_active_span("s0")
+    inner = otel.tracer.start_active_span("s1")
+    theirs = native.start_as_current_span("o2")
+    with theirs as span:
+        inner.close()
+        outer.close()
+        assert trace.get_current_span() is span
+    assert otel.tracer.active_span is None
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+async def test_S8_a_task_keeps_what_it_inherited_before_and_after_scopes_of_its_own(otel: Recorded) -> None:
+    request_is_over = asyncio.Event()
+
+    async def background() -> None:
+        await request_is_over.wait()
+        for number in range(2):
+            with otel.tracer.start_active_span(f"work {number}"):
+                pass
+
+    with otel.tracer.start_active_span("request"):
+        task = asyncio.create_task(background())
+        await asyncio.sleep(0)
+    request_is_over.set()
+    await task
+    assert traces(otel) == {frozenset({"request", "work 0", "work 1"})}
+
+
+def test_many_scopes_can_be_closed_outermost_first(otel: Recorded) -> None:
+    scopes = [otel.tracer.start_active_span("deep") for _ in range(1500)]
+    for scope in scopes:
+        scope.close()
+    assert otel.tracer.active_span is None
+    assert len(otel.exporter.get_finished_spans()) == 1500
+
+
+def test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere(tracer: Tracer) -> None:
+    server: Any
+    with tracer.start_active_span("server") as server:
+        for _ in range(100):
+            scope = tracer.start_active_span("request")
+            thread = threading.Thread(target=scope.close)
+            thread.start()
+            thread.join()
+            attach(Context())
+            del scope
+        assert len(server._heirs or ()) < 5
+
+
+def _share_left_active(tracer: Any, step: Callable[[], object], package: str) -> float:
+    """Of all lines at which an interrupt can come: the share after which a span is still active."""
+    left = lines = 0
+    while interrupted(step, lines + 1, package):
+        lines += 1
+        active = tracer.scope_manager.active
+        if active is not None:
+            left += 1
+            while (active := tracer.scope_manager.active) is not None:
+                active.close()
+    return left / lines
+
+
+def _with(tracer: Any) -> Callable[[], None]:
+    def step() -> None:
+        with tracer.start_active_span("op") as scope:
+            scope.span.set_tag("http.method", "GET")
+
+    return step
+
+
+def _try(tracer: Any) -> Callable[[], None]:
+    def step() -> None:
+        scope = tracer.start_active_span("op")
+        try:
+            scope.span.set_tag("http.method", "GET")
+        finally:
+            scope.close()
+
+    return step
+
+
+@pytest.fixture
+def jaeger(monkeypatch: pytest.MonkeyPatch) -> Any:
+    jaeger_client: Any = importlib.import_module("jaeger_client")
+
+    # An interrupt may leave its plain lock held, on which it then waits for ever.
+    monkeypatch.setattr(jaeger_client.span, "threading", SimpleNamespace(Lock=threading.RLock))
+    reporter = jaeger_client.reporter.NullReporter()
+    sampler = jaeger_client.ConstSampler(True)
+    # Given an address, it does not look for it with sockets that it leaves open.
+    return jaeger_client.Tracer("test", reporter, sampler, tags={"ip": "127.0.0.1"})
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("program", [_with, _try], ids=["with", "try"])
+def test_an_interrupt_leaves_a_scope_active_no_more_often_than_with_jaeger_client(
+    tracer: Tracer, jaeger: Any, program: Callable[[Any], Callable[[], None]]
+) -> None:
+    jaeger_client = importlib.import_module("jaeger_client")
+    libraries = jaeger_client.__path__[0].rpartition("/")[0]
+    theirs = _share_left_active(jaeger, program(jaeger), libraries)
+    ours = _share_left_active(tracer, program(tracer), PACKAGE)
+    print(f"{theirs=:.3f} {ours=:.3f}")
+    assert ours <= theirs

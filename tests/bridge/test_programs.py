@@ -1,0 +1,230 @@
+"""Generated programs: scopes of ours and spans of OpenTelemetry's, opened and closed in any order, anywhere.
+
+Whatever a program does: after its last close, no span that was made active through OpenTracing is active
+for either API in the thread, task or generator's caller that opened it. Tasks and copies of a context that
+inherited an open scope may keep it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import get_current
+from opentelemetry.sdk import trace as sdk
+
+from ot_bridge.bridge import Span, Tracer, create_tracer
+from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
+
+
+class Place:
+    """Where code runs, with a context of its own: a thread, or a task (which has a copy of another's)."""
+
+    def run(self, step: Callable[[], Any]) -> Any:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Called at the end of the program."""
+
+
+class Task(Place):
+    """As asyncio's: every step runs in one context. inherited: the spans that are active from the start."""
+
+    def __init__(self, parent: Place | None) -> None:
+        self._context = contextvars.Context() if parent is None else parent.run(contextvars.copy_context)
+
+    def run(self, step: Callable[[], Any]) -> Any:
+        return self._context.run(step)
+
+
+class Thread(Place):
+    def __init__(self) -> None:
+        self._steps: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (step := self._steps.get()) is not None:
+            try:
+                self._results.put((step(), None))
+            except BaseException as error:
+                self._results.put((None, error))
+
+    def run(self, step: Callable[[], Any]) -> Any:
+        self._steps.put(step)
+        result, error = self._results.get()
+        if error is not None:
+            raise error
+        return result
+
+    def stop(self) -> None:
+        self._steps.put(None)
+        self._thread.join()
+
+
+class Opened:
+    """Something that is open, and how to close it. anywhere: whether any place may do so."""
+
+    def __init__(self, place: Place, close: Callable[[], object], anywhere: bool) -> None:
+        self.place = place
+        self.close = close
+        self.anywhere = anywhere
+
+
+class Program:
+    """One generated program. told: its steps, for the message of a failure."""
+
+    def __init__(self, seed: int, tracer: Tracer, native: trace.Tracer) -> None:
+        self.random = random.Random(seed)
+        self.tracer = tracer
+        self.native = native
+        self.places: list[Place] = [Task(None)]
+        self.opened: list[Opened] = []
+        self.spans: dict[Place, list[Span]] = {}
+        self.told: list[str] = []
+        self.crossed = (
+            False  # whether OpenTelemetry's own spans were closed in another than the inverse order
+        )
+
+    def run(self) -> None:
+        """Opens and closes in a random order until all is closed."""
+        try:
+            for _ in range(self.random.randint(2, 14)):
+                if self.opened and self.random.random() < 0.4:
+                    self._close()
+                else:
+                    self.random.choice([self._ours, self._ours, self._theirs, self._lazily, self._place])()
+            while self.opened:
+                self._close()
+            for place, spans in self.spans.items():
+                place.run(partial(self._check, spans))
+        finally:
+            for place in self.places:
+                place.stop()
+
+    def _tell(self, what: str, place: Place) -> None:
+        self.told.append(f"{what} in {self.places.index(place)}")
+
+    def _say(self, what: str, step: Callable[[], object]) -> None:
+        self.told.append(what)
+        step()
+
+    def _place(self) -> None:
+        if len(self.places) < 4:
+            parent = self.random.choice(self.places)
+            kind = self.random.choice(["thread", "task", "copy"])
+            made = Thread() if kind == "thread" else Task(parent if kind == "copy" else None)
+            self.places.append(made)
+            self._tell(f"{kind} of {self.places.index(parent)}", made)
+
+    def _started(self, place: Place) -> Span:
+        span = self.tracer.start_span(f"s{len(self.told)}")
+        if self.random.random() < 0.3:
+            span.set_baggage_item("by", str(len(self.told)))
+        self.spans.setdefault(place, []).append(span)
+        return span
+
+    def _ours(self) -> None:
+        place = self.random.choice(self.places)
+        nothing: Any = None
+        finish = self.random.random() < 0.7
+
+        def opens() -> Any:
+            if self.random.random() < 0.1:
+                return self.tracer.scope_manager.activate(nothing, finish)
+            return self.tracer.scope_manager.activate(self._started(place), finish)
+
+        self._tell(f"open s{len(self.told)}", place)
+        scope = place.run(opens)
+        name = f"s{len(self.told) - 1}"
+        self.opened.append(Opened(place, lambda: self._say(f"close {name}", scope.close), True))
+
+    def _lazily(self) -> None:
+        """A scope inside a generator, which is closed when that is, or when it is dropped."""
+        place = self.random.choice(self.places)
+
+        def rows() -> Iterator[int]:
+            with self.tracer.scope_manager.activate(self._started(place), True):
+                yield 1
+
+        self._tell(f"open s{len(self.told)} in a generator", place)
+        name = f"s{len(self.told) - 1}"
+        kept = [rows()]
+        place.run(lambda: next(kept[0]))
+        self.opened.append(Opened(place, lambda: self._say(f"drop {name}", kept.clear), True))
+
+    def _theirs(self) -> None:
+        place = self.random.choice(self.places)
+        manager = self.native.start_as_current_span(f"o{len(self.told)}")
+        self._tell(f"open o{len(self.told)}", place)
+        name = f"o{len(self.told) - 1}"
+        place.run(manager.__enter__)
+        leave = manager.__exit__
+        self.opened.append(
+            Opened(place, lambda: self._say(f"close {name}", lambda: leave(None, None, None)), False)
+        )
+
+    def _close(self) -> None:
+        number = self.random.randrange(len(self.opened))
+        opened = self.opened.pop(number)
+        place = opened.place
+        if not opened.anywhere:
+            inner = self.opened[number:]
+            self.crossed |= any(not each.anywhere and each.place is place for each in inner)
+        if opened.anywhere and self.random.random() < 0.4:
+            place = self.random.choice(self.places)
+        place.run(opened.close)
+        self.told[-1] += f" in {self.places.index(place)}"
+
+    def _check(self, spans: list[Span]) -> None:
+        def ours(span: object) -> bool:
+            return any(span is each or span is each.unwrap() for each in spans)
+
+        assert not ours(trace.get_current_span()), self.told
+        assert not ours(self.tracer.active_span), self.told
+        if not self.crossed:  # else it is OpenTelemetry that brings back what it has copied
+            context = get_current()
+            assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.told
+            held = context.get(BAGGAGE_KEY)
+            assert held is None or not any(held is span._baggage for span in spans), self.told
+
+
+def _programs(seeds: range, provider_class: type[sdk.TracerProvider], own: bool) -> None:
+    provider = provider_class(shutdown_on_exit=False)
+    tracer = create_tracer(provider)
+    other = provider if own else sdk.TracerProvider(shutdown_on_exit=False)
+    native = other.get_tracer("native")
+    for seed in seeds:
+        program = Program(seed, tracer, native)
+        try:
+            program.run()
+        except Exception as error:
+            raise AssertionError(f"program {seed}: {program.told}") from error
+
+
+@pytest.fixture(autouse=True)
+def _no_complaints(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)  # OpenTelemetry says that it cannot detach what was closed crosswise
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["one provider", "two providers"])
+def test_no_generated_program_leaves_a_span_of_ours_active(
+    provider_class: type[sdk.TracerProvider], own: bool
+) -> None:
+    _programs(range(700), provider_class, own)
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("own", [True, False], ids=["one provider", "two providers"])
+def test_no_program_of_many_thousands_does(provider_class: type[sdk.TracerProvider], own: bool) -> None:
+    _programs(range(1000, 30_000), provider_class, own)

@@ -1,0 +1,246 @@
+"""What samplers, processors and id generators are asked and shown: once, and the same on both providers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from opentelemetry import baggage, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+)
+from opentracing import Format
+
+from ot_bridge import engine
+from ot_bridge.bridge import create_tracer
+from ot_bridge.provider import build_provider
+from tests.conftest import Recorded
+
+
+class Raising(Sampler, SpanProcessor):
+    """Counts, and raises."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        self.calls += 1
+        raise RuntimeError("no decision")
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        self.calls += 1
+        raise RuntimeError("no start")
+
+    def get_description(self) -> str:
+        return "Raising"
+
+
+@pytest.mark.parametrize("child", [False, True], ids=["root", "child"])
+@pytest.mark.parametrize("as_sampler", [False, True], ids=["on_start", "should_sample"])
+def test_what_raises_at_the_start_is_called_once(
+    provider_class: type[TracerProvider], as_sampler: bool, child: bool
+) -> None:
+    raising = Raising()
+    provider = provider_class(sampler=raising if as_sampler else None, shutdown_on_exit=False)
+    if not as_sampler:
+        provider.add_span_processor(raising)
+    tracer = create_tracer(provider, propagators="jaeger")
+    parent = tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": "a:b:0:1"}) if child else None
+    span = tracer.start_span("a", child_of=parent)
+    assert raising.calls == 1
+    assert not span.unwrap().is_recording()
+    assert (span.context.trace_id == 0xA) is child
+
+
+class Seen(SpanProcessor):
+    """Keeps the baggage of the context that each span starts in, as a BaggageSpanProcessor copies it."""
+
+    def __init__(self) -> None:
+        self.baggage: list[dict[str, object]] = []
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        self.baggage.append(dict(baggage.get_all(parent_context)))
+
+    def on_end(self, span: ReadableSpan) -> None: ...
+
+
+def test_processors_see_the_baggage_that_a_span_starts_with(otel: Recorded) -> None:
+    seen = Seen()
+    otel.provider.add_span_processor(seen)
+    tracer = otel.tracer
+    caller = tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": "a:b:0:1", "uberctx-user": "ann"})
+    tracer.start_span("child of a caller", child_of=caller)
+    with tracer.start_active_span("active") as scope:
+        scope.span.set_baggage_item("own", "1")
+        tracer.start_span("child of the active one")
+        tracer.start_span("child of a caller all the same", child_of=caller)
+        tracer.start_span("root", ignore_active_span=True)
+    assert seen.baggage == [{"user": "ann"}, {}, {"own": "1"}, {"user": "ann"}, {}]
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("otel_ends", [False, True], ids=["finish", "end"])
+def test_a_late_priority_is_for_others_and_what_is_exported_is_as_it_was_decided(
+    provider_class: type[TracerProvider], late: int, otel_ends: bool
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = provider_class(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = create_tracer(provider, propagators="jaeger")
+    span = tracer.start_span("a").set_tag("sampling.priority", late)
+    assert span.context.sampled is bool(late)
+    assert span.unwrap().get_span_context().trace_flags.sampled
+    assert tracer.start_span("child", child_of=span).unwrap().is_recording() is bool(late)
+    if otel_ends:
+        span.unwrap().end()
+    else:
+        span.finish()
+    (exported,) = exporter.get_finished_spans()
+    assert exported.get_span_context().trace_flags.sampled  # type: ignore[union-attr]
+    assert exported.context is not None
+    assert exported.context.trace_flags.sampled
+
+
+def test_what_is_too_much_is_said_in_one_line_with_its_number(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.notes.say_dropped, "__defaults__", ([-60.0, 0.0],))
+    tracer = create_tracer(engine.TracerProvider(shutdown_on_exit=False))
+    for _ in range(2):
+        span = tracer.start_span("a")
+        for number in range(1000):
+            span.set_tag(str(number), number)
+        span.finish()
+        assert len(span.unwrap().attributes) == 128  # type: ignore[attr-defined]
+        assert span.unwrap().dropped_attributes == 872  # type: ignore[attr-defined]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("872 attributes were dropped")
+    assert record.levelno == logging.WARNING
+
+
+def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Recorded) -> None:
+    span = otel.tracer.start_span("a")
+    span.unwrap().set_attribute("object", object())  # type: ignore[arg-type]
+    span.set_tag("object of ours", object)
+    span.finish()
+    assert dict(otel.spans["a"].attributes or {}).keys() <= {"object", "object of ours"}
+    native = otel.provider.get_tracer("native").start_span("b")
+    native.set_attribute("object", object())  # type: ignore[arg-type]
+    native.end()
+    said = {name: dict(each.attributes or {}).get("object") for name, each in otel.spans.items()}
+    assert type(said["a"]) is type(said["b"])
+
+
+class Asked(Sampler):
+    """A sampler that offers what it decides."""
+
+    asked = 0
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        self.asked += 1
+        return SamplingResult(Decision.RECORD_AND_SAMPLE)
+
+    def fast_decision(self) -> Decision:
+        return Decision.RECORD_AND_SAMPLE
+
+    def get_description(self) -> str:
+        return "Asked"
+
+
+def test_a_sampler_that_offers_its_decision_is_not_asked() -> None:
+    sampler = Asked()
+    tracer = create_tracer(engine.TracerProvider(ParentBased(sampler), shutdown_on_exit=False))
+    with tracer.start_active_span("root"):
+        assert tracer.start_span("child").unwrap().is_recording()
+    assert sampler.asked == 0
+
+
+@pytest.mark.parametrize("name", ["ot_bridge", "parentbased_jaeger_remote"])
+def test_a_childs_decision_is_known_whatever_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "always_on" if name == "ot_bridge" else "")
+    provider = build_provider("test", exporters=[])
+    rules, _ = engine.wiring.rules_of(provider.sampler)
+    assert rules[1:] == (Decision.DROP, Decision.RECORD_AND_SAMPLE) * 2
+    provider.shutdown()
+
+
+FRESH = """
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from ot_bridge.provider import build_provider
+from ot_bridge.sampling import with_sampler
+tracer = build_provider("test", exporters=[], sampler="always_on").get_tracer("test")
+before = tracer.start_span("any").is_recording()
+print(before, tracer.start_span("noisy", context=with_sampler(ALWAYS_OFF)).is_recording())
+"""
+
+
+def test_a_sampler_of_one_spans_own_counts_whenever_it_first_comes() -> None:
+    ran = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, timeout=30)
+    assert ran.stdout == "True False\n", ran.stderr
+
+
+SEEDED = """
+import os, random, sys
+random.seed(1)
+from ot_bridge.provider import build_provider
+tracer = build_provider("test", exporters=[], **eval(sys.argv[1])).get_tracer("test")
+before = random.getstate()
+print(tracer.start_span("a").get_span_context().trace_id)
+assert random.getstate() == before
+"""
+
+
+@pytest.mark.parametrize(
+    "ids", [{}, {"trace_id_bits": 64}, {"usual_ids": "xray"}, {"engine": False}], ids=repr
+)
+def test_two_services_that_seed_their_random_numbers_alike_make_ids_of_their_own(ids: dict[str, Any]) -> None:
+    made = {
+        subprocess.run([sys.executable, "-c", SEEDED, repr(ids)], capture_output=True, text=True).stdout
+        for _ in range(2)
+    }
+    assert len(made) == 2
+    assert "" not in made
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_process_makes_ids_of_its_own(provider_class: type[TracerProvider]) -> None:
+    tracer = build_provider("test", exporters=[]).get_tracer("test")
+    made = []
+    for _ in range(2):
+        out, into = os.pipe()
+        if not os.fork():
+            os.write(into, b"%032x" % tracer.start_span("a").get_span_context().trace_id)
+            os._exit(0)
+        os.close(into)
+        os.wait()
+        made.append(os.read(out, 32))
+        os.close(out)
+    assert len({*made, b"%032x" % tracer.start_span("a").get_span_context().trace_id}) == 3
+
+
+@pytest.mark.parametrize("usual_ids", ["", "short", "xray"])
+def test_what_begins_here_has_flags_that_level_one_knows(
+    monkeypatch: pytest.MonkeyPatch, usual_ids: str
+) -> None:
+    def flags(**options: Any) -> int:
+        provider = build_provider("test", exporters=[], usual_ids=usual_ids, **options)
+        return int(provider.get_tracer("test").start_span("a").get_span_context().trace_flags)
+
+    assert flags() == flags(engine=False) == 1
+    monkeypatch.setenv("OT_BRIDGE_RANDOM_FLAG", "true")
+    random_flag = getattr(trace.TraceFlags, "RANDOM_TRACE_ID", 0)
+    assert flags() == (1 if usual_ids == "short" else 1 | random_flag)
