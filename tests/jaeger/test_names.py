@@ -211,3 +211,26 @@ def test_strategies_are_read_as_jaeger_client_reads_them() -> None:
         {"rateLimitingSampling": {}},
     ):
         assert ours.get_rate_limit(strategy) == real.get_rate_limit(strategy)
+
+
+#: How to make one, in words that both packages understand; and what of its attributes ours does not have.
+MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
+    "ConstSampler": (".sampler", (True,), set()),
+    "ProbabilisticSampler": (".sampler", (0.3,), set()),
+    "RateLimitingSampler": (".sampler", (3.0,), {"rate_limiter"}),  # a bucket of another kind counts here
+    "GuaranteedThroughputProbabilisticSampler": (".sampler", ("op", 0.1, 0.5), set()),
+    "RateLimiter": (".rate_limiter", (3.0, 4.0), set()),
+    "ErrorReporter": (".utils", (None,), set()),
+    "Metrics": (".metrics", (), set()),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_has_every_public_attribute_with_its_value(name: str) -> None:
+    module, arguments, without = MADE[name]
+    theirs, ours = (getattr(each, name)(*arguments) for each in _pair(module))
+    attributes = {each for each in vars(theirs) if not each.startswith("_")}
+    assert {each for each in attributes if not hasattr(ours, each)} == without
+    for each in attributes - without - {"balance", "last_tick"}:  # these are of their moment
+        if isinstance(getattr(theirs, each), int | float | str):
+            assert getattr(ours, each) == getattr(theirs, each)
