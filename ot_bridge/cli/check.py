@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ot_bridge.migrate.report import check
 
-EXAMPLES = """\
+EPILOG = """\
 examples:
   ot-bridge check .                    one line a reference, and a summary by code
   ot-bridge check src tests --json     the same for programs
@@ -26,8 +26,6 @@ exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `run` reads."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
 

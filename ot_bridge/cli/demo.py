@@ -135,6 +135,15 @@ def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
     return spans
 
 
+EPILOG = """\
+examples:
+  ot-bridge demo
+  ot-bridge demo --xray
+
+exit status: 0 all requests were answered and every span was delivered, 1 something was not.
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the traces for a program to read")
     parser.add_argument("--all", action="store_true", help="a line for every span, alike siblings too")

@@ -1,4 +1,4 @@
-"""`ot-bridge demo --xray`: the recipe of examples/xray_gateway on real parts, offline.
+"""`ot-bridge demo --xray`: the recipe of `xray_gateway` on real parts, offline.
 
 The gateway and its gRPC service run on loopback, with a global configuration and without one; their spans
 go through botocore's own client to an embedded X-Ray, and what arrived there is shown as trees.

@@ -21,7 +21,7 @@ from ot_bridge.jaeger_client.translate import lines
 from ot_bridge.migrate.codes import CODES
 from ot_bridge.migrate.rewriting import Outcome, rewrite, write
 
-EXAMPLES = """\
+EPILOG = """\
 examples:
   ot-bridge rewrite src                  show what would change
   ot-bridge rewrite src > way-out.patch  the same for `git apply`, or for a review
@@ -38,8 +38,6 @@ _ONCE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `run` reads."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EXAMPLES
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--diff", action="store_true", help="show a diff (what it does by default)")

@@ -1,6 +1,6 @@
 """Which requests are traced: by path, by method, by a global share, or none; and a flush before exit.
 
-AWS_REGION=eu-west-1 python -m examples.xray_gateway.recipe 0.01
+AWS_REGION=eu-west-1 python -m ot_bridge.cli.xray_gateway.recipe 0.01
 curl localhost:8080/api/v1/hello/ann           always sampled
 curl localhost:8080/v1/hello/ann               by the global share; without one, not
 curl localhost:8080/v1/hello/ann/stream        its HTTP span at most: the gRPC method has none

@@ -1,6 +1,6 @@
 """HTTP in, gRPC out: Werkzeug routes, `json_format` translates, the traced channel goes on with the trace.
 
-python -m examples.gateway.gateway
+python -m ot_bridge.cli.gateway.gateway
 curl -H 'uber-trace-id: 5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1' localhost:8080/v1/hello/ann
 curl 'localhost:8080/v1/hello/ann/stream?times=3'
 """
