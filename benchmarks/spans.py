@@ -134,6 +134,27 @@ def _unsampled() -> Mapping[str, Run]:
     }
 
 
+@row("dropin-root", "root span of the drop-in, started active and closed", Goal(JAEGER, 0.45))
+def _dropin_root() -> Mapping[str, Run]:
+    return {OURS: _active(peers.dropin()), JAEGER: _active(peers.jaeger())}
+
+
+@row("dropin-tagged", "the same with 5 tags and 1 log", Goal(JAEGER, 0.32))
+def _dropin_tagged() -> Mapping[str, Run]:
+    return {OURS: _tagged(peers.dropin()), JAEGER: _tagged(peers.jaeger())}
+
+
+@row("dropin-child", "child of the drop-in's active span", Goal(JAEGER, 0.75))
+def _dropin_child() -> Mapping[str, Run]:
+    ours, jaeger = peers.dropin(), peers.jaeger()
+    return {OURS: _below(_active(ours), ours), JAEGER: _below(_active(jaeger), jaeger)}
+
+
+@row("dropin-unsampled", "root span of the drop-in that is not sampled", Goal(JAEGER, 0.55))
+def _dropin_unsampled() -> Mapping[str, Run]:
+    return {OURS: _active(peers.dropin(False)), JAEGER: _active(peers.jaeger(False))}
+
+
 @row("stock", "root span on the stock SDK provider", Goal(SDK, 1.10))
 def _stock() -> Mapping[str, Run]:
     return {

@@ -38,13 +38,14 @@ def build_provider(
     *,
     sampler: Sampler | str | None = None,
     exporters: Sequence[str | SpanExporter | SpanProcessor] | None = None,
-    engine: bool = True,
+    engine: bool | type[SdkTracerProvider] = True,
     trace_id_bits: int | None = None,
     usual_ids: str = "",
     attributes: Mapping[str, Any] | None = None,
     span_limits: SpanLimits | None = None,
 ) -> SdkTracerProvider:
-    """A provider, and nothing registered. attributes: of its resource. usual_ids: `short` or `xray`, the ids
+    """A provider, and nothing registered. attributes: of its resource. engine: also a class of provider.
+    usual_ids: `short` or `xray`, the ids
     if neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` says. The rest is as for `install()`. Raises
     ConfigurationError.
     """
@@ -54,7 +55,8 @@ def build_provider(
         raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128 is due")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
     processors = processors_of(None if exporters is None else exporters)
-    provider = (TracerProvider if engine else SdkTracerProvider)(
+    kind = engine if isinstance(engine, type) else TracerProvider if engine else SdkTracerProvider
+    provider = kind(
         sampler=PerSpanSampler(chosen),
         resource=choices.resource(service_name, attributes or {}),
         shutdown_on_exit=False,

@@ -28,8 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": {"otel", "ids"},
-    "sending": {"otel"},  # what the exporters of two rooms share: one connection, clock and account of losses
+    "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
+    "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp", "sending"},
@@ -55,10 +56,10 @@ MAY_IMPORT["__main__"] = {"cli"}
 
 #: room -> packages that only this room may import
 OWN = {
-    "grpc": {"grpc", "grpc_opentracing", "cli"},
+    "grpc": {"grpc", "grpc_opentracing", "view", "cli"},
     "google": {"cli"},
     "botocore": {"xray", "cli"},
-    "werkzeug": {"wsgi", "cli"},
+    "werkzeug": {"wsgi", "view", "cli"},
     "jaeger_client": set(),
     "libcst": {"migrate"},
 }

@@ -39,9 +39,10 @@ def root() -> Parent:
     return Parent(NOBODY.in_context(get_current()))
 
 
-def current() -> Parent:
-    """OpenTelemetry's current span as parent, with its current baggage."""
-    context = get_current()
+def current(context: Context | None = None) -> Parent:
+    """The span in `context`, or OpenTelemetry's current one, as parent, with the baggage there."""
+    if context is None:
+        context = get_current()
     scope: Any = context.get(SCOPE_KEY)
     if (
         scope is not None

@@ -271,7 +271,10 @@ class ScopeManager(ScopeManagerShim):
     @property
     def active(self) -> opentracing.Scope | None:  # type: ignore[override]
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
-        context = current()
+        return self.active_in(current())
+
+    def active_in(self, context: Context) -> opentracing.Scope | None:
+        """`active`, if `context` were the current one."""
         scope = context.get(SCOPE_KEY)
         if isinstance(scope, Scope) and scope._gone:
             context = _settled(Context(context))

@@ -22,6 +22,7 @@ COMMANDS = {
     "decode": "say what is in a tracing header, or why it is refused",
     "run": "run a program on ot_bridge without changing it",
     "doctor": "say what is configured, send one span, and find out why traces are missing",
+    "view": "show the traces that programs on this machine send, in a browser",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
     "rewrite": "take OpenTracing calls to OpenTelemetry's API, and mark what a person decides",

@@ -44,7 +44,7 @@ class Span(ToldSpan):
     _trace_config = None
 
     # First as they are set at the start of each span, then what many get later.
-    _expected = (
+    _expected: tuple[str, ...] = (
         *("_wiring", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
         *("_start_time", "_kind", "_told", "_sealed", "_context", "_status"),
     )

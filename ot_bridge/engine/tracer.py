@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
@@ -87,8 +88,13 @@ class Tracer(sdk.Tracer):
         else:
             counted = None
             trace_id = trace_id or wiring.trace_id() or 1
-            if type(rule) is int:
-                rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+            if type(rule) is not Decision:
+                if type(rule) is int:
+                    rule = SAMPLE if trace_id & ID_BITS < rule else DROP
+                else:
+                    sampled, added = rule(trace_id, name)  # type: ignore[operator]
+                    rule = SAMPLE if sampled else DROP
+                    attributes = {**attributes, **added} if attributes and added else attributes or added
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
             ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
 

@@ -36,8 +36,10 @@ RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs kno
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 
-# A decision; or what the low half of a trace id has to be below to be sampled; or None: ask the sampler.
-Rule = sampling.Decision | int | None
+# A decision; or what the low half of a trace id has to be below to be sampled; or a function of trace id and
+# name that says whether it is, and which attributes to add then (clean, and never changed); or None: ask the
+# sampler.
+Rule = sampling.Decision | int | Callable[[int, str], tuple[bool, Any]] | None
 
 _KINDS: Final = 5  # of parents: a root's, and two of each of the others
 

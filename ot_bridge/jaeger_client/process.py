@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import propagate
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
@@ -14,9 +15,11 @@ from opentracing import Format
 from ot_bridge import ids
 from ot_bridge.choices import span_limits
 from ot_bridge.declared import declared
+from ot_bridge.engine import TracerProvider as EngineProvider
 from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.recorded import RecordedSpan, as_otel
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.span import ENDING, Span
+from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.utils import host_name, local_ip
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider
@@ -60,6 +63,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
         tracer.service_name,
         sampler=sampler,
         exporters=[Reporting(tracer)],
+        engine=Provider,
         usual_ids="short" if tracer.max_trace_id_bits == 64 else "",
         attributes=attributes,
         span_limits=span_limits(_FREE),
@@ -76,12 +80,44 @@ class Reporting(SpanProcessor):
         self._tracer = tracer
 
     def on_end(self, span: ReadableSpan) -> None:
-        ours = getattr(span, ENDING, None) or Span.around(self._tracer, span)
+        ours: Any = span
+        if type(ours) is RecordedSpan:
+            flags = ours.priority_flags
+            if (ours.ids[3] if flags is None else flags) & 1:
+                self._tracer.report_span(ours)
+            return
+        ours = span if isinstance(span, Span) else Span.around(self._tracer, span)
         if ours.is_sampled():
             self._tracer.report_span(ours)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return flush(self._tracer.reporter, timeout_millis / 1000)
+
+
+class _Showing(SpanProcessor):
+    """Another's processor, which is shown spans as OpenTelemetry has them."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+        for name in ("shutdown", "force_flush"):
+            setattr(self, name, getattr(processor, name))
+
+    def on_start(self, span: Any, parent_context: Context | None = None) -> None:
+        self._processor.on_start(as_otel(span), parent_context)
+
+    def _on_ending(self, span: Any) -> None:
+        self._processor._on_ending(as_otel(span))
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._processor.on_end(as_otel(span))
+
+
+class Provider(EngineProvider):
+    """The engine's provider, for spans that are read as jaeger-client's by those who report them."""
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        ours = isinstance(span_processor, Reporting)
+        super().add_span_processor(span_processor if ours else _Showing(span_processor))
 
 
 def share(tracer: Tracer) -> None:

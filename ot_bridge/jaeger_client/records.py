@@ -76,36 +76,34 @@ def make_tag(key: str, value: Any) -> Tag:
     return Tag(key, kind, *values)
 
 
-def fit(value: Any, max_length: int, max_traceback_length: int) -> Any:
-    """A tag's value as jaeger-client would send it: a scalar, text for all else, cut to its length."""
-    kind = type(value)
-    if kind is int or kind is bool or kind is float:
-        return value
-    if kind is str:
-        return value if len(value) <= max_length else value[:max_length]
-    return _text_or_scalar(value, max_length, max_traceback_length)
+def fitter(longest: int, longest_traceback: int) -> Callable[[Any], Any]:
+    """Makes a value what jaeger-client would send, and an exporter can: a scalar, or text for all else.
+
+    longest, longest_traceback: characters of a text and of a traceback.
+    """
+
+    def fit(value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            if len(value) <= longest and value.isascii():
+                return value
+            return convert.attribute(value[:longest])
+        if kind is bool or kind is float:
+            return value
+        for base, plain in _NUMBERS:
+            if issubclass(kind, base):
+                return convert.attribute(plain(value))
+        if kind is TracebackType:
+            return str(convert.attribute(value))[:longest_traceback]
+        return convert.text(value)[:longest]
+
+    return fit
 
 
-def exportable(key: object, value: object) -> bool:
-    """Whether a tag can be exported as it is. Most can; for the others there is `convert`."""
-    if type(key) is not str or not key or not key.isascii():
-        return False
-    kind = type(value)
-    if kind is str:
-        return value.isascii()  # type: ignore[attr-defined, no-any-return]
-    return kind is bool or kind is float or (kind is int and -_HALF <= value < _HALF)  # type: ignore[operator]
-
-
-_HALF: Final = 1 << 63
-
-
-def _text_or_scalar(value: Any, max_length: int, max_traceback_length: int) -> Any:
-    for kind, plain in _SCALARS:
-        if issubclass(type(value), kind):
-            return plain(value)
-    if type(value) is TracebackType:
-        return str(convert.attribute(value))[:max_traceback_length]
-    return convert.text(value)[:max_length]
+_NUMBERS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (int, int.__pos__),
+    (float, float.__pos__),
+)
 
 
 def moment(seconds: Any) -> Any:
@@ -118,32 +116,22 @@ def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
     if type(given) is convert.Tags:
         return given
     pairs = convert.named_fields(given) or {}
-    kind = SpanKind.INTERNAL
     plain: dict[str, Any] = {}
-    special: dict[Any, Any] = {}
     for key, value in pairs.items():
-        value = fit(value)
-        if key == "span.kind" and (named := convert.kind_of(value)) is not None:
-            kind = named
-        elif key not in TAGS and exportable(key, value):
-            plain[key] = value
-        else:
-            special[key] = value
-    if not special:
-        return convert.Tags(plain, kind)
-    rest = convert.tags(special)
-    return rest._replace(attributes={**plain, **rest.attributes}, kind=kind)
+        if key in TAGS or not key.isascii():
+            return convert.tags({key: fit(value) for key, value in pairs.items()})
+        plain[key] = fit(value)
+    return _new(convert.Tags, (plain, SpanKind.INTERNAL, None, None))  # type: ignore[no-any-return]
 
 
-# Of subclasses, as enumerations have them.
-_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = ((int, int.__pos__), (float, float.__pos__))
+_new: Final[Any] = tuple.__new__
 
 
 _ERRORS: Final[Mapping[StatusCode, bool]] = {StatusCode.ERROR: True, StatusCode.OK: False}
 
 
-def tags_of(span: Any) -> list[Tag]:
-    """The tags of an OpenTelemetry span."""
+def tags_of(span: Any, order: Iterable[str] = ()) -> list[Tag]:
+    """The tags of an OpenTelemetry span, those in `order` first."""
     pairs = dict(getattr(span, "attributes", None) or {})
     kind = getattr(span, "kind", SpanKind.INTERNAL)
     if kind is not SpanKind.INTERNAL:
@@ -151,7 +139,8 @@ def tags_of(span: Any) -> list[Tag]:
     status = getattr(span, "status", None)
     if status is not None and status.status_code in _ERRORS:
         pairs.setdefault("error", _ERRORS[status.status_code])
-    return [make_tag(key, value) for key, value in pairs.items()]
+    first = {key: pairs[key] for key in order if key in pairs}
+    return [make_tag(key, value) for key, value in {**first, **pairs}.items()]
 
 
 _FIELDS: Final = {attribute: field for field, attribute in convert.ERROR_FIELDS.items()}

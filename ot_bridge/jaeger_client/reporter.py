@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ot_bridge import delivery
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
+from ot_bridge.jaeger_client.recorded import as_otel
 from ot_bridge.jaeger_client.reexports import also
-
-if TYPE_CHECKING:
-    from ot_bridge.jaeger_client.span import Span
+from ot_bridge.jaeger_client.span import Span
 
 CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
 
@@ -136,7 +135,7 @@ class Reporter(BaseReporter):
             if self.stopped:
                 self._metrics.refused()
             else:
-                processor.on_end(span.unwrap())  # type: ignore[arg-type]
+                processor.on_end(as_otel(span))
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Sends what is queued; whether all of it arrived within `timeout` seconds."""

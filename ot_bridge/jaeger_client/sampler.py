@@ -10,7 +10,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import sampling as otel
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from ot_bridge.jaeger_client.constants import DEFAULT_SAMPLING_INTERVAL
+from ot_bridge.jaeger_client import records
+from ot_bridge.jaeger_client.constants import (
+    DEFAULT_SAMPLING_INTERVAL,
+    MAX_TAG_VALUE_LENGTH,
+    MAX_TRACEBACK_LENGTH,
+)
 from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.sampling import (
@@ -87,7 +92,7 @@ class RemoteControlledSampler(JaegerRemoteSampler):
             service_name,
             channel.sampling_endpoint,
             polling_interval=self.sampling_refresh_interval,
-            initial=kwargs.get("init_sampler"),
+            initial=_own(kwargs.get("init_sampler")),
             max_operations=self.max_operations,
         )
 
@@ -109,6 +114,9 @@ class RemoteControlledSampler(JaegerRemoteSampler):
 Sampler.register(RemoteControlledSampler)
 
 
+_fit = records.fitter(MAX_TAG_VALUE_LENGTH, MAX_TRACEBACK_LENGTH)
+
+
 class _Asking(JaegerSampler):
     """A sampler that has jaeger-client's `is_sampled` and no more, whosever it is."""
 
@@ -117,20 +125,44 @@ class _Asking(JaegerSampler):
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
         sampled, tags = self._sampler.is_sampled(trace_id, operation)
-        return sampled, tags
+        return sampled, records.ready(tags, _fit).attributes if sampled else {}
 
     def __str__(self) -> str:
         return str(self._sampler)
 
 
-def otel_sampler(sampler: Any) -> otel.Sampler | None:
-    """The OpenTelemetry sampler for any of jaeger-client's; roots are decided by it, others follow.
+class _AskingOTel(JaegerSampler):
+    """A sampler of OpenTelemetry's, asked about roots alone."""
 
-    One without `is_sampled` is OpenTelemetry's already; None is the one that `OTEL_TRACES_SAMPLER` names.
-    """
-    if sampler is None or not hasattr(sampler, "is_sampled"):
-        return cast("otel.Sampler | None", sampler)
-    return otel.ParentBased(sampler if isinstance(sampler, otel.Sampler) else _Asking(sampler))
+    def __init__(self, sampler: otel.Sampler) -> None:
+        self._sampler = sampler
+
+    def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
+        result = self._sampler.should_sample(Context(), trace_id, operation)
+        return result.decision is otel.Decision.RECORD_AND_SAMPLE, dict(result.attributes or {})
+
+
+def _own(sampler: Any) -> Any:
+    """One of jaeger-client's, of the program's own or of OpenTelemetry's, as one whose tags are clean."""
+    if sampler is None or (isinstance(sampler, JaegerSampler) and sampler.fast_decision()):
+        return sampler
+    return _Asking(sampler) if hasattr(sampler, "is_sampled") else _AskingOTel(sampler)
+
+
+class Roots(JaegerSampler):
+    """Decides on roots as its `sampler` of the moment does: a running tracer may be given another."""
+
+    def __init__(self, sampler: Any) -> None:
+        self.take(sampler)
+
+    def take(self, sampler: Any) -> None:
+        self.sampler = _own(sampler)
+
+    def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
+        return self.sampler.is_sampled(trace_id, operation)  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        return str(self.sampler)
 
 
 class Recording(otel.Sampler):

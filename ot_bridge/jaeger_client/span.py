@@ -1,4 +1,8 @@
-"""`Span` under jaeger-client's names: the bridge's span, with what a reporter of old reads off it."""
+"""`Span` under jaeger-client's names: the bridge's span, with what a reporter of old reads off it.
+
+It stands beside an OpenTelemetry span: one of a provider that a file has described, or one that OpenTelemetry
+code has started. On the engine's provider, spans are those of `recorded`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ import contextlib
 import logging
 import time
 import traceback
+import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -16,35 +21,36 @@ from typing_extensions import Self
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.span import TAGS
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.wire import Remote
+from ot_bridge.wire.jaeger import flags_to_bits
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.tracer import Tracer
 
 logger = logging.getLogger("jaeger_tracing")
 
-#: What an OpenTelemetry span is marked with while its end is on the way to the reporters.
-ENDING = "_ot_bridge_ending"
+BILLION: Final = 1_000_000_000
 
 
 class Span(bridge.Span):
     """A span of jaeger-client's `Tracer`.
 
-    context: its ids and flags, as a tracer or a test made them. Tags and logs are read from the
-    OpenTelemetry span: what was set twice is there once, in the shape of jaeger-client's Thrift objects.
+    context: its ids and flags, as a tracer or a test made them. Tags and logs are read back in the shape of
+    jaeger-client's Thrift objects; a tag that was set twice is there once.
     """
 
     references: list[opentracing.Reference] | None = None
+    _order: dict[str, None] | None = None  # see `RecordedSpan._ordered`
+    parent_ids: Any = None  # the parent's context, as a tuple, where the OpenTelemetry span does not know it
     _operation_name = ""
-    _above: trace.SpanContext | None = None  # the parent, where the OpenTelemetry span does not know it
     _started_at = 0.0
-    _shown: tuple[bridge.SpanContext, SpanContext] | None = None  # a frozen context, and ours for it
+    _ours: tuple[bridge.SpanContext, SpanContext] | None = None  # a frozen context, and ours for it
+    _tracer: Tracer
 
     def __init__(
         self,
@@ -55,11 +61,14 @@ class Span(bridge.Span):
         start_time: float | None = None,
         references: list[opentracing.Reference] | None = None,
     ) -> None:
-        made = tracer.span_with_ids(context, operation_name, start_time)
-        self.__dict__.update(made.__dict__)
+        self._become(tracer.span_with_ids(context, operation_name, start_time))
         self.references = references
         for key, value in (tags or {}).items():
             self.set_tag(key, value)
+
+    def _become(self, other: Span) -> None:
+        self.__class__ = type(other)
+        self.__dict__.update(other.__dict__)
 
     @classmethod
     def around(cls, tracer: Tracer, span: Any, baggage: Mapping[str, str] | None = None) -> Span:
@@ -70,15 +79,44 @@ class Span(bridge.Span):
             self.references = records.references_of(span)
         return self
 
+    def remember(self, name: str, above: Any, start_time: float | None) -> None:
+        """What only a span that is not recorded has to keep itself. above: the parent's context."""
+        self._operation_name = name
+        self.parent_ids = above if above is not None and above[5] else None
+        self._started_at = start_time or time.time()
+
     @property
     def context(self) -> SpanContext:
         plain = super().context
-        shown = self._shown
-        if shown is None or shown[0] is not plain:
-            above = self._above
-            made = context_like(plain, 0 if above is None else above.span_id)
-            shown = self._shown = plain, made
-        return shown[1]
+        ours = self._ours
+        if ours is None or ours[0] is not plain:
+            above = self.parent_ids
+            ours = self._ours = plain, context_like(plain, above[1] if above else 0)
+            ours[1].__dict__["span"] = weakref.ref(self)
+        return ours[1]
+
+    def take_ids(self, context: SpanContext) -> None:
+        """Has the ids and flags that were assigned to its `context` from now on."""
+        old = self._otel_span.get_span_context()
+        ids = trace.SpanContext(
+            context.trace_id, context.span_id, old.is_remote, old.trace_flags, old.trace_state
+        )
+        above = self.parent_ids
+        if (context.parent_id or 0) != (above[1] if above else 0):
+            above = trace.SpanContext(ids.trace_id, context.parent_id or 0, False, ids.trace_flags)
+            self.parent_ids = tuple(above) if above.is_valid else None
+        self._put_ids(ids)
+        if "flags" in context.__dict__:
+            sampled, debug, extras = flags_to_bits(context.flags or 0)
+            told = debug or extras
+            self.origin = Remote(ids.trace_id, sampled=sampled, debug=debug, extras=extras) if told else None
+            self.priority_flags = TraceFlags(sampled)
+        self._thaw()
+        self._ours = super().context, context
+
+    def _put_ids(self, ids: trace.SpanContext) -> None:
+        with contextlib.suppress(AttributeError):
+            self._otel_span._context = ids
 
     @property
     def trace_id(self) -> int:
@@ -102,20 +140,17 @@ class Span(bridge.Span):
             flags = self._otel_span.get_span_context().trace_flags
         return bool(flags & SAMPLED_FLAG)
 
-    def is_root(self) -> bool:
-        return self._above is None and getattr(self._otel_span, "parent", None) is None
-
     def is_debug(self) -> bool:
         return bool(self.flags & DEBUG_FLAG)
 
     def is_rpc(self) -> bool:
-        return self._kind in (SpanKind.CLIENT, SpanKind.SERVER)
+        return self._rpc_kind in (SpanKind.CLIENT, SpanKind.SERVER)
 
     def is_rpc_client(self) -> bool:
-        return self._kind is SpanKind.CLIENT
+        return self._rpc_kind is SpanKind.CLIENT
 
     @property
-    def _kind(self) -> object:
+    def _rpc_kind(self) -> object:
         return getattr(self._otel_span, "kind", None)
 
     @property
@@ -134,13 +169,13 @@ class Span(bridge.Span):
     def start_time(self) -> float:
         """Seconds since the epoch."""
         moment = getattr(self._otel_span, "start_time", None)
-        return self._started_at if moment is None else moment / 1_000_000_000
+        return self._started_at if moment is None else moment / BILLION
 
     @property
     def end_time(self) -> float | None:
         """Seconds since the epoch; None before the end."""
         moment = getattr(self._otel_span, "end_time", None)
-        return None if moment is None else moment / 1_000_000_000
+        return None if moment is None else moment / BILLION
 
     @property
     def tags(self) -> list[records.Tag]:
@@ -155,13 +190,7 @@ class Span(bridge.Span):
         if key == "sampling.priority":
             self._prioritize(value)
             return self
-        value = self._tracer.fit(value)
-        if not records.exportable(key, value) or key in TAGS:
-            return super().set_tag(key, value)
-        otel_span = self._otel_span
-        if otel_span.is_recording():
-            otel_span.set_attribute(key, value)
-        return self
+        return super().set_tag(key, self._tracer.fit(value))
 
     def _prioritize(self, value: Any) -> None:
         """Takes the span out of its trace's sampling (0), or makes it one to debug."""
@@ -171,22 +200,26 @@ class Span(bridge.Span):
         ):
             return
         if debug and not self._otel_span.is_recording():
-            context = self.context
-            sampled = SpanContext(context.trace_id, context.span_id, context.parent_id, SAMPLED_FLAG)
-            self._otel_span = self._tracer.span_with_ids(
-                sampled, self.operation_name, self.start_time
-            ).unwrap()
+            self._record_from_now_on()
         self.mark(debug, value)
 
+    def _record_from_now_on(self) -> None:
+        context = self.context
+        sampled = SpanContext(context.trace_id, context.span_id, context.parent_id, SAMPLED_FLAG)
+        made = self._tracer.span_with_ids(sampled, self.operation_name, self.start_time)
+        kept = {"references": self.references, "_baggage": self._baggage}
+        self._become(made)
+        self.__dict__.update(kept)
+
     def mark(self, debug: bool, value: Any) -> None:
-        """Makes this one to debug, or one that is not sampled; its OpenTelemetry span is as it is."""
+        """Makes this one to debug, or one that is not sampled; what is recorded of it is as it is."""
         if debug and self.is_debug():
             return
         self.origin = Remote(self.trace_id, sampled=True, debug=True) if debug else None
         self.priority_flags = TraceFlags(SAMPLED_FLAG if debug else 0)
         self._thaw()
         if debug:
-            self._set("sampling.priority", value)
+            self._set("sampling.priority", convert.attribute(self._tracer.fit(value)))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         if not self._otel_span.is_recording():
@@ -195,19 +228,10 @@ class Span(bridge.Span):
         if fields is None:
             fields = {} if key_values is None else {"payload": key_values}
         fit = self._tracer.fit
-        name = fields.get("event", "log")
-        is_error = type(name) is str and name == "error"
-        raised = fields.get("error.object") if is_error else None
-        timestamp = records.moment(timestamp)
+        name = fields.get("event")
+        raised = fields.get("error.object") if type(name) is str and name == "error" else None
         fields = {key: value if value is raised else fit(value) for key, value in fields.items()}
-        if (
-            timestamp is not None
-            or is_error
-            or not all(map(records.exportable, (name, *fields), (name, *fields.values())))
-        ):
-            return super().log_kv(fields, timestamp)
-        self._otel_span.add_event(name, fields)
-        return self
+        return super().log_kv(fields, records.moment(timestamp))
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
@@ -225,20 +249,11 @@ class Span(bridge.Span):
         return self.log_kv({**fields, "override": "true"} if before else fields)
 
     def finish(self, finish_time: float | None = None) -> None:
-        if self.finished and self.is_sampled():
-            logger.warning("Span has already been finished; will not be reported again.")
+        if self.finished:
+            if self.is_sampled():
+                logger.warning("Span has already been finished; will not be reported again.")
             return
-        otel_span = self._otel_span
-        if not otel_span.is_recording():
-            self.finished = True
-            return
-        # The processor at the other end gives this very object to the reporters. The mark goes again
-        # at once: a lasting one would be a cycle for the garbage collector, one a span.
-        otel_span.__dict__[ENDING] = self
-        try:
-            super().finish(records.moment(finish_time))
-        finally:
-            otel_span.__dict__.pop(ENDING, None)
+        super().finish(records.moment(finish_time))
 
     def info(self, message: str, payload: Any = None) -> Self:
         """Logs an event. Superseded by `log_kv`."""
@@ -254,14 +269,6 @@ class Span(bridge.Span):
             context.trace_id, context.span_id, context.parent_id, context.flags or 0
         )
         return f"{told} {self._tracer.service_name}.{self.operation_name}"
-
-    _tracer: Tracer
-
-    def remember(self, name: str, above: trace.SpanContext, start_time: float | None) -> None:
-        """What only a span that is not recorded has to keep itself."""
-        self._operation_name = name
-        self._above = above if above.is_valid else None
-        self._started_at = start_time or time.time()
 
 
 __getattr__ = also(__name__)

@@ -1,9 +1,9 @@
-"""`SpanContext` under jaeger-client's names. It stays a frozen value, and OpenTelemetry's context."""
+"""`SpanContext` under jaeger-client's names. It is OpenTelemetry's context, too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from opentelemetry import trace
 
@@ -12,11 +12,14 @@ from ot_bridge.bridge.context import NO_BAGGAGE
 from ot_bridge.wire import Outgoing, Remote
 from ot_bridge.wire.jaeger import bits_of, flags_to_bits
 
+_ASSIGNABLE: Final = frozenset({"trace_id", "span_id", "parent_id", "flags"})
+
 
 class SpanContext(bridge.SpanContext):
     """trace_id: up to 128 bits. span_id, parent_id: 64 bits. flags: 1 sampled, 2 debug.
 
-    A context without a trace has 0 for its ids (jaeger-client: None), which is as false.
+    These four can be assigned; if it is a span's `context`, the span has them from then on. A context
+    without a trace has 0 for its ids (jaeger-client: None), which is as false.
     """
 
     def __new__(
@@ -37,6 +40,26 @@ class SpanContext(bridge.SpanContext):
         ids = self.trace_id, self.span_id, self.parent_id, self.flags
         return SpanContext, (*ids, dict(self.baggage), self.debug_id)
 
+    def __setattr__(self, name: str, value: Any) -> None:  # type: ignore[override]
+        if name not in _ASSIGNABLE:
+            super().__setattr__(name, value)
+            return
+        # The tuple below stays what it was: `told_by` makes one of what is assigned.
+        self.__dict__[name] = value
+        self.__dict__["plain"] = None
+        self.__dict__["assigned"] = True
+        span = self.__dict__.get("span", lambda: None)()
+        if span is not None:
+            span.take_ids(self)
+
+    @property
+    def trace_id(self) -> int:
+        return cast(int, self.__dict__.get("trace_id", self[0]))
+
+    @property
+    def span_id(self) -> int:
+        return cast(int, self.__dict__.get("span_id", self[1]))
+
     @property
     def parent_id(self) -> int | None:  # type: ignore[override]
         """The parent's span id, None for a root."""
@@ -45,13 +68,15 @@ class SpanContext(bridge.SpanContext):
     @property
     def flags(self) -> int | None:
         """The flags byte, None without a trace."""
+        if "flags" in self.__dict__:
+            return cast("int | None", self.__dict__["flags"])
         if not self[5]:
             return None
         return self[3] & 1 if self.origin is None else bits_of(told_by(self))
 
     @property
     def has_trace(self) -> bool:
-        return bool(self[5])
+        return bool(self.trace_id and self.span_id)
 
     @property
     def is_debug_id_container_only(self) -> bool:
@@ -62,7 +87,8 @@ class SpanContext(bridge.SpanContext):
         baggage = {**self.baggage, key: value}
         if value is None:
             del baggage[key]
-        return _made(self, cast("dict[str, str]", baggage), self.origin, self.parent_id or 0, self.links)
+        told = cast(bridge.SpanContext, told_by(self))
+        return _made(told, cast("dict[str, str]", baggage), told.origin, self.parent_id or 0, told.links)
 
     @staticmethod
     def with_debug_id(debug_id: str) -> SpanContext:
@@ -99,14 +125,21 @@ def context_of(remote: Remote) -> SpanContext:
 
 
 def told_by(context: bridge.SpanContext) -> Outgoing:
-    """What to tell the next process, in the form that every encoder takes."""
+    """What to tell the next process, in the form that every encoder takes: one of the bridge's contexts."""
     if not isinstance(context, SpanContext):
         return context
     plain: bridge.SpanContext | None = context.__dict__.get("plain")
-    if plain is not None:
-        return plain
-    parent_id = context.parent_id or 0
-    make: Any = bridge.SpanContext
-    plain = make(context, context.baggage, context.origin, parent_id, context.links)
-    context.__dict__["plain"] = plain
+    if plain is None:
+        if "assigned" in context.__dict__:
+            ids = context.trace_id, context.span_id, context.parent_id, context.flags
+            made = SpanContext(*ids, context.baggage, context.debug_id)
+            plain = cast(bridge.SpanContext, told_by(made))
+        else:
+            make: Any = bridge.SpanContext
+            parent_id = context.parent_id or 0
+            plain = cast(
+                bridge.SpanContext,
+                make(context, context.baggage, context.origin, parent_id, context.links),
+            )
+        context.__dict__["plain"] = plain
     return plain

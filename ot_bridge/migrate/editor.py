@@ -152,7 +152,7 @@ class _Editor(cst.CSTTransformer):
             if isinstance(each, Call) and isinstance(node, cst.Call):
                 node = self._call(each, node)
             elif isinstance(each, Dict) and isinstance(node, cst.Dict):
-                node = self._dict(each, node)
+                node = self._literal_dict(each, node)
             elif isinstance(each, Replace):
                 self.done[span] = node
                 node = self._replaced(each, node)
@@ -225,7 +225,7 @@ class _Editor(cst.CSTTransformer):
             return kept.with_changes(value=value, keyword=keyword)
         return kept.with_changes(value=value, keyword=keyword, equal=equal)
 
-    def _dict(self, each: Dict, node: cst.Dict) -> cst.Dict:
+    def _literal_dict(self, each: Dict, node: cst.Dict) -> cst.Dict:
         elements: list[Any] = []
         for position, element in enumerate(node.elements):
             if position in each.drop:

@@ -22,10 +22,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge._version import __version__
 from ot_bridge.errors import ConfigurationError, report
+from ot_bridge.otel import UNTRACED
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.line import Line, lines
 from ot_bridge.sending.losses import Losses
-from ot_bridge.sending.untraced import UNTRACED
 
 from .encode import encode
 from .settings import Settings, read_settings

@@ -23,9 +23,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.otel import UNTRACED
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.losses import Losses
-from ot_bridge.sending.untraced import UNTRACED
 
 MOST_IDLE_ROUNDS = 5  # in which the receiver answered and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default

@@ -23,15 +23,6 @@ def test_an_id_that_is_not_there_is_zero_where_it_was_none() -> None:
     assert _each(program) == ((None,) * 4, (0, 0, None, None))
 
 
-def test_a_span_context_is_a_frozen_value() -> None:
-    def program(side: Side) -> Any:
-        context = side.package.SpanContext(1, 2, 3, 0)
-        context.flags = 1
-        return context.flags
-
-    assert _each(program) == (1, 0)
-
-
 def test_a_tag_set_twice_has_its_last_value() -> None:
     def program(side: Side) -> Any:
         span = side.tracer()[0].start_span("op").set_tag("n", 1).set_tag("n", 2)

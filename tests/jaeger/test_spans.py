@@ -10,6 +10,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 from opentracing.ext import tags as ext
 
 from ot_bridge import jaeger_client as ours
@@ -435,3 +436,71 @@ def test_real_and_ours_name_the_same_attributes() -> None:
         return {name for each in (span, span.context) for name in dir(each) if not name.startswith("_")}
 
     assert names(REAL) - names(OURS) == {"update_lock", "EMPTY_BAGGAGE"} - names(OURS)
+
+
+TOLD: dict[str, list[Any]] = {
+    "the kind at the start": [("tags", {"a": 1, "span.kind": "server", "b": 2})],
+    "the kind and an error later": [("tags", {"a": 1}), ("span.kind", "client"), ("b", 2), ("error", True)],
+    "an error first": [("error", True), ("a", 1), ("error", True), ("b", 2)],
+    "a tag again": [("tags", {"a": 1, "b": 2}), ("c", 3), ("a", 4), ("d", 5)],
+    "the same, read in between": [("tags", {"a": 1}), ("b", 3), ("read", None), ("a", 4), ("c", 5), ("a", 6)],
+    "all of it": [("tags", {"x": 1, "span.kind": "server", "error": True}), ("y", 1), ("x", 2), ("z", 3)],
+}
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+def test_each_tag_stands_at_its_first_place_with_its_last_value(told: list[Any]) -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer()
+        told_at_start = [value for key, value in told if key == "tags"]
+        span = tracer.start_span("op", tags={**told_at_start[0]} if told_at_start else None)
+        for key, value in told:
+            if key == "read":
+                assert span.tags
+            elif key != "tags":
+                span.set_tag(key, value)
+        span.finish()
+        (reported,) = reporter.get_spans()
+        return list(tags_of(reported).items())
+
+    both(program)
+
+
+class _Seen(SpanProcessor):
+    """An OpenTelemetry processor, which reads times as OpenTelemetry has them."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        self.told.append((type(span.start_time), span.end_time))
+        span.set_attribute("seen", True)
+
+    def on_end(self, span: Any) -> None:
+        self.told.append((type(span.start_time), type(span.end_time), span.name, dict(span.attributes)))
+
+
+def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
+    tracer, reporter = OURS.tracer()
+    processor = _Seen()
+    tracer.provider.add_span_processor(processor)
+    span = tracer.start_span("op", tags={"a": 1})
+    span.set_tag("b", 2).finish()
+    started, (*times, name, attributes) = processor.told
+    assert (started, times, name) == ((int, None), [int, int], "op")
+    assert attributes.items() >= {"a": 1, "b": 2, "seen": True}.items()
+    assert reporter.get_spans() == [span]
+    assert type(span.start_time) is type(span.end_time) is float
+    assert tags_of(span) == attributes
+    assert tracer.provider.force_flush()
+    tracer.provider.shutdown()
+
+
+def test_a_tag_of_a_long_kind_is_fitted_as_any_other() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(max_tag_value_length=8)
+        span = tracer.start_span("op", tags={"span.kind": "a kind of its own", "error": "a long story"})
+        span.set_tag("span.kind", "another kind").log_kv({"event": "a long name", "field": "a long text"})
+        return tags_of(span), logs_of(span)
+
+    both(program)

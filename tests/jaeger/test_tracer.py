@@ -7,6 +7,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import (
     Format,
     InvalidCarrierException,
@@ -482,7 +483,7 @@ def test_a_reporter_that_raises_costs_the_program_nothing(caplog: pytest.LogCapt
 
     tracer = OURS.package.Tracer("service", Raising(), OURS.package.ConstSampler(True))
     tracer.start_span("op").finish()
-    assert "a span processor raised" in caplog.text
+    assert "a reporter or span processor raised" in caplog.text
 
 
 def test_a_sampler_that_raises_costs_the_program_nothing() -> None:
@@ -518,3 +519,49 @@ def test_the_active_span_goes_before_references_and_the_first_reference_before_o
         return found, [reference.type for reference in inside.references]
 
     assert both(program)[0] == ["other", "active", "other"]
+
+
+class _Every:
+    """A sampler of a program's own."""
+
+    def is_sampled(self, trace_id: int, operation: str = "") -> Any:
+        return True, {"my": [1, 2]}
+
+
+def test_another_sampler_can_be_assigned_to_a_running_tracer() -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(side.package.ConstSampler(False))
+        found = []
+        for sampler in (
+            side.package.ConstSampler(True),
+            side.package.ProbabilisticSampler(0.0),
+            _Every(),
+            side.package.ConstSampler(False),
+        ):
+            tracer.sampler = sampler
+            assert tracer.sampler is sampler
+            span = tracer.start_span("op")
+            inner = tracer.start_span("inner", child_of=span)
+            found.append((span.is_sampled(), inner.is_sampled(), tags_of(span)))
+        return found
+
+    both(program)
+
+
+def test_an_assigned_sampler_decides_on_the_roots_of_opentelemetry_code_too() -> None:
+    tracer, reporter = OURS.tracer(OURS.package.ConstSampler(False))
+    otel = tracer.provider.get_tracer("somebody else")
+    otel.start_span("first").end()
+    tracer.sampler = OURS.package.ConstSampler(True)
+    otel.start_span("second").end()
+    tracer.sampler = ALWAYS_OFF
+    otel.start_span("third").end()
+    tracer.start_span("fourth").finish()
+    assert [span.operation_name for span in reporter.get_spans()] == ["second"]
+
+
+def test_a_sampler_of_opentelemetrys_can_be_replaced() -> None:
+    tracer, _ = OURS.tracer(ALWAYS_OFF)
+    assert not tracer.start_span("op").is_sampled()
+    tracer.sampler = OURS.package.ConstSampler(True)
+    assert tracer.start_span("op").is_sampled()

@@ -1,0 +1,184 @@
+"""`Span` on the engine's provider: one object that is jaeger-client's, OpenTracing's and the engine's.
+
+How it works:
+
+1. What a span is told is made fit for export once, when it is told (`Tracer.fit`), and noted.
+2. Two of jaeger-client's names mean something else to OpenTelemetry: `start_time` and `end_time` are seconds
+   here, nanoseconds there. A processor or exporter of OpenTelemetry's gets `as_otel(span)`: an object with
+   the same attributes in the same dict, under OpenTelemetry's names.
+3. A span that was not sampled and is made to debug later becomes a recorded one: it changes its class.
+4. jaeger-client's tags have one order, that of their first setting. The SDK's container moves what is set
+   again, and kind and status are no attributes; `_order` remembers it, from when it could be lost.
+"""
+
+from __future__ import annotations
+
+import time
+from operator import attrgetter
+from typing import Any, Final
+
+from opentelemetry import trace
+from typing_extensions import Self
+
+from ot_bridge import bridge, engine
+from ot_bridge.bridge.fused import FusedDropped, FusedSpan
+from ot_bridge.bridge.span import TAGS
+from ot_bridge.errors import report
+from ot_bridge.jaeger_client import records
+from ot_bridge.jaeger_client.span import BILLION, Span, logger
+from ot_bridge.jaeger_client.span_context import SpanContext, told_by
+
+
+class _OnTheEngine(Span):
+    """What a recorded span and one that is not sampled have in common."""
+
+    ids: Any
+    _shown: Any
+
+    @property
+    def trace_id(self) -> int:
+        return self.ids[0]  # type: ignore[no-any-return]
+
+    @property
+    def span_id(self) -> int:
+        return self.ids[1]  # type: ignore[no-any-return]
+
+    @property
+    def told(self) -> bridge.SpanContext:
+        """Its context as the bridge has it, which costs less than `context`."""
+        return self._shown  # type: ignore[no-any-return]
+
+    def is_sampled(self) -> bool:
+        flags = self.priority_flags
+        return (self.ids[3] if flags is None else flags) & 1 == 1
+
+    def _put_ids(self, ids: trace.SpanContext) -> None:
+        self.ids = tuple(ids)
+        self.__dict__.pop("_context", None)
+
+
+class RecordedSpan(_OnTheEngine, FusedSpan):
+    """A sampled span on the engine's provider."""
+
+    _expected: tuple[str, ...] = (*FusedSpan._expected, "_tracer", "finished", "_raised", "_baggage")
+
+    @property
+    def start_time(self) -> float:  # type: ignore[override]
+        """Seconds since the epoch."""
+        return self._start_time / BILLION
+
+    @property
+    def end_time(self) -> float | None:  # type: ignore[override]
+        """Seconds since the epoch; None before the end."""
+        return None if self._end_time is None else self._end_time / BILLION
+
+    def set_tag(self, key: str, value: Any) -> Self:
+        if type(key) is not str or not key.isascii() or self._end_time is not None or not key:
+            return super().set_tag(key, value)
+        if key in TAGS:
+            self._ordered().setdefault(key)
+            return super().set_tag(key, value)
+        # Most values are such that there is nothing to fit.
+        kind = type(value)
+        if kind is str:
+            if len(value) > self._tracer.max_tag_value_length or not value.isascii():
+                value = self._tracer.fit(value)
+        elif kind is not bool and (kind is not int or not -BILLION < value < BILLION):
+            value = self._tracer.fit(value)
+        self.note((key, value))
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
+        if timestamp or type(key_values) is not dict or self._end_time is not None:
+            return super().log_kv(key_values, timestamp)
+        name = key_values.get("event", "log")
+        if type(name) is not str or not name or name == "error":
+            return super().log_kv(key_values)
+        fit = self._tracer.fit
+        fields = {}
+        for key, value in key_values.items():
+            if type(key) is not str or not key.isascii() or not key:
+                return super().log_kv(key_values)
+            fields[key] = fit(value)
+        self.note((fit(name), fields, time.time_ns()))
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        if finish_time or self.finished or self._end_time is not None:
+            super().finish(finish_time)
+            return
+        self.finished = True
+        self._raised = None
+        try:
+            _end(self)
+        except Exception:
+            report(logger, "a reporter or span processor raised at the end of a span")
+
+    @property
+    def tags(self) -> list[records.Tag]:
+        return records.tags_of(self, self._ordered())
+
+    def _ordered(self) -> dict[str, None]:
+        """The tags so far, in the order in which each was set first."""
+        order: dict[str, None] = self.__dict__.setdefault("_order", {})
+        for note in self._notes:
+            if type(note) is dict:
+                order.update(dict.fromkeys(note))
+            elif len(note) == 2:
+                order.setdefault(note[0])
+        return order
+
+    def _settle(self) -> None:
+        self._ordered()  # which the SDK's container, where notes may go, forgets
+        super()._settle()
+
+    def end(self, end_time: int | None = None) -> None:
+        """As OpenTelemetry code ends it. What a later priority decided holds: the reporters read it."""
+        _end(self, end_time)
+
+
+_end: Final = engine.Span.end
+
+
+class UnsampledSpan(_OnTheEngine, FusedDropped):
+    """A span on the engine's provider that is not sampled."""
+
+    _expected = (
+        *(*FusedDropped._expected, "_tracer", "finished", "_baggage"),
+        *("_operation_name", "_started_at", "parent_ids"),
+    )
+
+    start_time = property(attrgetter("_started_at"))
+    end_time = None
+
+    def set_tag(self, key: str, value: Any) -> Self:
+        if type(key) is str and key == "sampling.priority":
+            self._prioritize(value)
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        self.finished = True
+
+
+class _AsOTel(FusedSpan):
+    """See `as_otel`."""
+
+
+def as_otel(span: Any) -> Any:
+    """The span as OpenTelemetry's processors and exporters read it."""
+    if not isinstance(span, RecordedSpan):
+        return span._otel_span if isinstance(span, Span) else span
+    made = object.__new__(_AsOTel)
+    made.__dict__ = span.__dict__
+    return made
+
+
+def as_told(parent: Any) -> Any:
+    """What a program names as a parent, in the form that is quickest to read, if it is ours."""
+    kind = type(parent)
+    if issubclass(kind, _OnTheEngine):
+        return parent.told
+    return told_by(parent) if issubclass(kind, SpanContext) else parent

@@ -1,0 +1,245 @@
+"""How a span of jaeger-client's `Tracer` starts: whose child it is, who decides on it, what it is born with.
+
+`_fast` is the shorter way, for a span with a name, perhaps a parent and tags, and nothing else; it skips the
+throttler, `one_span_per_rpc`, references and `sampling.priority`. The programs in tests/jaeger, run beside
+jaeger-client both ways, hold them together; the rows dropin-* of the benchmarks pay for it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from time import time
+from typing import Any, Final
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from ot_bridge import bridge
+from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import convert
+from ot_bridge.bridge.fused import FusedTracer
+from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.parent import Parent, named
+from ot_bridge.bridge.parent import current as parent_in
+from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.engine.born import Born
+from ot_bridge.jaeger_client import records
+from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
+from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds
+from ot_bridge.jaeger_client.span import Span
+from ot_bridge.jaeger_client.span_context import SpanContext
+from ot_bridge.jaeger_client.throttler import is_allowed
+from ot_bridge.otel import current
+
+Reference = opentracing.Reference
+
+_NO_TAGS: Final = convert.Tags({})
+_fast: Final = FusedTracer._fast
+
+
+def _text(name: object) -> str:
+    return "" if name is None else convert.key_name(name)
+
+
+class Scopes(ScopeManager):
+    """The bridge's scope manager, to which another tracer's active span is none."""
+
+    _tracer: Starts
+
+    @property
+    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+        return self.active_in(self._tracer.seen(current()))
+
+
+class Starts(FusedTracer):
+    """The part of a tracer that starts spans."""
+
+    span_class = RecordedSpan
+    dropped_class = UnsampledSpan
+    wrapper_class = staticmethod(Span.around)
+
+    fit: Callable[[Any], Any]
+    throttler: Any
+    one_span_per_rpc: bool
+    _counts: bool
+    _on_engine: bool
+    _recording: Recording
+
+    def is_debug_allowed(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether one more debug span may start, for this operation."""
+        return is_allowed(self.throttler, *args, **kwargs)
+
+    def start_span(
+        self,
+        operation_name: str | None = None,
+        child_of: Any = None,
+        references: Any = None,
+        tags: Any = None,
+        start_time: float | None = None,
+        ignore_active_span: bool = False,
+        *,
+        sampler: Any = None,
+    ) -> Span:
+        start_time = records.moment(start_time)
+        if references is start_time is sampler is None and not ignore_active_span:
+            span: Any = self._fast(operation_name, child_of, tags, current())
+            if span is not None:
+                return span  # type: ignore[no-any-return]
+        start = _NO_TAGS if tags is None else records.ready(tags, self.fit)
+        server = start.kind is trace.SpanKind.SERVER
+        listed: list[Any] = []
+        if references is not None:
+            references = references if type(references) is list else [references]
+            listed = [each for each in references if getattr(each, "referenced_context", None) is not None]
+            child_of = self._parent(child_of, listed, ignore_active_span)
+        debug: bool | None = None
+        if "sampling.priority" in start.attributes:
+            start, debug, sampler = self._priority(operation_name, start, sampler)
+        if self.throttler is not None:
+            child_of, sampler = self._throttled(operation_name, child_of, sampler)
+        joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
+        if joined is not None:
+            span = self.span_with_ids(joined, operation_name, start_time, start)
+        else:
+            span = bridge.Tracer.start_span(
+                self,
+                operation_name,
+                as_told(child_of),
+                [Reference(each.type, as_told(each.referenced_context)) for each in listed],
+                start,
+                start_time,
+                ignore_active_span,
+                sampler=sampler,
+            )
+        if listed:
+            span.references = listed
+        if debug is not None:
+            span.mark(debug, tags["sampling.priority"])
+        return self._started(span, tags, start)
+
+    def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
+        if self.throttler is not None or self.one_span_per_rpc:
+            return None
+        above: Any = None
+        if child_of is not None:
+            above = child_of = as_told(child_of)
+        elif context:
+            above = context.get(SPAN_KEY)
+            if issubclass(type(above), Span) and above._tracer is not self:
+                context = self.seen(context)
+                above = context.get(SPAN_KEY)
+        start = None if tags is None else records.ready(tags, self.fit)
+        span: Any = _fast(self, name, child_of, start, context)
+        if type(span) is UnsampledSpan:
+            span._operation_name = name
+            span._started_at = time()
+            if above is not None:
+                span.parent_ids = above.ids if isinstance(above, Born) else above
+        elif span is None:
+            return None
+        if start is not None or self._counts:
+            self._started(span, tags, start or _NO_TAGS)
+        return span  # type: ignore[no-any-return]
+
+    def _never_fast(self, *arguments: Any) -> None:
+        """Where the provider is not the engine's."""
+
+    def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
+        if type(tags) is dict and (start.kind is not trace.SpanKind.INTERNAL or start.status is not None):
+            span._order = dict.fromkeys(tags)
+        if self._counts:
+            self._count(span, start.kind is trace.SpanKind.SERVER)
+        return span
+
+    def seen(self, context: Context) -> Context:
+        """`context` as it was before any other tracer of this kind made a span of its own active in it."""
+        while True:
+            span: Any = context.get(SPAN_KEY)
+            if not isinstance(span, Span) or span.tracer is self:
+                return context
+            scope: Any = context.get(SCOPE_KEY)
+            if not isinstance(scope, Scope) or scope._otel_span is not span:
+                return context
+            context = scope._before
+
+    def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
+        """Here the active span goes before references, and the first of these before others."""
+        if child_of is None and not ignore_active:
+            child_of = self.active_span
+        above = contexts.of(child_of)
+        unfit = above is None or not above.is_valid
+        return references[0].referenced_context if unfit and references else child_of
+
+    def _priority(
+        self, name: str | None, start: convert.Tags, sampler: Any
+    ) -> tuple[convert.Tags, bool | None, Any]:
+        """The other tags; whether this one asks for a debug span (None: for nothing); who then decides."""
+        attributes = {**start.attributes}
+        debug = convert.priority(attributes.pop("sampling.priority"))
+        start = start._replace(attributes=attributes, priority=None)
+        if debug is None or (debug and not self.is_debug_allowed(_text(name))):
+            return start, None, sampler
+        return start, debug, self._recording if debug else ALWAYS_OFF
+
+    def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
+        """Takes its debug id away from a caller who has had enough debug traces."""
+        asked = contexts.of(child_of)
+        if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
+            return child_of, sampler
+        return SpanContext(baggage=asked.baggage), ALWAYS_OFF
+
+    def _joined(self, child_of: Any, ignore_active: bool) -> bridge.SpanContext | None:
+        """The client's span that a server's shares, as Zipkin has it."""
+        context = contexts.of(child_of)
+        if context is None and not ignore_active:
+            context = contexts.of(self.active_span)
+        return context if context is not None and context.is_valid else None
+
+    def _implicit(self) -> Parent:
+        here = current()
+        seen = self.seen(here)
+        scope: Any = seen.get(SCOPE_KEY)
+        if scope is not None and getattr(scope.span, "priority_flags", None) is not None:
+            active = self._own_scopes.active
+            if active is not None and active is scope and isinstance(active.span, Span):
+                return (
+                    named(as_told(active.span), None) or super()._implicit()
+                )  # made to debug while it was active
+        return super()._implicit() if seen is here else parent_in(seen)
+
+    def span_with_ids(
+        self, context: bridge.SpanContext, name: str | None, start_time: float | None = None, tags: Any = None
+    ) -> Span:
+        """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
+        tracer: Any = copy.copy(self._otel_tracer)
+        tracer.sampler = AsItsCaller(context)
+        tracer.id_generator = TheseIds(context.trace_id, context.span_id)
+        above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
+        around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
+        parent = Parent(around, context.baggage, context.origin)
+        start = convert.tags(tags)
+        start_time = records.moment(start_time)
+        moment = None if start_time is None else convert.nanoseconds(start_time)
+        span = self._begin(tracer, _text(name), parent, start, moment)
+        if start.status is not None:
+            span.unwrap().set_status(trace.Status(start.status))
+        if context.origin is not None:
+            self._continue(span, context.origin)
+        return span
+
+    def _begin(
+        self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
+    ) -> Span:
+        begin = super()._begin if self._on_engine else partial(bridge.Tracer._begin, self)
+        span: Any = begin(tracer, name, parent, start, moment)
+        if not span._otel_span.is_recording():
+            above = trace.get_current_span(parent.context).get_span_context()
+            span.remember(name, above, None if moment is None else moment / 1_000_000_000)
+        return span  # type: ignore[no-any-return]
+
+    def _count(self, span: Span, joined: bool) -> None:
+        raise NotImplementedError
