@@ -27,6 +27,14 @@ PORT: Final = 4318
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _ANY: Final = frozenset({"0.0.0.0", "::"})
 
+EPILOG: Final = """\
+examples:
+  ot-bridge view --open
+  ot-bridge view --port 4319 traces.json
+
+exit status: 0 it was told to end, 2 it cannot listen there or cannot read a file.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `run` reads."""
