@@ -39,6 +39,9 @@ from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
 _MAX_TEXT: Final = convert.MAX_TEXT
+_Tags: Final = convert.Tags
+#: What a program may have put in place of a tracer's own methods.
+_OWN: Final = frozenset({"start_span", "inject"})
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 
 
@@ -87,7 +90,7 @@ class FusedSpan(_Fused, engine.Span):
     def set_tag(self, key: str, value: Any) -> FusedSpan:
         if type(key) is not str or key in TAGS or not key.isascii() or len(key) > _MAX_TEXT:
             return super().set_tag(key, value)
-        if key and self.is_recording():
+        if key and self._end_time is None:
             if type(value) is not str or not value.isascii() or len(value) > _MAX_TEXT:
                 value = convert.attribute(value)
             self.note((key, value))
@@ -95,7 +98,7 @@ class FusedSpan(_Fused, engine.Span):
         return super().set_tag(key, value)
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
-        if timestamp is not None or not self.is_recording():
+        if timestamp is not None or self._end_time is not None:
             return super().log_kv(key_values, timestamp)
         name, attributes, exception = convert.event(key_values)
         if exception is None:
@@ -221,7 +224,8 @@ class FusedTracer(Tracer):
             baggage = context.get(BAGGAGE_KEY)
         kind, attributes = _INTERNAL, None
         if tags is not None:
-            attributes, kind, status, priority = convert.tags(tags, self.maps_kind)
+            start = tags if type(tags) is _Tags else convert.tags(tags, self.maps_kind)
+            attributes, kind, status, priority = start
             if status is not None or priority is not None:
                 return None
         try:
@@ -243,7 +247,7 @@ class FusedTracer(Tracer):
     def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
         encode: Any = self._encode.get(Format.HTTP_HEADERS)
         span: Any = None
-        if encode is not None and type(self) is FusedTracer and not self._patched():
+        if encode is not None and type(self) is FusedTracer and _OWN.isdisjoint(self.__dict__):
             span = self._fast(name, None, tags, current())
         if span is None:
             return super().client_span(name, tags)
@@ -257,9 +261,6 @@ class FusedTracer(Tracer):
         except Exception:
             report(_log, "inject failed, the trace ends at this client")
         return span, headers
-
-    def _patched(self) -> bool:
-        return "start_span" in self.__dict__ or "inject" in self.__dict__
 
     def _begin(self, tracer: Any, name: str, parent: Parent, start: convert.Tags, moment: int | None) -> Span:
         above: Any = parent.context.get(SPAN_KEY)

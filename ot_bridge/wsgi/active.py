@@ -17,7 +17,7 @@ from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge, ids
 from ot_bridge.otel import attach, current
-from ot_bridge.wsgi.quiet import attempt
+from ot_bridge.wsgi.quiet import attempt, failed
 
 T = TypeVar("T")
 
@@ -70,7 +70,10 @@ class InOurScope:
         before = current()
         scope = None
         try:
-            scope = self._manager.activate(self._span, False)
+            try:
+                scope = self._manager.activate(self._span, False)
+            except Exception:
+                failed("activating a span")
             result = function(*args)
             self._end(scope, before)
             return result

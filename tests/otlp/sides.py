@@ -82,8 +82,19 @@ def values(owner: Any) -> dict[str, Any]:
     return found
 
 
+_PROBE = encode_spans([readable(instrumentation_scope=InstrumentationScope("probe", None, "https://schema"))])
+_SCOPES_HAVE_SCHEMAS = bool(_PROBE.resource_spans[0].scope_spans[0].schema_url)
+
+
 def alike(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    """A request without what ours says and theirs leaves out: low bits of flags, links' trace states."""
+    """A request without what ours says and theirs leaves out: low bits of flags, links' trace states.
+
+    Theirs of version 1.28 leaves out the scopes' schema URLs as well.
+    """
+    for each in request.resource_spans:
+        for scope in each.scope_spans:
+            if not _SCOPES_HAVE_SCHEMAS:
+                scope.ClearField("schema_url")
     for span in spans_of(request):
         span.flags &= ~0xFF
         if not span.status.ByteSize():

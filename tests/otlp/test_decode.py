@@ -21,7 +21,7 @@ from ot_bridge.otlp.decode import DEEPEST, EventRecord, LinkRecord, SpanRecord, 
 from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.varint import sized
 from tests.otlp.sides import CONTEXT, on_engine, on_sdk, readable
-from tests.otlp.test_against_theirs import READABLE
+from tests.otlp.test_against_theirs import QUICK, READABLE
 
 REMOTE = SpanContext(CONTEXT.trace_id, 2, True, TraceFlags(1), TraceState([("a", "1"), ("b", "2")]))
 ATTRIBUTES = {
@@ -110,6 +110,7 @@ def test_what_the_limits_cut_is_counted(make: Any) -> None:
     assert (record.events[0].dropped_attributes, record.links[0].dropped_attributes) == (2, 1)
 
 
+@QUICK
 @given(st.lists(READABLE, max_size=4, unique_by=lambda span: span.context.span_id))
 def test_requests_of_opentelemetrys_encoder_are_read(spans: list[Any]) -> None:
     records = decode(encode_spans(spans).SerializeToString())
@@ -154,6 +155,7 @@ def test_bytes_that_were_changed_are_read_or_raise_valueerror() -> None:
         assert -1 <= _read(bytes(changed)) <= len(BODY)
 
 
+@QUICK
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
     _read(body)

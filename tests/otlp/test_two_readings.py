@@ -17,6 +17,7 @@ from opentracing import follows_from
 from ot_bridge.bridge.convert import MAX_TEXT
 from ot_bridge.otlp.encode import LONGEST, encode
 from tests.otlp.sides import CONTEXT, Side, on_engine, one, values
+from tests.otlp.test_against_theirs import QUICK
 
 _module: Any = sys.modules["ot_bridge.otlp.encode"]
 
@@ -220,6 +221,7 @@ SIDES = st.builds(
 )
 
 
+@QUICK
 @given(SIDES, KEYS, TAGS, STEPS, st.sampled_from([None, "child", "link"]))
 def test_both_ways_agree_whatever_a_span_is_told(
     side: Side, name: str, tags: dict[str, Any], steps: list[Any], above: str | None
@@ -234,6 +236,7 @@ def test_both_ways_agree_whatever_a_span_is_told(
     agree(side.spans)
 
 
+@QUICK
 @given(SIDES, KEYS, st.dictionaries(KEYS, SCALARS, max_size=4), st.sampled_from(SpanKind))
 def test_both_ways_agree_for_spans_of_opentelemetrys_api(
     side: Side, name: str, attributes: dict[str, Any], kind: SpanKind
