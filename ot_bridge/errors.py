@@ -37,6 +37,11 @@ def say_once(logger: logging.Logger, level: int, what: str) -> None:
         logger.log(level, "%s", what)
 
 
+def said() -> list[str]:
+    """What `say_once` has said so far in this process, in no order."""
+    return sorted(_said)
+
+
 def bad_variable(name: str, value: str | None, problem: str, instead: str) -> None:
     """Says once, as an ERROR, that an environment variable cannot be used, and what is done instead.
 

@@ -25,6 +25,7 @@ EXPORTERS: Final = Parts(
     own={
         "console": "opentelemetry.sdk.trace.export:ConsoleSpanExporter",
         "ot_bridge_otlp": "ot_bridge.otlp:OTLPSpanExporter",
+        "ot_bridge_tree": "ot_bridge.view.export:TreeExporter",
         "xray": "ot_bridge.xray.api:XRayExporter",
         "xray_daemon": "ot_bridge.xray.daemon:XRayDaemonExporter",
         "xray_otlp": "ot_bridge.xray.otlp:XRayOTLPExporter",

@@ -40,6 +40,8 @@ SUPPRESS_KEYS: Final[tuple[str, ...]] = (
     getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
     "suppress_instrumentation",
 )
+#: The context of an exporter's own traffic: empty, and instrumentations are told in it to look away.
+UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
 
 # The global provider, which public functions set once and never take back.
 

@@ -42,7 +42,14 @@ class _Alias(Loader):
 
 
 class Finder(MetaPathFinder):
-    """Answers for the redirected packages and all that is in them, and for nothing else."""
+    """Answers for the redirected packages and all that is in them, and for nothing else.
+
+    A package is ours as a whole, or not at all: what is in it is looked for here only if it itself came from
+    here. It does not, where ot_bridge is not installed, or where it was imported before.
+    """
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -51,19 +58,27 @@ class Finder(MetaPathFinder):
         ours = REDIRECTED.get(top)
         if ours is None:
             return None
+        if rest and sys.modules.get(top) is not sys.modules.get(ours, self):
+            return None
         if not rest and importlib.util.find_spec("ot_bridge") is None:
-            return None  # an interpreter that shares the environment's variables, but not its packages
+            # An interpreter that shares the environment's variables, but not its packages.
+            self._say(f"{top} is not redirected: ot_bridge is not installed in {sys.executable}")
+            return None
         name = f"{ours}.{rest}" if rest else ours
         found = importlib.util.find_spec(name)
         if found is None:
-            raise ModuleNotFoundError(
-                f"{fullname} is not among the parts of {top} that ot_bridge stands in for", name=fullname
-            )
+            self._say(f"{fullname} is not among the parts of {top} that ot_bridge stands in for")
+            return None
         spec = ModuleSpec(
             fullname, _Alias(name), origin=found.origin, is_package=bool(found.submodule_search_locations)
         )
         spec.submodule_search_locations = found.submodule_search_locations
         return spec
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            _log.warning("%s", text)
 
 
 def redirect() -> Sequence[str]:

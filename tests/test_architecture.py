@@ -28,10 +28,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
     "engine": {"otel", "ids"},
-    "otlp": {"otel", "_version", "errors"},  # the version: a collector is told who sends
-    "delivery": {"otel", "errors"},
+    "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
+    "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
+    "view": {"_version", "otlp"},
+    "delivery": {"errors", "otel"},
     "sampling": {"otel", "errors", "ids"},
-    "xray": {"otel", "errors", "ids", "otlp"},
+    "xray": {"otel", "errors", "ids", "otlp", "sending"},
     "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
     "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
@@ -48,15 +50,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
+MAY_IMPORT["migrate"] = set()
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
+MAY_IMPORT["__main__"] = {"cli"}
 
 #: room -> packages that only this room may import
 OWN = {
-    "grpc": {"grpc", "grpc_opentracing", "cli"},
+    "grpc": {"grpc", "grpc_opentracing", "view", "cli"},
     "google": {"cli"},
     "botocore": {"xray", "cli"},
-    "werkzeug": {"wsgi", "cli"},
+    "werkzeug": {"wsgi", "view", "cli"},
     "jaeger_client": set(),
+    "libcst": {"migrate"},
 }
 
 
@@ -178,7 +183,7 @@ def test_an_index_holds_imports_and_nothing_else_but_the_way_to_late_ones() -> N
 def test_importing_the_package_imports_none_of_the_optional_ones() -> None:
     program = (
         "import sys, ot_bridge\n"
-        "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client'}\n"
+        "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client', 'libcst'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,8 +1,8 @@
 """`ot-bridge compare -- python app.py`: runs a program on jaeger-client and then on ot_bridge, and shows how
 the traces differ.
 
-Both run with what they send caught on loopback. Exit status: 0 if the traces are the same but for the
-differences that are documented, 1 if they are not, 2 if there is nothing to compare.
+Both run with what they send caught on loopback, each in a process group of its own, of which nothing is left
+when it is over.
 """
 
 from __future__ import annotations
@@ -10,18 +10,39 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from ot_bridge.cli.catcher import Catcher
+from ot_bridge.cli.group import Group, running
+from ot_bridge.cli.packets import Seen
 from ot_bridge.cli.run import SITE, command_of, environment
 from ot_bridge.cli.traces import KNOWN, text
 
-_GRACE = 10.0  # seconds in which a server has to heed an interrupt
+_GRACE = 5.0  # seconds in which a server has to heed an interrupt
+SAME: Final = 0
+DIFFERENT: Final = 1
+NOT_COMPARED: Final = 2
+
+EPILOG: Final = """\
+examples:
+  ot-bridge compare -- python app.py
+  ot-bridge compare --sample --show -- python app.py
+  ot-bridge compare --then 'curl -s localhost:5000/order/pear' -- flask run
+  ot-bridge compare --ignore hostname --ignore build -- make test
+
+The program's Python needs ot_bridge and jaeger-client (pip install 'ot-bridge[legacy]'). Each run is in a
+process group of its own: when the command after --then is through, all of it is interrupted as by Ctrl-C, and
+what does not heed that is ended.
+
+exit status: 0 the traces are the same but for the differences that are documented, 1 they differ, 2 they
+could not be compared. Needs Linux, macOS or WSL.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,59 +56,113 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
+class _Failure(Exception):
+    """Why there is nothing to compare; what is said."""
+
+
+class _Run(NamedTuple):
+    name: str
+    status: int
+    spans: list[Seen]
+
+
 def run(args: argparse.Namespace) -> int:
     """Run both and print the difference; the exit status as above."""
-    command = command_of(args.command)
+    try:
+        theirs, ours = _both(_checked(command_of(args.command)), args)
+        _check_spans(theirs, ours)
+    except _Failure as failure:
+        print(f"ot-bridge compare: could not compare: {failure}", file=sys.stderr)
+        return NOT_COMPARED
+    return _report(theirs, ours, args)
+
+
+def _checked(command: list[str]) -> list[str]:
+    if os.name == "nt":
+        raise _Failure("Windows has no process groups that can be interrupted; it works in WSL")
     if not command:
-        print("ot-bridge compare: no program given: ot-bridge compare -- python app.py", file=sys.stderr)
-        return 2
+        raise _Failure("no program given; for example: ot-bridge compare -- python app.py")
+    if shutil.which(command[0]) is None:
+        there = os.path.exists(command[0])
+        raise _Failure(f"{command[0]}: {'is not executable' if there else 'not found'}")
+    return command
+
+
+def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]:
     with Catcher() as caught:
-        base = {**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")}
+        base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
         base["OT_BRIDGE_UDP"] = str(caught.udp_port)
         base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
-        their_status = _run(command, {**environment(base), "OT_BRIDGE_REDIRECT": "off"}, args)
-        theirs = caught.take()
-        our_status = _run(command, {**environment(base), **caught.variables}, args)
-        ours = caught.take()
-    for name, status, spans in (("jaeger-client", their_status, theirs), ("ot_bridge", our_status, ours)):
-        traces = len({span.trace_id for span in spans})
-        print(f"{name}: {len(spans)} spans in {traces} traces, exit status {status}")
-    if not (theirs or ours):
-        print("No spans to compare. Is the program sampled? --sample has both sample everything.")
-        return 2
-    return _report(text(theirs, args.ignore), text(ours, args.ignore), args.show, their_status == our_status)
+        base["OT_BRIDGE_QUIET"] = "1"
+        runs = []
+        for name, more in (("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}), ("ot_bridge", caught.variables)):
+            status = _run(name, command, {**base, **more}, args)
+            runs.append(_Run(name, status, caught.take()))
+            traces = len({span.trace_id for span in runs[-1].spans})
+            print(f"{name}: {len(runs[-1].spans)} spans in {traces} traces, exit status {status}")
+        return runs[0], runs[1]
 
 
-def _report(theirs: Sequence[str], ours: Sequence[str], show: bool, same_status: bool) -> int:
-    if show:
-        print(*theirs, sep="\n")
-    difference = list(difflib.unified_diff(theirs, ours, "jaeger-client", "ot_bridge", lineterm="", n=2))
+def _check_spans(theirs: _Run, ours: _Run) -> None:
+    """Raises _Failure if one has sent nothing."""
+    silent = [each for each in (theirs, ours) if not each.spans]
+    if silent:
+        names = " and ".join(f"{each.name} (exit status {each.status})" for each in silent)
+        raise _Failure(
+            f"no spans came from the program on {names}. Did it fail (see above)? Is it sampled"
+            " (--sample has both sample everything)? Does it serve requests (--then asks it some)?"
+        )
+
+
+def _report(theirs: _Run, ours: _Run, args: argparse.Namespace) -> int:
+    before, after = text(theirs.spans, args.ignore), text(ours.spans, args.ignore)
+    if args.show:
+        print(*before, sep="\n")
+    difference = list(difflib.unified_diff(before, after, "jaeger-client", "ot_bridge", lineterm="", n=2))
     if difference:
         print(*difference, sep="\n")
-        return 1
+        return DIFFERENT
     print("The traces are the same. Not compared, for these differ by design:")
     print(*(f"  - {each}" for each in KNOWN), sep="\n")
-    return 0 if same_status else 1
+    if theirs.status != ours.status:
+        print(f"The exit statuses differ: {theirs.status} on jaeger-client, {ours.status} on ot_bridge.")
+        return DIFFERENT
+    return SAME
 
 
-def _run(command: Sequence[str], environ: Mapping[str, str], args: argparse.Namespace) -> int:
-    """Runs the program, its output on our standard error; its exit status."""
-    process = subprocess.Popen(command, env=dict(environ), stdout=sys.stderr)
+def _run(name: str, command: Sequence[str], environ: Mapping[str, str], args: argparse.Namespace) -> int:
+    """Runs the program to its end; its exit status. Raises _Failure."""
     try:
-        if args.then:
-            time.sleep(args.after)
-            subprocess.run(
-                args.then, shell=True, stdout=sys.stderr, env=dict(environ), timeout=args.timeout, check=False
+        with running(command, environ) as program:
+            if args.then:
+                return _asked(name, program, environ, args)
+            if not program.ends(args.timeout):
+                raise _Failure(
+                    f"on {name} the program did not end within {args.timeout:g} seconds (--timeout); a server"
+                    " is ended when the command after --then is through"
+                )
+            return _status(program)
+    except OSError as error:
+        raise _Failure(f"{command[0]}: {error.strerror}") from None
+
+
+def _asked(name: str, server: Group, environ: Mapping[str, str], args: argparse.Namespace) -> int:
+    """Runs the command of `--then` against a server, and interrupts that; its exit status."""
+    time.sleep(args.after)
+    with running(args.then, environ) as asking:
+        if not asking.ends(args.timeout):
+            raise _Failure(f"on {name} the command after --then did not end within {args.timeout:g} seconds")
+        if _status(asking):
+            raise _Failure(
+                f"on {name} the command after --then failed (exit status {_status(asking)}); is the server up"
+                f" after {args.after:g} seconds (--after)?"
             )
-            process.send_signal(signal.SIGINT)
-            try:
-                return process.wait(min(args.timeout, _GRACE))
-            except subprocess.TimeoutExpired:  # what a shell has put in the background ignores it
-                process.terminate()
-        return process.wait(args.timeout)
-    except subprocess.TimeoutExpired:
-        print(f"ot-bridge compare: stopped after {args.timeout:g} seconds", file=sys.stderr)
-        process.terminate()
-        return process.wait(10)
-    finally:
-        process.kill()
+    server.signal(signal.SIGINT)
+    if not server.wait(_GRACE):  # what ignores it, or a shell's background job
+        server.end()
+    return _status(server)
+
+
+def _status(group: Group) -> int:
+    status = group.leader.poll()
+    return 0 if status is None else status

@@ -1,7 +1,7 @@
 """`ot-bridge decode`: say what is in tracing headers, in words and in all other formats, or why not.
 
 Headers come as arguments (`name: value`), as curl's `-H`, or on standard input: one a line, or a curl
-command. Exit status: 0 if all could be read, 1 if something was refused, 2 if nothing was a tracing header.
+command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
@@ -23,8 +23,23 @@ from ot_bridge.wire.losses import losses
 Headers = list[tuple[str, Any]]
 
 _header = re.compile(r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+):\s?(.*)").fullmatch
+_curl = re.compile(r"\s*(\$\s+)?(curl(\.exe)?|-H|--header)\b").match
+# curl's options of one letter that take no value, -H among them, and what follows that at once.
+_header_option = re.compile(
+    r"--header(?:=|$)(.*)|-[#0-46aBfgGiIjJklLMnNOpqRsSvVZ]*H(.*)", re.DOTALL
+).fullmatch
 _WIDTH = 72
 _DECISIONS = {True: "yes", False: "no", None: "not decided yet"}
+
+
+EPILOG: Final = """\
+examples:
+  ot-bridge decode 'uber-trace-id: 5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1'
+  ot-bridge decode -H 'b3: 463ac35c9f6413ad-72485a3953bb6124-1' -H 'baggage: user=ann'
+  ot-bridge decode < headers.txt      # one a line, or a browser's "Copy as cURL"
+
+exit status: 0 all could be read, 1 something was refused, 2 nothing was a tracing header.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what the headers say; the exit status as above."""
     given = [*args.headers, *args.curl_headers]
-    lines = [line for text in given or [sys.stdin.read()] for line in _split(text)]
-    headers = [parsed for line in lines if (parsed := _parse(line))]
+    headers = parse_headers(given or [sys.stdin.read()])
     formats = [format for format in FORMATS.values() if _is_given(format, headers)]
     if not formats:
         print("No tracing header in what was given. Known are:", file=sys.stderr)
@@ -61,15 +75,25 @@ def run(args: argparse.Namespace) -> int:
     return int(refused)
 
 
+def parse_headers(texts: Iterable[str]) -> Headers:
+    """The headers in these texts: each a header, lines of headers, or a curl command."""
+    lines = [line for text in texts for line in _split(text)]
+    return [parsed for line in lines if (parsed := _parse(line))]
+
+
 def _split(text: str) -> Iterable[str]:
     """One header each, from a header, a curl command or lines of headers."""
-    if not re.search(r"(^|\s)(curl|-H|--header)\s", text):
+    if not _curl(text):
         return text.splitlines()
     try:
         words = shlex.split(text.replace("\\\n", " "))
     except ValueError:
         return text.splitlines()
-    return [after for word, after in pairwise(words) if word in ("-H", "--header")]
+    return [
+        match[1] or match[2] or after
+        for word, after in pairwise([*words, ""])
+        if (match := _header_option(word))
+    ]
 
 
 def _parse(line: str) -> tuple[str, Any] | None:

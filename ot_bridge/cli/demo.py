@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import grpc
 from opentelemetry.sdk.trace import ReadableSpan
@@ -25,6 +25,10 @@ from ot_bridge.cli.gateway.gateway import make_app
 from ot_bridge.cli.gateway.service import serve
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.install import install, uninstall
+from ot_bridge.view import page
+from ot_bridge.view.export import records
+from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.tree import trees
 from ot_bridge.wsgi import TracingMiddleware
 
 PROPAGATORS = "tracecontext,baggage,jaeger,b3multi"
@@ -131,8 +135,21 @@ def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
     return spans
 
 
+EPILOG = """\
+examples:
+  ot-bridge demo
+  ot-bridge demo --xray
+
+exit status: 0 all requests were answered and every span was delivered, 1 something was not.
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the traces for a program to read")
+    parser.add_argument("--all", action="store_true", help="a line for every span, alike siblings too")
+    parser.add_argument(
+        "--html", metavar="FILE", help="write the traces as a page too (-: to standard output)"
+    )
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
     ways.add_argument("--xray", action="store_true", help="show sampling rules, and what AWS X-Ray gets")
@@ -142,22 +159,29 @@ def run(options: argparse.Namespace) -> int:
     """0 if every trace is whole and the collector, if one was named, took the spans; else 1."""
     logging.getLogger("ot_bridge").setLevel(logging.ERROR)
     if options.xray:
-        return _xray(options.json)
+        return _xray(options.json, options.all)
     exporters: list[SpanExporter] = []
     if options.otlp:
         from ot_bridge.otlp import OTLPSpanExporter
 
         exporters.append(OTLPSpanExporter(endpoint=options.otlp.rstrip("/") + "/v1/traces"))
     answers, delivered = play(exporters)
-    print(
-        json.dumps([_as_json(answer) for answer in answers], indent=2) if options.json else _as_text(answers)
-    )
+    if options.json:
+        print(json.dumps([_as_json(answer) for answer in answers], indent=2))
+    elif options.html != "-":
+        show(_lines(answers, Style.of(sys.stdout), options.all), sys.stdout)
     if not delivered:
         print(f"{options.otlp} did not take the spans")
+    if options.html and not page.written(_page(answers), options.html, "ot-bridge demo"):
+        return 2
     return 0 if delivered and all(answer.whole for answer in answers) else 1
 
 
-def _xray(as_json: bool) -> int:
+def _page(answers: Sequence[Answer]) -> str:
+    return page.of_traces(trees(records([span for answer in answers for span in answer.spans])))
+
+
+def _xray(as_json: bool, everything: bool) -> int:
     try:
         from ot_bridge.cli import demo_xray
     except ModuleNotFoundError as missing:
@@ -165,7 +189,7 @@ def _xray(as_json: bool) -> int:
             raise
         print("ot-bridge demo --xray needs botocore: pip install 'ot-bridge[demo,xray]'", file=sys.stderr)
         return 2
-    return demo_xray.run(as_json)
+    return demo_xray.run(as_json, everything)
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:
@@ -178,32 +202,16 @@ def _as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _as_text(answers: Sequence[Answer]) -> str:
+def _lines(answers: Sequence[Answer], style: Style, everything: bool) -> Iterator[str]:
     whole = sum(answer.whole for answer in answers)
-    lines = [line for answer in answers for line in _tree(answer)]
-    return "\n".join([*lines, f"{whole} of {len(answers)} traces are whole"])
+    for answer in answers:
+        yield from _tree(answer, style, everything)
+    yield f"{whole} of {len(answers)} traces are whole"
 
 
-_SHOWN = ("component", "http.status_code", "user")
+_SHOWN: Final = ("component", "http.status_code", "user")
 
 
-def _tree(answer: Answer) -> Iterator[str]:
-    request = answer.request
-    trace_id = answer.spans[0].context.trace_id if answer.spans else 0
-    how = "continues the caller's" if request.caller else "a new trace"
-    yield f"{request.sender} -> {answer.status}, {how} {trace_id:032x}"
-    known = {span.context.span_id for span in answer.spans}
-    above: dict[int | None, list[ReadableSpan]] = {}
-    for span in answer.spans:
-        parent = span.parent.span_id if span.parent and span.parent.span_id in known else None
-        above.setdefault(parent, []).append(span)
-
-    def branch(parent: int | None, depth: int) -> Iterator[str]:
-        for span in above.get(parent, ()):
-            name = "   " * depth + "`- " + span.name
-            attributes = span.attributes or {}
-            told = [f"{key}={attributes[key]!s}" for key in _SHOWN if key in attributes]
-            yield f"  {name:<46}{span.kind.name.lower():<9}{' '.join(told)}".rstrip()
-            yield from branch(span.context.span_id, depth + 1)
-
-    yield from branch(None, 0)
+def _tree(answer: Answer, style: Style, everything: bool) -> Iterator[str]:
+    yield style.fit(f"{answer.request.sender} -> {answer.status}")
+    yield from draw(records(answer.spans), style, keys=_SHOWN, everything=everything)

@@ -1,4 +1,4 @@
-"""`ot-bridge demo --xray`: the recipe of examples/xray_gateway on real parts, offline.
+"""`ot-bridge demo --xray`: the recipe of `xray_gateway` on real parts, offline.
 
 The gateway and its gRPC service run on loopback, with a global configuration and without one; their spans
 go through botocore's own client to an embedded X-Ray, and what arrived there is shown as trees.
@@ -7,6 +7,7 @@ go through botocore's own client to an embedded X-Ray, and what arrived there is
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.cli.xray_gateway.recipe import HEALTH_CHECK, global_sampler, make_app, serve
 from ot_bridge.install import install, uninstall
+from ot_bridge.otlp.decode import BLANK, SpanRecord
+from ot_bridge.view.terminal import Style, draw, show
 from ot_bridge.xray import XRayExporter
 
 Document = dict[str, Any]
@@ -127,7 +130,7 @@ def _answer(
     return Answer(request.title, documents, delivered, one_trace and len(documents) == expected)
 
 
-def run(as_json: bool) -> int:
+def run(as_json: bool, everything: bool = False) -> int:
     """Prints what arrived. 0 if all was delivered, and is what the recipe promises; else 1."""
     with fake_xray() as xray:
         played = {
@@ -135,37 +138,45 @@ def run(as_json: bool) -> int:
             "without a global configuration": play(None, xray),
         }
     answers = [answer for each in played.values() for answer in each]
-    print(json.dumps([answer._asdict() for answer in answers], indent=2) if as_json else _as_text(played))
+    if as_json:
+        print(json.dumps([answer._asdict() for answer in answers], indent=2))
+    else:
+        show(_lines(played, Style.of(sys.stdout), everything), sys.stdout)
     return 0 if all(answer.delivered and answer.as_told for answer in answers) else 1
 
 
-def _as_text(played: dict[str, list[Answer]]) -> str:
-    lines = []
+def _lines(played: dict[str, list[Answer]], style: Style, everything: bool) -> Iterator[str]:
     for title, answers in played.items():
-        lines += [f"== {title}", *(line for answer in answers for line in _tree(answer)), ""]
+        yield f"== {title}"
+        for answer in answers:
+            yield from _tree(answer, style, everything)
+        yield ""
     every = [answer for answers in played.values() for answer in answers]
     count = sum(len(answer.documents) for answer in every)
     fate = "all delivered" if all(answer.delivered for answer in every) else "some were not delivered"
-    wrong = [f"not as told: {answer.title}" for answer in every if not answer.as_told]
-    return "\n".join([*lines, *wrong, f"{count} segments, {fate}"])
+    yield from (f"not as told: {answer.title}" for answer in every if not answer.as_told)
+    yield f"{count} segments, {fate}"
 
 
-def _tree(answer: Answer) -> Iterator[str]:
+def _tree(answer: Answer, style: Style, everything: bool) -> Iterator[str]:
     trace = f" [{answer.documents[0]['trace_id']}]" if answer.documents else ""
     yield answer.title + trace
-    known = {document["id"] for document in answer.documents}
-    above: dict[str | None, list[Document]] = {}
-    for document in answer.documents:
-        parent = document.get("parent_id")
-        above.setdefault(parent if parent in known else None, []).append(document)
+    yield from draw(map(_record, answer.documents), style, everything=everything, headed=False)
 
-    def branch(parent: str | None, depth: int) -> Iterator[str]:
-        for document in above.get(parent, ()):
-            name = "   " * depth + "`- " + document["name"]
-            http = document.get("http", {})
-            said = [document.get("type", "segment"), document.get("namespace", "")]
-            said.append(http.get("request", {}).get("url", ""))
-            yield f"  {name:<44}{' '.join(filter(None, said))}"
-            yield from branch(document["id"], depth + 1)
 
-    yield from branch(None, 0)
+def _record(document: Document) -> SpanRecord:
+    """A segment as the span that X-Ray's own page makes of it."""
+    url = document.get("http", {}).get("request", {}).get("url", "")
+    failed = bool(document.get("fault") or document.get("error"))
+    return BLANK._replace(
+        trace_id=document["trace_id"],
+        span_id=document["id"],
+        parent_id=document.get("parent_id", ""),
+        parent_is_remote=document.get("type") != "subsegment",
+        name=document["name"],
+        kind=" ".join(filter(None, [document.get("type", "segment"), document.get("namespace", "")])),
+        start=round(document["start_time"] * 1e9),
+        end=round(document["end_time"] * 1e9),
+        status="ERROR" if failed else "UNSET",
+        attributes={"url": url} if url else {},
+    )

@@ -1,15 +1,19 @@
 """`ot-bridge COMMAND`: each command is a module of this room with `add_arguments(parser)` and `run(args)`.
 
-Only the module of the command that was asked for is imported, so that each needs what it needs alone.
+A module's `EPILOG` has examples and exit statuses for `--help`. Only the module of the command that was
+asked for is imported, so that each needs what it needs alone. Results go to standard output, messages to
+standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from ot_bridge._version import __version__
 
@@ -17,29 +21,82 @@ COMMANDS = {
     "demo": "send old neighbours' requests through a gateway and show the traces",
     "decode": "say what is in a tracing header, or why it is refused",
     "run": "run a program on ot_bridge without changing it",
+    "view": "show the traces that programs on this machine send, in a browser",
+    "doctor": "say what is configured, send one span, and find out why traces are missing",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
+    "rewrite": "take OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
+    "check": "say what of a code base works unchanged, works differently, or needs a person",
 }
+EPILOG: Final = """\
+Each command says more: ot-bridge COMMAND --help.
+
+exit status: 0 all is well, 1 something differs, is refused or is wrong, 2 it could not be done (wrong
+arguments too), 130 interrupted. `run` has the program's own.
+
+On Windows, `run` waits for the program in place of becoming it; `compare` needs process groups, and therefore
+Linux, macOS or WSL. All other commands are the same everywhere.
+"""
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141  # as a shell says of a filter that SIGPIPE has ended
+
+#: package that a command may miss -> the extra that brings it
+EXTRAS = {"libcst": "migrate"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status. argv: without the program's name."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="ot-bridge", description="OpenTracing code on OpenTelemetry.")
+    options = _options(list(sys.argv[1:] if argv is None else argv))
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a terminal that has no such letter must not end a command
+        reconfigure(errors="backslashreplace")
+    try:
+        status = int(options.run(options) or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _OUTPUT:
+            raise
+        _abandon_output()
+        return _OUTPUT[error.errno](options.command, error)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "ot-bridge",
+        description="OpenTracing code on OpenTelemetry.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"ot-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     asked = next((name for name in arguments if name in COMMANDS), None)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         if name == asked:
             module = _load(parser, name)
+            command.epilog = getattr(module, "EPILOG", None)
             module.add_arguments(command)
+            if getattr(module, "AFTER_DASHES", False):
+                arguments, rest = _divided(arguments)
+                command.set_defaults(program=rest)
             command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
-    try:
-        return int(options.run(options) or 0)
-    except KeyboardInterrupt:
-        return 130
+    return parser.parse_args(arguments)
+
+
+def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What is before and after the first `--`: argparse would read the program as a file's name."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _load(parser: argparse.ArgumentParser, name: str) -> Any:
@@ -48,4 +105,29 @@ def _load(parser: argparse.ArgumentParser, name: str) -> Any:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.startswith("ot_bridge.cli"):
             raise
-        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[demo]'\n")
+        extra = EXTRAS.get(missing.name.partition(".")[0], "demo")
+        parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[{extra}]'\n")
+
+
+def _full(command: str, error: OSError) -> int:
+    print(f"ot-bridge {command}: the output cannot be written: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _gone(command: str, error: OSError) -> int:
+    return BROKEN_PIPE
+
+
+#: What can happen to standard output -> what is said, and the exit status.
+_OUTPUT: Final[dict[int | None, Callable[[str, OSError], int]]] = {
+    errno.EPIPE: _gone,
+    errno.ENOSPC: _full,
+    errno.EIO: _full,
+}
+
+
+def _abandon_output() -> None:
+    """Has Python's own flush at the exit meet a file that takes everything."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

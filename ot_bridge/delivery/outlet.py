@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
-from opentelemetry.context import attach, detach, set_value
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery.quiet import quieten
 from ot_bridge.errors import report
-from ot_bridge.otel import SUPPRESS_KEY
+from ot_bridge.otel import UNTRACED
 
 _log = logging.getLogger("ot_bridge.delivery")
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -127,7 +127,7 @@ def _lost(before: Mapping[str, int], after: Mapping[str, int], count: int, good:
 @contextmanager
 def untraced() -> Iterator[None]:
     """Nothing that an exporter does is instrumented."""
-    token = attach(set_value(SUPPRESS_KEY, True))
+    token = attach(UNTRACED)
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from ot_bridge.jaeger_client.constants import (
     DEBUG_ID_HEADER_KEY,
     TRACE_ID_HEADER,
 )
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, told_by
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Outgoing, b3, jaeger
@@ -187,3 +188,6 @@ def header_to_hex(header: Any) -> int:
         raise SpanContextCorruptedException(
             f"malformed trace context {header!r:.80}, expected hex string"
         ) from None
+
+
+__getattr__ = also(__name__)

@@ -19,6 +19,7 @@ from ot_bridge.jaeger_client.exporters import PACKET_SIZED
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 from ot_bridge.jaeger_client.process import share
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import (
     BaseReporter,
     CompositeReporter,
@@ -41,6 +42,12 @@ logger = logging.getLogger("jaeger_tracing")
 
 T = TypeVar("T")
 
+
+def _initial(param: Any) -> Any:
+    """What decides until a remote sampler's strategies come."""
+    return None if param is None else samplers.ProbabilisticSampler(float(param))
+
+
 _SAMPLERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "const": lambda param: samplers.ConstSampler(get_boolean(param, False)),
     "probabilistic": lambda param: samplers.ProbabilisticSampler(float(param)),
@@ -48,9 +55,6 @@ _SAMPLERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "rate_limiting": lambda param: samplers.RateLimitingSampler(float(param)),
     "remote": lambda param: None,
 }
-
-#: A format in `JAEGER_PROPAGATION` -> those of ours.
-_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
 
 
 class _Setting(Generic[T]):
@@ -63,7 +67,9 @@ class _Setting(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = self._name or name
 
-    def __get__(self, config: Config, owner: type | None = None) -> T:
+    def __get__(self, config: Config | None, owner: type | None = None) -> T:
+        if config is None:
+            return self  # type: ignore[return-value]  # as a property of the class
         return self._convert(config._get(self._name))
 
 
@@ -179,7 +185,20 @@ class Config:
             return None
         if kind not in _SAMPLERS:
             raise ValueError(f"Unknown sampler type {kind}")
-        return _SAMPLERS[kind](self._get("sampler_param"))
+        return self._with_param(_SAMPLERS[kind])
+
+    def _with_param(self, make: Callable[[Any], Any]) -> Any:
+        """A sampler of the configured param. What a variable says, and cannot be used, counts as unset."""
+        kind = settings.resolve("sampler_type", self.config, os.environ)
+        param = settings.resolve("sampler_param", self.config, os.environ)
+        try:
+            return make(param.value)
+        except (AssertionError, TypeError, ValueError) as error:
+            blamed = param if param.source.startswith("JAEGER") else kind
+            if not blamed.source.startswith("JAEGER"):
+                raise
+            bad_variable(blamed.source, blamed.value, f"no sampler ({error})", "it counts as unset")
+        return make(None) if blamed is param and kind.source == "config" else None
 
     @property
     def propagation(self) -> dict[str, Codec]:
@@ -190,7 +209,7 @@ class Config:
             return {Format.HTTP_HEADERS: B3Codec(self.generate_128bit_trace_id)} if b3 else {}
         names = setting.value
         if setting.source.startswith("JAEGER"):
-            names = [name for each in names.split(",") for name in _FORMATS.get(each.strip(), (each,))]
+            names = [name for each in names.split(",") for name in settings.formats_of(each.strip())]
         propagator = parse_propagators(names)
         text_map = propagator.text_map if isinstance(propagator, Propagator) else propagator
         return {Format.HTTP_HEADERS: codec_of(propagator), Format.TEXT_MAP: codec_of(text_map)}
@@ -257,11 +276,10 @@ class Config:
         sampler = self.sampler
         if sampler is not None:
             return sampler
-        initial = self._get("sampler_param")
         sampler = samplers.RemoteControlledSampler(
             channel=channel,
             service_name=self.service_name,
-            init_sampler=None if initial is None else samplers.ProbabilisticSampler(float(initial)),
+            init_sampler=self._with_param(_initial),
             sampling_refresh_interval=self.sampling_refresh_interval,
             max_operations=self.max_operations,
             metrics_factory=self._metrics_factory,
@@ -306,3 +324,6 @@ class Config:
             sampling_endpoint=self._get("sampling_endpoint"),
             traces_endpoint=collector.value if host.source != "config" else None,
         )
+
+
+__getattr__ = also(__name__)

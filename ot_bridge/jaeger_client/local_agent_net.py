@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from ot_bridge.jaeger_client.closing import in_background
+from ot_bridge.jaeger_client.reexports import also
+
+_LARGEST_ANSWER: Final = 1 << 20
+# Past any proxy: the agent is next door.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Response(NamedTuple):
+    """What an agent answered, in the words of Tornado's client: `body` holds JSON."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class LocalAgentHTTP:
+    """An agent's HTTP server. Every request gives a future of a `Response`; timeout: seconds."""
+
+    DEFAULT_TIMEOUT = 15
+
+    def __init__(self, host: str, port: int | str) -> None:
+        self.agent_http_host = host
+        self.agent_http_port = int(port)
+
+    def request_sampling_strategy(self, service_name: str, timeout: float = DEFAULT_TIMEOUT) -> Any:
+        return self._request("sampling", [("service", service_name)], timeout)
+
+    def request_throttling_credits(
+        self, service_name: str, client_id: int, operations: Sequence[str], timeout: float = DEFAULT_TIMEOUT
+    ) -> Any:
+        asked = [("service", service_name), ("uuid", str(client_id))]
+        return self._request("credits", asked + [("operations", name) for name in operations], timeout)
+
+    def _request(self, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Any:
+        host = f"[{self.agent_http_host}]" if ":" in self.agent_http_host else self.agent_http_host
+        url = f"http://{host}:{self.agent_http_port}/{path}?{urlencode(query)}"
+
+        def ask() -> Any:
+            with _opener.open(url, timeout=timeout) as answer:
+                return Response(answer.status, dict(answer.headers), answer.read(_LARGEST_ANSWER))
+
+        return in_background(ask)
 
 
 class LocalAgentSender:
@@ -30,5 +81,19 @@ class LocalAgentSender:
         netloc = f"[{host}]" if ":" in host else host
         self.sampling_endpoint = sampling_endpoint or f"http://{netloc}:{self.sampling_port}/sampling"
         self.credits_endpoint = f"http://{netloc}:{self.throttling_port or self.sampling_port}/credits"
+        self.local_agent_http = LocalAgentHTTP(host, self.sampling_port)
+        if self.throttling_port:
+            self.throttling_http = LocalAgentHTTP(host, self.throttling_port)
         #: Where spans go, unless `OTEL_EXPORTER_OTLP_*` says otherwise.
         self.traces_endpoint = traces_endpoint or f"http://{netloc}:4318/v1/traces"
+
+    def request_sampling_strategy(self, *args: Any, **kwargs: Any) -> Any:
+        """A future of the agent's answer about sampling: (service_name, timeout)."""
+        return self.local_agent_http.request_sampling_strategy(*args, **kwargs)
+
+    def request_throttling_credits(self, *args: Any, **kwargs: Any) -> Any:
+        """A future of the agent's answer about debug traces: (service_name, client_id, operations)."""
+        return self.throttling_http.request_throttling_credits(*args, **kwargs)
+
+
+__getattr__ = also(__name__)

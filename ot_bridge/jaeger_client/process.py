@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +20,7 @@ from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.recorded import RecordedSpan, as_otel
 from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.span import Span
-from ot_bridge.jaeger_client.utils import local_ip
+from ot_bridge.jaeger_client.utils import host_name, local_ip
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import build_provider
 from ot_bridge.registered import global_provider, set_global_provider
@@ -38,7 +37,7 @@ def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
     if made.get(constants.JAEGER_IP_TAG_KEY) is None:
         made[constants.JAEGER_IP_TAG_KEY] = local_ip()
     if made.get(constants.JAEGER_HOSTNAME_TAG_KEY) is None:
-        made[constants.JAEGER_HOSTNAME_TAG_KEY] = socket.gethostname()
+        made[constants.JAEGER_HOSTNAME_TAG_KEY] = host_name()
     if throttler is not None:
         client_id = ids.bits(63)
         throttler.set_client_id(client_id)

@@ -12,6 +12,7 @@ from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 from ot_bridge.jaeger_client.recorded import as_otel
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span import Span
 
 CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
@@ -151,3 +152,6 @@ class Reporter(BaseReporter):
         for processor in self._processors:
             processor.shutdown(500)
         return sent
+
+
+__getattr__ = also(__name__)

@@ -17,6 +17,7 @@ from ot_bridge.jaeger_client.constants import (
     MAX_TRACEBACK_LENGTH,
 )
 from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.sampling import (
     AdaptiveSampler,
     ConstSampler,
@@ -229,3 +230,6 @@ class TheseIds(IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         return False
+
+
+__getattr__ = also(__name__)

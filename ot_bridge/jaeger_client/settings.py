@@ -16,7 +16,7 @@ from ot_bridge.errors import bad_variable
 from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.utils import get_boolean
-from ot_bridge.propagation.parse import names_in_environment
+from ot_bridge.propagation.parse import names_in_environment, parse_propagators
 
 Environment = Mapping[str, str]
 
@@ -52,7 +52,17 @@ def _whole(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    return int(_above_zero(int(text)))
+    if not text.isdecimal() or not int(text):
+        raise ValueError("a whole number above 0 is due")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    """Kubernetes sets `JAEGER_AGENT_PORT=tcp://10.96.0.7:6831` beside a Service called jaeger-agent."""
+    try:
+        return _count(text)
+    except ValueError:
+        raise ValueError("the number of a port is due") from None
 
 
 def _above_zero(number: float) -> float:
@@ -100,6 +110,28 @@ def _known_propagators(text: str) -> str | None:
     return ",".join(names_in_environment("the configuration's propagation", text)) or None
 
 
+def _kind(text: str) -> str:
+    if text not in SAMPLER_TYPES:
+        raise ValueError(f"known are {', '.join(SAMPLER_TYPES)}")
+    return text
+
+
+def _formats(text: str) -> str:
+    """Raises ConfigurationError, a ValueError, for a name that nobody knows."""
+    parse_propagators([name for each in text.split(",") for name in formats_of(each.strip())])
+    return text
+
+
+#: A format in `JAEGER_PROPAGATION` -> those of ours.
+_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
+
+
+def formats_of(name: str) -> tuple[str, ...]:
+    """The propagators that a name in `JAEGER_PROPAGATION` stands for."""
+    return _FORMATS.get(name, (name,))
+
+
+SAMPLER_TYPES: Final = ("const", "probabilistic", "ratelimiting", "rate_limiting", "remote")
 _SAME: Final = str
 
 ROWS: Final[Mapping[str, Row]] = {
@@ -111,7 +143,10 @@ ROWS: Final[Mapping[str, Row]] = {
     "logging": Row(("logging",), False, {}, {"JAEGER_REPORTER_LOG_SPANS": _SAME}),
     "metrics": Row(("metrics",), True),
     "sampler_type": Row(
-        ("sampler", "type"), None, {"OTEL_TRACES_SAMPLER": _known_sampler}, {"JAEGER_SAMPLER_TYPE": _SAME}
+        ("sampler", "type"),
+        None,
+        {"OTEL_TRACES_SAMPLER": _known_sampler},
+        {"JAEGER_SAMPLER_TYPE": _kind},
     ),
     "sampler_param": Row(("sampler", "param"), None, {}, {"JAEGER_SAMPLER_PARAM": _SAME}),
     "sampler_arg": Row((), None, {"OTEL_TRACES_SAMPLER_ARG": _SAME}),
@@ -131,7 +166,7 @@ ROWS: Final[Mapping[str, Row]] = {
         {"JAEGER_ENDPOINT": _collector},
     ),
     "reporting_host": Row(("local_agent", "reporting_host"), "localhost", {}, {"JAEGER_AGENT_HOST": _SAME}),
-    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": int}, True),
+    "reporting_port": Row(("local_agent", "reporting_port"), 6831, {}, {"JAEGER_AGENT_PORT": _port}, True),
     "sampling_port": Row(("local_agent", "sampling_port"), 5778, whole=True),
     "sampling_endpoint": Row(
         (),
@@ -159,9 +194,12 @@ ROWS: Final[Mapping[str, Row]] = {
         {},
         {"JAEGER_SAMPLER_REFRESH_INTERVAL": _duration},
     ),
-    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": int}),
+    "max_operations": Row(("max_operations",), None, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": _count}),
     "propagation": Row(
-        ("propagation",), None, {"OTEL_PROPAGATORS": _known_propagators}, {"JAEGER_PROPAGATION": _SAME}
+        ("propagation",),
+        None,
+        {"OTEL_PROPAGATORS": _known_propagators},
+        {"JAEGER_PROPAGATION": _formats},
     ),
     "trace_id_header": Row(("trace_id_header",), constants.TRACE_ID_HEADER),
     "baggage_header_prefix": Row(("baggage_header_prefix",), constants.BAGGAGE_HEADER_PREFIX),
@@ -203,18 +241,42 @@ VALID_KEYS: Final = (
 )
 
 
-def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """What a setting is, and who says so.
+_TEXTS: Final = ("service_name", "sampler_type", "reporting_host", "propagation", "trace_id_header")
+_TEXTS_TOO: Final = ("baggage_header_prefix", "debug_id_header")
+_NUMBERS: Final = ("reporter_batch_size", "reporter_queue_size", "reporter_flush_interval")
+_NUMBERS_TOO: Final = ("sampling_refresh_interval", "max_tag_value_length", "max_traceback_length")
 
-    A variable of OpenTelemetry's, or of the reporter's, that cannot be read is said to be wrong, and counts
-    as unset; another one of Jaeger's raises ValueError naming it.
-    """
+
+def problems(config: Mapping[str, Any]) -> list[str]:
+    """What is of no use in a dictionary, in words; for tools: a `Config` raises what jaeger-client does."""
+    found = []
+    for group in ("local_agent", "sampler", "throttler", "tags"):
+        if not isinstance(config.get(group) or {}, Mapping):
+            found.append(f"{group}: keys and values are due, and {config[group]!r} is given")
+    for names, kinds, due in (
+        (_TEXTS + _TEXTS_TOO, str, "text"),
+        (_NUMBERS + _NUMBERS_TOO, (int, float), "number"),
+    ):
+        for name in names:
+            value = _given(ROWS[name].key, config)
+            if value is not None and not isinstance(value, kinds):
+                found.append(f"{'.'.join(ROWS[name].key)}: a {due} is due, and {value!r} is given")
+    return found
+
+
+def _given(key: tuple[str, ...], config: Any) -> Any:
+    for name in key:
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config
+
+
+def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
+    """What a setting is, and who says so. A variable that cannot be read is said, and counts as unset."""
     row = ROWS[name]
-    read = _passing_over if name.startswith("reporter_") else _from_variables
     return (
-        _passing_over(row.otel, environment)
+        _from_variables(row.otel, environment)
         or _from_config(row, config)
-        or read(row.jaeger, environment)
+        or _from_variables(row.jaeger, environment)
         or Setting(row.default, "default")
     )
 
@@ -222,26 +284,15 @@ def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> S
 def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
     for variable, parse in table.items():
         text = environment.get(variable, "").strip()
-        if text:
-            try:
-                value = parse(text)
-            except ValueError as error:
-                raise ValueError(f"{variable}={text!r}: {error}") from error
-            if value is not None:
-                return Setting(value, variable)
-    return None
-
-
-def _passing_over(table: Mapping[str, Callable[[str], Any]], environment: Environment) -> Setting | None:
-    """The first that can be used; one that cannot is said, and counts as unset."""
-    for variable, parse in table.items():
-        try:
-            found = _from_variables({variable: parse}, environment)
-        except ValueError as error:
-            bad_variable(variable, environment[variable], str(error.__cause__ or error), "it counts as unset")
+        if not text:
             continue
-        if found is not None:
-            return found
+        try:
+            value = parse(text)
+        except ValueError as error:
+            bad_variable(variable, text, str(error), "it counts as unset")
+            continue
+        if value is not None:
+            return Setting(value, variable)
     return None
 
 

@@ -24,6 +24,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span_context import SpanContext, context_like
 from ot_bridge.wire import Remote
 from ot_bridge.wire.jaeger import flags_to_bits
@@ -268,3 +269,6 @@ class Span(bridge.Span):
             context.trace_id, context.span_id, context.parent_id, context.flags or 0
         )
         return f"{told} {self._tracer.service_name}.{self.operation_name}"
+
+
+__getattr__ = also(__name__)

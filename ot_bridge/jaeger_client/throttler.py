@@ -15,6 +15,7 @@ from opentelemetry.context import attach, set_value
 
 from ot_bridge.jaeger_client.constants import DEFAULT_THROTTLER_REFRESH_INTERVAL
 from ot_bridge.jaeger_client.metrics.metrics import THROTTLER, Counters, MetricsFactory
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.otel import SUPPRESS_KEY
 
 MINIMUM_CREDITS: Final = 1.0
@@ -120,3 +121,6 @@ def _poll(throttler: weakref.ref[RemoteThrottler], stop: threading.Event, interv
 def is_allowed(throttler: Any, operation: str) -> bool:
     """Whether `operation` may be a debug span; without a throttler any may."""
     return throttler is None or bool(cast(Throttler, throttler).is_allowed(operation))
+
+
+__getattr__ = also(__name__)

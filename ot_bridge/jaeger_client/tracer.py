@@ -36,6 +36,7 @@ from ot_bridge.jaeger_client.metrics.metrics import (
     factory,
     silent,
 )
+from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.sampler import Recording, Roots
 from ot_bridge.jaeger_client.span import Span
@@ -185,3 +186,6 @@ class Tracer(Starts):
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
+
+
+__getattr__ = also(__name__)

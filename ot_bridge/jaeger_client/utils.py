@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+_SIOCGIFADDR: Final = 0x8915  # netdevice(7)
 _BOOLEANS: Final[Mapping[str, bool]] = {
     "false": False,
     "0": False,
@@ -26,18 +27,50 @@ def local_ip() -> str | None:
     """The address of this machine that others can reach it at, as far as it can tell; no packet is sent."""
     try:
         address = socket.gethostbyname(socket.gethostname())
-    except OSError:
+    except (OSError, UnicodeError):  # a host without a name, or with one that nobody can look up
         address = "127.0.0.1"
-    return (_address_towards("10.255.255.255") or address) if address.startswith("127.") else address
+    return (get_local_ip_by_socket() or address) if address.startswith("127.") else address
 
 
-def _address_towards(host: str) -> str | None:
+def host_name() -> str | None:
+    """The name of this machine, if it has one."""
+    try:
+        return socket.gethostname()
+    except (OSError, UnicodeError):
+        return None
+
+
+def get_local_ip_by_socket() -> str | None:
+    """The address that a packet to another network would come from."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((host, 1))
+            probe.connect(("10.255.255.255", 1))
         except OSError:
             return None
         return str(probe.getsockname()[0])
+
+
+def get_local_ip_by_interfaces() -> str | None:
+    """The address of the first of the usual interfaces that has one."""
+    for name in (f"{kind}{number}" for kind in ("eth", "en", "wlan") for number in range(3)):
+        try:
+            address = interface_ip(name.encode())
+        except OSError:
+            continue
+        if address is not None:
+            return address
+    return None
+
+
+def interface_ip(interface: bytes) -> str | None:
+    """The IPv4 address of an interface; None where the system cannot be asked. Raises OSError."""
+    try:
+        from fcntl import ioctl
+    except ImportError:  # Windows
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        answer = ioctl(probe.fileno(), _SIOCGIFADDR, interface[:15].ljust(256, b"\0"))
+    return socket.inet_ntoa(answer[20:24])
 
 
 class ErrorReporter:

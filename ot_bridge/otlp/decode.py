@@ -7,8 +7,8 @@ ValueError and nothing else, whatever the bytes are.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from .wire import BYTES, FIXED32, FIXED64, VARINT, fields, signed, tag, text
 
@@ -78,14 +78,23 @@ class SpanRecord(NamedTuple):
         return str(self.resource.get("service.name", ""))
 
 
-def decode(body: bytes) -> list[SpanRecord]:
-    """The spans of a request, in its order. Raises ValueError, see the module."""
+#: A span of which nothing is known, for those who make records from something else than OTLP.
+BLANK: Final = SpanRecord(
+    "", "", "", None, "", "", KINDS[0], 0, 0, STATUSES[0], "", {}, (), (), 0, 0, 0, 0, {}, "", ""
+)
+
+
+def decode(body: bytes, unread: list[str] | None = None) -> list[SpanRecord]:
+    """The spans of a request, in its order. Raises ValueError, see the module.
+
+    unread: where given, a span that cannot be read is left out, and the reason put here.
+    """
     try:
         return [
             span
             for each, resource_spans in fields(body)
             if each == _RESOURCE_SPANS
-            for span in _resource_spans(resource_spans)
+            for span in _resource_spans(resource_spans, unread)
         ]
     except RecursionError as error:
         raise ValueError("values nest deeper than this program can follow") from error
@@ -261,16 +270,21 @@ def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
             "links": tuple(found.get("links", ())),
             "status": status.get("code", STATUSES[0]),
             "status_message": status.get("message", ""),
-            "parent_is_remote": bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None,
+            "parent_is_remote": remote_by(flags),
         }
     )
 
 
-def _resource_spans(content: memoryview) -> list[SpanRecord]:
+def remote_by(flags: int) -> bool | None:
+    """Whether a span's flags say that its parent is remote; None if they do not say."""
+    return bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None
+
+
+def _resource_spans(content: memoryview, unread: list[str] | None) -> list[SpanRecord]:
     found = _read(content, _RESOURCE_SPANS_FIELDS)
     resource = _read(b"".join(found.get("resource", ())), _RESOURCE)
     attributes = _pairs(resource.get("attributes", ()))
-    spans = []
+    spans: list[SpanRecord] = []
     for scope_spans in found.get("scopes", ()):
         inner = _read(scope_spans, _SCOPE_SPANS)
         scope = _read(b"".join(inner.get("scope", ())), _SCOPE)
@@ -279,5 +293,21 @@ def _resource_spans(content: memoryview) -> list[SpanRecord]:
             "scope_name": scope.get("name", ""),
             "scope_version": scope.get("version", ""),
         }
-        spans += [_span(span, shared) for span in inner.get("spans", ())]
+        spans += each_readable(inner.get("spans", ()), lambda span: _span(span, shared), unread)  # noqa: B023
     return spans
+
+
+_Raw = TypeVar("_Raw")
+
+
+def each_readable(
+    spans: Iterable[_Raw], read: Callable[[_Raw], SpanRecord], unread: list[str] | None
+) -> Iterator[SpanRecord]:
+    """Each span, read; what raises ValueError is left out if there is a list that takes the reason."""
+    for span in spans:
+        try:
+            yield read(span)
+        except ValueError as error:
+            if unread is None:
+                raise
+            unread.append(str(error))

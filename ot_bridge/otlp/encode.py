@@ -41,17 +41,7 @@ _OK: Final = b"\x7a\x02\x18\x01"
 Ids: TypeAlias = tuple[int, int, bool, int, Any, bool]  # as in a SpanContext
 Log: TypeAlias = tuple[str, dict[str, Any] | None, int]
 Offered: TypeAlias = tuple[
-    Ids,
-    Ids | None,
-    str,
-    SpanKind,
-    int,
-    int,
-    Status,
-    Mapping[str, Any],
-    Sequence[Log],
-    Any,
-    Any,
+    Ids, Ids | None, str, SpanKind, int, int, Status, Mapping[str, Any], Sequence[Log], Any, Any
 ]
 
 

@@ -11,49 +11,38 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import (
-    Context,
-    attach,
-    detach,
-)
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge._version import __version__
 from ot_bridge.errors import ConfigurationError, report
-from ot_bridge.otel import SUPPRESS_KEYS
+from ot_bridge.otel import UNTRACED
+from ot_bridge.sending.clock import Clock, Patience
+from ot_bridge.sending.line import Line, lines
+from ot_bridge.sending.losses import Losses
 
-from .connection import Line
 from .encode import encode
-from .outages import Outages
-from .patience import Clock, Patience
-from .settings import read_settings
+from .settings import Settings, read_settings
 from .verdict import Verdict, judge, judge_error
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ot_bridge.sending.tls import TLS
+
+_log = logging.getLogger("ot_bridge.otlp")
 
 MAX_REQUEST: Final = 64 * 1024 * 1024  # bytes, before compression
-FIRST_PAUSE: Final = 1.0  # seconds; twice as long after each attempt, 20 % more or less
-LONGEST_PAUSE: Final = 5.0
-#: Why a span was not delivered.
-REASONS: Final = (
-    "refused",
-    "timeout",
-    "status",
-    "partial",
-    "too large",
-    "not encodable",
-    "shut down",
-    "other",
-)
 USER_AGENT: Final = f"ot-bridge/{__version__} OTel-OTLP-Exporter-Python/{__version__}"
-_UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
+_HINTS: Final = {
+    "refused": "; is a collector running? OTEL_EXPORTER_OTLP_ENDPOINT says where",
+    "timeout": "; OTEL_EXPORTER_OTLP_TIMEOUT says how long an export may take",
+    "too large": "; a smaller OTEL_BSP_MAX_EXPORT_BATCH_SIZE makes smaller requests",
+}
 _WBITS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
@@ -95,16 +84,15 @@ class OTLPSpanExporter(SpanExporter):
         )
         self._largest = max_request_size
         self.target = self._settings.target
-        self._line = Line(self._settings, USER_AGENT) if self._settings.url else None
+        self._headers = _headers(self._settings)
+        self._line = Line(self._trust)
         self._patience = Patience()
         self._begin()
 
     def _begin(self) -> None:
         """At the start, and anew in a forked child."""
         self._pid = os.getpid()
-        self._failed = dict.fromkeys(REASONS, 0)
-        self._outages = Outages(self.target)
-        self._random = random.Random()  # the program's own may be seeded, and workers must not pause in step
+        self._losses = Losses(_log, self.target, _HINTS)
         self.refusing = False
 
     def _here(self) -> None:
@@ -115,19 +103,19 @@ class OTLPSpanExporter(SpanExporter):
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """How many spans were lost so far in this process, by reason (`REASONS`)."""
+        """How many spans were lost so far in this process, by reason (see `ot_bridge.sending.losses`)."""
         self._here()
-        return dict(self._failed)
+        return self._losses.failed
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Delivers these spans, in as many attempts as the time allows. SUCCESS if none is lost."""
         self._here()
-        before = sum(self._failed.values())
-        token = attach(_UNTRACED)
+        before = self._losses.total
+        token = attach(UNTRACED)
         try:
             lost = self._export(spans, self._patience.start(self._settings.timeout))
         except Exception as error:  # a want of memory, most likely
-            counted = sum(self._failed.values()) - before
+            counted = self._losses.total - before
             self._lose(Verdict(max(0, len(spans) - counted), "other", f"the exporter failed ({error!r})"))
             lost = len(spans)
         finally:
@@ -142,8 +130,7 @@ class OTLPSpanExporter(SpanExporter):
     def shutdown(self) -> None:
         """Ends a pause at once; an attempt under way may end. Spans that come later are lost."""
         self._patience.end()
-        if self._line:
-            self._line.close()
+        self._line.close()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """True: nothing is kept between exports."""
@@ -153,7 +140,7 @@ class OTLPSpanExporter(SpanExporter):
         """Encodes and sends; a batch that is too large in halves. How many spans are lost."""
         if self._patience.ended:
             return self._lose(Verdict(len(spans), "shut down", "the exporter was shut down before"))
-        if self._line is None:
+        if self._settings.url is None:
             return self._lose(Verdict(len(spans), "other", "this is no address that can be used"))
         body, failed = self._encoded(spans)
         if len(body) <= self._largest:
@@ -190,25 +177,18 @@ class OTLPSpanExporter(SpanExporter):
     def _delivered(self, body: bytes, count: int, clock: Clock) -> Verdict:
         """Sends the body until it is taken or refused, or the time is over."""
         verdict = self._attempt(body, count, clock)
-        rounds, at_once = 0, False
-        while verdict.again:
-            pause = verdict.pause
-            if pause is None or (at_once and not pause):  # "at once", again and again, would be a loop
-                pause = min(FIRST_PAUSE * 2.0**rounds * self._random.uniform(0.8, 1.2), LONGEST_PAUSE)
-            if not clock.pause(pause):
-                break
-            rounds, at_once = rounds + 1, not pause
+        rounds = 0
+        while verdict.again and clock.pause(rounds, verdict.pause):
+            rounds += 1
             verdict = self._attempt(body, count, clock)
         return verdict
 
     def _attempt(self, body: bytes, count: int, clock: Clock) -> Verdict:
-        assert self._line
-        if self._patience.ended:
-            return Verdict(count, "shut down", "the exporter was shut down before")
-        if clock.over:
-            return Verdict(count, "timeout", "there was no time for an attempt")
+        assert self._settings.url
+        if why := clock.forbids():
+            return Verdict(count, *why)
         try:
-            verdict = judge(self._line.post(body, clock.left), count)
+            verdict = judge(self._line.post(self._settings.url, self._headers, body, clock), count)
         except Exception as error:
             verdict = judge_error(error, count)
         self.refusing = verdict.reason == "refused"
@@ -217,17 +197,20 @@ class OTLPSpanExporter(SpanExporter):
     def _concluded(self, verdict: Verdict) -> int:
         if verdict.lost:
             return self._lose(verdict)
-        self._outages.delivered()
+        self._losses.delivered()
         if verdict.text:
-            self._outages.note(verdict.text)
+            self._losses.note(verdict.text)
         return 0
 
     def _lose(self, verdict: Verdict) -> int:
-        # Neither another thread nor a signal handler comes between the reading and the writing of this sum:
-        # since Python 3.10 they do so at calls and at the ends of loops only.
-        self._failed[verdict.reason] += verdict.lost
-        self._outages.lost(verdict.reason, verdict.lost, verdict.text)
+        self._losses.lose(verdict.lost, verdict.reason, verdict.text)
         return verdict.lost
+
+    def _trust(self) -> TLS:
+        from ot_bridge.sending.tls import TLS
+
+        settings = self._settings
+        return TLS(settings.certificate, settings.client_certificate, settings.client_key)
 
     def _compressed(self, body: bytes) -> bytes:
         kind = self._settings.compression
@@ -236,6 +219,14 @@ class OTLPSpanExporter(SpanExporter):
         # Level 1: level 6 takes three times as long for two points more.
         squeeze = zlib.compressobj(1, zlib.DEFLATED, _WBITS[kind])
         return squeeze.compress(body) + squeeze.flush()
+
+
+def _headers(settings: Settings) -> bytes:
+    headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-protobuf"}
+    if settings.compression != "none":
+        headers["Content-Encoding"] = settings.compression
+    own = {name.lower() for name, _ in settings.headers}
+    return lines([*(pair for pair in headers.items() if pair[0].lower() not in own), *settings.headers])
 
 
 def _halves(spans: Sequence[ReadableSpan]) -> tuple[Sequence[ReadableSpan], Sequence[ReadableSpan]]:

@@ -16,8 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from ot_bridge.errors import ConfigurationError, bad_variable, say_once
-
-from .url import Url, parse, without_secrets
+from ot_bridge.sending.url import Url, parse, without_secrets
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

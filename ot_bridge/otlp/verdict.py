@@ -5,21 +5,17 @@ Source: the OTLP specification, "OTLP/HTTP Response".
 
 from __future__ import annotations
 
-import errno
 import re
-import socket
 import time
 import zlib
 from typing import Final, NamedTuple
 
-from .reading import MAX_BODY, Answer
+from ot_bridge.sending.answers import MAX_BODY, Answer
+from ot_bridge.sending.trouble import trouble
+
 from .wire import partial_success, status_message
 
 MAY_PASS: Final = frozenset((429, 502, 503, 504))
-_UNREACHABLE: Final = frozenset(
-    (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-)
-_CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"))
 _CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]+"
 _NO_COLLECTOR: Final = "a web page came back, so no collector is there"
 
@@ -54,17 +50,7 @@ def judge(answer: Answer, spans: int) -> Verdict:
 
 def judge_error(error: Exception, spans: int) -> Verdict:
     """The verdict on a request without an answer."""
-    text = f"{error}" or type(error).__name__
-    if isinstance(error, TimeoutError):
-        return Verdict(spans, "timeout", "no answer came in time", True)
-    if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in _UNREACHABLE:
-        return Verdict(spans, "refused", f"nobody listens there ({text})", True)
-    name = type(error).__name__
-    if name.startswith("SSL") and name not in _CLOSED_TLS:
-        return Verdict(spans, "other", f"TLS failed, which trying again would not mend ({text})")
-    if isinstance(error, OSError):
-        return Verdict(spans, "other", f"the connection broke ({text})", True)
-    return Verdict(spans, "other", f"{text}")
+    return Verdict(spans, *trouble(error))
 
 
 def retry_after(text: str | None, now: float | None = None) -> float | None:

@@ -98,6 +98,13 @@ class ProbabilisticSampler(JaegerSampler):
         self._bound = math.ceil(rate * (LOW_64 + 1))
         self._tags = _tags("probabilistic", rate)
 
+    max_number = LOW_64 + 1  # ids below this one, as jaeger-client has it
+
+    @property
+    def boundary(self) -> float:
+        """Ids below it are sampled, as jaeger-client calculates it."""
+        return self.rate * self.max_number
+
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
         return trace_id & LOW_64 < self._bound, self._tags
 

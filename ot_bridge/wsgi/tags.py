@@ -7,6 +7,7 @@ OpenTelemetry's names, `http/dup` for both, anything else for OpenTracing's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +18,17 @@ from ot_bridge.wsgi import urls
 Environ: TypeAlias = dict[str, Any]
 Tags: TypeAlias = dict[str, Any]
 
-#: Methods that may stand in a span's name; any other would let a client make up names without end.
-METHODS: Final = frozenset(
+
+def known_methods(text: str) -> frozenset[str]:
+    """The methods in `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, in place of the usual ones; case counts."""
+    return frozenset(filter(None, map(str.strip, text.split(",")))) or _USUAL_METHODS
+
+
+_USUAL_METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
+#: Methods that may stand in a span's name; any other would let a client make up names without end.
+METHODS: Final = known_methods(os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", ""))
 
 
 def _opentracing(tags: Tags, environ: Environ, query: str) -> None:

@@ -14,13 +14,14 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 from opentelemetry.sdk.trace import ReadableSpan
 
-from .answers import retry_after
-from .aws_access import EXPIRED, Access, Session, region_of
+from ot_bridge.otlp.verdict import retry_after
+from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.url import parse
+
+from .aws_access import EXPIRED, Access, Session, checked, region_of
 from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TryAgain
-from .clock import Left
 from .document import trimmed
 from .segment import Annotate, segment
-from .transport import checked, shown
 
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 _UNSIGNED = botocore.config.Config(
@@ -56,9 +57,9 @@ class XRayExporter(DeliveringExporter[Sent]):
     ) -> None:
         self._session = session
         self._region = region_of(region, session)
-        self._endpoint = checked(endpoint) if endpoint else None
+        self._endpoint = endpoint or None
         self._options: dict[str, Any] = {"annotate": annotate, "service_version": service_version}
-        self.target = shown(self._endpoint) if self._endpoint else f"X-Ray in {self._region}"
+        self.target = str(checked(endpoint)) if endpoint else f"X-Ray in {self._region}"
         self._access: Access | None = None
         self._client: Any = None
         super().__init__(timeout)
@@ -75,7 +76,7 @@ class XRayExporter(DeliveringExporter[Sent]):
             "xray", region_name=self._region, endpoint_url=self._endpoint, config=_UNSIGNED
         )
         self._client.meta.events.register("before-send.xray", self._carry)
-        self.target = shown(self._client.meta.endpoint_url)
+        self.target = self._losses.target = str(parse(self._client.meta.endpoint_url))
         return self._client
 
     def _carry(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -83,9 +84,9 @@ class XRayExporter(DeliveringExporter[Sent]):
         headers = {name: _text(value) for name, value in request.headers.items()}
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         assert self._access is not None
-        assert self._left is not None
-        answer = self._access.send(request.method, request.url, headers, body, self._left)
-        if not answer.complete and answer.status < 300:
+        assert self._clock is not None
+        answer = self._access.post(parse(request.url), headers, body, self._clock)
+        if not answer.whole and answer.status < 300:
             raise TryAgain("other", "the answer was cut short")
         return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
 
@@ -93,7 +94,7 @@ class XRayExporter(DeliveringExporter[Sent]):
         document = segment(span, **self._options)
         return Sent(document["id"], trimmed(document).decode())
 
-    def _send(self, batch: list[Sent], left: Left) -> Iterable[Sent]:
+    def _send(self, batch: list[Sent], clock: Clock) -> Iterable[Sent]:
         try:
             client = self._client or self._connect()
             answer = client.put_trace_segments(TraceSegmentDocuments=[sent.document for sent in batch])

@@ -6,9 +6,9 @@ which there were none or they had run out. A passing failure of their source is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -21,14 +21,19 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.sending.answers import Answer
+from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.line import Line, lines
+from ot_bridge.sending.tls import TLS
+from ot_bridge.sending.trouble import trouble
+from ot_bridge.sending.url import Url, parse, without_secrets
 
-from .base import TryAgain
-from .clock import Left
-from .transport import Answer, Transport
+from .base import Failure, TryAgain
 
 Session: TypeAlias = Any  # botocore's, which has no types
 #: Codes of errors that new credentials mend.
 EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
+ATTEMPT_SECONDS = 10.0
 _REGION = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
 # A source of credentials may be a service too; it must not take longer than an attempt.
 _PATIENCE = botocore.config.Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
@@ -43,18 +48,25 @@ class Access:
         self._credentials: Any = None
         self._chain = False
         self.session = given or _new_session()
-        self._transport = Transport(self._trust)
+        self._line = Line(self._trust)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes, left: Left) -> Answer:
+    def post(self, url: Url, headers: Mapping[str, str], body: bytes, clock: Clock) -> Answer:
         """Signs and sends a request. Raises TryAgain, or Failure."""
-        request = AWSRequest(method, url, headers, body)
+        request = AWSRequest("POST", url.text, headers, body)
         try:
             credentials = self._found().get_frozen_credentials()
         except BotoCoreError as error:
             self.look_up_anew()
             raise TryAgain("other", error) from error
         SigV4Auth(credentials, "xray", self._region).add_auth(request)
-        return self._transport.send(method, url, dict(request.headers.items()), body, left)
+        signed = {name.lower(): (name, value) for name, value in request.headers.items()}
+        own = ("host", "content-length")  # the connection's
+        try:
+            sent = lines([pair for name, pair in signed.items() if name not in own])
+            return self._line.post(url, sent, body, clock.within(ATTEMPT_SECONDS))
+        except Exception as error:
+            reason, text, again = trouble(error)
+            raise (TryAgain if again else Failure)(reason, text) from error
 
     def look_up_anew(self) -> None:
         """Credentials ran out, or there were none."""
@@ -64,7 +76,7 @@ class Access:
         self._chain = True
 
     def close(self) -> None:
-        self._transport.close()
+        self._line.close()
 
     def _found(self) -> Any:
         if self._credentials is None:
@@ -77,9 +89,8 @@ class Access:
             self._credentials = found
         return self._credentials
 
-    def _trust(self) -> ssl.SSLContext:
-        bundle = self.session.get_config_variable("ca_bundle")
-        return ssl.create_default_context(cafile=get_cert_path(bundle or True))
+    def _trust(self) -> TLS:
+        return TLS(get_cert_path(self.session.get_config_variable("ca_bundle") or True))
 
 
 def _new_session() -> Session:
@@ -93,6 +104,30 @@ def _is_copy(credentials: Any) -> bool:
     are left to it and to them.
     """
     return type(credentials) is Credentials and credentials.method != "explicit"
+
+
+def checked(endpoint: str) -> Url:
+    """An endpoint that can be spoken to. Raises ConfigurationError."""
+    try:
+        return parse(endpoint)
+    except (ValueError, TypeError, AttributeError) as problem:
+        raise ConfigurationError(
+            "endpoint", without_secrets(f"{endpoint}"), f"{problem}; pass a URL with http:// or https://"
+        ) from None
+
+
+def error_code(answer: Answer) -> str:
+    """The code of AWS's error, as `ExpiredTokenException`, or ""."""
+    told = answer.headers.get("x-amzn-errortype") or _in_json(answer.body) or ""
+    return told.split(":")[0].rpartition("#")[2].strip()
+
+
+def _in_json(body: bytes) -> str:
+    try:
+        found = json.loads(body)
+        return str(found.get("__type") or found.get("code") or "")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def region_of(region: str | None, session: Session | None) -> str:

@@ -2,7 +2,7 @@
 
 1. An exporter delivers while `export` runs, in the thread that calls it, and starts no thread. Nothing is
    kept behind, so there is nothing to lose in a crash or a fork.
-2. A process has its own lock, clock, connection and counts: a forked child makes them anew when it first
+2. A process has its own lock, times, connection and counts: a forked child makes them anew when it first
    calls any method.
 3. One `export` at a time. Its lock can be taken again by the thread that has it (a signal handler, a
    finalizer), and nobody waits for it longer than there is time.
@@ -11,34 +11,27 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import random
-import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from opentelemetry.context import attach, detach, set_value
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.otel import SUPPRESS_KEY
+from ot_bridge.otel import UNTRACED
+from ot_bridge.sending.clock import Clock, Patience
+from ot_bridge.sending.losses import Losses
 
-from .clock import Clock, Left
-
-FIRST_PAUSE = 1.0  # seconds; twice as long after each round, give or take a fifth
-LONGEST_PAUSE = 5.0
 MOST_IDLE_ROUNDS = 5  # in which the receiver answered and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
 SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
 
-_NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("ot_bridge.xray")
 T = TypeVar("T")
 
 
@@ -89,13 +82,13 @@ class DeliveringExporter(SpanExporter, Generic[T]):
     def _begin(self) -> None:
         """At the start, and anew in a forked child, which shares neither connections nor locks."""
         self._exporting = threading.RLock()
-        self._clock = Clock()
-        self._left: Left | None = None  # of the export under way
-        self._failing = self._refusing = False
-        self._failed: dict[str, int] = {}
+        self._patience = Patience()
+        self._clock: Clock | None = None  # of the export under way
+        self._losses = Losses(_logger, self.target, {})
+        self._refusing = False
         self._flushed = 0
         if self._closed:
-            self._clock.close()
+            self._patience.end()
         self._reset()
         self._pid = os.getpid()
 
@@ -110,8 +103,8 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         """What is to be sent of a span."""
         raise NotImplementedError
 
-    def _send(self, batch: list[T], left: Left) -> Iterable[T]:
-        """Send these, at most `batch_size`, in the seconds that `left()` tells; those to send again.
+    def _send(self, batch: list[T], clock: Clock) -> Iterable[T]:
+        """Send these, at most `batch_size`, in the time that the clock tells; those to send again.
 
         Raises TryAgain if that is all of them, TooLarge if they may go in parts; anything else means that
         none will ever be taken.
@@ -124,7 +117,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`, `other`.
         """
         self._here()
-        return dict(self._failed)
+        return self._losses.failed
 
     @property
     def refusing(self) -> bool:
@@ -138,14 +131,14 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         For any thread, and for signal handlers. A pause that would go on beyond it ends.
         """
         self._here()
-        self._clock.give_up_at(moment)
+        self._patience.give_up_at(moment)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver these spans, however many attempts that takes in the time there is. Never raises."""
         self._here()
-        token = attach(set_value(SUPPRESS_KEY, True))
+        token = attach(UNTRACED)
         try:
-            if self._exporting.acquire(timeout=min(self._timeout, self._clock.remaining())):
+            if self._exporting.acquire(timeout=min(self._timeout, self._patience.remaining())):
                 try:
                     return self._export(spans)
                 finally:
@@ -156,21 +149,22 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             detach(token)
 
     def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        before = self._lost()
-        if self._clock.closed:
-            self._lose(len(spans), "shut down", "the exporter is shut down")
-        elif self._left is not None:
+        before = self._losses.total
+        if self._patience.ended:
+            self._lose(len(spans), "shut down", "the exporter was shut down before")
+        elif self._clock is not None:
             # A finalizer or signal handler, run by this thread in the middle of an export.
             self._lose(len(spans), "other", "they ended inside an export; use a batch processor")
         else:
-            self._left = self._clock.until(time.monotonic() + self._timeout)
+            self._clock = clock = self._patience.start(self._timeout)
             try:
-                self._deliver(self._payloads(spans), self._left)
+                self._deliver(self._payloads(spans), clock)
             finally:
-                self._left = None
-        if self._lost() != before:
+                self._clock = None
+        if self._losses.total != before:
             return SpanExportResult.FAILURE
-        self._failing = False
+        if spans:
+            self._losses.delivered()
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -178,21 +172,21 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._here()
         if not self._wait(timeout_millis):
             return False
-        lost, self._flushed = self._lost() - self._flushed, self._lost()
+        lost, self._flushed = self._losses.total - self._flushed, self._losses.total
         return not lost
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
         """End a pause between attempts at once, and make no other attempt; the one under way may end."""
         self._here()
         self._closed = True
-        self._clock.close()
+        self._patience.end()
         self._wait(timeout_millis)
 
     def _wait(self, timeout_millis: float) -> bool:
-        seconds = min(max(0.0, timeout_millis / 1000), self._clock.remaining(), threading.TIMEOUT_MAX)
+        seconds = min(max(0.0, timeout_millis / 1000), self._patience.remaining(), threading.TIMEOUT_MAX)
         waited = self._exporting.acquire(timeout=seconds)
         if waited:
-            if self._closed and self._left is None:
+            if self._closed and self._clock is None:
                 self._reset()
             self._exporting.release()
         return waited
@@ -206,24 +200,24 @@ class DeliveringExporter(SpanExporter, Generic[T]):
                 self._lose(1, "not encodable", f"a span that cannot be translated: {error!r}")
         return payloads
 
-    def _deliver(self, pending: list[T], left: Left) -> None:
+    def _deliver(self, pending: list[T], clock: Clock) -> None:
         rounds = idle = 0
         why: TryAgain | None = None
         while pending:
             before = len(pending)
-            pending, error = self._round(pending, left)
+            pending, error = self._round(pending, clock)
             # An ill receiver may recover; what a healthy one leaves again and again, it will not take.
             idle = idle + 1 if error is None and len(pending) == before else 0
-            if why is None or error is None or error.kind != "timeout" or left():
+            if why is None or error is None or error.kind != "timeout" or not clock.over:
                 why = error  # but an attempt that had no time left says less than the one before
-            pause = _pause(rounds, error)
-            rounds += 1
-            if pending and (idle >= MOST_IDLE_ROUNDS or not self._clock.pause(pause, left)):
-                kind = "shut down" if self._clock.closed else why.kind if why else "partial"
+            asked = error.after if error else None
+            if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, asked)):
+                kind = "shut down" if self._patience.ended else why.kind if why else "partial"
                 self._lose(len(pending), kind, why or "left unprocessed")
                 return
+            rounds += 1
 
-    def _round(self, pending: list[T], left: Left) -> tuple[list[T], TryAgain | None]:
+    def _round(self, pending: list[T], clock: Clock) -> tuple[list[T], TryAgain | None]:
         """Send everything once. What is to be sent again, and the error that cut the round short."""
         again: list[T] = []
         batches = deque(
@@ -233,7 +227,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         while batches:
             batch, may_halve = batches.popleft()
             try:
-                again += self._attempt(batch, left)
+                again += self._attempt(batch, clock)
             except TryAgain as error:
                 # The batches behind this one would meet the same.
                 rest = [payload for others, _ in batches for payload in others]
@@ -251,14 +245,12 @@ class DeliveringExporter(SpanExporter, Generic[T]):
                 self._lose(len(batch), "other", error)
         return again, None
 
-    def _attempt(self, batch: list[T], left: Left) -> Iterable[T]:
-        if self._clock.closed:
-            raise TryAgain("shut down", "the exporter is shut down")
-        if not left():
-            raise TryAgain("timeout", "there is no time left")
+    def _attempt(self, batch: list[T], clock: Clock) -> Iterable[T]:
+        if why := clock.forbids():
+            raise TryAgain(*why)
         refused = False
         try:
-            return self._send(batch, left)
+            return self._send(batch, clock)
         except Failure as error:
             # Time that ran out tells nothing.
             refused = self._refusing if error.kind == "timeout" else error.kind == "refused"
@@ -266,31 +258,5 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         finally:
             self._refusing = refused
 
-    def _lost(self) -> int:
-        return sum(self._failed.values())
-
     def _lose(self, count: int, kind: str, reason: object) -> None:
-        self._failed[kind] = self._failed.get(kind, 0) + count
-        level = logging.DEBUG if self._failing else logging.WARNING
-        self._failing = True
-        _logger.log(level, "%s lost %d spans for %s: %s", type(self).__name__, count, self.target, reason)
-
-
-def _pause(rounds: int, error: TryAgain | None) -> float:
-    """Seconds until the next round: as the receiver asks, else longer each time.
-
-    A receiver that asks for none gets one round at once, and then the usual pauses.
-    """
-    usual = min(FIRST_PAUSE * 2.0**rounds, LONGEST_PAUSE) * random.uniform(0.8, 1.2)
-    if error is None or error.after is None:
-        return usual
-    return error.after if not rounds else max(usual, error.after)
-
-
-def kind_of(error: Exception) -> str:
-    """The reason in `failed` for an error of a socket. Nobody listens: refused, no route, no such name."""
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
-        return "refused"
-    return "refused" if getattr(error, "errno", None) in _NO_ROUTE else "other"
+        self._losses.lose(count, kind, reason)

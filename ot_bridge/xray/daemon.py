@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.trouble import trouble
 
-from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, kind_of
-from .clock import Left
+from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure
 from .document import trimmed
 from .segment import Annotate, segment
 
@@ -44,18 +45,18 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         document = segment(span, annotate=self._annotate, service_version=self._service_version)
         return _HEADER + trimmed(document)
 
-    def _send(self, batch: list[bytes], left: Left) -> Iterable[bytes]:
-        failures = [failure for datagram in batch if (failure := self._put(datagram, left))]
+    def _send(self, batch: list[bytes], clock: Clock) -> Iterable[bytes]:
+        failures = [failure for datagram in batch if (failure := self._put(datagram, clock))]
         if len(failures) == len(batch) and len({failure.kind for failure in failures}) == 1:
             raise failures[-1]
         for failure in failures:
             self._lose(1, failure.kind, failure)
         return ()
 
-    def _put(self, datagram: bytes, left: Left) -> Failure | None:
+    def _put(self, datagram: bytes, clock: Clock) -> Failure | None:
         try:
             sending = self._connected()
-            sending.settimeout(left() or 0.001)
+            sending.settimeout(clock.left())
             # From another host, word that nobody listens comes late: it is about a datagram before this one.
             if failure := _refusal(sending):
                 self._lose(1, failure.kind, failure)
@@ -63,8 +64,7 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             return _refusal(sending)
         except OSError as error:
             self._reset()
-            too_large = error.errno == errno.EMSGSIZE
-            return Failure("too large" if too_large else kind_of(error), error)
+            return _failure(error)
 
     def _connected(self) -> socket.socket:
         """Connected, so that the system tells when nobody listens; anew after that, with a fresh address."""
@@ -83,10 +83,12 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
 
 def _refusal(sending: socket.socket) -> Failure | None:
     code = sending.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if not code:
-        return None
-    error = OSError(code, os.strerror(code))
-    return Failure(kind_of(error), error)
+    return _failure(OSError(code, os.strerror(code))) if code else None
+
+
+def _failure(error: OSError) -> Failure:
+    reason, text, _ = trouble(error)
+    return Failure("too large" if error.errno == errno.EMSGSIZE else reason, text)
 
 
 def _parsed(address: str) -> tuple[str, int]:

@@ -6,7 +6,9 @@ import gzip
 import importlib
 import os
 import signal
+import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from ot_bridge.cli import traces
 from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.main import main
 from ot_bridge.cli.packets import Seen, from_packet
+from tests.cli import programs
 
 PROGRAM = """
 import sys, time
@@ -102,12 +105,71 @@ def test_a_difference_is_shown_and_may_be_ignored(compare: Compare) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_nothing_to_compare_is_said(compare: Compare) -> None:
-    assert compare().returncode == 2
-    done = compare("--", sys.executable, "-c", "raise SystemExit(3)")
-    assert done.returncode == 2
-    assert "jaeger-client: 0 spans in 0 traces, exit status 3\n" in done.stdout
-    assert "No spans to compare" in done.stdout
+NOT_COMPARED = {
+    "no program": ([], "no program given"),
+    "a program that is not there": (["--", "no-such-program"], "no-such-program: not found"),
+    "a file that is no program": (["--", "./text"], "text: is not executable"),
+    "a file that cannot be run": (["--", "./garbage"], "./garbage: Exec format error"),
+    "a program that fails": (
+        ["--", sys.executable, "-c", "raise SystemExit(3)"],
+        "no spans came from the program on jaeger-client (exit status 3) and ot_bridge (exit status 3)",
+    ),
+    "a program without jaeger-client": (
+        ["--", sys.executable, "app.py"],
+        "has no jaeger-client: pip install 'ot-bridge[legacy]'",
+    ),
+    "a program that does not end": (
+        ["--timeout", "0.3", "--", sys.executable, "-c", "import time; time.sleep(60)"],
+        "did not end within 0.3 seconds (--timeout)",
+    ),
+    "a command to ask that fails": (
+        ["--then", "exit 7", "--after", "0", "--", "sleep", "60"],
+        "on jaeger-client the command after --then failed (exit status 7)",
+    ),
+    "a command to ask that does not end": (
+        ["--then", "sleep 60", "--after", "0", "--timeout", "0.2", "--", "sleep", "60"],
+        "the command after --then did not end within 0.2 seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "problem"), NOT_COMPARED.values(), ids=NOT_COMPARED)
+def test_what_cannot_be_compared_is_no_difference(
+    arguments: list[str], problem: str, compare: Compare
+) -> None:
+    Path("text").write_text("no program")
+    Path("garbage").write_bytes(b"\x00\x01")
+    Path("garbage").chmod(0o755)
+    if "jaeger-client:" in problem:
+        Path("app.py").write_text(WITHOUT + PROGRAM)
+    done = compare(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert problem in done.stderr
+    assert "ot-bridge compare: could not compare: " in done.stderr
+    assert "Traceback" not in done.stderr.partition("could not compare")[2]
+
+
+#: Hides the real jaeger-client from the path, not from who is asked before it.
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+for each in list(sys.meta_path):
+    if each is PathFinder:
+        class Hiding:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                return None if name == "jaeger_client" else PathFinder.find_spec(name, path, target)
+        sys.meta_path[sys.meta_path.index(each)] = Hiding
+"""
+
+
+def test_another_exit_status_is_a_difference(compare: Compare) -> None:
+    Path("app.py").write_text(
+        f"{PROGRAM}\nsys.exit(0 if Config.__module__ == 'jaeger_client.config' else 3)\n"
+    )
+    done = compare("--", sys.executable, "app.py")
+    assert done.returncode == 1
+    assert "The exit statuses differ: 0 on jaeger-client, 3 on ot_bridge." in done.stdout
 
 
 SERVER = """
@@ -132,38 +194,92 @@ except KeyboardInterrupt:
 """
 
 
+ASK = """
+import os, time, urllib.request
+while not os.path.exists('port'): time.sleep(0.01)
+urllib.request.urlopen('http://127.0.0.1:' + open('port').read() + '/a', timeout=10).read()
+"""
+
+
 def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) -> None:
     Path("app.py").write_text(SERVER)
-    Path("ask.py").write_text(
-        "import os, time, urllib.request\n"
-        "while not os.path.exists('port'): time.sleep(0.01)\n"
-        "urllib.request.urlopen('http://127.0.0.1:' + open('port').read() + '/a', timeout=10).read()\n"
-    )
+    Path("ask.py").write_text(ASK)
     ask = f"{sys.executable} ask.py"
     done = compare("--sample", "--show", "--then", ask, "--after", "0.1", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "server: request path='/a' sampler.param=True sampler.type='const'" in done.stdout
 
 
-def test_a_server_that_ignores_the_interrupt_is_terminated(
-    compare: Compare, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_heeds_no_signal_is_ended(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ot_bridge.cli.compare._GRACE", 0.2)
+    monkeypatch.setattr("ot_bridge.cli.group.PATIENCE", 0.3)
     Path("app.py").write_text(
         "import signal, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "open('deaf', 'w')\n"
         "time.sleep(60)\n"
     )
     ask = "until rm deaf 2>/dev/null; do sleep 0.05; done"
     done = compare("--then", ask, "--after", "0", "--", sys.executable, "app.py")
-    assert done.stdout.count(f"exit status -{signal.SIGTERM:d}") == 2
-
-
-def test_a_program_that_does_not_end_is_stopped(compare: Compare) -> None:
-    done = compare("--timeout", "0.3", "--", sys.executable, "-c", "import time; time.sleep(60)")
-    assert "stopped after 0.3 seconds" in done.stderr
+    assert done.stdout.count(f"exit status -{signal.SIGKILL:d}") == 2
     assert done.returncode == 2
+
+
+SHELLS = {
+    "a shell": "{python} app.py; true",
+    "make": "make -s serve",
+    "a reloader": "{python} reloader.py",
+}
+
+
+@pytest.mark.parametrize("line", SHELLS.values(), ids=SHELLS)
+def test_nothing_is_left_running_behind_what_stands_before_a_server(line: str, compare: Compare) -> None:
+    """From a shell's background job, where SIGINT is ignored."""
+    Path("app.py").write_text(f"import os\nopen(f'pid.{{os.getpid()}}', 'w')\n{SERVER}")
+    Path("Makefile").write_text(f"serve:\n\t{sys.executable} app.py\n")
+    Path("reloader.py").write_text(
+        "import os, subprocess, sys\nopen(f'pid.{os.getpid()}', 'w')\n"
+        "sys.exit(subprocess.call([sys.executable, 'app.py']))\n"
+    )
+    Path("ask.py").write_text(ASK)
+    command = ["sh", "-c", line.format(python=sys.executable)]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = compare("--sample", "--then", f"{sys.executable} -S ask.py", "--after", "0", "--", *command)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = [int(path.suffix[1:]) for path in Path().glob("pid.*")]
+    assert len(started) >= 2
+    assert not [pid for pid in started if _runs(pid)]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_ended_takes_its_programs_along(number: signal.Signals, tmp_path: Path) -> None:
+    program = (
+        "import os, time; open('new', 'w').write(str(os.getpid())); os.rename('new', 'pid'); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ot_bridge", "compare", "--", sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=programs.environment(),
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (tmp_path / "pid").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    assert not _runs(int((tmp_path / "pid").read_text()))
 
 
 def _real(module: str) -> Any:

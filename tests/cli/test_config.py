@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ot_bridge.cli import config as command
+from ot_bridge import errors
+from ot_bridge.cli.jaeger_file import read
 from ot_bridge.cli.main import main
 from ot_bridge.jaeger_client.settings import ROWS, resolve
 from ot_bridge.jaeger_client.translate import Line, effective, lines
@@ -42,20 +43,19 @@ def test_every_setting_is_shown_with_its_value_and_source(
     file.write_text("sampler: {type: const, param: 1}\nreporter_batch_size: 5\n")
     assert main(["config", str(file), "--service-name", "shop"]) == 0
     table, _, rest = capsys.readouterr().out.partition("\n\n")
-    rows = [line.split() for line in table.splitlines()]
-    assert rows[0] == ["setting", "value", "from"]
-    assert {row[0] for row in rows[1:]} == {*ROWS, "tags.a"}
+    rows = [re.split(r"  +", line) for line in table.splitlines() if line.startswith("jaeger.")]
+    assert {row[0][7:] for row in rows} == {*ROWS, "tags.a"}
     for row in (
-        ["service_name", "shop", "config"],
-        ["sampler_type", "const", "config"],
+        ["service_name", "shop", "argument"],
+        ["sampler_type", "const", f"{file}: sampler.type"],
         ["reporting_host", "there", "JAEGER_AGENT_HOST"],
         ["traces_endpoint", "http://there:4318/v1/traces", "reporting_host"],
         ["reporter_queue_size", "99", "OTEL_BSP_MAX_QUEUE_SIZE"],
         ["max_operations", "-", "default"],
         ["tags.a", "1", "JAEGER_TAGS"],
     ):
-        assert row in rows
-    assert rest.startswith("The same in OpenTelemetry's variables:\nOTEL_SERVICE_NAME=shop\n")
+        assert [f"jaeger.{row[0]}", *row[1:]] in rows
+    assert "\nThe same in OpenTelemetry's variables:\nOTEL_SERVICE_NAME=shop\n" in rest
 
 
 SAMPLERS: dict[str, tuple[Any, dict[str, str]]] = {
@@ -191,8 +191,36 @@ def test_what_is_no_configuration_is_refused(
     assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
     assert main(["config", str(tmp_path / "missing")]) == 2
     monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "many")
-    assert main(["config"]) == 2
-    assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many'" in capsys.readouterr().err
+    errors._said.clear()
+    assert main(["config"]) == 1
+    assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many': a whole number above 0 is due" in capsys.readouterr().out
+
+
+USELESS = {
+    "tags": ({"tags": ["a"]}, "tags: keys and values are due, and ['a'] is given"),
+    "host": (
+        {"local_agent": {"reporting_host": 5}},
+        "local_agent.reporting_host: a text is due, and 5 is",
+    ),
+    "formats": ({"propagation": ["b3"]}, "propagation: a text is due, and ['b3'] is given"),
+    "type": ({"sampler": {"type": ["a"]}}, "sampler.type: a text is due, and ['a'] is given"),
+    "group": ({"sampler": 5}, "sampler: keys and values are due, and 5 is given"),
+    "size": ({"reporter_batch_size": "x"}, "reporter_batch_size: a number is due, and 'x' is given"),
+}
+
+
+@pytest.mark.parametrize(("config", "problem"), USELESS.values(), ids=USELESS)
+@pytest.mark.parametrize("option", [[], ["--otel"]], ids=["table", "otel"])
+def test_a_value_of_no_use_is_a_message(
+    config: dict[str, Any],
+    problem: str,
+    option: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(config)))
+    assert main(["config", "-", *option]) == 2
+    assert capsys.readouterr().err.startswith(f"ot-bridge config: -: {problem}")
 
 
 def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -203,13 +231,7 @@ def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     file = tmp_path / "jaeger.yml"
     file.write_text("sampler: {type: const}")
     with pytest.raises(ValueError, match="pip install pyyaml"):
-        command._read(str(file))
-
-
-def test_the_arguments_are_declared() -> None:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    assert vars(parser.parse_args([])) == {"file": None, "service_name": None, "otel": False}
+        read(str(file))
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])

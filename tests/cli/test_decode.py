@@ -188,3 +188,30 @@ def test_without_a_tracing_header_the_known_ones_are_named(decode: Output, argum
     assert (status, out) == (2, "")
     assert "No tracing header" in err
     assert "  uber-trace-id, jaeger-debug-id, jaeger-baggage, uberctx-...\n" in err
+
+
+COMMANDS = {
+    "-H": "curl -H '{0}' http://localhost",
+    "joined": "curl -H'{0}' http://localhost",
+    "with others": "curl -sH '{0}' http://localhost",
+    "with others, joined": "curl -sSkH'{0}' http://localhost",
+    "--header": "$ curl --header '{0}' http://localhost",
+    "--header=": "curl http://localhost --header='{0}'",
+    "without curl": "-H '{0}'",
+    "over several lines": "curl http://localhost \\\n  -X POST \\\n  -H '{0}'",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_headers_are_read_as_curl_reads_them(decode: Output, command: str) -> None:
+    assert decode(stdin=command.format(UBER))[1].startswith("jaeger:\n")
+
+
+def test_an_option_in_a_value_is_none(decode: Output) -> None:
+    status, out, _ = decode(stdin=f"{UBER}\nx-note: curl -H nothing\n")
+    assert (status, out.startswith("jaeger:\n")) == (0, True)
+
+
+@pytest.mark.parametrize("option", [["-H", UBER], [f"-H{UBER}"], ["--header", UBER], [f"--header={UBER}"]])
+def test_options_are_read_as_curl_reads_them(decode: Output, option: list[str]) -> None:
+    assert decode(*option)[1].startswith("jaeger:\n")

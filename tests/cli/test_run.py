@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import zipapp
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +20,7 @@ import opentracing
 import pytest
 
 from ot_bridge import grpc_opentracing, jaeger_client
+from ot_bridge.cli.interpreter import interpreter_of
 from ot_bridge.cli.main import main
 from ot_bridge.cli.run import SITE, command_of, environment
 from ot_bridge.instrumentor import OpenTracingInstrumentor
@@ -23,7 +28,7 @@ from ot_bridge.redirect import Finder, redirect, undo
 from tests.cli import programs
 from tests.jaeger.servers import Collector, running
 
-SAID = "ot-bridge: imports redirected: jaeger_client -> ot_bridge.jaeger_client"
+SAID = f"ot-bridge: imports redirected in {sys.executable}: jaeger_client -> ot_bridge.jaeger_client"
 
 
 @pytest.fixture
@@ -75,18 +80,14 @@ def test_an_unchanged_program_runs_on_ours(command: list[str], directory: Path, 
     assert collector.resource["service.name"] == "program"
 
 
-def test_the_process_becomes_the_program(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], directory: Path
-) -> None:
+def test_the_process_becomes_the_program(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     became: list[tuple[str, list[str], dict[str, str]]] = []
     monkeypatch.setattr(os, "execve", lambda *how: became.append(how))
     assert main(["run", "--", sys.executable, "app.py"]) == 0
     ((program, words, environ),) = became
     assert (program, words) == (sys.executable, [sys.executable, "app.py"])
     assert environ["PYTHONPATH"].split(os.pathsep)[0] == SITE
-    assert capsys.readouterr().err.startswith(SAID)
-    assert main(["run"]) == 2
-    assert main(["run", "--quiet", "no-such-program"]) == 127
+    assert "OT_BRIDGE_QUIET" not in environ
 
 
 def test_quiet_says_nothing(directory: Path) -> None:
@@ -102,10 +103,51 @@ def test_exit_status_and_signals_are_the_programs_own() -> None:
     assert done.returncode == -signal.SIGTERM
 
 
-def test_no_program_and_one_that_is_not_there_are_told() -> None:
-    assert (programs.run("run").returncode, programs.run("run", "--").returncode) == (2, 2)
-    done = programs.run("run", "--", "no-such-program")
-    assert (done.returncode, done.stderr) == (127, "ot-bridge run: no-such-program: not found\n")
+REFUSED = {
+    "no program": ([], 2, "no program given; for example: ot-bridge run -- python app.py"),
+    "nothing behind the dashes": (["--"], 2, "no program given; for example: ot-bridge run -- python app.py"),
+    "not there": (["--", "no-such-program"], 127, "no-such-program: not found"),
+    "a text": (
+        ["--", "./text"],
+        126,
+        "./text: is not executable (chmod +x, or name its interpreter)",
+    ),
+    "no format": (["--", "./garbage"], 126, "./garbage: Exec format error"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "problem"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_run_is_told(
+    arguments: list[str],
+    status: int,
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("no program")
+    Path("garbage").write_bytes(b"\x00\x01")
+    Path("garbage").chmod(0o755)
+    assert main(["run", *arguments]) == status
+    assert capsys.readouterr().err == f"ot-bridge run: {problem}\n"
+
+
+def test_where_a_process_cannot_become_another_it_waits_for_it(tmp_path: Path) -> None:
+    """As on Windows; its exit status is passed on."""
+    code = (
+        "import os, sys\n"
+        "from ot_bridge.cli import run\n"
+        "run._become = run._wait_for\n"
+        "from ot_bridge.cli.main import main\n"
+        "program = 'import sys; print(sys.argv); sys.exit(7)'\n"
+        "sys.exit(main(['run', '--', sys.executable, '-c', program, 'a b']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=programs.environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (7, "['-c', 'a b']\n"), done.stderr
+    assert done.stderr.startswith(SAID)
 
 
 def test_the_command_line_is_passed_on_as_it_is() -> None:
@@ -142,19 +184,106 @@ def test_a_sitecustomize_of_ones_own_still_has_its_turn(directory: Path) -> None
     assert done.stdout.split() == ["customized", str(directory / "sitecustomize.py")]
 
 
-def test_an_interpreter_without_ot_bridge_gets_the_real_packages(tmp_path: Path) -> None:
-    (tmp_path / "jaeger_client.py").write_text("name = 'the real one'")
-    program = "import jaeger_client; print(jaeger_client.name)"
-    bare = [sys.executable, "-S", "-c", f"import sitecustomize\n{program}"]
-    done = subprocess.run(
-        bare,
-        cwd=tmp_path,
-        env=environment(programs.environment(PYTHONPATH=str(tmp_path))),
-        capture_output=True,
-        text=True,
-        check=True,
+REAL = "import jaeger_client.config; print(jaeger_client.name, jaeger_client.config.name)"
+
+
+@pytest.fixture
+def other_python(tmp_path: Path) -> list[str]:
+    """A Python without ot_bridge, in an environment of its own; a package called jaeger_client is there."""
+    package = tmp_path / "other" / "jaeger_client"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("name = 'real'")
+    (package / "config.py").write_text("name = 'real, too'")
+    (tmp_path / "other" / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    (tmp_path / "other" / "bin").mkdir()
+    python = tmp_path / "other" / "bin" / "python"
+    python.symlink_to(Path(sys.executable).resolve())
+    return [str(python), "-c", f"import sys; sys.path.append({str(package.parent)!r}); {REAL}"]
+
+
+def test_a_python_without_ot_bridge_gets_the_real_packages_and_that_is_said(
+    other_python: list[str], tmp_path: Path
+) -> None:
+    done = programs.run("run", "--", *other_python, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "real real, too\n"), done.stderr
+    said = f"jaeger_client is not redirected: ot_bridge is not installed in {other_python[0]}\n"
+    assert done.stderr == said
+
+
+ISOLATED = {
+    "-I": [sys.executable, "-I", "app.py"],
+    "-E": [sys.executable, "-uE", "app.py"],
+    "-S": [sys.executable, "-W", "ignore", "-S", "app.py"],
+    "a script's first line": ["./app"],
+    "env": ["env", "A=1", sys.executable, "-I", "app.py"],
+}
+
+
+@pytest.mark.parametrize("command", ISOLATED.values(), ids=ISOLATED)
+def test_what_cannot_be_redirected_is_said_and_so_it_is(command: list[str], tmp_path: Path) -> None:
+    packages = str(Path(pytest.__file__).parent.parent)
+    (tmp_path / "app.py").write_text(
+        f"#!{sys.executable} -E\n"
+        f"import sys; sys.path.append({packages!r})\n"
+        "import jaeger_client; print(jaeger_client.Config.__module__)\n"
     )
-    assert (done.stdout, done.stderr) == ("the real one\n", "")
+    shutil.copy(tmp_path / "app.py", tmp_path / "app")
+    (tmp_path / "app").chmod(0o755)
+    done = programs.run("run", "--", *command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "jaeger_client.config\n"), done.stderr
+    assert done.stderr.startswith("ot-bridge: nothing is redirected: Python's option -")
+    assert "imports redirected" not in done.stderr
+
+
+def test_a_zipapp_with_jaeger_client_in_it_is_redirected(tmp_path: Path, collector: Collector) -> None:
+    source = tmp_path / "source"
+    (source / "jaeger_client").mkdir(parents=True)
+    (source / "jaeger_client" / "__init__.py").write_text("raise RuntimeError('the real one')")
+    (source / "__main__.py").write_text(programs.PROGRAM)
+    zipapp.create_archive(source, tmp_path / "app.pyz", interpreter="/usr/bin/env python3")
+    done = programs.run(
+        "run", "--", sys.executable, "app.pyz", cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url
+    )
+    assert (done.returncode, done.stdout) == (0, "ot_bridge.jaeger_client.config\n"), done.stderr
+    assert collector.names == ["op"]
+
+
+LINES = {
+    "python": ([sys.executable, "-X", "dev", "-m", "pkg", "-E"], sys.executable, ""),
+    "a joined value": ([sys.executable, "-Wignore", "-c", "-E"], sys.executable, ""),
+    "isolated": ([sys.executable, "-sE", "x"], sys.executable, "option -E"),
+    "isolated with a module": ([sys.executable, "-Im", "x"], sys.executable, "option -I"),
+    "env": (["env", "-u", "X", "A=1", sys.executable, "-S"], sys.executable, "option -S"),
+    "env's own splitting": (["./split"], sys.executable, "option -I"),
+    "a script": (["./script", "-E"], sys.executable, ""),
+    "a script with an option": (["./isolated"], sys.executable, "option -E"),
+    "pex": ([sys.executable, "app.pex"], sys.executable, "a PEX file starts itself anew"),
+    "no python": (["sh", "-c", "true"], "", ""),
+    "not there": (["no-such-program"], "", ""),
+    "a circle": (["./circle"], "", ""),
+    "nothing": ([], "", ""),
+}
+
+
+@pytest.mark.parametrize(("command", "python", "hindrance"), LINES.values(), ids=LINES)
+def test_the_python_behind_a_command_line_is_found(
+    command: list[str], python: str, hindrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("app.pex", "w") as packed:
+        packed.writestr("PEX-INFO", "{}")
+    for name, line in {
+        "script": sys.executable,
+        "isolated": f"{sys.executable} -E",
+        "split": f"/usr/bin/env -S {sys.executable} -I",
+        "circle": f"{tmp_path}/circle",
+    }.items():
+        Path(name).write_text(f"#!{line}\n")
+        Path(name).chmod(0o755)
+    found = interpreter_of(command)
+    assert found.python == python
+    assert hindrance in found.hindrance
+    assert bool(hindrance) == bool(found.hindrance)
 
 
 def test_a_broken_start_is_printed_and_the_program_runs(tmp_path: Path) -> None:
@@ -209,12 +338,23 @@ def test_both_names_mean_one_module() -> None:
 
 
 @pytest.mark.usefixtures("redirected")
-def test_a_part_that_is_not_ours_is_named() -> None:
-    with pytest.raises(
-        ModuleNotFoundError, match=r"jaeger_client\.thrift_gen is not among the parts"
-    ) as raised:
-        importlib.import_module("jaeger_client.thrift_gen")
-    assert raised.value.name == "jaeger_client.thrift_gen"
+def test_a_part_that_is_not_there_is_not_found_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert importlib.util.find_spec("jaeger_client.nope") is None
+    with pytest.raises(ModuleNotFoundError, match=r"jaeger_client\.nope") as raised:
+        importlib.import_module("jaeger_client.nope")
+    assert raised.value.name == "jaeger_client.nope"
+    said = "jaeger_client.nope is not among the parts of jaeger_client that ot_bridge stands in for"
+    assert caplog.messages == [said]
+
+
+@pytest.mark.usefixtures("redirected")
+def test_a_package_is_ours_as_a_whole_or_not_at_all() -> None:
+    undo()
+    real = importlib.import_module("jaeger_client")
+    redirect()
+    assert importlib.import_module("jaeger_client.thrift").__file__.startswith(real.__path__[0])  # type: ignore[union-attr]
+    for name in [name for name in sys.modules if name.split(".")[0] == "jaeger_client"]:
+        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("redirected")

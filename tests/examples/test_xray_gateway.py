@@ -1,4 +1,4 @@
-"""examples/xray_gateway does what it says, from its doors to what X-Ray gets."""
+"""`ot_bridge/cli/xray_gateway` does what it says, from its doors to what X-Ray gets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from werkzeug.test import Client
 
 import ot_bridge
-from examples.gateway import greeter_pb2 as pb
-from examples.gateway import greeter_pb2_grpc as rpc
-from examples.xray_gateway import recipe
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.xray_gateway import recipe
 from tests.xray.conftest import FakeXRay, error
 
 #: What any global share takes, and none but a share of 1; X-Ray's ids, as a load balancer sends them.
@@ -102,7 +102,7 @@ def test_the_program_flushes_before_it_ends_and_its_status_tells(
 
 def test_the_page_on_x_ray_quotes_the_recipe() -> None:
     program = Path(str(recipe.__file__))
-    page = (program.parents[2] / "docs" / "xray.md").read_text().partition("## The recipe")[2]
+    page = (program.parents[3] / "docs" / "xray.md").read_text().partition("## The recipe")[2]
     (quoted,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     lines = [line for line in quoted.splitlines() if line]
     assert len(lines) > 5

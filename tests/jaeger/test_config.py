@@ -238,10 +238,11 @@ def test_opentelemetrys_variables_win_over_jaegers(row: str, monkeypatch: pytest
     from ot_bridge.jaeger_client.settings import resolve
 
     (otel, *_), (jaeger, *_) = ROWS[row].otel, ROWS[row].jaeger
-    known = {"sampler_type": "always_on", "propagation": "b3"}  # the others are free text, or numbers
-    both_say = {otel: known.get(row, "2"), jaeger: "1"}
-    assert resolve(row, {}, both_say).source == otel
-    assert resolve(row, {}, {jaeger: "1"}).source == jaeger
+    # The others are free text, or numbers.
+    known = {"sampler_type": ("always_on", "const"), "propagation": ("b3", "jaeger,w3c")}
+    ours, theirs = known.get(row, ("2", "1"))
+    assert resolve(row, {}, {otel: ours, jaeger: theirs}).source == otel
+    assert resolve(row, {}, {jaeger: theirs}).source == jaeger
     assert resolve(row, {}, {jaeger: " "}) == (ROWS[row].default, "default")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, SpanLimits
@@ -16,10 +16,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from opentracing import follows_from
 
+from tests.generated import at_length, short
 from tests.otlp.sides import alike, on_engine, on_sdk, readable, sent, theirs
-
-#: Making a span of everything takes its time on a busy machine.
-QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 KEYS = st.one_of(st.sampled_from(["a", "b", "c"]), TEXT.filter(bool))
@@ -66,10 +64,13 @@ def agree(spans: list[Any]) -> None:
     assert ours.SerializeToString() == due.SerializeToString(), f"{ours}\n\nis not\n\n{due}"
 
 
-@QUICK
+@short
 @given(st.lists(READABLE, max_size=5))
 def test_spans_made_by_hand(spans: list[Any]) -> None:
     agree(spans)
+
+
+test_spans_made_by_hand_at_length = at_length(test_spans_made_by_hand)
 
 
 OTEL_STEPS = st.lists(
@@ -93,7 +94,7 @@ SIDES = st.builds(
 )
 
 
-@QUICK
+@short
 @given(SIDES, TEXT, st.sampled_from(SpanKind), ATTRIBUTES, st.lists(CONTEXTS, max_size=2), TIMES, OTEL_STEPS)
 def test_spans_of_opentelemetrys_api(
     side: Any, name: str, kind: SpanKind, told: Any, linked: Any, start: int, steps: Any
@@ -106,6 +107,9 @@ def test_spans_of_opentelemetrys_api(
         side.tracer.start_span("inner").end()
     span.end()
     agree(side.spans)
+
+
+test_spans_of_opentelemetrys_api_at_length = at_length(test_spans_of_opentelemetrys_api)
 
 
 TAGS = st.dictionaries(st.one_of(KEYS, st.sampled_from(["error", "span.kind"])), VALUES, max_size=4)
@@ -121,7 +125,7 @@ OPENTRACING_STEPS = st.lists(
 )
 
 
-@QUICK
+@short
 @given(SIDES, TEXT, TAGS, OPENTRACING_STEPS)
 def test_spans_of_opentracings_api(side: Any, name: str, tags: Any, steps: Any) -> None:
     with side.bridge.start_active_span(name, tags=tags) as scope:
@@ -133,7 +137,10 @@ def test_spans_of_opentracings_api(side: Any, name: str, tags: Any, steps: Any) 
     agree(side.spans)
 
 
-@QUICK
+test_spans_of_opentracings_api_at_length = at_length(test_spans_of_opentracings_api)
+
+
+@short
 @given(st.lists(st.sampled_from([on_engine, on_sdk]), min_size=2, max_size=4))
 def test_batches_of_several_providers(makers: Any) -> None:
     spans: list[Any] = []
@@ -143,3 +150,6 @@ def test_batches_of_several_providers(makers: Any) -> None:
             pass
         spans += side.spans
     agree(spans)
+
+
+test_batches_of_several_providers_at_length = at_length(test_batches_of_several_providers)

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from ot_bridge.otlp.wire import FIXED32, FIXED64, fields, partial_success, status_message, tag
-from tests.otlp.test_against_theirs import QUICK
+from tests.generated import short
 
 
 def _answer(rejected: int, message: str) -> bytes:
@@ -79,7 +79,7 @@ def test_a_status_message_has_to_be_utf8() -> None:
         status_message(b"\x12\x02\xff\xfe")
 
 
-@QUICK
+@short
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
     for read in (partial_success, status_message, lambda given: list(fields(given))):
@@ -87,7 +87,7 @@ def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
             read(body)
 
 
-@QUICK
+@short
 @given(st.integers(-(2**63), 2**63 - 1), st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_partial_success_is_read_as_protobuf_reads_it(rejected: int, message: str) -> None:
     assert partial_success(_answer(rejected, message)) == (rejected, message)

@@ -20,8 +20,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from ot_bridge.otlp.decode import DEEPEST, EventRecord, LinkRecord, SpanRecord, decode
 from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.varint import sized
+from tests.generated import at_length, short
 from tests.otlp.sides import CONTEXT, on_engine, on_sdk, readable
-from tests.otlp.test_against_theirs import QUICK, READABLE
+from tests.otlp.test_against_theirs import READABLE
 
 REMOTE = SpanContext(CONTEXT.trace_id, 2, True, TraceFlags(1), TraceState([("a", "1"), ("b", "2")]))
 ATTRIBUTES = {
@@ -110,7 +111,7 @@ def test_what_the_limits_cut_is_counted(make: Any) -> None:
     assert (record.events[0].dropped_attributes, record.links[0].dropped_attributes) == (2, 1)
 
 
-@QUICK
+@short
 @given(st.lists(READABLE, max_size=4, unique_by=lambda span: span.context.span_id))
 def test_requests_of_opentelemetrys_encoder_are_read(spans: list[Any]) -> None:
     records = decode(encode_spans(spans).SerializeToString())
@@ -127,6 +128,11 @@ def test_requests_of_opentelemetrys_encoder_are_read(spans: list[Any]) -> None:
         assert repr(record.attributes) == repr(given)
         assert [event.name for event in record.events] == [event.name for event in span.events]
         assert len(record.links) == len(span.links)
+
+
+test_requests_of_opentelemetrys_encoder_are_read_at_length = at_length(
+    test_requests_of_opentelemetrys_encoder_are_read
+)
 
 
 # Hostile bytes
@@ -148,14 +154,14 @@ def test_a_request_that_is_cut_anywhere_raises_valueerror() -> None:
 
 def test_bytes_that_were_changed_are_read_or_raise_valueerror() -> None:
     chance = random.Random(7)
-    for _ in range(1500):
+    for _ in range(500):
         changed = bytearray(BODY)
         for _ in range(chance.randint(1, 4)):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         assert -1 <= _read(bytes(changed)) <= len(BODY)
 
 
-@QUICK
+@short
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
     _read(body)

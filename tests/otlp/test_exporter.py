@@ -144,7 +144,7 @@ def test_no_spans_are_no_request() -> None:
 
 
 def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
     with HttpReceiver(always=Answer(503)) as receiver, exporting(receiver, timeout=1.1) as exporter:
         assert exporter.export(some_spans()) is FAILURE
         times = [seen.at for seen in receiver.seen]
@@ -154,7 +154,7 @@ def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_programs_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ot_bridge.otlp.exporter.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.01)
     with HttpReceiver(Answer(503)) as receiver, exporting(receiver) as exporter:
         spans, before = some_spans(), random.getstate()
         assert exporter.export(spans) is SUCCESS
@@ -192,6 +192,17 @@ def test_an_export_against_a_hanging_collector_ends_when_it_is_to_give_up() -> N
         began = time.monotonic()
         assert exporter.export(some_spans()) is FAILURE
         assert time.monotonic() - began < 10
+
+
+def test_giving_up_ends_an_attempt_under_way() -> None:
+    with HttpReceiver(always=HANG) as receiver, exporting(receiver, timeout=60) as exporter:
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(exporter.export, some_spans())
+            while not receiver.seen:
+                time.sleep(0.01)
+            exporter.give_up_at(time.monotonic())
+            assert result.result(timeout=20) is FAILURE
+        assert lost(exporter) == {"timeout": 1}
 
 
 def test_a_shutdown_ends_a_pause_at_once_and_later_spans_are_counted() -> None:

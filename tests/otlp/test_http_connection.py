@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.otlp import OTLPSpanExporter, connection
+from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.sending import line
 from tests.authority import Authority
 from tests.receiver import CLOSE, HANG, Answer, GrpcReceiver, HttpReceiver, free_port
 
@@ -49,7 +50,7 @@ def test_a_new_connection_that_is_closed_is_not_replaced_without_a_pause() -> No
 
 
 def test_a_connection_that_was_long_unused_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "IDLE", 0.0)
+    monkeypatch.setattr(line, "IDLE", 0.0)
     with HttpReceiver() as receiver, exporting(receiver) as exporter:
         assert [exporter.export(some_spans()) for _ in range(2)] == [SUCCESS] * 2
         assert receiver.connections == 2
@@ -132,10 +133,10 @@ HOLDS = {
 
 @pytest.mark.parametrize("answer", HOLDS.values(), ids=HOLDS)
 def test_a_collector_holds_an_export_no_longer_than_its_time(answer: Answer) -> None:
-    with HttpReceiver(always=answer) as receiver, exporting(receiver, timeout=0.5) as exporter:
+    with HttpReceiver(always=answer) as receiver, exporting(receiver, timeout=0.3) as exporter:
         began = time.monotonic()
         assert exporter.export(some_spans()) is FAILURE
-        assert 0.4 < time.monotonic() - began < 5
+        assert 0.2 < time.monotonic() - began < 5
         assert sum(lost(exporter).values()) == 1
 
 
@@ -153,7 +154,7 @@ def test_who_takes_no_connection_and_who_takes_no_bytes_holds_nobody_longer() ->
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(1)  # connections are made by the system, and nobody reads
-        with exporting(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=0.5) as exporter:
+        with exporting(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=0.25) as exporter:
             for size in (1, 8_000_000, 1, 1):  # the last ones find the queue full
                 began = time.monotonic()
                 assert exporter.export(some_spans(1, size)) is FAILURE

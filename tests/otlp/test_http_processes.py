@@ -115,3 +115,41 @@ def test_under_gevent_other_greenlets_run_and_one_may_be_killed() -> None:
         done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=False)
         assert done.stdout.split() == ["SUCCESS"] * 3 + ["True"] * 2, done.stderr
         assert receiver.connections == 2
+
+
+FORKED = """
+import os, signal, sys, threading, time
+from ot_bridge.otlp import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("late")
+span.end()
+exporter = OTLPSpanExporter(sys.argv[1])
+begun = threading.Event()
+
+class Slow:  # whoever loads http.client takes a while, as on a busy machine
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "http.client":
+            begun.set()
+            time.sleep(0.3)
+
+sys.meta_path.insert(0, Slow)
+assert "http.client" not in sys.modules
+thread = threading.Thread(target=exporter.export, args=([span],))
+thread.start()
+begun.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    os._exit(0 if exporter.export([span]).name == "SUCCESS" else 1)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_child_forked_while_a_thread_loads_the_http_parser_exports() -> None:
+    with HttpReceiver() as receiver:
+        program = [sys.executable, "-W", "ignore", "-c", FORKED, receiver.endpoint]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=False)
+        assert done.stdout.strip() == "0", done.stderr
+        assert names(receiver) == ["late"] * 2

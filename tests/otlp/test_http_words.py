@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.otlp import outages
+from ot_bridge.sending import losses
 from tests.receiver import Answer, HttpReceiver, free_port
 
 from .conftest import exporting, lost, some_spans
@@ -26,7 +26,7 @@ def test_a_loss_is_said_once_a_minute_with_the_count_and_the_target_and_so_is_it
             for _ in range(3):
                 exporter.export(some_spans(2))
             assert len(_text(caplog)) == 1
-            monkeypatch.setattr(outages, "PAUSE", 0.0)
+            monkeypatch.setattr(losses, "PAUSE", 0.0)
             exporter.export(some_spans(2))
             for _ in range(3):
                 exporter.export(some_spans())

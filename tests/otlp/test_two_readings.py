@@ -16,8 +16,8 @@ from opentracing import follows_from
 
 from ot_bridge.bridge.convert import MAX_TEXT
 from ot_bridge.otlp.encode import LONGEST, encode
+from tests.generated import at_length, short
 from tests.otlp.sides import CONTEXT, Side, on_engine, one, values
-from tests.otlp.test_against_theirs import QUICK
 
 _module: Any = sys.modules["ot_bridge.otlp.encode"]
 
@@ -221,7 +221,7 @@ SIDES = st.builds(
 )
 
 
-@QUICK
+@short
 @given(SIDES, KEYS, TAGS, STEPS, st.sampled_from([None, "child", "link"]))
 def test_both_ways_agree_whatever_a_span_is_told(
     side: Side, name: str, tags: dict[str, Any], steps: list[Any], above: str | None
@@ -236,7 +236,12 @@ def test_both_ways_agree_whatever_a_span_is_told(
     agree(side.spans)
 
 
-@QUICK
+test_both_ways_agree_whatever_a_span_is_told_at_length = at_length(
+    test_both_ways_agree_whatever_a_span_is_told
+)
+
+
+@short
 @given(SIDES, KEYS, st.dictionaries(KEYS, SCALARS, max_size=4), st.sampled_from(SpanKind))
 def test_both_ways_agree_for_spans_of_opentelemetrys_api(
     side: Side, name: str, attributes: dict[str, Any], kind: SpanKind
@@ -246,6 +251,11 @@ def test_both_ways_agree_for_spans_of_opentelemetrys_api(
     span.set_attributes(attributes)
     span.end()
     agree(side.spans)
+
+
+test_both_ways_agree_for_spans_of_opentelemetrys_api_at_length = at_length(
+    test_both_ways_agree_for_spans_of_opentelemetrys_api
+)
 
 
 def test_a_span_of_the_sdks_has_nothing_to_offer() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -254,3 +256,18 @@ def test_application_gets_the_servers_own_environ(tracer: Tracer) -> None:
     assert seen[0] is made
     assert {key: made[key] for key in before} == before
     assert isinstance(made["ot_bridge.span"], opentracing.Span)
+
+
+def test_the_known_methods_are_those_of_the_variable() -> None:
+    """In a process of its own: it is read once, at import."""
+    program = (
+        "import os; os.environ['OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS'] = 'GET, PURGE'\n"
+        "from ot_bridge.wsgi import tags\n"
+        "tags_of = {}\n"
+        "for method in ('PURGE', 'POST', 'get'):\n"
+        "    told = {}\n"
+        "    tags._opentelemetry(told, {'REQUEST_METHOD': method, 'HTTP_HOST': 'h'}, '')\n"
+        "    print(told['http.request.method'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["PURGE", "_OTHER", "_OTHER"]

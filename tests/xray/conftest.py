@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import botocore.session
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from ot_bridge.xray import base
+from ot_bridge.sending import clock
 
 Headers = dict[str, str]
 
@@ -108,6 +109,12 @@ def xray() -> Iterator[FakeXRay]:
         server.shutdown()
 
 
+@functools.cache
+def shared_session() -> Any:
+    """A botocore session for all tests that are not about sessions: one takes half a second to load."""
+    return botocore.session.Session()
+
+
 @pytest.fixture(autouse=True)
 def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Credentials from the environment, nothing from this machine, and short pauses."""
@@ -118,21 +125,15 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    monkeypatch.setattr(base, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(base, "LONGEST_PAUSE", 0.02)
-
-
-@pytest.fixture(scope="session")
-def _loader() -> Any:
-    return botocore.session.Session().get_component("data_loader")
+    monkeypatch.setattr(clock, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.02)
+    loader = shared_session().get_component("data_loader")  # remembers what it read
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: loader)
 
 
 @pytest.fixture
-def session(_loader: Any) -> Any:
-    """A botocore session that need not read the description of X-Ray's API again."""
-    session = botocore.session.Session()
-    session.register_component("data_loader", _loader)
-    return session
+def session() -> Any:
+    return botocore.session.Session()
 
 
 Track = Callable[[SpanExporter], None]

@@ -80,7 +80,7 @@ def test_a_source_of_credentials_that_fails_for_a_while_is_waited_out(
 
 @pytest.mark.usefixtures("_none")
 def test_an_exporter_made_before_its_credentials_finds_them_later(make: Make, xray: FakeXRay) -> None:
-    exporter = make(timeout=1)
+    exporter = make(timeout=0.2)
     assert exporter.export([span()]) is LOST
     assert exporter.failed == {"other": 1}
     assert not xray.requests

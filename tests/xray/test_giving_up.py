@@ -17,8 +17,9 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter, base
-from tests.xray.conftest import Answer, FakeXRay, Request, Track
+from ot_bridge.sending import clock
+from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter
+from tests.xray.conftest import Answer, FakeXRay, Request, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -32,6 +33,7 @@ GENEROUS = 20.0  # seconds that a busy machine may take for what should take non
 def made(kind: type[Exporter], port: int, **options: Any) -> Exporter:
     if kind is XRayDaemonExporter:
         return XRayDaemonExporter(f"127.0.0.1:{port}", **options)
+    options["session"] = shared_session()
     return kind("eu-west-1", endpoint=f"http://127.0.0.1:{port}", **options)  # type: ignore[call-arg]
 
 
@@ -44,8 +46,8 @@ def exporter(request: pytest.FixtureRequest, xray: FakeXRay, closing: Track) -> 
 
 @pytest.fixture
 def _long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FIRST_PAUSE", 500.0)
-    monkeypatch.setattr(base, "LONGEST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "FIRST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 500.0)
 
 
 class InThread:
@@ -117,7 +119,7 @@ def test_a_signal_handler_can_end_the_pause_of_the_thread_that_it_interrupts(
     before = signal.signal(signal.SIGALRM, handle)
     try:
         xray.answers = [Answer(503)]
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
         assert exporter.export([span()]) is LOST
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -232,9 +234,11 @@ def silent(request: pytest.FixtureRequest) -> Iterator[Silent]:
 def test_an_attempt_ends_at_the_moment_whatever_comes_meanwhile(
     kind: Any, scheme: str, silent: Silent, closing: Track
 ) -> None:
-    exporter = kind("eu-west-1", endpoint=f"{scheme}://127.0.0.1:{silent.port}", timeout=1000)
+    exporter = kind(
+        "eu-west-1", endpoint=f"{scheme}://127.0.0.1:{silent.port}", timeout=1000, session=shared_session()
+    )
     closing(exporter)
-    exporter.give_up_at(time.monotonic() + 0.4)
+    exporter.give_up_at(time.monotonic() + 0.2)
     begin = time.monotonic()
     assert exporter.export([span()]) is LOST
     assert time.monotonic() - begin < 8  # an attempt alone may take ten seconds
@@ -264,7 +268,7 @@ def last():
         raise RuntimeError("can't create new thread at interpreter shutdown")
     threading.Thread.start = refuse  # as Python 3.12 has it
     for exporter in exporters:
-        exporter.give_up_at(time.monotonic() + 0.5)
+        exporter.give_up_at(time.monotonic() + 0.2)
         exporter.export([span()])
         exporter.shutdown()
         print(sum(exporter.failed.values()))

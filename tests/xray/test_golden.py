@@ -10,13 +10,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from ot_bridge.xray import segment, trimmed
 from ot_bridge.xray.document import LARGEST
+from tests.generated import at_length, short
 from tests.xray.spans import CASES, GOLDEN, LOCAL, OTHER, REMOTE, START, document, span
 
 SCHEMA = json.loads((Path(__file__).parent / "xray-segmentdocument-schema-v1.0.0.json").read_text())
@@ -115,7 +116,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.just("long " * 20_000)
 ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@short
 @given(
     name=st.text("aZ9 _.:/%&#=+-@\t<é漢\U0001f600\ud800") | st.text(max_size=3000),
     kind=st.sampled_from(SpanKind),
@@ -144,3 +145,8 @@ def test_whatever_a_span_holds_its_document_is_as_aws_wants_it(
     data = trimmed(segment(given_span, annotate=annotate))
     assert len(data) <= LARGEST
     check(json.loads(data, parse_constant=pytest.fail))
+
+
+test_whatever_a_span_holds_its_document_is_as_aws_wants_it_at_length = at_length(
+    test_whatever_a_span_holds_its_document_is_as_aws_wants_it
+)

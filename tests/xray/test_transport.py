@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.xray import XRayExporter, XRayOTLPExporter, base, transport
-from tests.xray.conftest import Answer, FakeXRay, Track
+from ot_bridge.sending import answers, clock
+from ot_bridge.xray import XRayExporter, XRayOTLPExporter
+from tests.xray.conftest import Answer, FakeXRay, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -34,7 +35,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=[XRayExporter, XRayOTLPExporter])
 def make(request: pytest.FixtureRequest, closing: Track) -> Make:
     def make(endpoint: str) -> Any:
-        exporter = request.param("eu-west-1", endpoint=endpoint)
+        exporter = request.param("eu-west-1", endpoint=endpoint, session=shared_session())
         closing(exporter)
         return exporter
 
@@ -53,8 +54,8 @@ def test_a_kept_connection_that_was_closed_is_replaced_without_a_pause(
 ) -> None:
     exporter = make(xray.url)
     assert exporter.export([span()]) is DELIVERED
-    monkeypatch.setattr(base, "FIRST_PAUSE", 500.0)
-    monkeypatch.setattr(base, "LONGEST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "FIRST_PAUSE", 500.0)
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 500.0)
     xray.answers = [Answer(hang_up=True)]  # the request comes on a kept connection that breaks
     assert exporter.export([span()]) is DELIVERED
     assert xray.connections == 2
@@ -71,12 +72,12 @@ def test_shut_down_it_keeps_no_connection(make: Make, xray: FakeXRay) -> None:
 def test_of_a_long_answer_only_a_part_is_read(
     make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 100_000)
+    monkeypatch.setattr(answers, "MAX_BODY", 100_000)
     xray.answers = [Answer(400, b"no " * 1_000_000)]
     exporter = make(xray.url)
     exporter.give_up_at(time.monotonic() + 1)
     assert exporter.export([span()]) is LOST
-    assert exporter._access._transport._connection is None  # it cannot be used for the next
+    assert not exporter._access._line._kept  # it cannot be used for the next
 
 
 @pytest.fixture
@@ -187,3 +188,15 @@ def test_what_the_environment_excepts_goes_past_the_proxy(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert make(xray.url).export([span()]) is DELIVERED
+
+
+@pytest.mark.parametrize("text", ["https://me:s3cret@h:3128", "socks5://me:s3cret@h:1080"])
+def test_a_proxy_that_cannot_be_used_is_told_and_not_gone_around(
+    text: str, make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", text)
+    exporter = make(xray.url)
+    assert exporter.export([span()]) is LOST
+    assert (exporter.failed, xray.requests) == ({"other": 1}, [])
+    assert "proxy" in caplog.text
+    assert "s3cret" not in caplog.text

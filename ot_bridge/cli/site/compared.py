@@ -81,4 +81,16 @@ class Patching(MetaPathFinder):
         return spec
 
 
+class Missing(MetaPathFinder):
+    """Asked last: says that the real package is not there, which the program may keep to itself."""
+
+    def find_spec(
+        self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> None:
+        if fullname == "jaeger_client":
+            text = f"{sys.executable} has no jaeger-client: pip install 'ot-bridge[legacy]'"
+            print(f"ot-bridge compare: {text}", file=sys.stderr, flush=True)
+
+
 sys.meta_path.insert(0, Patching())
+sys.meta_path.append(Missing())

@@ -1,7 +1,7 @@
 """Read by every Python that `ot-bridge run` starts, and by those that they start, before their own code.
 
-It redirects the imports, and then gives the `sitecustomize` that it hides its turn. Whatever fails is
-printed, and the program runs as it would without us.
+It redirects the imports, says so (the first of these processes only), and then gives the `sitecustomize`
+that it hides its turn. Whatever fails is printed, and the program runs as it would without us.
 """
 
 import importlib.machinery
@@ -24,9 +24,19 @@ def load(name: str, path: str) -> ModuleType:
     return module
 
 
+def redirect() -> None:
+    """Where ot_bridge is not installed it is the redirection that says so, when it comes to it."""
+    module = load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py"))
+    module.redirect()
+    if not os.environ.get("OT_BRIDGE_QUIET") and importlib.util.find_spec("ot_bridge") is not None:
+        os.environ["OT_BRIDGE_QUIET"] = "1"  # for the processes that this one starts
+        pairs = ", ".join(f"{old} -> {new}" for old, new in module.REDIRECTED.items())
+        print(f"ot-bridge: imports redirected in {sys.executable}: {pairs}", file=sys.stderr, flush=True)
+
+
 try:
     if os.environ.get("OT_BRIDGE_REDIRECT") != "off":
-        load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py")).redirect()
+        redirect()
     if os.environ.get("OT_BRIDGE_SITE"):
         load("_ot_bridge_site", os.environ["OT_BRIDGE_SITE"])
 except Exception:

@@ -1,0 +1,87 @@
+"""What answers at an address: nothing, HTTP/1, HTTP/2 (as gRPC servers do) or TLS. No span is sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import Final
+
+REFUSED: Final = "nothing listens"
+UNKNOWN: Final = "no such name"
+SILENT: Final = "no connection in time"
+MUTE: Final = "no answer in time"
+CLOSED: Final = "closes the connection"
+HTTP: Final = "HTTP/1.1"
+HTTP2: Final = "HTTP/2"
+TLS: Final = "TLS"
+
+_SECONDS: Final = 1.0  # of each step
+_SETTINGS: Final = 4  # RFC 9113, 6.5: a server's first frame
+_ALERT: Final = b"\x15\x03"  # RFC 8446, 5.1
+
+
+def what_answers(host: str, port: int) -> str:
+    """One of the words above."""
+    try:
+        connection = socket.create_connection((host, port), _SECONDS)
+    except socket.gaierror:
+        return UNKNOWN
+    except TimeoutError:
+        return SILENT
+    except OSError:
+        return REFUSED
+    with connection:
+        try:
+            lines = ("GET / HTTP/1.1", f"Host: {host}", "Content-Length: 0", "Connection: close", "", "")
+            connection.sendall("\r\n".join(lines).encode())
+            answer = _first(connection)
+        except TimeoutError:
+            return MUTE
+        except OSError:
+            answer = b""
+    return _kind(answer) or (TLS if _speaks_tls(host, port) else CLOSED)
+
+
+def _first(connection: socket.socket) -> bytes:
+    """The beginning of what comes, enough to tell."""
+    connection.settimeout(_SECONDS)
+    end = time.monotonic() + _SECONDS
+    answer = b""
+    while len(answer) < 512 and time.monotonic() < end:
+        try:
+            more = connection.recv(512)
+        except TimeoutError:
+            break
+        if not more:
+            break
+        answer += more
+        if len(answer) > 9 and not answer.startswith(b"HTTP/"):
+            break
+    if not answer and time.monotonic() >= end:
+        raise TimeoutError
+    return answer
+
+
+def _kind(answer: bytes) -> str:
+    if answer.startswith(b"HTTP/1"):
+        return TLS if b" 400 " in answer[:16] and b"HTTPS" in answer.upper() else HTTP
+    if answer.startswith(_ALERT):
+        return TLS
+    return HTTP2 if len(answer) > 3 and answer[3] == _SETTINGS else ""
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), _SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as error:
+        return "WRONG_VERSION" not in str(error) and "record layer" not in str(error)
+    except OSError:
+        return False

@@ -1,0 +1,77 @@
+"""K12: tracing headers that came, and who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ot_bridge.cli.checkup import effective
+from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding
+from ot_bridge.cli.decode import parse_headers
+from ot_bridge.errors import BadHeader
+from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.wire import FORMATS, Format
+
+#: What we know of, and cannot read: the beginning of a name -> whose it is.
+FOREIGN: Final = {
+    "x-datadog-": "Datadog's",
+    "sw8": "SkyWalking's",
+    "x-cloud-trace-context": "Google Cloud's",
+    "sentry-trace": "Sentry's",
+    "elastic-apm-traceparent": "Elastic APM's",
+    "newrelic": "New Relic's",
+    "x-instana-": "Instana's",
+}
+
+
+def findings(texts: Sequence[str]) -> Iterator[Finding]:
+    """For each tracing header: read by which format, refused and why, or read by nobody."""
+    headers = parse_headers(texts)
+    names = effective.propagators()
+    propagator = parse_propagators(names)
+    read = propagator.formats if isinstance(propagator, Propagator) else ()
+    fields = {name.lower() for name in propagator.fields}
+    for name, _ in headers:
+        owner = next((whose for begin, whose in FOREIGN.items() if name.startswith(begin)), None)
+        if owner is not None:
+            yield Finding(
+                WRONG, "headers", f"{name} came, which is {owner}: no propagator of ours reads it", _W3C
+            )
+            continue
+        formats = [each for each in FORMATS.values() if _claims(each, name)]
+        ours = next((each for each in formats if each in read or name in fields), None)
+        if ours is not None:
+            yield _read(name, ours, headers)
+        elif formats:
+            yield _unread(name, formats[0], names)
+    if not headers:
+        yield Finding(LOOK, "headers", "no header was given that could be read", "-H 'name: value'")
+
+
+_W3C: Final = "have the caller send traceparent (W3C) as well"
+
+
+def _claims(format: Format, name: str) -> bool:
+    return name in format.fields or name.startswith(format.prefixes)
+
+
+def _read(name: str, format: Format, headers: Sequence[tuple[str, Any]]) -> Finding:
+    try:
+        Propagator([format]).decode(list(headers))
+    except BadHeader as error:
+        return Finding(
+            WRONG,
+            "headers",
+            f"{error.header} is refused: {error.reason}",
+            f"ot-bridge decode '{error.header}: …'",
+        )
+    return Finding(WELL, "headers", f"{name} is read by {format.name}")
+
+
+def _unread(name: str, format: Format, names: Sequence[str]) -> Finding:
+    return Finding(
+        WRONG,
+        "headers",
+        f"{name} came, and no propagator reads it: the caller's trace ends here.",
+        f"OTEL_PROPAGATORS={','.join([*names, format.name])}",
+    )

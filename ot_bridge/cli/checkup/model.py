@@ -1,0 +1,86 @@
+"""Rows and findings: what every part of the check-up gives, and how secrets are kept out of both."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from ot_bridge import errors
+from ot_bridge.sending.url import without_secrets
+
+WRONG: Final = "wrong"
+LOOK: Final = "look"
+WELL: Final = "well"
+
+_LOGGERS: Final = ("ot_bridge", "jaeger_tracing", "opentelemetry")
+_SECRET: Final = re.compile(r"HEADERS|TOKEN|PASSWORD|SECRET|CREDENTIAL|_USER\b|_KEY_ID", re.IGNORECASE)
+
+
+class Row(NamedTuple):
+    """One effective value. source: an argument, a variable's name, a file and its key, or whose default."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Finding(NamedTuple):
+    """level: `wrong`, `look` (at) or `well`. about: the part. text: what is so, and why. mend: what to do."""
+
+    level: str
+    about: str
+    text: str
+    mend: str = ""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name holds what must not be shown."""
+    return bool(_SECRET.search(name))
+
+
+def variable(name: str) -> str:
+    """A variable's value as it may be shown."""
+    value = os.environ.get(name, "").strip()
+    return "…" if value and is_secret(name) else without_secrets(value)
+
+
+def source(*names: str, default: str = "default") -> str:
+    """The first of these variables that is set, else whose default it is."""
+    return next((name for name in names if os.environ.get(name, "").strip()), default)
+
+
+class Said(logging.Handler):
+    """What is logged, as (level, text), in place of being printed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.levelno, record.getMessage()))
+
+    def take(self) -> list[tuple[int, str]]:
+        taken, self.lines = self.lines, []
+        return taken
+
+
+@contextmanager
+def listening() -> Iterator[Said]:
+    """Takes what the library logs while a block runs; what it has said before, at import, comes first."""
+    said = Said()
+    said.lines += [(logging.ERROR, text) for text in errors.said()]
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [each.propagate for each in loggers]
+    for each in loggers:
+        each.addHandler(said)
+        each.propagate = False
+    try:
+        yield said
+    finally:
+        for each, propagate in zip(loggers, before, strict=True):
+            each.removeHandler(said)
+            each.propagate = propagate

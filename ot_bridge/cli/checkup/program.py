@@ -1,0 +1,154 @@
+"""K10, K11: which Python a command starts, what is installed in it, and whether imports are redirected there.
+
+That Python is started with a probe, and with `-m ot_bridge doctor`; the program itself never is.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row
+from ot_bridge.cli.interpreter import Interpreter, interpreter_of
+from ot_bridge.cli.run import command_of, environment
+from ot_bridge.redirect import REDIRECTED, Finder
+
+_SECONDS: Final = 20.0
+_PROBE: Final = """
+import json, os, sys
+from importlib import machinery, util
+try:
+    from importlib import metadata
+    version = metadata.version("ot-bridge")
+except Exception:
+    version = ""
+finders = [each for each in sys.meta_path if type(each).__module__ == "ot_bridge.redirect"]
+for each in finders:
+    sys.meta_path.remove(each)
+def found(name):
+    try:
+        return util.find_spec(name) is not None
+    except Exception:
+        return False
+site = getattr(sys.modules.get("sitecustomize"), "__file__", "") or ""
+print(json.dumps({
+    "python": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable, "version": version,
+    "ot_bridge": found("ot_bridge"), "redirected": bool(finders), "site": site,
+    "real": [name for name in ("jaeger_client", "grpc_opentracing") if found(name)],
+}))
+"""
+
+
+class Looked(NamedTuple):
+    """rows and findings of the program's Python; there: whether ot_bridge is, so that it can say the rest."""
+
+    rows: list[Row]
+    findings: list[Finding]
+    there: bool
+    interpreter: Interpreter
+
+
+def look(words: Sequence[str]) -> Looked:
+    """Of a command line, with or without `ot-bridge run` before it."""
+    command = _without_run(command_of(words))
+    interpreter = interpreter_of(command)
+    rows = [Row("program", " ".join(command), "argument")]
+    if not interpreter.python:
+        text = f"{command[0]} starts no Python that can be told beforehand"
+        return Looked(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
+    try:
+        seen = _probe(interpreter)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        text = f"{interpreter.python} could not be asked: {error}"
+        return Looked(rows, [Finding(WRONG, "program", text)], False, interpreter)
+    rows.append(Row("its python", f"{seen['python']}  {seen['executable']}", "argument"))
+    rows.append(Row("redirect", _redirection(seen, interpreter), "ot-bridge run"))
+    return Looked(
+        rows, [*_findings(seen, interpreter), *_server(command)], bool(seen["ot_bridge"]), interpreter
+    )
+
+
+def _without_run(command: list[str]) -> list[str]:
+    if len(command) > 1 and Path(command[0]).name == "ot-bridge" and command[1] == "run":
+        return command_of([word for word in command[2:] if word != "--quiet"])
+    return command
+
+
+def _probe(interpreter: Interpreter) -> dict[str, Any]:
+    done = subprocess.run(
+        [interpreter.python, *interpreter.options, "-c", _PROBE],
+        env={**environment(os.environ), "OT_BRIDGE_QUIET": "1"},
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}")
+    seen: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    return seen
+
+
+def _redirection(seen: dict[str, Any], interpreter: Interpreter) -> str:
+    if seen["redirected"] and seen["ot_bridge"] and not interpreter.hindrance:
+        return f"ot-bridge run turns it on: {', '.join(REDIRECTED)}"
+    return "off, with ot-bridge run too"
+
+
+def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Finding]:
+    python = seen["executable"]
+    if interpreter.hindrance:
+        yield Finding(
+            WRONG, "redirect", interpreter.hindrance, "from ot_bridge.redirect import redirect; redirect()"
+        )
+    elif not seen["redirected"]:
+        other = f": {seen['site']} is read in its place" if seen["site"] else ""
+        yield Finding(WRONG, "redirect", f"{python} does not read the sitecustomize of ot-bridge run{other}")
+    if not seen["ot_bridge"]:
+        text = f"{python} has no ot_bridge; the one that is asked now belongs to {sys.executable}"
+        yield Finding(WRONG, "program", text, f"{python} -m pip install ot-bridge")
+    else:
+        yield Finding(WELL, "program", f"{python} has ot-bridge {seen['version']}")
+    if seen["real"]:
+        yield Finding(WELL, "program", f"the real {' and '.join(seen['real'])} is installed there, too")
+
+
+def _server(command: Sequence[str]) -> Iterator[Finding]:
+    """Set-ups in which no thread can export."""
+    if Path(command[0]).name == "uwsgi" and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {
+        *command
+    }:
+        text = "uWSGI starts without threads, and the thread that exports spans would not run"
+        yield Finding(WRONG, "program", text, "uwsgi --enable-threads …")
+
+
+def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
+    """What `doctor` says in that Python."""
+    done = subprocess.run(
+        [interpreter.python, *interpreter.options, "-m", "ot_bridge", "doctor", "--json", *options],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.strip().rpartition("\n")[2]
+        return [], [Finding(LOOK, "program", f"its ot-bridge has no doctor, or could not run it: {last}")]
+    return [Row(**each) for each in answer["rows"]], [Finding(**each) for each in answer["findings"]]
+
+
+def redirection() -> list[Row]:
+    """K11: in this process."""
+    on = any(isinstance(each, Finder) for each in sys.meta_path)
+    real = [name for name in REDIRECTED if importlib.machinery.PathFinder.find_spec(name) is not None]
+    names = "the real " + " and ".join(real) if real else "neither jaeger_client nor grpc_opentracing"
+    state = f"on: {', '.join(REDIRECTED)} are ours" if on else f"off in this process; {names} is installed"
+    return [Row("redirect", state, "" if on else "ot-bridge run -- … turns it on")]

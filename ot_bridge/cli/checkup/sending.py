@@ -1,0 +1,194 @@
+"""K13: one span sent by each exporter, and what came back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from ot_bridge import choices
+from ot_bridge.cli.checkup import effective
+from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Said, source, variable
+from ot_bridge.cli.checkup.reasons import address_of, reason
+from ot_bridge.declared import declared
+from ot_bridge.engine import TracerProvider
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.exporters import exporter_factory, exporters_in_environment, protocol
+from ot_bridge.provider import disabled
+from ot_bridge.registered import global_provider
+from ot_bridge.variables import text
+
+_SECONDS: Final = 3.0  # for all exporters together
+_SPAN: Final = "ot-bridge doctor"
+_OTLP: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+def unsent() -> Iterator[Finding]:
+    """K9: why nothing would be sent, whatever the network is like."""
+    other = global_provider()
+    if other is not None:
+        kind = f"{type(other).__module__}.{type(other).__qualname__}"
+        yield Finding(
+            LOOK,
+            "provider",
+            f"another provider is global ({kind}): install() takes it, with its sampler and exporters",
+            "call ot_bridge.install() first, or configure that one",
+        )
+    if disabled():
+        yield _nothing("OTEL_SDK_DISABLED is true", "unset OTEL_SDK_DISABLED")
+    if text("OTEL_CONFIG_FILE"):
+        return
+    if not exporters_in_environment():
+        yield _nothing(f"OTEL_TRACES_EXPORTER={text('OTEL_TRACES_EXPORTER')}", "OTEL_TRACES_EXPORTER=otlp")
+    sampler = text("OTEL_TRACES_SAMPLER").lower()
+    none = sampler.endswith("always_off") or (
+        sampler.endswith("ratio") and _zero(text("OTEL_TRACES_SAMPLER_ARG"))
+    )
+    if none:
+        yield _nothing(
+            f"OTEL_TRACES_SAMPLER={sampler} samples no trace that begins here",
+            "OTEL_TRACES_SAMPLER=parentbased_always_on",
+        )
+
+
+def _zero(argument: str) -> bool:
+    try:
+        return float(argument) == 0.0
+    except ValueError:
+        return False
+
+
+def _nothing(why: str, mend: str) -> Finding:
+    return Finding(WRONG, "exporter", f"nothing will be sent, and this is why: {why}", mend)
+
+
+class _Kept(SpanProcessor):
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+def span(service_name: str | None) -> ReadableSpan:
+    """A sampled span with the resource that the program would have."""
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, resource=choices.resource(service_name, {}), shutdown_on_exit=False
+    )
+    kept = _Kept()
+    provider.add_span_processor(kept)
+    provider.get_tracer("ot_bridge").start_span(_SPAN).end()
+    return kept.spans[0]
+
+
+def send(said: Said, service_name: str | None = None) -> Iterator[Finding]:
+    """What becomes of one span with each exporter."""
+    if text("OTEL_CONFIG_FILE"):
+        yield from _by_file(said)
+        return
+    names = exporters_in_environment()
+    yield from _proxies(names)
+    for name in names:
+        if name == "console":
+            yield Finding(WELL, name, "spans are printed to standard output")
+            continue
+        said.take()
+        yield _by(name, span(service_name), said, _SECONDS / len(names))
+
+
+def _by(name: str, sent: ReadableSpan, said: Said, seconds: float) -> Finding:
+    grpc = name == "otlp" and protocol() == "grpc"
+    try:
+        make = exporter_factory(name, **({"timeout": seconds} if name == "otlp" else {}))
+        exporter = None if make is None else make()
+    except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
+        reason_ = error.reason if isinstance(error, ConfigurationError) else str(error)
+        return Finding(WRONG, name, f"the exporter cannot be made: {reason_}")
+    if exporter is None:
+        return Finding(WRONG, name, "there is no exporter: " + "; ".join(line for _, line in said.take()))
+    begin = time.monotonic()
+    good = _export(exporter, sent, seconds)
+    took = (time.monotonic() - begin) * 1000
+    logged = [line for _, line in said.take()]
+    url = _url(exporter, grpc)
+    if good:
+        assert sent.context
+        note = f"; it says: {logged[-1]}" if logged else ""
+        trace = f"{sent.context.trace_id:032x}"
+        return Finding(
+            LOOK if logged else WELL, name, f"delivered to {url} in {took:.0f} ms, trace {trace}{note}"
+        )
+    why = reason(address_of(url, grpc) if name == "otlp" else None, " ".join(logged))
+    return Finding(WRONG, name, f"1 span not delivered: {why.text}.", why.mend)
+
+
+def _export(exporter: Any, sent: ReadableSpan, seconds: float) -> bool:
+    """Whether it was delivered in time. Never raises, never takes much longer."""
+    results: list[object] = []
+
+    def export() -> None:
+        try:
+            results.append(exporter.export([sent]))
+        except Exception as error:
+            results.append(error)
+
+    getattr(exporter, "give_up_at", lambda moment: None)(time.monotonic() + seconds)
+    worker = threading.Thread(target=export, daemon=True)
+    worker.start()
+    worker.join(seconds + 0.5)
+    with suppress(Exception):
+        exporter.shutdown()
+    return results[:1] == [SpanExportResult.SUCCESS]
+
+
+def _url(exporter: Any, grpc: bool) -> str:
+    if grpc:
+        who = source(*_OTLP)
+        return variable(who) if who != "default" else "http://localhost:4317"
+    return str(
+        getattr(exporter, "target", "") or getattr(exporter, "_endpoint", "") or type(exporter).__name__
+    )
+
+
+def _proxies(names: Sequence[str]) -> Iterator[Finding]:
+    """K5: a proxy that spans would go through."""
+    if "otlp" not in names or protocol() == "grpc":
+        return
+    address = address_of(effective.target(), False)
+    if address is None:
+        return
+    proxies = getproxies()
+    proxy = proxies.get("https" if address.secure else "http") or proxies.get("all")
+    if proxy and not proxy_bypass(address.authority):
+        where = address_of(proxy, False)
+        by = where.authority if where else "that is set"
+        yield Finding(
+            LOOK,
+            "proxy",
+            f"spans for {address.authority} go through the proxy {by}",
+            f"NO_PROXY={address.host}",
+        )
+
+
+def _by_file(said: Said) -> Iterator[Finding]:
+    """The file's own provider, which the SDK has made: a span, and a flush."""
+    made = declared()
+    if made is None or made.provider is None:
+        yield Finding(WRONG, "file", "; ".join(line for _, line in said.take()))
+        return
+    said.take()
+    made.provider.get_tracer("ot_bridge").start_span(_SPAN).end()
+    flush = getattr(made.provider, "force_flush", None)
+    good = flush is None or flush(int(_SECONDS * 1000))
+    logged = "; ".join(line for _, line in said.take())
+    if good and not logged:
+        yield Finding(WELL, "file", "its processors took a span, and say that it is flushed")
+    else:
+        yield Finding(WRONG, "file", f"1 span not delivered: {logged or 'the flush did not end in time'}")

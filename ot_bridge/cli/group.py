@@ -1,0 +1,121 @@
+"""A program in a process group of its own, so that all that it starts can be interrupted and ended with it.
+
+1. The group's leader is the program; what it starts (a shell's command, make's, npm's, a reloader's child) is
+   in the group unless it leaves it by itself.
+2. It begins with the default actions of SIGINT, SIGQUIT and SIGTERM, also where this process ignores them, as
+   a shell's background job does: a signal that is handled here is at its default after `exec`.
+3. While a group runs, SIGTERM and SIGHUP end this process as an exception does, and so the group as well.
+4. The end of the `with` block leaves nothing of the group running: SIGTERM, and SIGKILL after `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+PATIENCE: Final = 2.0  # seconds from SIGTERM to SIGKILL
+_PROC: Final = Path("/proc")
+
+
+class Group:
+    """What runs in it. leader: its first process."""
+
+    def __init__(self, leader: subprocess.Popen[bytes]) -> None:
+        self.leader = leader
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to all of it."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS says so of a group of zombies
+            os.killpg(self.leader.pid, number)
+
+    def ends(self, seconds: float) -> bool:
+        """Whether the leader has ended within this time."""
+        try:
+            self.leader.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all of it has ended within this time."""
+        end = time.monotonic() + seconds
+        while self._running():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _running(self) -> bool:
+        if self.leader.poll() is None:
+            return True
+        try:
+            os.killpg(self.leader.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return not _PROC.is_dir() or any(_groups_that_live(self.leader.pid))
+
+    def end(self) -> None:
+        """Ends what still runs."""
+        if not self._running():
+            return
+        self.signal(signal.SIGTERM)
+        if not self.wait(PATIENCE):
+            self.signal(signal.SIGKILL)
+            self.wait(PATIENCE)
+
+
+def _groups_that_live(group: int) -> Iterator[bool]:
+    """Linux: True for each of its processes that is no zombie: one that nobody waits for stays for ever."""
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                state, _, owner = entry.joinpath("stat").read_text().rpartition(")")[2].split()[:3]
+                if int(owner) == group and state not in "ZX":
+                    yield True
+
+
+@contextmanager
+def running(command: Sequence[str] | str, environ: Mapping[str, str]) -> Iterator[Group]:
+    """Starts a command (a text: by the shell), its output on our standard error. Raises OSError."""
+    with _default_signals():
+        group = Group(
+            subprocess.Popen(
+                command,
+                shell=isinstance(command, str),
+                env=dict(environ),
+                stdout=sys.stderr,
+                start_new_session=True,
+            )
+        )
+        try:
+            yield group
+        finally:
+            group.end()
+
+
+@contextmanager
+def _default_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = dict.fromkeys((signal.SIGINT, signal.SIGQUIT), signal.default_int_handler)
+    numbers |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), _leave)
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,109 @@
+"""Which Python a command line starts, and whether that one reads the `sitecustomize` of `ot-bridge run`.
+
+Nothing is executed here: a script's first line is read (`#!`, `env`), and Python's options are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_PYTHON: Final = re.compile(r"(python|pypy)[\d.]*t?(\.exe)?", re.IGNORECASE)
+_OPTION: Final = re.compile(r"-([bBdEhiIOPqRsSuvVx?]*)([cmWXJ]?)(.*)", re.DOTALL)
+_ASSIGNED: Final = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
+#: Options of Python's with which it reads no `sitecustomize` from PYTHONPATH.
+_ISOLATING: Final = frozenset("IES")
+_LINKS: Final = 5  # interpreters of interpreters that are followed
+
+
+class Interpreter(NamedTuple):
+    """python: its path, "" if the command starts none that can be told. options: those before the program.
+
+    hindrance: why it reads no `sitecustomize` of ours; "" if it does.
+    """
+
+    python: str
+    options: tuple[str, ...]
+    hindrance: str
+
+
+def interpreter_of(command: Sequence[str]) -> Interpreter:
+    """The Python that this command line starts."""
+    words = list(command)
+    for _ in range(_LINKS):
+        program = shutil.which(words[0]) or "" if words else ""
+        if not program:
+            break
+        if _PYTHON.fullmatch(Path(words[0]).name):
+            return _python(program, words[1:])
+        words = _behind(program, words)
+    return Interpreter("", (), "")
+
+
+def _behind(program: str, words: list[str]) -> list[str]:
+    """The command line that this one becomes: what `env` starts, or the interpreter of a script."""
+    if Path(program).name == "env":
+        return _without_assignments(words[1:])
+    try:
+        with open(program, "rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return []
+    if not first.startswith(b"#!"):
+        return []
+    line = first[2:].decode(errors="replace").strip()
+    name, _, option = line.partition(" ")  # the system gives all that follows as one word
+    return [name, *([option.strip()] if option.strip() else []), program, *words[1:]]
+
+
+def _without_assignments(words: list[str]) -> list[str]:
+    """What follows `env`'s own options and variables."""
+    while words and (words[0].startswith("-") or _ASSIGNED.match(words[0])):
+        word = words.pop(0)
+        if word.startswith(("-S", "--split-string")):
+            words = [*shlex.split(re.sub(r"^(-S|--split-string=?)", "", word)), *words]
+        elif word in ("-u", "--unset", "-C", "--chdir"):
+            words = words[1:]
+    return words
+
+
+def _python(program: str, words: Sequence[str]) -> Interpreter:
+    options: list[str] = []
+    script = ""
+    rest = iter(words)
+    for word in rest:
+        match = _OPTION.fullmatch(word) if len(word) > 1 and not word.startswith("--") else None
+        if match is None:
+            script = word
+            break
+        if match[2] in ("c", "m"):
+            options += [f"-{match[1]}"] if match[1] else []
+            break
+        options.append(word)
+        if match[2] and not match[3]:
+            options.append(next(rest, ""))
+    return Interpreter(program, tuple(options), _hindrance(options, script))
+
+
+def _hindrance(options: Sequence[str], script: str) -> str:
+    flags = [match[1] for word in options if (match := _OPTION.fullmatch(word))]
+    found = next((letter for each in flags for letter in each if letter in _ISOLATING), None)
+    if found:
+        return f"Python's option -{found} has it not read the sitecustomize on PYTHONPATH: leave it out"
+    if script and os.path.isfile(script) and _is_pex(script):
+        return "a PEX file starts itself anew without PYTHONPATH: build it with ot-bridge in it"
+    return ""
+
+
+def _is_pex(file: str) -> bool:
+    try:
+        with zipfile.ZipFile(file) as packed:
+            return "PEX-INFO" in packed.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False

@@ -1,0 +1,42 @@
+"""A dictionary of jaeger-client's `Config` in a file: YAML, JSON or Python, by itself or within more."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+
+def read(file: str) -> dict[str, Any]:
+    """The dictionary in a file. Raises ValueError if there is none."""
+    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    for parse in _PARSERS:
+        try:
+            found = parse(text)
+        except ImportError:
+            raise ValueError(f"{file}: reading YAML needs PyYAML: pip install pyyaml") from None
+        except Exception:
+            continue
+        if isinstance(found, dict):
+            # Many files hold more than tracing: `jaeger: {...}` or `tracing: {config: {...}}`.
+            return _section(found)
+    raise ValueError(f"{file}: no dictionary in YAML, JSON or Python")
+
+
+def _yaml(text: str) -> Any:
+    return importlib.import_module("yaml").safe_load(text)
+
+
+_PARSERS: Final[tuple[Callable[[str], Any], ...]] = (json.loads, ast.literal_eval, _yaml)
+_SECTIONS: Final = ("jaeger", "jaeger_config", "tracing", "opentracing", "config")
+
+
+def _section(found: dict[str, Any]) -> dict[str, Any]:
+    for name in _SECTIONS:
+        if isinstance(found.get(name), dict):
+            return _section(found[name])
+    return found

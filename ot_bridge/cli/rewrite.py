@@ -1,0 +1,116 @@
+"""`ot-bridge rewrite PATH…`: OpenTracing calls become OpenTelemetry calls; what a person decides is marked.
+
+All that one object reaches is rewritten together or left together; what is left stays as it is, below a
+comment
+that begins `# ot-bridge:`. Shows a diff unless it is told to write. Exit status: 0 if everything was taken
+over, 1 if
+something is left, 2 for wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ot_bridge.jaeger_client.translate import lines
+from ot_bridge.migrate.codes import CODES
+from ot_bridge.migrate.rewriting import Outcome, rewrite, write
+
+EPILOG = """\
+examples:
+  ot-bridge rewrite src                  show what would change
+  ot-bridge rewrite src > way-out.patch  the same for `git apply`, or for a review
+  ot-bridge rewrite src --write          change the files; commit before, and read the marks after
+  grep -rn '# ot-bridge:' src            what a person decides
+
+exit status: 0 everything was taken over; 1 something is left, below its mark; 2 wrong use
+"""
+_ONCE = (
+    "A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR on the bridge, and none after.",
+    "OpenTelemetry drops attributes whose values are neither text, numbers, truth values nor lists of these.",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `run` reads."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--diff", action="store_true", help="show a diff (what it does by default)")
+    how.add_argument("--write", action="store_true", help="change the files")
+    parser.add_argument(
+        "--trust-names", action="store_true", help="take span, tracer and scope for what their names say"
+    )
+    parser.add_argument(
+        "--semconv", action="store_true", help="OpenTelemetry's stable names for opentracing.tags"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else; the diff is in it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show or write; the exit status as above."""
+    try:
+        paths = [Path(each) for each in args.paths]
+        outcome = rewrite(paths, args.trust_names, args.semconv, _variables)
+    except OSError as error:
+        print(f"ot-bridge rewrite: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    if args.write:
+        outcome.failed += write(outcome.changed)
+    if args.json:
+        print(json.dumps(_as_json(outcome), indent=2))
+        return outcome.status
+    if not args.write:
+        for changed in outcome.changed:
+            sys.stdout.writelines(changed.diff())
+    print(*_summary(outcome, args.write), sep="\n", file=sys.stderr)
+    return outcome.status
+
+
+def _variables(config: dict[str, Any]) -> list[str]:
+    """What `ot-bridge config --otel` prints for a configuration, without its comments."""
+    try:
+        return [str(line) for line in lines(config, {}) if line.variable]
+    except Exception:  # a configuration that jaeger-client would refuse as well
+        return []
+
+
+def _summary(outcome: Outcome, written: bool) -> Iterator[str]:
+    if outcome.refused is not None:
+        yield f"Nothing is rewritten: {outcome.refused}"
+        return
+    for path, problem in [*outcome.unread, *outcome.failed]:
+        yield f"{path} is left as it is: {problem}"
+    codes = Counter(mark.split()[2] for marks in outcome.marks.values() for mark in marks)
+    done = "rewritten" if written else "would be rewritten"
+    yield (
+        f"{outcome.rewritten} references {done} in {len(outcome.changed)} files, {outcome.left} are left, "
+        f"with {codes.total()} marks"
+    )
+    yield from (f"{count:6}  {code} {CODES[code]}" for code, count in sorted(codes.items()))
+    if outcome.rewritten:
+        yield from _ONCE
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "rewritten": outcome.rewritten,
+        "left": outcome.left,
+        "refused": outcome.refused,
+        "files": [
+            {
+                "file": str(each.path),
+                "rewritten": each.rewritten,
+                "left": each.left,
+                "diff": "".join(each.diff()),
+            }
+            for each in outcome.changed
+        ],
+        "marks": outcome.marks,
+        "unread": [{"file": str(path), "problem": problem} for path, problem in outcome.unread],
+        "failed": [{"file": str(path), "problem": problem} for path, problem in outcome.failed],
+    }

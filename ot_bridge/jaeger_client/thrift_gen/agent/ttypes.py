@@ -1,0 +1,1 @@
+"""The agent has no structures of its own."""

@@ -1,0 +1,180 @@
+"""`rewrite`: plans, edits, and writes files whole or not at all. Needs libcst."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import difflib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ot_bridge.migrate.dependencies import findings, too_old
+from ot_bridge.migrate.editor import edit
+from ot_bridge.migrate.files import text_of
+from ot_bridge.migrate.judge import Judge
+from ot_bridge.migrate.plan import Plan, plans
+from ot_bridge.migrate.project import load
+from ot_bridge.migrate.reading import Reading
+from ot_bridge.migrate.scopes import Module
+
+Variables: TypeAlias = Callable[[dict[str, Any]], Iterable[str]]
+
+
+@dataclass
+class Changed:
+    """A file before and after. rewritten, left: references. marks: how many comments were put in."""
+
+    path: Path
+    before: bytes
+    after: bytes
+    rewritten: int
+    left: int
+
+    def diff(self) -> Iterator[str]:
+        """A unified diff, as `patch` takes it."""
+        before, after = (text_of(data).splitlines(keepends=True) for data in (self.before, self.after))
+        shown = self.path
+        with contextlib.suppress(ValueError):
+            shown = shown.resolve().relative_to(Path.cwd())
+        name = str(shown).lstrip("/")
+        yield from _unified(before, after, name)
+
+
+@dataclass
+class Outcome:
+    """changed: files. unread: files that do not parse. failed: files that could not be edited, left as
+    they are.
+    """
+
+    changed: list[Changed] = field(default_factory=list)
+    unread: list[tuple[Path, str]] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    rewritten: int = 0
+    left: int = 0
+    refused: str | None = None
+    marks: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """0: all taken over; 1: something is left; 2 is wrong use, which is said elsewhere."""
+        return int(bool(self.left or self.unread or self.failed or self.refused))
+
+
+def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
+    """As `difflib.unified_diff`, which takes frequent lines for noise and shows them as changed."""
+    yield f"--- a/{name}\n+++ b/{name}\n"
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(3):
+        (_, start, _, new_start, _), (_, _, end, _, new_end) = group[0], group[-1]
+        yield f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@\n"
+        for tag, one, two, three, four in group:
+            sides = (
+                [(" ", before[one:two])]
+                if tag == "equal"
+                else [("-", before[one:two]), ("+", after[three:four])]
+            )
+            for sign, lines in sides:
+                for line in lines:
+                    yield sign + (line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+
+
+def _range(start: int, end: int) -> str:
+    return f"{start + 1 if end > start else start},{end - start}"
+
+
+def rewrite(
+    paths: Iterable[Path],
+    trust_names: bool = False,
+    semconv: bool = False,
+    variables: Variables | None = None,
+) -> Outcome:
+    """What is to be written; writes nothing. Raises OSError for a path that is not there.
+
+    variables: from a Jaeger configuration to the `OTEL_*` lines that mean the same, for the marks of set-up.
+    """
+    paths = list(paths)
+    outcome = Outcome()
+    old = too_old(findings(paths))
+    if old is not None:
+        at = old.requirement
+        outcome.refused = f"{at.path}:{at.line}: {old.text}"
+        return outcome
+    project = load(paths)
+    outcome.unread = project.unread
+    reading = Reading(project, trust_names, semconv)
+    reading.variables = variables
+    judge = Judge(reading)
+    for plan in plans(judge):
+        outcome.rewritten += plan.rewritten
+        outcome.left += plan.left
+        _carry_out(plan, outcome)
+    return outcome
+
+
+def _carry_out(plan: Plan, outcome: Outcome) -> None:
+    source = plan.file.source
+    if plan.marks:
+        outcome.marks[str(source.path)] = list(plan.marks.values())
+    if plan.is_empty:
+        return
+    try:
+        after = edit(plan)
+        problem = _problem(plan, after)
+    except Exception as error:  # one file's trouble must not be another's
+        problem, after = f"{type(error).__name__}: {error}", source.data
+    if problem is not None:
+        outcome.failed.append((source.path, problem))
+        outcome.rewritten -= plan.rewritten
+        outcome.left += plan.rewritten
+    elif after != source.data:
+        outcome.changed.append(Changed(source.path, source.data, after, plan.rewritten, plan.left))
+
+
+def _problem(plan: Plan, after: bytes) -> str | None:
+    """Why an edited text must not be written: it does not parse, or a name in it is bound nowhere."""
+    try:
+        tree = ast.parse(after)
+    except SyntaxError as error:
+        return f"the edited text would not parse: {error}"
+    new = _unbound(Module(tree)) - _unbound(plan.file.module)
+    return f"names would be bound nowhere: {', '.join(sorted(new))}" if new else None
+
+
+def _unbound(module: Module) -> set[str]:
+    return {
+        node.id
+        for node in module.nodes
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Load)
+        and not hasattr(builtins, node.id)
+        and module.scope_of[node].find(node.id) is None
+    }
+
+
+def write(changed: Sequence[Changed]) -> list[tuple[Path, str]]:
+    """Writes each file whole, or leaves it; what could not be written, with the reason."""
+    failed = []
+    for each in changed:
+        try:
+            _write(each.path.resolve(), each.after)
+        except OSError as error:
+            failed.append((each.path, error.strerror or str(error)))
+    return failed
+
+
+def _write(path: Path, data: bytes) -> None:
+    mode = path.stat().st_mode
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, mode & 0o7777)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

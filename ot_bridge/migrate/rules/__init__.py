@@ -1,0 +1,3 @@
+"""One rule a file. A rule looks at one use and says what stands there afterwards (edits), or why it is
+left.
+"""

@@ -1,0 +1,45 @@
+"""`span.set_tag(…).log_kv(…)`: OpenTelemetry's methods return None, so that a chain becomes statements."""
+
+from __future__ import annotations
+
+import ast
+from typing import NamedTuple
+
+from ot_bridge.migrate.edits import Edit, Split
+from ot_bridge.migrate.uses import Block, Site
+
+_LINKS = frozenset({"set_tag", "log_kv", "log_event", "log", "set_operation_name"})
+
+
+class Chain(NamedTuple):
+    """receiver: the span itself. edits: what splits the statement, from the last link of the chain."""
+
+    receiver: ast.expr
+    edits: list[Edit]
+
+
+def chained(site: Site) -> Chain | Block:
+    """Where a call that returns the span stands: a statement by itself, a link of a chain, or else."""
+    assert site.call is not None
+    parts: list[ast.expr] = [site.call]
+    receiver = site.node.value
+    while _is_link(receiver):
+        parts.append(receiver)
+        receiver = receiver.func.value  # type: ignore[attr-defined]
+    top: ast.AST = site.call
+    above = site.parent(top)
+    while isinstance(above, ast.Attribute) and above.attr in (*_LINKS, "finish"):
+        top = site.parent(above)
+        above = site.parent(top)
+    last = top is site.call
+    if not isinstance(above, ast.Expr):
+        return Block("OTB302", f"what {site.name}() returns is used; OpenTelemetry returns None")
+    if len(parts) > 1 or not last:
+        if not isinstance(receiver, (ast.Name, ast.Attribute)):
+            return Block("OTB302", f"{site.name}() in a chain that begins with a call")
+        return Chain(receiver, [Split(above, tuple(reversed(parts)))] if last and len(parts) > 1 else [])
+    return Chain(receiver, [])
+
+
+def _is_link(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LINKS

@@ -1,0 +1,48 @@
+"""`finish` and `set_operation_name`."""
+
+from __future__ import annotations
+
+import ast
+
+from ot_bridge.migrate.edits import Argument, Call, Edit
+from ot_bridge.migrate.rules.chains import chained
+from ot_bridge.migrate.rules.times import nanoseconds
+from ot_bridge.migrate.uses import Block, Site
+
+
+def finish(site: Site) -> list[Edit] | Block:
+    """`end`, with the time in nanoseconds."""
+    if site.call is None:
+        return Block("OTB302", "finish is handed on as a function")
+    given = site.arguments()
+    if isinstance(given, Block):
+        return given
+    receiver, edits = site.node.value, list[Edit]()
+    if isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Attribute):
+        value = site.value(receiver.func.value)
+        if value is not None and value.kind == "span":
+            chain = chained(site)
+            if isinstance(chain, Block):
+                return chain
+            receiver, edits = chain.receiver, chain.edits
+    time = given.get("finish_time")
+    arguments = (
+        ()
+        if time is None or (isinstance(time, ast.Constant) and time.value is None)
+        else (Argument(time, "end_time", nanoseconds(site, time)),)
+    )
+    return [*edits, Call(site.call, "{0}.end", receiver, arguments)]
+
+
+def set_operation_name(site: Site) -> list[Edit] | Block:
+    """`update_name`."""
+    if site.call is None:
+        return Block("OTB302", "set_operation_name is handed on as a function")
+    given = site.arguments()
+    if isinstance(given, Block):
+        return given
+    chain = chained(site)
+    if isinstance(chain, Block):
+        return chain
+    arguments = tuple(Argument(node, None if node in site.call.args else "name") for node in given.values())
+    return [*chain.edits, Call(site.call, "{0}.update_name", chain.receiver, arguments)]

@@ -1,0 +1,110 @@
+"""`set_tag`: an attribute, a status, or a kind that belongs to the start."""
+
+from __future__ import annotations
+
+import ast
+
+from ot_bridge.migrate.edits import AddArgument, Argument, Call, Edit, Split
+from ot_bridge.migrate.rules.attributes import KINDS, name_of, status_of, wrapped
+from ot_bridge.migrate.rules.chains import Chain, chained
+from ot_bridge.migrate.uses import Block, Site
+
+
+def set_tag(site: Site) -> list[Edit] | Block:
+    """`set_attribute`, `set_status`, or the start's `kind=`."""
+    if site.call is None:
+        return Block("OTB302", "set_tag is handed on as a function")
+    given = site.arguments()
+    if isinstance(given, Block):
+        return given
+    if set(given) != {"key", "value"}:
+        return Block("OTB305", "a tag without name or value")
+    chain = chained(site)
+    if isinstance(chain, Block):
+        return chain
+    name = name_of(site, given["key"])
+    if isinstance(name, Block):
+        return name
+    if name == "error":
+        return _error(site, given["value"], chain)
+    if name == "span.kind" and site.text(given["value"]) not in (None, *KINDS):
+        name = ""
+    if name == "span.kind":
+        return _kind(site, given["value"])
+    if name == "sampling.priority":
+        return Block("OTB202", "sampling.priority has no counterpart but a sampler")
+    value = given["value"]
+    arguments = tuple(
+        Argument(
+            each, key if each not in site.call.args else None, wrapped(site, each) if each is value else None
+        )
+        for key, each in given.items()
+    )
+    return [*chain.edits, Call(site.call, "{0}.set_attribute", chain.receiver, arguments)]
+
+
+def _error(site: Site, value: ast.expr, chain: Chain) -> list[Edit] | Block:
+    assert site.call is not None
+    status = status_of(site, value)
+    if status is None:
+        return Block("OTB203", "the error tag has a value that is no truth value")
+    argument = Argument(None, None, "{Status}({StatusCode}." + status + ")")
+    return [*chain.edits, Call(site.call, "{0}.set_status", chain.receiver, (argument,))]
+
+
+def _kind(site: Site, value: ast.expr) -> list[Edit] | Block:
+    """Straight after the start, the kind is given at the start."""
+    kind = site.text(value)
+    start = _start_above(site)
+    if kind is None or start is None:
+        return Block(
+            "OTB201", "a span's kind cannot be changed after its start; give it at the start as kind="
+        )
+    return [Split(site.statement), AddArgument(start, Argument(None, "kind", KINDS[kind]))]
+
+
+def _start_above(site: Site) -> ast.Call | None:
+    """The start of the span, if nothing but tags of the same span stands between it and this statement."""
+    statement = site.statement
+    block, above = _block_of(site, statement)
+    position = block.index(statement)
+    while position > 0 and _sets_tag(site, block[position - 1]):
+        position -= 1
+    if position > 0:
+        before = block[position - 1]
+        return _starts(site, before.value) if isinstance(before, (ast.Assign, ast.AnnAssign)) else None
+    if isinstance(above, (ast.With, ast.AsyncWith)) and len(above.items) == 1:
+        return _starts(site, above.items[0].context_expr)
+    return None
+
+
+def _block_of(site: Site, statement: ast.stmt) -> tuple[list[ast.stmt], ast.AST]:
+    parent = site.parent(statement)
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(parent, name, None)
+        if isinstance(block, list) and statement in block:
+            return block, parent if name == "body" else site.file.tree
+    return [statement], site.file.tree
+
+
+def _sets_tag(site: Site, statement: ast.stmt) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not (
+        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_tag"
+    ):
+        return False
+    value = site.value(call.func.value)
+    return _same(site, value.flow if value is not None else None)
+
+
+def _same(site: Site, flow: object) -> bool:
+    return flow is not None and getattr(flow, "root", None) is site.flow.root
+
+
+def _starts(site: Site, node: ast.expr | None) -> ast.Call | None:
+    value = site.value(node) if node is not None else None
+    if not isinstance(node, ast.Call) or value is None or not _same(site, value.flow):
+        return None
+    named = isinstance(node.func, ast.Attribute) and node.func.attr in ("start_span", "start_active_span")
+    has_kind = any("SPAN_KIND" in ast.dump(each) or "span.kind" in ast.dump(each) for each in node.keywords)
+    return node if named and not has_kind else None

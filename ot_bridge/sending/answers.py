@@ -1,0 +1,141 @@
+"""Reads the answer to a request with http.client's parser, each byte against the caller's clock.
+
+1. Not a byte of an answer: `NoAnswer`. What is not HTTP/1: `NotHTTP`. The time is over: TimeoutError. The
+   connection is closed within the header: ConnectionError (http.client itself would call that a whole one).
+2. After a whole header nothing raises: a body that is cut short, comes too slowly or is longer than
+   `MAX_BODY` is given as far as it was read, and the connection is not used again.
+3. Interim answers (1xx) are skipped; one after which nothing comes is the answer.
+4. http.client takes 28 ms to load, and is loaded for the first answer, not at a program's start. A fork
+   waits for that: a child would find a module that is half loaded, by a thread that it has not.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from .trouble import trouble
+
+MAX_BODY: Final = 4 * 1024 * 1024  # bytes
+_PIECE: Final = 64 * 1024
+_loading: Final = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+    )
+
+#: Waits for bytes and puts them into the buffer; how many, 0 at the end of the connection.
+Receive = Callable[[Any], int]
+
+
+class NoAnswer(ConnectionError):
+    """The connection was closed before a byte of an answer came."""
+
+
+class NotHTTP(Exception):
+    """What came is no answer of HTTP/1."""
+
+
+class Answer(NamedTuple):
+    """headers: by lower-case name, the last of each. whole: the body was read to its end. reusable: the
+    connection may carry another request.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    whole: bool
+    reusable: bool
+
+
+def read_answer(receive: Receive, method: str = "POST") -> Answer:
+    """The answer to a request of this method, which was sent before. A 2xx to CONNECT has no body."""
+    with _loading:
+        import http.client as parser
+    source = _Source(receive)
+    stream = _Stream(source, _PIECE)
+    _check_beginning(stream)
+    response = _begun(parser, stream, source)
+    while 100 <= response.status < 200 and response.status != 101:
+        try:
+            response = _begun(parser, stream, source)
+        except OSError:
+            break
+    tunnel = method == "CONNECT" and 200 <= response.status < 300
+    body, whole = (b"", True) if tunnel else _body(parser, response)
+    source.dry = True
+    kept = response.status >= 200 and not response.will_close and not source.ended
+    headers = {name.lower(): value.strip() for name, value in response.headers.items()}
+    return Answer(response.status, headers, body, whole, whole and kept and not stream.peek(1))
+
+
+class _Source(io.RawIOBase):
+    """What comes from a connection. ended: it was closed. dry: no more is to be waited for."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = self.dry = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.dry:
+            return None
+        count = self._receive(buffer)
+        self.ended = not count
+        return count
+
+
+class _Stream(io.BufferedReader):
+    """A socket for HTTPResponse, and its file, which stays open: another answer may follow."""
+
+    def makefile(self, *_: object) -> _Stream:
+        return self
+
+    def close(self) -> None:
+        pass
+
+
+def _check_beginning(stream: _Stream) -> None:
+    """HTTP/2 and others send no end of line that the parser could wait for."""
+    try:
+        beginning = stream.peek(1)
+    except OSError as error:
+        if isinstance(error, TimeoutError) or not trouble(error).again:
+            raise
+        raise NoAnswer(str(error)) from error
+    if not beginning:
+        raise NoAnswer("closed without an answer")
+    if not b"HTTP/1.".startswith(beginning[:7]):
+        raise NotHTTP(f"what answers does not speak HTTP/1: it begins with {beginning[:9]!r}")
+
+
+def _begun(parser: Any, stream: _Stream, source: _Source) -> Any:
+    """The next answer, its header read."""
+    response = parser.HTTPResponse(stream)
+    try:
+        response.begin()
+    except parser.HTTPException as error:
+        if not source.ended:
+            raise NotHTTP(f"an answer is not HTTP/1: {error}") from error
+    if source.ended:
+        raise ConnectionError("the connection was closed within an answer")
+    return response
+
+
+def _body(parser: Any, response: Any) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it."""
+    body = bytearray()
+    try:
+        while len(body) < MAX_BODY:
+            piece = response.read1(min(_PIECE, MAX_BODY - len(body)))
+            if not piece:
+                return bytes(body), not response.length
+            body += piece
+    except (OSError, ValueError, parser.HTTPException):
+        pass
+    return bytes(body), response.length == 0 and len(body) == MAX_BODY

@@ -1,0 +1,111 @@
+"""How long an exporter goes on, and its pauses. It holds no lock that a signal handler could meet:
+
+1. Whatever may wait asks `Clock.left()` first, and waits no longer.
+2. A pause waits for a lock of its own, which its thread has taken before; who wants to wake it lets go of it.
+3. Whoever changes a time (`give_up_at`, `end`) writes it first and wakes the pauses then; a pause that is
+   woken looks at the times anew. So no change is missed, and a wake-up too many does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import threading
+import time
+from typing import Any, Final
+
+FIRST_PAUSE: Final = 1.0  # seconds; twice as long after each attempt, 20 % more or less
+LONGEST_PAUSE: Final = 5.0
+_random: Final = random.SystemRandom()  # the program's own may be seeded; workers must not pause in step
+
+
+class Patience:
+    """The times after which no attempt and no pause is begun; for all exports of one exporter."""
+
+    def __init__(self) -> None:
+        self.moment = math.inf  # of time.monotonic()
+        self.ended = False
+        self._pauses: set[Any] = set()
+
+    def give_up_at(self, moment: float | None) -> None:
+        """No later than this moment of time.monotonic(); None: as long as an export may take."""
+        self.moment = math.inf if moment is None else moment
+        self._wake()
+
+    def end(self) -> None:
+        """No attempt and no pause from now on."""
+        self.ended = True
+        self._wake()
+
+    def start(self, seconds: float) -> Clock:
+        """The clock of one export."""
+        return Clock(self, time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds until the moment that was given, or infinity."""
+        return max(0.0, self.moment - time.monotonic())
+
+    def _wake(self) -> None:
+        for pause in tuple(self._pauses):
+            with contextlib.suppress(RuntimeError):  # woken already
+                pause.release()
+
+    def wait(self, until: float, deadline: float) -> bool:
+        """Waits until then; False, at once, as soon as that is later than an attempt may be made."""
+        pause = threading.Lock()  # looked up now: gevent puts its own there
+        pause.acquire()
+        self._pauses.add(pause)
+        try:
+            while (now := time.monotonic()) < until < self._over_at(deadline):
+                pause.acquire(timeout=until - now)
+        finally:
+            self._pauses.discard(pause)
+        return until < self._over_at(deadline)
+
+    def _over_at(self, deadline: float) -> float:
+        return -math.inf if self.ended else min(deadline, self.moment)
+
+
+class Clock:
+    """The time that one export has, with all its attempts and pauses."""
+
+    def __init__(self, patience: Patience, deadline: float) -> None:
+        self._patience = patience
+        self._deadline = deadline
+
+    def within(self, seconds: float) -> Clock:
+        """The clock of a part that may take no longer than so many seconds."""
+        return Clock(self._patience, min(self._deadline, time.monotonic() + seconds))
+
+    def left(self) -> float:
+        """Seconds, above 0. Raises TimeoutError if there are none.
+
+        What is on its way may end after a shutdown; it has the time of `give_up_at`.
+        """
+        seconds = self._seconds()
+        if seconds <= 0:
+            raise TimeoutError("the time is over")
+        return seconds
+
+    @property
+    def over(self) -> bool:
+        return self._seconds() <= 0
+
+    def forbids(self) -> tuple[str, str] | None:
+        """Why no attempt may begin: the reason that its spans are counted by, and words; None if it may."""
+        if self._patience.ended:
+            return "shut down", "the exporter was shut down before"
+        return ("timeout", "there was no time for an attempt") if self.over else None
+
+    def pause(self, rounds: int, asked: float | None = None) -> bool:
+        """Waits after the attempt of this number, the first being 0; False, at once, if there is no time.
+
+        asked: for how many seconds the receiver asks. "At once" is at once only after the first attempt.
+        """
+        if asked is None or (rounds and not asked):
+            asked = min(FIRST_PAUSE * 2.0 ** min(rounds, 99) * _random.uniform(0.8, 1.2), LONGEST_PAUSE)
+        return self._patience.wait(time.monotonic() + asked, self._deadline)
+
+    def _seconds(self) -> float:
+        return min(self._deadline, self._patience.moment) - time.monotonic()

@@ -1,0 +1,244 @@
+"""The connection to a receiver: kept between requests, through a proxy if there is one, with TLS.
+
+1. Everything waits for the socket no longer than the caller's clock says, and asks it anew every quarter of a
+   second: TLS, sending and reading. A connection is waited for 3 seconds at most, in its share of the
+   time. Only the C library's name look-up has a time of its own.
+2. A request takes the kept connection out of its place, and puts it back after a whole answer. A request that
+   comes meanwhile (another thread, a signal handler) makes one of its own: nothing waits, no lock is held.
+3. A connection belongs to the process that made it. After a fork the child closes its copy, unused.
+4. A kept connection that turns out to be closed is replaced at once; a new one that fails is not.
+5. A request is written here by hand: patches of HTTP clients, which make spans, have nothing to see.
+6. A proxy is the environment's, read when a connection is made.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from .answers import Answer, NoAnswer, read_answer
+from .clock import Clock
+from .trouble import CannotConnect
+from .url import Url, parse, without_secrets
+
+if TYPE_CHECKING:
+    from .tls import TLS
+
+#: Seconds for which an unused connection is kept. What stands between may forget a connection without a word,
+#: and a request on it would wait for an answer until its time is over. Servers close theirs after 60 or more.
+IDLE: Final = 50.0
+_CONNECTING: Final = 3.0  # seconds for one of a host's addresses
+_SLICE: Final = 0.25  # seconds of waiting, after which the clock is asked again
+_PIECE: Final = 256 * 1024  # bytes that are handed to a socket at once
+
+
+class _Declined(Exception):
+    """A proxy did not make the tunnel."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+class Line:
+    """The way to one receiver. trust: makes what a connection to an https URL needs, when it is needed."""
+
+    def __init__(self, trust: Callable[[], TLS]) -> None:
+        self._trust = trust
+        self._tls: TLS | None = None
+        self._kept: list[Connection] = []
+        self._closed = False
+
+    def post(self, url: Url, headers: bytes, body: bytes, clock: Clock) -> Answer:
+        """headers: as `lines` makes them, without Host and Content-Length. Raises OSError, NotHTTP, or
+        CannotConnect.
+        """
+        connection = self._take(url)
+        if connection is not None:
+            try:
+                return self._ask(connection, url, headers, body, clock)
+            except NoAnswer:
+                pass  # closed in the same moment
+        try:
+            connection = self._open(url, clock)
+        except _Declined as declined:
+            return declined.answer
+        return self._ask(connection, url, headers, body, clock)
+
+    def close(self) -> None:
+        """Closes the kept connection, and keeps none any more."""
+        self._closed = True
+        while self._kept:
+            self._kept.pop().close()
+
+    def _take(self, url: Url) -> Connection | None:
+        try:
+            connection = self._kept.pop()
+        except IndexError:
+            return None
+        ours = connection.pid == os.getpid() and connection.origin == url[:3]
+        if ours and time.monotonic() < connection.fresh_until and connection.quiet():
+            return connection
+        connection.close()
+        return None
+
+    def _ask(self, connection: Connection, url: Url, headers: bytes, body: bytes, clock: Clock) -> Answer:
+        reusable = False
+        try:
+            answer = connection.ask((url.path or "/") + url.query, headers, body, clock)
+            reusable = answer.reusable and not self._kept
+            return answer
+        finally:
+            if reusable:
+                connection.fresh_until = time.monotonic() + IDLE
+                self._kept.append(connection)
+                if self._closed:
+                    self.close()
+            else:
+                connection.close()
+
+    def _open(self, url: Url, clock: Clock) -> Connection:
+        proxy = _proxy_for(url)
+        connection = Connection(_dial(proxy or url, clock), url)
+        try:
+            if url.scheme == "https":
+                if proxy:
+                    connection.tunnel(url, proxy, clock)
+                self._tls = self._tls or self._trust()
+                connection.encrypt(self._tls, url.host, clock)
+            elif proxy:
+                connection.before = f"http://{url.netloc}"
+                connection.headers += lines(_proxy_headers(proxy))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class Connection:
+    """One socket, on which requests follow each other.
+
+    before: what comes before a path. headers: those of each request.
+    """
+
+    def __init__(self, sock: Any, url: Url) -> None:
+        self.pid = os.getpid()
+        self.fresh_until = 0.0  # time.monotonic()
+        self.origin = url[:3]
+        self.before = ""
+        self.headers = lines([("Host", url.netloc)])
+        self._sock = sock
+
+    def quiet(self) -> bool:
+        """Whether nothing came since the last answer: neither the end nor bytes that nobody asked for."""
+        try:
+            self._sock.settimeout(0)
+            self._sock.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            return type(error).__name__ == "SSLWantReadError"
+        return False
+
+    def ask(self, target: str, headers: bytes, body: bytes, clock: Clock) -> Answer:
+        first = f"POST {self.before}{target} HTTP/1.1\r\n".encode()
+        head = b"%b%b%bContent-Length: %d\r\n\r\n" % (first, self.headers, headers, len(body))
+        try:
+            self._send(head + body if len(body) <= _PIECE else head, clock)
+            if len(body) > _PIECE:
+                self._send(body, clock)
+        except TimeoutError:
+            raise
+        except OSError:
+            # Who refuses a body may answer before it is read to its end, and close.
+            return self._answer(clock)._replace(reusable=False)
+        return self._answer(clock)
+
+    def tunnel(self, url: Url, proxy: Url, clock: Clock) -> None:
+        """Raises _Declined."""
+        headers = lines([("Host", url.authority), *_proxy_headers(proxy)])
+        self._send(f"CONNECT {url.authority} HTTP/1.1\r\n".encode() + headers + b"\r\n", clock)
+        answer = self._answer(clock, "CONNECT")
+        if not 200 <= answer.status < 300:
+            raise _Declined(answer)
+
+    def encrypt(self, tls: TLS, host: str, clock: Clock) -> None:
+        self._sock = tls.wrapped(self._sock, host)
+        self._in_time(clock, self._sock.do_handshake)
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _answer(self, clock: Clock, method: str = "POST") -> Answer:
+        return read_answer(lambda buffer: self._in_time(clock, self._sock.recv_into, buffer), method)
+
+    def _send(self, data: bytes, clock: Clock) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._in_time(clock, self._sock.send, view[:_PIECE]) :]
+
+    def _in_time(self, clock: Clock, work: Callable[..., Any], *arguments: Any) -> Any:
+        while True:
+            self._sock.settimeout(min(clock.left(), _SLICE))
+            try:
+                return work(*arguments)
+            except TimeoutError:
+                continue  # until the clock says that it is over
+
+
+def lines(headers: Collection[tuple[str, str]]) -> bytes:
+    """Headers as a request has them. Raises ValueError."""
+    text = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise ValueError("a header has a line break in it")
+    return text.encode()
+
+
+def _dial(url: Url, clock: Clock) -> socket.socket:
+    """A connection to the first of the host's addresses that takes one; each has its share of the time."""
+    clock.left()
+    found = socket.getaddrinfo(url.host.encode(), url.port, 0, socket.SOCK_STREAM)
+    failure: OSError = socket.gaierror(f"{url.host} has no address")
+    for index, (family, kind, number, _, address) in enumerate(found):
+        sock = None
+        try:
+            sock = socket.socket(family, kind, number)
+            sock.settimeout(min(clock.left() / (len(found) - index), _CONNECTING))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except BaseException as error:
+            if sock is not None:
+                sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+    raise failure
+
+
+def _proxy_headers(proxy: Url) -> list[tuple[str, str]]:
+    return [("Proxy-Authorization", proxy.authorization)] if proxy.authorization else []
+
+
+def _proxy_for(url: Url) -> Url | None:
+    # In a variable, or where the system has a register of them.
+    if sys.platform not in ("darwin", "win32") and not any(
+        name.lower().endswith("_proxy") for name in os.environ
+    ):
+        return None  # urllib takes 40 ms to load
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    text = proxies.get(url.scheme) or proxies.get("all")
+    if not text or proxy_bypass(url.authority):
+        return None
+    try:
+        proxy = parse(text if "://" in text else f"http://{text}")
+    except ValueError as problem:
+        raise CannotConnect(f"the proxy {without_secrets(text)} cannot be used: {problem}") from None
+    if proxy.scheme != "http":
+        raise CannotConnect(f"the proxy {proxy} cannot be used: only http:// can, also for https endpoints")
+    return proxy

@@ -1,0 +1,82 @@
+"""Counts what is lost, and says so, and that it works again, without filling a log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Final
+
+PAUSE: Final = 60.0  # seconds between two lines of one kind
+#: Why a span was not delivered.
+REASONS: Final = (
+    "refused",
+    "timeout",
+    "status",
+    "partial",
+    "too large",
+    "not encodable",
+    "shut down",
+    "other",
+)
+_ILLNESSES: Final = ("refused", "timeout", "status", "other")
+
+
+class Losses:
+    """For one exporter in one process. One line a minute and reason, with the number of spans since the last
+    one; one when it works again. hints: reason -> what a user can do.
+    """
+
+    def __init__(self, logger: logging.Logger, target: str, hints: Mapping[str, str]) -> None:
+        self._logger = logger
+        self.target = target
+        self._hints = hints
+        self._counts = dict.fromkeys(REASONS, 0)
+        self._unsaid = dict.fromkeys(REASONS, 0)
+        self._said: dict[str, float] = {}
+        self._ill = False
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """How many spans were lost, by reason; only reasons that there were."""
+        return {reason: count for reason, count in self._counts.items() if count}
+
+    @property
+    def total(self) -> int:
+        return sum(self._counts.values())
+
+    def lose(self, count: int, reason: str, text: object) -> None:
+        """`count` spans are lost for this reason; `text` says more."""
+        # Neither another thread nor a signal handler comes between the reading and the writing of a sum:
+        # since Python 3.10 they do so at calls and at the ends of loops only.
+        self._counts[reason] += count
+        self._unsaid[reason] += count
+        if self._due(reason):
+            number, self._unsaid[reason] = self._unsaid[reason], 0
+            self._ill = self._ill or reason in _ILLNESSES
+            spans = "1 span is" if number == 1 else f"{number} spans are"
+            hint = self._hints.get(reason, "")
+            self._logger.warning("%s lost on the way to %s: %s%s", spans, self.target, text, hint)
+
+    def note(self, text: str) -> None:
+        """Something that a receiver says though it takes the spans."""
+        if self._due("note"):
+            self._logger.warning("%s: %s", self.target, text)
+
+    def delivered(self) -> None:
+        """A whole request was taken."""
+        if self._ill:
+            unsaid = 0
+            for reason in _ILLNESSES:
+                unsaid += self._unsaid[reason]
+                self._unsaid[reason] = 0
+            more = f"; {unsaid} more were lost since that was said last" if unsaid else ""
+            self._ill = False
+            self._logger.warning("spans reach %s again%s", self.target, more)
+
+    def _due(self, kind: str) -> bool:
+        now = time.monotonic()
+        due = now - self._said.get(kind, -PAUSE) >= PAUSE
+        if due:
+            self._said[kind] = now
+        return due

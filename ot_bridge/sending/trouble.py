@@ -1,0 +1,39 @@
+"""What it means for the spans of a request that it had no answer."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Final, NamedTuple
+
+_UNREACHABLE: Final = frozenset(
+    (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
+)
+_CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscallError"))
+
+
+class CannotConnect(Exception):
+    """The configuration allows no connection; another attempt would not change that."""
+
+
+class Trouble(NamedTuple):
+    """reason: what the spans are counted by. again: another attempt may do."""
+
+    reason: str
+    text: str
+    again: bool
+
+
+def trouble(error: Exception) -> Trouble:
+    """What this error of a connection means."""
+    text = f"{error}" or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return Trouble("timeout", "no answer came in time", True)
+    if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in _UNREACHABLE:
+        return Trouble("refused", f"nobody listens there ({text})", True)
+    name = type(error).__name__
+    if name.startswith("SSL") and name not in _CLOSED_TLS:
+        return Trouble("other", f"TLS failed, which trying again would not mend ({text})", False)
+    if isinstance(error, OSError):
+        return Trouble("other", f"the connection broke ({text})", True)
+    return Trouble("other", text, False)

@@ -1,0 +1,91 @@
+"""The URL of a receiver or of a proxy, read once, and as it may stand in a message."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+_PORTS: Final = {"http": 80, "https": 443}
+_HOST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:%-")
+_AS_IT_IS: Final = "/%:=&?~+!$,;'@()*[]"  # what stays in a path or query; all other characters are quoted
+
+
+class Url(NamedTuple):
+    """scheme: `http` or `https`. host: ASCII, an IPv6 address without brackets. path, query: quoted, the
+    query with its `?`. authorization: the value of a Basic authorization header, from `user:password@`.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+    authorization: str | None
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as a tunnel is asked for."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as in a Host header: the scheme's own port is left out."""
+        return self.authority.removesuffix(f":{_PORTS[self.scheme]}")
+
+    @property
+    def text(self) -> str:
+        """As it is asked for, with its query."""
+        return f"{self}{self.query}"
+
+    def __str__(self) -> str:
+        """Without user, password and query: as it may stand in a message."""
+        return f"{self.scheme}://{self.netloc}{self.path}"
+
+
+def parse(text: str) -> Url:
+    """The URL in `text`. Raises ValueError, which says what is wrong, and tells nothing of the text."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        raise ValueError("this is no URL") from None
+    if parts.scheme not in _PORTS:
+        raise ValueError("a URL begins with http:// or https://")
+    host = _ascii(parts.hostname or "")
+    return Url(
+        parts.scheme,
+        host,
+        _PORTS[parts.scheme] if port is None else port,
+        quote(parts.path, _AS_IT_IS),
+        quote(f"?{parts.query}", _AS_IT_IS) if parts.query else "",
+        _basic(parts.netloc.rpartition("@")[0]),
+    )
+
+
+def _ascii(host: str) -> str:
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise ValueError("the host's name cannot be read") from None
+    if not host or not _HOST.issuperset(host):
+        raise ValueError("a URL needs a host")
+    return host
+
+
+def _basic(user: str) -> str | None:
+    """RFC 7617, of `user:password` with percent signs."""
+    if not user:
+        return None
+    name, _, password = user.partition(":")
+    pair = unquote_to_bytes(name) + b":" + unquote_to_bytes(password)
+    return f"Basic {b2a_base64(pair, newline=False).decode()}"
+
+
+def without_secrets(text: str) -> str:
+    """`text`, which need not be a URL, without what may be a user, a password or a query in it."""
+    scheme, mark, rest = text.rpartition("://")
+    rest = rest.partition("#")[0].partition("?")[0].rpartition("@")[2]
+    return f"{scheme}{mark}{rest}"

@@ -1,0 +1,98 @@
+"""Spans of this process as records, and `OTEL_TRACES_EXPORTER=ot_bridge_tree`: traces on standard error."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, TextIO
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from ot_bridge.otlp.decode import SpanRecord, decode
+from ot_bridge.otlp.encode import encode
+from ot_bridge.view.terminal import Style, draw
+
+_MOST: Final = 10_000  # spans that wait for their local root
+_REMEMBERED: Final = 10_000  # traces of which late spans are shown at once
+
+
+def records(spans: Sequence[ReadableSpan]) -> list[SpanRecord]:
+    """Ended spans, as a collector would get them."""
+    return decode(encode(spans).body)
+
+
+def environment_to_show(base: Mapping[str, str]) -> dict[str, str]:
+    """`base`, for a program that shows its traces on standard error soon after they have ended."""
+    return {"OTEL_BSP_SCHEDULE_DELAY": "200", **base, "OTEL_TRACES_EXPORTER": "ot_bridge_tree"}
+
+
+class TreeExporter(SpanExporter):
+    """Shows a trace when its local root (a root, or a span whose parent is remote) has ended.
+
+    What comes later of that trace is shown in a tree of its own, what has no local root at the end then.
+    At most 10,000 spans wait; what was left out is said.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[SpanRecord]] = {}
+        self._held = 0
+        self._left_out = 0
+        self._shown: OrderedDict[str, None] = OrderedDict()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        found = records(spans)
+        with self._lock:
+            for span in found:
+                if self._held < _MOST:
+                    self._waiting.setdefault(span.trace_id, []).append(span)
+                    self._held += 1
+                else:
+                    self._left_out += 1
+            self._show({span.trace_id for span in found if span.trace_id in self._waiting})
+        return SpanExportResult.SUCCESS
+
+    def _show(self, traces: Iterable[str], rooted: bool = True) -> None:
+        """Shows those of these traces that have a local root; all of them if `rooted` is False."""
+        ready = [
+            span
+            for trace_id in traces
+            if not rooted or trace_id in self._shown or _rooted(self._waiting[trace_id])
+            for span in self._take(trace_id)
+        ]
+        with suppress(OSError, ValueError):  # a program may close its standard error
+            self._print(ready, bool(ready) or not rooted)
+
+    def _print(self, ready: Sequence[SpanRecord], all_said: bool) -> None:
+        stream = self._stream or sys.stderr
+        lines = list(draw(ready, Style.of(stream)))
+        if self._left_out and all_said:
+            lines.append(f"{self._left_out} spans were left out: more than {_MOST} waited for their root")
+            self._left_out = 0
+        stream.write("".join(line + "\n" for line in lines))
+        stream.flush()
+
+    def _take(self, trace_id: str) -> list[SpanRecord]:
+        spans = self._waiting.pop(trace_id)
+        self._held -= len(spans)
+        self._shown[trace_id] = None
+        if len(self._shown) > _REMEMBERED:
+            self._shown.popitem(last=False)
+        return spans
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+    def shutdown(self) -> None:
+        with self._lock:
+            self._show(list(self._waiting), rooted=False)
+
+
+def _rooted(spans: Sequence[SpanRecord]) -> bool:
+    # A parent that is only not here yet is no reason to show what waits for it.
+    return any(not span.parent_id or span.parent_is_remote for span in spans)

@@ -1,0 +1,45 @@
+"""OTLP over gRPC for the viewer; it needs grpcio."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+
+from ot_bridge.view import receive
+from ot_bridge.view.store import Store
+
+_SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
+_FORM: Final = receive.FORMS["application/x-protobuf"]
+
+
+class GrpcPort:
+    """Takes spans over gRPC until `stop()`. Raises OSError where the port is taken."""
+
+    def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 4317) -> None:
+        self._store = store
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", receive.MOST)]
+        self._server = grpc.server(ThreadPoolExecutor(2), options=options)
+        export: Any = grpc.unary_unary_rpc_method_handler(self._export)
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(_SERVICE, {"Export": export})]
+        )
+        try:
+            self.port: int = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        if not self.port:
+            raise OSError(f"port {port} is taken")
+        self._server.start()
+
+    def _export(self, body: bytes, context: Any) -> bytes:
+        try:
+            got = receive.received(_FORM, body)
+        except receive.Refused as refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refused.why)
+        self._store.add(got.spans)
+        return receive.answer(_FORM, got)
+
+    def stop(self) -> None:
+        self._server.stop(0).wait(1)

@@ -1,0 +1,160 @@
+"""jaeger-client's packets: Thrift's compact protocol ("Thrift Compact protocol", Apache Thrift; Jaeger's
+`jaeger.thrift` and `agent.thrift`), read as far as Jaeger uses it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from ot_bridge.otlp.decode import BLANK, EventRecord, LinkRecord, SpanRecord
+
+_LONGEST: Final = 63  # bits before the last byte of a number
+
+
+class Compact:
+    """Reads structs as dicts by field id, lists as lists."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def message(self) -> dict[int, Any]:
+        """The arguments of a call."""
+        self._at += 2  # protocol, version and type
+        self._varint()  # sequence number
+        self._binary()  # method
+        return self._struct()
+
+    def _byte(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+            if shift > _LONGEST:
+                raise ValueError("a number without an end")
+
+    def _integer(self) -> int:
+        value = self._varint()
+        return value >> 1 ^ -(value & 1)
+
+    def _double(self) -> float:
+        self._at += 8
+        value: float = struct.unpack_from("<d", self._data, self._at - 8)[0]
+        return value
+
+    def _binary(self) -> str:
+        length = self._varint()
+        self._at += length
+        return self._data[self._at - length : self._at].decode("utf-8", "replace")
+
+    def _list(self) -> list[Any]:
+        head = self._byte()
+        size = head >> 4 if head >> 4 != 15 else self._varint()
+        return [self._value(head & 15, True) for _ in range(size)]
+
+    def _struct(self) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+        field = 0
+        while head := self._byte():
+            field = field + (head >> 4) if head >> 4 else self._integer()
+            found[field] = self._value(head & 15, False)
+        return found
+
+    def _value(self, kind: int, listed: bool) -> Any:
+        if kind in (1, 2):
+            return self._byte() == 1 if listed else kind == 1
+        return _READERS[kind](self)
+
+
+_READERS: Final[Mapping[int, Callable[[Compact], Any]]] = {
+    3: Compact._byte,
+    4: Compact._integer,
+    5: Compact._integer,
+    6: Compact._integer,
+    7: Compact._double,
+    8: Compact._binary,
+    9: Compact._list,
+    12: Compact._struct,
+}
+
+LOW: Final = (1 << 64) - 1
+#: vType -> the field of a Tag that holds its value: text, double, boolean, integer, binary.
+_VALUES: Final = (3, 4, 5, 6, 7)
+
+
+def tags(listed: Iterable[dict[int, Any]] | None) -> tuple[tuple[str, Any], ...]:
+    return tuple((tag[1], tag.get(_VALUES[tag[2]])) for tag in listed or ())
+
+
+def batch(packet: bytes) -> dict[int, Any]:
+    """The Batch in a packet: 1 the process, 2 the spans, as structs by field id.
+
+    Raises ValueError for what is none.
+    """
+    try:
+        found = Compact(packet).message()[1]
+        if not isinstance(found, dict):
+            raise ValueError("no batch")
+        return found
+    except (IndexError, KeyError, TypeError, struct.error, RecursionError) as error:
+        raise ValueError(f"no packet of Jaeger's: {error!r}") from error
+
+
+_KINDS: Final = {"server": "SERVER", "client": "CLIENT", "producer": "PRODUCER", "consumer": "CONSUMER"}
+
+
+def records(packet: bytes) -> list[SpanRecord]:
+    """The spans of a packet. Raises ValueError for what is none."""
+    found = batch(packet)
+    try:
+        process = found[1]
+        resource = {**dict(tags(process.get(2))), "service.name": process[1]}
+        return [_record(span, resource) for span in found[2]]
+    except (IndexError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no batch of Jaeger's: {error!r}") from error
+
+
+def trace_id(high: int, low: int) -> int:
+    return (high & LOW) << 64 | low & LOW
+
+
+def _record(span: Mapping[int, Any], resource: dict[str, Any]) -> SpanRecord:
+    attributes = dict(tags(span.get(10)))
+    parent = span.get(4, 0) & LOW
+    start = int(span[8]) * 1000
+    return BLANK._replace(
+        trace_id=f"{trace_id(span[2], span[1]):032x}",
+        span_id=f"{span[3] & LOW:016x}",
+        parent_id=f"{parent:016x}" if parent else "",
+        name=str(span[5]),
+        kind=_KINDS.get(str(attributes.get("span.kind")), "INTERNAL"),
+        start=start,
+        end=start + int(span[9]) * 1000,
+        status="ERROR" if attributes.get("error") in (True, "true") else "UNSET",
+        attributes=attributes,
+        events=tuple(map(_event, span.get(11) or ())),
+        links=tuple(_links(span.get(6) or (), parent)),
+        resource=resource,
+    )
+
+
+def _event(log: Mapping[int, Any]) -> EventRecord:
+    fields = dict(tags(log[2]))
+    return EventRecord(str(fields.pop("event", "log")), int(log[1]) * 1000, fields, 0)
+
+
+def _links(references: Iterable[Mapping[int, Any]], parent: int) -> Iterator[LinkRecord]:
+    for each in references:
+        if each[4] & LOW != parent:
+            kind = "follows_from" if each.get(1) else "child_of"
+            ids = f"{trace_id(each[3], each[2]):032x}", f"{each[4] & LOW:016x}"
+            yield LinkRecord(*ids, "", {"opentracing.ref_type": kind}, 0, 0)

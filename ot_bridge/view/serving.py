@@ -1,0 +1,138 @@
+"""The viewer's sockets for HTTP, and for jaeger-client's packets."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from ot_bridge.view.packets import records
+from ot_bridge.view.receive import is_known_by
+from ot_bridge.view.store import Store
+
+Say = Callable[[str], object]
+
+GRPC_INSTEAD: Final = (
+    "somebody speaks gRPC to the port for HTTP; for gRPC there is 4317: "
+    "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"
+)
+_SLOWEST: Final = 30.0  # seconds that a client may be silent
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+def bound(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """Listening sockets on one port of all hosts; port 0: any. An address that is not here is left out.
+
+    Raises OSError where the port is taken on one of them, or no address is left.
+    """
+    made: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for host in hosts:
+            try:
+                made.append(_listening(host, port or (made[0].getsockname()[1] if made else 0)))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+        if not made:
+            raise missing or OSError("no address to listen on")
+    except OSError:
+        for each in made:
+            each.close()
+        raise
+    return made
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(128)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SLOWEST
+
+    def parse_request(self) -> bool:
+        if self.raw_requestline.startswith(b"PRI * HTTP/2"):
+            self.server.say_once(GRPC_INSTEAD)  # type: ignore[attr-defined]
+            self.close_connection = True
+            return False
+        return super().parse_request()
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Says nothing: a request is no event here."""
+
+
+class Server(ThreadedWSGIServer):
+    """Serves an application on a bound socket, in a thread of its own, until `stop()`."""
+
+    daemon_threads = True
+
+    def __init__(self, app: Any, listening: socket.socket, say: Say) -> None:
+        host, port = listening.getsockname()[:2]
+        super().__init__(host, port, app, handler=_Handler, fd=listening.fileno())
+        listening.close()  # the server has its own
+        self.port: int = self.socket.getsockname()[1]
+        self._say, self._said = say, False
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def say_once(self, text: str) -> None:
+        if not self._said:
+            self._said = True
+            self._say(text)
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away, or what no server understands."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+class Packets:
+    """Takes jaeger-client's packets until `stop()`. Raises OSError where the port is taken."""
+
+    def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 6831) -> None:
+        self._store = store
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.port: int = self._socket.getsockname()[1]
+        self._socket.settimeout(0.2)
+        self._over = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over:
+            try:
+                packet = self._socket.recv(1 << 16)
+                self._store.add(filter(is_known_by, records(packet)))
+            except Exception:  # no packet for now, or none of Jaeger's: there is nobody to answer
+                continue
+
+    def stop(self) -> None:
+        self._over = True
+        self._thread.join(2)
+        self._socket.close()

@@ -1,0 +1,502 @@
+"""`ot-bridge doctor`: what is configured, what is wrong with it, and what becomes of a span."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import pytest
+from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import TracerProvider
+
+from ot_bridge import errors
+from ot_bridge.cli.checkup import addresses, known, packages
+from ot_bridge.cli.main import main
+from tests.authority import Authority
+from tests.cli import programs
+from tests.receiver import HANG, Answer, GrpcReceiver, HttpReceiver, free_port
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+class Report(NamedTuple):
+    status: int
+    rows: dict[str, tuple[str, str]]
+    findings: list[dict[str, str]]
+
+    def of(self, about: str, level: str = "wrong") -> str:
+        """The texts and ways out of one part."""
+        lines = [each for each in self.findings if (each["about"], each["level"]) == (about, level)]
+        return "\n".join(f"{each['text']} | {each['mend']}" for each in lines)
+
+
+Doctor = Callable[..., Report]
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("JAEGER_", "OTEL_", "OT_BRIDGE_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    errors._said.clear()
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    def look(*arguments: str, **variables: str) -> Report:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        status = main(["doctor", "--json", *arguments])
+        report = json.loads(capsys.readouterr().out)
+        assert report["status"] == status
+        rows = {each["name"].strip(): (each["value"], each["source"]) for each in report["rows"]}
+        return Report(status, rows, report["findings"])
+
+    return look
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@contextmanager
+def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
+    """A server of one's own make; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_span_that_arrives_is_said_with_its_trace(doctor: Doctor, servers: ExitStack) -> None:
+    receiver = servers.enter_context(HttpReceiver())
+    variables = {
+        ENDPOINT: receiver.base,
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "region=eu",
+    }
+    report = doctor(**variables)
+    (span,) = receiver.spans
+    assert report.status == 0
+    said = report.of("otlp", "well")
+    assert said.startswith(f"delivered to {receiver.endpoint} in ")
+    assert f"trace {span.trace_id.hex()}" in said
+    assert span.name == "ot-bridge doctor"
+    pairs = receiver.requests[0].resource_spans[0].resource.attributes
+    named = {pair.key: pair.value.string_value for pair in pairs}
+    assert (named["service.name"], named["region"]) == ("shop", "eu")
+    assert report.rows["endpoint"] == (receiver.endpoint, f"{ENDPOINT} + /v1/traces")
+    assert report.rows["service.name"] == ("shop", "OTEL_SERVICE_NAME")
+    assert report.rows["sampler"] == ("parentbased_always_on", "default")
+
+
+def test_what_is_unreachable_is_told_apart(doctor: Doctor) -> None:
+    """Row K1."""
+    port = free_port()
+    refused = doctor(**{ENDPOINT: f"http://127.0.0.1:{port}"}).of("otlp")
+    assert f"nothing listens at 127.0.0.1:{port}" in refused
+    assert "ot-bridge view" in refused
+    unknown = doctor(**{ENDPOINT: "http://no-such-host.invalid:4318"}).of("otlp")
+    assert "there is no host no-such-host.invalid" in unknown
+    with HttpReceiver(always=HANG) as receiver:
+        begin = time.monotonic()
+        assert "answers nothing in time" in doctor(**{ENDPOINT: receiver.base}).of("otlp")
+        assert time.monotonic() - begin < 25  # 5 on a machine with nothing else to do
+
+
+def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
+    """Row K2."""
+    by_grpc, by_http = servers.enter_context(GrpcReceiver()), servers.enter_context(HttpReceiver())
+    said = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
+    assert f"{by_grpc.endpoint} answers in HTTP/2, as gRPC does; this exporter speaks HTTP/1.1" in said
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" in said
+    tls = servers.enter_context(HttpReceiver(tls=Authority(tmp_path).context()))
+    said = doctor(**{ENDPOINT: tls.base.replace("https", "http")}).of("otlp")
+    assert "speaks TLS, and the endpoint is http://" in said
+    assert f"{ENDPOINT}={tls.base}" in said
+    said = doctor(**{ENDPOINT: by_http.base.replace("http", "https")}).of("otlp")
+    assert "does not speak TLS, and the endpoint is https://" in said
+    said = doctor(**{ENDPOINT: by_http.base, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).of("otlp")
+    assert "answers in HTTP/1.1; this exporter speaks gRPC" in said
+    good = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"})
+    assert good.of("otlp", "well"), good.findings
+
+
+def test_a_grpc_server_without_the_service_is_told() -> None:
+    """Row K2; in a process of its own, as OpenTelemetry's exporter logs a failure once in a while only."""
+    nothing = grpc.server(ThreadPoolExecutor(1))
+    port = nothing.add_insecure_port("127.0.0.1:0")
+    nothing.start()
+    try:
+        there = f"http://127.0.0.1:{port}"
+        done = programs.run("doctor", OTEL_EXPORTER_OTLP_ENDPOINT=there, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+        assert "no service for spans (UNIMPLEMENTED)" in done.stdout
+    finally:
+        nothing.stop(None).wait()
+
+
+def test_certificates_are_told_apart(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
+    """Row K3."""
+    authority = Authority(tmp_path)
+    server = servers.enter_context(HttpReceiver(tls=authority.context()))
+    said = doctor(**{ENDPOINT: server.base}).of("otlp")
+    assert "a certificate of an issuer that this machine does not know" in said
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=" in said
+    good = doctor(OTEL_EXPORTER_OTLP_CERTIFICATE=str(authority.certificate))
+    assert good.of("otlp", "well"), good.findings
+    other = f"https://127.0.0.2:{server.port}"
+    with socket.create_server(("127.0.0.2", 0)) as there:
+        other = f"https://127.0.0.2:{there.getsockname()[1]}"
+
+        def wrong_name() -> None:
+            for _ in range(4):
+                try:
+                    connection, _peer = there.accept()
+                    authority.context().wrap_socket(connection, server_side=True).close()
+                except OSError:
+                    pass
+
+        threading.Thread(target=wrong_name, daemon=True).start()
+        assert "a certificate for another name" in doctor(**{ENDPOINT: other}).of("otlp")
+    asking = servers.enter_context(HttpReceiver(tls=authority.context(client=True)))
+    said = doctor(**{ENDPOINT: asking.base}).of("otlp")
+    assert "wants a certificate of the client" in said
+    assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in said
+
+
+HTML = Answer(200, b"<html>", {"Content-Type": "text/html"})
+REJECTED = ExportTraceServiceResponse()
+REJECTED.partial_success.rejected_spans = 1
+REJECTED.partial_success.error_message = "too old"
+ANSWERS = {
+    "401": (Answer(401), "refuses the sender (HTTP 401)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "403": (Answer(403), "refuses the sender (HTTP 403)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "404": (Answer(404), "takes no spans at this path (HTTP 404)", "without a path"),
+    "405": (Answer(405), "takes no POST at this path", ENDPOINT),
+    "413": (Answer(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+    "415": (Answer(415), "does not take this encoding", "http/json"),
+    "503": (Answer(503, headers={"Retry-After": "60"}), "has too much to do (HTTP 503)", "try again later"),
+    "302": (Answer(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
+    "a web page": (HTML, "a web page came back", ENDPOINT),
+    "rejected": (Answer(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
+    "500": (Answer(500), "answers HTTP 500", ""),
+}
+
+
+@pytest.mark.parametrize(("answer", "text", "mend"), ANSWERS.values(), ids=ANSWERS)
+def test_what_a_collector_answers_is_explained(
+    answer: Answer, text: str, mend: str, doctor: Doctor, servers: ExitStack
+) -> None:
+    """Row K4."""
+    receiver = servers.enter_context(HttpReceiver(always=answer))
+    report = doctor(**{ENDPOINT: receiver.base})
+    assert report.status == 1
+    assert text in report.of("otlp")
+    assert mend in report.of("otlp")
+
+
+VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
+    "no scheme": ({ENDPOINT: "localhost:4318"}, "variable", "wrong", "a URL begins with http:// or https://"),
+    "another scheme": ({ENDPOINT: "grpc://localhost:4317"}, "variable", "wrong", "a URL begins with http://"),
+    "a path twice": ({ENDPOINT: "http://localhost:4318/v1/traces"}, "variable", "wrong", "v1/traces"),
+    "IPv6 without brackets": ({ENDPOINT: "http://::1:4318"}, "variable", "wrong", ENDPOINT),
+    "overruled": (
+        {ENDPOINT: "http://a:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://b:4318/v1/traces"},
+        "variable",
+        "look",
+        f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT overrules {ENDPOINT}",
+    ),
+    "an unknown exporter": ({"OTEL_TRACES_EXPORTER": "otpl"}, "variable", "wrong", "known are otlp"),
+    "an unknown sampler": (
+        {"OTEL_TRACES_SAMPLER": "sometimes"},
+        "variable",
+        "wrong",
+        "parentbased_always_on",
+    ),
+    "an unknown propagator": ({"OTEL_PROPAGATORS": "jeager"}, "variable", "wrong", "jaeger"),
+    "no number": ({"OTEL_BSP_SCHEDULE_DELAY": "soon"}, "variable", "wrong", "above 0 is due"),
+    "a typo": (
+        {"OTEL_EXPORTER_OTLP_PROTCOL": "http/json"},
+        "variable",
+        "wrong",
+        "Meant: OTEL_EXPORTER_OTLP_PROTOCOL? | OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
+    ),
+    "a typo of ours": (
+        {"OT_BRIDGE_FLUSH_ON_SIGTREM": "true"},
+        "variable",
+        "wrong",
+        "OT_BRIDGE_FLUSH_ON_SIGTERM",
+    ),
+    "a typo of Jaeger's": ({"JAEGER_AGENT_HSOT": "a"}, "variable", "wrong", "Meant: JAEGER_AGENT_HOST?"),
+    "read by nobody": ({"OTEL_SERVICE_VERSION_NUMBER": "1"}, "variable", "look", "is read by nobody here"),
+    "for the drop-in": ({"JAEGER_AGENT_HOST": "a"}, "variable", "look", "and not by install()"),
+    "Kubernetes": (
+        {"JAEGER_AGENT_PORT": "tcp://10.96.0.7:6831", "JAEGER_AGENT_SERVICE_HOST": "10.96.0.7"},
+        "variable",
+        "wrong",
+        "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': the number of a port is due",
+    ),
+    "disabled": ({"OTEL_SDK_DISABLED": "true"}, "exporter", "wrong", "why: OTEL_SDK_DISABLED is true"),
+    "no exporter": ({"OTEL_TRACES_EXPORTER": "none"}, "exporter", "wrong", "why: OTEL_TRACES_EXPORTER=none"),
+    "never sampled": ({"OTEL_TRACES_SAMPLER": "always_off"}, "exporter", "wrong", "samples no trace"),
+    "a ratio of 0": (
+        {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"},
+        "exporter",
+        "wrong",
+        "samples no trace",
+    ),
+    "no name": ({}, "service", "look", "OTEL_SERVICE_NAME="),
+    "a proxy": (
+        {"HTTP_PROXY": "http://user:secret@proxy:3128", ENDPOINT: "http://collector:4318"},
+        "proxy",
+        "look",
+        "go through the proxy proxy:3128 | NO_PROXY=collector",
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "about", "level", "text"), VARIABLES.values(), ids=VARIABLES)
+def test_what_is_wrong_with_a_variable_is_said(
+    variables: dict[str, str], about: str, level: str, text: str, doctor: Doctor
+) -> None:
+    """Rows K5, K8 and K9."""
+    sends = about == "proxy"
+    if sends:
+        variables = {**variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    report = doctor(*([] if sends else ["--no-send"]), **variables)
+    assert text in report.of(about, level), report.findings
+    assert report.status == (1 if any(each["level"] == "wrong" for each in report.findings) else 0)
+    assert "SERVICE_HOST" not in report.of("variable", "look")
+    assert "secret" not in json.dumps(report)
+
+
+def test_a_missing_package_is_named_with_its_line(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row K6."""
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.exporter.otlp.proto.grpc")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+    report = doctor(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert "pip install 'ot-bridge[otlp-grpc]'" in report.of("otlp")
+
+
+def _package(directory: Path, name: str, version: str, *lines: str, entries: str = "") -> None:
+    info = directory / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    required = "".join(f"Requires-Dist: {line}\n" for line in lines)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}")
+    (info / "entry_points.txt").write_text(entries)
+
+
+def test_packages_that_do_not_go_together_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows K6 and K7, on real metadata."""
+    entries = "[opentelemetry_propagator]\nmine = a:b\n"
+    _package(
+        tmp_path,
+        "opentelemetry-proto-of-old",
+        "1.0",
+        "protobuf<4.0,>=3.19",
+        "opentelemetry-api==0.1",
+        "no-such-package>1; extra == 'x'",
+        "another-that-is-missing",
+        "opentelemetry-sdk>=1.20",
+        entries=entries,
+    )
+    _package(tmp_path, "opentelemetry-other", "1.0", entries=entries)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [(each.level, each.text, each.mend) for each in packages.findings()]
+    texts = " / ".join(text for _, text, _ in found)
+    assert "opentelemetry-proto-of-old 1.0 needs protobuf <4.0,>=3.19, and " in texts
+    assert "needs opentelemetry-api ==0.1, and " in texts
+    assert "needs another-that-is-missing, which is not installed" in texts
+    assert (
+        "mine (opentelemetry_propagator) is served by opentelemetry-other and opentelemetry-proto-of-old"
+        in texts
+    )
+    assert "no-such-package" not in texts
+    assert "opentelemetry-sdk" not in texts
+
+
+def test_generated_code_that_is_newer_than_protobuf_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Row K7."""
+    (tmp_path / "newer.py").write_text("raise TypeError('Descriptors cannot be created directly.')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(packages, "_GENERATED", "newer")
+    (found,) = packages._generated()
+    assert found.level == "look"  # http/protobuf needs no protobuf here
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    (found,) = packages._generated()
+    assert found.level == "wrong"
+    assert "Descriptors cannot be created directly" in found.text
+    assert "ot-bridge[otlp-json]" in found.mend
+
+
+def test_the_nearest_name_is_at_most_two_errors_away() -> None:
+    names = ["OTEL_SERVICE_NAME", "OTEL_TRACES_EXPORTER"]
+    for typo in ("OTEL_SERVICE_NMAE", "OTEL_SERVICENAME", "OTEL_SERVICE__NAMES", "OTEL_SERVICE_NAME"):
+        assert known.nearest(typo, names) == "OTEL_SERVICE_NAME", typo
+    assert known.nearest("OTEL_SERVER_NAMES", names) == ""
+
+
+def test_another_provider_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row K9."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider(shutdown_on_exit=False))
+    report = doctor("--no-send")
+    assert "opentelemetry.sdk.trace.TracerProvider" in report.of("provider", "look")
+
+
+HEADERS = {
+    "read": (
+        "uber-trace-id: 5b8aa5a2d2c872e8:51581bf3cb55c13:0:1",
+        "well",
+        "uber-trace-id is read by jaeger",
+    ),
+    "refused": ("uber-trace-id: x:1:0:1", "wrong", "uber-trace-id is refused: trace id has a character"),
+    "not read": (
+        "x-b3-traceid: 463ac35c9f6413ad",
+        "wrong",
+        "OTEL_PROPAGATORS=tracecontext,baggage,jaeger,b3multi",
+    ),
+    "Datadog's": ("x-datadog-trace-id: 1", "wrong", "x-datadog-trace-id came, which is Datadog's"),
+    "SkyWalking's": ("sw8: 1-a", "wrong", "SkyWalking's"),
+    "curl": ("curl -sH 'traceparent: 00-" + "1" * 32 + "-" + "2" * 16 + "-01' x", "well", "by tracecontext"),
+    "none": ("nonsense", "look", "no header was given that could be read"),
+}
+
+
+@pytest.mark.parametrize(("header", "level", "text"), HEADERS.values(), ids=HEADERS)
+def test_who_reads_a_header_is_said(header: str, level: str, text: str, doctor: Doctor) -> None:
+    """Row K12."""
+    assert text in doctor("--no-send", "-H", header).of("headers", level)
+
+
+def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> None:
+    """Row K13."""
+    receiver = servers.enter_context(HttpReceiver())
+    report = doctor(**{"OTEL_TRACES_EXPORTER": "otlp,console,xray_daemon", ENDPOINT: receiver.base})
+    assert len(receiver.spans) == 1
+    assert report.of("console", "well") == "spans are printed to standard output | "
+    assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
+
+
+def test_a_file_says_all_and_is_tried(doctor: Doctor, tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.configuration")
+    report = doctor("--no-send", OTEL_CONFIG_FILE=str(tmp_path / "missing.yaml"))
+    assert report.rows["file"] == (
+        str(tmp_path / "missing.yaml"),
+        "OTEL_CONFIG_FILE, which says all that follows",
+    )
+    report = doctor()
+    assert "missing.yaml" in report.of("file")
+
+
+def test_secrets_are_not_shown(doctor: Doctor) -> None:
+    report = doctor(
+        "--no-send",
+        **{
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=geheim",
+            ENDPOINT: "http://user:geheim@collector:4318",
+            "OTEL_EXPORTER_OTLP_HEADRES": "authorization=geheim",
+        },
+    )
+    assert report.rows["headers"] == ("…", "OTEL_EXPORTER_OTLP_HEADERS")
+    assert report.rows["endpoint"][0] == "http://collector:4318/v1/traces"
+    assert "geheim" not in json.dumps(report)
+
+
+def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_path: Path) -> None:
+    """Row K10. The program itself is not run."""
+    (tmp_path / "app.py").write_text("open('ran', 'w')")
+    report = doctor("--no-send", "-H", "sw8: 1", "--", sys.executable, str(tmp_path / "app.py"))
+    assert report.rows["program"][0] == f"{sys.executable} {tmp_path / 'app.py'}"
+    assert report.rows["its python"][0].endswith(sys.executable)
+    assert report.rows["redirect"][0] == "ot-bridge run turns it on: jaeger_client, grpc_opentracing"
+    assert "the real jaeger_client and grpc_opentracing" in report.of("program", "well")
+    assert "SkyWalking's" in report.of("headers")
+    assert "service.name" in report.rows
+    assert not list(tmp_path.glob("ran"))
+    report = doctor("--no-send", "--", "ot-bridge", "run", "--", sys.executable, "-E", "app.py")
+    assert "Python's option -E" in report.of("redirect")
+    bare = doctor("--no-send", "--", sys.executable, "-I", "-S", "app.py")
+    assert f"{sys.executable} has no ot_bridge" in bare.of("program")
+    assert f"{sys.executable} -m pip install ot-bridge" in bare.of("program")
+    assert "starts no Python that can be told" in doctor("--no-send", "--", "sh", "-c", "x").of(
+        "program", "look"
+    )
+    assert "uwsgi --enable-threads" in doctor("--no-send", "--", "uwsgi", "--master").of("program")
+
+
+def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:
+    """Row K11."""
+    value, source = doctor("--no-send").rows["redirect"]
+    assert value.startswith("off in this process; the real jaeger_client and grpc_opentracing")
+    assert source == "ot-bridge run -- … turns it on"
+
+
+def test_the_command_itself(servers: ExitStack) -> None:
+    """As its users run it: a table, findings with their way out, an exit status; no log line."""
+    receiver = servers.enter_context(HttpReceiver())
+    done = programs.run(
+        "doctor", OTEL_EXPORTER_OTLP_PROTCOL="http/json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("python ")
+    assert (
+        "\nx variable  OTEL_EXPORTER_OTLP_PROTCOL is read by nobody. Meant: OTEL_EXPORTER_OTLP_PROTOCOL?\n"
+        in done.stdout
+    )
+    assert "\n+ otlp      delivered to http://127.0.0.1:" in done.stdout
+    assert done.stdout.endswith("1 wrong, 1 to look at\n")
+    redirected = programs.run(
+        "run", "--quiet", "--", sys.executable, "-m", "ot_bridge", "doctor", "--no-send"
+    )
+    assert "redirect " in redirected.stdout
+    assert "on: jaeger_client, grpc_opentracing are ours" in redirected.stdout
+    assert programs.run("doctor", "no-such-file").returncode == 2
+
+
+def test_what_answers_is_told_by_its_first_bytes(tmp_path: Path) -> None:
+    answers = {
+        addresses.HTTP: b"HTTP/1.1 200 OK\r\n\r\n",
+        addresses.HTTP2: b"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + b"\x00" * 6,
+        addresses.TLS: b"\x15\x03\x01\x00\x02\x02\x46",
+        addresses.CLOSED: b"",
+    }
+    for kind, data in answers.items():
+        with _listening(_answering(data)) as port:
+            assert addresses.what_answers("127.0.0.1", port) == kind
+    refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
+    with _listening(_answering(refusing)) as port:
+        assert addresses.what_answers("127.0.0.1", port) == addresses.TLS
+
+
+def _answering(data: bytes) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(99)
+        connection.sendall(data)
+
+    return answer

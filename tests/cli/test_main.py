@@ -1,0 +1,85 @@
+"""What all commands share: help, exit statuses, broken pipes, full disks, and `python -m ot_bridge`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ot_bridge.cli.main import COMMANDS, main
+from tests.cli import programs
+
+UBER = "uber-trace-id: 5b8aa5a2d2c872e8:51581bf3cb55c13:0:1"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_examples_and_exit_statuses(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as over:
+        main([command, "--help"])
+    assert over.value.code == 0
+    text = capsys.readouterr().out
+    assert f"ot-bridge {command}" in text or command == "config"
+    assert "examples:" in text
+    assert "exit status:" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_command_says_what_holds_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for words in (*COMMANDS, "Windows", "exit status: 0 all is well"):
+        assert words in text
+
+
+def test_it_is_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ot_bridge", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("ot-bridge ")
+
+
+def _into(target: int, *command: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "ot_bridge", *command],
+        stdout=target,
+        stderr=subprocess.PIPE,
+        env=programs.environment(),
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", [["decode", UBER], ["doctor", "--no-send"]], ids=lambda each: each[0])
+def test_a_reader_that_goes_away_ends_it_quietly(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert _into(writing, *command) == (141, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_is_a_message() -> None:
+    with open("/dev/full", "wb") as full:
+        status, said = _into(full.fileno(), "decode", UBER)
+    assert (status, said) == (2, "ot-bridge decode: the output cannot be written: No space left on device\n")
+
+
+def test_an_encoding_without_a_letter_ends_nothing() -> None:
+    done = programs.run("doctor", "--no-send", OTEL_SERVICE_NAME="caf\u00e9", PYTHONIOENCODING="ascii")
+    assert "caf\\xe9" in done.stdout, done.stderr
+
+
+def test_no_symbolic_link_is_needed() -> None:
+    """git on Windows makes a file of one."""
+    package = Path(__file__).parent.parent.parent / "ot_bridge"
+    assert not [path for path in package.rglob("*") if path.is_symlink()]

@@ -1,0 +1,122 @@
+"""`OTEL_TRACES_EXPORTER=ot_bridge_tree`, with a program that is not changed; and `demo --html`."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ot_bridge.view.export import TreeExporter, environment_to_show
+from ot_bridge.view.page import of_traces, written
+from ot_bridge.view.tree import trees
+from tests.cli import programs
+from tests.view.spans import many
+
+
+def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(programs.PROGRAM + "raise SystemExit(3)\n")
+    shown = environment_to_show({})
+    done = programs.run("run", "--quiet", "--", sys.executable, "app.py", cwd=tmp_path, **shown)
+    assert (done.returncode, done.stdout) == (3, "ot_bridge.jaeger_client.config\n"), done.stderr
+    assert re.search(r"^[0-9a-f]{32} - 1 span - ", done.stderr, re.M)
+    assert re.search(r"^  op ", done.stderr, re.M)
+
+
+def spans_of(count: int) -> list[ReadableSpan]:
+    """A trace with so many children, in the order in which they ended: the root last."""
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer("shop")
+    with tracer.start_as_current_span("root"):
+        for number in range(count):
+            with tracer.start_as_current_span(f"child {number}"):
+                pass
+    return list(memory.get_finished_spans())
+
+
+def test_a_tree_is_shown_when_its_root_has_ended_and_what_is_late_in_one_more() -> None:
+    stream = io.StringIO()
+    exporter = TreeExporter(stream)
+    first, second, late, root = spans_of(3)
+    exporter.export([first])
+    exporter.export([second])
+    assert stream.getvalue() == ""
+    exporter.export([root])
+    assert stream.getvalue().count("spans -") == 1
+    assert [f"child {at}" in stream.getvalue() for at in range(3)] == [True, True, False]
+    exporter.export([late])
+    assert "! parent" in stream.getvalue().split("child 2")[1]
+    exporter.shutdown()
+    assert stream.getvalue().count("root") == 1
+
+
+def test_what_has_no_root_is_shown_at_the_end_and_what_is_too_much_is_counted() -> None:
+    stream = io.StringIO()
+    exporter = TreeExporter(stream)
+    spans = spans_of(1)[:1]
+    for _ in range(101):
+        exporter.export(spans * 100)
+    assert stream.getvalue() == ""
+    exporter.shutdown()
+    assert "child 0" in stream.getvalue()
+    assert "100 spans were left out" in stream.getvalue()
+
+
+def test_a_standard_error_that_is_closed_is_no_matter() -> None:
+    stream = io.StringIO()
+    stream.close()
+    TreeExporter(stream).export(spans_of(1))
+
+
+def test_the_demo_writes_its_page(tmp_path: Path) -> None:
+    file = tmp_path / "demo.html"
+    done = programs.run("demo", "--html", str(file), USER="zaphod", LOGNAME="zaphod", SECRET="zaphod")
+    assert done.returncode == 0, done.stderr
+    text = file.read_text("utf-8")
+    assert len(text.encode()) < 100_000
+    assert "compose greeting" in text
+    for private in ("zaphod", socket.gethostname(), str(tmp_path), str(Path.cwd())):
+        assert private not in text
+    assert [each.name for each in tmp_path.iterdir()] == ["demo.html"]
+
+
+def test_the_demos_page_goes_to_standard_output(tmp_path: Path) -> None:
+    done = programs.run("demo", "--html", "-")
+    assert done.stdout.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("target", ["", "no/such/directory/x.html"])
+def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, target: str) -> None:
+    done = programs.run("demo", "--html", str(tmp_path / target))
+    assert (done.returncode, "was not written" in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_a_device_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not written("x" * 100_000, "/dev/full", "ot-bridge demo")
+    assert "No space left" in capsys.readouterr().err
+    assert Path("/dev/full").is_char_device()
+    assert written("x", "/dev/null", "ot-bridge demo")
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("file")
+    assert written("text", str(link), "ot-bridge demo")
+    assert (tmp_path / "file").read_text() == "text"
+    assert link.is_symlink()
+
+
+def test_the_same_traces_make_the_same_page() -> None:
+    spans = many(50)
+    pages = {of_traces(trees(random.sample(spans, len(spans)))) for _ in range(5)}
+    assert len(pages) == 1

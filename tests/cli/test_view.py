@@ -1,0 +1,152 @@
+"""`ot-bridge view`, as it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ot_bridge.cli import view
+from ot_bridge.cli.main import main
+from ot_bridge.otlp.decode_json import encode_json
+from ot_bridge.view.app import Viewer
+from ot_bridge.view.serving import Server, bound
+from ot_bridge.view.store import Store
+from tests.cli import programs
+from tests.receiver import HttpReceiver
+from tests.view.spans import many
+
+
+@contextmanager
+def started(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the address that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ot_bridge.cli", "view", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=programs.environment(**variables),
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        while line and "shown at" not in line:
+            line = process.stdout.readline()
+        yield process, line.split(" at ")[1].split()[0] if line else ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_quietly_and_sends_nothing_about_itself(number: int, tmp_path: Path) -> None:
+    file = tmp_path / "traces.json"
+    file.write_text(encode_json(many(10)))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as collector,
+        started(
+            "--port",
+            "0",
+            str(file),
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.getsockname()[1]}",
+            OTEL_TRACES_EXPORTER="otlp",
+        ) as (process, address),
+    ):
+        with urllib.request.urlopen(address + "api/traces?after=0", timeout=10) as answer:
+            assert [each["spans"] for each in json.load(answer)["traces"]] == [10]
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+        collector.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            collector.accept()
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert main(["view", "--port", str(other.getsockname()[1])]) == 2
+    assert "cannot be listened on" in capsys.readouterr().err
+
+
+def test_a_viewer_that_runs_already_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (listening,) = bound(["127.0.0.1"], 0)
+    server = Server(Viewer(Store()), listening, print)
+    monkeypatch.setattr(view, "PORT", server.port)
+    try:
+        assert main(["view"]) == 0
+        assert f"http://127.0.0.1:{server.port}/" in capsys.readouterr().out
+    finally:
+        server.stop()
+
+
+def test_another_programs_port_is_left_and_the_line_to_copy_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0.01)
+        monkeypatch.setattr(view, "PORT", other.getsockname()[1])
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        try:
+            before = time.monotonic()
+            assert main(["view"]) == 0
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        assert time.monotonic() - before < 30
+    assert "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_localhost_is_either_address() -> None:
+    sockets = bound(["127.0.0.1", "::1"], 0)
+    assert len({each.getsockname()[1] for each in sockets}) == 1
+    for each in sockets:
+        each.close()
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text("{")
+    assert main(["view", str(bad)]) == 2
+    assert main(["view", str(tmp_path / "none.json")]) == 2
+    assert capsys.readouterr().err.count("cannot be read") == 2
+    assert main(["view", "--keep", "0"]) == 2
+
+
+def test_everyone_in_the_network_is_warned_of_once() -> None:
+    with started("--host", "0.0.0.0", "--port", "0") as (process, address):
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().count("everyone who reaches this machine") == 1
+
+
+def test_a_real_collector_reads_what_is_downloaded() -> None:
+    pytest.importorskip("rotel", reason="rotel has wheels for Linux and macOS only")
+    from tests.cli.test_demo import collector
+
+    with HttpReceiver() as receiver, collector(receiver) as url:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/v1/traces", encode_json(many(30)).encode(), headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 200
+        spans = {span.name: span for span in receiver.wait(30)}
+    assert len(spans) == 30
+    assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")
+    assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}

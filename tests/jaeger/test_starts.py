@@ -1,0 +1,121 @@
+"""Where jaeger-client starts, ours starts: any value of any option, any text in any variable."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+from typing import Any
+
+import pytest
+
+from ot_bridge import errors
+from ot_bridge.jaeger_client.settings import ROWS
+
+VALUES: list[Any] = [None, "", "text", "5", 5, -1, 0, 1.5, True, [], ["a"], {}, {"a": 1}, object()]
+OPTIONS = sorted({row.key for row in ROWS.values() if row.key} | {("sampler",), ("local_agent",), ("tags",)})
+VARIABLES = sorted({name for row in ROWS.values() for name in row.jaeger} | {"JAEGER_TAGS"})
+#: A Service called jaeger-agent in Kubernetes says `tcp://...`.
+TEXTS = [
+    "",
+    " ",
+    "tcp://10.96.0.7:6831",
+    "-1",
+    "0",
+    "many",
+    "true",
+    "1e400",
+    "[::1",
+    "a=b",
+    "\xe9",
+    "http://[bad",
+]
+#: What raises in ours alone, and why.
+EXCEPTIONS: dict[tuple[Any, ...], str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("JAEGER_", "OTEL_")):
+            monkeypatch.delenv(name)
+    errors._said.clear()
+
+
+def _problem(package: str, config: dict[str, Any]) -> Exception | None:
+    """What making a tracer of this dictionary raises; a reporter's threads are left out on both sides."""
+    module = importlib.import_module(f"{package}.config")
+    reporters = importlib.import_module(f"{package}.reporter")
+    try:
+        made = module.Config(config, service_name="service")
+        for name, member in vars(module.Config).items():
+            if not name.startswith("_") and not callable(member) and not isinstance(member, staticmethod):
+                getattr(made, name)
+        assert made.reporter_queue_size >= made.reporter_batch_size  # as the reporter has it
+        tracer = made.create_tracer(reporters.InMemoryReporter(), made.sampler or module.ConstSampler(True))
+        tracer.start_span("op", tags={"a": "b"}).finish()
+        tracer.close()
+    except Exception as error:
+        return error
+    return None
+
+
+def _nested(key: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for name in reversed(key):
+        value = {name: value}
+    return dict(value)
+
+
+@pytest.mark.parametrize("key", OPTIONS, ids=[".".join(key) for key in OPTIONS])
+def test_every_option_with_every_kind_of_value(key: tuple[str, ...]) -> None:
+    worse = []
+    for value in VALUES:
+        config = _nested(key, value)
+        if key == ("sampler", "param"):
+            config["sampler"]["type"] = "probabilistic"
+        ours = _problem("ot_bridge.jaeger_client", config)
+        if ours is not None and _problem("jaeger_client", config) is None:
+            worse.append((value, ours))
+    assert worse == [(value, ours) for value, ours in worse if (*key, str(value)) in EXCEPTIONS]
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_no_text_in_a_variable_of_jaegers_stops_a_program(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = []
+    for text in TEXTS:
+        monkeypatch.setenv(variable, text)
+        for kind in (None, "probabilistic"):
+            if kind:
+                monkeypatch.setenv("JAEGER_SAMPLER_TYPE", text if variable == "JAEGER_SAMPLER_TYPE" else kind)
+            problem = _problem("ot_bridge.jaeger_client", {})
+            if problem is not None:
+                problems.append((text, kind, problem))
+        monkeypatch.delenv("JAEGER_SAMPLER_TYPE", raising=False)
+    assert problems == []
+
+
+def test_a_port_of_kubernetes_is_said_and_the_default_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("JAEGER_AGENT_PORT", "tcp://10.96.0.7:6831")
+    for package in ("jaeger_client", "ot_bridge.jaeger_client"):
+        config = importlib.import_module(f"{package}.config").Config({}, service_name="service")
+        assert config.local_agent_reporting_port == 6831
+    assert "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': the number of a port is due" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OSError("no name"), UnicodeError("label empty")], ids=["OSError", "text"])
+def test_a_host_without_a_name_stops_nothing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> str:
+        raise error
+
+    monkeypatch.setattr(socket, "gethostname", fail)
+    from ot_bridge.jaeger_client import ConstSampler, Tracer
+    from ot_bridge.jaeger_client.reporter import InMemoryReporter
+
+    tracer: Any = Tracer("service", InMemoryReporter(), ConstSampler(True))
+    tracer.start_span("op").finish()
+    assert tracer.tags["hostname"] is None
+    tracer.close().result(5)

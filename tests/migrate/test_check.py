@@ -1,0 +1,269 @@
+"""`ot-bridge check`: each code, where it stands, and what is never mistaken for OpenTracing.
+
+In the programs here a comment `#: CODE CODE` at a line's end says which references `check` must name in
+that line, sorted; a line without one has none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ot_bridge.cli.main import main
+from ot_bridge.migrate.codes import CODES
+from ot_bridge.migrate.report import check
+
+PROGRAMS = {
+    "the API, whose receivers come from imports and assignments": """
+        import opentracing
+        from opentracing import Format, global_tracer
+        from opentracing.ext import tags
+        from opentracing import logs as l
+
+        tracer = opentracing.tracer  #: OTB101
+
+        def handle(request, headers):
+            with global_tracer().start_active_span("a") as scope:  #: OTB101 OTB102
+                scope.span.set_tag(tags.HTTP_URL, request)  #: OTB103 OTB107 OTB108
+                scope.span.log_kv({l.EVENT: "x"})  #: OTB104 OTB107 OTB108
+                tracer.inject(scope.span.context, Format.TEXT_MAP, headers)  #: OTB106 OTB107 OTB107 OTB108
+                tracer.active_span.set_operation_name("b")  #: OTB105 OTB107
+            span = tracer.start_span("c", child_of=tracer.extract(Format.TEXT_MAP, headers))  #: OTB102 OTB106 OTB108
+            span.finish()  #: OTB105
+        """,
+    "types in annotations": """
+        import opentracing
+        from typing import Optional
+
+        def a(tracer: opentracing.Tracer, span: "opentracing.Span", parent: Optional[opentracing.SpanContext]):  #: OTB109 OTB109 OTB109
+            span.set_tag("a", 1)  #: OTB103
+            return tracer.start_span("b")  #: OTB302
+        """,
+    "what works differently": """
+        import opentracing
+        from opentracing import tags
+        from opentracing.mocktracer import MockTracer
+        from opentracing.scope_managers import ThreadLocalScopeManager
+
+        def a(c):
+            span = opentracing.tracer.start_span("a")  #: OTB101 OTB102
+            print("later")
+            span.set_tag(tags.SPAN_KIND, "client")  #: OTB108 OTB201
+            span.set_tag("sampling.priority", 1)  #: OTB202
+            span.set_tag("error", c)  #: OTB203
+            span.set_baggage_item("a", "b")  #: OTB204
+            opentracing.tracer.start_span("b", references=[opentracing.follows_from(span.context)])  #: OTB101 OTB102 OTB107 OTB205
+            try:
+                pass
+            except opentracing.InvalidCarrierException:  #: OTB206
+                pass
+            MockTracer(ThreadLocalScopeManager())  #: OTB207 OTB208
+        """,
+    "what a person decides": """
+        import opentracing
+        from opentracing.propagation import Format
+
+        def by_name(span, key):
+            span.set_tag("a", 1)  #: OTB301
+
+        def leaves():
+            span = opentracing.tracer.start_span("a")  #: OTB101 OTB302
+            queue.put(span)
+
+        def by_hand():
+            scope = opentracing.tracer.start_active_span("a")  #: OTB101 OTB303
+            scope.close()  #: OTB303
+
+        def unknown(parent, key, values, carrier):
+            span = opentracing.tracer.start_span("a", child_of=parent)  #: OTB101 OTB304
+            with opentracing.tracer.start_span("b") as other:  #: OTB101 OTB305
+                other.set_tag(key, 1)  #: OTB305
+            with opentracing.tracer.start_span("b") as third:  #: OTB101 OTB305
+                third.log_kv(values)  #: OTB305
+            opentracing.tracer.extract(Format.BINARY, carrier)  #: OTB101 OTB108 OTB306
+
+        class Own(opentracing.Span):  #: OTB307
+            pass
+
+        def members():
+            span = opentracing.tracer.start_span("a")  #: OTB101 OTB308
+            print(span.trace_id)  #: OTB308
+            other = opentracing.tracer.start_span("a")  #: OTB101 OTB309
+            other.tracer  #: OTB309
+        """,
+    "the module is tested, patched or imported by a string": """
+        import importlib
+        from unittest import mock
+        try:
+            import opentracing
+        except ImportError:
+            opentracing = None  #: OTB310
+
+        mock.patch("opentracing.tracer")  #: OTB310
+        importlib.import_module("opentracing")  #: OTB311
+        """,
+    "stars": """
+        import opentracing
+        from opentracing.tags import *  #: OTB312
+
+        def a(**more):
+            span = opentracing.tracer.start_span("a", **more)  #: OTB101 OTB312
+        """,
+    "set-up": """
+        import opentracing
+        from flask_opentracing import FlaskTracing
+        from jaeger_client import Config, ConstSampler
+        from opentracing_instrumentation.client_hooks import install_patches
+
+        tracer = Config(config={}, service_name="a").initialize_tracer()  #: OTB401
+        ConstSampler(True)  #: OTB402
+        opentracing.set_global_tracer(tracer)  #: OTB403
+        opentracing.tracer = tracer  #: OTB403
+        FlaskTracing(tracer)  #: OTB404
+        install_patches.install_all_patches()  #: OTB405
+        """,
+    "everyday names of other things": """
+        import logging
+        import re
+        import opentracing
+
+        class Parcel:
+            def start_span(self): ...
+            def finish(self): ...
+            context = None
+
+        def a(match, queue, logger, element):
+            match.span()
+            queue.finish()
+            logger.log(1, "opentracing.tracer.start_span")
+            Parcel().start_span()
+            Parcel().finish()
+            re.match("a", "a").span()
+            element.span.text
+        """,
+}
+
+
+def _expected(source: str) -> dict[int, list[str]]:
+    lines = enumerate(source.splitlines(), 1)
+    return {number: line.partition("#: ")[2].split() for number, line in lines if "#: " in line}
+
+
+def _found(path: Path) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for each in check([path]).lines:
+        found.setdefault(each.line, []).append(each.code)
+    return {line: sorted(codes) for line, codes in found.items()}
+
+
+@pytest.mark.parametrize("source", PROGRAMS.values(), ids=PROGRAMS)
+def test_each_reference_is_named_by_its_code_in_its_line(source: str, tmp_path: Path) -> None:
+    source = textwrap.dedent(source)
+    (tmp_path / "program.py").write_text(source)
+    assert _found(tmp_path) == _expected(source)
+
+
+def test_every_code_but_those_of_dependencies_is_shown_by_a_program() -> None:
+    shown = set(re.findall(r"OTB\d\d\d", "".join(PROGRAMS.values())))
+    assert {code for code in CODES if code[3] != "5"} - shown <= {"OTB209"}
+
+
+LOCAL = {
+    "a relative import": {
+        "pkg/__init__.py": "",
+        "pkg/a.py": "from .opentracing import tracer\ntracer.start_span('a')\n",
+    },
+    "a submodule": {"a.py": "import pkg.opentracing\npkg.opentracing.start_active_span('a')\n"},
+    "a file beside the program": {
+        "opentracing.py": "def start_active_span(name): ...\n",
+        "a.py": "import opentracing\nopentracing.start_active_span('a')\n",
+    },
+    "no import at all": {"a.py": "def f(span): span.set_tag('a', 1)\n# opentracing\n"},
+}
+
+
+@pytest.mark.parametrize("files", LOCAL.values(), ids=LOCAL)
+def test_a_module_of_the_projects_own_is_not_opentracing(files: dict[str, str], tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert check([tmp_path]).lines == []
+
+
+LEFT = ["venv/a.py", "node_modules/a.py", ".git/a.py", "vendor/a.py", "a_pb2.py", "lib/site-packages/a.py"]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_others_wrote_is_not_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("import opentracing\nopentracing.tracer\n")
+    assert check([tmp_path]).lines == []
+
+
+@pytest.mark.parametrize(
+    "line", ["# ot-bridge: off", "# Generated by the protocol buffer compiler.  DO NOT EDIT!"]
+)
+def test_a_file_that_says_so_is_left(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{line}\nimport opentracing\nopentracing.tracer\n")
+    assert check([tmp_path]).lines == []
+
+
+def test_a_file_that_does_not_parse_is_named_and_the_others_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.py").write_text("import opentracing\nprint 1\n")
+    (tmp_path / "good.py").write_text("import opentracing\nopentracing.tracer\n")
+    assert main(["check", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert "bad.py cannot be read" in shown.err
+    assert "good.py:2:13: OTB101" in shown.out
+
+
+STATUS = {
+    "nothing needs a person": ("import opentracing\nopentracing.tracer.start_span('a').finish()\n", 0),
+    "something does": ("import opentracing\nopentracing.set_global_tracer(None)\n", 1),
+    "nothing is there": ("", 0),
+}
+
+
+@pytest.mark.parametrize(("source", "status"), STATUS.values(), ids=STATUS)
+def test_the_exit_status_says_whether_a_person_is_needed(source: str, status: int, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(source)
+    assert main(["check", str(tmp_path)]) == status
+
+
+def test_a_path_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.py").write_text("import opentracing\nopentracing.tracer.start_span('a').finish()\n")
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(each["line"], each["column"], each["code"]) for each in said["references"]] == [
+        (2, 13, "OTB101"),
+        (2, 20, "OTB102"),
+        (2, 36, "OTB105"),
+    ]
+    assert said["summary"] == {"OTB101": 1, "OTB102": 1, "OTB105": 1}
+
+
+def test_check_runs_without_libcst_and_imports_nothing_that_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import opentracing\nraise SystemExit('imported')\n")
+    program = (
+        "import sys; sys.modules['libcst'] = None; from ot_bridge.cli.main import main;"
+        f"status = main(['check', {str(tmp_path)!r}]); assert 'a' not in sys.modules; sys.exit(status)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
+
+
+def test_columns_count_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import opentracing\nprint('ä', opentracing.tracer)\n", encoding="utf-8")
+    assert check([tmp_path]).lines[0].column == 24

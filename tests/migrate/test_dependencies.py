@@ -1,0 +1,74 @@
+"""What `ot-bridge check` says of declared packages, by the kind of file that declares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ot_bridge.migrate.report import check
+
+ROWS = [
+    ("opentracing<2", "OTB502", "nothing is rewritten"),
+    ("opentracing==1.3.0", "OTB502", "nothing is rewritten"),
+    ("opentracing==2.2.0", "OTB502", "below 2.4"),
+    ("jaeger-client==4.8.0", "OTB501", "six"),
+    ("jaeger_client>=4\nsix", "OTB503", "no longer needed"),
+    ("opentracing-instrumentation~=3.3", "OTB501", "tornado"),
+    ("Flask-OpenTracing==1.1.0\nFlask>=3", "OTB501", "Flask 3"),
+    ("Flask-OpenTracing==1.1.0\nFlask==2.2", "OTB503", "TracingMiddleware"),
+    ("Flask-OpenTracing==2.0.0\nFlask>=3", "OTB503", "TracingMiddleware"),
+    ("django-opentracing\ndjango>=5.1", "OTB501", "5.1"),
+    ("django-opentracing\nDjango==4.2.1", "OTB503", "TracingMiddleware"),
+    ("grpcio-opentracing==1.1.4", "OTB501", "stubs"),
+    ("tornado_opentracing", "OTB501", "2.1"),
+    ("sqlalchemy_opentracing", "OTB502", "1.3"),
+    ("elasticsearch_opentracing", "OTB502", "1.1"),
+    ("opentracing_utils", "OTB501", "setuptools"),
+    ("lightstep", "OTB502", "protobuf"),
+    ("basictracer", "OTB503", "no longer needed"),
+    ("starlette-opentracing", "OTB503", "no longer needed"),
+    ("Requests-OpenTracing", "OTB503", "no longer needed"),
+    ("PyMongo-OpenTracing", "OTB503", "no longer needed"),
+    ("redis_opentracing", "OTB503", "no longer needed"),
+    ("Celery-OpenTracing", "OTB503", "no longer needed"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "word"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
+def test_a_declared_package_is_known(text: str, code: str, word: str, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(text + "\n")
+    (line,) = check([tmp_path]).lines
+    assert (line.line, line.code) == (1, code)
+    assert word in line.text
+
+
+@pytest.mark.parametrize(
+    "text", ["opentracing", "opentracing>=2.0,<3", "opentracing==2.4.0", "flask", "# opentracing<2"]
+)
+def test_what_does_not_stand_in_the_way_is_not_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(text + "\n")
+    assert check([tmp_path]).lines == []
+
+
+FILES = {
+    "requirements-dev.txt": "-r requirements.txt\nlightstep==4.4.8 ; python_version > '3'  # tracing\n",
+    "requirements/base.txt": "lightstep[a]>=4\n",
+    "setup.py": "from setuptools import setup\nsetup(name='a', install_requires=['flask', 'lightstep>=4'])\n",
+    "setup.cfg": "[options]\ninstall_requires =\n    flask\n    lightstep>=4\n",
+    "pyproject.toml": '[project]\nname = "a"\ndependencies = [\n  "flask",\n  "lightstep>=4",\n]\n',
+    "poetry/pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.10"\nlightstep = "^4.4"\n',
+    "poetry.lock": '[[package]]\nname = "lightstep"\nversion = "4.4.8"\n',
+    "Pipfile": '[packages]\nlightstep = {version = "==4.4.8", extras = []}\n',
+    "Pipfile.lock": '{"default": {\n "lightstep": {\n  "version": "==4.4.8"\n }}}\n',
+}
+
+
+@pytest.mark.parametrize(("name", "text"), FILES.items(), ids=FILES)
+def test_every_kind_of_file_is_read(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    (line,) = check([tmp_path]).lines
+    assert line.code == "OTB502"
+    assert "lightstep" in text.splitlines()[line.line - 1]

@@ -1,0 +1,114 @@
+"""The parts of a request on its way: the clock, headers, and answers of every kind read from a pipe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ot_bridge.sending import clock
+from ot_bridge.sending.answers import Answer, NoAnswer, NotHTTP, read_answer
+from ot_bridge.sending.clock import Patience
+from ot_bridge.sending.line import lines
+
+
+def pieces(data: bytes, size: int) -> Any:
+    """A connection on which `data` comes in pieces of this size, and then its end."""
+    parts: Iterator[bytes] = iter([data[start : start + size] for start in range(0, len(data), size)])
+
+    def receive(buffer: Any) -> int:
+        part = next(parts, b"")
+        buffer[: len(part)] = part
+        return len(part)
+
+    return receive
+
+
+OK = b"HTTP/1.1 200 OK\r\nA: 1\r\na:  2 \r\n"
+WHOLE = {
+    "length": (OK + b"Content-Length: 3\r\n\r\nabc", b"abc", True, True),
+    "length, cut": (OK + b"Content-Length: 4\r\n\r\nabc", b"abc", False, False),
+    "a length that is none": (OK + b"Content-Length: x\r\n\r\nabc", b"abc", True, False),
+    "chunks": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nB: c\r\n\r\n",
+        b"abc", True, True),
+    "chunks, cut": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n9\r\nc", b"abc", False, False),
+    "chunks, cut between": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", b"ab", False, False),
+    "a chunk of no size": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n", b"ab", False, False),
+    "to the end": (OK + b"\r\nabc", b"abc", True, False),
+    "to be closed": (OK + b"Connection: close\r\nContent-Length: 3\r\n\r\nabc", b"abc", True, False),
+    "interim answers before": (
+        b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hi\r\nX: y\r\n\r\n" + OK + b"Content-Length: 3\r\n\r\nabc",
+        b"abc", True, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 7, 60_000])
+@pytest.mark.parametrize(("data", "body", "whole", "reusable"), WHOLE.values(), ids=WHOLE)
+def test_an_answer_is_read_whatever_pieces_it_comes_in(
+    data: bytes, body: bytes, whole: bool, reusable: bool, size: int
+) -> None:
+    answer = read_answer(pieces(data, size))
+    assert answer.headers["a"] == "2"
+    assert (answer.status, answer.body, answer.whole, answer.reusable) == (200, body, whole, reusable)
+
+
+def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again() -> None:
+    data = OK + b"Content-Length: 2\r\n\r\nabc"
+    assert read_answer(pieces(data, 60_000))[2:] == (b"ab", True, False)
+
+
+NONE = {
+    "nothing": (b"", NoAnswer),
+    "half a word": (b"HT", ConnectionError),
+    "half a status line": (b"HTTP/1.1 20", ConnectionError),
+    "half a header": (OK, ConnectionError),
+    "half a header's name": (OK + b"Conte", ConnectionError),
+    "mail": (b"220 mail\r\n", NotHTTP),
+    "HTTP/2": (b"HTTP/2 200\r\n\r\n", NotHTTP),
+    "a status of four digits": (b"HTTP/1.1 2000 OK\r\n\r\n", NotHTTP),
+    "too many headers": (OK + b"X: y\r\n" * 200 + b"\r\n", NotHTTP),
+}
+
+
+@pytest.mark.parametrize(("data", "error"), NONE.values(), ids=NONE)
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_what_is_no_answer_is_an_error(data: bytes, error: type[Exception], size: int) -> None:
+    with pytest.raises(error):
+        read_answer(pieces(data, size))
+
+
+def test_a_connect_that_is_granted_has_no_body() -> None:
+    answer = read_answer(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 60_000), "CONNECT")
+    assert answer == Answer(200, {"content-length": "9"}, b"", True, True)
+
+
+@pytest.mark.parametrize("pair", [("a", "b\nc: d"), ("a\r", "b"), ("a", "b\r\nc: d")])
+def test_a_header_with_a_line_break_is_not_sent(pair: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        lines([pair])
+
+
+def test_pauses_stay_short_after_however_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.001)
+    assert Patience().start(60).pause(100_000)
+
+
+def test_a_part_may_take_less_than_all_and_never_more() -> None:
+    whole = Patience().start(60)
+    assert whole.within(1).left() <= 1
+    assert 59 < whole.within(1000).left() <= 60
+    assert whole.within(0).over
+
+
+def test_a_wake_up_that_changes_nothing_ends_no_pause() -> None:
+    patience = Patience()
+    timer = threading.Timer(0.05, lambda: patience.give_up_at(None))
+    timer.start()
+    began = time.monotonic()
+    assert patience.start(60).pause(0, 0.2)
+    assert time.monotonic() - began >= 0.2
+    timer.join()

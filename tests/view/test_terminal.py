@@ -1,0 +1,173 @@
+"""Trees as text: what fits, what is cut, what never reaches a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+
+from ot_bridge.otlp.decode import EventRecord, LinkRecord
+from ot_bridge.view.shown import width
+from ot_bridge.view.terminal import Style, draw
+from tests.view.spans import MS, START, TRACE, span
+
+TERMINAL = Style(width=120, pictures=True)
+
+
+def test_a_trace_is_a_head_and_a_line_a_span() -> None:
+    spans = [
+        span(1, 77, length=6.61, name="ServeHTTP", kind="SERVER", parent_is_remote=True),
+        span(2, 1, 0.2, 5.88, name="SayHello", kind="CLIENT", attributes={"component": "grpc"}),
+        span(3, 2, 5, 0.401, name="SayHello", kind="SERVER", status="ERROR", status_message="DEADLINE"),
+        span(4, 3, 5.1, 0.033, name="compose"),
+    ]
+    head, *lines = draw(spans, TERMINAL)
+    assert head == "5b8aa5a2d2c8… · 4 spans · 6.61 ms · continues the caller's"
+    assert [line[:18] for line in lines] == [
+        "  ServeHTTP       ",
+        "  └─ SayHello     ",
+        "     └─ SayHello  ",
+        "        └─ compose",
+    ]
+    assert [line.rstrip("# ").split("#")[0].split()[-2:] for line in lines] == [
+        ["6.61", "ms"],
+        ["5.88", "ms"],
+        ["401", "µs"],
+        ["33", "µs"],
+    ]
+    assert lines[1].endswith("component=grpc")
+    assert lines[2].endswith("✖ DEADLINE")
+
+
+def test_where_pictures_cannot_be_shown_the_text_is_ascii() -> None:
+    spans = [span(1, length=6.61), span(2, 1, length=0.033, status="ERROR", status_message="naïve 漢")]
+    text = "\n".join(draw(spans, Style(encoding="ascii")))
+    assert text.isascii()
+    assert "`- span 2" in text
+    assert "33 us" in text
+    assert "x na\\xefve \\u6f22" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "utf-8"])
+def test_no_encoding_is_too_poor(encoding: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    for line in draw([span(1, name="a\ud800ß漢", status="ERROR")], Style.of(stream)):
+        stream.write(line)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
+def test_lines_fit_the_terminal_and_keep_name_and_duration(columns: int) -> None:
+    spans = [
+        span(1, length=9.87, name="a" * 50, attributes={"key": "value" * 50}),
+        *(span(at, at - 1, length=1.23, name="漢字" * 20, kind="PRODUCER") for at in range(2, 20)),
+    ]
+    for line in list(draw(spans, Style(width=columns, pictures=True)))[1:]:
+        assert width(line) <= columns
+        assert "9.87 ms" in line or "1.23 ms" in line
+        name = line.split("└─ ")[-1].lstrip()
+        assert width(name.split("…")[0]) >= 17
+    short = spans[0]._replace(attributes={"key": "value" * 10})
+    wide = list(draw([short], Style(width=columns, pictures=True)))[1]
+    assert ("#" in wide) is (columns == 200)
+
+
+def test_no_terminal_is_not_cut() -> None:
+    (_, line) = draw([span(1, name="n" * 300, attributes={"key": "v" * 300})], Style())
+    assert "n" * 300 in line
+    assert line.endswith("v" * 300)
+
+
+def test_wide_and_combining_characters_keep_the_columns() -> None:
+    spans = [span(1, name="e\u0301" * 8), span(2, name="漢字漢字", begin=1), span(3, name="plain", begin=2)]
+    lines = list(draw(spans, TERMINAL))[1:]
+    assert len({width(line[: line.index("internal")]) for line in lines}) == 1
+
+
+def test_alike_siblings_are_one_line_unless_one_failed_or_all_are_asked_for() -> None:
+    spans = [span(1, length=100), *(span(at, 1, at, 0.42, name="db.query") for at in range(2, 52))]
+    lines = list(draw(spans, TERMINAL))
+    assert len(lines) == 3
+    assert "db.query ×50, 21 ms in all" in lines[2]
+    assert len(list(draw(spans, TERMINAL, everything=True))) == 52
+    spans[10] = spans[10]._replace(status="ERROR")
+    assert sum("✖" in line for line in draw(spans, TERMINAL)) == 1
+
+
+def test_events_and_links_have_their_lines() -> None:
+    one = span(
+        1,
+        length=2,
+        events=(EventRecord("retry", START + MS, {"attempt": 2}, 0),),
+        links=(LinkRecord("a" * 32, "b" * 16, "", {}, 0, 0),),
+    )
+    lines = list(draw([one], TERMINAL))
+    assert "· retry" in lines[2]
+    assert "at 1 ms" in lines[2]
+    assert lines[2].endswith("attempt=2")
+    assert lines[3].split() == ["→", "a" * 32 + "/" + "b" * 16]
+
+
+def test_a_missing_parent_is_said() -> None:
+    assert "⚠ parent 0000000000000009 did not arrive" in list(draw([span(1, 9)], TERMINAL))[1]
+
+
+BAD = "\x1b[31m\n\r\t\x00\x7f\x9b\u202e\u2066\u200b\u2028\ufeff"
+
+
+def test_nothing_that_a_terminal_obeys_reaches_it() -> None:
+    one = span(
+        1,
+        name=BAD,
+        status="ERROR",
+        status_message=BAD,
+        attributes={BAD: BAD, "list": [BAD, {BAD: BAD}]},
+        resource={"service.name": BAD},
+        events=(EventRecord(BAD, START, {BAD: BAD}, 0),),
+        links=(LinkRecord(BAD, BAD, "", {}, 0, 0),),
+        parent_id=BAD,
+        trace_id=BAD,
+    )
+    for line in draw([one], Style(pictures=True)):
+        assert all(unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp") for each in line)
+    assert "\\x1b[31m\\n" in "".join(draw([one], Style()))
+
+
+def test_colours_only_in_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        assert Style.of(stream, {}).colours
+        assert Style.of(stream, {"TERM": "dumb"}) == Style(None, False, False, "utf-8")
+        assert not Style.of(stream, {"NO_COLOR": "1"}).colours
+        assert Style.of(stream, {}).width
+    os.close(master)
+    assert Style.of(io.StringIO(), {}) == Style(None, False, False, "ascii")
+    failed = [span(1, status="ERROR")]
+    assert "\x1b[31m" in "".join(draw(failed, Style(colours=True)))
+    assert "\x1b" not in "".join(draw(failed, Style()))
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    program = (
+        "import sys\n"
+        "from ot_bridge.view.terminal import show\n"
+        "show(('x' * 1000 for _ in range(1000)), sys.stdout)\n"
+    )
+    command = f'{sys.executable} -c "$PROGRAM" | head -1 | wc -c'
+    done = subprocess.run(
+        command,
+        shell=True,
+        env={**os.environ, "PROGRAM": program},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("1001", "")
+
+
+def test_the_trace_id_is_whole_where_it_can_be_copied() -> None:
+    assert next(draw([span(1)], Style())).startswith(TRACE)

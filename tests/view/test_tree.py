@@ -1,0 +1,116 @@
+"""The one function that makes trees."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from ot_bridge.otlp.decode import SpanRecord
+from ot_bridge.view.numbers import duration
+from ot_bridge.view.times import critical_path, own_times
+from ot_bridge.view.tree import Tree, trees
+from tests.view.durations import DURATIONS
+from tests.view.spans import MS, START, many, span
+
+
+@pytest.mark.parametrize(("nanoseconds", "text"), DURATIONS)
+def test_a_duration_has_three_digits_and_a_unit(nanoseconds: int, text: str) -> None:
+    assert duration(nanoseconds) == text
+
+
+def shape(tree: Tree) -> list[tuple[int, str]]:
+    return [(node.depth, node.span.name) for node in tree.nodes]
+
+
+def only(spans: list[SpanRecord]) -> Tree:
+    (tree,) = trees(spans)
+    return tree
+
+
+def test_spans_nest_whatever_order_they_come_in_and_siblings_go_by_start_then_name() -> None:
+    spans = [
+        span(1, length=9),
+        span(2, 1, 3),
+        span(3, 1, 1, name="b"),
+        span(4, 1, 1, name="a"),
+        span(5, 3, 2),
+    ]
+    expected = [(0, "span 1"), (1, "a"), (1, "b"), (2, "span 5"), (1, "span 2")]
+    for _ in range(10):
+        random.shuffle(spans)
+        assert shape(only(spans)) == expected
+
+
+def test_a_span_that_comes_twice_is_there_once_with_what_came_last() -> None:
+    assert shape(only([span(1), span(1, name="again")])) == [(0, "again")]
+
+
+@pytest.mark.parametrize(
+    ("other", "how"),
+    [
+        ({"parent_is_remote": True}, "caller"),
+        ({"parent_is_remote": False}, "missing"),
+        ({"parent_is_remote": None, "kind": "SERVER"}, "caller"),
+        ({"parent_is_remote": None, "kind": "CLIENT"}, "missing"),
+    ],
+)
+def test_a_parent_elsewhere_is_told_from_one_that_did_not_arrive(other: dict[str, Any], how: str) -> None:
+    tree = only([span(2, 1, **other), span(3, 2)])
+    assert [node.how for node in tree.nodes] == [how, ""]
+    assert tree.continues is (how == "caller")
+    warned = ("parent 0000000000000001 did not arrive",) if how == "missing" else ()
+    assert tree.nodes[0].warnings == warned
+
+
+def test_the_warning_goes_when_the_parent_comes() -> None:
+    assert not any(node.warnings for node in only([span(2, 1), span(1)]).nodes)
+
+
+def test_spans_whose_parents_form_a_circle_are_shown_once_each() -> None:
+    spans = [span(1, 3), span(2, 1), span(3, 2), span(4, 2), span(9, 9), span(5)]
+    tree = only(spans)
+    assert sorted(node.span.span_id for node in tree.nodes) == sorted(each.span_id for each in spans)
+    assert [node.depth for node in tree.nodes if "circle" in "".join(node.warnings)] == [0, 0]
+
+
+def test_clocks_that_disagree_are_said_and_nothing_is_shifted() -> None:
+    tree = only(
+        [span(1, begin=10), span(2, 1, begin=4), span(3, 1, begin=9.5), span(4, 1, begin=12, length=-3)]
+    )
+    warnings = {node.span.name: node.warnings for node in tree.nodes}
+    assert warnings["span 2"] == ("begins 6 ms before its parent",)
+    assert warnings["span 3"] == ()
+    assert warnings["span 4"] == ("ends 3 ms before it starts",)
+    assert tree.start == START + 4 * MS
+
+
+def test_five_thousand_levels_are_a_tree_and_a_circle_too() -> None:
+    deep = many(5000, deep=True)
+    tree = only(deep)
+    assert tree.nodes[-1].depth == 4999
+    assert len(own_times(tree)) == len(critical_path(tree)) == 5000
+    deep[0] = deep[0]._replace(parent_id=deep[2500].span_id)
+    assert len(only(deep).nodes) == 5000
+
+
+def test_own_time_is_that_in_which_no_child_ran() -> None:
+    tree = only([span(1, length=10), span(2, 1, 1, 4), span(3, 1, 3, 4), span(4, 1, 9, 5)])
+    assert own_times(tree) == [3 * MS, 4 * MS, 4 * MS, 5 * MS]
+
+
+def test_the_critical_path_covers_the_root_without_a_gap_or_an_overlap() -> None:
+    tree = only([span(1, length=10), span(2, 1, 1, 4), span(3, 1, 3, 4), span(4, 3, 4, 1), span(5, 1, 9, 5)])
+    stretches = sorted(each for found in critical_path(tree) for each in found)
+    assert stretches[0][0] == START
+    assert stretches[-1][1] == START + 10 * MS
+    assert all(one[1] == other[0] for one, other in pairwise(stretches))
+    by_name = {
+        node.span.name: [((a - START) // MS, (b - START) // MS) for a, b in found]
+        for node, found in zip(tree.nodes, critical_path(tree), strict=True)
+    }
+    assert by_name["span 2"] == [(1, 3)]
+    assert by_name["span 4"] == [(4, 5)]
+    assert by_name["span 5"] == [(9, 10)]

@@ -1,0 +1,428 @@
+"""The viewer as a collector: what it takes, refuses, holds and gives back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as TheirExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+
+from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.otlp.decode_json import decode_json, encode_json
+from ot_bridge.view.app import Viewer, host_name
+from ot_bridge.view.grpc_port import GrpcPort
+from ot_bridge.view.receive import MOST
+from ot_bridge.view.serving import GRPC_INSTEAD, Packets
+from ot_bridge.view.store import Store
+from tests.view.spans import TRACE, many, span
+from tests.view.viewers import JSON, PROTOBUF, Running, viewer
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with viewer() as found:
+        yield found
+
+
+def send_with(exporter: SpanExporter) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("shop")
+    with tracer.start_as_current_span("GET /cart"), tracer.start_as_current_span("load"):
+        pass
+    provider.shutdown()
+
+
+EXPORTERS: dict[str, Any] = {
+    "ours": lambda url: OTLPSpanExporter(endpoint=url),
+    "OpenTelemetry's": lambda url: TheirExporter(endpoint=url),
+    "OpenTelemetry's, gzip": lambda url: TheirExporter(endpoint=url, compression=Compression.Gzip),
+}
+
+
+@pytest.mark.parametrize("make", EXPORTERS.values(), ids=EXPORTERS)
+def test_what_real_exporters_send_is_in_the_list(running: Running, make: Any) -> None:
+    send_with(make(f"{running.url}/v1/traces"))
+    (trace,) = running.list()
+    assert (trace["name"], trace["spans"], trace["errors"]) == ("GET /cart", 2, 0)
+
+
+def test_grpc_is_taken_where_grpcio_is() -> None:
+    theirs = pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    store = Store()
+    port = GrpcPort(store, port=0)
+    try:
+        send_with(theirs.OTLPSpanExporter(endpoint=f"127.0.0.1:{port.port}", insecure=True))
+        assert store.changes(0)["traces"][0]["spans"] == 2
+        with pytest.raises(OSError, match=r"taken|bind"):
+            GrpcPort(store, port=port.port)
+        with grpc.insecure_channel(f"127.0.0.1:{port.port}") as channel:
+            export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            with pytest.raises(grpc.RpcError) as raised:
+                export(b"\xff", timeout=5)
+            assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    finally:
+        port.stop()
+
+
+def test_grpc_on_the_port_for_http_is_told_where_to_go(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        connection.recv(100)
+    assert running.said == [GRPC_INSTEAD]
+
+
+BODY = encode_json([span(1), span(2, 1)]).encode()
+PROTO = ExportTraceServiceRequest()
+_SPAN = PROTO.resource_spans.add().scope_spans.add().spans.add()
+_SPAN.trace_id, _SPAN.span_id, _SPAN.name = bytes.fromhex(TRACE), b"12345678", "GET"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(("body", "kind"), [(BODY, JSON), (PROTO.SerializeToString(), PROTOBUF)])
+def test_a_success_is_empty_and_of_the_same_type(
+    running: Running, body: bytes, kind: str, packed: bool
+) -> None:
+    headers = {"Content_Encoding": "gzip"} if packed else {}
+    answer = running.post(gzip.compress(body) if packed else body, kind, **headers)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+    assert answer.body == (b"{}" if kind == JSON else b"")
+    assert len(running.list()) == 1
+
+
+def test_metrics_and_logs_are_taken_and_ignored_and_that_is_said_once(running: Running) -> None:
+    for path in ("/v1/metrics", "/v1/logs", "/v1/logs"):
+        assert running.ask("POST", path, b"", Content_Type=PROTOBUF).status == 200
+    assert len(running.said) == 2
+
+
+LISTED = [{"boolValue": True}, {"doubleValue": "NaN"}]
+MAPPED = [{"key": "a", "value": {"stringValue": "b"}}]
+
+
+def test_json_is_read_as_the_specification_has_it() -> None:
+    one = {
+        "traceId": TRACE.upper(),
+        "spanId": "00000000000000AB",
+        "name": "GET",
+        "kind": "SPAN_KIND_SERVER",
+        "startTimeUnixNano": "1700000000000000001",
+        "endTimeUnixNano": 1700000000000000002,
+        "status": {"code": "STATUS_CODE_ERROR", "message": "no"},
+        "unknown": [1],
+        "flags": 0x301,
+        "attributes": [
+            {"key": "big", "value": {"intValue": str(2**63 - 1)}},
+            {"key": "small", "value": {"intValue": -5}},
+            {"key": "bytes", "value": {"bytesValue": "AAE="}},
+            {
+                "key": "list",
+                "value": {"arrayValue": {"values": [{"boolValue": True}, {"doubleValue": "NaN"}]}},
+            },
+            {
+                "key": "map",
+                "value": {"kvlistValue": {"values": [{"key": "a", "value": {"stringValue": "b"}}]}},
+            },
+            {"key": "none", "value": {}},
+        ],
+    }
+    (found,) = decode_json(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [one]}]}], "more": 1}))
+    assert (found.trace_id, found.span_id, found.kind) == (TRACE, "00000000000000ab", "SERVER")
+    assert (found.start, found.end) == (1700000000000000001, 1700000000000000002)
+    assert (found.status, found.status_message, found.parent_is_remote) == ("ERROR", "no", True)
+    assert found.attributes["big"] == 2**63 - 1
+    assert str(found.attributes["list"]) == "[True, nan]"
+    assert {key: found.attributes[key] for key in ("small", "bytes", "map", "none")} == {
+        "small": -5,
+        "bytes": b"\0\1",
+        "map": {"a": "b"},
+        "none": None,
+    }
+    assert (
+        decode_json(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{**one, "kind": 2}]}]}]}))[
+            0
+        ].kind
+        == "SERVER"
+    )
+
+
+def test_what_is_downloaded_reads_back_as_it_was(running: Running) -> None:
+    spans = [
+        *many(30),
+        span(1, trace_id="a" * 32, attributes={"b": b"\0", "l": [1, None, 0.5], "m": {"k": True}}),
+    ]
+    running.store.add(spans)
+    answer = running.ask("GET", "/api/download")
+    assert {(each.trace_id, each.span_id): each for each in decode_json(answer.body)} == {
+        (each.trace_id, each.span_id): each for each in spans
+    }
+    other = Store()
+    other.add(decode_json(answer.body))
+    assert len(other.changes(0)["traces"]) == 2
+
+
+REFUSED = {
+    "no protobuf": (b"\xff\xff", PROTOBUF, {}, 400),
+    "cut": (PROTO.SerializeToString()[:-3], PROTOBUF, {}, 400),
+    "no JSON": (b"{", JSON, {}, 400),
+    "JSON of another kind": (b'{"resourceSpans": 1}', JSON, {}, 400),
+    "10,000 levels": (b"[" * 10_000, JSON, {}, 400),
+    "a number that is too long": (b"9" * 100_000, JSON, {}, 400),
+    "a time of more than 64 bits": (
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"1%s"}]}]}]}' % (b"0" * 300),
+        JSON,
+        {},
+        200,
+    ),
+    "no gzip": (b"hello", JSON, {"Content_Encoding": "gzip"}, 400),
+    "gzip that is cut": (gzip.compress(BODY)[:-9], JSON, {"Content_Encoding": "gzip"}, 400),
+    "another encoding": (BODY, JSON, {"Content_Encoding": "br"}, 415),
+    "another type": (BODY, "text/plain", {}, 415),
+    "no type": (BODY, "", {}, 415),
+    "too large": (b"x" * (MOST + 1), JSON, {}, 413),
+    "a bomb": (gzip.compress(bytes(200 << 20), 1), JSON, {"Content_Encoding": "gzip"}, 413),
+}
+
+
+@pytest.mark.parametrize(("body", "kind", "headers", "status"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_request_is_refused_and_the_viewer_goes_on(
+    running: Running,
+    body: bytes,
+    kind: str,
+    headers: dict[str, str],
+    status: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert running.post(body, kind, **headers).status == status
+    assert running.post(BODY, JSON).status == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_bad_span_does_not_lose_its_neighbours(running: Running) -> None:
+    request = json.loads(BODY)
+    spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans[0]["traceId"] = "xyz"
+    spans.append({**spans[1], "spanId": "00"})
+    answer = running.post(json.dumps(request).encode(), JSON)
+    assert json.loads(answer.body)["partialSuccess"]["rejectedSpans"] == "2"
+    assert [trace["spans"] for trace in running.list()] == [1]
+    bad = ExportTraceServiceRequest()
+    bad.CopyFrom(PROTO)
+    bad.resource_spans[0].scope_spans[0].spans.add().name = "without ids"
+    partial = ExportTraceServiceResponse.FromString(
+        running.post(bad.SerializeToString()).body
+    ).partial_success
+    assert partial.rejected_spans == 1
+    assert "trace id" in partial.error_message
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("localhost", "localhost"),
+        ("LOCALHOST:4318", "localhost"),
+        ("[::1]:4318", "::1"),
+        ("[::1]", "::1"),
+        ("127.0.0.1:1", "127.0.0.1"),
+        ("::1", ""),
+        ("[::1]x", ""),
+        ("a:b", ""),
+        ("[evil]:1", ""),
+        ("", ""),
+    ],
+)
+def test_the_name_in_a_host_header(host: str, name: str) -> None:
+    assert host_name(host) == name
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost:1"}, 200),
+        ({"host": "[::1]:4318"}, 200),
+        ({"host": "evil.example"}, 400),
+        ({"host": "localhost.evil.example"}, 400),
+        ({"host": "[evil]"}, 400),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+    ],
+)
+def test_a_page_elsewhere_on_the_web_gets_and_puts_nothing(
+    running: Running, headers: dict[str, Any], status: int
+) -> None:
+    got = running.ask("GET", "/api/traces", **headers)
+    assert got.status == status
+    assert running.post(BODY, JSON, **headers).status == status
+    assert not [name for name in got.headers if name.lower().startswith("access-control")]
+    assert running.ask("GET", "/", Origin=running.url).status == 200
+
+
+def test_only_post_changes_anything(running: Running) -> None:
+    running.post(BODY, JSON)
+    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+        assert running.ask(method, "/api/clear").status in (404, 405)
+    assert len(running.list()) == 1
+    assert running.ask("POST", "/api/clear").status == 200
+    assert running.list() == []
+
+
+def test_every_address_is_taken_where_it_listens_on_all_but_no_name() -> None:
+    with viewer(names=frozenset({Viewer.ANY_ADDRESS, "traces.lan"})) as running:
+        assert running.ask("GET", "/", host="192.0.2.1:4318").status == 200
+        assert running.ask("GET", "/", host="traces.lan").status == 200
+        assert running.ask("GET", "/", host="evil.example").status == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/api/traces", "/nothing"])
+def test_headers_forbid_what_the_page_does_not_need(running: Running, path: str) -> None:
+    headers = running.ask("GET", path).headers
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_a_trace_grows_in_any_order_and_a_span_that_comes_twice_is_there_once(running: Running) -> None:
+    spans = many(20)
+    for part in (spans[10:], spans[5:12], spans[:6]):
+        running.post(encode_json(part).encode(), JSON)
+    trace = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)
+    assert len(trace["spans"]) == 20
+    assert not any("warnings" in each for each in trace["spans"])
+    assert running.ask("GET", "/api/trace/none").status == 404
+
+
+def test_only_what_has_changed_is_told() -> None:
+    store = Store()
+    for at in range(1, 2501):
+        store.add([span(1, trace_id=f"{at:032x}")])
+    after, got, more = 0, [], True
+    while more:
+        answer = store.changes(after)
+        assert len(answer["traces"]) <= 1000
+        got += [each["id"] for each in answer["traces"]]
+        after, more = answer["now"], answer["more"]
+    assert len({*got}) == 2500
+    assert store.changes(after)["traces"] == []
+    store.add([span(2, 1, trace_id=f"{7:032x}")])
+    assert [each["spans"] for each in store.changes(after)["traces"]] == [2]
+
+
+def test_the_oldest_traces_go_first_and_are_counted() -> None:
+    store = Store(keep=10)
+    for at in range(1, 31):
+        store.add([span(1, trace_id=f"{at:032x}")])
+    answer = store.changes(0)
+    assert (answer["gone"], len(answer["traces"]), answer["first"]) == (20, 10, 21)
+    assert store.trace(f"{20:032x}") is None
+
+
+def test_a_trace_has_its_bound_and_says_what_was_left_out() -> None:
+    store = Store(most_spans=100)
+    store.add(many(150))
+    trace = store.trace(TRACE)
+    assert trace is not None
+    assert (len(trace["spans"]), trace["left_out"]) == (100, 50)
+
+
+def test_a_resource_is_held_once_a_trace() -> None:
+    store = Store(most_bytes=1 << 20)
+    large = [{"service.name": f"service {at}", "text": "x" * 10_000} for at in range(10)]
+    store.add([span(at, resource=large[at % 10]) for at in range(1, 1001)])
+    trace = store.trace(TRACE)
+    assert trace is not None
+    assert (len(trace["spans"]), trace["left_out"]) == (1000, 0)
+
+
+def test_bytes_are_bounded_too() -> None:
+    store = Store(most_bytes=1 << 20)
+    for at in range(1, 101):
+        store.add([span(1, trace_id=f"{at:032x}", attributes={"big": "x" * 100_000})])
+    assert 5 <= len(store.changes(0)["traces"]) <= 10
+    store.add([span(at, trace_id="f" * 32, attributes={"big": "x" * 100_000}) for at in range(1, 101)])
+    last = store.trace("f" * 32)
+    assert last is not None
+    assert last["left_out"] > 80
+
+
+def test_ten_thousand_traces_fit_in_64_megabytes_and_more_take_no_more() -> None:
+    """A fifth of it is measured."""
+
+    def fill(first: int, count: int) -> None:
+        for at in range(first, first + count):
+            store.add(each._replace(trace_id=f"{at:032x}") for each in five)
+
+    attributes = {f"key {at}": f"a value of usual length {at}" for at in range(5)}
+    five = [span(at, at // 2, begin=at, attributes=attributes) for at in range(1, 6)]
+    tracemalloc.start()
+    store = Store(keep=2_000)
+    fill(1, 2_000)
+    whole = 5 * tracemalloc.get_traced_memory()[0]
+    fill(2_001, 600)
+    after = 5 * tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    print(f"10,000 traces of 5 spans: {whole / 2**20:.1f} MB")
+    assert whole < 64 << 20
+    assert after < whole * 1.05
+
+
+OLD_CLIENT = """
+import sys
+import time
+import jaeger_client
+agent = {"reporting_host": "127.0.0.1", "reporting_port": int(sys.argv[1])}
+sampler = {"type": "const", "param": 1}
+config = jaeger_client.Config({"sampler": sampler, "local_agent": agent}, service_name="old", validate=True)
+tracer = config.new_tracer()
+root = tracer.start_span("old root", tags={"span.kind": "server"})
+child = tracer.start_span("child", child_of=root, tags={"error": True})
+child.log_kv({"event": "retry", "n": 2})
+child.finish()
+root.finish()
+closed = tracer.close()
+while not closed.done():
+    time.sleep(0.05)
+"""
+
+
+def test_an_old_clients_packets_are_in_the_same_picture() -> None:
+    store = Store()
+    packets = Packets(store, port=0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bad:
+            for packet in (b"", b"\x82", b"\xff" * 100, zlib.compress(b"x")):
+                bad.sendto(packet, ("127.0.0.1", packets.port))
+        subprocess.run([sys.executable, "-c", OLD_CLIENT, str(packets.port)], check=True, timeout=50)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and [each["spans"] for each in store.changes(0)["traces"]] != [2]:
+            time.sleep(0.05)
+        (summary,) = store.changes(0)["traces"]
+        assert (summary["name"], summary["services"], summary["errors"]) == ("old root", ["old"], 1)
+        trace = store.trace(summary["id"])
+        assert trace is not None
+        assert [(each["depth"], each["kind"]) for each in trace["spans"]] == [(0, "server"), (1, "internal")]
+        assert trace["spans"][1]["events"][0][1:] == ["retry", [("n", "2")]]
+    finally:
+        packets.stop()

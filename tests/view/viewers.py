@@ -1,0 +1,63 @@
+"""A viewer in this process, on ports of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ot_bridge.view.app import NAMES, Viewer
+from ot_bridge.view.serving import Server, bound
+from ot_bridge.view.store import Store
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Running(NamedTuple):
+    """said: what the viewer told whoever runs it."""
+
+    store: Store
+    port: int
+    said: list[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: bytes = b"", host: str = "", **headers: str) -> Answer:
+        """headers: with `_` for `-`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        sent = {name.replace("_", "-"): text for name, text in headers.items()}
+        connection.request(method, path, body, {"Host": host or f"127.0.0.1:{self.port}", **sent})
+        answer = connection.getresponse()
+        found = Answer(answer.status, dict(answer.getheaders()), answer.read())
+        connection.close()
+        return found
+
+    def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> Answer:
+        return self.ask("POST", "/v1/traces", body, Content_Type=kind, **headers)
+
+    def list(self, after: int = 0) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.ask("GET", f"/api/traces?after={after}").body)["traces"]
+        return found
+
+
+@contextmanager
+def viewer(store: Store | None = None, names: frozenset[str] = NAMES) -> Iterator[Running]:
+    said: list[str] = []
+    held = store or Store()
+    (listening,) = bound(["127.0.0.1"], 0)
+    server = Server(Viewer(held, names, said.append), listening, said.append)
+    try:
+        yield Running(held, server.port, said)
+    finally:
+        server.stop()
