@@ -79,7 +79,7 @@ def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) 
     attributes, events = noted
     if not is_plain(attributes) or "" in attributes:
         return None
-    return attributes, tuple([event(note, limits) for note in events]) if events else ()
+    return attributes, tuple([event(note, limits) for note in events])
 
 
 def is_plain(attributes: Mapping[Any, Any]) -> bool:

@@ -40,6 +40,7 @@ from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.sampler import Recording, Roots
 from ot_bridge.jaeger_client.span import Span
+from ot_bridge.jaeger_client.span_context import SpanContext as SpanContext
 from ot_bridge.jaeger_client.span_context import context_like
 from ot_bridge.jaeger_client.starts import Scopes, Starts
 from ot_bridge.otel import current
