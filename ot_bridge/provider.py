@@ -88,6 +88,7 @@ def processors_of(
 
     Raises ConfigurationError before any of them is made.
     """
+    given = exporters is not None
     if exporters is None:
         exporters = _in_environment()
     if isinstance(exporters, str):
@@ -97,7 +98,7 @@ def processors_of(
     ready = [_ready(each) for each in exporters]
     if disabled():
         return []
-    return [made for each in ready if (made := _processor(each)) is not None]
+    return [made for each in ready if (made := _processor(each, given)) is not None]
 
 
 _DUE: Final = "names, exporters or span processors"
@@ -112,12 +113,15 @@ def _ready(each: Any) -> Any:
     return each
 
 
-def _processor(ready: Any) -> SpanProcessor | None:
+def _processor(ready: Any, given: bool) -> SpanProcessor | None:
+    """given: as an argument, which raises ConfigurationError where a variable is logged."""
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:
         return DeliveryProcessor(ready)
     except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
+        if given and isinstance(error, ConfigurationError):
+            raise
         made = getattr(ready, "func", ready)
         _log.error("%s cannot be made (%s); nothing is exported by it", made, error)
         return None

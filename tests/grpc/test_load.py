@@ -250,7 +250,7 @@ def _kept() -> collections.Counter[str]:
     return collections.Counter(
         kind.__name__
         for kind in kinds
-        if kind.__name__ in PER_RPC and str(kind.__module__).startswith("ot_bridge.grpc")
+        if str(kind.__module__).startswith("ot_bridge.grpc") and kind.__name__ in PER_RPC
     )
 
 

@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from ot_bridge.bridge import Tracer
+from ot_bridge.delivery import finalizers
 from ot_bridge.wsgi import DO_NOT_TRACE, TracingMiddleware
 from tests.wsgi.conftest import Server, Spans, environ, hello, run
 
@@ -115,6 +116,7 @@ def test_untraced_body_that_is_dropped_does_no_harm(
     result = iter(TracingMiddleware(working(tracer, provider), tracer)(made, Server().start_response))
     next(result)
     del result
+    finalizers.drain()
     assert spans.names() == []
     assert "ot_bridge.open" not in made
 
