@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 from benchmarks.delivered import in_turn
 from benchmarks.measure import Timing
@@ -14,6 +16,7 @@ from benchmarks.peers import JAEGER, SDK
 from benchmarks.rows import OURS, Goal, other_row
 
 ROUNDS = 9
+_COMPILED = str(Path(tempfile.gettempdir()) / "ot-bridge-benchmarks")  # bytecode, the same for all peers
 
 _AROUND = """
 import json, logging, os, time
@@ -55,7 +58,12 @@ app = OpenTelemetryMiddleware(lambda environ, start_response: [])
 def _once(lines: str) -> tuple[float, float]:
     """Milliseconds of processor time, and megabytes."""
     program = _AROUND.format(lines=lines)
-    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    environment = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        "PYTHONDONTWRITEBYTECODE": "",  # what was compiled is kept, as where programs are deployed
+        "PYTHONPYCACHEPREFIX": _COMPILED,
+    }
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
     )
