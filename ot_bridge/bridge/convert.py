@@ -176,6 +176,19 @@ def key_name(key: object) -> str:
     return _string(key) if type(key) is str else text(key)
 
 
+#: Names that were found clean, so that one look tells: programs use the same few again and again.
+KNOWN: Final[set[str]] = set()
+_MOST_KNOWN: Final = 1_000
+
+
+def is_clean(name: str) -> bool:
+    """Whether `key_name` would leave an exact str as it is, and it is not empty."""
+    clean = 0 < len(name) <= MAX_TEXT and name.isascii()
+    if clean and len(name) < 100 and len(KNOWN) < _MOST_KNOWN:
+        KNOWN.add(name)
+    return clean
+
+
 def _fast(given: Any) -> dict[str, Value] | None:
     """A copy of a dict in which nothing has to be cleaned, as in most; None for anything else.
 
@@ -186,7 +199,7 @@ def _fast(given: Any) -> dict[str, Value] | None:
         return None
     pairs: dict[Any, Any] = given.copy()
     for name, value in pairs.items():
-        if type(name) is not str or not name or not name.isascii() or len(name) > MAX_TEXT:
+        if type(name) is not str or not (name in KNOWN or is_clean(name)):
             return None
         kind = type(value)
         if kind is str:

@@ -40,6 +40,7 @@ from ot_bridge.propagation import MetadataHeaders
 _log = logging.getLogger(__name__)
 _MAX_TEXT: Final = convert.MAX_TEXT
 _Tags: Final = convert.Tags
+_KNOWN: Final = convert.KNOWN
 #: What a program may have put in place of a tracer's own methods.
 _OWN: Final = frozenset({"start_span", "inject"})
 _INTERNAL: Final = trace.SpanKind.INTERNAL
@@ -88,9 +89,9 @@ class FusedSpan(_Fused, engine.Span):
     """OpenTracing's span and the engine's. Its methods are `Span`'s; three know a shorter way."""
 
     def set_tag(self, key: str, value: Any) -> FusedSpan:
-        if type(key) is not str or key in TAGS or not key.isascii() or len(key) > _MAX_TEXT:
+        if type(key) is not str or key in TAGS or not (key in _KNOWN or convert.is_clean(key)):
             return super().set_tag(key, value)
-        if key and self._end_time is None:
+        if self._end_time is None:
             if type(value) is not str or not value.isascii() or len(value) > _MAX_TEXT:
                 value = convert.attribute(value)
             self.note((key, value))
