@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from ot_bridge import errors
 from ot_bridge.cli.checkup import addresses, known, packages
 from ot_bridge.cli.main import main
+from tests import needs
 from tests.authority import Authority
 from tests.cli import programs
 from tests.receiver import HANG, Answer, GrpcReceiver, HttpReceiver, free_port
@@ -127,6 +128,7 @@ def test_what_is_unreachable_is_told_apart(doctor: Doctor) -> None:
         assert time.monotonic() - begin < 25  # 5 on a machine with nothing else to do
 
 
+@needs.otlp_over_grpc
 def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
     """Row K2."""
     by_grpc, by_http = servers.enter_context(GrpcReceiver()), servers.enter_context(HttpReceiver())
@@ -145,6 +147,7 @@ def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, 
     assert good.of("otlp", "well"), good.findings
 
 
+@needs.otlp_over_grpc
 def test_a_grpc_server_without_the_service_is_told() -> None:
     """Row K2; in a process of its own, as OpenTelemetry's exporter logs a failure once in a while only."""
     nothing = grpc.server(ThreadPoolExecutor(1))

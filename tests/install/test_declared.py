@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.install.child import run
 from tests.receiver import HttpReceiver
+
+pytestmark = needs.configuration
 
 FILE = """
 file_format: "1.0"

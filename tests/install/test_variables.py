@@ -17,6 +17,7 @@ import pytest
 import ot_bridge
 from ot_bridge import errors
 from ot_bridge.xray import XRayIdGenerator
+from tests import needs
 from tests.install.child import environment, run
 from tests.receiver import GrpcReceiver, HttpReceiver
 
@@ -243,6 +244,7 @@ tracer = tracer.initialize_tracer()""",
 }
 
 
+@needs.otlp_over_grpc
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])
 def test_the_protocol_decides_who_speaks_to_the_collector(way: str, variable: str) -> None:

@@ -479,6 +479,9 @@ class _Seen(SpanProcessor):
     def on_end(self, span: Any) -> None:
         self.told.append((type(span.start_time), type(span.end_time), span.name, dict(span.attributes)))
 
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
+
 
 def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
     tracer, reporter = OURS.tracer()

@@ -1,0 +1,22 @@
+"""Marks for tests of packages that the lowest supported versions cannot be installed beside."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+
+def _missing(module: str) -> bool:
+    try:
+        return find_spec(module) is None
+    except ModuleNotFoundError:
+        return True
+
+
+otlp_over_grpc = pytest.mark.skipif(
+    _missing("opentelemetry.exporter.otlp.proto.grpc"), reason="OpenTelemetry's exporter over gRPC is missing"
+)
+configuration = pytest.mark.skipif(
+    _missing("opentelemetry.configuration"), reason="opentelemetry-configuration is missing"
+)
