@@ -82,7 +82,9 @@ class Done(NamedTuple):
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without what would set tracing up, and with these."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "JAEGER_"))}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
+    # From 3.12 on Python warns of a fork in a process that has threads, whoever has them.
+    warnings = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
+    return {**kept, **warnings, "PYTHONPATH": str(Path(__file__).parents[2]), **variables}
 
 
 def start(
