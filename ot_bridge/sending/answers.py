@@ -99,6 +99,9 @@ class _Stream(io.BufferedReader):
     def close(self) -> None:
         pass
 
+    def flush(self) -> None:
+        """Nothing: a reader. HTTPResponse asks for it when it is collected, maybe after the source."""
+
 
 def _check_beginning(stream: _Stream) -> None:
     """HTTP/2 and others send no end of line that the parser could wait for."""
