@@ -88,6 +88,15 @@ class _Fused(Span):
 class FusedSpan(_Fused, engine.Span):
     """OpenTracing's span and the engine's. Its methods are `Span`'s; three know a shorter way."""
 
+    _expected: tuple[str, ...] = (
+        *engine.Span._expected,
+        "_tracer",
+        "finished",
+        "_raised",
+        "_shown",
+        "_baggage",
+    )
+
     def set_tag(self, key: str, value: Any) -> FusedSpan:
         if type(key) is not str or key in TAGS or not (key in _KNOWN or convert.is_clean(key)):
             return super().set_tag(key, value)
