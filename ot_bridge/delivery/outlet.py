@@ -15,10 +15,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery.quiet import quieten
+from ot_bridge.delivery.refusal import refuses
 from ot_bridge.errors import report
 from ot_bridge.otel import UNTRACED
 
 _log = logging.getLogger("ot_bridge.delivery")
+_PROBE_SECONDS: Final = 1.0  # between two probes
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -35,6 +37,8 @@ class Outlet:
         self._timeout = timeout
         self.limit = float("inf")  # no export goes on beyond this moment
         self._shut = False
+        self._probe_at = 0.0  # time.monotonic()
+        self._probed = False
 
     @property
     def exporter(self) -> Any:
@@ -46,7 +50,14 @@ class Outlet:
 
     @property
     def refusing(self) -> bool:
-        return bool(getattr(self.made, "refusing", False))
+        """Whether nothing listens at the collector's address. An exporter that does not say is probed."""
+        told = getattr(self.made, "refusing", None)
+        if told is not None or self.made is None:
+            return bool(told)
+        if time.monotonic() >= self._probe_at:
+            self._probe_at = time.monotonic() + _PROBE_SECONDS
+            self._probed = refuses(self.made)
+        return self._probed
 
     def export(self, batch: list[ReadableSpan]) -> Mapping[str, int]:
         """What was lost of the batch, by reason."""

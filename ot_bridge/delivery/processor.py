@@ -111,7 +111,10 @@ class DeliveryProcessor(SpanProcessor):
             self._open.pop()
         except IndexError:
             return
-        self._here().close(exit.limited(time.monotonic() + timeout_millis / 1000))
+        worker, deadline = self._here(), exit.limited(time.monotonic() + timeout_millis / 1000)
+        if exit.leaving() and worker.outlet.refusing:
+            deadline = time.monotonic()  # the exit has waited as long as a collector that refuses is given
+        worker.close(deadline)
         restore(self)
 
     def renew(self) -> None:
