@@ -1,7 +1,7 @@
 """The metadata is in pyproject.toml; this file makes the description that PyPI shows.
 
-PyPI shows README.md without the files beside it, so that no relative link would lead anywhere: such a link becomes
-its text, which names the file in the source distribution, and an image is left out.
+PyPI shows README.md without the files beside it, so that no relative link would lead anywhere. Such a link
+becomes its text, which names the file in the source distribution, and an image is left out.
 """
 
 import re
