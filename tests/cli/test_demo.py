@@ -105,7 +105,7 @@ def test_a_collector_that_is_away_is_said_and_told_by_the_exit_status() -> None:
     url = f"http://127.0.0.1:{_free_port()}"
     done = demo("--otlp", url)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == f"{url} did not take the spans"
+    assert done.stderr.splitlines()[-1] == f"ot-bridge demo: {url} did not take the spans"
     assert "Traceback" not in done.stderr
 
 
