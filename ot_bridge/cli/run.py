@@ -19,13 +19,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from ot_bridge.cli.interpreter import interpreter_of
+from ot_bridge.cli.interpreter import PEX, interpreter_of
 
 #: Put first on PYTHONPATH, it has its `sitecustomize` read by every interpreter that is not isolated.
 SITE: Final = str(Path(__file__).parent / "site")
 _TREE: Final = "ot_bridge_tree"  # the exporter that prints traces
 #: Unless the user has set them: every trace is sampled, and spans leave within 0.2 s.
 _SEEN: Final = {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+_SENDING: Final = {
+    "OTEL_CONFIG_FILE": "",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+}
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 NOT_FOUND: Final = 127
 NOT_RUNNABLE: Final = 126
 
@@ -72,55 +78,44 @@ def run(args: argparse.Namespace) -> int:
         there = os.path.exists(command[0])
         problem = "is not executable (chmod +x, or name its interpreter)" if there else "not found"
         return _refuse(f"{command[0]}: {problem}", NOT_RUNNABLE if there else NOT_FOUND)
+    environ = _environment_of(args)
     hindrance = interpreter_of(command).hindrance
     if hindrance and not args.quiet:
-        way_out = "or call ot_bridge.redirect.redirect() first in the program"
-        print(f"ot-bridge: nothing is redirected: {hindrance}, {way_out}", file=sys.stderr)
+        print(f"ot-bridge: nothing is redirected: {hindrance}", file=sys.stderr)
+    if hindrance == PEX:  # what unpacks the file would say that it redirects, and then start the program anew
+        environ["OT_BRIDGE_REDIRECT"] = "off"
     try:
-        if args.view:
-            return _viewed(program, command, args)
-        return _start(program, command, _environment_of(args))
+        return (_viewed if args.view else _start)(program, command, environ)
     except OSError as error:
         return _refuse(f"{program}: {error.strerror}", NOT_RUNNABLE)
 
 
-def _environment_of(args: argparse.Namespace, viewer: str = "") -> dict[str, str]:
-    """The program's environment. viewer: the address to send to, if any."""
+def _environment_of(args: argparse.Namespace) -> dict[str, str]:
+    """The program's environment, but for where the viewer is."""
     environ = environment(os.environ)
     if args.quiet:
         environ["OT_BRIDGE_QUIET"] = "1"
-    if viewer:
-        environ |= sending_to(viewer)
-    if viewer or args.show:
-        environ = {
-            "OTEL_TRACES_SAMPLER": "parentbased_always_on",
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
-            **environ,
-        }
+    if args.view:
+        environ |= _SENDING
     if args.show:
-        exporters = environ.get("OTEL_TRACES_EXPORTER", "").replace("none", "")
-        environ["OTEL_TRACES_EXPORTER"] = ",".join(filter(None, (exporters, "ot_bridge_tree")))
+        exporters = environ.get("OTEL_TRACES_EXPORTER", "none")
+        environ["OTEL_TRACES_EXPORTER"] = _TREE if exporters in ("", "none") else f"{exporters},{_TREE}"
         environ["OTEL_CONFIG_FILE"] = ""
-    return environ
+    return {**_SEEN, **environ} if args.view or args.show else environ
 
 
 def sending_to(url: str) -> dict[str, str]:
-    """The variables with which a program sends its spans to a viewer at this address, and nowhere else."""
-    return {
-        "OTEL_CONFIG_FILE": "",
-        "OTEL_TRACES_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces",
-    }
+    """The variables with which a program sends its spans to a receiver at this address, and nowhere else."""
+    return {**_SENDING, _ENDPOINT: f"{url}/v1/traces"}
 
 
-def _viewed(program: str, command: Sequence[str], args: argparse.Namespace) -> int:
+def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Runs the program beside a viewer, and that until it is told to end; the program's exit status."""
     from ot_bridge.cli import viewing
     from ot_bridge.view.store import Store
 
     with viewing.viewer(Store()) as shown:
-        environ = _environment_of(args, shown.url)
+        environ = {**environ, _ENDPOINT: f"{shown.url}/v1/traces"}
         print(f"ot-bridge run: traces are shown at {shown.url}/", file=sys.stderr, flush=True)
         if not shown.ours:
             return _start(program, command, environ)
