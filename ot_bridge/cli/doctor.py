@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ot_bridge.cli.checkup import effective, incoming, known, packages, program, sending
+from ot_bridge.cli.checkup import effective, file, incoming, known, packages, program, sending
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row, Said, listening
 from ot_bridge.cli.jaeger_file import read
 from ot_bridge.jaeger_client.settings import ROWS, problems
@@ -95,7 +95,7 @@ def _elsewhere(args: argparse.Namespace) -> tuple[list[Row], list[Finding]]:
 
 def _here(args: argparse.Namespace, config: dict[str, Any], said: Said) -> tuple[list[Row], list[Finding]]:
     rows = [*effective.rows(args.service_name), *program.redirection(), *_jaeger(config, args)]
-    findings = [*_sayings(said), *known.findings(), *packages.findings(), *sending.unsent()]
+    findings = [*_sayings(said), *known.findings(), *packages.findings(), *file.findings(), *sending.unsent()]
     if args.header:
         findings += incoming.findings(args.header)
     if args.send and not any(each.text.startswith("nothing will be sent") for each in findings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -23,11 +23,6 @@ _REMEMBERED: Final = 10_000  # traces of which late spans are shown at once
 def records(spans: Sequence[ReadableSpan]) -> list[SpanRecord]:
     """Ended spans, as a collector would get them."""
     return decode(encode(spans).body)
-
-
-def environment_to_show(base: Mapping[str, str]) -> dict[str, str]:
-    """`base`, for a program that shows its traces on standard error soon after they have ended."""
-    return {"OTEL_BSP_SCHEDULE_DELAY": "200", **base, "OTEL_TRACES_EXPORTER": "ot_bridge_tree"}
 
 
 class TreeExporter(SpanExporter):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 from werkzeug.wrappers import Request
 
@@ -16,6 +16,13 @@ from ot_bridge.otlp.varint import text, varint
 MOST: Final = 20 << 20  # bytes of a body, and of what it unpacks to
 _DRAINED: Final = 64 << 20  # bytes that are read of one that is too large, so that its sender hears why
 _PIECE: Final = 1 << 16
+
+
+class Sink(Protocol):
+    """Where received spans go, from any thread."""
+
+    def add(self, spans: Iterable[SpanRecord]) -> None:
+        """Takes spans of any traces, in any order."""
 
 
 class Refused(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.machinery
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,12 @@ from typing import Any, Final, NamedTuple
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row
 from ot_bridge.cli.interpreter import Interpreter, interpreter_of
 from ot_bridge.cli.run import command_of, environment
+from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.redirect import REDIRECTED, Finder
 
 _SECONDS: Final = 20.0
+_GREEN: Final = re.compile(r"(?:-k|-P|.*=|--)?(gevent|eventlet)(?:[._]\w+)?")  # as an option's value, or -m's
+_HTTP: Final = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
 _PROBE: Final = """
 import json, os, sys
 from importlib import machinery, util
@@ -120,12 +124,30 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
 
 
 def _server(command: Sequence[str]) -> Iterator[Finding]:
-    """Set-ups in which no thread can export."""
-    if Path(command[0]).name == "uwsgi" and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {
-        *command
-    }:
+    """K13: set-ups in which spans may not leave."""
+    names = {Path(word).name for word in command[:3]}
+    by_grpc = "otlp" in exporters_in_environment() and protocol() == "grpc"
+    if "uwsgi" in names and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {*command}:
         text = "uWSGI starts without threads, and the thread that exports spans would not run"
         yield Finding(WRONG, "program", text, "uwsgi --enable-threads …")
+    green = next((match for word in command if (match := _GREEN.fullmatch(word))), None)
+    if green and by_grpc:
+        text = f"gRPC blocks {green[1]}'s loop, and spans may not leave"
+        yield Finding(WRONG, "program", text, _HTTP)
+    elif green:
+        text = f"{green[1]} makes a greenlet of the thread that exports: one that never waits delays spans"
+        yield Finding(LOOK, "program", text, "let such a loop give way: sleep(0)")
+    elif by_grpc and _forks(names, command):
+        text = "the program forks after it was loaded, and a gRPC channel does not survive a fork"
+        yield Finding(LOOK, "program", text, _HTTP)
+
+
+def _forks(names: set[str], command: Sequence[str]) -> bool:
+    if "gunicorn" in names:
+        return "--preload" in command
+    if "uwsgi" in names:
+        return not {"--lazy-apps", "--lazy"} & {*command}
+    return "celery" in names and not any(word.endswith(("solo", "threads")) for word in command)
 
 
 def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
