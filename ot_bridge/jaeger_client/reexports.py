@@ -10,7 +10,7 @@ _HERE: Final = "ot_bridge.jaeger_client"
 #: Module -> the modules whose public names can be imported from it, too.
 _HOMES: Final[Mapping[str, str]] = {
     "codecs": "constants",
-    "config": "constants metrics sampler opentracing",
+    "config": "constants metrics sampler utils opentracing",
     "local_agent_net": "TUDPTransport",
     "reporter": "constants metrics metrics.metrics span utils",
     "sampler": "constants metrics metrics.metrics rate_limiter utils",
