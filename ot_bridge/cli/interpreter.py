@@ -26,7 +26,7 @@ _LINKS: Final = 5  # interpreters of interpreters that are followed
 
 
 class Interpreter(NamedTuple):
-    """python: its path, "" if the command starts none that can be told. options: those before the program.
+    """python: its path, "" where none is found. options: those before the program.
 
     hindrance: why it reads no `sitecustomize` of ours; "" if it does.
     """
