@@ -30,7 +30,7 @@ from ot_bridge.view.serving import Packets
 from ot_bridge.view.terminal import Style, draw, show
 from ot_bridge.view.tree import trees
 
-_GRACE = 5.0  # seconds in which a server has to heed an interrupt
+_GRACE = 5.0  # seconds that a server has to end after an interrupt
 SAME: Final = 0
 DIFFERENT: Final = 1
 NOT_COMPARED: Final = 2
@@ -44,8 +44,8 @@ examples:
   ot-bridge compare --html compared.html -- python app.py
 
 The program's Python needs ot_bridge and jaeger-client (pip install 'ot-bridge[legacy]'). Each run is in a
-process group of its own: when the command after --then is through, all of it is interrupted as by Ctrl-C, and
-what does not heed that is ended.
+process group of its own: when the command after --then has ended, the whole group is
+interrupted as by Ctrl-C, and what still runs 5 s later is ended.
 
 exit status: 0 the traces are the same but for the differences that are documented, 1 they differ, 2 they
 could not be compared. Needs Linux, macOS or WSL.
@@ -53,16 +53,20 @@ could not be compared. Needs Linux, macOS or WSL.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("--sample", action="store_true", help="have both sample every trace")
     parser.add_argument("--ignore", action="append", default=[], metavar="TAG", help="a tag that may differ")
     parser.add_argument("--show", action="store_true", help="print the traces of both runs as trees")
     parser.add_argument(
         "--html", metavar="FILE", help="write both runs side by side as a page that needs no network"
     )
-    parser.add_argument("--then", metavar="COMMAND", help="for servers: what to run against it, by the shell")
-    parser.add_argument("--after", type=float, default=2, metavar="SECONDS", help="when (default: 2)")
-    parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="of each run")
+    parser.add_argument("--then", metavar="COMMAND", help="for servers: a shell command that sends requests")
+    parser.add_argument(
+        "--after", type=float, default=2, metavar="SECONDS", help="wait before --then (default: 2)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120, metavar="SECONDS", help="limit of each run (default: 120)"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
@@ -89,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(command: list[str]) -> list[str]:
     if os.name == "nt":
-        raise _Failure("Windows has no process groups that can be interrupted; it works in WSL")
+        raise _Failure("it needs process groups that can be interrupted, which Windows has not; use WSL")
     if not command:
         raise _Failure("no program given; for example: ot-bridge compare -- python app.py")
     if shutil.which(command[0]) is None:
@@ -150,7 +154,7 @@ def _report(theirs: _Run, ours: _Run, args: argparse.Namespace) -> int:
     if args.html:
         sides = trees(theirs.spans), trees(ours.spans)
         found = of_comparison(*sides, difference, (theirs.name, ours.name))
-        if not page.written(found, args.html, "ot-bridge compare"):
+        if not page.write_page(found, args.html, "ot-bridge compare"):
             return NOT_COMPARED
     if args.show:
         for each in (theirs, ours):

@@ -66,7 +66,7 @@ REQUESTS = (
         (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331),
     ),
     Request("a browser, with no header", {}, None),
-    Request("somebody with a broken header", {"uber-trace-id": "5b8aa5a2:not-hex:0:1"}, None),
+    Request("a client with a broken header", {"uber-trace-id": "5b8aa5a2:not-hex:0:1"}, None),
 )
 
 
@@ -186,7 +186,7 @@ def _played(options: argparse.Namespace, collector: str | None) -> int:
         show(_lines(answers, Style.of(sys.stdout), options.all), sys.stdout)
     if not delivered:
         print(f"ot-bridge demo: {collector} did not take the spans", file=sys.stderr)
-    if options.html and not page.written(_page(answers), options.html, "ot-bridge demo"):
+    if options.html and not page.write_page(_page(answers), options.html, "ot-bridge demo"):
         return 2
     return 0 if delivered and all(answer.whole for answer in answers) else 1
 

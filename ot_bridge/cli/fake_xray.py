@@ -40,7 +40,7 @@ class FakeXRay:
 
 @contextmanager
 def fake_xray() -> Iterator[FakeXRay]:
-    """Runs one until the block ends."""
+    """Runs an X-Ray until the block ends."""
     xray = FakeXRay()
     with serving(xray) as port:
         xray.url = f"http://127.0.0.1:{port}"

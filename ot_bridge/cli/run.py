@@ -61,7 +61,7 @@ On Windows this process waits for the program, and passes its exit status on.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("--quiet", action="store_true", help="do not say what is redirected")
     parser.add_argument("--show", action="store_true", help="print each trace on standard error when it ends")
     parser.add_argument("--view", action="store_true", help="show the traces in a browser")

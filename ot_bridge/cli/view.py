@@ -30,7 +30,7 @@ exit status: 0 it was told to end, 2 it cannot listen there or cannot read a fil
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument(
         "--host",
         action="append",
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
 
 
-def _say_what_is_special(shown: viewing.Shown, public: bool, port: int | None) -> None:
+def _say_what_is_special(shown: viewing.Address, public: bool, port: int | None) -> None:
     if not shown.ours:
         viewing.say("it runs already")
         return

@@ -20,7 +20,7 @@ PORT: Final = 4318
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
-class Shown(NamedTuple):
+class Address(NamedTuple):
     """Where traces can be seen and sent to. ours: False where another process has served it before."""
 
     port: int
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 @contextmanager
 def viewer(
     store: Store, addresses: Sequence[str] = LOOPBACK, names: Collection[str] = NAMES, port: int | None = None
-) -> Iterator[Shown]:
+) -> Iterator[Address]:
     """Runs a viewer while the block runs.
 
     port None: 4318; where another viewer has that, its address is given and none is started; where another
@@ -46,12 +46,12 @@ def viewer(
         if port is not None:
             raise
         if _is_viewer(PORT):
-            yield Shown(PORT, False)
+            yield Address(PORT, False)
             return
         sockets = bound(addresses, 0)
     app = Viewer(store, names, say)
     running: list[Any] = [Server(app, each, say) for each in sockets]
-    found = Shown(running[0].port, True)
+    found = Address(running[0].port, True)
     running += _others(store, addresses[0])
     try:
         yield found
@@ -106,7 +106,7 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(shown: Shown, open_page: bool = False) -> None:
+def serve(shown: Address, open_page: bool = False) -> None:
     """Prints where the traces are, and waits for SIGINT (Ctrl-C) or SIGTERM if the viewer is ours."""
     over = threading.Event()
     with signals(lambda *_: over.set()):

@@ -35,8 +35,8 @@ _HEADERS: Final = {
 class Receiver:
     """The part of the application that takes spans, and gives them to `sink`. A WSGI application by itself.
 
-    names: the hosts by which it may be asked for, `ANY_ADDRESS` for every address. say: told once of what is
-    not shown.
+    names: the values of Host that are accepted, `ANY_ADDRESS` for every address. say: called once for each
+    signal that is received and not shown.
     """
 
     ANY_ADDRESS: Final = "*"

@@ -38,7 +38,7 @@ class TreeExporter(SpanExporter):
         self._waiting: dict[str, list[SpanRecord]] = {}
         self._held = 0
         self._left_out = 0
-        self._shown: OrderedDict[str, None] = OrderedDict()
+        self._printed: OrderedDict[str, None] = OrderedDict()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         found = records(spans)
@@ -57,7 +57,7 @@ class TreeExporter(SpanExporter):
         ready = [
             span
             for trace_id in traces
-            if not rooted or trace_id in self._shown or _rooted(self._waiting[trace_id])
+            if not rooted or trace_id in self._printed or _rooted(self._waiting[trace_id])
             for span in self._take(trace_id)
         ]
         with suppress(OSError, ValueError):  # a program may close its standard error
@@ -75,9 +75,9 @@ class TreeExporter(SpanExporter):
     def _take(self, trace_id: str) -> list[SpanRecord]:
         spans = self._waiting.pop(trace_id)
         self._held -= len(spans)
-        self._shown[trace_id] = None
-        if len(self._shown) > _REMEMBERED:
-            self._shown.popitem(last=False)
+        self._printed[trace_id] = None
+        if len(self._printed) > _REMEMBERED:
+            self._printed.popitem(last=False)
         return spans
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

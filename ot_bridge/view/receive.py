@@ -1,4 +1,4 @@
-"""What is posted to `/v1/traces` as records, or as the answer that it deserves."""
+"""The body of a request to `/v1/traces` as records, or the reason for which it is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sink(Protocol):
 
 
 class Refused(Exception):
-    """An answer that is no success. status: of HTTP."""
+    """A request is refused. status: the HTTP status of the answer; why: its text."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)

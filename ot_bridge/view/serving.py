@@ -17,7 +17,7 @@ from ot_bridge.view.receive import Sink, is_known_by
 Say = Callable[[str], object]
 
 GRPC_INSTEAD: Final = (
-    "somebody speaks gRPC to the port for HTTP; for gRPC there is 4317: "
+    "a program speaks gRPC to the port for HTTP; the port for gRPC is 4317: "
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"
 )
 _WAITING: Final = 4 << 20  # bytes of packets that the system may hold for us
@@ -75,7 +75,7 @@ class _Handler(WSGIRequestHandler):
         return super().parse_request()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing: a request is no event here."""
+        """Logs nothing."""
 
 
 class Server(ThreadedWSGIServer):
@@ -102,10 +102,10 @@ class Server(ThreadedWSGIServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or what no server understands."""
+        """Ignores it: the client has gone away or does not speak HTTP."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class Packets:

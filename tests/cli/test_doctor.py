@@ -76,7 +76,7 @@ def servers() -> Iterator[ExitStack]:
 
 @contextmanager
 def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
-    """A server of one's own make; its port."""
+    """A server with this behaviour; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -249,7 +249,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         {"OTEL_EXPORTER_OTLP_PROTCOL": "http/json"},
         "variable",
         "wrong",
-        "Meant: OTEL_EXPORTER_OTLP_PROTOCOL? | OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
+        "Did you mean OTEL_EXPORTER_OTLP_PROTOCOL? | OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
     ),
     "a typo of ours": (
         {"OT_BRIDGE_FLUSH_ON_SIGTREM": "true"},
@@ -257,8 +257,18 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "wrong",
         "OT_BRIDGE_FLUSH_ON_SIGTERM",
     ),
-    "a typo of Jaeger's": ({"JAEGER_AGENT_HSOT": "a"}, "variable", "wrong", "Meant: JAEGER_AGENT_HOST?"),
-    "read by nobody": ({"OTEL_SERVICE_VERSION_NUMBER": "1"}, "variable", "look", "is read by nobody here"),
+    "a typo of Jaeger's": (
+        {"JAEGER_AGENT_HSOT": "a"},
+        "variable",
+        "wrong",
+        "Did you mean JAEGER_AGENT_HOST?",
+    ),
+    "read by nobody": (
+        {"OTEL_SERVICE_VERSION_NUMBER": "1"},
+        "variable",
+        "look",
+        "is not read by anything here",
+    ),
     "for the drop-in": ({"JAEGER_AGENT_HOST": "a"}, "variable", "look", "and not by install()"),
     "Kubernetes": (
         {"JAEGER_AGENT_PORT": "tcp://10.96.0.7:6831", "JAEGER_AGENT_SERVICE_HOST": "10.96.0.7"},
@@ -410,6 +420,7 @@ def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> Non
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
 
 
+B3 = "b3: 463ac35c9f6413ad-72485a3953bb6124-1"
 CONFIGURATION = """
 file_format: "1.0"
 resource:
@@ -417,7 +428,7 @@ resource:
 propagator:
   composite: [{tracecontext: }, {b3: }]
 tracer_provider:
-  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0.5}}}}
+  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0.001}}}}
   processors:
     - batch:
         schedule_delay: 100
@@ -434,14 +445,7 @@ def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: 
     file = tmp_path / "otel.yaml"
     file.write_text(CONFIGURATION.replace("ENDPOINT", receiver.endpoint.replace("://", "://me:geheim@")))
     done = programs.run(
-        *(
-            "doctor",
-            "--json",
-            "-H",
-            "b3: 463ac35c9f6413ad-72485a3953bb6124-1",
-            "-H",
-            "uber-trace-id: 1:2:0:1",
-        ),
+        *("doctor", "--json", "-H", B3, "-H", "uber-trace-id: 1:2:0:1"),
         OTEL_CONFIG_FILE=str(file),
         SHOP="kiosk",
     )
@@ -456,7 +460,7 @@ def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: 
         ("resource", "eu", "resource.attributes.region"),
         ("propagators", "composite[0]: tracecontext", "propagator.composite[0]"),
         ("propagators", "composite[1]: b3", "propagator.composite[1]"),
-        ("sampler", "ratio: 0.5", "tracer_provider.sampler.parent_based.root.trace_id_ratio_based.ratio"),
+        ("sampler", "ratio: 0.001", "tracer_provider.sampler.parent_based.root.trace_id_ratio_based.ratio"),
         ("exporter", f"endpoint: {receiver.endpoint}", f"{batch}.exporter.otlp_http.endpoint"),
         ("exporter", "…", f"{batch}.exporter.otlp_http.headers.api-key"),
         ("exporter", "schedule_delay: 100", f"{batch}.schedule_delay"),
@@ -468,6 +472,24 @@ def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: 
     assert "uber-trace-id came, and no propagator reads it: the caller's trace ends here." in texts
     assert "its processors took a span, and say that it is flushed" in texts
     assert [span.name for span in receiver.spans] == ["ot-bridge doctor"]
+
+
+NOTHING = {
+    "always off": "sampler: {always_off: }",
+    "off at the root": "sampler: {parent_based: {root: {always_off: }}}",
+    "a ratio of 0": "sampler: {trace_id_ratio_based: {ratio: 0}}",
+}
+
+
+@pytest.mark.parametrize("sampler", NOTHING.values(), ids=NOTHING)
+def test_a_file_whose_sampler_takes_nothing_is_said(sampler: str, doctor: Doctor, tmp_path: Path) -> None:
+    """Row K9."""
+    pytest.importorskip("opentelemetry.configuration")
+    file = tmp_path / "otel.yaml"
+    exporter = "processors: [{simple: {exporter: {console: }}}]"
+    file.write_text(f'file_format: "1.0"\ntracer_provider:\n  {sampler}\n  {exporter}\n')
+    said = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
+    assert "nothing will be sent, and this is why: its sampler" in said
 
 
 BROKEN_FILES = {
@@ -586,8 +608,7 @@ def test_the_command_itself(servers: ExitStack) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("python ")
     assert (
-        "\nx variable  OTEL_EXPORTER_OTLP_PROTCOL is read by nobody. Meant: OTEL_EXPORTER_OTLP_PROTOCOL?\n"
-        in done.stdout
+        "\nx variable  OTEL_EXPORTER_OTLP_PROTCOL has no effect: it is not known. Did you mean" in done.stdout
     )
     assert "\n+ otlp      delivered to http://127.0.0.1:" in done.stdout
     assert done.stdout.endswith("1 wrong, 1 to look at\n")

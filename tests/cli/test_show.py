@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ot_bridge.view.export import TreeExporter
-from ot_bridge.view.page import of_traces, written
+from ot_bridge.view.page import of_traces, write_page
 from ot_bridge.view.tree import trees
 from tests.cli import programs
 from tests.view.spans import many
@@ -126,16 +126,16 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, target: str) -> N
 
 
 def test_a_full_disk_is_said_and_a_device_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not written("x" * 100_000, "/dev/full", "ot-bridge demo")
+    assert not write_page("x" * 100_000, "/dev/full", "ot-bridge demo")
     assert "No space left" in capsys.readouterr().err
     assert Path("/dev/full").is_char_device()
-    assert written("x", "/dev/null", "ot-bridge demo")
+    assert write_page("x", "/dev/null", "ot-bridge demo")
 
 
 def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("file")
-    assert written("text", str(link), "ot-bridge demo")
+    assert write_page("text", str(link), "ot-bridge demo")
     assert (tmp_path / "file").read_text() == "text"
     assert link.is_symlink()
 

@@ -17,7 +17,7 @@ from ot_bridge import choices
 from ot_bridge._version import __version__
 from ot_bridge.cli.checkup import file
 from ot_bridge.cli.checkup.model import Row, source, variable
-from ot_bridge.declared import FILE, declared
+from ot_bridge.declared import FILE
 from ot_bridge.delivery.settings import settings as queue_settings
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import exporters_in_environment, protocol
@@ -96,9 +96,8 @@ def propagators() -> list[str]:
 
 def textmap() -> TextMapPropagator:
     """What reads and writes headers."""
-    made = declared()
-    if made is not None:
-        return made.textmap or CompositePropagator([])
+    if text(FILE):
+        return file.provider_of(text(FILE)).textmap or CompositePropagator([])
     return parse_propagators(propagators())
 
 
@@ -170,5 +169,5 @@ def _queue() -> Iterator[Row]:
     yield Row("delivery", value, ", ".join(sorted(names)) or "default")
 
 
-def shown(value: Any) -> str:
+def as_text(value: Any) -> str:
     return "-" if value is None else str(value)

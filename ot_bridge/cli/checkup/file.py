@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from ot_bridge.cli.checkup.model import WRONG, Finding, Row, is_secret
-from ot_bridge.declared import FILE
+from ot_bridge.declared import FILE, Declared, declared
 from ot_bridge.sending.url import without_secrets
 from ot_bridge.variables import text
 
@@ -34,7 +34,7 @@ def rows() -> Iterator[Row]:
     for key, value in _values(found, ""):
         name = next((name for begin, name in _NAMES.items() if key.startswith(begin)), None)
         if name is not None:
-            yield Row(name, _shown(key, value), f"{path}: {key}")
+            yield Row(name, _as_text(key, value), f"{path}: {key}")
 
 
 def findings() -> Iterator[Finding]:
@@ -42,6 +42,12 @@ def findings() -> Iterator[Finding]:
     _, problem = _read(text(FILE)) if text(FILE) else ({}, "")
     if problem:
         yield Finding(WRONG, "file", f"{text(FILE)} cannot be used: {problem}", f"unset {FILE}")
+
+
+@cache
+def provider_of(path: str) -> Declared:
+    """What OpenTelemetry makes of the file: once for all parts of the check-up."""
+    return declared() or Declared(None, None)
 
 
 @cache
@@ -73,7 +79,7 @@ def _values(found: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, found
 
 
-def _shown(key: str, value: Any) -> str:
+def _as_text(key: str, value: Any) -> str:
     if is_secret(key):
         return "…"
     last = key.rpartition(".")[2]

@@ -25,7 +25,7 @@ FOREIGN: Final = {
 
 
 def findings(texts: Sequence[str]) -> Iterator[Finding]:
-    """For each tracing header: read by which format, refused and why, or read by nobody."""
+    """For each tracing header: the format that reads it, why it is refused, or that no format reads it."""
     headers = parse_headers(texts)
     names = effective.propagators()
     propagator = effective.textmap()

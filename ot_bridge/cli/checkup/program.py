@@ -49,7 +49,7 @@ print(json.dumps({
 """
 
 
-class Looked(NamedTuple):
+class Inspection(NamedTuple):
     """rows and findings of the program's Python; there: whether ot_bridge is, so that it can say the rest."""
 
     rows: list[Row]
@@ -58,22 +58,22 @@ class Looked(NamedTuple):
     interpreter: Interpreter
 
 
-def look(words: Sequence[str]) -> Looked:
-    """Of a command line, with or without `ot-bridge run` before it."""
+def inspect(words: Sequence[str]) -> Inspection:
+    """Inspects a command line, with or without `ot-bridge run` before it."""
     command = _without_run(command_of(words))
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"{command[0]} starts no Python that can be told beforehand"
-        return Looked(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
+        text = f"{command[0]} starts a Python that cannot be found out beforehand, or none"
+        return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        text = f"{interpreter.python} could not be asked: {error}"
-        return Looked(rows, [Finding(WRONG, "program", text)], False, interpreter)
+        text = f"{interpreter.python} cannot be started: {error}"
+        return Inspection(rows, [Finding(WRONG, "program", text)], False, interpreter)
     rows.append(Row("its python", f"{seen['python']}  {seen['executable']}", "argument"))
     rows.append(Row("redirect", _redirection(seen, interpreter), "ot-bridge run"))
-    return Looked(
+    return Inspection(
         rows, [*_findings(seen, interpreter), *_server(command)], bool(seen["ot_bridge"]), interpreter
     )
 
@@ -115,7 +115,7 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
         other = f": {seen['site']} is read in its place" if seen["site"] else ""
         yield Finding(WRONG, "redirect", f"{python} does not read the sitecustomize of ot-bridge run{other}")
     if not seen["ot_bridge"]:
-        text = f"{python} has no ot_bridge; the one that is asked now belongs to {sys.executable}"
+        text = f"{python} has no ot_bridge; the one that runs now belongs to {sys.executable}"
         yield Finding(WRONG, "program", text, f"{python} -m pip install ot-bridge")
     else:
         yield Finding(WELL, "program", f"{python} has ot-bridge {seen['version']}")
