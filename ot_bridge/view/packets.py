@@ -153,8 +153,9 @@ def _event(log: Mapping[int, Any]) -> EventRecord:
 
 
 def _links(references: Iterable[Mapping[int, Any]], parent: int) -> Iterator[LinkRecord]:
+    """The references but for `child_of` the parent, which the span's parent id says already."""
     for each in references:
-        if each[4] & LOW != parent:
-            kind = "follows_from" if each.get(1) else "child_of"
+        kind = "follows_from" if each.get(1) else "child_of"
+        if kind != "child_of" or each[4] & LOW != parent:
             ids = f"{trace_id(each[3], each[2]):032x}", f"{each[4] & LOW:016x}"
             yield LinkRecord(*ids, "", {"opentracing.ref_type": kind}, 0, 0)

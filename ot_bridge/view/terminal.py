@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view.numbers import duration
-from ot_bridge.view.shown import cut, harmless, padded, value_text, width
+from ot_bridge.view.text import cut, harmless, padded, value_text, width
 from ot_bridge.view.tree import Node, Tree, trees
 
 _NARROWEST: Final = 20  # columns that a name keeps

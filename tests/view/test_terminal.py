@@ -12,8 +12,8 @@ import unicodedata
 import pytest
 
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
-from ot_bridge.view.shown import width
 from ot_bridge.view.terminal import Style, draw
+from ot_bridge.view.text import width
 from tests.view.spans import MS, START, TRACE, span
 
 TERMINAL = Style(width=120, pictures=True)
