@@ -15,6 +15,7 @@ import opentracing
 import pytest
 
 import ot_bridge
+from tests import needs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -99,13 +100,14 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 RUN = [page for page in PAGES if page not in ELSEWHERE and blocks(page)]
+NEEDS = {"docs/installation.md": [needs.otlp_over_grpc]}
 
 
 @pytest.mark.filterwarnings(
     "ignore:This package is no longer supported:DeprecationWarning"
 )  # flask_opentracing
 @pytest.mark.usefixtures("_no_network")
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=NEEDS.get(page, ())) for page in RUN])
 async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tracer: Any) -> None:
     names = _names(page, tracer)
     left_out = {line for where, line in NOT_RUN if where == page}
