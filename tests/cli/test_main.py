@@ -57,8 +57,17 @@ def _into(target: int, *command: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("command", [["decode", UBER], ["doctor", "--no-send"]], ids=lambda each: each[0])
+SILENT = programs.PROGRAM.rpartition("print(")[0]
+COMPARED = ["compare", "--", sys.executable, "-c", SILENT]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["decode", UBER], ["doctor", "--no-send"], ["demo"], ["demo", "--html", "-"], COMPARED],
+    ids=lambda each: " ".join(each[:2]),
+)
 def test_a_reader_that_goes_away_ends_it_quietly(command: list[str]) -> None:
+    """Row J4."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
