@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from ot_bridge import errors
 from ot_bridge.bridge import Tracer, create_tracer
 
 pytest.register_assert_rewrite("tests.jaeger.sides")
@@ -52,6 +53,13 @@ def _nothing_global() -> Iterator[None]:
     yield
     detach(token)
     opentracing.tracer, opentracing.is_tracer_registered = before
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged() -> None:
+    """What is logged once a process or once a minute is logged again in each test."""
+    errors._said.clear()
+    errors._reported.clear()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from ot_bridge.cli import viewing
 from ot_bridge.cli.gateway.gateway import make_app
 from ot_bridge.cli.gateway.service import serve
 from ot_bridge.cli.serving import get, serving
-from ot_bridge.install import install, uninstall
+from ot_bridge.installation import install, uninstall
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.view import page
 from ot_bridge.view.export import records

@@ -22,7 +22,7 @@ from ot_bridge.cli.gateway import greeter_pb2 as pb
 from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.cli.xray_gateway.recipe import HEALTH_CHECK, global_sampler, make_app, serve
-from ot_bridge.install import install, uninstall
+from ot_bridge.installation import install, uninstall
 from ot_bridge.otlp.decode import BLANK, SpanRecord
 from ot_bridge.view.terminal import Style, draw
 from ot_bridge.xray import XRayExporter

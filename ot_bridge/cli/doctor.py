@@ -132,7 +132,7 @@ def _jaeger(config: dict[str, Any], args: argparse.Namespace) -> Iterator[Row]:
 def _origin(name: str, source: str, args: argparse.Namespace) -> str:
     if source != "config":
         return source
-    key = ".".join(ROWS[name].key) if name in ROWS else name
+    key = ROWS[name].key if name in ROWS else name
     return (
         f"{args.file}: {key}"
         if args.file and not (name == "service_name" and args.service_name)

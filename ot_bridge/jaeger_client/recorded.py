@@ -115,7 +115,7 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
             report(logger, "a reporter or span processor raised at the end of a span")
 
     @property
-    def tags(self) -> list[records.Tag]:
+    def tags(self) -> list[Any]:
         return records.tags_of(self, self._ordered())
 
     def _ordered(self) -> dict[str, None]:

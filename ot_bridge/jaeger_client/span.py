@@ -178,11 +178,11 @@ class Span(bridge.Span):
         return None if moment is None else moment / BILLION
 
     @property
-    def tags(self) -> list[records.Tag]:
+    def tags(self) -> list[Any]:
         return records.tags_of(self._otel_span)
 
     @property
-    def logs(self) -> list[records.Log]:
+    def logs(self) -> list[Any]:
         return records.logs_of(self._otel_span)
 
     def set_tag(self, key: str, value: Any) -> Self:

@@ -29,7 +29,7 @@ from ot_bridge.bridge.scope import Scope, ScopeManager
 from ot_bridge.engine.born import Born
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
-from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds
+from ot_bridge.jaeger_client.sampler import Forced, TheseIds
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext
 from ot_bridge.jaeger_client.throttler import is_allowed
@@ -51,7 +51,7 @@ class Scopes(ScopeManager):
     _tracer: Starts
 
     @property
-    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+    def active(self) -> opentracing.Scope | None:
         return self.active_in(self._tracer.seen(current()))
 
 
@@ -67,7 +67,7 @@ class Starts(FusedTracer):
     one_span_per_rpc: bool
     _counts: bool
     _on_engine: bool
-    _recording: Recording
+    _recording: Forced
 
     def is_debug_allowed(self, *args: Any, **kwargs: Any) -> bool:
         """Whether one more debug span may start, for this operation."""
@@ -216,7 +216,7 @@ class Starts(FusedTracer):
     ) -> Span:
         """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
-        tracer.sampler = AsItsCaller(context)
+        tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
         tracer.id_generator = TheseIds(context.trace_id, context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())

@@ -19,6 +19,7 @@ from benchmarks.measure import Timing
 from benchmarks.rows import ROWS, Goal, Row
 from benchmarks.spans import _active
 from ot_bridge import engine
+from tests import needs
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@needs.shim
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # jaeger-client leaks sockets
 def test_every_row_runs_and_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
