@@ -333,7 +333,7 @@ class Names:
     # Receivers by name
 
     def by_name(self, node: ast.Attribute) -> None:
-        """OTB301 for an attribute of the API on an unknown receiver, OTB209 for what a test reads of a span."""
+        """OTB301: the API's attribute on an unknown receiver; OTB209: what a test reads of a span."""
         if node.attr in legacy.SEEN and self.file.is_test and _is_a_span(node.value):
             self.uses.append(Use(self.file, node, "OTB209", Flow()))
             return
