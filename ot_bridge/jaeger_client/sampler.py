@@ -201,7 +201,7 @@ class Forced(otel.Sampler):
         asked: otel.Sampler = otel.ALWAYS_ON,
         trace_state: trace.TraceState | None = None,
     ) -> None:
-        self._decision = otel.Decision.RECORD_AND_SAMPLE if sampled else otel.Decision.DROP
+        self._forced = otel.Decision.RECORD_AND_SAMPLE if sampled else otel.Decision.DROP
         self._asked = asked
         self._trace_state = trace_state
 
@@ -217,10 +217,10 @@ class Forced(otel.Sampler):
     ) -> otel.SamplingResult:
         asked = self._asked.should_sample(parent_context, trace_id, name, kind, attributes, links)
         kept = asked.attributes if asked.decision is otel.Decision.RECORD_AND_SAMPLE else attributes
-        return otel.SamplingResult(self._decision, kept, self._trace_state or asked.trace_state)
+        return otel.SamplingResult(self._forced, kept, self._trace_state or asked.trace_state)
 
     def get_description(self) -> str:
-        return f"Forced{{{self._decision.name}, {self._asked.get_description()}}}"
+        return f"Forced{{{self._forced.name}, {self._asked.get_description()}}}"
 
 
 class TheseIds(IdGenerator):
