@@ -99,11 +99,11 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
             if type(key) is not str or not key.isascii() or not key:
                 return super().log_kv(key_values)
             fields[key] = fit(value)
-        self.note((fit(name), fields, time_ns()))
+        self.note((fields.get("event", "log"), fields, time_ns()))
         return self
 
     def finish(self, finish_time: float | None = None) -> None:
-        if finish_time or self.finished or self._end_time is not None:
+        if finish_time or self._end_time is not None:
             super().finish(finish_time)
             return
         self.finished = True
