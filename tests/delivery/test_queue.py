@@ -15,7 +15,6 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.delivery.worker import Worker
 from ot_bridge.errors import ConfigurationError
 from tests.delivery.parts import Keeping, spans, until
 
