@@ -27,7 +27,7 @@ from ot_bridge.view import page
 from ot_bridge.view.app import Receiver
 from ot_bridge.view.compared import of_comparison
 from ot_bridge.view.serving import Packets
-from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.tree import trees
 
 _GRACE = 5.0  # seconds that a server has to end after an interrupt
@@ -159,7 +159,7 @@ def _report(theirs: _Run, ours: _Run, args: argparse.Namespace) -> int:
     if args.show:
         for each in (theirs, ours):
             print(f"== {each.name}")
-            show(draw(each.spans, Style.of(sys.stdout)), sys.stdout)
+            print(*draw(each.spans, Style.of(sys.stdout)), sep="\n")
     if difference:
         print(*difference, sep="\n")
         return DIFFERENT
