@@ -59,6 +59,7 @@ def _names(page: str, tracer: Any) -> dict[str, Any]:
     import grpc
     from flask_opentracing import FlaskTracing
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
     from opentracing import tags
 
     from ot_bridge.otlp import OTLPSpanExporter
@@ -78,6 +79,7 @@ def _names(page: str, tracer: Any) -> dict[str, Any]:
         "asyncio": asyncio,
         "contextlib": contextlib,
         "executor": ThreadPoolExecutor(1),
+        "exporter": InMemorySpanExporter(),
         "grpc": grpc,
         "opentracing": opentracing,
         "ot_bridge": ot_bridge,
@@ -121,6 +123,7 @@ async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tr
         if not left_out & {*block.splitlines()}:
             exec(compile(block, page, "exec"), names)
             ot_bridge.uninstall()
+    names["provider"].shutdown()
 
 
 def test_there_are_blocks_to_run() -> None:
