@@ -13,13 +13,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ot_bridge.cli.group import Group, running
 from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of, sending_to
-from ot_bridge.cli.serving import serving
+from ot_bridge.cli.serving import Kept, serving
 from ot_bridge.cli.traces import KNOWN, text
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view import page
@@ -100,22 +100,8 @@ def _checked(command: list[str]) -> list[str]:
     return command
 
 
-class _Kept:
-    """A sink that keeps spans in a list."""
-
-    def __init__(self) -> None:
-        self.spans: list[SpanRecord] = []
-
-    def add(self, spans: Iterable[SpanRecord]) -> None:
-        self.spans += spans
-
-    def take(self) -> list[SpanRecord]:
-        taken, self.spans = self.spans, []
-        return taken
-
-
 def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]:
-    kept = _Kept()
+    kept = Kept()
     packets = Packets(kept, port=0)
     try:
         with serving(Receiver(kept)) as port:
