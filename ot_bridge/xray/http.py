@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from .attributes import Attributes, filled, first, number, text
 
-# With one of these, a span is about HTTP; hosts and addresses alone do not say so.
+# A span with one of these attributes is about HTTP. Hosts and addresses alone do not make it so.
 _SIGNS = (
     "http.request.method",
     "http.method",
@@ -44,7 +44,7 @@ _PORTS = {
 }
 _USUAL_PORTS = {("http", 80), ("https", 443)}
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip", "peer.ipv4", "peer.ipv6")
-# What the url tells; addresses of the connection are more than it tells.
+# Attributes that are contained in the URL. Addresses of the connection are not.
 _TOLD = ("url.scheme", "http.scheme", "url.path", "url.query", "http.target", "http.host", "server.address")
 _TOLD_BY = {
     SpanKind.SERVER: (*_TOLD, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
@@ -53,7 +53,7 @@ _TOLD_BY = {
 
 
 def http(attributes: Attributes, kind: SpanKind) -> dict[str, Any]:
-    """request and response, or nothing if the span is not about HTTP. Takes what it tells."""
+    """The request and the response; empty if the span is not about HTTP. Takes the attributes it contains."""
     if attributes.get(*_SIGNS) is None:
         return {}
     side = SpanKind.SERVER if kind is SpanKind.SERVER else SpanKind.CLIENT
@@ -78,15 +78,16 @@ def _url(attributes: Attributes, side: SpanKind) -> str | None:
     host = attributes.get(*_HOSTS[side])
     # OpenTracing programs also put a path alone into http.url.
     path = attributes.get("http.target", "url.path") or known
+    query = str(attributes.get("url.query") or "") if attributes.get("http.target") is None else ""
+    query = query and "?" + query.removeprefix("?")
     if host is None:
-        return text(path)
+        return text(path and f"{path}{query}")
     scheme = str(attributes.get("url.scheme", "http.scheme") or "http")
     port = number(attributes.get(*_PORTS[side]))
     authority = f"[{host}]" if str(host).count(":") > 1 and "[" not in str(host) else str(host)
     if port and (scheme, port) not in _USUAL_PORTS and not _has_port(authority):
         authority += f":{port}"
-    query = str(attributes.get("url.query") or "") if attributes.get("http.target") is None else ""
-    return text(f"{scheme}://{authority}{path or '/'}{query and '?' + query.removeprefix('?')}")
+    return text(f"{scheme}://{authority}{path or '/'}{query}")
 
 
 def _has_port(authority: str) -> bool:
@@ -94,7 +95,7 @@ def _has_port(authority: str) -> bool:
 
 
 def _caller(attributes: Attributes) -> dict[str, Any]:
-    """Who asked: as a proxy says, if there is one, else who is at the other end of the connection."""
+    """The caller: the one that a proxy names, if there is a proxy, else the other end of the connection."""
     peer = first(attributes.rest, *_PEERS)
     client = attributes.take("client.address", "http.client_ip")
     attributes.take(*_PEERS)

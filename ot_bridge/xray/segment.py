@@ -1,4 +1,4 @@
-"""One span -> one X-Ray segment document, without I/O.
+"""Translates a span into an X-Ray segment document, without I/O.
 
 After AWS's page "X-Ray segment documents" and its schema (xray-segmentdocument-schema-v1.0.0), with the
 choices that the OpenTelemetry Collector's `awsxray` exporter made. Its trimming to X-Ray's 64 kB is in
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, format_span_id
 
 from .attributes import Attributes, filled, first, text, texts
-from .aws import call, is_sdk_call, origin, surroundings
+from .aws import call, is_sdk_call, place
 from .cause import cause, flags
 from .http import http
 from .names import name
@@ -37,10 +37,10 @@ Annotate = Collection[str] | Literal["all"]
 def segment(
     span: ReadableSpan, *, annotate: Annotate = (), service_version: str | None = None
 ) -> dict[str, Any]:
-    """The segment document of a span, ready for `json.dumps`; the span may still be open.
+    """The segment document of a span, ready for `json.dumps`. The span may still be open.
 
-    annotate: the attributes to be searchable in X-Ray (its annotations): a collection of names, those of
-    the resource with `otel.resource.` before them, or "all". service_version: instead of the resource's.
+    annotate: the attributes that become annotations, by which X-Ray can search: a collection of names (those
+    of the resource begin with `otel.resource.`), or "all". service_version: replaces the resource's.
     A span of kind SERVER, and one without a local parent, is a segment; any other is a subsegment.
     """
     told = cleaned(span.attributes)
@@ -48,6 +48,7 @@ def segment(
     resource: Mapping[str, Any] = cleaned(span.resource.attributes)
     parent = span.parent
     whole = span.kind is SpanKind.SERVER or parent is None or parent.is_remote
+    here, origin = place(resource) if whole else ({}, None)
     parts = {
         "type": None if whole else "subsegment",
         "parent_id": format_span_id(parent.span_id) if parent else None,
@@ -55,12 +56,12 @@ def segment(
         **flags(span),
         "cause": cause(span),
         "http": http(attributes, span.kind),
-        "aws": {**(surroundings(resource) if whole else {}), **call(attributes)},
+        "aws": {**here, **call(attributes)},
         "sql": _sql(attributes, span.name),
         "links": [_link(link.context, link.attributes) for link in span.links],
     }
     if whole:
-        parts["origin"] = origin(resource)
+        parts["origin"] = origin
         parts["service"] = filled(version=text(service_version or _version(resource)))
         parts["user"] = text(attributes.take("enduser.id", "user.id"))
     left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items() if whole}
@@ -132,10 +133,13 @@ def _events(span: ReadableSpan) -> list[dict[str, Any]]:
 def _annotations_and_metadata(
     told: dict[str, Any], left: dict[str, Any], events: list[dict[str, Any]], annotate: Annotate
 ) -> dict[str, dict[str, Any]]:
-    """told: the span's attributes. left: those, and the resource's, that no other part tells."""
+    """Annotations and metadata.
+
+    told: the span's attributes. left: the attributes of span and resource that no other part contains.
+    """
     asked = left.pop("aws.xray.annotations", None)
     wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
-    # What another part has told already is still to be found by its name, if asked for.
+    # An attribute that another part contains becomes an annotation too, if it is asked for.
     candidates = {key: value for key, value in told.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():
