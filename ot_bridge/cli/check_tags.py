@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.group import running
+from ot_bridge.cli.receiving import receiving
 from ot_bridge.cli.run import environment
 from ot_bridge.migrate.tag_names import Found, Stale, as_json, in_code, stale_lines
 from ot_bridge.otlp.decode_json import decode_json
@@ -51,12 +51,12 @@ def _add_run(found: Found, program: Sequence[str], seconds: float) -> int:
     """Adds the names of the spans that a program sends on the bridge; 1 if it does not end in time."""
     if not program:
         raise ValueError("no program given; for example: ot-bridge check --tags --run -- python app.py")
-    with Catcher() as caught:
-        variables = {**environment(os.environ), **caught.variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
+    with receiving() as received:
+        variables = {**environment(os.environ), **received.variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
         with running(program, variables) as group:
             ended = group.ends(seconds)
-        for span in caught.take():
-            _add(found, dict(span.tags), span.name)
+        for span in received.take():
+            _add(found, span.attributes, span.name)
     if not ended:
         print(f"ot-bridge check: the program did not end within {seconds:g} seconds", file=sys.stderr)
     return int(not ended)
