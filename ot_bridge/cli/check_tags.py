@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ot_bridge.cli.group import running
-from ot_bridge.cli.run import environment, sending_to
-from ot_bridge.cli.serving import Kept, serving
+from ot_bridge.cli.receiving import receiving
+from ot_bridge.cli.run import environment
 from ot_bridge.migrate.tag_names import Found, Stale, as_json, in_code, stale_lines
 from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.semconv.groups import VARIABLE, opt_in
-from ot_bridge.view.app import Receiver
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,13 +51,12 @@ def _add_run(found: Found, program: Sequence[str], seconds: float) -> int:
     """Adds the names of the spans that a program sends on the bridge; 1 if it does not end in time."""
     if not program:
         raise ValueError("no program given; for example: ot-bridge check --tags --run -- python app.py")
-    kept = Kept()
-    with serving(Receiver(kept)) as port:
-        variables = environment(os.environ) | sending_to(f"http://127.0.0.1:{port}")
-        with running(program, {**variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}) as group:
+    with receiving() as received:
+        variables = {**environment(os.environ), **received.variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
+        with running(program, variables) as group:
             ended = group.ends(seconds)
-    for span in kept.take():
-        _add(found, dict(span.attributes), span.name)
+        for span in received.take():
+            _add(found, span.attributes, span.name)
     if not ended:
         print(f"ot-bridge check: the program did not end within {seconds:g} seconds", file=sys.stderr)
     return int(not ended)

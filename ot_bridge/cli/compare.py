@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ot_bridge.cli.group import Group, running
-from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of, sending_to
-from ot_bridge.cli.serving import Kept, serving
+from ot_bridge.cli.receiving import receiving
+from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of
 from ot_bridge.cli.traces import KNOWN, text
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view import page
-from ot_bridge.view.app import Receiver
 from ot_bridge.view.compared import of_comparison
-from ot_bridge.view.serving import Packets
 from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.tree import trees
 
@@ -101,24 +99,20 @@ def _checked(command: list[str]) -> list[str]:
 
 
 def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]:
-    kept = Kept()
-    packets = Packets(kept, port=0)
-    try:
-        with serving(Receiver(kept)) as port:
-            base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
-            base |= {"OT_BRIDGE_UDP": str(packets.port), "OT_BRIDGE_QUIET": "1"}
-            base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
-            sending = sending_to(f"http://127.0.0.1:{port}")
-            runs = []
-            for name, more in (("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}), ("ot_bridge", sending)):
-                status = _run(name, command, {**base, **more}, args)
-                packets.drain()
-                runs.append(_Run(name, status, kept.take()))
-                count = len({span.trace_id for span in runs[-1].spans})
-                print(f"{name}: {len(runs[-1].spans)} spans in {count} traces, exit status {status}")
-            return runs[0], runs[1]
-    finally:
-        packets.stop()
+    with receiving() as received:
+        base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
+        base |= {"OT_BRIDGE_UDP": str(received.udp_port), "OT_BRIDGE_QUIET": "1"}
+        base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
+        runs = []
+        for name, more in (
+            ("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}),
+            ("ot_bridge", received.variables),
+        ):
+            status = _run(name, command, {**base, **more}, args)
+            runs.append(_Run(name, status, received.take()))
+            count = len({span.trace_id for span in runs[-1].spans})
+            print(f"{name}: {len(runs[-1].spans)} spans in {count} traces, exit status {status}")
+        return runs[0], runs[1]
 
 
 def _check_spans(theirs: _Run, ours: _Run) -> None:

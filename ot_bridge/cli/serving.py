@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view.serving import Server, bound
 
 
@@ -31,17 +30,3 @@ def get(port: int, path: str, headers: Mapping[str, str]) -> int:
         while received := connection.recv(65536):
             answer += received
     return int(answer.split(b" ", 2)[1])
-
-
-class Kept:
-    """A sink of received spans that keeps them in a list."""
-
-    def __init__(self) -> None:
-        self.spans: list[SpanRecord] = []
-
-    def add(self, spans: Iterable[SpanRecord]) -> None:
-        self.spans += spans
-
-    def take(self) -> list[SpanRecord]:
-        taken, self.spans = self.spans, []
-        return taken
