@@ -31,6 +31,7 @@ from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
 from ot_bridge.provider import build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
+from ot_bridge.semconv.groups import opt_in
 
 _log = logging.getLogger("ot_bridge")
 _lock = threading.RLock()
@@ -90,6 +91,7 @@ def install(
     engine: bool = True,
     trace_id_bits: int | None = None,
     flush_on_sigterm: bool | None = None,
+    semconv: str | None = None,
 ) -> Tracer:
     """Sets tracing up for this process, once, and returns the OpenTracing tracer.
 
@@ -105,6 +107,9 @@ def install(
     lean one. trace_id_bits: 64 for neighbours that know no longer ids, or 128; if None, 64 if `ottrace` is
     among the propagators. flush_on_sigterm: True has SIGTERM export waiting spans, for 2 s at most, before it
     ends the process; if None, `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
+    semconv: groups of tag names that exporters translate into OpenTelemetry's: `http`, `database` and `rpc`,
+    each with `/dup` to keep the old names too, "" for none; if None, `OTEL_SEMCONV_STABILITY_OPT_IN`
+    (docs/semconv.md).
 
     Where other code has made a provider global already, that one is taken. Arguments that it cannot follow
     are ignored, which is logged. Where `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
@@ -125,6 +130,7 @@ def install(
         "set_global": set_global,
         "engine": engine,
         "trace_id_bits": trace_id_bits,
+        "semconv": semconv,
     }
     with _lock:
         if _installed is None:
@@ -145,6 +151,7 @@ def _obey_sigterm(asked: bool | None) -> None:
 
 def _install(**arguments: Any) -> _Installed:
     checked(arguments["tracer_provider"], arguments["scope_manager"])
+    opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
     others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
     file = declared() if others is None else None
     textmap = _textmap(arguments, file)
@@ -188,6 +195,7 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
         exporters=arguments["exporters"] if file is None else (),
         engine=arguments["engine"],
         trace_id_bits=arguments["trace_id_bits"],
+        semconv=arguments["semconv"],
         usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
     )
 
@@ -199,13 +207,15 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
     if not hasattr(provider, "add_span_processor"):
         names |= {"exporters"}
         exporters = None
+    if exporters is None:
+        names |= {"semconv"}
     kind = f"{type(provider).__module__}.{type(provider).__qualname__}"
     _ignored(
         arguments,
         names,
         f"other code has set up a {kind}, which makes the spans; give it there, or call install() first",
     )
-    processors = processors_of(() if exporters is None else exporters)
+    processors = processors_of(() if exporters is None else exporters, arguments["semconv"])
     for each in processors:
         provider.add_span_processor(each)
     given = exporters if isinstance(exporters, Iterable) else ()
@@ -213,7 +223,7 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
 
 
 _OF_A_PROVIDER: Final = frozenset({"service_name", "sampler", "engine", "trace_id_bits"})
-_OF_A_FILE: Final = frozenset({"exporters", "propagators"})
+_OF_A_FILE: Final = frozenset({"exporters", "propagators", "semconv"})
 
 
 def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:

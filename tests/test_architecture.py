@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
+    "semconv": {"errors", "variables"},  # for a bad argument, a failed translation, and the opt-in
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp", "sending"},
     "propagation": {"otel", "errors", "variables", "wire"},
@@ -44,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "grpc": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
-    "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},
+    "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling", "semconv"},
     "declared": {"otel", "errors", "variables"},
     "registered": {"otel", "errors", "variables"},
     "installation": {
@@ -56,11 +57,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "declared",
         "registered",
         "delivery",
+        "semconv",
     },
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
-MAY_IMPORT["migrate"] = set()
+MAY_IMPORT["migrate"] = {"semconv"}  # the one table of old and new names
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 MAY_IMPORT["__main__"] = {"cli"}
 

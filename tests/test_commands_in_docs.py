@@ -23,12 +23,15 @@ from tests.cli import programs
 from tests.receiver import HttpReceiver
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 #: the beginning of a line -> why it is not run
 NOT_RUN = {
     "python3 -m venv": "makes an environment from a package registry",
     "pip install": "takes packages from a registry",
+    ".venv/bin/pip install": "takes packages from a registry",
+    ".venv/bin/pytest": "needs the environment of the line above",
+    "python docs/api.py": "needs the extra `docs`",
     "python -m benchmarks": "takes minutes",
     "ot-bridge compare --then 'curl -s localhost:5000/order/pear'": "needs a port that may be taken",
 }

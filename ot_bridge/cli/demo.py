@@ -30,7 +30,7 @@ from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.view import page
 from ot_bridge.view.export import records
 from ot_bridge.view.store import Store
-from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.tree import trees
 from ot_bridge.wsgi import TracingMiddleware
 
@@ -183,7 +183,7 @@ def _played(options: argparse.Namespace, collector: str | None) -> int:
     if options.json:
         print(json.dumps([_as_json(answer) for answer in answers], indent=2))
     elif options.html != "-":
-        show(_lines(answers, Style.of(sys.stdout), options.all), sys.stdout)
+        print(*_lines(answers, Style.of(sys.stdout), options.all), sep="\n")
     if not delivered:
         print(f"ot-bridge demo: {collector} did not take the spans", file=sys.stderr)
     if options.html and not page.write_page(_page(answers), options.html, "ot-bridge demo"):

@@ -24,7 +24,7 @@ from ot_bridge.cli.serving import get, serving
 from ot_bridge.cli.xray_gateway.recipe import HEALTH_CHECK, global_sampler, make_app, serve
 from ot_bridge.installation import install, uninstall
 from ot_bridge.otlp.decode import BLANK, SpanRecord
-from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.terminal import Style, draw
 from ot_bridge.xray import XRayExporter
 
 Document = dict[str, Any]
@@ -141,7 +141,7 @@ def run(as_json: bool, everything: bool = False) -> int:
     if as_json:
         print(json.dumps([answer._asdict() for answer in answers], indent=2))
     else:
-        show(_lines(played, Style.of(sys.stdout), everything), sys.stdout)
+        print(*_lines(played, Style.of(sys.stdout), everything), sep="\n")
     return 0 if all(answer.delivered and answer.as_expected for answer in answers) else 1
 
 

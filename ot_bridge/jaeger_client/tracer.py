@@ -106,8 +106,10 @@ class Tracer(Starts):
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         # Not if tracing is switched off, or a file has described another's provider.
         self._on_engine = isinstance(tracer, EngineTracer)
-        if not self._on_engine:
+        if not self._on_engine or one_span_per_rpc:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
+        elif self._counts:
+            self._fast = self._fast_and_counted  # type: ignore[method-assign]
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self._ask_directly()
         self._own_scopes = Scopes(self)

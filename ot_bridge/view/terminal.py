@@ -101,17 +101,6 @@ def draw(
         yield from _Table(rows, style).lines()
 
 
-def show(lines: Iterable[str], stream: TextIO) -> None:
-    """Prints lines; quiet where the reader goes away."""
-    try:
-        for line in lines:
-            stream.write(line + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        # What is still in the buffer must not be complained about at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def _head(tree: Tree, style: Style) -> str:
     trace_id = harmless(tree.trace_id)
     count = len(tree.nodes)

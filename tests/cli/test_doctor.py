@@ -620,6 +620,38 @@ def test_the_command_itself(servers: ExitStack) -> None:
     assert programs.run("doctor", "no-such-file").returncode == 2
 
 
+def _closed() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "K1": ([], {}, "nothing listens at 127.0.0.1:"),
+    "K5": ([], {ENDPOINT: "localhost:4318"}, "x variable  OTEL_EXPORTER_OTLP_ENDPOINT"),
+    "K6": (["--no-send"], {"OTEL_TRACES_EXPORTER": "zipkin_thrift"}, "OTEL_TRACES_EXPORTER"),
+    "K9": ([], {"OTEL_SDK_DISABLED": "true"}, "nothing will be sent, and this is why"),
+    "K10": (["--no-send", "--", sys.executable, "-I", "app.py"], {}, "Python's option -I"),
+    "K12": (["--no-send", "-H", "x-datadog-trace-id: 1"], {}, "x-datadog-trace-id came, which is Datadog's"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "variables", "text"), COMMANDS.values(), ids=COMMANDS)
+def test_each_row_as_a_command(arguments: list[str], variables: dict[str, str], text: str) -> None:
+    """Those that no other test here runs as a process of its own."""
+    done = programs.run("doctor", *arguments, cwd=None, **{ENDPOINT: _closed(), **variables})
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    assert text in done.stdout
+
+
+@pytest.mark.parametrize("expired", [False, True], ids=["K4", "K3"])
+def test_each_answer_as_a_command(expired: bool, servers: ExitStack, tmp_path: Path) -> None:
+    tls = Authority(tmp_path).context(expired=True) if expired else None
+    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Answer(401)))
+    trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")} if expired else {}
+    done = programs.run("doctor", cwd=None, **{ENDPOINT: receiver.base, **trusted})
+    assert done.returncode == 1
+    assert ("has expired" if expired else "refuses the sender (HTTP 401)") in done.stdout
+
+
 def test_what_answers_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     answers = {
         addresses.HTTP: b"HTTP/1.1 200 OK\r\n\r\n",

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, delivered, load, measure, peers, report, scale, start
+from benchmarks import chart, delivered, export, load, measure, peers, report, scale, start
 from benchmarks.__main__ import main
 from benchmarks.calls import calls
 from benchmarks.export import _Export, _held
@@ -27,6 +27,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(measure, "_collect", lambda: None)
     monkeypatch.setattr(measure, "_BATCH", 50_000)
     monkeypatch.setattr(measure, "_MOST_SECONDS", 0.01)
+    monkeypatch.setattr(export, "_SPANS", 1_000)
     yield
     logging.disable(logging.NOTSET)
 

@@ -25,6 +25,7 @@ from ot_bridge.otlp.settings import read_settings
 from ot_bridge.propagation import parse_propagators
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import disabled
+from ot_bridge.semconv.groups import VARIABLE, opt_in
 from ot_bridge.variables import text
 
 _PACKAGES: Final = ("opentelemetry-api", "opentelemetry-sdk", "protobuf", "grpcio", "opentracing")
@@ -49,7 +50,13 @@ def rows(service_name: str | None = None) -> Iterator[Row]:
     yield _propagators()
     yield _id_generator()
     yield from _exporters()
+    yield _semconv()
     yield from _queue()
+
+
+def _semconv() -> Row:
+    groups = (f"{group}/dup" if dup else group for group, dup in opt_in().items())
+    return Row("semconv", ",".join(groups) or "as the program sets them", source(VARIABLE))
 
 
 def _version(name: str) -> str:
