@@ -96,7 +96,7 @@ def test_an_exporter_of_the_programs_own_logs_as_it_likes(caplog: pytest.LogCapt
 
 
 def test_uninstall_undoes_the_throttling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "_open", type(log._open)())
+    monkeypatch.setattr(log, "_open", type(log._open)())
     logger = logging.getLogger("opentelemetry.exporter.some")
     tracer = ot_bridge.install(exporters=[Keeping()], set_global=False)
     assert FILTER in logger.filters
