@@ -93,8 +93,8 @@ def processors_of(
 ) -> list[SpanProcessor]:
     """The processors: those that are given, and a `DeliveryProcessor` for each exporter.
 
-    exporters: None for those that the environment names. semconv: the groups of names that exporters translate.
-    Raises ConfigurationError before any is made.
+    exporters: None for those that the environment names. semconv: the groups of names that exporters
+    translate. Raises ConfigurationError before any is made.
     """
     given = exporters is not None
     if exporters is None:

@@ -6,15 +6,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.group import running
-from ot_bridge.cli.run import environment
+from ot_bridge.cli.run import environment, sending_to
+from ot_bridge.cli.serving import serving
 from ot_bridge.migrate.tag_names import Found, Stale, as_json, in_code, stale_lines
+from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.semconv.groups import VARIABLE, opt_in
+from ot_bridge.view.app import Receiver
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,16 +49,26 @@ def _add(found: Found, names: object, place: str) -> None:
         found.add(name, place)
 
 
+class _Names:
+    """Keeps of received spans the names of their attributes."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def add(self, spans: Iterable[SpanRecord]) -> None:
+        for span in spans:
+            _add(self._found, span.attributes, span.name)
+
+
 def _add_run(found: Found, program: Sequence[str], seconds: float) -> int:
     """Adds the names of the spans that a program sends on the bridge; 1 if it does not end in time."""
     if not program:
         raise ValueError("no program given; for example: ot-bridge check --tags --run -- python app.py")
-    with Catcher() as caught:
-        variables = {**environment(os.environ), **caught.variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
+    with serving(Receiver(_Names(found))) as port:
+        sending = sending_to(f"http://127.0.0.1:{port}")
+        variables = {**environment(os.environ), **sending, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
         with running(program, variables) as group:
             ended = group.ends(seconds)
-        for span in caught.take():
-            _add(found, dict(span.tags), span.name)
     if not ended:
         print(f"ot-bridge check: the program did not end within {seconds:g} seconds", file=sys.stderr)
     return int(not ended)
