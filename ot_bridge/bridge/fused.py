@@ -180,7 +180,7 @@ class FusedTracer(Tracer):
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
 
-    def start_active_span(  # type: ignore[override]
+    def start_active_span(
         self,
         operation_name: str | None = None,
         child_of: Any = None,
@@ -218,8 +218,7 @@ class FusedTracer(Tracer):
         baggage: Any = None
         shown: Any = context
         if child_of is not None:
-            if issubclass(type(child_of), _Fused):
-                child_of = child_of.context
+            child_of = self._plain(child_of)
             if not issubclass(type(child_of), SpanContext) or not child_of[5] or child_of.origin is not None:
                 return None
             above = child_of
@@ -227,14 +226,16 @@ class FusedTracer(Tracer):
             shown = child_of, context
         elif context:
             above = context.get(SPAN_KEY)
-            if REMOTE_KEY in context or not (
-                above is None or (issubclass(type(above), _Fused) and above.priority_flags is None)
+            if above is not None and not (
+                issubclass(type(above), _Fused) and above._tracer is self and above.priority_flags is None
             ):
+                return None
+            if REMOTE_KEY in context:
                 return None
             baggage = context.get(BAGGAGE_KEY)
         kind, attributes = _INTERNAL, None
         if tags is not None:
-            start = tags if type(tags) is _Tags else convert.tags(tags, self.maps_kind)
+            start = tags if type(tags) is _Tags else self.prepared(tags)
             attributes, kind, status, priority = start
             if status is not None or priority is not None:
                 return None
@@ -248,7 +249,16 @@ class FusedTracer(Tracer):
         if baggage:
             span._baggage = inherited(baggage)
             span._thaw()
+        if kind is not _INTERNAL and type(tags) is not _Tags:
+            self._started_as_kind(span, tags)
         return span  # type: ignore[no-any-return]
+
+    def _plain(self, parent: Any) -> Any:
+        """The context of a parent that a program names, or what else it has named."""
+        return parent.context if issubclass(type(parent), _Fused) else parent
+
+    def _started_as_kind(self, span: Any, tags: Any) -> None:
+        """For a subclass that has to remember where `span.kind` stood among the tags of a start."""
 
     def _unrecorded(self, name: str, above: Any) -> Any:
         report(_log, "a sampler or span processor raised; the span is not recorded")

@@ -19,17 +19,17 @@ AFTER_DASHES = True
 EPILOG = """\
 examples:
   ot-bridge check .                    one line a reference, and a summary by code
-  ot-bridge check src tests --json     the same for programs
+  ot-bridge check src tests --json     for programs
   ot-bridge check . | grep ' OTB[345]' what a person has to look at
   ot-bridge check . --tags --in grafana/             tags that get other names, and queries that miss them
-  ot-bridge check --tags --run -- python app.py      the same by what a run sends
+  ot-bridge check --tags --run -- python app.py      the tags that a run sends
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a folder or a file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument(

@@ -6,15 +6,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.group import running
-from ot_bridge.cli.run import environment
+from ot_bridge.cli.run import environment, sending_to
+from ot_bridge.cli.serving import serving
 from ot_bridge.migrate.tag_names import Found, Stale, as_json, in_code, stale_lines
+from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.semconv.groups import VARIABLE, opt_in
+from ot_bridge.view.app import Receiver
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         unread = in_code([path for path in paths if path not in spans], found)
         for path in spans:
             for span in decode_json(path.read_bytes()):
-                _add(found, span.attributes, str(path))
+                _add(found, span, str(path))
         stale = list(stale_lines(Path(each) for each in args.queries))
         failed = _add_run(found, args.program, args.timeout) if args.run_program else 0
     except (OSError, ValueError) as error:
@@ -42,8 +44,19 @@ def run(args: argparse.Namespace) -> int:
     return 2 if unread or failed else int(changes and not opt_in())
 
 
-def _add(found: Found, names: object, place: str) -> None:
-    for name in names if isinstance(names, dict) else ():
+class _Sink:
+    """Takes the spans that a receiver hands on."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def add(self, spans: Iterable[SpanRecord]) -> None:
+        for span in spans:
+            _add(self._found, span, span.name)
+
+
+def _add(found: Found, span: SpanRecord, place: str) -> None:
+    for name in span.attributes:
         found.add(name, place)
 
 
@@ -51,12 +64,10 @@ def _add_run(found: Found, program: Sequence[str], seconds: float) -> int:
     """Adds the names of the spans that a program sends on the bridge; 1 if it does not end in time."""
     if not program:
         raise ValueError("no program given; for example: ot-bridge check --tags --run -- python app.py")
-    with Catcher() as caught:
-        variables = {**environment(os.environ), **caught.variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}
-        with running(program, variables) as group:
+    with serving(Receiver(_Sink(found))) as port:
+        variables = {**environment(os.environ), **sending_to(f"http://127.0.0.1:{port}")}
+        with running(program, {**variables, VARIABLE: "", "OT_BRIDGE_QUIET": "1"}) as group:
             ended = group.ends(seconds)
-        for span in caught.take():
-            _add(found, dict(span.tags), span.name)
     if not ended:
         print(f"ot-bridge check: the program did not end within {seconds:g} seconds", file=sys.stderr)
     return int(not ended)

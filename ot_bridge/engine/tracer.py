@@ -101,6 +101,10 @@ class Tracer(sdk.Tracer):
         if rule is DROP:
             dropped = _new(dropped_class)
             dropped.ids = ids
+            if dropped_class.remembers:
+                kept: Any = dropped
+                kept._name, kept.parent_ids = name, parent_ids
+                kept._start_time = time_ns() if start_time is None else start_time
             return dropped
         span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
         if attributes:

@@ -136,10 +136,8 @@ for _name in (
     setattr(Renamed, _name, property(attrgetter(f"_original.{_name}")))
 
 
-def renaming(exporter: Any, opted: OptIn) -> Any:
-    """An exporter, or a factory of one, behind the translation of these groups; without groups, itself."""
-    if not opted:
-        return exporter
+def wrapped(exporter: Any, opted: OptIn) -> Any:
+    """An exporter behind the translation of these groups, or a factory of such ones for a factory."""
     semconv = ",".join(f"{group}/dup" if dup else group for group, dup in opted.items())
     if callable(getattr(exporter, "export", None)) and not isinstance(exporter, type):
         return SemconvExporter(exporter, semconv)
