@@ -18,8 +18,8 @@ from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment
-from ot_bridge.semconv.export import renaming
 from ot_bridge.semconv.groups import OptIn, opt_in
+from ot_bridge.semconv.wrapping import renaming
 from ot_bridge.variables import is_true, loaded, text
 
 _log = logging.getLogger("ot_bridge")

@@ -22,7 +22,7 @@ examples:
   ot-bridge check src tests --json     for programs
   ot-bridge check . | grep ' OTB[345]' what a person has to look at
   ot-bridge check . --tags --in grafana/             tags that get other names, and queries that miss them
-  ot-bridge check --tags --run -- python app.py      the same by what a run sends
+  ot-bridge check --tags --run -- python app.py      the tags that a run sends
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
 """

@@ -13,8 +13,8 @@ from ot_bridge.errors import say_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
-from ot_bridge.semconv.export import renaming
 from ot_bridge.semconv.groups import opt_in
+from ot_bridge.semconv.wrapping import renaming
 
 logger = logging.getLogger("jaeger_tracing")
 

@@ -113,7 +113,7 @@ class _Editor(Expressions):
         return not isinstance(node, cst.BaseCompoundStatement) or self._is_touched(node)
 
     def _is_touched(self, node: cst.CSTNode) -> bool:
-        """Whether anything inside a statement changes; where nothing does, nobody has to look."""
+        """Whether anything inside a statement changes. Statements without a change are not visited."""
         start, end = self.spans.get(node, (0, 1 << 62))
         position = bisect_left(self.places, start)
         return position < len(self.places) and self.places[position] <= end

@@ -61,13 +61,13 @@ class Reading(Slots):
     # Values
 
     def value(self, file: File, node: ast.AST) -> Value | None:
-        """What an expression gives; None if nobody knows."""
+        """The value of an expression; None if it is not known."""
         if node in self._values:
             return self._values[node]
         handler = HANDLERS.get(type(node))
         if handler is None:
             return None
-        if self._depth > 60:  # absurdly nested code is code that nobody knows
+        if self._depth > 60:  # the value of absurdly nested code is not looked for
             return None
         self._depth += 1
         try:
@@ -127,7 +127,7 @@ class Reading(Slots):
         return Value(kind, flow=slot.flow, shared=kind == "tracer", maybe=NONE in values)
 
     def trusted_attribute(self, file: File, node: ast.Attribute) -> Value | None:
-        """The same for an attribute of something unknown: `request.span`."""
+        """What an attribute of an unknown object would be by its name, such as `request.span`."""
         match = legacy.BY_NAME.search(node.attr)
         if not self.trust_names or match is None or match[1] == "scope":
             return None

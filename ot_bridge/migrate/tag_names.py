@@ -179,7 +179,7 @@ def stale_lines(folders: Iterable[Path]) -> Iterator[Stale]:
 
 
 def as_json(found: Found, stale: Iterable[Stale]) -> dict[str, Any]:
-    """The report for programs; stable names."""
+    """The report as JSON values. Its keys are stable."""
     names = list(found.names())
     return {
         "changes": [each.as_json() for each in names if each.new],
