@@ -19,6 +19,7 @@ from ot_bridge.jaeger_client.exporters import PACKET_SIZED
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 from ot_bridge.jaeger_client.process import share
+from ot_bridge.jaeger_client.readers import propagators_of
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import (
     BaseReporter,
@@ -42,7 +43,7 @@ logger = logging.getLogger("jaeger_tracing")
 
 
 def _initial_sampler(param: Any) -> Any:
-    """The sampler that decides until a remote sampler's strategies come."""
+    """The sampler that decides until a remote sampler's strategies come; None for the default one."""
     return None if param is None else samplers.ProbabilisticSampler(float(param))
 
 
@@ -161,6 +162,8 @@ class Config:
             return make(param.value)
         except (AssertionError, TypeError, ValueError) as error:
             blamed = param if param.source.startswith("JAEGER") else kind
+            if blamed.source == "default":  # jaeger-client does not look at a param without a type
+                return None
             if not blamed.source.startswith("JAEGER"):
                 raise
             bad_variable(blamed.source, blamed.value, f"no sampler ({error})", "it counts as unset")
@@ -174,7 +177,7 @@ class Config:
             b3 = setting.value == "b3"
             return {Format.HTTP_HEADERS: B3Codec(self.generate_128bit_trace_id)} if b3 else {}
         jaegers = setting.source.startswith("JAEGER")
-        propagator = parse_propagators(settings.propagators_of(setting.value) if jaegers else setting.value)
+        propagator = parse_propagators(propagators_of(setting.value) if jaegers else setting.value)
         text_map = propagator.text_map if isinstance(propagator, Propagator) else propagator
         return {Format.HTTP_HEADERS: codec_of(propagator), Format.TEXT_MAP: codec_of(text_map)}
 
