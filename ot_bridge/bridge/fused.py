@@ -180,7 +180,7 @@ class FusedTracer(Tracer):
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
 
-    def start_active_span(  # type: ignore[override]
+    def start_active_span(
         self,
         operation_name: str | None = None,
         child_of: Any = None,

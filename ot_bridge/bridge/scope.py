@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry.context import Context
-from opentelemetry.shim.opentracing_shim import ScopeManagerShim, ScopeShim, SpanShim
 from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 
+from ot_bridge.bridge.bases import SHIM_SPAN, ScopeBase, ScopeManagerBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.otel import attach, current, reset
@@ -44,7 +44,7 @@ _take: Final = dict.pop
 _NOTHING: Final = Context()
 
 
-class Scope(ScopeShim):
+class Scope(ScopeBase):
     """The time for which a span is active (OpenTracing specification, "Scope").
 
     Only the innermost scope can be closed: an outer one waits for those inside it, unless their spans
@@ -244,10 +244,11 @@ class ForeignScope(opentracing.Scope):
     """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
 
 
-class ScopeManager(ScopeManagerShim):
+class ScopeManager(ScopeManagerBase):
     """Reads and sets the active span in OpenTelemetry's context."""
 
-    _tracer: Tracer
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
 
     @property
     def tracer(self) -> Tracer:
@@ -265,11 +266,11 @@ class ScopeManager(ScopeManagerShim):
         if span is None:
             nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
             return _NoSpan(self, nobody, INVALID_SPAN, False, before)
-        foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
+        foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
         return Scope(self, span, foreign, finish_on_close, before, ours=False)
 
     @property
-    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+    def active(self) -> opentracing.Scope | None:
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
         return self.active_in(current())
 

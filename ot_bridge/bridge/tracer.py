@@ -18,10 +18,10 @@ import opentracing
 from opentelemetry import trace
 from opentelemetry.context import get_current
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.shim.opentracing_shim import TracerShim
 from opentracing import Format
 
 from ot_bridge.bridge import convert
+from ot_bridge.bridge.bases import TracerBase
 from ot_bridge.bridge.formats import Carriers
 from ot_bridge.bridge.keys import SCOPE_KEY
 from ot_bridge.bridge.parent import Parent, current, named, root
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _numbers = itertools.count()
 
 
-class Tracer(Carriers, TracerShim):  # type: ignore[misc]
+class Tracer(Carriers, TracerBase):  # type: ignore[misc]
     """An OpenTracing tracer whose spans are OpenTelemetry spans.
 
     tracer: the OpenTelemetry tracer that makes them. provider: what `flush` and `close` act on.
@@ -60,7 +60,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         maps_kind: bool = True,
     ) -> None:
         Carriers.__init__(self, propagators)
-        TracerShim.__init__(self, tracer)
+        self._otel_tracer = tracer
         self.provider = provider
         self._variants = Variants(tracer)
         self._own_scopes = ScopeManager(self)
@@ -68,6 +68,10 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         self.maps_kind = maps_kind
         self.debug_id_tag = "jaeger-debug-id"
         self.wrapper_slot = f"_ot_bridge_scope_{next(_numbers)}"
+
+    def unwrap(self) -> trace.Tracer:
+        """The OpenTelemetry tracer that makes the spans."""
+        return self._otel_tracer
 
     @property
     def active_span(self) -> opentracing.Span | None:
@@ -85,7 +89,7 @@ class Tracer(Carriers, TracerShim):  # type: ignore[misc]
         outer = get_current().get(SCOPE_KEY)
         return scope is not None and scope is not outer and isinstance(outer, Scope) and outer.span is span
 
-    def start_active_span(  # type: ignore[override]
+    def start_active_span(
         self,
         operation_name: str | None = None,
         child_of: Any = None,

@@ -13,6 +13,8 @@ from ot_bridge.errors import say_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
+from ot_bridge.semconv.export import renaming
+from ot_bridge.semconv.groups import opt_in
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -29,7 +31,7 @@ def processors(
     for name in exporters_in_environment():
         factory = exporter_factory(name, **_options(name, channel))
         if factory is not None:
-            yield DeliveryProcessor(factory, listener=listener(), **queue_options)
+            yield DeliveryProcessor(renaming(factory, opt_in()), listener=listener(), **queue_options)
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Scopes(ScopeManager):
     _tracer: Starts
 
     @property
-    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+    def active(self) -> opentracing.Scope | None:
         return self.active_in(self._tracer.seen(current()))
 
 

@@ -31,6 +31,7 @@ from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
 from ot_bridge.provider import build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
+from ot_bridge.semconv.groups import opt_in
 
 _log = logging.getLogger("ot_bridge")
 _lock = threading.RLock()
@@ -89,6 +90,7 @@ def install(
     engine: bool = True,
     trace_id_bits: int | None = None,
     flush_on_sigterm: bool | None = None,
+    semconv: str | None = None,
 ) -> Tracer:
     """Sets tracing up for this process, once, and returns the OpenTracing tracer.
 
@@ -103,6 +105,9 @@ def install(
     own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
     default if `ottrace` is among the propagators, else 128. flush_on_sigterm: True has SIGTERM export what
     waits, for 2 s at most, before it ends the process; else `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
+    semconv: groups of tag names that exporters translate into OpenTelemetry's, `http`, `database` and `rpc`,
+    each with `/dup` to keep the old names too; "" for none; else `OTEL_SEMCONV_STABILITY_OPT_IN`
+    (docs/semconv.md).
 
     Where other code has made a provider global already, that one is taken, and what only a provider of our
     own could follow is ignored, which is said. `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
@@ -123,6 +128,7 @@ def install(
         "set_global": set_global,
         "engine": engine,
         "trace_id_bits": trace_id_bits,
+        "semconv": semconv,
     }
     with _lock:
         if _installed is None:
@@ -143,6 +149,7 @@ def _obey_sigterm(asked: bool | None) -> None:
 
 def _install(**arguments: Any) -> _Installed:
     checked(arguments["tracer_provider"], arguments["scope_manager"])
+    opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
     others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
     file = declared() if others is None else None
     textmap = _textmap(arguments, file)
@@ -186,6 +193,7 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
         exporters=arguments["exporters"] if file is None else (),
         engine=arguments["engine"],
         trace_id_bits=arguments["trace_id_bits"],
+        semconv=arguments["semconv"],
         usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
     )
 
@@ -197,13 +205,15 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
     if not hasattr(provider, "add_span_processor"):
         names |= {"exporters"}
         exporters = None
+    if exporters is None:
+        names |= {"semconv"}
     kind = f"{type(provider).__module__}.{type(provider).__qualname__}"
     _ignored(
         arguments,
         names,
         f"other code has set up a {kind}, which makes the spans; give it there, or call install() first",
     )
-    processors = processors_of(() if exporters is None else exporters)
+    processors = processors_of(() if exporters is None else exporters, arguments["semconv"])
     for each in processors:
         provider.add_span_processor(each)
     given = exporters if isinstance(exporters, Iterable) else ()
@@ -211,7 +221,7 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
 
 
 _OF_A_PROVIDER: Final = frozenset({"service_name", "sampler", "engine", "trace_id_bits"})
-_OF_A_FILE: Final = frozenset({"exporters", "propagators"})
+_OF_A_FILE: Final = frozenset({"exporters", "propagators", "semconv"})
 
 
 def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:

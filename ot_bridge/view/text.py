@@ -1,11 +1,11 @@
-"""What comes from outside, made harmless for a terminal, and measured as it is drawn there."""
+"""Text from outside for a terminal: escaped, and measured and cut by the columns that it takes there."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Any, Final
 
-#: Categories of characters that do something, or nothing, instead of being seen.
+#: Categories of characters that are not drawn: controls, formatting, surrogates, private and unassigned ones.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

@@ -1,4 +1,7 @@
-"""The pytest plugin: the `ot_tracer` fixture. Nothing else is imported before a test asks for it."""
+"""The pytest plugin: the `ot_tracer` fixture.
+
+pytest imports this module in every test run, so OpenTelemetry is imported only when a test uses the fixture.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ot_tracer() -> Iterator[RecordingTracer]:
-    """A recording tracer, for the time of the test also the one that `opentracing.global_tracer()` gives."""
+    """A recording tracer, which `opentracing.global_tracer()` returns while the test runs."""
     import opentracing
     from opentelemetry.context import Context, attach, detach
 
