@@ -106,6 +106,7 @@ class TextCodec(WireCodec):
         self.url_encoding = url_encoding
         self.trace_id_header, self.debug_id_header, self.baggage_header = format.fields
         self.baggage_prefix = format.prefixes[0]
+        self.prefix_length = len(self.baggage_prefix)
 
 
 class BinaryCodec(WireCodec):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
@@ -214,6 +215,16 @@ def test_strategies_are_read_as_jaeger_client_reads_them() -> None:
         assert ours.get_rate_limit(strategy) == real.get_rate_limit(strategy)
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_every_logger_has_the_name_that_programs_configure(module: str) -> None:
+    real, ours = _pair(module)
+    loggers = [name for name, value in vars(real).items() if isinstance(value, logging.Logger)]
+    assert {getattr(ours, name).name for name in loggers if hasattr(ours, name)} <= {"jaeger_tracing"}
+    assert (
+        all(hasattr(ours, name) for name in loggers) or module == ".TUDPTransport"
+    )  # which logs nothing here
+
+
 #: How to make one, in words that both packages understand; and what of its attributes ours does not have.
 MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
     "ConstSampler": (".sampler", (True,), set()),
@@ -223,6 +234,13 @@ MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
     "RateLimiter": (".rate_limiter", (3.0, 4.0), set()),
     "ErrorReporter": (".utils", (None,), set()),
     "Metrics": (".metrics", (), set()),
+    "AdaptiveSampler": (".sampler", ({"defaultSamplingProbability": 0.5}, 7), set()),
+    "TextCodec": (".codecs", (True, "t", "b-", "d", "g"), set()),
+    "B3Codec": (".codecs", (True,), set()),
+    "SpanContext": (".span_context", (1, 2, 3, 1, {"k": "v"}, "d"), set()),
+    "LocalAgentHTTP": (".local_agent_net", ("there", "5778"), set()),
+    "InMemoryReporter": (".reporter", (), set()),
+    "CompositeReporter": (".reporter", (1, 2), set()),
 }
 
 
