@@ -55,7 +55,7 @@ def _setting(name: str) -> Any:
 class Config:
     """config: jaeger-client's dictionary, often from YAML. `ROWS` in `settings` lists every key and variable.
 
-    service_name: if the dictionary has none. metrics, metrics_factory: who counts. validate: whether an
+    service_name: if the dictionary has none. metrics, metrics_factory: take the counts. validate: whether an
     unknown key raises ValueError. scope_manager: in place of OpenTelemetry's context. Raises ValueError
     if the service has no name.
     """
@@ -117,7 +117,7 @@ class Config:
 
     @property
     def metrics(self) -> None:
-        """Nothing, as ever."""
+        """None, as in jaeger-client, which has deprecated it."""
 
     @property
     def error_reporter(self) -> ErrorReporter:
@@ -143,7 +143,7 @@ class Config:
 
     @property
     def sampler(self) -> Any:
-        """The sampler that is configured, None for the remote one. ValueError: nobody knows its type."""
+        """The sampler that is configured, None for the remote one. Raises ValueError for an unknown type."""
         given = self.config.get("sampler")
         if isinstance(given, samplers.Sampler):
             return given
@@ -198,7 +198,7 @@ class Config:
         return tracer
 
     def new_tracer(self, io_loop: Any = None) -> Tracer:
-        """A tracer as configured, that nobody knows of yet."""
+        """A tracer as configured, which is not made global."""
         channel = self._create_local_agent_channel(io_loop)
         if self._get("disabled"):
             return self.create_tracer(NullReporter(), samplers.ConstSampler(False))
@@ -279,7 +279,7 @@ class Config:
         logger.info("opentracing.tracer initialized to %s[app_name=%s]", tracer, self.service_name)
 
     def _create_local_agent_channel(self, io_loop: Any) -> LocalAgentSender:
-        """Where the agent is, or what stands for it."""
+        """The addresses of the agent, or of the collector that a variable names."""
         collector = settings.resolve("traces_endpoint", {}, os.environ)
         host = settings.resolve("reporting_host", self.config, os.environ)
         return LocalAgentSender(

@@ -1,7 +1,7 @@
 """Every setting of a `Config` as a row: its key, the variables that stand for it, and its default.
 
 `OTEL_*` wins over the dictionary, and the dictionary over `JAEGER_*`. `resolve` gives a setting with its
-source, `value` the same as jaeger-client understands it; nothing here acts on it.
+source, `value` converts it as jaeger-client does; nothing here acts on it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ def intercept_channel(channel: Any, *interceptors: Any) -> Any:
     """`channel` with these around every call. Raises TypeError for what is no interceptor."""
     for interceptor in interceptors:
         if isinstance(interceptor, ClientInterceptor):
-            channel = TracedChannel(channel, interceptor.rules)  # the same, for half of the cost
+            channel = TracedChannel(
+                channel, interceptor.rules
+            )  # which does what the interceptor does, for half of the cost
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)
         else:
