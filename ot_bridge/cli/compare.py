@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import shutil
 import signal
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ot_bridge.cli.group import Group, running
-from ot_bridge.cli.run import SITE, command_of, environment, sending_to
+from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of, sending_to
 from ot_bridge.cli.serving import serving
 from ot_bridge.cli.traces import KNOWN, text
 from ot_bridge.otlp.decode import SpanRecord
@@ -67,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=120, metavar="SECONDS", help="limit of each run (default: 120)"
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
+    parser.add_argument("program", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
 class _Failure(Exception):
@@ -83,7 +82,7 @@ class _Run(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     """Run both and print the difference; the exit status as above."""
     try:
-        theirs, ours = _both(_checked(command_of(args.command)), args)
+        theirs, ours = _both(_checked(command_of(args.program)), args)
         _check_spans(theirs, ours)
     except _Failure as failure:
         print(f"ot-bridge compare: could not compare: {failure}", file=sys.stderr)
@@ -94,11 +93,10 @@ def run(args: argparse.Namespace) -> int:
 def _checked(command: list[str]) -> list[str]:
     if os.name == "nt":
         raise _Failure("it needs process groups that can be interrupted, which Windows has not; use WSL")
-    if not command:
-        raise _Failure("no program given; for example: ot-bridge compare -- python app.py")
-    if shutil.which(command[0]) is None:
-        there = os.path.exists(command[0])
-        raise _Failure(f"{command[0]}: {'is not executable' if there else 'not found'}")
+    try:
+        program_of(command, "compare")
+    except NotRunnable as problem:
+        raise _Failure(str(problem)) from problem
     return command
 
 
