@@ -348,6 +348,19 @@ def test_the_environment_names_a_sampler(
     assert str(Config({}, service_name="service").sampler) == expected
 
 
+def test_a_param_in_a_variable_that_cannot_be_used_leaves_the_type_without_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("JAEGER_SAMPLER_PARAM", "many")
+    config = Config({"sampler": {"type": "probabilistic"}}, service_name="service")
+    with pytest.raises(TypeError):  # as jaeger-client raises, which does not read the variable
+        config.sampler  # noqa: B018
+    assert (
+        "JAEGER_SAMPLER_PARAM='many': no sampler (could not convert string to float: 'many'); "
+        "it counts as unset" in caplog.text
+    )
+
+
 def test_opentelemetrys_sampler_wins_over_the_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")

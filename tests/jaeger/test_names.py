@@ -108,6 +108,13 @@ def test_every_member_of_a_class_is_there(module: str) -> None:
         assert {each for each in members if not hasattr(getattr(ours, name), each)} == set(), name
 
 
+def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
+    real, ours = _pair("")
+    shown = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
+    assert {name for name in ours.__all__ if name != "__version__"} == shown
+    assert all(hasattr(ours, name) for name in ours.__all__)
+
+
 def test_the_version_is_that_of_the_names() -> None:
     real, ours = _pair("")
     assert ours.__version__ == real.__version__
@@ -174,7 +181,8 @@ def test_the_helpers_around_thrift_say_the_same() -> None:
         "t": trace_back,
     }.items():
         assert repr(ours.make_tag(key, value, *limits)) == repr(real.make_tag(key, value, *limits))
-    assert ours.id_to_int((1 << 64) - 1) == real.id_to_int((1 << 64) - 1) == -1
+    for number in (None, 0, 5, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
+        assert ours.id_to_int(number) == real.id_to_int(number)
     assert ours._halves(trace) == (
         real.id_to_int(real._id_to_low(trace)),
         real.id_to_int(real._id_to_high(trace)),

@@ -26,7 +26,10 @@ def intercept_channel(channel: Any, *interceptors: Any) -> Any:
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)
         else:
-            raise TypeError("interceptor must be a UnaryClientInterceptor or a StreamClientInterceptor")
+            raise TypeError(
+                "interceptor must be either a grpcext.UnaryClientInterceptor"
+                " or a grpcext.StreamClientInterceptor"
+            )
     return channel
 
 

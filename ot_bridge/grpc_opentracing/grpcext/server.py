@@ -28,7 +28,10 @@ def intercept_server(server: Any, *interceptors: Any) -> Any:
         elif isinstance(interceptor, (UnaryServerInterceptor, StreamServerInterceptor)):
             server = _Server(server, partial(_adapted, interceptor))
         else:
-            raise TypeError("interceptor must be a UnaryServerInterceptor or a StreamServerInterceptor")
+            raise TypeError(
+                "interceptor must be either a grpcext.UnaryServerInterceptor"
+                " or a grpcext.StreamServerInterceptor"
+            )
     return server
 
 
