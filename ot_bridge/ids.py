@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
@@ -22,8 +23,20 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 FastIds: TypeAlias = tuple[Callable[[], int], Callable[[], int]]
 
 _random: Final = random.Random(os.urandom(32))
-#: `bits(n)`: an int of n random bits.
-bits: Final = _random.getrandbits
+_process = os.getpid()
+
+
+def _bits_of_this_process(count: int) -> int:
+    """`bits`, in a server that forks without telling Python."""
+    global _process
+    if os.getpid() != _process:
+        _process = os.getpid()
+        _random.seed(os.urandom(32))
+    return _random.getrandbits(count)
+
+
+#: `bits(n)`: an int of n random bits. uWSGI forks its workers without Python's hooks.
+bits: Final = _bits_of_this_process if "uwsgi" in sys.modules else _random.getrandbits
 #: `fraction()`: a random float, 0 <= x < 1.
 fraction: Final = _random.random
 bits_128: Final = partial(bits, 128)

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "ids": set(),
+    "rpc_status": set(),
     "otel": {"errors"},
     "variables": {"errors"},
     "_start": {"errors", "variables", "propagation"},
@@ -34,15 +35,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": {"errors", "otel"},
     "semconv": {"errors", "variables"},  # for a bad argument, a failed translation, and the opt-in
     "sampling": {"otel", "errors", "ids"},
-    "xray": {"otel", "errors", "ids", "otlp", "sending"},
+    "xray": {"otel", "errors", "ids", "otlp", "sending", "rpc_status"},
     "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
     "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     "pytest_plugin": {"testing"},
     # delivery: for what ends in a finalizer.
-    "wsgi": {"otel", "errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
-    "grpc": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
+    "edge": {"otel", "errors", "ids", "propagation", "bridge"},
+    "wsgi": {"edge", "otel", "errors", "semconv", "wire", "propagation", "bridge", "delivery"},
+    "grpc": {"edge", "errors", "rpc_status", "wire", "propagation", "bridge", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
     "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling", "semconv"},

@@ -39,6 +39,7 @@ from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
 _MAX_TEXT: Final = convert.MAX_TEXT
+_MOST: Final = 1 << 63
 _Tags: Final = convert.Tags
 _KNOWN: Final = convert.KNOWN
 #: What a program may have put in place of a tracer's own methods.
@@ -101,7 +102,10 @@ class FusedSpan(_Fused, engine.Span):
         if type(key) is not str or key in TAGS or not (key in _KNOWN or convert.is_clean(key)):
             return super().set_tag(key, value)
         if self._end_time is None:
-            if type(value) is not str or not value.isascii() or len(value) > _MAX_TEXT:
+            kind = type(value)
+            if kind is int and -_MOST < value < _MOST:  # as status codes are
+                pass
+            elif kind is not str or not value.isascii() or len(value) > _MAX_TEXT:
                 value = convert.attribute(value)
             self.note((key, value))
             return self

@@ -1,6 +1,8 @@
 """gRPC, in and out: a span for every RPC, on any OpenTracing tracer; sync and `grpc.aio`."""
 
-from ot_bridge.grpc.doors import (
+from ot_bridge.edge import StartOptions
+from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, SpanDecorator
+from ot_bridge.grpc.interceptors import (
     aio_client_interceptor,
     aio_server_interceptor,
     client_interceptor,
@@ -9,7 +11,6 @@ from ot_bridge.grpc.doors import (
     server_interceptor,
     trace_channel,
 )
-from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, SpanDecorator, StartOptions
 
 __all__ = [
     "ActiveSpanSource",

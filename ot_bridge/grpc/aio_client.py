@@ -1,4 +1,4 @@
-"""The client's door for `grpc.aio`: four interceptors, and `TracedAioChannel`, which does without."""
+"""The client of `grpc.aio`: four interceptors, and `TracedAioChannel`, which needs none."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Final, TypeAlias
 from weakref import ref
 
 import grpc
-import opentracing
 from grpc import StatusCode
 
+from ot_bridge.edge import InSteps
 from ot_bridge.errors import report
-from ot_bridge.grpc.client import carry, with_metadata
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
-from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end, log
+from ot_bridge.grpc.client import carry, step_around, with_metadata
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
 from ot_bridge.grpc.metadata import SentMetadata, pairs
+from ot_bridge.grpc.rpc import log
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that has nothing to wait for, as those of a call that is over have not."""
+    """The result of a coroutine that has nothing to wait for, such as those of a call that is over."""
     try:
         coroutine.send(None)
     except StopIteration as returned:
@@ -31,9 +31,9 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
-    """Ends the span of a call that is over, but for one that is OK and has a `reader` who will."""
+    """Ends the span of a call that is over. reader: the object that ends it if the call is OK."""
     try:
-        own = getattr(call, "_cython_call", None)  # which knows without the coroutines made of it
+        own = getattr(call, "_cython_call", None)  # which needs no coroutines
         if not (_now(call.code()) is StatusCode.OK if own is None else own.is_ok()):
             rpc.end(_now(call.code()), _now(call.details()))
         elif reader is None:
@@ -46,63 +46,31 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
 _DROPPED: Final = "dropped by the client"
 
 
-def _nobody() -> None:
+def _no_call() -> None:
     return None
 
 
 class _Ending:
-    """What a call calls when it is over. It holds the call weakly, for one that is dropped is cancelled.
+    """The callback of a call that is over. It holds the call weakly: a call that is dropped is cancelled.
 
-    grpc.aio's own `add_done_callback` would tie the call to its callback; what it hands the callback on
-    to does not.
+    `add_done_callback` of grpc.aio's call ties the call to its callback; that of the object below does not.
     """
 
     __slots__ = ("_call", "_reader", "_rpc")
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        self._call: Callable[[], Any] = ref(
-            call, self
-        )  # some are cancelled so early that they never have a status
+        # Some calls are cancelled so early that they never have a status: the reference tells of them.
+        self._call: Callable[[], Any] = ref(call, self)
         self._reader = None if reader is None else ref(reader)
 
     def __call__(self, _: Any = None) -> None:
         call = self._call()
-        self._call = _nobody  # or it would call once more as the call goes
+        self._call = _no_call  # which would call this once more when it is dropped
         if call is None:
             self._rpc.end(StatusCode.CANCELLED, _DROPPED)
         else:
             _settle(self._rpc, call, None if self._reader is None else self._reader())
-
-
-class _PlainEnding:
-    """The same for a call of which no more than its status is told: only one that fails needs an `Rpc`."""
-
-    __slots__ = ("_call", "_metadata", "_rules", "_span")
-
-    def __init__(self, rules: ClientRules, span: opentracing.Span, metadata: Any, call: Any) -> None:
-        self._rules = rules
-        self._span = span
-        self._metadata = metadata
-        self._call: Callable[[], Any] = ref(call, self)
-
-    def __call__(self, _: Any = None) -> None:
-        call = self._call()
-        if self._call is _nobody:
-            return None
-        self._call = _nobody
-        rules, span = self._rules, self._span
-        try:
-            ok = call is not None and call._cython_call.is_ok()
-            if ok:
-                span.set_tag(STATUS_CODE, 0)
-                span.finish()
-        except Exception:
-            return failed_to_end(span)
-        if not ok:
-            rpc = ClientRpc(rules, span, None, self._metadata)
-            rpc.end(StatusCode.CANCELLED, _DROPPED) if call is None else _settle(rpc, call)
-        return None
 
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
@@ -129,7 +97,7 @@ def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
     if not isinstance(call, grpc.aio.Call):
         rpc.answer(call)
-    elif rpc.rules.watches:
+    elif rpc.settings.watches:
         asyncio.get_running_loop().create_task(_awaited(rpc, call))
     else:
         _follow(rpc, call)
@@ -137,16 +105,16 @@ def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
 
 
 def _follow_written(rpc: ClientRpc, call: Any) -> Any:
-    """The same for a call whose requests may be written to it."""
+    """Ends the span of a stream-unary call when it is over; its requests may be written to it."""
     _follow_unary(rpc, call)
-    return AsyncTracedCall(rpc, call, None) if rpc.rules.sees_messages else call
+    return AsyncTracedCall(rpc, call, None) if rpc.settings.sees_messages else call
 
 
 def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
     if not isinstance(call, grpc.aio.Call):
         return AsyncResponses(rpc, call)
-    if not rpc.rules.sees_messages:
+    if not rpc.settings.sees_messages:
         _follow(rpc, call)
         return call
     reader = AsyncTracedCall(rpc, call, partial(_settle, rpc, call))
@@ -155,8 +123,8 @@ def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
 
 
 class _Interceptor:
-    def __init__(self, rules: ClientRules) -> None:
-        self._rules = rules
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
 
     async def _carry(
         self,
@@ -166,16 +134,17 @@ class _Interceptor:
         conclude: Callable[[ClientRpc, Any], Any],
         streams: bool,
     ) -> Any:
+        """`carry`, for a call that is made by awaiting."""
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        metadata = pairs(details.metadata)
-        rules = self._rules
-        rpc = None if rules.excluded[method] else rules.begin(method, metadata, details.timeout, request)
+        rpc = self._settings.begin(method, pairs(details.metadata), details.timeout, request)
         if rpc is None:
             return await continuation(details, request)
-        if rpc.rules.sees_messages:
+        if rpc.settings.sees_messages:
             request = shown(rpc, request, streams)
+        step = step_around(rpc)
         try:
-            call = await continuation(with_metadata(details, SentMetadata(rpc.metadata)), request)
+            sending = continuation(with_metadata(details, SentMetadata(rpc.metadata)), request)
+            call = await (sending if step is None else InSteps(step, sending))
         except BaseException as error:
             rpc.fail(error)
             raise
@@ -209,67 +178,41 @@ class _StreamStreamInterceptor(_Interceptor, grpc.aio.StreamStreamClientIntercep
 AioClientInterceptors: TypeAlias = tuple[grpc.aio.ClientInterceptor, ...]
 
 
-def aio_interceptors(rules: ClientRules) -> AioClientInterceptors:
-    """One for each arity: `grpc.aio` asks each interceptor for one arity only."""
+def aio_interceptors(settings: ClientSettings) -> AioClientInterceptors:
+    """One interceptor for each arity, since `grpc.aio` uses each for one arity only."""
     kinds = _UnaryUnaryInterceptor, _UnaryStreamInterceptor, _StreamUnaryInterceptor, _StreamStreamInterceptor
-    return tuple(kind(rules) for kind in kinds)
+    return tuple(kind(settings) for kind in kinds)
 
 
 class _MultiCallable:
-    """What a stub calls. Whatever a call is given beside its metadata goes on as it came."""
+    """What a stub calls. All arguments but the metadata go on as they are."""
 
-    def __init__(self, inner: Any, rules: ClientRules, method: str) -> None:
+    _conclude: Any  # as in `carry`
+    _streams = False
+
+    def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
         self._inner = inner
-        self._rules = rules
-        self._method = method
+        self._of = settings, method
 
-    def _carry(
-        self, conclude: Any, streams: bool, request: Any, timeout: Any, metadata: Any, kwargs: Any
-    ) -> Any:
-        inner = self._inner
-        return carry(
-            self._rules,
-            self._method,
-            request,
-            metadata,
-            timeout,
-            lambda request, pairs: inner(request, timeout=timeout, metadata=SentMetadata(pairs), **kwargs),
-            conclude,
-            streams,
-        )
+    def _send(self, request: Any, timeout: Any, metadata: Any, **kwargs: Any) -> Any:
+        return self._inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)
+
+    def _call(self, request: Any, timeout: Any, metadata: Any, kwargs: Any) -> Any:
+        send, conclude = self._send, self._conclude
+        return carry(*self._of, send, conclude, request, timeout, metadata, self._streams, (), kwargs)
 
 
-class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+class _UnaryRequest(_MultiCallable):
     def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
-        rules = self._rules
-        if not rules.plain:
-            return self._carry(_follow_unary, False, request, timeout, metadata, kwargs)
-        # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
-        span, metadata = rules.start(self._method, () if metadata is None else tuple(metadata))
-        try:
-            call = self._inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)
-        except BaseException as error:
-            if span is not None:
-                ClientRpc(rules, span, None, metadata).fail(error)
-            raise
-        if span is not None:
-            own = getattr(call, "_cython_call", None)
-            if own is None:
-                _follow(ClientRpc(rules, span, None, metadata), call)
-            else:
-                own.add_done_callback(_PlainEnding(rules, span, metadata, call))
-        return call
+        return self._call(request, timeout, metadata, kwargs)
 
 
-class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
-    def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
-        return self._carry(_follow_stream, False, request, timeout, metadata, kwargs)
+_NAMES: Final = "credentials", "wait_for_ready", "compression"
 
 
-_NAMES = "credentials", "wait_for_ready", "compression"
+class _StreamOfRequests(_MultiCallable):
+    _streams = True
 
-
-class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
     def __call__(
         self,
         request_iterator: Any = None,
@@ -279,20 +222,23 @@ class _StreamUnary(_MultiCallable, grpc.aio.StreamUnaryMultiCallable):  # type: 
         **kwargs: Any,
     ) -> Any:
         kwargs.update(zip(_NAMES, args, strict=False))
-        return self._carry(_follow_written, True, request_iterator, timeout, metadata, kwargs)
+        return self._call(request_iterator, timeout, metadata, kwargs)
 
 
-class _StreamStream(_MultiCallable, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self,
-        request_iterator: Any = None,
-        timeout: Any = None,
-        metadata: Any = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        kwargs.update(zip(_NAMES, args, strict=False))
-        return self._carry(_follow_stream, True, request_iterator, timeout, metadata, kwargs)
+class _UnaryUnary(_UnaryRequest, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+    _conclude = staticmethod(_follow_unary)
+
+
+class _UnaryStream(_UnaryRequest, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
+    _conclude = staticmethod(_follow_stream)
+
+
+class _StreamUnary(_StreamOfRequests, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
+    _conclude = staticmethod(_follow_written)
+
+
+class _StreamStream(_StreamOfRequests, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
+    _conclude = staticmethod(_follow_stream)
 
 
 class TracedAioChannel(TracedArities, grpc.aio.Channel):

@@ -1,20 +1,19 @@
-"""The server's door for `grpc.aio.server`: handlers stay of the kind that they are, which grpc asks about."""
+"""The interceptor for `grpc.aio.server`. Traced handlers stay of their kind, since grpc looks at that."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from functools import partial
 from itertools import count
 from typing import Any
 
 import grpc
 
+from ot_bridge.edge import InSteps
 from ot_bridge.grpc.messages import Responses, shown
-from ot_bridge.grpc.server import Handlers, Serve, serve_stream, serve_unary
-from ot_bridge.grpc.server_rpc import ServerRpc, ServerRules, ServicerContext
+from ot_bridge.grpc.server import Handlers, Serve, SyncContext, serve_unary
+from ot_bridge.grpc.server_rpc import ServerRpc, ServerSettings, ServicerContext
 
 
 class AioContext(ServicerContext):
@@ -25,7 +24,7 @@ grpc.aio.ServicerContext.register(AioContext)
 
 
 class _WatchedContext(AioContext):
-    """The same, where every message has to be seen."""
+    """`AioContext` that sees every message."""
 
     def __init__(self, rpc: ServerRpc, context: Any) -> None:
         super().__init__(rpc, context)
@@ -44,15 +43,15 @@ class _WatchedContext(AioContext):
 
 
 async def serve_coroutine(
-    rules: ServerRules, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
+    settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
     """Runs a handler that returns its one response, or writes its responses itself and returns None."""
-    rpc = rules.begin(method, context, request)
+    rpc = settings.begin(method, context, request)
     kind = AioContext
-    if rpc.rules.sees_messages:
+    if rpc.settings.sees_messages:
         request, kind = shown(rpc, request, client_streams), _WatchedContext
     try:
-        response = await behavior(request, kind(rpc, context))
+        response = await InSteps(rpc.step, rpc.step(behavior, request, kind(rpc, context)))
     except BaseException as error:
         rpc.fail(error)
         raise
@@ -61,48 +60,49 @@ async def serve_coroutine(
 
 
 async def serve_generator(
-    rules: ServerRules, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
+    settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> AsyncIterator[Any]:
     """Runs a handler that yields its responses."""
-    rpc = rules.begin(method, context, request)
+    rpc = settings.begin(method, context, request)
     # An RPC that is cancelled while a response is on its way leaves the generator to the garbage collector.
     context.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
     kind = AioContext
-    if rpc.rules.sees_messages:
+    if rpc.settings.sees_messages:
         request, kind = shown(rpc, request, client_streams), _WatchedContext
-    number = 0
     try:
-        async with aclosing(behavior(request, kind(rpc, context))) as responses:
-            async for response in responses:
-                if rpc.rules.sees_messages:
-                    number += 1
+        responses = rpc.step(behavior, request, kind(rpc, context))
+        try:
+            for number in count(1):
+                response = await InSteps(rpc.step, anext(responses))
+                if rpc.settings.sees_messages:
                     rpc.saw_response(response, number)
                 yield response
+        except StopAsyncIteration:
+            pass
+        finally:
+            await InSteps(rpc.step, responses.aclose())
     except BaseException as error:
         rpc.fail(error)
         raise
     rpc.answer()
 
 
-class _TakenElsewhere(Responses):
-    """Responses of a plain generator, which grpc makes in one thread and takes from it in another."""
-
-    __slots__ = ("_begun",)
-    _rpc: ServerRpc
-
-    def __init__(self, rpc: ServerRpc, responses: Any) -> None:
-        super().__init__(rpc, responses)
-        self._begun = False
-        rpc.suspend()
-
-    def __next__(self) -> Any:
-        if not self._begun:
-            self._begun = True
-            self._rpc.resume()
-        return super().__next__()
-
-
-serve_plain_stream = partial(serve_stream, responses=_TakenElsewhere)
+def serve_plain_stream(
+    settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
+) -> Any:
+    """Starts a plain handler with a stream of responses: any iterable, which grpc reads in other threads."""
+    rpc = settings.begin(method, context, request)
+    # The thread that reads is not told when the client cancels; only the RPC's task is, which runs this.
+    if (task := asyncio.current_task()) is not None:
+        task.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
+    if rpc.settings.sees_messages:
+        request = shown(rpc, request, client_streams)
+    try:
+        responses = rpc.step(lambda: iter(behavior(request, SyncContext(rpc, context))))
+    except BaseException as error:
+        rpc.fail(error)
+        raise
+    return Responses(rpc, responses)
 
 
 def _choose(behavior: Any, streams: bool) -> Serve:
@@ -119,13 +119,13 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
     `corrupt_headers` is the number of RPCs so far whose tracing headers could not be read.
     """
 
-    def __init__(self, rules: ServerRules) -> None:
-        self._rules = rules
-        self._handlers = Handlers(rules, _choose)
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._handlers = Handlers(settings, _choose)
 
     @property
     def corrupt_headers(self) -> int:
-        return self._rules.corrupt_headers
+        return self._settings.callers.corrupt
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)

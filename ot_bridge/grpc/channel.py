@@ -1,4 +1,4 @@
-"""The client's other door: a channel that traces its calls without the cost of grpc's interceptors."""
+"""`TracedChannel`: a channel that traces its calls without the cost of grpc's interceptors."""
 
 from __future__ import annotations
 
@@ -7,109 +7,67 @@ from typing import Any
 import grpc
 
 from ot_bridge.grpc.client import answered, answered_with_call, carry, follow_stream, follow_unary
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, TracedArities
-from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end
+from ot_bridge.grpc.client_rpc import ClientSettings, TracedArities
 
 
 class _MultiCallable:
-    """What a stub calls. Whatever a call is given beside its metadata goes on as it came."""
+    """What a stub calls. All arguments but the metadata go on as they are."""
 
-    _client_streams = False
-
-    def __init__(self, inner: Any, rules: ClientRules, method: str) -> None:
+    def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
         self._inner = inner
-        self._rules = rules
-        self._method = method
-
-    def _carry(
-        self, call: Any, conclude: Any, request: Any, timeout: Any, metadata: Any, args: Any, kwargs: Any
-    ) -> Any:
-        return carry(
-            self._rules,
-            self._method,
-            request,
-            metadata,
-            timeout,
-            lambda request, metadata: call(request, timeout, metadata, *args, **kwargs),
-            conclude,
-            self._client_streams,
-        )
+        self._of = settings, method
 
 
 class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        rules = self._rules
-        if not rules.plain:
-            return self._carry(self._inner, answered, request, timeout, metadata, args, kwargs)
-        # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
-        span, metadata = rules.start(self._method, () if metadata is None else tuple(metadata))
-        try:
-            if args or kwargs:
-                response = self._inner(request, timeout, metadata, *args, **kwargs)
-            else:
-                response = self._inner(request, timeout, metadata)
-        except BaseException as error:
-            if span is not None:
-                ClientRpc(rules, span, None, metadata).fail(error)
-            raise
-        if span is not None:
-            try:
-                span.set_tag(STATUS_CODE, 0)
-                span.finish()
-            except Exception:
-                failed_to_end(span)
-        return response
+        return carry(*self._of, self._inner, answered, request, timeout, metadata, False, rest, more)
 
     def with_call(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
         call = self._inner.with_call
-        return self._carry(call, answered_with_call, request, timeout, metadata, args, kwargs)
+        return carry(*self._of, call, answered_with_call, request, timeout, metadata, False, rest, more)
 
-    def future(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        return self._carry(self._inner.future, follow_unary, request, timeout, metadata, args, kwargs)
+    def future(self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any) -> Any:
+        call = self._inner.future
+        return carry(*self._of, call, follow_unary, request, timeout, metadata, False, rest, more)
 
 
 class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
     def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        return self._carry(self._inner, follow_stream, request, timeout, metadata, args, kwargs)
+        return carry(*self._of, self._inner, follow_stream, request, timeout, metadata, False, rest, more)
 
 
 class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    _client_streams = True
-
     def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        return self._carry(self._inner, answered, request_iterator, timeout, metadata, args, kwargs)
+        call = self._inner
+        return carry(*self._of, call, answered, request_iterator, timeout, metadata, True, rest, more)
 
     def with_call(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        call = self._inner.with_call
-        return self._carry(call, answered_with_call, request_iterator, timeout, metadata, args, kwargs)
+        call, conclude = self._inner.with_call, answered_with_call
+        return carry(*self._of, call, conclude, request_iterator, timeout, metadata, True, rest, more)
 
     def future(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        return self._carry(
-            self._inner.future, follow_unary, request_iterator, timeout, metadata, args, kwargs
-        )
+        call = self._inner.future
+        return carry(*self._of, call, follow_unary, request_iterator, timeout, metadata, True, rest, more)
 
 
 class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    _client_streams = True
-
     def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *args: Any, **kwargs: Any
+        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        return self._carry(self._inner, follow_stream, request_iterator, timeout, metadata, args, kwargs)
+        call = self._inner
+        return carry(*self._of, call, follow_stream, request_iterator, timeout, metadata, True, rest, more)
 
 
 class TracedChannel(TracedArities, grpc.Channel):

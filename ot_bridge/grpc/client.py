@@ -1,58 +1,76 @@
-"""The client's door for `grpc.intercept_channel`, and what every sync call goes through."""
+"""The sync client: one way for all calls (`carry`), and the interceptor for `grpc.intercept_channel`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from types import FunctionType
 from typing import Any, Final
 
 import grpc
-from grpc import _interceptor
 
+from ot_bridge import bridge, edge
 from ot_bridge.errors import report
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, Ending
-from ot_bridge.grpc.decisions import STATUS_CODE, failed_to_end, log
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.messages import Responses, TracedCall, shown
-from ot_bridge.grpc.metadata import pairs
-
-#: What grpc makes of a response before an interceptor sees it. Nothing but speed hangs on the name.
-_ANSWERED: Final = getattr(_interceptor, "_UnaryOutcome", None)
+from ot_bridge.grpc.rpc import log
 
 
 def carry(
-    rules: ClientRules,
+    settings: ClientSettings,
     method: str,
-    request: Any,
-    metadata: Any,
-    timeout: float | None,
-    send: Callable[[Any, Any], Any],
+    send: Callable[..., Any],
     conclude: Callable[[ClientRpc, Any], Any],
+    request: Any,
+    timeout: float | None,
+    metadata: Any,
     client_streams: bool = False,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] = {},
 ) -> Any:
-    """Makes one call by `send(request, metadata)`.
+    """Makes one call by `send(request, timeout, metadata, *args, **kwargs)`.
 
-    `conclude` is given what comes of it, sees to the span's end, and returns what the program is to have.
+    conclude: is given the call's `ClientRpc` and what `send` has returned, sees to the end of the span, and
+    returns what the program gets.
     """
-    metadata = pairs(metadata)
-    rpc = None if rules.excluded[method] else rules.begin(method, metadata, timeout, request)
+    metadata = () if metadata is None else tuple(metadata)
+    rpc = settings.begin(method, metadata, timeout, request)
     if rpc is None:
-        return send(request, metadata)
-    if rpc.rules.sees_messages:
+        return send(request, timeout, metadata, *args, **kwargs)
+    if settings.sees_messages:
         request = shown(rpc, request, client_streams)
+    step = None if INSTRUMENTATION not in sys.modules else step_around(rpc)
     try:
-        result = send(request, rpc.metadata)
+        if step is None:
+            result = send(request, timeout, rpc.metadata, *args, **kwargs)
+        else:
+            result = step(partial(send, **kwargs), request, timeout, rpc.metadata, *args)
     except BaseException as error:
         rpc.fail(error)
         raise
     return conclude(rpc, result)
 
 
+#: OpenTelemetry's own instrumentation, which may be inside a channel where it is imported.
+INSTRUMENTATION: Final = "opentelemetry.instrumentation.grpc"
+
+
+def step_around(rpc: ClientRpc) -> edge.Step | None:
+    """Makes the span active while a call is sent, so that an instrumentation inside begins no trace."""
+    if INSTRUMENTATION not in sys.modules or not isinstance(rpc.span, bridge.Span):
+        return None
+    return edge.activity(rpc.span.tracer, rpc.span)
+
+
 def answered(rpc: ClientRpc, response: Any) -> Any:
+    """For a response that is there."""
     rpc.answer(response)
     return response
 
 
 def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
+    """For a response that is there, with its call."""
     rpc.answer(pair[0])
     return pair
 
@@ -69,8 +87,8 @@ def follow_unary(rpc: ClientRpc, call: Any) -> Any:
 def follow_stream(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
     if not isinstance(call, grpc.RpcContext | grpc.Future):
-        return Responses(rpc, call)
-    if not rpc.rules.sees_messages:
+        return Responses(rpc, call, step=step_around(rpc))  # an instrumentation's may begin late
+    if not rpc.settings.sees_messages:
         _follow(rpc, call, True)
         return call
     reader = TracedCall(rpc, call, partial(rpc.settle, call, True))
@@ -95,12 +113,12 @@ def _follow(rpc: ClientRpc, call: Any, streams: bool, reader: TracedCall | None 
 
 
 def _invoked(rpc: ClientRpc, result: Any) -> Any:
-    """What grpcext's invokers return: a response, that and its call, or a future."""
+    """For what grpcext's invokers return: a response, that and its call, or a future."""
     return answered_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
 
 
 class _Details:
-    """An interceptor's own call details, of a kind that cannot be copied: the same with other metadata."""
+    """Call details of an interceptor's own class, which cannot be copied, with other metadata."""
 
     def __init__(self, details: Any, metadata: Any) -> None:
         self._details = details
@@ -111,10 +129,28 @@ class _Details:
 
 
 def with_metadata(details: Any, metadata: Any) -> Any:
-    """`details`, which mostly are a named tuple of grpc's, with other metadata."""
+    """`details` with other metadata. As a rule they are a named tuple of grpc's."""
     if getattr(details, "_fields", ())[2:3] == ("metadata",):
         return tuple.__new__(type(details), (*details[:2], metadata, *details[3:]))
     return _Details(details, metadata)
+
+
+_MOST_KEPT: Final = 16  # an interceptor may choose another method for each call
+
+
+def keep_callable_below(continuation: Any) -> None:
+    """Has grpc keep the multi-callable below an interceptor, which it otherwise makes anew for every call.
+
+    Making it is half of what any interceptor adds to a call (benchmark row `grpc`). Where grpc's insides are
+    not as expected, all stays as it is.
+    """
+    try:
+        names = continuation.__code__.co_freevars
+        outer = continuation.__closure__[names.index("self")].cell_contents
+        if type(outer._thunk) is FunctionType:
+            outer._thunk = lru_cache(_MOST_KEPT)(outer._thunk)
+    except Exception:  # no function of grpc's, perhaps
+        return
 
 
 class ClientInterceptor(
@@ -125,44 +161,28 @@ class ClientInterceptor(
 ):
     """For `grpc.intercept_channel`, and for `grpcext.intercept_channel` of grpcio-opentracing."""
 
-    def __init__(self, rules: ClientRules) -> None:
-        self.rules = rules
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
 
     def _intercept(self, continuation: Any, details: Any, request: Any, conclude: Any, streams: bool) -> Any:
+        keep_callable_below(continuation)
+
+        def send(request: Any, timeout: Any, metadata: Any) -> Any:
+            return continuation(with_metadata(details, metadata), request)
+
         return carry(
-            self.rules,
+            self.settings,
             details.method,
-            request,
-            getattr(details, "metadata", None),
-            getattr(details, "timeout", None),
-            lambda request, metadata: continuation(with_metadata(details, metadata), request),
+            send,
             conclude,
+            request,
+            getattr(details, "timeout", None),
+            getattr(details, "metadata", None),
             streams,
         )
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        rules = self.rules
-        method = client_call_details.method
-        if not rules.plain or rules.excluded[method]:
-            return self._intercept(continuation, client_call_details, request, follow_unary, False)
-        # As `carry`, with nothing made that is not needed, for this is how nearly every call is made.
-        span, metadata = rules.start(method, pairs(client_call_details.metadata))
-        try:
-            call = continuation(with_metadata(client_call_details, metadata), request)
-        except BaseException as error:
-            if span is not None:
-                ClientRpc(rules, span, None, metadata).fail(error)
-            raise
-        if span is not None:
-            if type(call) is _ANSWERED:
-                try:
-                    span.set_tag(STATUS_CODE, 0)
-                    span.finish()
-                except Exception:
-                    failed_to_end(span)
-            else:
-                follow_unary(ClientRpc(rules, span, None, metadata), call)
-        return call
+        return self._intercept(continuation, client_call_details, request, follow_unary, False)
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return self._intercept(continuation, client_call_details, request, follow_stream, False)
@@ -178,15 +198,24 @@ class ClientInterceptor(
         return self._intercept(continuation, client_call_details, request_iterator, follow_stream, True)
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
-        """As `grpcext.UnaryClientInterceptor` has it."""
-        method, timeout = client_info.full_method, client_info.timeout
-        return carry(self.rules, method, request, metadata, timeout, invoker, _invoked)
+        """The method of `grpcext.UnaryClientInterceptor`."""
+        return self._invoke(request, metadata, client_info, invoker, _invoked, False)
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
     ) -> Any:
-        """As `grpcext.StreamClientInterceptor` has it."""
-        method, timeout = client_info.full_method, client_info.timeout
+        """The method of `grpcext.StreamClientInterceptor`."""
         conclude = follow_stream if client_info.is_server_stream else _invoked
-        streams = client_info.is_client_stream
-        return carry(self.rules, method, request_or_iterator, metadata, timeout, invoker, conclude, streams)
+        return self._invoke(
+            request_or_iterator, metadata, client_info, invoker, conclude, client_info.is_client_stream
+        )
+
+    def _invoke(
+        self, request: Any, metadata: Any, info: Any, invoker: Any, conclude: Any, streams: bool
+    ) -> Any:
+        def send(request: Any, timeout: Any, metadata: Any) -> Any:
+            return invoker(request, metadata)
+
+        return carry(
+            self.settings, info.full_method, send, conclude, request, info.timeout, metadata, streams
+        )

@@ -1,35 +1,36 @@
-"""An RPC as its client sees it: how its span starts, what goes out with it, and what its end means."""
+"""An RPC as its client sees it: how its span starts, what goes out with it, and how its end is told."""
 
 from __future__ import annotations
 
 import weakref
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 import grpc
 import opentracing
 from grpc import StatusCode
 from opentracing import Format
 
-from ot_bridge import bridge
+from ot_bridge import bridge, edge
 from ot_bridge.bridge.convert import Tags
 from ot_bridge.errors import report
-from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
-from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, StartOptions
-from ot_bridge.grpc.limits import MOST, lightened, weight
-from ot_bridge.grpc.metadata import Pairs, with_headers
+from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
+from ot_bridge.grpc.limits import MOST, lightened
+from ot_bridge.grpc.metadata import Pairs, sendable, weight, without
+from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
+from ot_bridge.grpc.settings import Settings
 from ot_bridge.propagation import MetadataHeaders
 
-#: A tracer, and the tags of client spans as it has prepared them, if it does.
-_Known: TypeAlias = tuple[Any, Tags | None]
+_TAGS: Final = {"component": "grpc", "span.kind": "client"}
+#: A tracer, and the tags of client spans as it has prepared them, if it does that.
+_Prepared: TypeAlias = tuple[Any, Tags | None]
 
 
-class ClientRules(Rules):
-    """`Rules` of a client. active_span_source: knows the parent, in place of the tracer's active span.
+class ClientSettings(Settings):
+    """`Settings` of a client. active_span_source: gives the parent in place of the tracer's active span.
 
-    plain: whether none of the options is used.
+    plain: whether none of the options is used that cost a call anything.
     """
-
-    _tags = {"component": "grpc", "span.kind": "client"}
 
     def __init__(
         self,
@@ -39,88 +40,96 @@ class ClientRules(Rules):
     ) -> None:
         super().__init__(tracer, **options)
         self._source = active_span_source
-        self._known: _Known = None, None
+        self._prepared: _Prepared = None, None
         self.plain = not (self.asks or self.watches or active_span_source)
-
-    def start(
-        self, name: str, metadata: Pairs, more: dict[str, Any] | None = None
-    ) -> tuple[opentracing.Span | None, Pairs]:
-        """A span for a call, if the tracer makes one, and the metadata with the span's context after it.
-
-        more: further arguments for the tracer.
-        """
-        tracer: Any = opentracing.global_tracer() if self.tracer is None else self.tracer
-        try:
-            known, tags = self._known
-            if known is not tracer:
-                tags = tracer.prepared(self._tags) if isinstance(tracer, bridge.Tracer) else None
-                self._known = tracer, tags
-            if tags is not None and more is None:
-                span, headers = tracer.client_span(name, tags)
-            else:
-                span, headers = tracer.start_span(name, tags={**self._tags}, **(more or {})), None
-        except Exception:
-            report(log, "starting a client span failed")
-            return None, metadata
-        try:
-            if headers is None:
-                headers = MetadataHeaders()
-                tracer.inject(span.context, Format.HTTP_HEADERS, headers)
-            own = weight(metadata) if metadata else 0
-            if own + weight(headers.items()) > MOST:
-                headers = lightened(headers, own, tracer, span)
-            return span, with_headers(metadata, headers)
-        except Exception:
-            report(log, "inject failed, the trace ends at this client")
-            return span, metadata
 
     def begin(
         self, full_method: str, metadata: Pairs, timeout: float | None, request: Any
     ) -> ClientRpc | None:
-        """Starts the span of a call that is about to be made; None if it is not to be traced."""
-        if self.plain:
-            span, metadata = self.start(full_method, metadata)
-        else:
-            options = self.options(full_method, metadata, timeout, request)
-            if not options.trace:
-                return None
-            span, metadata = self.start(options.name or full_method, metadata, self._more(options))
-        if span is None:
+        """Starts the span of a call that is about to be made; None if it is not traced."""
+        if self.exclusion[full_method]:
             return None
-        info = None if self.decorate is None else RpcInfo(full_method, metadata, timeout, request)
-        return ClientRpc(self, span, info, metadata)
-
-    def _more(self, options: StartOptions) -> dict[str, Any]:
-        tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
-        more = more_arguments(tracer, options)
+        tracer: Any = opentracing.global_tracer() if self.tracer is None else self.tracer
+        name, more = full_method, None
+        if not self.plain:
+            options = edge.AS_USUAL
+            if self.asks:
+                options = self.options(full_method, metadata, timeout, request)
+                if not options.trace:
+                    return None
+            name, more = options.name or full_method, self._more(tracer, options)
         try:
-            active = None if self._source is None else self._source.get_active_span()
-            if active is not None:
-                more["child_of"] = active.context
+            known, tags = self._prepared
+            if known is not tracer:
+                tags = tracer.prepared(_TAGS) if isinstance(tracer, bridge.Tracer) else None
+                self._prepared = tracer, tags
+            if tags is not None and not more:
+                span, headers = tracer.client_span(name, tags)
+            else:
+                span, headers = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})}), None
         except Exception:
-            report(log, "active_span_source raised")
+            report(log, "starting a client span failed")
+            return None
+        rpc = ClientRpc(self, tracer, span, headers, metadata)
+        if self.decorate is not None:
+            rpc.info = RpcInfo(full_method, rpc.metadata, timeout, request)
+        return rpc
+
+    def _more(self, tracer: opentracing.Tracer, options: edge.StartOptions) -> dict[str, Any]:
+        """Further arguments for the start of a span."""
+        more = edge.sampler_argument(tracer, options)
+        if options.kind is not None:
+            more["tags"] = {**_TAGS, "span.kind": edge.kind_tag(options.kind)}
+        if self._source is not None:
+            active = edge.attempt("active_span_source", self._source.get_active_span)
+            context = edge.attempt("active_span_source", getattr, active, "context", None)
+            if context is not None:
+                more["child_of"] = context
         return more
 
 
 class ClientRpc(Rpc):
-    """One call's span. metadata: the caller's, and the span's context after it."""
+    """One call's span. metadata: the caller's, and the span's context after it.
+
+    headers: the span's context, None if it has not been injected yet.
+    """
 
     __slots__ = ("metadata",)
 
-    def __init__(self, rules: Rules, span: opentracing.Span, info: RpcInfo | None, metadata: Pairs) -> None:
-        # What `Rpc` does, without asking it: this is made for every call.
-        self.rules = rules
+    def __init__(
+        self,
+        settings: Settings,
+        tracer: opentracing.Tracer,
+        span: opentracing.Span,
+        headers: Mapping[str, Any] | None,
+        metadata: Pairs,
+    ) -> None:
+        self.settings = settings
         self.span = span
-        self._info = info
-        self._open = True
-        self.metadata = metadata
+        self.info = None
+        self.is_open = True
+        try:
+            if headers is None:
+                headers = MetadataHeaders()
+                tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            added, size = sendable(headers)
+            if metadata or size > MOST:
+                metadata = without(metadata, added)
+                own = weight(metadata)
+                if own + size > MOST:
+                    added, _ = sendable(lightened(headers, own, tracer, span))
+                added = metadata + added
+            self.metadata = added
+        except Exception:
+            report(log, "inject failed, the trace ends at this client")
+            self.metadata = metadata
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a call that raised `error`, which mostly is the `grpc.RpcError` of its status."""
+        """Ends the span of a call that has raised `error`, as a rule the `grpc.RpcError` of its status."""
         try:
             code, details = status_of(error.code()), error.details()  # type: ignore[attr-defined]
         except Exception:
-            code = StatusCode.CANCELLED if was_left(error) else StatusCode.UNKNOWN
+            code = StatusCode.CANCELLED if was_cancelled(error) else StatusCode.UNKNOWN
             details = None
         self.end(code, details, error)
 
@@ -134,23 +143,25 @@ class ClientRpc(Rpc):
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
         if error is None:
-            return self.answer(call.result() if self.rules.watches and not streams else None)
+            return self.answer(call.result() if self.settings.watches and not streams else None)
         if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
             return self.end(status_of(error.code()), error.details())
         return self.fail(error)
 
 
 class TracedArities:
-    """The four methods by which a channel hands out its calls; each call is traced by its arity's class."""
+    """The four methods by which a channel gives out multi-callables. kinds: the classes that trace them."""
 
-    kinds: tuple[Any, Any, Any, Any]  # for UU, US, SU and SS
+    kinds: tuple[Any, Any, Any, Any]  # unary-unary, unary-stream, stream-unary, stream-stream
 
-    def __init__(self, channel: Any, rules: ClientRules) -> None:
+    def __init__(self, channel: Any, settings: ClientSettings) -> None:
         self._channel = channel
-        self._rules = rules
+        self._settings = settings
 
     def _traced(self, arity: int, inner: Any, method: str) -> Any:
-        return inner if self._rules.excluded[method] else self.kinds[arity](inner, self._rules, method)
+        if self._settings.exclusion[method]:
+            return inner
+        return self.kinds[arity](inner, self._settings, method)
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._traced(0, self._channel.unary_unary(method, *args, **kwargs), method)
@@ -166,13 +177,12 @@ class TracedArities:
 
 
 class Ending:
-    """What a call calls when it is over. It never raises: grpc's threads would not survive that.
+    """The callback of a call that is over. It never raises, since that would end grpc's thread.
 
-    It holds the call weakly, for grpc cancels a call that nobody holds any more: a callback that holds
-    one would keep the server busy for it. The call's state is no way back to the call, and tells of its
-    end when the program has let go of the call by then.
+    It holds the call weakly: grpc cancels a call that is dropped, and would not if its callback held it. The
+    call's state does not lead back to the call, and has its status when the call itself is gone.
 
-    streams: whether the server does. reader: who ends the span of a call that is OK, as long as it lives.
+    streams: whether the server does. reader: ends the span of a call that is OK, as long as it lives.
     """
 
     __slots__ = ("__weakref__", "_call", "_reader", "_rpc", "_state", "_streams")
@@ -182,7 +192,7 @@ class Ending:
         self._streams = streams
         self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
-        # A call that its program's thread works for has no other to tell of its end when it is dropped.
+        # A call without a thread of grpc's has no other way to tell of its end when it is dropped.
         lonely = "SingleThreaded" in type(call).__name__
         self._call = weakref.ref(call, self if lonely else None)
 
@@ -205,5 +215,5 @@ class Ending:
             rpc.end(status_of(code), details)
         elif self._reader is None or self._reader() is None:
             rpc.answer(
-                call.result() if call is not None and rpc.rules.watches and not self._streams else None
+                call.result() if call is not None and rpc.settings.watches and not self._streams else None
             )

@@ -1,12 +1,11 @@
-"""What a program may hand to an interceptor: the names of grpcio-opentracing, and `StartOptions`."""
+"""What a program may hand to an interceptor, by the names of grpcio-opentracing."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any
 
 import opentracing
-from opentelemetry.sdk.trace.sampling import Sampler
 
 
 class ActiveSpanSource(ABC):
@@ -51,15 +50,3 @@ class SpanDecorator(ABC):
     @abstractmethod
     def __call__(self, span: opentracing.Span, rpc_info: RpcInfo) -> None:
         """Called once for each RPC, when all of `rpc_info` is known and `span` is still open."""
-
-
-class StartOptions(NamedTuple):
-    """How to start one RPC's span: who decides on it, its name, and whether there is one at all."""
-
-    sampler: Sampler | None = None
-    name: str | None = None
-    trace: bool = True
-
-
-AS_USUAL = StartOptions()
-DO_NOT_TRACE = StartOptions(trace=False)

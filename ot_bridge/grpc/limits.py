@@ -13,7 +13,7 @@ its name, its value and 32 (GRPC_ARG_MAX_METADATA_SIZE). A call must not fail be
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import opentracing
@@ -22,28 +22,20 @@ from opentracing import Format
 
 from ot_bridge import bridge
 from ot_bridge.errors import say_once
+from ot_bridge.grpc.metadata import weight
 from ot_bridge.propagation import MetadataHeaders, trace_state
 from ot_bridge.wire.w3c import shorten
 
 MOST: Final = 6144
 MOST_WITH_IDS: Final = 7168
-_ENTRY: Final = 32
 
 _log = logging.getLogger(__name__)
-
-
-def weight(entries: Iterable[tuple[str, Any]]) -> int:
-    """What gRPC counts these entries for; values that cannot be sent count as empty."""
-    total = 0
-    for name, value in entries:
-        total += len(name) + _ENTRY + (len(value) if isinstance(value, str | bytes) else 0)
-    return total
 
 
 def lightened(
     headers: Mapping[str, Any], own: int, tracer: opentracing.Tracer, span: opentracing.Span
 ) -> Mapping[str, Any]:
-    """Of the `headers` of a span what goes out beside metadata that counts for `own`. Says so once."""
+    """The `headers` of a span that fit beside metadata that counts for `own`. This is said once."""
     say_once(
         _log,
         logging.WARNING,
@@ -68,7 +60,7 @@ class _Written:
         used = weight(headers.items())
         if used > room_for_ids:
             return {}
-        tracestate = shorten(self._context.tracestate, max(room - used - len("tracestate") - _ENTRY, 0))
+        tracestate = shorten(self._context.tracestate, max(room - used - weight([("tracestate", "")]), 0))
         if tracestate:
             headers = self._with(tracestate, {})
             used = weight(headers.items())

@@ -1,7 +1,7 @@
 """Streams of messages on their way through, watched one by one.
 
-Only streams whose messages somebody wants to see, or whose end nothing else would tell of, pass through
-here; all others go from grpc to the program untouched.
+Only streams whose messages are logged, or whose end nothing else tells of, pass through here; all others go
+from grpc to the program untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from ot_bridge.delivery import finalizers
-from ot_bridge.grpc.decisions import Rpc
+from ot_bridge.grpc.rpc import Rpc
 
 
 def shown(rpc: Rpc, request: Any, streams: bool) -> Any:
@@ -45,14 +45,17 @@ async def _arequests(rpc: Rpc, requests: AsyncIterable[Any]) -> AsyncIterator[An
 class Responses:
     """An iterator of responses that shows each to `rpc`, and is in everything else what it wraps.
 
-    ends: whether its end is the RPC's.
+    ends: whether its end is the RPC's. step: what calls for each response, if not `rpc.step`.
     """
 
-    __slots__ = ("__weakref__", "_ends", "_number", "_responses", "_rpc")
+    __slots__ = ("__weakref__", "_ends", "_number", "_responses", "_rpc", "_step")
     _rpc: Rpc
 
-    def __init__(self, rpc: Rpc, responses: Any, ends: bool = True) -> None:
+    def __init__(
+        self, rpc: Rpc, responses: Any, ends: bool = True, step: Callable[..., Any] | None = None
+    ) -> None:
         self._rpc = rpc
+        self._step = step or rpc.step
         self._responses = responses
         self._ends = ends
         self._number = 0
@@ -63,7 +66,7 @@ class Responses:
 
     def __next__(self) -> Any:
         try:
-            response = next(self._responses)
+            response = self._step(next, self._responses)
         except BaseException as error:
             self._stop(error, StopIteration)
             raise
@@ -73,7 +76,7 @@ class Responses:
     next = __next__
 
     def _show(self, response: Any) -> None:
-        if self._rpc.rules.sees_messages:
+        if self._rpc.settings.sees_messages:
             self._number += 1
             self._rpc.saw_response(response, self._number)
 
@@ -90,14 +93,19 @@ class Responses:
             self._drop()
 
     def _drop(self) -> None:
+        # A generator that goes with this object closes its scopes, which have to be active then.
+        self._step(self._release)
         finalizers.later(self._rpc.fail, GeneratorExit())
+
+    def _release(self) -> None:
+        self._responses = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._responses, name)
 
 
 class AsyncResponses(Responses):
-    """The same for `grpc.aio`, where responses are also asked for by `read()`, and requests written."""
+    """`Responses` for `grpc.aio`, where a call also has `read()` and `write()`."""
 
     __slots__ = ("_iterator", "_written")
 
@@ -142,7 +150,7 @@ class TracedCall(Responses):
     """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps.
 
     A call may be over before its last responses are read, and a span that tells of them waits for that.
-    settle: ends the span of a call that is over; None if that is somebody else's business.
+    settle: ends the span of a call that is over; None if something else does that.
     """
 
     __slots__ = ("_settle",)
@@ -157,7 +165,7 @@ class TracedCall(Responses):
 
 
 class AsyncTracedCall(AsyncResponses):
-    """The same of a call of `grpc.aio`."""
+    """`TracedCall` of a call of `grpc.aio`."""
 
     __slots__ = ("_settle",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -12,7 +12,9 @@ import grpc
 Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _KEY: Final = re.compile(r"[0-9a-z_.-]+").fullmatch
+_ENTRY: Final = 32  # what gRPC counts for an entry beside its name and value
 _MOST_KEYS: Final = 1024  # baggage makes keys without end
+_JOINED: Final = frozenset({"baggage", "tracestate"})
 _PEERS: Final[Mapping[str, str]] = {"ipv4": "peer.ipv4", "ipv6": "peer.ipv6"}
 
 
@@ -22,9 +24,9 @@ def pairs(metadata: Any) -> Pairs:
 
 
 class SentMetadata(grpc.aio.Metadata):
-    """Pairs on their way out. Once somebody wants more than to see them they become what grpc makes of pairs.
+    """Pairs on their way out, which become a `grpc.aio.Metadata` when more is done than to go through them.
 
-    To make that of them, only to go through it once, would cost a call more than its span does.
+    To make one of them, only to go through it once, would cost a call more than its span does.
     """
 
     def __init__(self, pairs: Pairs) -> None:
@@ -41,25 +43,64 @@ class SentMetadata(grpc.aio.Metadata):
         return joined
 
     @property
-    def _metadata(self) -> Any:  # which everything else in grpc's class asks for
+    def _metadata(self) -> Any:  # which every other method of grpc's class reads
         self.__class__ = grpc.aio.Metadata  # type: ignore[assignment]
         self.__init__(*self.__dict__.pop("_pairs"))  # type: ignore[misc]
         return self._metadata
 
 
-def with_headers(metadata: Pairs, headers: Mapping[str, Any]) -> Pairs:
-    """`metadata` and after it the headers, but for those that grpc would refuse the whole call for.
+def received(metadata: Pairs) -> dict[str, Any]:
+    """Metadata as headers. Of what came more than once the last counts, as `dict(metadata)` would have it.
+
+    `baggage` and `tracestate` are joined, as W3C's specifications say of headers that come more than once.
+    """
+    headers: dict[str, Any] = dict(metadata)
+    if len(headers) != len(metadata):
+        for name in _JOINED & headers.keys():
+            headers[name] = ",".join(_text(value) for key, value in metadata if key == name)
+    return headers
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def sendable(headers: Mapping[str, Any]) -> tuple[Pairs, int]:
+    """The headers as metadata, without those for which grpc would refuse the whole call; and their weight.
 
     What can travel is in gRPC's "gRPC over HTTP2", section "Custom-Metadata": lower-case keys, printable
     ASCII values, and bytes for keys that end in `-bin`.
     """
-    sent = metadata
+    pairs: Pairs = ()
+    size = 0
     for key in headers:
         value = headers[key]
         if key not in PLAIN_KEYS or type(value) is not str or not (value.isascii() and value.isprintable()):
-            return metadata + tuple(_fit(headers))
-        sent += ((key, value),)
-    return sent
+            pairs = tuple(_fit(headers))
+            return pairs, weight(pairs)
+        pairs += ((key, value),)
+        size += len(key) + len(value) + _ENTRY
+    return pairs, size
+
+
+def weight(entries: Iterable[tuple[str, Any]]) -> int:
+    """What gRPC counts these entries for; values that cannot be sent count as empty."""
+    total = 0
+    for name, value in entries:
+        total += len(name) + _ENTRY + (len(value) if isinstance(value, str | bytes) else 0)
+    return total
+
+
+def without(metadata: Pairs, replaced: Pairs) -> Pairs:
+    """`metadata` without what `replaced` has under the same keys; all else stays, in its order."""
+    if not metadata:
+        return metadata
+    keys = {key for key, _ in replaced}
+    return metadata if keys.isdisjoint(key for key, _ in metadata) else _other(metadata, keys)
+
+
+def _other(metadata: Pairs, keys: set[str]) -> Pairs:
+    return tuple(pair for pair in metadata if pair[0] not in keys)
 
 
 def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:

@@ -1,4 +1,4 @@
-"""The server's door: an interceptor for `grpc.server`."""
+"""The interceptor for `grpc.server`, and what it has in common with that of `grpc.aio`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 import grpc
 
 from ot_bridge.grpc.messages import Responses, shown
-from ot_bridge.grpc.server_rpc import ServerRpc, ServerRules, ServicerContext
+from ot_bridge.grpc.server_rpc import ServerSettings, ServicerContext
 
 #: By whether the client streams, and the server does: a handler's attribute, and how one is made.
 ARITIES: Final[dict[tuple[bool, bool], tuple[str, Callable[..., Any]]]] = {
@@ -19,7 +19,7 @@ ARITIES: Final[dict[tuple[bool, bool], tuple[str, Callable[..., Any]]]] = {
     (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
 }
 
-#: Handlers to remember; a service that makes up methods as it goes must not fill the memory.
+#: Handlers that are remembered; a service may make up methods without end.
 _MOST: Final = 1024
 
 Serve = Callable[..., Any]
@@ -33,14 +33,14 @@ grpc.ServicerContext.register(SyncContext)
 
 
 def serve_unary(
-    rules: ServerRules, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
+    settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
     """Runs a handler of an RPC with one response, its span active."""
-    rpc = rules.begin(method, context, request)
-    if rpc.rules.sees_messages:
+    rpc = settings.begin(method, context, request)
+    if rpc.settings.sees_messages:
         request = shown(rpc, request, client_streams)
     try:
-        response = behavior(request, SyncContext(rpc, context))
+        response = rpc.step(behavior, request, SyncContext(rpc, context))
     except BaseException as error:
         rpc.fail(error)
         raise
@@ -49,31 +49,25 @@ def serve_unary(
 
 
 def serve_stream(
-    rules: ServerRules,
-    method: str,
-    behavior: Any,
-    client_streams: bool,
-    request: Any,
-    context: Any,
-    responses: Callable[[ServerRpc, Any], Any] = Responses,
+    settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
-    """Starts a handler of an RPC with a stream of responses, all of which this same thread will ask for."""
-    rpc = rules.begin(method, context, request)
-    if rpc.rules.sees_messages:
+    """Starts a handler of an RPC with a stream of responses. The span is active while each is made."""
+    rpc = settings.begin(method, context, request)
+    if rpc.settings.sees_messages:
         request = shown(rpc, request, client_streams)
     try:
-        found = behavior(request, SyncContext(rpc, context))
+        responses = rpc.step(behavior, request, SyncContext(rpc, context))
     except BaseException as error:
         rpc.fail(error)
         raise
-    return responses(rpc, found)
+    return Responses(rpc, responses)
 
 
 class Handlers:
-    """Method handlers with tracing around them, each made once."""
+    """Method handlers with tracing around them, each made once. choose: what serves a kind of handler."""
 
-    def __init__(self, rules: ServerRules, choose: Callable[[Any, bool], Serve]) -> None:
-        self._rules = rules
+    def __init__(self, settings: ServerSettings, choose: Callable[[Any, bool], Serve]) -> None:
+        self._settings = settings
         self._choose = choose
         self._known: dict[str, tuple[Any, Any]] = {}
 
@@ -92,7 +86,7 @@ class Handlers:
         behavior = getattr(handler, name)
         if behavior is None or getattr(behavior, "experimental_non_blocking", False):
             return handler
-        serve = partial(self._choose(behavior, streams), self._rules, method, behavior, client_streams)
+        serve = partial(self._choose(behavior, streams), self._settings, method, behavior, client_streams)
         return make(
             update_wrapper(serve, behavior), handler.request_deserializer, handler.response_serializer
         )
@@ -108,27 +102,27 @@ class ServerInterceptor(grpc.ServerInterceptor):
     `corrupt_headers` is the number of RPCs so far whose tracing headers could not be read.
     """
 
-    def __init__(self, rules: ServerRules) -> None:
-        self._rules = rules
-        self._handlers = Handlers(rules, _choose)
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._handlers = Handlers(settings, _choose)
 
     @property
     def corrupt_headers(self) -> int:
-        return self._rules.corrupt_headers
+        return self._settings.callers.corrupt
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         return self._handlers.traced(handler_call_details.method, continuation(handler_call_details))
 
     def intercept_unary(self, request: Any, servicer_context: Any, server_info: Any, handler: Any) -> Any:
-        """As `grpcext.UnaryServerInterceptor` has it."""
-        return serve_unary(self._rules, server_info.full_method, handler, False, request, servicer_context)
+        """The method of `grpcext.UnaryServerInterceptor`."""
+        return serve_unary(self._settings, server_info.full_method, handler, False, request, servicer_context)
 
     def intercept_stream(
         self, request_or_iterator: Any, servicer_context: Any, server_info: Any, handler: Any
     ) -> Any:
-        """As `grpcext.StreamServerInterceptor` has it."""
+        """The method of `grpcext.StreamServerInterceptor`."""
         serve = serve_stream if server_info.is_server_stream else serve_unary
         streams = server_info.is_client_stream
         return serve(
-            self._rules, server_info.full_method, handler, streams, request_or_iterator, servicer_context
+            self._settings, server_info.full_method, handler, streams, request_or_iterator, servicer_context
         )

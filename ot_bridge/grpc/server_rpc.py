@@ -1,150 +1,113 @@
-"""An RPC as its server sees it: whom its span belongs to, and what its handler's end means."""
+"""An RPC as its server sees it: which trace its span belongs to, and what the end of its handler means."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, cast
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import grpc
 import opentracing
 from grpc import StatusCode
 from opentelemetry import trace
-from opentracing import Format, UnsupportedFormatException
 
-from ot_bridge import bridge, ids
-from ot_bridge.bridge import Trust, trusted
-from ot_bridge.errors import ConfigurationError, report
-from ot_bridge.grpc.decisions import Rpc, Rules, log, more_arguments, status_of, was_left
-from ot_bridge.grpc.hooks import AS_USUAL, ActiveSpanSource, RpcInfo
-from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags
-from ot_bridge.propagation.carriers import metadata_headers
+from ot_bridge import edge
+from ot_bridge.errors import report
+from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
+from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags, received
+from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
+from ot_bridge.grpc.settings import Settings
 
 #: A client's deadline passes before the server's, by the time that the request took to come: seconds.
 _NEARLY: Final = 0.1
 
-_TRUST: Final = ("all", "context", "link", "none")
-_ON_CORRUPT: Final = ("skip", "root")
-
 
 class HandlerCallDetails(NamedTuple):
-    """What a `trust` callable is asked about; as `grpc.HandlerCallDetails`."""
+    """What `trust` and `public_endpoint` are given; as `grpc.HandlerCallDetails`."""
 
     method: str
     invocation_metadata: Pairs
 
 
-class ServerRules(Rules):
-    """`Rules` of a server.
+def _of_details(function: Any) -> Any:
+    """A program's callable, to be called with the two fields of `HandlerCallDetails`; others stay."""
+    return partial(_with_details, function) if callable(function) else function
 
-    trust: how far callers are believed, as `ot_bridge.bridge.trusted` has it: a word, or a callable that
-    is given the `grpc.HandlerCallDetails`. public_endpoint: the same as `trust="link"`. on_corrupt: a
-    broken tracing header costs the span ("skip"), or the caller's trace ("root").
-    """
+
+def _with_details(function: Callable[[Any], Any], *fields: Any) -> Any:
+    return function(HandlerCallDetails(*fields))
+
+
+class ServerSettings(Settings):
+    """`Settings` of a server. `ot_bridge.grpc.interceptors.ServerOptions` describes the further options."""
 
     def __init__(
         self,
         tracer: opentracing.Tracer | None = None,
         *,
         trust: str | Callable[[Any], str] = "all",
-        public_endpoint: bool = False,
+        public_endpoint: bool | Callable[[Any], bool] = False,
         on_corrupt: str = "skip",
         **options: Any,
     ) -> None:
         super().__init__(tracer, **options)
-        if not callable(trust) and trust not in _TRUST:
-            raise ConfigurationError("trust", trust, f"one of {', '.join(_TRUST)}, or a callable")
-        if on_corrupt not in _ON_CORRUPT:
-            raise ConfigurationError("on_corrupt", on_corrupt, f"one of {', '.join(_ON_CORRUPT)}")
-        self._trust = "link" if public_endpoint else trust
-        self._on_corrupt = on_corrupt
-        self.corrupt_headers = 0
+        self.callers = edge.Callers(_of_details(trust), _of_details(public_endpoint), on_corrupt)
 
     def begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:
-        """Starts the span of an RPC and makes it active; that of one that is not traced does nothing."""
+        """Starts the span of an RPC. One that is not traced gets an `ServerRpc` that does nothing."""
         try:
             return self._begin(full_method, context, request)
+        except edge.BrokenHeader:
+            pass
         except Exception:
             report(log, "starting a server span failed")
-            return _untraced(context)
+        return _closed(_NO_TRACER.start_span(), context)
 
     def _begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:
         metadata = pairs(context.invocation_metadata())
         tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
         timeout = context.time_remaining() if self.asks or self.decorate is not None else None
-        options = self.options(full_method, metadata, timeout, request) if self.asks else AS_USUAL
-        if not options.trace or self.excluded[full_method]:
-            return _silenced(tracer, context)
-        parent, error = self._caller(tracer, full_method, metadata)
-        if error is not None and self._on_corrupt == "skip":
-            return _untraced(context)
-        tags = {"component": "grpc", "span.kind": "server", **peer_tags(context.peer())}
-        scope = tracer.start_active_span(
+        options = self.options(full_method, metadata, timeout, request) if self.asks else edge.AS_USUAL
+        if not options.trace or self.exclusion[full_method]:
+            span = edge.untraced_span(tracer)
+            return _closed(span, context, edge.activity(tracer, span))
+        parent, broken = self.callers.parent(tracer, received(metadata), full_method, metadata)
+        kind = "server" if options.kind is None else edge.kind_tag(options.kind)
+        span = tracer.start_span(
             options.name or full_method,
             child_of=parent,
-            tags=tags,
-            ignore_active_span=parent is None,
-            finish_on_close=False,
-            **more_arguments(tracer, options),
+            tags={"component": "grpc", "span.kind": kind, **peer_tags(context.peer())},
+            ignore_active_span=parent is None and not _is_instrumented(),
+            **edge.sampler_argument(tracer, options),
         )
-        if error is not None:
-            scope.span.log_kv({"event": "error", "error.object": error})
+        if broken is not None:
+            edge.attempt("log_kv", span.log_kv, {"event": "error", "error.object": broken})
         info = None if self.decorate is None else RpcInfo(full_method, metadata, timeout, request)
-        return ServerRpc(self, scope, info, context)
-
-    def _caller(
-        self, tracer: opentracing.Tracer, full_method: str, metadata: Pairs
-    ) -> tuple[Any, Exception | None]:
-        """The parent, as far as the caller is trusted; and what is wrong with the headers."""
-        headers: Any = dict(metadata)
-        if len(headers) != len(metadata) and isinstance(tracer, bridge.Tracer):
-            headers = metadata_headers(metadata)
-        try:
-            parent = tracer.extract(Format.HTTP_HEADERS, headers)
-        except UnsupportedFormatException:
-            return None, None
-        except Exception as error:
-            if _cries_of_nothing(tracer):
-                return None, None
-            self.corrupt_headers += 1
-            log.debug("%s: unreadable tracing headers: %s", full_method, error)
-            return None, error
-        if parent is None:
-            return None, None
-        return trusted(parent, self._trust_in(full_method, metadata)), None
-
-    def _trust_in(self, full_method: str, metadata: Pairs) -> Trust:
-        trust: Any = self._trust
-        if callable(trust):
-            try:
-                trust = trust(HandlerCallDetails(full_method, metadata))
-                if trust not in _TRUST:
-                    raise ConfigurationError("trust", trust, f"one of {', '.join(_TRUST)}")
-            except Exception:
-                report(log, "trust raised, or returned no such word; the caller is not trusted")
-                trust = "none"
-        return cast(Trust, trust)
+        return ServerRpc(self, span, edge.activity(tracer, span), info, context)
 
 
-def _cries_of_nothing(tracer: opentracing.Tracer) -> bool:
-    """Whether `tracer` takes a caller without a trace for one with broken headers, as basictracer does."""
-    try:
-        tracer.extract(Format.HTTP_HEADERS, {})
-    except Exception:
-        return True
-    return False
+def _is_instrumented() -> bool:
+    """Whether OpenTelemetry's own instrumentation has a span for this RPC, which is the parent of ours then.
+
+    Any other span that is active where an RPC begins is none of the RPC's: a server may have inherited it.
+    """
+    scope = getattr(trace.get_current_span(), "instrumentation_scope", None)
+    return str(getattr(scope, "name", "")).startswith("opentelemetry.instrumentation.grpc")
 
 
 class ServerRpc(Rpc):
-    """One RPC's span, active while its handler runs, and the status that the handler has set."""
+    """One RPC's span, and the status that its handler has set. step: calls the handler in its span."""
 
-    __slots__ = ("_context", "_scope", "aborted", "code", "details")
+    __slots__ = ("_context", "aborted", "code", "details", "step")
 
     _request_type = "RECEIVED"
     _response_type = "SENT"
 
-    def __init__(self, rules: Rules, scope: opentracing.Scope, info: RpcInfo | None, context: Any) -> None:
-        super().__init__(rules, scope.span, info)
-        self._scope = scope
+    def __init__(
+        self, settings: Settings, span: opentracing.Span, step: edge.Step, info: RpcInfo | None, context: Any
+    ) -> None:
+        super().__init__(settings, span, info)
+        self.step = step  # type: ignore[method-assign]
         self._context = context
         self.code: Any = None
         self.details: Any = None
@@ -158,9 +121,9 @@ class ServerRpc(Rpc):
             self.end(status_of(self.code or StatusCode.OK), self.details, None, response)
 
     def fail(self, error: BaseException) -> None:
-        code = self._reason() if was_left(error) else self._missed()
+        code = self._reason() if was_cancelled(error) else self._missed()
         if code is not None:
-            own = not (self.aborted or was_left(error) or isinstance(error, grpc.RpcError))
+            own = not (self.aborted or was_cancelled(error) or isinstance(error, grpc.RpcError))
             self.end(code, None, error if own else None)
         elif self.aborted:
             self.end(status_of(self.code), self.details)
@@ -168,7 +131,7 @@ class ServerRpc(Rpc):
             self.end(status_of(self.code or StatusCode.UNKNOWN), self.details, error)
 
     def _missed(self) -> StatusCode | None:
-        """What the client has in place of the handler's status, if it did not wait for that."""
+        """The status that a client has which did not wait for the handler's; None if it did."""
         try:
             is_active = getattr(self._context, "is_active", None)
             gone = not is_active() if is_active is not None else self._context.time_remaining() == 0
@@ -184,38 +147,20 @@ class ServerRpc(Rpc):
             late = False
         return StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED
 
-    def suspend(self) -> None:
-        """Makes the span inactive where it is active now."""
-        try:
-            self._scope.close()
-        except Exception:
-            report(log, "scope.close failed")
 
-    def resume(self) -> None:
-        """Makes the span active in the thread that calls."""
-        try:
-            self._scope = self.span.tracer.scope_manager.activate(self.span, False)
-        except Exception:
-            report(log, "scope_manager.activate failed")
-
-    _leave = suspend
+def _closed(span: opentracing.Span, context: Any, step: edge.Step | None = None) -> ServerRpc:
+    """An RPC that is not traced: its span has no end."""
+    rpc = ServerRpc(_UNWATCHED, span, step or _call, None, context)
+    rpc.is_open = False
+    return rpc
 
 
-_QUIET: Final = Rules(exclude=())
-_NOWHERE: Final = opentracing.Tracer()
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
-def _untraced(context: Any) -> ServerRpc:
-    return ServerRpc(_QUIET, _NOWHERE.start_active_span(""), None, context)
-
-
-def _silenced(tracer: opentracing.Tracer, context: Any) -> ServerRpc:
-    """An RPC below which there are no spans either: they would be roots of traces that nobody wants."""
-    if not isinstance(tracer, bridge.Tracer):
-        return _untraced(context)
-    unsampled = trace.SpanContext(ids.bits(128) | 1, ids.bits(64) | 1, is_remote=False)
-    span = bridge.Span(tracer, trace.NonRecordingSpan(unsampled))
-    return ServerRpc(_QUIET, tracer.scope_manager.activate(span, False), None, context)
+_UNWATCHED: Final = Settings(exclude=())
+_NO_TRACER: Final = opentracing.Tracer()
 
 
 class ServicerContext(ActiveSpanSource):

@@ -1,6 +1,6 @@
 """WSGI in: one server span for each request, in front of any application, on any OpenTracing tracer."""
 
+from ot_bridge.edge import DO_NOT_TRACE, StartOptions
 from ot_bridge.wsgi.middleware import TracingMiddleware, trace_wsgi
-from ot_bridge.wsgi.options import DO_NOT_TRACE, StartOptions
 
 __all__ = ["DO_NOT_TRACE", "StartOptions", "TracingMiddleware", "trace_wsgi"]

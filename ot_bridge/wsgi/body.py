@@ -1,12 +1,13 @@
-"""Bodies that end the request's span: at the last chunk or at `close()`, whichever comes first.
+"""Response bodies that end the request's span: at the last chunk or at `close()`, whichever comes first.
 
-A body is wrapped only if the application still has something to do for it. Lists and what
-`wsgi.file_wrapper` made are handed on as they are, so that servers count and `sendfile` them.
+A body is wrapped only if the application still has work to do for it. Lists, and what the server's file
+wrapper has made, reach the server as they are, so that it can count them and use `sendfile`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from ot_bridge.delivery import finalizers
@@ -14,37 +15,77 @@ from ot_bridge.delivery import finalizers
 if TYPE_CHECKING:
     from ot_bridge.wsgi.request import Request
 
-_FINISHED: Final = frozenset({list, tuple, bytes})
+FINISHED: Final = frozenset({list, tuple, bytes})
+FILE_WRAPPER: Final = "wsgi.file_wrapper"
 
 
-def deliver(result: Iterable[bytes], request: Request, file_wrapper: Any) -> Iterable[bytes]:
-    """What to give the server for the application's `result`, with the span's end taken care of."""
+def deliver(result: Iterable[bytes], request: Request, environ: dict[str, Any]) -> Iterable[bytes]:
+    """What the server gets for the application's `result`. From here on the body ends the span."""
     kind = type(result)
-    if kind in _FINISHED:
+    if kind in FINISHED or _is_no_body(result):
         request.end()
         return result
-    if file_wrapper is not None and _is_file(result, file_wrapper):
+    if _is_file(result, environ.get(FILE_WRAPPER)):
         try:
             result.close = FileClose(result, request)  # type: ignore[attr-defined]
-        except (AttributeError, TypeError):  # an object without room: it tells nobody when it is closed
+        except (
+            AttributeError,
+            TypeError,
+        ):  # the object has no room for it
             request.end()
         return result
     return SizedBody(result, request) if hasattr(kind, "__len__") else Body(result, request)
 
 
-def _is_file(result: object, file_wrapper: Any) -> bool:
-    if isinstance(file_wrapper, type):
-        return isinstance(result, file_wrapper)
-    return hasattr(result, "read") or hasattr(result, "filelike")  # uWSGI's and mod_wsgi's
+def _is_no_body(result: object) -> bool:
+    """Whether it is a mark by which an application tells its server that the socket was taken over.
+
+    Gunicorn's is a bare object, and eventlet's is known by identity. None is a mistake of the application.
+    """
+    kind = type(result)
+    if result is None or hasattr(kind, "__iter__") or hasattr(kind, "__getitem__"):
+        return kind.__name__.endswith("AlreadyHandled")
+    return True
+
+
+def _is_file(result: object, wrapper: Any) -> bool:
+    if isinstance(wrapper, type):
+        return isinstance(result, wrapper)
+    return isinstance(wrapper, NotedWrapper) and result is wrapper.made
+
+
+class NotedWrapper:
+    """A server's `wsgi.file_wrapper` that is a function, which alone does not show what it has made.
+
+    uWSGI and mod_wsgi know their files by identity: these reach them as they are. made: the last one. An
+    iterator that a function written in Python has made is read by the server's loop: a body as any other.
+    """
+
+    made: object = None
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> object:
+        result = self._function(*args)
+        if type(self._function) is BuiltinFunctionType or any(result is each for each in args):
+            self.made = result
+        return result
+
+
+def note_files(environ: dict[str, Any], wrapper: Any) -> None:
+    """Has the server's file wrapper, which is a function, note what it makes."""
+    if not isinstance(wrapper, NotedWrapper):
+        environ[FILE_WRAPPER] = NotedWrapper(wrapper)
 
 
 class Body:
-    """An application's iterable: the span is active in each step of it, and ends with it."""
+    """An application's iterable. The span is active in each step of it, and ends with it."""
 
     __slots__ = ("_next", "_request", "_result")
 
     def __init__(self, result: Iterable[bytes], request: Request) -> None:
-        self._result = result
+        self._result: Any = result
         self._request = request
         finalizers.prepare()
         self._next: Callable[[], bytes] | None = None
@@ -78,50 +119,53 @@ class Body:
         return chunk
 
     def close(self) -> None:
-        """Closes the application's iterable, if it wants that, and ends the span."""
-        request = self._request
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                request.step(close)
-        except BaseException as error:
-            request.end(error)
-            raise
-        request.end()
+        """Closes the application's iterable, if it has a `close()`, and ends the span."""
+        _close(self._request, getattr(self._result, "close", None))
+
+    def _drop(self) -> None:
+        self._result = self._next = None
 
     def __del__(self) -> None:
         if self._request.is_open:
+            # A generator that goes with this object closes its scopes, which have to be active then.
+            self._request.step(self._drop)
             finalizers.later(self._request.abandon)
 
 
 class SizedBody(Body):
-    """The same for an iterable that knows its length, which servers make a `Content-Length` of."""
+    """A `Body` whose iterable knows its length, of which servers make a `Content-Length`."""
 
     __slots__ = ()
 
     def __len__(self) -> int:
-        return len(self._result)  # type: ignore[arg-type]
+        return len(self._result)
 
 
 class FileClose:
-    """The `close()` of a file wrapper that the server gets as it is."""
+    """The `close()` of a file that the server gets as it is."""
 
     __slots__ = ("_close", "_request")
 
     def __init__(self, result: Any, request: Request) -> None:
-        self._close = getattr(result, "close", None)
+        close: Any = getattr(result, "close", None)
+        # An object that serves for many requests has the one of the last request, which ends its own span.
+        self._close: Any = close._close if isinstance(close, FileClose) else close
         self._request = request
         finalizers.prepare()
 
     def __call__(self) -> None:
-        try:
-            if self._close is not None:
-                self._request.step(self._close)
-        except BaseException as error:
-            self._request.end(error)
-            raise
-        self._request.end()
+        _close(self._request, self._close)
 
     def __del__(self) -> None:
         if self._request.is_open:
             finalizers.later(self._request.abandon)
+
+
+def _close(request: Request, close: Callable[[], object] | None) -> None:
+    try:
+        if close is not None:
+            request.step(close)
+    except BaseException as error:
+        request.end(error)
+        raise
+    request.end()

@@ -5,34 +5,35 @@ Whatever goes wrong on the tracing side, the application is called, once, with t
 
 from __future__ import annotations
 
-import logging
-import os
+import copy
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import SpanKind
 
-from ot_bridge import bridge
+from ot_bridge import bridge, edge
 from ot_bridge.bridge.create import usable_tracer
+from ot_bridge.edge import StartOptions, attempt, failed
 from ot_bridge.otel import current
-from ot_bridge.wsgi import options, urls
-from ot_bridge.wsgi.active import active, untraced
-from ot_bridge.wsgi.answer import answer
-from ot_bridge.wsgi.body import deliver
-from ot_bridge.wsgi.callers import BrokenHeader, Callers
-from ot_bridge.wsgi.names import OperationName
-from ot_bridge.wsgi.options import AS_USUAL, HEALTH, Rules, StartOptions, Trust
-from ot_bridge.wsgi.quiet import attempt, failed
-from ot_bridge.wsgi.request import OPEN, SPAN, Request
-from ot_bridge.wsgi.tags import Tags, convention, header_tags
+from ot_bridge.propagation import WsgiHeaders
+from ot_bridge.semconv.groups import opt_in
+from ot_bridge.wsgi import urls
+from ot_bridge.wsgi.body import FILE_WRAPPER, FINISHED, deliver, note_files
+from ot_bridge.wsgi.operation_name import OperationName
+from ot_bridge.wsgi.request import SPAN, Request
+from ot_bridge.wsgi.response_header import response_header as header_maker
+from ot_bridge.wsgi.routes import OPEN
+from ot_bridge.wsgi.secrets import Secrets
+from ot_bridge.wsgi.settings import Settings
+from ot_bridge.wsgi.tags import HeaderTags, Tags, describe, describe_more
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
+#: Paths that load balancers ask for all the time.
+HEALTH: Final = ("/healthz", "/_ah/health")
 
 
 class TracingMiddleware:
@@ -46,13 +47,14 @@ class TracingMiddleware:
     component, span_kind: the tags of these names.
     start_options: a callable that is given the environ and returns a `StartOptions`, or just a sampler,
     a span kind, a name, or False for "do not trace".
-    exclude: paths that are not traced, `"/static/*"` for all below one, or a callable given the environ.
+    exclude: paths that are not traced (`"/static/*"` means all below), or a callable given the environ.
     trust: what to take from the caller: `"all"`, `"context"` (the sampling decision is ours), `"link"`
     (a trace of our own with a link), `"none"`; or a callable that is given the environ and returns one.
     public_endpoint: True, or a callable that is given the environ: then `"link"`.
     on_corrupt: a broken tracing header costs the span (`"skip"`), or the caller's trace (`"root"`).
-    capture_headers: names of request and response headers to tag; sensitive ones are blotted out.
-    capture_query: whether `http.url` has the query, with the values of sensitive parameters blotted out.
+    capture_headers: names of request and response headers to tag; values of sensitive
+    ones are replaced.
+    capture_query: whether `http.url` has the query, with the values of sensitive parameters replaced.
     redact: more names of parameters and headers that are sensitive.
     request_hook: called with the span and the environ before the application.
     response_hook: called with the span, the environ, the status and the headers before they are sent.
@@ -70,8 +72,8 @@ class TracingMiddleware:
         component: str = "grpc-gateway",
         span_kind: str | SpanKind = "server",
         start_options: Callable[[WSGIEnvironment], Any] | None = None,
-        exclude: Iterable[str] | Callable[[WSGIEnvironment], bool] = HEALTH,
-        trust: Trust = "all",
+        exclude: str | Iterable[str] | Callable[[WSGIEnvironment], bool] = HEALTH,
+        trust: str | Callable[[WSGIEnvironment], str] = "all",
         public_endpoint: bool | Callable[[WSGIEnvironment], bool] = False,
         on_corrupt: str = "skip",
         capture_headers: Iterable[str] = (),
@@ -84,31 +86,36 @@ class TracingMiddleware:
         self.app = app
         self.tracer = usable_tracer(tracer)
         name = OperationName(operation_name)
-        semantics = convention(os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
-        secret = urls.SENSITIVE | {word.lower() for word in options.words("redact", redact)}
-        headers = header_tags(options.words("capture_headers", capture_headers), secret)
-        answers = answer(response_header)
-        self._rules = Rules(
+        opted_in = "http" in opt_in()
+        secrets = Secrets(edge.as_names("redact", redact))
+        captured = edge.as_names("capture_headers", capture_headers)
+        self._settings = Settings(
             name=name,
-            tags={"component": component, "span.kind": options.kind_tag(span_kind)},
-            convention=semantics,
-            headers=headers,
+            tags={"component": component, "span.kind": edge.kind_tag(span_kind)},
+            opted_in=opted_in,
+            captured=HeaderTags(captured, secrets, opted_in) if captured else None,
             capture_query=capture_query,
-            redact=secret,
-            excluded=options.excluded(exclude),
-            start_options=options.function("start_options", start_options),
-            request_hook=options.function("request_hook", request_hook),
-            response_hook=options.function("response_hook", response_hook),
-            response_header=answers,
-            wants_route=name.late or semantics.route is not None,
-            watches=bool(headers or response_hook or answers),
+            secrets=secrets,
+            exclusion=edge.Exclusion(exclude),
+            callers=edge.Callers(trust, public_endpoint, on_corrupt),
+            start_options=edge.as_function("start_options", start_options),
+            request_hook=edge.as_function("request_hook", request_hook),
+            response_hook=edge.as_function("response_hook", response_hook),
+            response_header=header_maker(response_header),
+            wants_route=name.late or opted_in,
+            wants_headers=bool(captured or response_hook or response_header),
         )
-        self._callers = Callers(options.trust_of(trust, public_endpoint), options.on_corrupt(on_corrupt))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TracingMiddleware:
+        """A copy with a copy of the application; the tracer is shared, as threads and sockets hang on it."""
+        made = copy.copy(self)
+        made.app = copy.deepcopy(self.app, memo)
+        return made
 
     @property
     def corrupt_headers(self) -> int:
         """How many requests so far had tracing headers that could not be read."""
-        return self._callers.corrupt
+        return self._settings.callers.corrupt
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -123,105 +130,136 @@ class TracingMiddleware:
         except BaseException as error:
             request.end(error)
             raise
-        if self._rules.wants_route:
-            request.routed(result)
-        return deliver(result, request, environ.get("wsgi.file_wrapper"))
+        if self._settings.wants_route:
+            request.find_route(result)
+        if type(result) in FINISHED:
+            request.end()
+            return result
+        return deliver(result, request, environ)
 
     def _begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Request | None:
-        """The request with its span started, or without one; None if somebody else is dealing with it."""
-        if OPEN in environ:
-            self._step_aside(environ, environ.get(SPAN))
+        """The request with its span started, or without one; None if another middleware has the request."""
+        within = environ.get(OPEN)
+        if within is not None and not within.is_open:  # a copy of an environ, whose request has ended
+            within = None
+        if within is not None and within.is_of(environ):
+            self._step_aside(environ, within.span)
             return None
         if current():
-            outer = _server_span(start_response)
+            outer = _server_span(environ, start_response)
             if outer is not None:
                 self._step_aside(environ, outer)
                 return None
-        rules = self._rules
+        settings = self._settings
         tracer = self.tracer or opentracing.global_tracer()
         try:
-            span = self._start(tracer, environ)
-        except BrokenHeader:  # it costs this span, and none of those below
+            span = self._start(tracer, environ, within is not None)
+        except edge.BrokenHeader:  # which costs this span, and none of those below
             environ.pop(SPAN, None)
             return None
+        wrapper = environ.get(FILE_WRAPPER)
+        if wrapper is not None and not isinstance(wrapper, type):
+            note_files(environ, wrapper)
         if span is None:
             environ.pop(SPAN, None)
-            return Request(rules, environ, start_response, untraced(tracer), None)
+            step = edge.activity(tracer, edge.untraced_span(tracer))
+            return Request(settings, environ, start_response, step, None)
         environ[SPAN] = span
-        request = Request(rules, environ, start_response, active(tracer, span), span)
-        if rules.request_hook is not None:
-            attempt("request_hook", rules.request_hook, span, environ)
+        request = Request(settings, environ, start_response, edge.activity(tracer, span), span)
+        if settings.request_hook is not None:
+            attempt("request_hook", settings.request_hook, span, environ)
         return request
 
-    def _start(self, tracer: opentracing.Tracer, environ: WSGIEnvironment) -> opentracing.Span | None:
-        """The request's span; None if it is to have none."""
-        rules = self._rules
-        if rules.excluded is not None and rules.excluded(environ):
+    def _start(
+        self, tracer: opentracing.Tracer, environ: WSGIEnvironment, is_within: bool
+    ) -> opentracing.Span | None:
+        """The request's span; None if it is to have none. is_within: whether another request makes it."""
+        settings = self._settings
+        exclusion = settings.exclusion
+        if exclusion.asked(environ) if exclusion.asks else exclusion[_path(environ)]:
             return None
-        start = None if rules.start_options is None else self._asked(environ, rules.start_options)
+        start = None if settings.start_options is None else edge.ask(settings.start_options, environ)
         if start is not None and not start.trace:
             return None
-        parent = self._callers.parent(tracer, environ)
+        # A copy of an environ has its caller's headers, but the caller of this request is the application.
+        parent, broken = (
+            (None, None) if is_within else settings.callers.parent(tracer, WsgiHeaders(environ), environ)
+        )
         tags = self._tags(environ)
-        name = rules.name.fixed or attempt("operation_name", rules.name.of, environ) or "HTTP"
+        name = settings.name.fixed or attempt("operation_name", settings.name.of, environ) or "HTTP"
         if start is None:
-            return tracer.start_span(name, child_of=parent, tags=tags)
+            span = tracer.start_span(name, child_of=parent, tags=tags)
+        else:
+            span = self._start_as(start, tracer, name, parent, tags)
+        if broken is not None:
+            attempt("log_kv", span.log_kv, {"event": "error", "error.object": broken})
+        return span
+
+    @staticmethod
+    def _start_as(
+        start: StartOptions, tracer: opentracing.Tracer, name: str, parent: Any, tags: Tags
+    ) -> opentracing.Span:
         if start.kind is not None:
-            tags["span.kind"] = options.kind_tag(start.kind)
-        more = {} if start.sampler is None else self._sampler(tracer, start.sampler)
+            tags["span.kind"] = edge.kind_tag(start.kind)
+        more = edge.sampler_argument(tracer, start)
         return tracer.start_span(start.name or name, child_of=parent, tags=tags, **more)
 
-    @staticmethod
-    def _asked(environ: WSGIEnvironment, ask: Callable[[WSGIEnvironment], Any]) -> StartOptions:
-        def answer() -> StartOptions:
-            return options.start_options(ask(environ))
-
-        answered: StartOptions = attempt("start_options", answer, default=AS_USUAL)
-        return answered
-
-    @staticmethod
-    def _sampler(tracer: opentracing.Tracer, sampler: Sampler) -> dict[str, Any]:
-        if isinstance(tracer, bridge.Tracer):
-            return {"sampler": sampler}
-        _log.debug("passed over: a sampler of one span's own needs ot_bridge's tracer")
-        return {}
-
     def _tags(self, environ: WSGIEnvironment) -> Tags:
-        rules = self._rules
-        tags = rules.tags.copy()
+        settings = self._settings
+        tags = settings.tags.copy()
         try:
-            query = urls.query(environ, rules.redact) if rules.capture_query else ""
-            rules.convention.describe(tags, environ, query)
-            if rules.headers is not None:
-                rules.headers.request(tags, environ)
+            query = urls.query(environ, settings.secrets) if settings.capture_query else ""
+            describe(tags, environ, query)
+            if settings.opted_in:
+                describe_more(tags, environ)
+            if settings.captured is not None:
+                tags.update(settings.captured.request(environ))
         except Exception:
             failed("reading the environ")
         return tags
 
     def _step_aside(self, environ: WSGIEnvironment, outer: Any) -> None:
-        """Somebody around us has started this request's span, or decided that it has none."""
+        """Adds to the span that a middleware around this one has started for the request, if there is one."""
         if outer is None:
             return
         put = outer.set_tag if isinstance(outer, opentracing.Span) else outer.set_attribute
         for name, value in self._tags(environ).items():
             put(name, value)
-        hook = self._rules.request_hook
+        hook = self._settings.request_hook
         if hook is not None:
             attempt("request_hook", hook, outer, environ)
 
 
-def _server_span(start_response: object) -> trace.Span | None:
-    """The span of OpenTelemetry's own instrumentation around us, if there is one."""
-    span = trace.get_current_span()
+def _path(environ: WSGIEnvironment) -> Any:
+    try:
+        target = environ.get("PATH_INFO", "")
+        return environ.get("SCRIPT_NAME", "") + target if target[:1] == "/" else urls.raw_path(environ)
+    except Exception:  # an environ with something else for a path
+        return None
+
+
+def _server_span(environ: WSGIEnvironment, start_response: object) -> trace.Span | None:
+    """The span of OpenTelemetry's own instrumentation for this same request, if there is one around it."""
+    span: Any = trace.get_current_span()
     if not span.get_span_context().is_valid or span.get_span_context().is_remote:
         return None
-    if span.is_recording():
-        scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
-        ours = scope == bridge.SCOPE_NAME  # a request within a request of ours is another request
-        return span if getattr(span, "kind", None) is SpanKind.SERVER and not ours else None
-    # An unsampled span has no kind; but the instrumentation's `start_response` says whose it is.
+    # The instrumentation's `start_response` tells whose it is, unless another middleware has wrapped it.
     module = getattr(start_response, "__globals__", {}).get("__name__", "")
-    return span if module.startswith("opentelemetry.instrumentation.") else None
+    is_told = module.startswith("opentelemetry.instrumentation.")
+    if not span.is_recording():  # then it has no kind
+        return span if is_told else None
+    scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
+    if scope == bridge.SCOPE_NAME or getattr(span, "kind", None) is not SpanKind.SERVER:
+        return None
+    return span if is_told or _tells_of(span, environ) else None
+
+
+def _tells_of(span: Any, environ: WSGIEnvironment) -> bool:
+    """Whether the attributes of a server span are those of this request."""
+    told = getattr(span, "attributes", None) or {}
+    method = told.get("http.request.method") or told.get("http.method")
+    path = told.get("url.path") or str(told.get("http.target") or "").partition("?")[0]
+    return method == environ.get("REQUEST_METHOD") and path in (_path(environ), urls.path(environ))
 
 
 def trace_wsgi(app: WSGIApplication, **options: Any) -> TracingMiddleware:

@@ -1,6 +1,6 @@
 """One request on its way through: its span, its response's status, and its one end.
 
-Nothing here raises into the application or the server: what fails on the span's side is logged once.
+Nothing here raises into the application or the server: what fails on the span's side is logged.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import opentracing
 from opentracing import logs
 
 from ot_bridge import bridge
-from ot_bridge.wsgi import names
-from ot_bridge.wsgi.active import Step
-from ot_bridge.wsgi.options import Rules
-from ot_bridge.wsgi.quiet import attempt, failed
+from ot_bridge.edge import Step, attempt, failed
+from ot_bridge.wsgi import routes, urls
+from ot_bridge.wsgi.routes import OPEN
+from ot_bridge.wsgi.settings import Settings
 from ot_bridge.wsgi.tags import Environ, status_code
 
-#: Where the environ holds the request's span, and whether a middleware is dealing with the request.
+#: Where the environ holds the request's span.
 SPAN: Final = "ot_bridge.span"
-OPEN: Final = "ot_bridge.open"
+
+#: Exceptions that tell that the client or the server has gone, so that no answer is sent.
+_GONE: Final = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
 class Request:
-    """What the middleware knows of one request. span: None if it is not traced. step: how to call in."""
+    """One request. span: its span, None if it is not traced. step: calls the application in its span."""
 
     #: Whether the client has been sent anything but a status.
     sent = False
@@ -38,33 +40,44 @@ class Request:
 
     def __init__(
         self,
-        rules: Rules,
+        settings: Settings,
         environ: Environ,
         start_response: Callable[..., Any],
         step: Step,
         span: opentracing.Span | None,
     ) -> None:
-        self._rules = rules
+        self._settings = settings
         self._environ = environ
         self._start_response = start_response
         self.step = step
         self.span = span
-        environ[OPEN] = True
+        environ[OPEN] = self
+
+    def is_of(self, environ: Environ) -> bool:
+        """Whether `environ` is of this request, perhaps a copy, and not of one that the application makes."""
+        own = self._environ
+        return environ is own or (
+            environ.get("wsgi.input") is own.get("wsgi.input")
+            and environ.get("REQUEST_METHOD") == own.get("REQUEST_METHOD")
+            and urls.raw_path(environ) == urls.raw_path(own)
+        )
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[..., Any]:
         """The server's, with the status noted: the last one counts."""
-        if self._rules.watches:
-            headers = attempt("response", self._watch, status, headers, default=headers)
+        if self._settings.wants_headers:
+            if type(headers) is not list:  # which might be read only once
+                headers = list(headers)
+            headers = attempt("response", self._look_at, status, headers, default=headers)
         self._write = (
             self._start_response(status, headers)
             if exc_info is None
             else self._start_response(status, headers, exc_info)
         )
         self._status = status
-        if self._rules.wants_route:
-            self.routed(None)  # Flask forgets its request before the body goes out
+        if self._settings.wants_route:
+            self.find_route(None)  # Flask forgets its request before the body goes out
         return self.write
 
     def write(self, data: bytes) -> Any:
@@ -74,89 +87,93 @@ class Request:
         self._written += len(data)
         return done
 
-    def _watch(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        rules, span = self._rules, self.span
+    def _look_at(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        settings, span = self._settings, self.span
         if span is None:
             return headers
-        if rules.headers is not None:
-            for name, value in rules.headers.response(headers).items():
+        if settings.captured is not None:
+            for name, value in settings.captured.response(headers).items():
                 span.set_tag(name, value)
-        if rules.response_hook is not None:
-            attempt("response_hook", rules.response_hook, span, self._environ, status, headers)
-        if rules.response_header is not None:
-            return [*headers, *rules.response_header(span)]
+        if settings.response_hook is not None:
+            attempt("response_hook", settings.response_hook, span, self._environ, status, headers)
+        if settings.response_header is not None:
+            return [*headers, *settings.response_header(span)]
         return headers
 
-    def routed(self, result: object) -> None:
-        """Looks for the framework's route, where it is wanted, while `result` still knows it."""
+    def find_route(self, result: object) -> None:
+        """Looks for the framework's route while `result` still knows it."""
         if self._route is None:
-            self._route = attempt("route", names.route, self._environ, result)
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Ends the span, with `error` if something was raised; the first call counts."""
-        if not self._open:
-            return
-        self._open = False
-        self._environ.pop(OPEN, None)
-        span = self.span
-        if span is None:
-            return
-        try:
-            self._conclude(span, error)
-        except Exception:
-            failed("a span's last tags")
-        try:
-            span.finish()
-        except Exception:
-            failed("span.finish")
+            self._route = attempt("route", routes.route, self._environ, result)
 
     @property
     def is_open(self) -> bool:
         """Whether the span has not ended yet."""
         return self._open
 
+    def end(self, error: BaseException | None = None) -> None:
+        """Ends the span; only the first call counts. error: what the application has raised.
+
+        StopIteration, raised by an application, tells its server that the socket was taken over.
+        """
+        if not self._open:
+            return
+        self._open = False
+        span = self.span
+        if span is not None:
+            try:
+                code = status_code(self._status) if error is None else self._code_after(error)
+                if code is not None:
+                    span.set_tag("http.status_code", code)
+                if error is not None or self._written or self._settings.wants_route or (code or 0) >= 500:
+                    self._conclude(span, code, error)
+            except Exception:
+                failed("a span's last tags")
+            try:
+                span.finish()
+            except Exception:
+                failed("span.finish")
+        self._environ.pop(OPEN, None)
+
     def abandon(self) -> None:
-        """Ends the span of a body that nobody closed."""
+        """Ends the span of a body that nobody has closed."""
         if self._open:
             if self.span is not None:
                 attempt("set_tag", self.span.set_tag, "wsgi.abandoned", True)
             self.end()
 
-    def _conclude(self, span: opentracing.Span, error: BaseException | None) -> None:
-        rules = self._rules
-        # An exception before the first chunk makes the server answer 500, whatever was announced.
-        code = 500 if error is not None and not self.sent else status_code(self._status)
-        if code is not None:
-            for name in rules.convention.status:
-                span.set_tag(name, code)
-        if error is not None or (code is not None and code >= 500):
-            self._failed(span, code, error)
+    def _conclude(self, span: opentracing.Span, code: int | None, error: BaseException | None) -> None:
+        if error is None:
+            if code is not None and code >= 500:
+                span.set_tag("error", True)
+        elif not isinstance(error, StopIteration):
+            fail(span, error)
         if self._written:
             span.set_tag("wsgi.written", self._written)
-        if rules.wants_route:
-            self._name(span)
+        if self._settings.wants_route:
+            self._name(span, error)
 
-    def _failed(self, span: opentracing.Span, code: int | None, error: BaseException | None) -> None:
-        kind = self._rules.convention.error_type
-        if kind is not None:
-            span.set_tag(kind, str(code) if error is None else type(error).__qualname__)
-        if error is None:
-            span.set_tag("error", True)
-        else:
-            fail(span, error)
+    def _code_after(self, error: BaseException) -> int | None:
+        """What the client gets, or got, of an application that has raised."""
+        announced = status_code(self._status)
+        if self.sent or announced == 101:  # the socket is another protocol's from then on
+            return announced
+        answered = isinstance(error, Exception) and not isinstance(error, (StopIteration, *_GONE))
+        return 500 if answered else None
 
-    def _name(self, span: opentracing.Span) -> None:
-        self.routed(None)
-        rules, route = self._rules, self._route
+    def _name(self, span: opentracing.Span, error: BaseException | None) -> None:
+        self.find_route(None)
+        if self._route is None and error is not None:
+            self._route = attempt("route", routes.route_in, error.__traceback__)
+        settings, route = self._settings, self._route
         if route is not None:
-            if rules.convention.route is not None:
-                span.set_tag(rules.convention.route, route)
-            if rules.name.late:
-                span.set_operation_name(rules.name.of(self._environ, route))
+            if settings.opted_in:
+                span.set_tag("http.route", route)
+            if settings.name.late:
+                span.set_operation_name(settings.name.of(self._environ, route))
 
 
 def fail(span: opentracing.Span, error: BaseException) -> None:
-    """Marks `span` as failed by `error`, in the words of OpenTracing's conventions if it is not ours."""
+    """Marks `span` as failed by `error`; a foreign span by the names of OpenTracing's conventions."""
     if isinstance(span, bridge.Span):
         span.fail(error)
         return

@@ -1,94 +1,114 @@
-"""A request's URL as it may be exported: no user info ever, and a query only with its secrets taken out.
+"""A request's URL as it may be exported: never with user info, and with a query only without its secrets.
 
-Reads the environ as the server, or a `ProxyFix` in front, left it (PEP 3333, "URL Reconstruction");
-`X-Forwarded-*` headers are nothing to go by here.
+The environ is read as the server, or a `ProxyFix` in front, has left it (PEP 3333, "URL Reconstruction");
+`X-Forwarded-*` headers are not looked at.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 
-REDACTED: Final = "REDACTED"
+from werkzeug.sansio.utils import get_host
 
-#: Names of query parameters and headers whose values never leave the process, in lower case.
-SENSITIVE: Final = frozenset(
-    {
-        "access_token", "api_key", "apikey", "auth", "awsaccesskeyid", "client_secret", "code", "id_token",
-        "jwt", "key", "pass", "passwd", "password", "pwd", "refresh_token", "secret", "session", "sig",
-        "signature", "token", "x-amz-credential", "x-amz-security-token", "x-amz-signature",
-        "x-goog-credential", "x-goog-signature",
-        "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token",
-        "x-csrf-token", "x-csrftoken",
-    }
-)  # fmt: skip
+from ot_bridge.wsgi.secrets import REDACTED, Secrets
 
 # What needs no quoting in a host and path; "@" does, for it may end a user's name and password.
 _plain = re.compile(r"[A-Za-z0-9\-._~/:\[\]!$&'()*+,;=]*").fullmatch
 _simple = re.compile(r"https?://[A-Za-z0-9\-._~:\[\]]+/[A-Za-z0-9\-._~/:!$&'()*+,;=]*").fullmatch
+_has_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://").match
 _PATH_SAFE: Final = "/~!$&'()*+,;=:@"
 _QUERY_SAFE: Final = "/~!$&'()*+,;=:@?%[]"
-_DEFAULT_PORTS: Final = {("http", "80"), ("https", "443")}
+
+
+def _absolute(environ: dict[str, Any]) -> SplitResult | None:
+    """The request's target where it is a whole URL (RFC 9112, section 3.2.2), as some servers hand it on."""
+    target: str = environ.get("PATH_INFO", "")
+    if target[:1] == "/" or not _has_scheme(target):
+        return None
+    try:
+        return urlsplit(target)
+    except ValueError:
+        return None
 
 
 def host(environ: dict[str, Any]) -> str:
-    """Host and port as the client named them, or the server's own; without user info."""
-    named: str = environ.get("HTTP_HOST") or _server(environ)
-    if not _plain(named):
-        named = quote(named.rpartition("@")[2], safe=":[]")
-    return named
+    """Host and port as the client named them, else the server's own; without user info and usual ports.
+
+    A target that is a whole URL counts for more than the `Host` header (RFC 9112, section 3.2.2).
+    """
+    absolute = _absolute(environ)
+    named = environ.get("HTTP_HOST") if absolute is None else absolute.netloc
+    if named:
+        named = named.rpartition("@")[2]
+    port = str(environ.get("SERVER_PORT") or "")
+    if not named and not port.isdigit():  # of a unix socket, which Werkzeug leaves out with its name
+        return environ.get("SERVER_NAME") or ""
+    try:
+        server = environ.get("SERVER_NAME") or "", int(port) if port.isdigit() else None
+        found = get_host(environ.get("wsgi.url_scheme", "http"), named or None, server)
+    except Exception:  # Werkzeug's SecurityError, depending on its version
+        found = ""
+    return quote(found or named or "", safe=":[]")
 
 
-def _server(environ: dict[str, Any]) -> str:
-    name, port = environ.get("SERVER_NAME") or "", environ.get("SERVER_PORT") or ""
-    if (environ.get("wsgi.url_scheme"), port) in _DEFAULT_PORTS or not port.isdigit():
-        return name
-    return f"{name}:{port}"
+def raw_path(environ: dict[str, Any]) -> str:
+    """`SCRIPT_NAME` and `PATH_INFO`, or the path of a target that is a whole URL; not quoted."""
+    target: str = environ.get("PATH_INFO", "")
+    if target[:1] != "/" and (absolute := _absolute(environ)) is not None:
+        return absolute.path
+    return environ.get("SCRIPT_NAME", "") + target  # type: ignore[no-any-return]
 
 
 def path(environ: dict[str, Any]) -> str:
-    """`SCRIPT_NAME` and `PATH_INFO`, quoted again where they have to be."""
-    raw: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return raw if raw[:1] == "/" and _plain(raw) else _quoted_path(raw)
-
-
-def _quoted_path(raw: str) -> str:
-    if raw in ("", "*"):  # "OPTIONS *" is about no path (RFC 9110, section 7.1)
-        return ""
-    if raw[0] != "/":
-        # Servers there are that hand on the whole URL of a request line that has one.
-        raw = "/" + raw.partition("://")[2].partition("/")[2].partition("?")[0]
+    """`raw_path`, quoted where it has to be. It begins with "/" or is empty."""
+    raw = raw_path(environ)
+    if raw[:1] != "/":
+        if raw in ("", "*"):  # "OPTIONS *" is about no path (RFC 9110, section 9.3.7)
+            return ""
+        raw = "/"
+    if _plain(raw):
+        return raw
     try:
         return quote(raw.encode("latin-1"), safe=_PATH_SAFE)
     except UnicodeEncodeError:  # a server that does not keep to PEP 3333
         return quote(raw, safe=_PATH_SAFE, errors="replace")
 
 
-def query(environ: dict[str, Any], redact: frozenset[str]) -> str:
-    """`QUERY_STRING` with the values of the parameters in `redact` replaced; "" if there is none."""
+def query(environ: dict[str, Any], secrets: Secrets) -> str:
+    """`QUERY_STRING` with the values of sensitive parameters replaced; "" if there is none."""
     raw: str = environ.get("QUERY_STRING") or ""
     if not raw:
         return ""
-    pairs = (_parameter(pair, redact) for pair in raw.split("&"))
-    return quote("&".join(pairs), safe=_QUERY_SAFE, errors="replace")
+    shown = "&".join(_shown(part, secrets) for part in raw.split("&"))
+    return quote(shown, safe=_QUERY_SAFE, errors="replace")
 
 
-def _parameter(pair: str, redact: frozenset[str]) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}={REDACTED}" if equals and unquote_plus(name).lower() in redact else pair
+def _shown(part: str, secrets: Secrets) -> str:
+    """A part of the query. Some servers separate by ";" too: a secret may begin there, or go on behind it."""
+    kept: list[str] = []
+    for pair in part.split(";"):
+        name, equals, _ = pair.partition("=")
+        if equals and unquote_plus(name) in secrets:
+            kept.append(f"{name}={REDACTED}")
+            break
+        kept.append(pair)
+    return ";".join(kept)
 
 
 def url(environ: dict[str, Any]) -> str:
     """Scheme, host and path."""
     try:
-        scheme = environ["wsgi.url_scheme"]
-        plain = f"{scheme}://{environ['HTTP_HOST']}{environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
-        if _simple(plain):  # nearly every URL
+        target = environ["PATH_INFO"]
+        plain = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{environ['SCRIPT_NAME']}{target}"
+        if target[:1] == "/" and _simple(plain):  # nearly every URL
             return plain
     except KeyError:
         pass
-    return f"{environ.get('wsgi.url_scheme', 'http')}://{host(environ)}{path(environ)}"
+    absolute = _absolute(environ)
+    scheme = environ.get("wsgi.url_scheme", "http") if absolute is None else absolute.scheme.lower()
+    return f"{scheme}://{host(environ)}{path(environ)}"
 
 
 def split_host(named: str) -> tuple[str, int | None]:

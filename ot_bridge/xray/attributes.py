@@ -7,10 +7,6 @@ from typing import Any
 
 LONGEST = 250  # characters; X-Ray's limit for most strings
 
-# The names of a call's status: of the semantic conventions since 1.45, from 1.38 to 1.44 and before, and of
-# programs that use OpenTracing.
-RPC_STATUS = ("rpc.status_code", "rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
-
 
 class Attributes:
     """A span's attributes. Each part takes those that it contains; the rest becomes metadata."""

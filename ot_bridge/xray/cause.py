@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .attributes import RPC_STATUS, filled, first, number
+from .. import rpc_status
+from .attributes import filled, first, number
 
 MOST_FRAMES = 100
 _TOO_MANY_REQUESTS = 429
@@ -60,7 +61,7 @@ def _http_status(span: ReadableSpan) -> int:
     status = number(first(attributes, "http.response.status_code", "http.status_code"))
     if status is not None:
         return status
-    code = first(attributes, *RPC_STATUS)
+    code = first(attributes, *rpc_status.READ)
     named = _GRPC_NAMES.get(str(code).rpartition(".")[2].replace("_", "").lower())
     if named is not None:
         return named

@@ -216,3 +216,19 @@ async def test_an_unknown_method_is_refused_as_without_us(seen: Seen, finished: 
 def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
+
+
+@pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
+async def test_a_plain_generator_whose_client_cancels_ends_as_cancelled(
+    seen: Seen, finished: Finished, arity: str
+) -> None:
+    async with connected(Sync(seen), aio_server_interceptor()) as channel:
+        call = stub(channel, arity)(requests_for(arity, b"half"), timeout=10)
+        assert await call.read() == b"0"
+        call.cancel()
+        (span,) = await settle(finished, 1)
+        seen.stop.set()
+        assert await asyncio.to_thread(seen.done.wait, 5)
+        await asyncio.sleep(0.05)  # grpc's thread tells the loop that it has done
+    assert span.attributes["rpc.grpc.status_code"] == Code.CANCELLED.value[0]
+    assert opentracing.global_tracer().active_span is None

@@ -286,7 +286,7 @@ def test_arguments_may_be_given_by_position_as_there() -> None:
         (open_tracing_client_interceptor, old.open_tracing_client_interceptor),
         (open_tracing_server_interceptor, old.open_tracing_server_interceptor),
     ):
-        arguments: list[Any] = [tracer, None, True, None][: theirs.__code__.co_argcount]
+        arguments: list[Any] = [tracer, *(None,) * (theirs.__code__.co_argcount - 1)]
         ours(*arguments)
         assert (
             ours.__code__.co_varnames[: theirs.__code__.co_argcount]

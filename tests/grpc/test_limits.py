@@ -12,7 +12,8 @@ from opentracing.mocktracer import MockTracer
 from ot_bridge import errors
 from ot_bridge.bridge import create_tracer
 from ot_bridge.engine import TracerProvider
-from ot_bridge.grpc.limits import MOST, MOST_WITH_IDS, lightened, weight
+from ot_bridge.grpc.limits import MOST, MOST_WITH_IDS, lightened
+from ot_bridge.grpc.metadata import weight
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import DEFAULT
 from tests.grpc.sides import Call, clients

@@ -15,8 +15,8 @@ from opentracing.mocktracer import MockTracer
 
 from ot_bridge.grpc import aio_client_interceptor, client_interceptor, trace_channel
 from ot_bridge.grpc.aio_client import _Ending as AioEnding
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientRules, Ending
-from ot_bridge.grpc.decisions import text
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
+from ot_bridge.grpc.rpc import text
 from tests.grpc.conftest import Finished
 from tests.grpc.test_aio_server import aio_server, settle
 from tests.grpc.test_client import DOORS, check
@@ -48,7 +48,7 @@ def span() -> Any:
 
 
 def _rpc(span: Any, **options: Any) -> ClientRpc:
-    return ClientRpc(ClientRules(**options), span, None, ())
+    return ClientRpc(ClientSettings(**options), span.tracer, span, {}, ())
 
 
 def _code(span: Any) -> Any:

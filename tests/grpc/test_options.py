@@ -8,6 +8,7 @@ import grpc
 import opentracing
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.trace import SpanKind
 from opentracing.mocktracer import MockTracer
 
 from ot_bridge.errors import ConfigurationError
@@ -21,7 +22,6 @@ from ot_bridge.grpc import (
     client_interceptor,
     server_interceptor,
 )
-from ot_bridge.wsgi import StartOptions as HttpStartOptions
 from tests.conftest import Recorded
 from tests.grpc.conftest import Finished
 from tests.grpc.sides import CLIENTS, Call, broken, clients, doors, every_arity, servers
@@ -86,12 +86,12 @@ def test_an_excluded_rpc_of_another_tracer_is_served(call: Call, seen: Seen) -> 
         (True, method("UU")),
         ("named", "named"),
         (StartOptions(name="named"), "named"),
-        (HttpStartOptions(name="named"), "named"),
         (False, None),
         (StartOptions(trace=False), None),
         (ALWAYS_OFF, None),
         (ALWAYS_ON, method("UU")),
         (StartOptions(ALWAYS_OFF), None),
+        (SpanKind.CONSUMER, method("UU")),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -181,17 +181,6 @@ def test_the_callers_span_is_the_parent(channel: grpc.Channel, finished: Finishe
     assert (span.parent.trace_id, span.parent.span_id, span.parent.is_remote) == (0xABC, 0xDEF, True)
 
 
-def test_headers_that_come_twice_are_put_together(
-    channel: grpc.Channel, finished: Finished, seen: Seen
-) -> None:
-    metadata = (("traceparent", f"00-{7:032x}-{9:016x}-01"), ("baggage", "a=1"), ("baggage", "b=2"))
-    take(channel, "UU", b"ok", metadata=metadata)
-    (span,) = finished(1)
-    assert span.parent is not None
-    assert span.parent.trace_id == 7
-    assert dict(seen.spans[0].context.baggage) == {"a": "1", "b": "2"}
-
-
 class Asking(Sync):
     """Uses everything that a servicer context has."""
 

@@ -17,11 +17,33 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 APP: Final = "tests.wsgi.site:app"
+ODD: Final = "tests.wsgi.odd_site:app"
 Command = Callable[[int, int], list[str]]
 
 
-def _python(code: str) -> Command:
-    return lambda port, fd: [sys.executable, "-c", f"port = {port}; {code}"]
+def _python(code: str, app: str) -> Command:
+    """`code`, which serves `app` on `port`."""
+    module, _, name = app.partition(":")
+    return lambda port, fd: [
+        *(sys.executable, "-c"),
+        f"port = {port}; from {module} import {name} as app; {code}",
+    ]
+
+
+def werkzeug(app: str = APP) -> Command:
+    code = "import logging; logging.getLogger('werkzeug').setLevel('ERROR'); "
+    code += "from werkzeug.serving import run_simple; run_simple('127.0.0.1', port, app, threaded=True)"
+    return _python(code, app)
+
+
+def waitress(app: str = APP, where: str = "host='127.0.0.1', port=port", threads: int = 8) -> Command:
+    return _python(f"import waitress; waitress.serve(app, {where}, threads={threads}, _quiet=True)", app)
+
+
+def wsgiref(app: str = APP) -> Command:
+    code = "from wsgiref.simple_server import WSGIRequestHandler as H, make_server; "
+    code += "H.log_message = lambda *args: None; make_server('127.0.0.1', port, app).serve_forever()"
+    return _python(code, app)
 
 
 def gunicorn(*options: str, app: str = APP) -> Command:
@@ -30,33 +52,42 @@ def gunicorn(*options: str, app: str = APP) -> Command:
     return lambda port, fd: [sys.executable, "-m", "gunicorn", *(each.format(fd) for each in fixed)]
 
 
-def uwsgi(*options: str) -> Command:
+def uwsgi(*options: str, app: str = APP) -> Command:
     program = (
         shutil.which("uwsgi", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         or "uwsgi"
     )
     fixed = ["--master", "--die-on-term", "--need-app", "--enable-threads", "--disable-logging"]
-    return lambda port, fd: [program, f"--http-socket=127.0.0.1:{port}", f"--wsgi={APP}", *fixed, *options]
+    return lambda port, fd: [program, f"--http-socket=127.0.0.1:{port}", f"--wsgi={app}", *fixed, *options]
 
 
 SERVERS: Final[Mapping[str, Command]] = {
-    "werkzeug": _python(
-        "from werkzeug.serving import run_simple; from tests.wsgi.site import app; import logging; "
-        "logging.getLogger('werkzeug').setLevel('ERROR'); run_simple('127.0.0.1', port, app, threaded=True)"
-    ),
-    "waitress": _python(
-        "import waitress; from tests.wsgi.site import app; "
-        "waitress.serve(app, host='127.0.0.1', port=port, threads=8, _quiet=True)"
-    ),
+    "werkzeug": werkzeug(),
+    "wsgiref": wsgiref(),
+    "waitress": waitress(),
     "gunicorn sync": gunicorn("--workers=2", "--preload", "--max-requests=20", "--max-requests-jitter=10"),
     "gunicorn gthread": gunicorn("--worker-class=gthread", "--workers=1", "--threads=8"),
     "gunicorn gevent": gunicorn("--worker-class=gevent", "--workers=1"),
     "uwsgi": uwsgi("--processes=2", "--threads=4", f"--virtualenv={sys.prefix}"),
 }
 
+#: The same with `odd_site`, in one process and as few threads as the server can do with.
+ODD_SERVERS: Final[Mapping[str, Command]] = {
+    "werkzeug": werkzeug(ODD),
+    "wsgiref": wsgiref(ODD),
+    "waitress": waitress(ODD, threads=1),
+    "gunicorn sync": gunicorn("--workers=1", app=ODD),
+    "gunicorn gthread": gunicorn("--worker-class=gthread", "--workers=1", "--threads=2", app=ODD),
+    "gunicorn gevent": gunicorn("--worker-class=gevent", "--workers=1", app=ODD),
+    "uwsgi": uwsgi("--processes=1", "--threads=2", f"--virtualenv={sys.prefix}", app=ODD),
+}
+
 
 class Running:
-    """A server that runs while it is entered. `errors` is what it has written to its standard error."""
+    """A server that runs while it is entered. `errors` is what it has written to its standard error.
+
+    unix: the path of the socket that it listens on, if that is no port.
+    """
 
     def __init__(self, command: Command, log: Path, **environment: str) -> None:
         with socket.socket() as probe:
@@ -64,6 +95,7 @@ class Running:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._log = log
+        self._unix = environment.pop("unix", None)
         self._command = command
         fixed = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "HOME": str(log.parent)}
         self._environment = {**os.environ, **fixed, **environment}
@@ -95,7 +127,11 @@ class Running:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                self.get("/healthz")
+                if self._unix is None:
+                    self.get("/healthz")
+                else:
+                    with socket.socket(socket.AF_UNIX) as probe:
+                        probe.connect(self._unix)
             except OSError:
                 time.sleep(0.05)
             else:
@@ -113,6 +149,11 @@ class Running:
             return response.status, response.read()
         finally:
             connection.close()
+
+    @property
+    def name(self) -> str:
+        """The command, which names the server."""
+        return " ".join(self._command(self.port, 0))
 
     @property
     def errors(self) -> str:

@@ -187,7 +187,7 @@ def test_tracer_that_raises_is_told_of_once_and_the_request_served(
     app = TracingMiddleware(hello, Broken(wrong), on_corrupt="root")
     assert run(app) == b"hello"
     told = caplog.record_tuples
-    assert {(name, level) for name, level, _ in told} == {("ot_bridge.wsgi", logging.WARNING)}
+    assert {(name, level) for name, level, _ in told} == {("ot_bridge.edge", logging.WARNING)}
     assert run(app) == b"hello"
     assert caplog.record_tuples == told
 

@@ -9,13 +9,19 @@ from typing import Any
 import flask
 import opentracing
 import pytest
+from asgiref.testing import ApplicationCommunicator
+from opentelemetry import trace
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import SpanKind
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 import ot_bridge
 from ot_bridge import TracingMiddleware
-from ot_bridge.bridge import Tracer
+from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.propagation import Propagator
 from tests.wsgi.collector import Collector
 from tests.wsgi.conftest import Spans, hello
 from tests.wsgi.servers import Running, gunicorn
@@ -66,6 +72,45 @@ def test_django_recipe(spans: Spans) -> None:
     exec(FILES["wsgi.py"], names)
     assert Client(names["application"]).get("/items/7/").data == b"item 7"
     assert "GET items/<int:number>/" in spans.names()
+
+
+async def test_asgi_recipe(provider: TracerProvider, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracer = create_tracer(provider)
+    textmap = get_global_textmap()
+
+    def install(name: str, propagators: list[str]) -> Tracer:
+        monkeypatch.setattr(opentracing, "tracer", tracer)
+        monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+        set_global_textmap(Propagator(propagators))
+        return tracer
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with opentracing.global_tracer().start_active_span("inner") as inner:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            user = inner.span.get_baggage_item("user") or ""
+            await send({"type": "http.response.body", "body": user.encode()})
+
+    monkeypatch.setattr(ot_bridge, "install", install)
+    names: dict[str, Any] = {"app": app}
+    try:
+        exec(FILES["asgi.py"], names)
+        headers = [(b"uber-trace-id", b"abc:def:0:1"), (b"uberctx-user", b"ann")]
+        made = {"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""}
+        client: Any = ApplicationCommunicator(  # type: ignore[no-untyped-call]
+            names["app"], made | {"http_version": "1.1", "scheme": "http"}
+        )
+        await client.send_input({"type": "http.request"})
+        assert (await client.receive_output())["status"] == 200
+        assert (await client.receive_output())["body"] == b"ann"
+        await client.wait()
+    finally:
+        set_global_textmap(textmap)
+    (server,) = (span for span in spans.all() if span.kind is SpanKind.SERVER)
+    parent = spans.named("inner").parent
+    assert parent is not None
+    assert parent.span_id == server.context.span_id
+    assert server.parent is not None
+    assert (server.context.trace_id, server.parent.span_id) == (0xABC, 0xDEF)
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])

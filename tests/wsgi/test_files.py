@@ -6,6 +6,7 @@ import gc
 import io
 import os
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -88,3 +89,54 @@ def test_other_bodies_are_wrapped_though_the_server_has_a_file_wrapper(tracer: T
     made = environ(wsgi__file_wrapper=FileWrapper)
     assert Server().run(TracingMiddleware(giving(Chunks(tracer, b"a")), tracer), made) == b"a"
     assert spans.names() == ["ServeHTTP"]
+
+
+class ReadsAsFile(Chunks):
+    """A body of the application's own that has what a file has."""
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+def _wrapped(file: Any, size: int = 8192) -> FileWrapper:
+    return FileWrapper(file, size)
+
+
+def test_body_with_a_read_method_is_no_file_where_the_wrapper_is_a_function(
+    tracer: Tracer, spans: Spans
+) -> None:
+    body = ReadsAsFile(tracer, b"a")
+    made = environ(wsgi__file_wrapper=_wrapped)
+    assert Server().run(TracingMiddleware(giving(body), tracer), made) == b"a"
+    assert body.active == [made["ot_bridge.span"]] * 4
+
+
+def test_what_a_function_has_made_of_a_file_is_read_with_the_span_active(
+    tracer: Tracer, spans: Spans
+) -> None:
+    seen: list[Any] = []
+
+    class File(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            seen.append(tracer.active_span)
+            return super().read(size)
+
+    made = environ(wsgi__file_wrapper=_wrapped)
+    assert Server().run(TracingMiddleware(sending(File(b"abc")), tracer), made) == b"abc"
+    assert set(seen) == {made["ot_bridge.span"]}
+    assert spans.names() == ["ServeHTTP"]
+
+
+@pytest.mark.parametrize("wrapper", [FileWrapper, _wrapped], ids=["class", "function"])
+def test_body_that_serves_every_request_stays_as_it_is(tracer: Tracer, spans: Spans, wrapper: Any) -> None:
+    closed: list[int] = []
+
+    class Empty(BytesIO):
+        def close(self) -> None:
+            closed.append(1)
+
+    body = FileWrapper(Empty())
+    app = TracingMiddleware(giving(body), tracer)
+    for _ in range(1500):
+        Server().run(app, environ(wsgi__file_wrapper=wrapper))
+    assert len(closed) == len(spans.all()) == 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from werkzeug.test import Client
 
 from ot_bridge.bridge import Tracer
 from ot_bridge.wsgi import TracingMiddleware
-from tests.wsgi.conftest import Server, Spans, environ
+from tests.wsgi.conftest import Server, Spans, answering, environ
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says at import that nobody looks after it any more
@@ -73,6 +74,50 @@ def test_flasks_error_is_ours(flask_app: flask.Flask, spans: Spans, caplog: pyte
     assert spans.named("GET /fail").status.status_code is StatusCode.ERROR
 
 
+CONFIG: dict[str, dict[str, Any]] = {
+    "PROPAGATE_EXCEPTIONS": {"PROPAGATE_EXCEPTIONS": True},
+    "TESTING": {"TESTING": True},
+    "DEBUG": {"DEBUG": True},
+}
+
+
+@pytest.mark.parametrize("config", CONFIG.values(), ids=CONFIG)
+def test_flasks_route_is_known_where_the_exception_reaches_the_server(
+    flask_app: flask.Flask, spans: Spans, config: dict[str, Any]
+) -> None:
+    flask_app.config.update(config)
+    with pytest.raises(LookupError):
+        Server().run(flask_app, environ("/fail"))
+    assert spans.named("GET /fail").status.status_code is StatusCode.ERROR
+    assert (spans.named("GET /fail").attributes or {})["http.status_code"] == 500
+
+
+def test_flasks_route_is_known_though_a_copy_of_its_context_has_ended(
+    flask_app: flask.Flask, spans: Spans
+) -> None:
+    @flask_app.route("/copied/<name>")
+    def copied(name: str) -> str:
+        thread = threading.Thread(target=flask.copy_current_request_context(lambda: flask.request.path))
+        thread.start()
+        thread.join()
+        return name
+
+    assert flask_app.test_client().get("/copied/ann").data == b"ann"
+    assert "GET /copied/<name>" in spans.names()
+
+
+def test_flasks_route_is_not_that_of_a_request_within(flask_app: flask.Flask, spans: Spans) -> None:
+    bare = TracingMiddleware(answering("200 OK"), **ROUTED)
+
+    @flask_app.route("/outer/<name>")
+    def outer(name: str) -> str:
+        Server().run(bare, environ("/elsewhere"))
+        return name
+
+    assert flask_app.test_client().get("/outer/ann").data == b"ann"
+    assert {"GET", "GET /outer/<name>"} <= set(spans.names())
+
+
 def test_flasks_404_is_no_error_and_has_no_path_in_its_name(flask_app: flask.Flask, spans: Spans) -> None:
     assert flask_app.test_client().get("/nowhere", buffered=True).status_code == 404
     span = spans.named("GET")
@@ -124,6 +169,17 @@ def test_djangos_streamed_body_is_traced_to_its_end(django_client: Client, spans
     assert response.data == b"ab"
     response.close()
     assert is_child(spans, "chunk", "GET stream/")
+
+
+def test_djangos_route_is_known_where_the_exception_reaches_the_server(
+    django_client: Client, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "DEBUG_PROPAGATE_EXCEPTIONS", True)
+    with pytest.raises(LookupError):
+        Server().run(django_client.application, environ("/fail/"))
+    assert spans.named("GET fail/").status.status_code is StatusCode.ERROR
 
 
 def test_djangos_files_go_through_the_servers_file_wrapper(django_client: Client, spans: Spans) -> None:

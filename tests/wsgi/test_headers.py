@@ -39,6 +39,57 @@ def test_named_headers_are_captured_and_sensitive_ones_redacted(tracer: Tracer, 
     }
 
 
+def test_header_is_sensitive_in_any_spelling(tracer: Tracer, spans: Spans) -> None:
+    app = TracingMiddleware(answering("200 OK", ("X_Api_Key", "s")), tracer, capture_headers=["X_Api_Key"])
+    run(app, HTTP_X_API_KEY="s")
+    captured = {name: value for name, value in spans.tags().items() if ".header." in name}
+    assert captured == {
+        "http.request.header.x_api_key": "REDACTED",
+        "http.response.header.x_api_key": "REDACTED",
+    }
+
+
+@pytest.mark.parametrize("opt_in", ["http", "http/dup"])
+def test_captured_header_is_a_list_where_opentelemetrys_names_are_asked_for(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, opt_in: str
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
+    app = answering("200 OK", ("X-Out", "1"), ("Set-Cookie", "a"), ("x-out", "2"), ("set-cookie", "b"))
+    run(TracingMiddleware(app, tracer, capture_headers=["X-In", "X-Out", "Set-Cookie"]), HTTP_X_IN="in")
+    assert {name: value for name, value in spans.tags().items() if ".header." in name} == {
+        "http.request.header.x-in": ("in",),
+        "http.response.header.x-out": ("1", "2"),
+        "http.response.header.set-cookie": ("REDACTED", "REDACTED"),
+    }
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "captured": {"capture_headers": ["x-out"]},
+    "a hook": {"response_hook": lambda span, environ, status, headers: list(headers)},
+    "a header": {"response_header": "traceparent"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "made", [iter, tuple, lambda pairs: (pair for pair in pairs)], ids=["iterator", "tuple", "generator"]
+)
+def test_headers_that_can_be_read_once_reach_the_server_whole(
+    tracer: Tracer, spans: Spans, options: dict[str, Any], made: Callable[[Any], Any]
+) -> None:
+    pairs = [("X-Out", "1"), ("X-Other", "2")]
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", made(pairs))
+        return [b""]
+
+    server = Server()
+    server.run(TracingMiddleware(app, tracer, **options), environ())
+    assert [pair for pair in server.headers if pair[0] != "traceparent"] == pairs
+    assert spans.tags().get("http.response.header.x-out", "1") == "1"
+
+
 @pytest.mark.parametrize(
     ("name", "headers"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -53,6 +54,95 @@ def test_request_within_a_request_has_a_span_of_its_own(tracer: Tracer, spans: S
     parent = spans.named("inner").parent
     assert parent is not None
     assert parent.span_id == spans.named("ServeHTTP").context.span_id
+
+
+SUBREQUESTS: dict[str, dict[str, Any]] = {
+    "another path": {"PATH_INFO": "/inner"},
+    "another prefix": {"SCRIPT_NAME": "/v1"},
+    "another method": {"REQUEST_METHOD": "HEAD"},
+    "another input": {"wsgi.input": BytesIO(b"")},
+}
+
+
+@pytest.mark.parametrize("changes", SUBREQUESTS.values(), ids=SUBREQUESTS)
+def test_subrequest_with_a_copy_of_the_environ_has_a_span_of_its_own(
+    tracer: Tracer, spans: Spans, changes: dict[str, Any]
+) -> None:
+    inner = TracingMiddleware(hello, tracer, operation_name="inner", component="inner")
+
+    def app(made: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("202 Accepted", [])
+        return [Server().run(inner, made | changes)]
+
+    caller = {"HTTP_TRACEPARENT": f"00-{7:032x}-{9:016x}-01"}
+    assert run(TracingMiddleware(app, tracer), "/outer", **caller) == b"hello"
+    outer, below = spans.named("ServeHTTP"), spans.named("inner")
+    assert below.parent is not None
+    assert below.parent.span_id == outer.context.span_id
+    assert (outer.attributes or {})["component"] == "grpc-gateway"
+    assert (outer.attributes or {})["http.status_code"] == 202
+    assert (below.attributes or {})["http.status_code"] == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"extra": "1"}, {"SCRIPT_NAME": "/a", "PATH_INFO": "/b"}],
+    ids=["as it is", "with more in it", "mounted"],
+)
+def test_same_request_with_a_copy_of_the_environ_stays_one(
+    tracer: Tracer, spans: Spans, changes: dict[str, Any]
+) -> None:
+    inner = TracingMiddleware(hello, tracer, component="inner")
+    app = TracingMiddleware(lambda made, start: inner(made | changes, start), tracer)
+    run(app, "/a/b")
+    assert spans.names() == ["ServeHTTP"]
+    assert spans.tags()["component"] == "inner"
+
+
+def test_copy_of_an_environ_that_outlives_its_request_is_another_request(
+    tracer: Tracer, spans: Spans
+) -> None:
+    copies: list[dict[str, Any]] = []
+
+    def app(made: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        copies.append(made.copy())
+        return hello(made, start_response)
+
+    traced = TracingMiddleware(app, tracer)
+    run(traced)
+    Server().run(traced, copies[0])
+    first, second = spans.all()
+    assert first.context.trace_id != second.context.trace_id
+
+
+def test_request_of_the_process_itself_within_another_server_span_is_its_child(
+    provider: TracerProvider, tracer: Tracer, spans: Spans
+) -> None:
+    app = TracingMiddleware(hello, tracer)
+    attributes = {"http.method": "POST", "http.target": "/"}
+    with provider.get_tracer("app").start_as_current_span(
+        "around", kind=SpanKind.SERVER, attributes=attributes
+    ) as around:
+        run(app)
+    parent = spans.named("ServeHTTP").parent
+    assert parent is not None
+    assert parent.span_id == around.get_span_context().span_id
+    assert dict(spans.named("around").attributes or {}) == attributes
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"http.method": "GET", "http.target": "/a?b=c"}, {"http.request.method": "GET", "url.path": "/a"}],
+    ids=["old names", "new names"],
+)
+def test_server_span_that_tells_of_this_request_is_its_own(
+    provider: TracerProvider, tracer: Tracer, spans: Spans, told: dict[str, str]
+) -> None:
+    """As OpenTelemetry's middleware has it where another one between wraps `start_response`."""
+    with provider.get_tracer("app").start_as_current_span("around", kind=SpanKind.SERVER, attributes=told):
+        run(TracingMiddleware(hello, tracer), "/a")
+    assert spans.names() == ["around"]
+    assert spans.tags()["component"] == "grpc-gateway"
 
 
 def test_below_opentelemetrys_middleware_there_is_one_span_with_our_tags(

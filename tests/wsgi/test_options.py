@@ -11,7 +11,7 @@ from tests.wsgi.conftest import hello
 WRONG: dict[str, Any] = {
     "operation_name": ["{path", "{password}", "{}", 7],
     "start_options": ["fn"],
-    "exclude": ["/healthz", 7, [7]],
+    "exclude": [7, [7], [b"/healthz"]],
     "trust": ["some", 7, None],
     "on_corrupt": ["raise", None],
     "capture_headers": ["x-a", [b"x-a"], 7],

@@ -36,6 +36,8 @@ PATHS: dict[str, tuple[Any, str, bool]] = {
     "anything else": (None, "/healthz/x", True),
     "switched off": ((), "/healthz", True),
     "of one's own": (["/ping"], "/ping", False),
+    "of one's own, alone": ("/ping", "/ping", False),
+    "as a whole URL": (["/ping"], "http://localhost/ping", False),
     "of one's own replaces the default": (["/ping"], "/healthz", True),
     "all below": (["/static/*"], "/static/a/b.css", False),
     "not quite below": (["/static/*"], "/staticx", True),
@@ -130,14 +132,12 @@ def test_broken_header_costs_the_span_never_the_request(
     tracer: Tracer, provider: TracerProvider, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = TracingMiddleware(working(tracer, provider), tracer)
-    with caplog.at_level(logging.DEBUG, "ot_bridge.wsgi"):
+    with caplog.at_level(logging.DEBUG, "ot_bridge.edge"):
         assert [run(app, **BROKEN), run(app, **BROKEN)] == [b"ab", b"ab"]
     assert "ServeHTTP" not in spans.names()
     assert "further below" in spans.names()  # what the application traces itself is traced all the same
     assert app.corrupt_headers == 2
-    assert {(record.name, record.levelname) for record in caplog.records} == {
-        ("ot_bridge.wsgi.callers", "DEBUG")
-    }
+    assert {(record.name, record.levelname) for record in caplog.records} == {("ot_bridge.edge", "DEBUG")}
 
 
 def test_broken_header_can_start_a_trace_instead(tracer: Tracer, spans: Spans) -> None:

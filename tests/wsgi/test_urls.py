@@ -27,7 +27,13 @@ URLS: dict[str, tuple[dict[str, Any], str]] = {
     "no PATH_INFO, mounted": ({"PATH_INFO": None, "SCRIPT_NAME": "/app"}, "http://localhost/app"),
     "no SCRIPT_NAME": ({"SCRIPT_NAME": None}, "http://localhost/a"),
     "a star": ({"PATH_INFO": "*", "REQUEST_METHOD": "OPTIONS"}, "http://localhost"),
-    "a whole URL for a path": ({"PATH_INFO": "http://user:pw@host/x/y?secret=1"}, "http://localhost/x/y"),
+    "a whole URL for a path": ({"PATH_INFO": "http://user:pw@host/x/y?secret=1"}, "http://host/x/y"),
+    "a whole URL without a path": ({"PATH_INFO": "http://host:8080"}, "http://host:8080"),
+    "a whole URL that cannot be read": ({"PATH_INFO": "http://[::1"}, "http://localhost/"),
+    "the server's IPv6 address": (
+        {"HTTP_HOST": None, "SERVER_NAME": "::1", "SERVER_PORT": "81"},
+        "http://[::1]:81/a",
+    ),
     "a space": ({"PATH_INFO": "/a b"}, "http://localhost/a%20b"),
     "a question mark that was quoted": ({"PATH_INFO": "/a?b"}, "http://localhost/a%3Fb"),
     "a percent sign that was quoted": ({"PATH_INFO": "/a%b"}, "http://localhost/a%25b"),
@@ -56,6 +62,18 @@ QUERIES = {
     "one of the user's": ("Card=4111", "Card=REDACTED"),
     "no value": ("token&x", "token&x"),
     "raw bytes": ("q=\xe9 x", "q=%C3%A9%20x"),
+    "after a semicolon": ("a=1;token=s", "a=1;token=REDACTED"),
+    "after an ampersand of HTML": ("a=1&amp;token=s", "a=1&amp;token=REDACTED"),
+    "with a semicolon in it": ("token=a;b&c=d", "token=REDACTED&c=d"),
+    "in brackets": ("user[password]=s", "user[password]=REDACTED"),
+    "in quoted brackets": ("user%5Bpassword%5D=s", "user%5Bpassword%5D=REDACTED"),
+    "before brackets": ("token[]=s&token[0]=s", "token[]=REDACTED&token[0]=REDACTED"),
+    "with a dot": ("user.password=s", "user.password=REDACTED"),
+    "with dashes": ("api-key=s&access-token=s", "api-key=REDACTED&access-token=REDACTED"),
+    "with underscores": ("x_amz_signature=s", "x_amz_signature=REDACTED"),
+    "written together": ("accessToken=s&apikey=s", "accessToken=REDACTED&apikey=REDACTED"),
+    "one of the user's, in another spelling": ("credit_Card[no]=1&card=2", "credit_Card[no]=1&card=REDACTED"),
+    "no secret": ("tokens=1&keyboard=2&a[b]=c;d", "tokens=1&keyboard=2&a[b]=c;d"),
 }
 
 
@@ -93,3 +111,22 @@ def test_environ_that_cannot_be_read_is_told_of_once(
     assert [run(app, QUERY_STRING=7), run(app, QUERY_STRING=7)] == [b"hello"] * 2
     assert len(spans.all()) == 2
     assert len(caplog.records) == 1
+
+
+NAMES = (
+    *("access_token", "api_key", "auth", "AWSAccessKeyId", "client_secret", "code", "id_token", "jwt", "key"),
+    *("pass", "passwd", "password", "pwd", "refresh_token", "secret", "session", "sig", "signature", "token"),
+    *("X-Amz-Credential", "X-Amz-Security-Token", "X-Amz-Signature", "X-Goog-Credential", "X-Goog-Signature"),
+    *("Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie", "X-API-Key", "X-Auth-Token"),
+    *("X-CSRF-Token", "X-CSRFToken"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_of_a_sensitive_name_never_leaves(tracer: Tracer, spans: Spans, name: str) -> None:
+    app = TracingMiddleware(hello, tracer, capture_query=True, capture_headers=[name])
+    header = f"HTTP_{name.upper().replace('-', '_')}"
+    run(app, "/a", QUERY_STRING=f"{name}=hidden&{name.lower()}[]=hidden", **{header: "hidden"})
+    assert spans.tags()["http.url"] == f"http://localhost/a?{name}=REDACTED&{name.lower()}[]=REDACTED"
+    assert spans.tags()[f"http.request.header.{name.lower()}"] == "REDACTED"
+    assert "hidden" not in str(spans.tags())

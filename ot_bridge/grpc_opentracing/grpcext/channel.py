@@ -20,9 +20,8 @@ def intercept_channel(channel: Any, *interceptors: Any) -> Any:
     """`channel` with these around every call. Raises TypeError for what is no interceptor."""
     for interceptor in interceptors:
         if isinstance(interceptor, ClientInterceptor):
-            channel = TracedChannel(
-                channel, interceptor.rules
-            )  # which does what the interceptor does, for half of the cost
+            # The traced channel does what the interceptor does, for half of the cost.
+            channel = TracedChannel(channel, interceptor.settings)
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)
         else:

@@ -1,4 +1,4 @@
-"""Calling what may fail, where the request must not."""
+"""Calling code that may fail, a program's hook or its tracer, where the request must not fail with it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from ot_bridge.errors import report
 
-_log = logging.getLogger("ot_bridge.wsgi")
+_log = logging.getLogger("ot_bridge.edge")
 
 
 def attempt(name: str, function: Callable[..., Any], *args: Any, default: Any = None) -> Any:
-    """`function(*args)`; if it raises, that is logged under `name`, and the answer is `default`."""
+    """Returns `function(*args)`. If that raises, logs it under `name` and returns `default`."""
     try:
         return function(*args)
     except Exception:
@@ -21,5 +21,5 @@ def attempt(name: str, function: Callable[..., Any], *args: Any, default: Any = 
 
 
 def failed(what: str) -> None:
-    """Logs the exception being handled, at most once a minute for each `what`."""
+    """Logs the exception that is being handled, at most once a minute for each `what`."""
     report(_log, f"{what} failed; the request is served all the same")

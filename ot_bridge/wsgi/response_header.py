@@ -13,11 +13,14 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.wire import FORMATS
 from ot_bridge.wire.remote import LIMITS
 
-Answer: TypeAlias = Callable[[opentracing.Span], list[tuple[str, str]]]
+MakeHeaders: TypeAlias = Callable[[opentracing.Span], list[tuple[str, str]]]
 
 
-def answer(name: str | None) -> Answer | None:
-    """The headers for a span, by the name of a header or of a format in `ot_bridge.wire`; None for none."""
+def response_header(name: str | None) -> MakeHeaders | None:
+    """What makes the headers for a span. name: of a header, or of a format in `ot_bridge.wire`; or None.
+
+    Raises `ConfigurationError` for other names.
+    """
     if name is None:
         return None
     for format in FORMATS.values():

@@ -1,6 +1,6 @@
-"""The functions that make interceptors, and traced channels.
+"""The functions that make interceptors and traced channels.
 
-Each takes a tracer; without one, every RPC asks for the global tracer of its moment.
+Each takes a tracer. Without one, each RPC looks up the global tracer when it begins.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ot_bridge.grpc.aio_client import AioClientInterceptors, TracedAioChannel, a
 from ot_bridge.grpc.aio_server import AioServerInterceptor
 from ot_bridge.grpc.channel import TracedChannel
 from ot_bridge.grpc.client import ClientInterceptor
-from ot_bridge.grpc.client_rpc import ClientRules
-from ot_bridge.grpc.decisions import Exclude
+from ot_bridge.grpc.client_rpc import ClientSettings
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.server import ServerInterceptor
-from ot_bridge.grpc.server_rpc import ServerRules
+from ot_bridge.grpc.server_rpc import ServerSettings
+from ot_bridge.grpc.settings import Exclude
 
 Decorator: TypeAlias = Callable[[opentracing.Span, RpcInfo], object]
 
@@ -30,12 +30,11 @@ Decorator: TypeAlias = Callable[[opentracing.Span, RpcInfo], object]
 class Options(TypedDict, total=False):
     """What clients and servers have in common.
 
-    log_payloads: logs every message. span_decorator: a
-    `SpanDecorator`, or any callable like one. message_events: an event for each message, with its
-    direction, number and size in bytes. exclude: full methods not to be traced (`*` at the end stands
-    for any rest), or a callable that is given an `RpcInfo`; health checks if left out. start_options: a
-    callable that is given an `RpcInfo` and returns None, False for no span, a name, a sampler, or these
-    as a `StartOptions`.
+    log_payloads: whether to log every message. span_decorator: a `SpanDecorator`, or a callable of the same
+    shape. message_events: whether to record an event for each message, with its direction, number and size
+    in bytes. exclude: full methods that are not traced (`*` at the end stands for any rest), or a callable
+    that is given an `RpcInfo`; health checks if left out. start_options: a callable that is given an
+    `RpcInfo` and returns None, False for no span, a name, a kind, a sampler, or a `StartOptions`.
     """
 
     log_payloads: bool
@@ -46,22 +45,23 @@ class Options(TypedDict, total=False):
 
 
 class ClientOptions(Options, total=False):
-    """`Options`, and active_span_source: knows the parent, in place of the tracer's active span."""
+    """`Options`, and active_span_source: gives the parent, in place of the tracer's active span."""
 
     active_span_source: ActiveSpanSource | None
 
 
 class ServerOptions(Options, total=False):
-    """`Options`, and whom to believe.
+    """`Options`, and how far callers are trusted.
 
-    trust: how far a caller's trace is followed: "all" (ids, sampling decision, baggage), "context" (all
-    but the decision), "link" (a new trace with a link to it), "none"; or a callable that is given a
-    `grpc.HandlerCallDetails` and returns one of these. public_endpoint: short for `trust="link"`.
-    on_corrupt: a broken tracing header costs the span ("skip"), or the caller's trace ("root").
+    trust: what is taken from a caller: "all" (ids, sampling decision, baggage), "context" (all but the
+    decision), "link" (a new trace with a link to the caller's), "none"; or a callable that is given a
+    `grpc.HandlerCallDetails` and returns one of these. public_endpoint: True, or a callable that is given the
+    same: then "link". on_corrupt: a broken tracing header costs the span ("skip"), or only the caller's trace
+    ("root").
     """
 
     trust: str | Callable[[Any], str]
-    public_endpoint: bool
+    public_endpoint: bool | Callable[[Any], bool]
     on_corrupt: str
 
 
@@ -70,7 +70,7 @@ def client_interceptor(
 ) -> ClientInterceptor:
     """An interceptor for `grpc.intercept_channel`: a span for every call. `trace_channel` costs less."""
     _join_grpcext()
-    return ClientInterceptor(ClientRules(tracer, **options))
+    return ClientInterceptor(ClientSettings(tracer, **options))
 
 
 def server_interceptor(
@@ -78,7 +78,7 @@ def server_interceptor(
 ) -> ServerInterceptor:
     """An interceptor for `grpc.server`: a span for every RPC, active in its handler."""
     _join_grpcext()
-    return ServerInterceptor(ServerRules(tracer, **options))
+    return ServerInterceptor(ServerSettings(tracer, **options))
 
 
 def aio_client_interceptor(
@@ -86,16 +86,16 @@ def aio_client_interceptor(
 ) -> AioClientInterceptors:
     """Interceptors for `grpc.aio.insecure_channel(target, interceptors=aio_client_interceptor())`.
 
-    They are a tuple of four, for `grpc.aio` uses each interceptor for one arity only.
+    They are a tuple of four, since `grpc.aio` uses each interceptor for one arity only.
     """
-    return aio_interceptors(ClientRules(tracer, **options))
+    return aio_interceptors(ClientSettings(tracer, **options))
 
 
 def aio_server_interceptor(
     tracer: opentracing.Tracer | None = None, **options: Unpack[ServerOptions]
 ) -> AioServerInterceptor:
     """An interceptor for `grpc.aio.server`: a span for every RPC, active in its handler."""
-    return AioServerInterceptor(ServerRules(tracer, **options))
+    return AioServerInterceptor(ServerSettings(tracer, **options))
 
 
 @overload
@@ -111,7 +111,7 @@ def trace_channel(
 ) -> Any:
     """`channel` with a span for every call, at a lower cost than by an interceptor; sync or `grpc.aio`."""
     kind = TracedAioChannel if isinstance(channel, grpc.aio.Channel) else TracedChannel
-    return kind(channel, ClientRules(tracer, **options))
+    return kind(channel, ClientSettings(tracer, **options))
 
 
 def open_tracing_client_interceptor(
@@ -151,7 +151,7 @@ def open_tracing_server_interceptor(
 
 @cache
 def _join_grpcext() -> None:
-    """Has grpcio-opentracing, where it is installed, take our interceptors for its own, as it insists on."""
+    """Makes our interceptors instances of grpcio-opentracing's classes, where it is installed."""
     try:
         grpcext = importlib.import_module("grpc_opentracing.grpcext")
         for base in (grpcext.UnaryClientInterceptor, grpcext.StreamClientInterceptor):

@@ -1,0 +1,33 @@
+"""What all doors share: trust in callers, start options, exclusion, activity, isolation of errors.
+
+Nothing here knows WSGI or gRPC. Another door (ASGI, a message queue) is built on this room alone.
+"""
+
+from ot_bridge.edge.activity import InSteps, Step, activity, untraced_span
+from ot_bridge.edge.callers import ON_CORRUPT, TRUST, BrokenHeader, Callers
+from ot_bridge.edge.exclusion import Exclusion
+from ot_bridge.edge.isolation import attempt, failed
+from ot_bridge.edge.options import as_function, as_names
+from ot_bridge.edge.starts import AS_USUAL, DO_NOT_TRACE, StartOptions, ask, kind_tag, sampler_argument
+
+__all__ = [
+    "AS_USUAL",
+    "DO_NOT_TRACE",
+    "ON_CORRUPT",
+    "TRUST",
+    "BrokenHeader",
+    "Callers",
+    "Exclusion",
+    "InSteps",
+    "StartOptions",
+    "Step",
+    "activity",
+    "as_function",
+    "as_names",
+    "ask",
+    "attempt",
+    "failed",
+    "kind_tag",
+    "sampler_argument",
+    "untraced_span",
+]

@@ -1,0 +1,100 @@
+"""What a request says about the trace that it belongs to, and how much of that is taken over."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import opentracing
+from opentracing import Format, UnsupportedFormatException
+from opentracing.tags import SAMPLING_PRIORITY
+
+from ot_bridge import bridge
+from ot_bridge.edge.isolation import attempt
+from ot_bridge.edge.options import as_choice
+
+#: What may be taken from a caller; `ot_bridge.bridge.trusted` says what each word means.
+TRUST: Final = ("all", "context", "link", "none")
+ON_CORRUPT: Final = ("skip", "root")
+
+_log = logging.getLogger("ot_bridge.edge")
+# One lock for all counters, so that an application that is traced can be copied and pickled.
+_counting = threading.Lock()
+
+
+class BrokenHeader(Exception):
+    """The caller's tracing headers cannot be read, and the request is to have no span."""
+
+
+class Callers:
+    """Reads callers' contexts with any tracer. corrupt: how many of them could not be read so far.
+
+    trust: a word of `TRUST`, or a callable that returns one. public_endpoint: whether to take `"link"` in its
+    place, or a callable that tells. on_corrupt: a broken header costs the span ("skip"), or only the caller's
+    trace ("root"). Raises `ConfigurationError` for other values.
+    """
+
+    def __init__(self, trust: Any, public_endpoint: Any, on_corrupt: Any) -> None:
+        self.corrupt = 0
+        if not callable(trust):
+            as_choice("trust", trust, TRUST)
+        if public_endpoint and not callable(public_endpoint):
+            trust = "link"
+        self._trust = trust
+        self._public: Callable[..., Any] | None = public_endpoint if callable(public_endpoint) else None
+        self._skips = as_choice("on_corrupt", on_corrupt, ON_CORRUPT) == "skip"
+        self._written: dict[type, frozenset[str]] = {}
+
+    def parent(
+        self, tracer: opentracing.Tracer, headers: Mapping[str, Any], *request: Any
+    ) -> tuple[Any, Exception | None]:
+        """The context to start from (None for a new trace), and the error of headers that cannot be read.
+
+        headers: names are in lower case. request: what the program's callables are asked about. Raises
+        `BrokenHeader` where a broken header costs the span.
+        """
+        carrier: Any = headers
+        try:
+            context = tracer.extract(Format.HTTP_HEADERS, carrier)
+        except UnsupportedFormatException:
+            return None, None
+        except Exception as error:
+            return None, self._broken(tracer, headers, error)
+        if context is None or (self._trust == "all" and self._public is None):
+            return context, None
+        return bridge.trusted(context, attempt("trust", self._asked, *request, default="none")), None
+
+    def _asked(self, *request: Any) -> Any:
+        if self._public is not None and self._public(*request):
+            return "link"
+        return as_choice("trust", self._trust(*request), TRUST) if callable(self._trust) else self._trust
+
+    def _broken(
+        self, tracer: opentracing.Tracer, headers: Mapping[str, Any], error: Exception
+    ) -> Exception | None:
+        if not isinstance(tracer, bridge.Tracer) and self._are_absent(tracer, headers):
+            return None
+        with _counting:
+            self.corrupt += 1
+        _log.debug("the caller's tracing headers cannot be read: %s", error)
+        if self._skips:
+            raise BrokenHeader from None
+        return error
+
+    def _are_absent(self, tracer: opentracing.Tracer, headers: Mapping[str, Any]) -> bool:
+        """Whether `tracer` calls headers broken that are simply absent, as OpenTracing's mock does."""
+        names = self._written.get(type(tracer))
+        if names is None:
+            names = attempt("inject", _written_by, tracer, default=frozenset())
+            self._written[type(tracer)] = names
+        return bool(names) and not any(name in headers for name in names)
+
+
+def _written_by(tracer: opentracing.Tracer) -> frozenset[str]:
+    """The names of the headers that `tracer` writes. The span that this needs is never finished."""
+    carrier: dict[str, str] = {}
+    span = tracer.start_span("probe", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
+    tracer.inject(span.context, Format.HTTP_HEADERS, carrier)
+    return frozenset(name.lower() for name in carrier)

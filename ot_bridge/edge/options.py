@@ -1,0 +1,33 @@
+"""Checks of option values. Each raises `ConfigurationError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ot_bridge.errors import ConfigurationError
+
+
+def as_names(option: str, value: object) -> tuple[str, ...]:
+    """The names in an iterable of text. A single text is refused, since it would be read as its letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigurationError(option, value, "a list of names")
+    names = tuple(value)
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigurationError(option, name, "a name")
+    return names
+
+
+def as_function(option: str, value: Any) -> Any:
+    """The callable, or None."""
+    if value is not None and not callable(value):
+        raise ConfigurationError(option, value, "a callable")
+    return value
+
+
+def as_choice(option: str, value: object, allowed: Iterable[str]) -> str:
+    """The word, if it is one of the allowed ones."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ConfigurationError(option, value, f"one of {', '.join(allowed)}")
+    return value

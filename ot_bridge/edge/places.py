@@ -1,0 +1,121 @@
+"""Where a scope manager that is not ours keeps the active scope.
+
+OpenTracing's API has no way to put an open scope aside: `close()` may finish its span, and does nothing for a
+scope that is not the innermost. So what the manager keeps is put aside itself:
+
+1. A manager keeps its state in context variables or thread-locals, its own or its module's, or, as two of
+   OpenTracing's do, in an attribute of the running greenlet or task.
+2. Of all these, only places whose content changed when a scope was activated are ever written to.
+3. Lists are copied, since a manager may keep a stack of scopes in one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
+
+import opentracing
+from opentracing.scope_managers.constants import ACTIVE_ATTR
+
+_ABSENT: Final[Any] = object()
+_VARIABLES: Final = -1  # the number of the place of all context variables
+
+#: By the number of a place and a key in it.
+State: TypeAlias = dict[tuple[int, Any], Any]
+
+
+class Places:
+    """Reads and writes what a scope manager keeps for the code that calls."""
+
+    __slots__ = ("_keys", "_locals", "_variables")
+
+    def __init__(self, manager: opentracing.ScopeManager) -> None:
+        found = list(_held_by(manager))
+        self._variables = [each for each in found if isinstance(each, ContextVar)]
+        self._locals = [each for each in found if isinstance(each, threading.local)]
+        self._keys: tuple[tuple[int, Any], ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether a place is known."""
+        return bool(self._keys)
+
+    def learn(self, before: State) -> None:
+        """Compares what is kept with `before`, read just before the first scope was activated."""
+        if not self._keys:
+            now = self.read()
+            self._keys = tuple(key for key, value in now.items() if not _is_same(before.get(key), value))
+
+    def read(self) -> State:
+        """What is kept now."""
+        state: State = {}
+        for each in self._variables:
+            with suppress(LookupError):  # which has no value yet
+                state[_VARIABLES, each] = _copied(each.get())
+        for number, space in enumerate(self._spaces()):
+            state.update({(number, key): _copied(value) for key, value in space.items()})
+        return state
+
+    def write(self, state: State) -> None:
+        """Puts back what was read."""
+        if not self._keys:
+            return
+        spaces = list(self._spaces())
+        for number, key in self._keys:
+            value = _copied(state.get((number, key), _ABSENT))
+            if number == _VARIABLES:
+                key.set(None if value is _ABSENT else value)
+            elif value is _ABSENT:
+                spaces[number].pop(key, None)
+            else:
+                spaces[number][key] = value
+
+    def _spaces(self) -> Iterator[Any]:
+        """The attributes of the thread-locals in this thread, and the one of its greenlet and of its task."""
+        for each in self._locals:
+            yield vars(each)
+        gevent: Any = sys.modules.get("gevent")
+        yield _Attribute(None if gevent is None else gevent.getcurrent())
+        try:
+            yield _Attribute(asyncio.current_task())
+        except RuntimeError:  # no event loop runs here
+            yield _Attribute(None)
+
+
+class _Attribute:
+    """The attribute in which two of OpenTracing's managers keep the scope, as a small dict."""
+
+    def __init__(self, owner: object) -> None:
+        self._owner = owner
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        if hasattr(self._owner, ACTIVE_ATTR):
+            yield ACTIVE_ATTR, getattr(self._owner, ACTIVE_ATTR)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+
+    def pop(self, name: str, default: None) -> None:
+        if hasattr(self._owner, name):
+            delattr(self._owner, name)
+
+
+def _held_by(manager: object) -> Iterator[object]:
+    yield from getattr(manager, "__dict__", {}).values()
+    for kind in type(manager).__mro__[:-1]:
+        if kind is not opentracing.ScopeManager:
+            yield from vars(kind).values()
+            yield from list(getattr(sys.modules.get(kind.__module__), "__dict__", {}).values())
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if type(value) is list else value
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    return before is now or (type(now) is list and before == now)

@@ -1,0 +1,76 @@
+"""The `start_options` option: how the program wants the span of one request to start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import opentracing
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import SpanKind
+
+from ot_bridge import bridge
+from ot_bridge.edge.isolation import attempt
+
+_log = logging.getLogger("ot_bridge.edge")
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How to start the span of one request. A field that is left out changes nothing.
+
+    sampler: decides on this span alone, also where the caller has decided. kind: an OpenTelemetry `SpanKind`
+    or the text of an OpenTracing `span.kind` tag. name: the operation name. trace: False for no span, neither
+    for the request nor for anything that it does.
+    """
+
+    sampler: Sampler | None = None
+    kind: SpanKind | str | None = None
+    name: str | None = None
+    trace: bool = True
+
+
+#: What `start_options` returns for a request that is to have no span, nor anything below it.
+DO_NOT_TRACE: Final = StartOptions(trace=False)
+AS_USUAL: Final = StartOptions()
+
+#: What a `start_options` callable may return in place of a `StartOptions`.
+_SHORT: Final[Mapping[type, Callable[[Any], StartOptions]]] = {
+    type(None): lambda nothing: AS_USUAL,
+    bool: lambda trace: AS_USUAL if trace else DO_NOT_TRACE,
+    str: lambda name: StartOptions(name=name),
+    SpanKind: lambda kind: StartOptions(kind=kind),
+    StartOptions: lambda options: options,
+}
+
+
+def ask(function: Callable[[Any], Any], request: Any) -> StartOptions:
+    """Asks a `start_options` callable about `request`. If it raises, or returns nonsense, nothing changes."""
+    options: StartOptions = attempt("start_options", _asked, function, request, default=AS_USUAL)
+    return options
+
+
+def _asked(function: Callable[[Any], Any], request: Any) -> StartOptions:
+    value = function(request)
+    if type(value) in _SHORT:
+        return _SHORT[type(value)](value)
+    if hasattr(value, "should_sample"):
+        return StartOptions(sampler=value)
+    raise TypeError(f"start_options returned {value!r}")
+
+
+def sampler_argument(tracer: opentracing.Tracer, options: StartOptions) -> dict[str, Any]:
+    """The sampler as an argument of `tracer.start_span`; none for a tracer that takes no sampler."""
+    if options.sampler is None:
+        return {}
+    if isinstance(tracer, bridge.Tracer):
+        return {"sampler": options.sampler}
+    _log.debug("a sampler for one span is ignored: this needs a tracer of ot_bridge")
+    return {}
+
+
+def kind_tag(kind: object) -> str:
+    """The value of OpenTracing's `span.kind` tag for a kind of either API."""
+    return kind.name.lower() if isinstance(kind, SpanKind) else str(kind)

@@ -1,0 +1,10 @@
+"""The names under which spans carry the status of an RPC, one list for all that write or read them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What gRPC's doors write: the number of the code (OpenTelemetry's convention of old, "gRPC attributes").
+NUMBER: Final = "rpc.grpc.status_code"
+#: What is read, in this order: conventions since 1.45, from 1.38 to 1.44, before, and OpenCensus' exporters.
+READ: Final = ("rpc.status_code", "rpc.response.status_code", NUMBER, "grpc.status_code")

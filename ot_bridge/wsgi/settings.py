@@ -1,0 +1,35 @@
+"""The options of one middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ot_bridge.edge import Callers, Exclusion
+from ot_bridge.wsgi.operation_name import OperationName
+from ot_bridge.wsgi.response_header import MakeHeaders
+from ot_bridge.wsgi.secrets import Secrets
+from ot_bridge.wsgi.tags import Environ, HeaderTags, Tags
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of one `TracingMiddleware`, which describes them, checked and ready for use."""
+
+    name: OperationName
+    tags: Tags
+    #: Whether OpenTelemetry's names are asked for.
+    opted_in: bool
+    captured: HeaderTags | None
+    capture_query: bool
+    secrets: Secrets
+    exclusion: Exclusion
+    callers: Callers
+    start_options: Callable[[Environ], Any] | None
+    request_hook: Callable[..., Any] | None
+    response_hook: Callable[..., Any] | None
+    response_header: MakeHeaders | None
+    #: Whether the route is looked for, and whether response headers are looked at.
+    wants_route: bool
+    wants_headers: bool
