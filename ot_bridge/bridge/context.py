@@ -186,14 +186,6 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
     return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
-def from_own(ids: Any, parent_id: int) -> SpanContext:
-    """The context of a span of which there is no more to say; the trace state is empty."""
-    made: SpanContext = new(_BY_FLAGS[ids[3] & 3], ids)
-    if parent_id:
-        made.__dict__["parent_id"] = parent_id
-    return made
-
-
 def from_remote(remote: Remote) -> SpanContext:
     """The context of a span in another process."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote

@@ -51,12 +51,25 @@ def status_of(value: object) -> StatusCode | None:
     return STATUSES.get(value) if type(value) in (bool, str) else None
 
 
+def kind_of(value: object) -> SpanKind | None:
+    """The kind that a `span.kind` tag means; None for any other value."""
+    return KINDS.get(value) if type(value) is str else None
+
+
 def priority(value: object) -> bool | None:
     """Whether a `sampling.priority` tag forces sampling (above 0) or forbids it; None for no number."""
     try:
         return int(value) > 0  # type: ignore[call-overload, no-any-return]
     except Exception:
         return None
+
+
+#: Tags that mean more than an attribute: each reads what a value means, None for nothing.
+TAGS: Mapping[str, Callable[[object], SpanKind | StatusCode | bool | None]] = {
+    "error": status_of,
+    "span.kind": kind_of,
+    "sampling.priority": priority,
+}
 
 
 def nanoseconds(seconds: object) -> int | None:
@@ -173,20 +186,17 @@ def attribute(value: object) -> Value:
 
 
 def key_name(key: object) -> str:
-    return _string(key) if type(key) is str else text(key)
+    """A name that can be encoded; a clean one is in `KNOWN` from now on."""
+    if type(key) is not str:
+        return text(key)
+    if key.isascii() and 0 < len(key) < 100 and key not in TAGS and len(KNOWN) < _MOST_KNOWN:
+        KNOWN.add(key)
+    return _string(key)
 
 
-#: Names that were found clean, so that one look tells: programs use the same few again and again.
+#: Names that were found clean and are none of `TAGS`, so that one look tells: programs use the same few.
 KNOWN: Final[set[str]] = set()
 _MOST_KNOWN: Final = 1_000
-
-
-def is_clean(name: str) -> bool:
-    """Whether `key_name` would leave an exact str as it is, and it is not empty."""
-    clean = 0 < len(name) <= MAX_TEXT and name.isascii()
-    if clean and len(name) < 100 and len(KNOWN) < _MOST_KNOWN:
-        KNOWN.add(name)
-    return clean
 
 
 def _fast(given: Any) -> dict[str, Value] | None:
@@ -199,7 +209,7 @@ def _fast(given: Any) -> dict[str, Value] | None:
         return None
     pairs: dict[Any, Any] = given.copy()
     for name, value in pairs.items():
-        if type(name) is not str or not (name in KNOWN or is_clean(name)):
+        if type(name) is not str or not (name in KNOWN or name in TAGS or key_name(name) == name != ""):
             return None
         kind = type(value)
         if kind is str:
@@ -237,6 +247,8 @@ class Tags(NamedTuple):
 
 def tags(given: Any, maps_kind: bool = True) -> Tags:
     """The tags that a span starts with; what is no mapping is no tags. `Tags` are ready as they are."""
+    if given is None:
+        return _NO_TAGS
     if type(given) is Tags:
         return given
     fast = _fast(given)
@@ -258,18 +270,8 @@ _NO_TAGS: Final = Tags({})
 _new: Final[Any] = tuple.__new__  # as `Tags(…)`, at a third of its price
 
 
-def kind_of(value: object) -> SpanKind | None:
-    """The kind that a `span.kind` tag means; None for any other value."""
-    return KINDS.get(value) if type(value) is str else None
-
-
-class Event(NamedTuple):
-    """A log: a named event, or (`exception` given) a recorded exception with the rest beside it."""
-
-    name: str
-    attributes: dict[str, Value]
-    exception: BaseException | None = None
-
+#: What a log becomes: a named event, or an exception that is to be recorded with the attributes beside it.
+Event: TypeAlias = tuple[str, dict[str, Value], BaseException | None]
 
 #: OpenTracing's log fields for an error -> attributes of OpenTelemetry's `exception` event.
 ERROR_FIELDS: Mapping[object, str] = {
@@ -285,7 +287,7 @@ def event(key_values: Any) -> Event:
     if fast is not None:
         name: Any = fast.get("event", "log")
         if type(name) is str and name != "error":
-            return _new(Event, (name or "log", fast, None))  # type: ignore[no-any-return]
+            return name or "log", fast, None
     fields = named_fields(key_values)
     if fields is None:
         fields = {"payload": key_values} if key_values is not None else {}
@@ -293,7 +295,7 @@ def event(key_values: Any) -> Event:
     if type(named) is not str:
         named = "log" if named is None else text(named)
     if named != "error":
-        return Event(_string(named) or "log", _cleaned(fields))
+        return _string(named) or "log", _cleaned(fields), None
     raised = fields.pop("error.object", None)
     handled = sys.exc_info()[1]
     if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
@@ -305,7 +307,7 @@ def event(key_values: Any) -> Event:
             del fields["message"]
         fields.pop("error.kind", None)
         fields.pop("stack", None)
-        return Event("exception", _cleaned(fields), raised)
+        return "exception", _cleaned(fields), raised
     if raised is not None:
         fields.setdefault("error.kind" if issubclass(type(raised), type) else "message", raised)
-    return Event("exception", _cleaned({ERROR_FIELDS.get(k, k): v for k, v in fields.items()}))
+    return "exception", _cleaned({ERROR_FIELDS.get(k, k): v for k, v in fields.items()}), None

@@ -32,7 +32,7 @@ from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.span import LiveBaggage, Span
+from ot_bridge.bridge.span import Span
 from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 # `Context` itself refuses changes; a scope changes only those that it has made.
 _put: Final = dict.__setitem__
 _take: Final = dict.pop
+_new: Final[Any] = object.__new__
 _NOTHING: Final = Context()
 
 
@@ -51,50 +52,24 @@ class Scope(ScopeShim):
     are finished already. Closing a second time does nothing.
     """
 
-    _closed = False
     _gone = False  # closed as in 3
-    _waits = False
-    _heirs: dict[int, weakref.ref[Context]] | None = None
-    _nobody = False  # "no span" was made active; any other span is active in its scope, valid or not
 
-    def __init__(
-        self,
-        manager: ScopeManager,
-        span: Any,
-        otel_span: Any,
-        finish_on_close: bool,
-        before: Context,
-        ours: bool = True,
-    ) -> None:
-        """Makes `span` active. otel_span: its OpenTelemetry span. before: the current context."""
-        self._manager = manager
-        self._span = span
-        self._otel_span = otel_span
-        self._finish_on_close = finish_on_close
-        self._before = before
-        if ours:
-            baggage = span._baggage
-            if baggage is None:  # nobody else has the span: `activate` has seen to that
-                span._baggage = baggage = LiveBaggage()
-            if before:
-                inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
-            else:
-                inside = Context({SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
-            if span.origin is not None:
-                _put(inside, REMOTE_KEY, span.origin)
-            elif self._nobody:  # what the caller said was said of its trace
-                _take(inside, REMOTE_KEY, None)
-        else:
-            inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self})
-        self._inside = inside
-        self._token = attach(inside)
+    _manager: ScopeManager
+    _span: Any
+    _finish_on_close: bool
+    _closed: bool
+    _waits: bool
+    _otel_span: Any
+    _before: Context
+    _inside: Context
+    _heirs: dict[int, weakref.ref[Context]] | None
 
     @property
     def context(self) -> Context:
         """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
         return self._inside
 
-    def close(self, *, outwards: bool = True) -> None:
+    def close(self, outwards: bool = True) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`.
 
         outwards: whether scopes around this one that have waited for it close as well.
@@ -165,7 +140,8 @@ class Scope(ScopeShim):
                 _settled(context)
 
     def _adopt(self, context: Context) -> None:
-        heirs: dict[int, Any] = self.__dict__.setdefault("_heirs", {})
+        heirs: dict[int, Any] = self.__dict__.setdefault("_made_heirs", {})
+        self._heirs = heirs
         key = id(context)
         heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))
 
@@ -174,7 +150,7 @@ class Scope(ScopeShim):
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
             held[BAGGAGE_KEY] = self._span._baggage
-            if self._span.origin is not None or self._nobody:
+            if self._span.origin is not None or isinstance(self, _NoSpan):
                 held[REMOTE_KEY] = self._span.origin
         before = self._before
         for key, value in held.items():
@@ -224,7 +200,7 @@ def _close_outwards(outer: Any) -> None:
     """Closes those that have waited, from `outer` on, and leaves none that is gone in the current context."""
     while isinstance(outer, Scope):
         if outer._waits:
-            outer.close(outwards=False)
+            outer.close(False)
         if not outer._closed:
             break
         outer = outer._before.get(SCOPE_KEY)
@@ -234,10 +210,37 @@ def _close_outwards(outer: Any) -> None:
         attach(_settled(Context(here)))
 
 
-class _NoSpan(Scope):
-    """The time for which no span is active."""
+def opened(
+    kind: type[Scope],
+    manager: ScopeManager,
+    span: Any,
+    finish_on_close: bool,
+    before: Context,
+    held: dict[str, object],
+) -> Scope:
+    """A scope in which `span` is active.
 
-    _nobody = True
+    before: the current context. held: what changes in it, of the keys in `bridge.keys`; the scope is put in
+    here. It is no `__init__`, which takes longer to call (benchmark row unsampled).
+    """
+    scope: Scope = _new(kind)
+    scope._manager = manager
+    scope._span = span
+    scope._otel_span = held[SPAN_KEY]
+    scope._finish_on_close = finish_on_close
+    scope._before = before
+    scope._closed = scope._waits = False
+    scope._heirs = None
+    held[SCOPE_KEY] = scope
+    if before and not before.keys() <= held.keys():
+        held = {**before, **held}
+    scope._inside = inside = Context(held)
+    scope._token = attach(inside)
+    return scope
+
+
+class _NoSpan(Scope):
+    """The time for which no span is active; any other span is, in its scope, whether it is valid or not."""
 
 
 class ForeignScope(opentracing.Scope):
@@ -260,13 +263,17 @@ class ScopeManager(ScopeManagerShim):
         """
         before = current()
         if isinstance(span, Span):
-            span._live_baggage()
-            return Scope(self, span, span._otel_span, finish_on_close, before)
+            held = {SPAN_KEY: span._otel_span, BAGGAGE_KEY: span._live_baggage()}
+            if span.origin is not None:
+                held[REMOTE_KEY] = span.origin
+            return opened(Scope, self, span, finish_on_close, before, held)
         if span is None:
             nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            return _NoSpan(self, nobody, INVALID_SPAN, False, before)
+            # What the caller said was said of its trace.
+            held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: nobody._live_baggage(), REMOTE_KEY: None}
+            return opened(_NoSpan, self, nobody, False, before, held)
         foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
-        return Scope(self, span, foreign, finish_on_close, before, ours=False)
+        return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
 
     @property
     def active(self) -> opentracing.Scope | None:  # type: ignore[override]
@@ -281,7 +288,7 @@ class ScopeManager(ScopeManagerShim):
             scope = context.get(SCOPE_KEY)
         otel_span = context.get(SPAN_KEY, INVALID_SPAN)
         ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
-        if ours and (not scope._nobody or scope._span._baggage):  # type: ignore[attr-defined]
+        if ours and (not isinstance(scope, _NoSpan) or scope._span._baggage):
             return scope  # type: ignore[return-value]
         if not isinstance(otel_span, OtelSpan):
             otel_span = INVALID_SPAN

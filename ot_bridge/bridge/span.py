@@ -7,7 +7,7 @@ active: what is set by one API is seen by the other. `Span.context` is a frozen 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.baggage import get_baggage
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.shim.opentracing_shim import SpanShim
-from opentelemetry.trace import Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
 from ot_bridge.bridge import convert
@@ -80,6 +80,8 @@ class Span(SpanShim):
         frozen = self._frozen
         return frozen[0] if frozen else self._freeze()
 
+    _shown = context  # for subclasses whose `context` is another
+
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
         parent = getattr(self._otel_span, "parent", None)
@@ -119,11 +121,27 @@ class Span(SpanShim):
         return self
 
     def set_tag(self, key: str, value: Any) -> Self:
-        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`TAGS`)."""
+        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`convert.TAGS`)."""
         name = convert.key_name(key)
-        if name not in TAGS or not TAGS[name](self, value):
+        meaning = convert.TAGS[name](value) if name in convert.TAGS else None
+        if meaning is None or not self._apply(meaning):
             self._set(name, value)
         return self
+
+    def _apply(self, meaning: SpanKind | StatusCode | bool) -> bool:
+        """Does what a tag means. Whether that is all: if not, the tag is an attribute as well."""
+        if isinstance(meaning, bool):
+            old = self._otel_span.get_span_context().trace_flags
+            if meaning != old & 1 or self.priority_flags is not None:
+                self.priority_flags = TraceFlags(old | 1 if meaning else old & ~1)
+                self._thaw()
+            return False
+        span = self._alive()
+        if isinstance(meaning, SpanKind):
+            return self._tracer.maps_kind and (span is None or set_kind(span, meaning))
+        if span is not None:
+            span.set_status(Status(meaning))
+        return True
 
     def _set(self, name: str, value: object) -> None:
         if name and (span := self._alive()) is not None:
@@ -181,7 +199,7 @@ class Span(SpanShim):
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
         if items is None:  # another thread may be here, too: both get the same
-            items = self.__dict__.setdefault("_baggage", LiveBaggage())
+            items = self._baggage = self.__dict__.setdefault("_made_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
@@ -238,32 +256,3 @@ class Span(SpanShim):
         context = self._otel_span.get_span_context()
         name = getattr(self._otel_span, "name", "")
         return f"<{type(self).__name__} {name!r} {context.trace_id:032x}:{context.span_id:016x}>"
-
-    def _tag_error(self, value: object) -> bool:
-        status = convert.status_of(value)
-        if status is not None and (span := self._alive()) is not None:
-            span.set_status(Status(status))
-        return status is not None
-
-    def _tag_kind(self, value: object) -> bool:
-        kind = convert.kind_of(value)
-        if kind is None or not self._tracer.maps_kind:
-            return False
-        span = self._alive()
-        return span is None or set_kind(span, kind)
-
-    def _tag_priority(self, value: object) -> bool:
-        sampled = convert.priority(value)
-        old = self._otel_span.get_span_context().trace_flags
-        if sampled is not None and (sampled != old & 1 or self.priority_flags is not None):
-            self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
-            self._thaw()
-        return False
-
-
-#: Tags that mean more than an attribute: each says whether it has dealt with the value.
-TAGS: Mapping[str, Callable[[Span, object], bool]] = {
-    "error": Span._tag_error,
-    "span.kind": Span._tag_kind,
-    "sampling.priority": Span._tag_priority,
-}

@@ -8,8 +8,9 @@ variants.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -21,10 +22,14 @@ from ot_bridge.propagation import trace_state, undecided
 
 
 class AsRoot(Sampler):
-    """Asks `sampler` as for a root, whoever the parent is: its caller left the decision open."""
+    """Asks `sampler` as for a root, whoever the parent is, since its caller left the decision open.
 
-    def __init__(self, sampler: Sampler) -> None:
+    flags: asks as for the child of a caller who has decided so, and named no span to be the child of.
+    """
+
+    def __init__(self, sampler: Sampler, flags: trace.TraceFlags | None = None) -> None:
         self._sampler = sampler
+        self._flags = flags
 
     def should_sample(
         self,
@@ -42,7 +47,9 @@ class AsRoot(Sampler):
         return _with_entries_of(told, decided) if told else decided
 
     def _caller(self, trace_id: int) -> trace.Span:
-        return trace.INVALID_SPAN
+        if self._flags is None:
+            return trace.INVALID_SPAN
+        return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, self._flags))
 
     def get_description(self) -> str:
         return f"{type(self).__name__}{{{self._sampler.get_description()}}}"
@@ -56,19 +63,10 @@ def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> Sampl
     return SamplingResult(decided.decision, decided.attributes, state)
 
 
-class AsUnsampled(AsRoot):
-    """Asks it as for the child of a caller who has decided so, and named no span to be the child of."""
-
-    flags = trace.TraceFlags.DEFAULT
-
-    def _caller(self, trace_id: int) -> trace.Span:
-        return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, trace.TraceFlags(self.flags)))
-
-
-class AsSampled(AsUnsampled):
-    """The same for a caller who wants it sampled."""
-
-    flags = trace.TraceFlags.SAMPLED
+AsUnsampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.DEFAULT))
+AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
+#: Who decides in place of a tracer's own sampler: another one, or what is made of its own.
+Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
 class _InTrace(IdGenerator):
@@ -95,8 +93,8 @@ class Variants:
         self._tracer: Any = tracer
         self._made: dict[int, tuple[Any, Any]] = {}  # by id: not every sampler can be hashed
 
-    def get(self, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0) -> Any:
-        """The tracer with this sampler (a kind of `AsRoot`: its own, asked so) and, if not 0, trace id.
+    def get(self, sampler: Decider, trace_id: int = 0) -> Any:
+        """The tracer with this sampler (or what it makes of its own) and, if not 0, trace id.
 
         None if it is not a tracer of which that can be had.
         """
@@ -117,10 +115,8 @@ class Variants:
         return made
 
     @staticmethod
-    def _copy(real: Any, own: Sampler, sampler: Sampler | type[AsRoot] | None) -> Any:
+    def _copy(real: Any, own: Sampler, sampler: Decider) -> Any:
         made = copy.copy(real)
-        if isinstance(sampler, type):
-            made.sampler = sampler(own)
-        elif sampler is not None:
-            made.sampler = sampler
+        if sampler is not None:
+            made.sampler = sampler if isinstance(sampler, Sampler) else sampler(own)
         return made

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from .tracer import Tracer
 
 
-def span_in(context: Context | None) -> Any:
-    """What `context`, or the current one, holds as its span: a span as a rule, or None."""
-    return (current() if context is None else context).get(SPAN_KEY)
-
-
 def with_span(span: Span, context: Context | None = None) -> Context:
     """`set_span_in_context` with one copy instead of two."""
     made = Context(current() if context is None else context)

@@ -79,21 +79,18 @@ class Span(ToldSpan):
 
     # What is told to a running span
 
-    def note(self, note: Note) -> None:
-        """Takes an attribute or event (see `notes`) whose values need no look and will not change."""
+    def note(self, note: Note, waits: bool = True) -> None:
+        """Takes an attribute or event (see `notes`); waits: whether its values will not change."""
         notes = self._notes
         notes.append(note)
-        if len(notes) > MOST_NOTES or not self._waits:
+        if not waits or len(notes) > MOST_NOTES or not self._waits:
             self._settle()
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if self._end_time is not None:
             super().set_attribute(key, value)  # says that it is too late
-            return
-        notes = self._notes
-        notes.append((key, value))
-        if type(value) not in self._waits or len(notes) > MOST_NOTES:
-            self._settle()
+        else:
+            self.note((key, value), type(value) in self._waits)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         if self._end_time is not None:
@@ -104,19 +101,15 @@ class Span(ToldSpan):
     def _note_attributes(self, attributes: Mapping[str, Any]) -> None:
         """The hook for attributes given many at once, at start or later."""
         kept = dict(attributes)
-        self._notes.append(kept)
-        if not self._waits.issuperset(map(type, kept.values())) or len(self._notes) > MOST_NOTES:
-            self._settle()
+        self.note(kept, self._waits.issuperset(map(type, kept.values())))
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if self._end_time is not None:
             super().add_event(name, attributes, timestamp)
             return
         kept = dict(attributes) if attributes else None
-        self._notes.append((name, kept, time_ns() if timestamp is None else timestamp))
         waits = not kept or self._waits.issuperset(map(type, kept.values()))
-        if not waits or len(self._notes) > MOST_NOTES:
-            self._settle()
+        self.note((name, kept, time_ns() if timestamp is None else timestamp), waits)
 
     def end(self, end_time: int | None = None) -> None:
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,29 @@ if TYPE_CHECKING:
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
+
+
+class Contained:
+    """An attribute that holds one of the SDK's containers, made of the notes when it is first read."""
+
+    def __init__(self, own: str, make: Callable[[Any], Any]) -> None:
+        self.own = own
+        self.make = make
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        if span is None:
+            return self
+        if span._end_time is None:
+            span._waits = _NOTHING
+        if span._notes:
+            span._settle()
+        with span._lock:
+            return self.make(span)
+
+    def __set__(self, span: Any, container: Any) -> None:
+        with span._lock:
+            span._settle()
+            setattr(span, self.own, container)
 
 
 class ToldSpan(Born, sdk.Span):
@@ -145,68 +168,35 @@ class ToldSpan(Born, sdk.Span):
             self._own_events = BoundedList.from_seq(self._wiring.limits.max_events, told)
         return self._own_events
 
-    @property
-    def _attributes(self) -> Any:
-        """The SDK's container. Who holds it while the span runs sees later changes, too."""
-        if self._end_time is None:
-            self._waits = _NOTHING
+    # The SDK's containers. Who holds one while the span runs sees later changes, too.
+    _attributes: Any = Contained("_own_attributes", _bounded_attributes)
+    _events: Any = Contained("_own_events", _bounded_events)
+
+    # The same for exporters, without the containers where nothing has made them
+
+    def _as_told(self, container: Any) -> Told | None:
+        """What the span was told; None where it is in a container of the SDK's, which may have changed it."""
         if self._notes:
             self._settle()
-        with self._lock:
-            return self._bounded_attributes()
-
-    @_attributes.setter
-    def _attributes(self, attributes: Any) -> None:
-        with self._lock:
-            self._settle()
-            self._own_attributes = attributes
-
-    @property
-    def _events(self) -> Any:
-        if self._notes:
-            self._settle()
-        with self._lock:
-            return self._bounded_events()
-
-    @_events.setter
-    def _events(self, events: Any) -> None:
-        with self._lock:
-            self._settle()
-            self._own_events = events
-
-    # The same for exporters, without the containers where nobody has asked for them
+        return self._told if container is None else None
 
     @property
     def attributes(self) -> Attributes:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_attributes is None:
-            return MappingProxyType(self._told[0])
-        return MappingProxyType(self._attributes or {})
+        told = self._as_told(self._own_attributes)
+        return MappingProxyType(self._attributes or {} if told is None else told[0])
 
     @property
     def dropped_attributes(self) -> int:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_attributes is None:
-            return 0
-        return super().dropped_attributes
+        return super().dropped_attributes if self._as_told(self._own_attributes) is None else 0
 
     @property
     def events(self) -> Sequence[sdk.Event]:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_events is None:
-            return self._told[1]
-        return tuple(self._events)
+        told = self._as_told(self._own_events)
+        return tuple(self._events) if told is None else told[1]
 
     @property
     def dropped_events(self) -> int:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_events is None:
-            return 0
-        return super().dropped_events
+        return super().dropped_events if self._as_told(self._own_events) is None else 0
 
     @property
     def links(self) -> Sequence[trace_api.Link]:

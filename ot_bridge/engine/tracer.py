@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from time import time_ns
 from typing import Any, Final, TypeVar
 
+from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import (
-    INVALID_SPAN_CONTEXT,
-    Link,
-    SpanContext,
-    SpanKind,
-    get_current_span,
-)
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
-from ot_bridge.otel import TRACER_SETTINGS, current
+from ot_bridge.otel import SPAN_KEY, TRACER_SETTINGS, current
 
 from .born import Born, DroppedSpan
-from .current import CurrentSpan, shown, span_in
+from .current import CurrentSpan, shown
 from .notes import PLAIN
 from .span import Span
 from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
@@ -32,6 +27,7 @@ D = TypeVar("D", bound=DroppedSpan)
 
 _new: Final = object.__new__
 _INTERNAL: Final = SpanKind.INTERNAL
+_KINDS: Final = Span, DroppedSpan
 
 
 class Tracer(sdk.Tracer):
@@ -53,10 +49,9 @@ class Tracer(sdk.Tracer):
 
     def start(
         self,
-        span_class: type[S],
-        dropped_class: type[D],
+        kinds: tuple[type[S], type[D]],
         name: str,
-        parent: SpanContext | Born | None = None,
+        parent: Any = None,
         context: Context | tuple[SpanContext, Context] | None = None,
         kind: SpanKind = _INTERNAL,
         attributes: Attributes = None,
@@ -64,14 +59,18 @@ class Tracer(sdk.Tracer):
         start_time: int | None = None,
         clean: bool = False,
     ) -> S | D:
-        """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
+        """A started span of the first of two `kinds`, or one of the second if the sampler drops it.
 
-        parent: its context, or the parent itself, if of this engine. context: what samplers and processors
-        are shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for
-        now. clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
+        parent: a span, or its context; anything else is no parent. context: what samplers and processors are
+        shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for now.
+        clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
         """
-        wiring = self._wiring or self._wire()
-        known: Any = parent.ids if parent is not None and isinstance(parent, Born) else parent
+        wiring = self._wiring
+        if wiring is None:
+            wiring = self._wire()
+        known: Any = None
+        if parent is not None:
+            known = parent.ids if isinstance(parent, Born) else _ids_of(parent)
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
@@ -87,7 +86,9 @@ class Tracer(sdk.Tracer):
             clean = False
         else:
             counted = None
-            trace_id = trace_id or wiring.trace_id() or 1
+            if not trace_id:
+                make_id = wiring.trace_id
+                trace_id = make_id() or 1
             if type(rule) is not Decision:
                 if type(rule) is int:
                     rule = SAMPLE if trace_id & ID_BITS < rule else DROP
@@ -96,13 +97,14 @@ class Tracer(sdk.Tracer):
                     rule = SAMPLE if sampled else DROP
                     attributes = {**attributes, **added} if attributes and added else attributes or added
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
-            ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
+            make_id = wiring.span_id
+            ids = (trace_id, make_id() or 1, False, flags, state, True)
 
         if rule is DROP:
-            dropped = _new(dropped_class)
+            dropped = _new(kinds[1])
             dropped.ids = ids
             return dropped
-        span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
+        span = _recorded(kinds[0], wiring, name, ids, parent_ids, start_time)
         if attributes:
             if clean:
                 span._notes.append(attributes)
@@ -156,12 +158,8 @@ class Tracer(sdk.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Any:
-        parent = span_in(context)
-        if parent is not None and not isinstance(parent, Born):
-            parent = get_current_span(context).get_span_context()
-            if parent is not None and not isinstance(parent, SpanContext):
-                raise TypeError("parent_span_context must be a SpanContext or None.")
-        span = self.start(Span, DroppedSpan, name, parent, context, kind, attributes, links or (), start_time)
+        parent = (current() if context is None else context).get(SPAN_KEY)
+        span = self.start(_KINDS, name, parent, context, kind, attributes, links or (), start_time)
         if isinstance(span, Span) and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
@@ -179,16 +177,8 @@ class Tracer(sdk.Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> CurrentSpan:
-        arguments = (
-            name,
-            context,
-            kind,
-            attributes,
-            links,
-            start_time,
-            record_exception,
-            set_status_on_exception,
-        )
+        flags = record_exception, set_status_on_exception
+        arguments = name, context, kind, attributes, links, start_time, *flags
         return CurrentSpan(self, arguments, end_on_exit)
 
 
@@ -207,6 +197,15 @@ def _recorded(
     span._end_time = None
     span._start_time = time_ns() if start_time is None else start_time
     return span
+
+
+def _ids_of(parent: Any) -> SpanContext | None:
+    """The context of a parent that is no span of this engine."""
+    if isinstance(parent, trace_api.Span):
+        parent = parent.get_span_context()
+        if parent is not None and not isinstance(parent, SpanContext):
+            raise TypeError("parent_span_context must be a SpanContext or None.")
+    return parent if isinstance(parent, SpanContext) else None
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:

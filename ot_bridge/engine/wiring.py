@@ -31,7 +31,7 @@ ROOT: Final = 0
 REMOTE: Final = 1  # + 1 if that parent is sampled
 LOCAL: Final = 3  # + 1 if that parent is sampled
 
-SAMPLED: Final = TraceFlags.SAMPLED
+SAMPLED: Final = 1  # quicker to calculate with than `TraceFlags.SAMPLED`
 RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs know no such flag
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
@@ -154,25 +154,6 @@ def _hashed(resource: Resource) -> Resource:
 
 class Wiring:
     """See the module. Its attributes have the names that an SDK span has for the same things."""
-
-    __slots__ = (
-        "enabled",
-        "heeded",
-        "ids",
-        "info",
-        "limits",
-        "listeners",
-        "metrics",
-        "processor",
-        "random",
-        "resource",
-        "rules",
-        "sampler",
-        "scope",
-        "span_id",
-        "trace_id",
-        "uncut",
-    )
 
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler

@@ -21,8 +21,8 @@ from opentelemetry import trace
 from typing_extensions import Self
 
 from ot_bridge import bridge, engine
+from ot_bridge.bridge.convert import TAGS
 from ot_bridge.bridge.fused import FusedDropped, FusedSpan
-from ot_bridge.bridge.span import TAGS
 from ot_bridge.errors import report
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.span import BILLION, Span, logger

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.span import TAGS
+from ot_bridge.bridge.convert import TAGS
 from ot_bridge.jaeger_client.span_context import context_like
 
 

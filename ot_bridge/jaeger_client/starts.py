@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from time import time
 from typing import Any, Final
 
@@ -21,10 +20,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from ot_bridge import bridge
 from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.fused import FusedTracer
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
-from ot_bridge.bridge.parent import current as parent_in
+from ot_bridge.bridge.parent import in_context as parent_in
 from ot_bridge.bridge.scope import Scope, ScopeManager
 from ot_bridge.engine.born import Born
 from ot_bridge.jaeger_client import records
@@ -38,7 +36,7 @@ from ot_bridge.otel import current
 Reference = opentracing.Reference
 
 _NO_TAGS: Final = convert.Tags({})
-_fast: Final = FusedTracer._fast
+_fast: Final = bridge.Tracer._fast
 
 
 def _text(name: object) -> str:
@@ -55,7 +53,7 @@ class Scopes(ScopeManager):
         return self.active_in(self._tracer.seen(current()))
 
 
-class Starts(FusedTracer):
+class Starts(bridge.Tracer):
     """The part of a tracer that starts spans."""
 
     span_class = RecordedSpan
@@ -105,15 +103,14 @@ class Starts(FusedTracer):
         if joined is not None:
             span = self.span_with_ids(joined, operation_name, start_time, start)
         else:
-            span = bridge.Tracer.start_span(
-                self,
+            span = self._start(
                 operation_name,
                 as_told(child_of),
                 [Reference(each.type, as_told(each.referenced_context)) for each in listed],
                 start,
                 start_time,
                 ignore_active_span,
-                sampler=sampler,
+                sampler,
             )
         if listed:
             span.references = listed
@@ -234,8 +231,7 @@ class Starts(FusedTracer):
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
-        begin = super()._begin if self._on_engine else partial(bridge.Tracer._begin, self)
-        span: Any = begin(tracer, name, parent, start, moment)
+        span: Any = super()._begin(tracer, name, parent, start, moment)
         if not span._otel_span.is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
             span.remember(name, above, None if moment is None else moment / 1_000_000_000)

@@ -106,8 +106,7 @@ class Tracer(Starts):
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         # Not if tracing is switched off, or a file has described another's provider.
-        self._on_engine = isinstance(tracer, EngineTracer)
-        if not self._on_engine:
+        if not isinstance(tracer, EngineTracer):
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self._ask_directly()
@@ -137,8 +136,9 @@ class Tracer(Starts):
 
     def _ask_directly(self) -> None:
         """Has roots decided by the sampler itself here; `Roots` serves the tracers of OpenTelemetry code."""
+        tracer: Any = self._otel_tracer
         if self._roots is not None and self._on_engine:
-            self._otel_tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
+            tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
 
     def _count(self, span: Span, joined: bool) -> None:
         sampled = "sampled" if span.is_sampled() else "not_sampled"
