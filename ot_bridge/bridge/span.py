@@ -19,11 +19,13 @@ from opentelemetry.shim.opentracing_shim import SpanShim
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
+from ot_bridge import engine
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
+from ot_bridge.engine.born import Born
 from ot_bridge.errors import report
-from ot_bridge.otel import set_kind
+from ot_bridge.otel import dropped_by, quieten, set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Span(SpanShim):
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
         self._otel_span = span
+        if not isinstance(span, Born):
+            quieten(span)
         if baggage:
             self._baggage = inherited(baggage)
 
@@ -220,6 +224,10 @@ class Span(SpanShim):
                 span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
                 report(_log, "a span processor raised at the end of a span")
+            if not isinstance(span, Born):  # which says it itself
+                dropped, limit = dropped_by(span)
+                if dropped:
+                    engine.say_dropped(dropped, limit)
 
     def fail(self, exception: BaseException) -> None:
         """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""

@@ -2,9 +2,9 @@
 
 from .born import DroppedSpan
 from .current import shown
-from .notes import MOST_NOTES
+from .notes import MOST_NOTES, say_dropped
 from .provider import TracerProvider
 from .span import Span
 from .tracer import Tracer
 
-__all__ = ["MOST_NOTES", "DroppedSpan", "Span", "Tracer", "TracerProvider", "shown"]
+__all__ = ["MOST_NOTES", "DroppedSpan", "Span", "Tracer", "TracerProvider", "say_dropped", "shown"]
