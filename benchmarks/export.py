@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
 from benchmarks import peers
@@ -19,8 +20,10 @@ from benchmarks.rows import OURS, Goal, other_row, row
 from ot_bridge import engine
 from ot_bridge.bridge import create_tracer
 from ot_bridge.otlp.encode import encode
+from ot_bridge.semconv import SemconvExporter
 
 _SPANS = 10_000
+_BATCH = 512  # spans, as in OTEL_BSP_MAX_EXPORT_BATCH_SIZE
 
 
 class _Keeps(sdk.SpanProcessor):
@@ -90,6 +93,58 @@ def _export() -> Mapping[str, Run]:
         ENGINE: _Export(engine.TracerProvider),
         SDK: _Export(sdk.TracerProvider),
     }
+
+
+class _Names:
+    """The export thread's work on spans of one kind, with their names translated, or not."""
+
+    def __init__(self, tags: Mapping[str, Any], semconv: str) -> None:
+        self.keeps = _Keeps()
+        self.tags = dict(tags)
+        self.tracer = create_tracer(peers.provider(engine.TracerProvider, processor=self.keeps))
+        exporter = _Encodes()
+        self.export = (SemconvExporter(exporter, semconv) if semconv else exporter).export
+
+    @contextmanager
+    def around(self, times: int) -> Iterator[None]:
+        self.keeps.spans.clear()
+        for _ in range(times):
+            self.tracer.start_span("GET /users", tags=self.tags).finish()
+        yield
+
+    def __call__(self, times: int) -> None:
+        for start in range(0, times, _BATCH):
+            self.export(self.keeps.spans[start : start + _BATCH])
+
+
+class _Encodes(SpanExporter):
+    def export(self, spans: Sequence[sdk.ReadableSpan]) -> SpanExportResult:
+        encode(spans)
+        return SpanExportResult.SUCCESS
+
+
+_WEB: dict[str, Any] = {
+    "span.kind": "server",
+    "component": "Flask",
+    "http.method": "GET",
+    "http.url": "http://example.com/users/7",
+    "http.status_code": 200,
+}
+_OTHER: dict[str, Any] = {"span.kind": "client", "component": "shop", "user.id": 7, "items": 3}
+
+
+def _names(tags: dict[str, Any]) -> Mapping[str, Run]:
+    return {"old names": _Names(tags, ""), OURS: _Names(tags, "http,database,rpc")}
+
+
+@row("semconv", "today's names of a span that has none of the old ones", Goal("", 0.5), base="old names")
+def _without_names() -> Mapping[str, Run]:
+    return _names(_OTHER)
+
+
+@row("semconv-http", "today's names of an HTTP span, in the export thread", Goal("", 4.0), base="old names")
+def _http_names() -> Mapping[str, Run]:
+    return _names(_WEB)
 
 
 def _held(export: _Export) -> float:

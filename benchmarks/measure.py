@@ -67,6 +67,11 @@ class Timing:
         low, middle, high = quantiles(ratios, n=4)
         return Ratio(subject, peer, middle, low, high)
 
+    def spread(self, name: str) -> Ratio:
+        """What it costs, in the timing's own unit."""
+        low, middle, high = quantiles(self._blocks(name), n=4)
+        return Ratio(name, "", middle, low, high)
+
 
 def _timed(run: Run, times: int) -> float:
     around = getattr(run, "around", None)  # a context manager for work whose cost is not the point

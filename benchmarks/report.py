@@ -56,7 +56,7 @@ def result(row: Row, timing: Timing) -> dict[str, Any]:
     shown = [name for name in timing.rounds if name != timing.base]
     goals = []
     for goal in row.goals:
-        ratio = timing.ratio(goal.subject, goal.peer)
+        ratio = timing.ratio(goal.subject, goal.peer) if goal.peer else timing.spread(goal.subject)
         goals.append({**asdict(ratio), "limit": goal.limit, "holds": ratio.median <= goal.limit})
     return {
         "name": row.name,
@@ -84,7 +84,7 @@ def text(row: dict[str, Any]) -> str:
     for goal in row["goals"]:
         verdict = "holds" if goal["holds"] else "DOES NOT HOLD"
         lines.append(
-            f"    {goal['subject']} / {goal['peer']} = {goal['median']:.3f}"
+            f"    {goal['subject']} / {goal['peer'] or row['unit']} = {goal['median']:.3f}"
             f" ({goal['low']:.3f} to {goal['high']:.3f}), goal {goal['limit']:.2f}: {verdict}"
         )
     return "\n".join(lines)

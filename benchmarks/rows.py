@@ -16,7 +16,7 @@ OURS = "ot_bridge"
 
 @dataclass(frozen=True)
 class Goal:
-    """At most `limit` times what `peer` costs."""
+    """At most `limit` times what `peer` costs; without a peer, at most `limit` microseconds."""
 
     peer: str
     limit: float

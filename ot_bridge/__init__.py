@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import ot_bridge._start  # noqa: F401 before whatever imports OpenTelemetry
 from ot_bridge._version import __version__
-from ot_bridge.bridge import Scope, ScopeManager, Span, SpanContext, Tracer, create_tracer
-from ot_bridge.install import install, uninstall
 
 if TYPE_CHECKING:
+    from ot_bridge.bridge import Scope, ScopeManager, Span, SpanContext, Tracer, create_tracer
+    from ot_bridge.installation import install, uninstall
     from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
 
 __all__ = [
@@ -25,11 +25,23 @@ __all__ = [
     "uninstall",
 ]
 
-# Rooms that need more than the core's dependencies are entered when a name of theirs is first asked for.
-_ROOMS = {"TracingMiddleware": "ot_bridge.wsgi", "trace_wsgi": "ot_bridge.wsgi"}
+# Each name is imported when it is first asked for. OpenTelemetry loads entry points of this package while it
+# is half imported itself, and pytest loads one in every test run: neither may import the whole.
+_ROOMS = {
+    "TracingMiddleware": "wsgi",
+    "install": "installation",
+    "trace_wsgi": "wsgi",
+    "uninstall": "installation",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return getattr(import_module(_ROOMS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'bridge')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,12 +1,19 @@
-"""Imports OpenTelemetry so that a wrong variable does not stop `import ot_bridge`, which imports this first.
+"""Runs when `ot_bridge` is imported, before anything of it imports OpenTelemetry.
 
-`opentelemetry.propagate` looks up the names in `OTEL_PROPAGATORS` when it is imported, and raises for one
-that nobody has; `opentelemetry.sdk.trace` reads a limit as a number. Both are imported with the variable set
-aside. What `OTEL_PROPAGATORS` means is then looked up when it is first needed. A program that has imported
-OpenTelemetry before keeps what that made of the variables.
+OpenTelemetry reads some variables while it is imported, and raises for a value that it does not know.
+A wrong variable must not stop a program, so:
 
-The API raises at every look for a provider that `OTEL_PYTHON_[TRACER|METER]_PROVIDER` names and nobody has:
-such a variable is taken out of this process's environment.
+1. `opentelemetry.propagate` looks up the names in `OTEL_PROPAGATORS`. If that variable is set, the module is
+   imported here without it, and a propagator that looks up the names when it is first used becomes global.
+2. `opentelemetry.sdk.trace` reads `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` as a number. If that variable holds no
+   number, the module is imported here without it.
+3. The API raises each time that it looks for a provider that `OTEL_PYTHON_TRACER_PROVIDER` or
+   `OTEL_PYTHON_METER_PROVIDER` names and no package has. Such a variable is removed from this process's
+   environment.
+
+Without these variables nothing is imported. A program that has imported OpenTelemetry before keeps what that
+made of the variables; this includes OpenTelemetry itself, where it loads a propagator of ours while
+`opentelemetry.propagate` is half imported.
 """
 
 from __future__ import annotations

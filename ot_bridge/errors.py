@@ -1,8 +1,8 @@
-"""Every exception that the package raises of its own, in one hierarchy; and `report`, for all others.
+"""The exceptions of this package, and how failures are logged.
 
-None of ours leaves the library on a request path: a codec raises `BadHeader`, the propagator catches
-it. `ConfigurationError` comes out of constructors and `install()`, at start-up. What a program's own
-hook, sampler or processor raises while a request is served is reported, and the request goes on.
+No exception of this package reaches a request: a codec raises `BadHeader`, the propagator catches it.
+Constructors and `install()` raise `ConfigurationError` at start-up. If a hook, sampler or processor of the
+program raises while a request is served, `report` logs it and the request continues.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import time
 from typing import Final
 
 _log = logging.getLogger("ot_bridge")
-_PAUSE: Final = 60.0  # seconds between two reports of the same failure
-_MOST: Final = 1000  # texts that are remembered: a program that varies its texts must not fill the memory
+_PAUSE: Final = 60.0  # seconds between two log lines for the same failure
+_MOST: Final = 1000  # remembered texts: a program whose texts vary must not fill the memory
 _reported: dict[tuple[str, str], float] = {}
 _said: set[str] = set()
 
 
 def report(logger: logging.Logger, what: str) -> None:
-    """Logs `what` with the exception being handled, at most once a minute for each text."""
+    """Logs `what` with the exception that is being handled, at most once a minute for each text."""
     now = time.monotonic()
     if now - _reported.get((logger.name, what), -_PAUSE) >= _PAUSE:
         if len(_reported) >= _MOST:
@@ -29,7 +29,7 @@ def report(logger: logging.Logger, what: str) -> None:
 
 
 def say_once(logger: logging.Logger, level: int, what: str) -> None:
-    """Logs `what` the first time in this process that it is said."""
+    """Logs `what` if this process has not logged the same text before."""
     if what not in _said:
         if len(_said) >= _MOST:
             _said.clear()
@@ -38,12 +38,12 @@ def say_once(logger: logging.Logger, level: int, what: str) -> None:
 
 
 def said() -> list[str]:
-    """What `say_once` has said so far in this process, in no order."""
+    """The texts that `say_once` has logged in this process, sorted."""
     return sorted(_said)
 
 
 def bad_variable(name: str, value: str | None, problem: str, instead: str) -> None:
-    """Says once, as an ERROR, that an environment variable cannot be used, and what is done instead.
+    """Logs an ERROR, once: the environment variable `name` cannot be used, and what happens instead.
 
     A bad variable never stops a program; a bad argument raises ConfigurationError. value: None for a secret.
     """
@@ -52,14 +52,14 @@ def bad_variable(name: str, value: str | None, problem: str, instead: str) -> No
 
 
 class OTBridgeError(Exception):
-    """Base of all."""
+    """Base class of the exceptions of this package."""
 
 
 class BadHeader(OTBridgeError, ValueError):
     """A tracing header that cannot be read.
 
-    header: its lower-case name. value: as it came in. reason: what is wrong with it, in words.
-    position: index into `value` of the first character that is wrong, or None if it is the whole.
+    header: its lower-case name. value: as received. reason: what is wrong with it, in words.
+    position: index in `value` of the first wrong character, or None if the whole value is wrong.
     """
 
     def __init__(self, header: str, value: object, reason: str, position: int | None = None) -> None:
@@ -75,9 +75,9 @@ class BadHeader(OTBridgeError, ValueError):
 
 
 class ConfigurationError(OTBridgeError, ValueError):
-    """An option or environment variable that cannot be used.
+    """An option that cannot be used.
 
-    option: its name. value: what was given. reason: what would do.
+    option: its name. value: as given. reason: what is wrong, and which values are accepted.
     """
 
     def __init__(self, option: str, value: object, reason: str) -> None:
@@ -91,7 +91,7 @@ class ConfigurationError(OTBridgeError, ValueError):
 
 
 def _shown(value: object) -> str:
-    """The start of its `repr`, in ASCII, whatever its own code does."""
+    """The start of `ascii(value)`. Never raises, whatever the code of `value` does."""
     try:
         return ascii(value[:80] if isinstance(value, str | bytes) else value)
     except Exception:

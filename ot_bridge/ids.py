@@ -1,11 +1,12 @@
-"""Random ids, from a generator of this package's own: the one place where any are made.
+"""Random trace and span ids. No other module of this package makes random numbers.
 
-It is seeded from the system, and anew in a child process, so that a program's `random.seed()` cannot make
-two services agree on an id, and no id uses up the program's sequence of random numbers.
+The generator is seeded from the operating system, and again in each forked child. A program that calls
+`random.seed()` therefore cannot give two services the same ids, and making ids does not advance the program's
+own random sequence.
 
-An id generator offers fast ids with an attribute `fast_ids`: two functions without arguments that give
-what `generate_trace_id` and `generate_span_id` give, where 0 stands for an id that is not used. Tracers of
-`ot_bridge.engine` call these in place of the methods.
+An id generator may have an attribute `fast_ids`: two functions without arguments that return what
+`generate_trace_id` and `generate_span_id` return, or 0 for "try the method". The tracers of
+`ot_bridge.engine` call these instead of the methods.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 FastIds: TypeAlias = tuple[Callable[[], int], Callable[[], int]]
 
 _random: Final = random.Random(os.urandom(32))
-#: So many random bits, as an int.
+#: `bits(n)`: an int of n random bits.
 bits: Final = _random.getrandbits
-#: A float from 0 to 1.
+#: `fraction()`: a random float, 0 <= x < 1.
 fraction: Final = _random.random
 bits_128: Final = partial(bits, 128)
 bits_64: Final = partial(bits, 64)
@@ -36,7 +37,7 @@ class RandomIds(IdGenerator):
     """Trace ids of 128 random bits, span ids of 64.
 
     says_random: whether trace ids are marked as random (W3C Trace Context, level 2, "Random Trace ID Flag").
-    `install()` does not: neighbours that know level 1 alone may refuse the flag, and the trace breaks there.
+    `install()` leaves the mark out: a neighbour that knows only level 1 may refuse it and break the trace.
     """
 
     fast_ids: FastIds = bits_128, bits_64
@@ -55,7 +56,7 @@ class RandomIds(IdGenerator):
 
 
 class ShortIds(RandomIds):
-    """Trace ids of 64 bits, for traces that neighbours with 64-bit ids (`ot-tracer-*`) have a part in."""
+    """Trace ids of 64 bits, for traces shared with neighbours that have 64-bit ids (`ot-tracer-*`)."""
 
     fast_ids = bits_64, bits_64
 

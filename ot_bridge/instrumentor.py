@@ -1,8 +1,7 @@
-"""The entry point by which `opentelemetry-instrument` finds us: `opentelemetry-instrument python app.py`.
+"""The instrumentor that `opentelemetry-instrument python app.py` loads through an entry point.
 
-It redirects the imports of jaeger-client and grpcio-opentracing, and gives a program that asks for the
-global OpenTracing tracer one on OpenTelemetry's global provider. `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=
-opentracing` leaves it out.
+It redirects the imports of jaeger-client and grpcio-opentracing, and registers a global OpenTracing tracer on
+OpenTelemetry's global provider. `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=opentracing` turns it off.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from ot_bridge.registered import Registered
 
 
 class OpenTracingInstrumentor:
-    """What OpenTelemetry calls an instrumentor, without its base class: that package may not be there.
+    """An OpenTelemetry instrumentor, without OpenTelemetry's base class, whose package may be missing.
 
-    As there, any object of it takes back what another has done.
+    As with the base class, every instance shares one state: any instance can undo what another one did.
     """
 
     _registered: ClassVar[Registered | None] = None

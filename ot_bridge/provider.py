@@ -18,6 +18,8 @@ from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment
+from ot_bridge.semconv.export import renaming
+from ot_bridge.semconv.groups import OptIn, opt_in
 from ot_bridge.variables import is_true, loaded, text
 
 _log = logging.getLogger("ot_bridge")
@@ -43,6 +45,7 @@ def build_provider(
     usual_ids: str = "",
     attributes: Mapping[str, Any] | None = None,
     span_limits: SpanLimits | None = None,
+    semconv: str | None = None,
 ) -> SdkTracerProvider:
     """A provider, and nothing registered. attributes: of its resource. engine: also a class of provider.
     usual_ids: `short` or `xray`, the ids
@@ -54,7 +57,7 @@ def build_provider(
     if trace_id_bits not in (None, 64, 128):
         raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128 is due")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
-    processors = processors_of(None if exporters is None else exporters)
+    processors = processors_of(exporters, semconv)
     kind = engine if isinstance(engine, type) else TracerProvider if engine else SdkTracerProvider
     provider = kind(
         sampler=PerSpanSampler(chosen),
@@ -82,9 +85,10 @@ def disabled() -> bool:
 
 
 def processors_of(
-    exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None,
+    exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None, semconv: str | None = None
 ) -> list[SpanProcessor]:
     """A processor for each: one as it is, a delivery for each exporter. None: what the environment names.
+    semconv: the groups of names that exporters translate.
 
     Raises ConfigurationError before any of them is made.
     """
@@ -95,10 +99,11 @@ def processors_of(
         exporters = exporters.split(",")
     if not isinstance(exporters, Iterable):
         raise ConfigurationError("exporters", exporters, f"a list is due: {_DUE}")
+    opted = opt_in(semconv)
     ready = [_ready(each) for each in exporters]
     if disabled():
         return []
-    return [made for each in ready if (made := _processor(each, given)) is not None]
+    return [made for each in ready if (made := _processor(each, given, opted)) is not None]
 
 
 _DUE: Final = "names, exporters or span processors"
@@ -113,12 +118,12 @@ def _ready(each: Any) -> Any:
     return each
 
 
-def _processor(ready: Any, given: bool) -> SpanProcessor | None:
+def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
     """given: as an argument, which raises ConfigurationError where a variable is logged."""
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:
-        return DeliveryProcessor(ready)
+        return DeliveryProcessor(renaming(ready, opted))
     except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
         if given and isinstance(error, ConfigurationError):
             raise

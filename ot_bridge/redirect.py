@@ -3,8 +3,8 @@
     from ot_bridge.redirect import redirect
     redirect()
 
-Before the program's own imports, that is all. `ot-bridge run` does the same from outside, and reads this
-file by itself, without the package around it: so it imports nothing but the standard library.
+Call it before the program's other imports. `ot-bridge run` does this for an unchanged program. It loads this
+file alone, without the package, so this file imports only the standard library.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = logging.getLogger("ot_bridge")
 
 
 class _Alias(Loader):
-    """Loads a module by giving the other one: both names mean the same module, and the same classes."""
+    """Loads a module by returning its replacement: both names are the same module with the same classes."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -42,10 +42,10 @@ class _Alias(Loader):
 
 
 class Finder(MetaPathFinder):
-    """Answers for the redirected packages and all that is in them, and for nothing else.
+    """Finds the redirected packages and their submodules, and no other module.
 
-    A package is ours as a whole, or not at all: what is in it is looked for here only if it itself came from
-    here. It does not, where ot_bridge is not installed, or where it was imported before.
+    A package is replaced as a whole or not at all: a submodule is redirected only if its package was. The
+    package is left alone if ot_bridge is not installed or the package was imported before.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Finder(MetaPathFinder):
         if rest and sys.modules.get(top) is not sys.modules.get(ours, self):
             return None
         if not rest and importlib.util.find_spec("ot_bridge") is None:
-            # An interpreter that shares the environment's variables, but not its packages.
+            # A child interpreter can inherit our variables without our packages.
             self._say(f"{top} is not redirected: ot_bridge is not installed in {sys.executable}")
             return None
         name = f"{ours}.{rest}" if rest else ours
@@ -82,20 +82,20 @@ class Finder(MetaPathFinder):
 
 
 def redirect() -> Sequence[str]:
-    """Has every later import of the old packages get ours; returns their names.
+    """Redirects every later import of the old packages to ours; returns the names of these packages.
 
-    What is imported already stays what it is, and the log says so. A second call changes nothing.
+    A package that is already imported stays as it is, and the log says so. A second call has no effect.
     """
     if not any(isinstance(each, Finder) for each in sys.meta_path):
         sys.meta_path.insert(0, Finder())
         early = [name for name in REDIRECTED if name in sys.modules]
         if early:
-            _log.warning("imported before redirect(), and therefore left as they are: %s", ", ".join(early))
+            _log.warning("imported before redirect(), therefore not redirected: %s", ", ".join(early))
     return list(REDIRECTED)
 
 
 def undo() -> None:
-    """Takes redirection back: later imports get the real packages."""
+    """Ends redirection: later imports get the real packages."""
     sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, Finder)]
     for name, module in list(sys.modules.items()):
         top, _, rest = name.partition(".")

@@ -1,7 +1,7 @@
-"""A tracer for tests: `finished_spans()` shows what was said through OpenTracing, and what became of it.
+"""A tracer for tests: `finished_spans()` returns spans as OpenTracing code made them.
 
-It reads like OpenTracing's MockTracer, and is the tracer that production runs: same parents, same
-conversions, same headers. Span and trace ids count up from 1. Nothing leaves the process.
+It has the API of OpenTracing's MockTracer, but it is the tracer that runs in production: parents, conversions
+and headers are the same. Span and trace ids count up from 1. No span leaves the process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ot_bridge.bridge import SCOPE_NAME, Span, SpanContext, Tracer, convert
 
 __all__ = ["LogData", "RecordedSpan", "RecordingTracer"]
 
-#: What OpenTelemetry has made of a tag, said as the tag again.
+#: Back from OpenTelemetry's span kind and status to the value of the OpenTracing tag.
 _KINDS: Mapping[SpanKind, str] = {
     kind: kind.name.lower() for kind in SpanKind if kind is not SpanKind.INTERNAL
 }
@@ -46,25 +46,25 @@ class LogData(NamedTuple):
 
 
 class RecordedSpan(Span):
-    """A span as OpenTracing code sees it; `unwrap()` is the OpenTelemetry SDK's span, for the other view.
+    """A span as OpenTracing code sees it; `unwrap()` returns the OpenTelemetry SDK's span.
 
-    Values of tags and logs are those that were passed, not what they are exported as.
+    Tags and logs have the values that the program passed, not the values that are exported.
     """
 
     def __init__(self, tracer: RecordingTracer, span: trace.Span, baggage: Any = None) -> None:
         super().__init__(tracer, span, baggage)
         self._tags: dict[Any, Any] = {}
         self._logs: dict[int, Mapping[Any, Any]] = {}  # by the index of the event that each became
-        self._logging: Any = None  # the fields that are on their way to becoming an event
+        self._logging: Any = None  # the fields of the log that is being added
         self._count_events()
         tracer._keep(self)
 
     def _count_events(self) -> None:
-        """Notes which event each log becomes, without asking the span: that copies all of them."""
+        """Wraps `add_event` to remember which event each log becomes: `span.events` copies all of them."""
         if not self._otel_span.is_recording():
             return
         add = self._otel_span.add_event
-        numbers = itertools.count(len(self._said_otherwise("events", ())))
+        numbers = itertools.count(len(self._of_otel_span("events", ())))
 
         def add_event(*args: Any, **kwargs: Any) -> None:
             if self._otel_span.is_recording():
@@ -75,22 +75,22 @@ class RecordedSpan(Span):
 
         self._otel_span.add_event = add_event
 
-    def _said_otherwise(self, name: str, default: Any) -> Any:
-        # A span that is not sampled has none of what the SDK's spans have.
+    def _of_otel_span(self, name: str, default: Any) -> Any:
+        # A span that is not sampled lacks the attributes of the SDK's spans.
         return getattr(self._otel_span, name, default)
 
     @property
     def operation_name(self) -> str:
-        name: str = self._said_otherwise("name", "")
+        name: str = self._of_otel_span("name", "")
         return name
 
     @property
     def tags(self) -> dict[Any, Any]:
-        """All tags, those that OpenTelemetry code has set as attributes among them."""
-        made = dict(self._said_otherwise("attributes", None) or {})
-        if (kind := _KINDS.get(self._said_otherwise("kind", None))) is not None:
+        """All tags, including the attributes that OpenTelemetry code has set."""
+        made = dict(self._of_otel_span("attributes", None) or {})
+        if (kind := _KINDS.get(self._of_otel_span("kind", None))) is not None:
             made[tags.SPAN_KIND] = kind
-        status = self._said_otherwise("status", None)
+        status = self._of_otel_span("status", None)
         if status is not None and status.status_code in _ERRORS:
             made[tags.ERROR] = _ERRORS[status.status_code]
         said = set(map(convert.key_name, self._tags))
@@ -98,8 +98,8 @@ class RecordedSpan(Span):
 
     @property
     def logs(self) -> list[LogData]:
-        """All logs, those that OpenTelemetry code has added as events among them."""
-        events = self._said_otherwise("events", ())
+        """All logs, including the events that OpenTelemetry code has added."""
+        events = self._of_otel_span("events", ())
         return [
             LogData(self._logs[index] if index in self._logs else _as_log(event), event.timestamp / 1e9)
             for index, event in enumerate(events)
@@ -112,14 +112,14 @@ class RecordedSpan(Span):
 
     @property
     def references(self) -> list[Reference]:
-        """What the span refers to: each reference that was given, or else the parent."""
-        parent: trace.SpanContext | None = self._said_otherwise("parent", None)
+        """The references that were given, otherwise one to the parent, if there is one."""
+        parent: trace.SpanContext | None = self._of_otel_span("parent", None)
         links: list[Any] = [
             Reference(
                 str((link.attributes or {}).get("opentracing.ref_type", ReferenceType.FOLLOWS_FROM)),
                 SpanContext(link.context),
             )
-            for link in self._said_otherwise("links", ())
+            for link in self._of_otel_span("links", ())
         ]
         if parent is None or any(link.referenced_context == parent for link in links):
             return links
@@ -128,12 +128,12 @@ class RecordedSpan(Span):
     @property
     def start_time(self) -> float:
         """Seconds since the epoch."""
-        return float(self._said_otherwise("start_time", 0) / 1e9)
+        return float(self._of_otel_span("start_time", 0) / 1e9)
 
     @property
     def finish_time(self) -> float:
         """Seconds since the epoch, -1 while the span is not finished."""
-        end: int | None = self._said_otherwise("end_time", None)
+        end: int | None = self._of_otel_span("end_time", None)
         return -1 if end is None else end / 1e9
 
     def set_tag(self, key: Any, value: Any) -> RecordedSpan:
@@ -173,7 +173,7 @@ def _hashable(key: Any) -> Any:
 
 
 def _as_log(event: sdk.Event) -> dict[str, Any]:
-    """An event of OpenTelemetry code's, in the words of OpenTracing's logs."""
+    """The fields of a log for an event that OpenTelemetry code has added."""
     fields = {_ERROR_FIELDS.get(name, name): value for name, value in (event.attributes or {}).items()}
     return {"event": tags.ERROR if event.name == "exception" else event.name, **fields}
 
@@ -194,7 +194,7 @@ class _Consecutive(IdGenerator):
 
 
 class _Recorder(sdk.SpanProcessor):
-    """Tells the tracer of each span that ends, whichever API made it."""
+    """Passes every span that ends to the tracer, whichever API started it."""
 
     def __init__(self, tracer: RecordingTracer) -> None:
         self._tracer = tracer
@@ -204,7 +204,7 @@ class _Recorder(sdk.SpanProcessor):
         self._running[span.context.span_id] = span
 
     def on_end(self, span: sdk.ReadableSpan) -> None:
-        # What comes here may be a copy, on which nothing more can be asked than read.
+        # `span` may be a read-only copy; the tracer needs the span itself.
         self._tracer._ended(self._running.pop(span.context.span_id))
 
 
@@ -220,10 +220,10 @@ _UNLIMITED = sdk.SpanLimits(
 
 
 class RecordingTracer(Tracer):
-    """Keeps every sampled span that ends, of either API. `tracer.provider` makes OpenTelemetry's.
+    """Keeps every sampled span that ends, of both APIs. OpenTelemetry code uses `tracer.provider`.
 
-    scope_manager: as MockTracer's; OpenTelemetry's context if None. propagators, maps_kind: as for
-    `ot_bridge.create_tracer`. sampler: everything is sampled but what a caller's header forbids, if None.
+    scope_manager: as for MockTracer; None stands for OpenTelemetry's context. propagators, maps_kind: as for
+    `ot_bridge.create_tracer`. sampler: None samples every trace unless a caller's header forbids it.
     """
 
     wrapper_class = RecordedSpan
@@ -278,11 +278,11 @@ class RecordingTracer(Tracer):
         """None: every start goes through `start_span`, which keeps the tags."""
 
     def finished_spans(self) -> list[RecordedSpan]:
-        """The finished spans in the order in which they ended, since the start or the last `reset()`."""
+        """The spans that have ended since the start or the last `reset()`, in the order of their ends."""
         return list(self._finished)
 
     def reset(self) -> None:
-        """Forgets the finished spans; those that are still running will be kept when they end."""
+        """Forgets the finished spans. Spans that are still running are kept when they end."""
         self._finished = []
 
     def _keep(self, span: RecordedSpan) -> None:

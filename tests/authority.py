@@ -23,10 +23,10 @@ class Authority:
         self.server, self.server_key = self._signed("server", "IP:127.0.0.1,DNS:localhost")
         self.client, self.client_key = self._signed("client", "DNS:client")
 
-    def context(self, *, client: bool = False) -> ssl.SSLContext:
-        """A server's. client: it asks its clients for a certificate."""
+    def context(self, *, client: bool = False, expired: bool = False) -> ssl.SSLContext:
+        """A server's. client: it asks its clients for a certificate. expired: its own is out of date."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server, self.server_key)
+        context.load_cert_chain(self._expired() if expired else self.server, self.server_key)
         if client:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.certificate)
@@ -40,6 +40,20 @@ class Authority:
             "-CA", self.certificate, "-CAkey", self._key,
         )  # fmt: skip
         return certificate, key
+
+    def _expired(self) -> Path:
+        """The server's certificate, signed to end yesterday."""
+        request, certificate = self._directory / "server.csr", self._directory / "expired.pem"
+        with_names = "-copy_extensions", "copy"
+        self._openssl(
+            *("x509", "-x509toreq", *with_names, "-in", self.server),
+            *("-signkey", self.server_key, "-out", request),
+        )
+        self._openssl(
+            *("x509", "-req", *with_names, "-in", request, "-CA", self.certificate, "-CAkey", self._key),
+            *("-CAcreateserial", "-days", "-1", "-out", certificate),
+        )
+        return certificate
 
     def _openssl(self, *arguments: object) -> None:
         subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)

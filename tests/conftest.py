@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,15 +15,22 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from ot_bridge import errors
 from ot_bridge.bridge import Tracer, create_tracer
 
 pytest.register_assert_rewrite("tests.jaeger.sides")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A shell's background job ignores SIGINT, and so would all that a test starts and interrupts."""
+    """Undoes what a shell's environment would do to the tests and to all that they start.
+
+    A background job ignores SIGINT. Without bytecode each of the hundreds of programs that the tests start
+    compiles the package anew, and pytest rewrites every file of tests in each of its processes.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 class Recorded(NamedTuple):
@@ -52,6 +61,13 @@ def _nothing_global() -> Iterator[None]:
     yield
     detach(token)
     opentracing.tracer, opentracing.is_tracer_registered = before
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged() -> None:
+    """What is logged once a process or once a minute is logged again in each test."""
+    errors._said.clear()
+    errors._reported.clear()
 
 
 @pytest.fixture

@@ -7,14 +7,21 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-_BUSY = [HealthCheck.too_slow]  # on a machine that has other work
-
-#: Above `@given`: as many examples as every run of the tests can afford.
-short = settings(max_examples=15, deadline=None, suppress_health_check=_BUSY)
+#: A machine may have other work; a fixture that a test empties for each example may be shared by them.
+_FINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
-def at_length(test: Any) -> Any:
-    """The same test on a thousand examples."""
-    again = given(**test.hypothesis._given_kwargs)(test.hypothesis.inner_test)
-    long = settings(max_examples=1000, deadline=None, suppress_health_check=_BUSY)(again)
-    return pytest.mark.fuzz(pytest.mark.timeout(600)(long))
+def examples(count: int) -> settings:
+    """Above `@given`: as many examples as every run of the tests can afford."""
+    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=_FINE)
+
+
+short = examples(15)
+
+
+def at_length(test: Any, count: int = 1000) -> Any:
+    """The same test, for the same parameters, on a thousand examples or more."""
+    again: Any = given(**test.hypothesis._given_kwargs)(test.hypothesis.inner_test)
+    marks = pytest.mark.fuzz.mark, pytest.mark.timeout(1800).mark
+    again.pytestmark = [*getattr(test, "pytestmark", ()), *marks]
+    return examples(count)(again)

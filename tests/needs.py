@@ -1,4 +1,4 @@
-"""Marks for tests of packages that the lowest supported versions cannot be installed beside."""
+"""Marks for tests of packages that one of the environments in `.ci/run` does not have."""
 
 from __future__ import annotations
 
@@ -19,4 +19,7 @@ otlp_over_grpc = pytest.mark.skipif(
 )
 configuration = pytest.mark.skipif(
     _missing("opentelemetry.configuration"), reason="opentelemetry-configuration is missing"
+)
+shim = pytest.mark.skipif(
+    _missing("opentelemetry.shim.opentracing_shim"), reason="opentelemetry-opentracing-shim is missing"
 )

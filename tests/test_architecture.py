@@ -32,25 +32,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
+    "semconv": {"errors", "variables"},  # for a bad argument, a failed translation, and the opt-in
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp", "sending"},
     "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
     "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
+    "pytest_plugin": {"testing"},
     # delivery: for what ends in a finalizer.
     "wsgi": {"otel", "errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
     "grpc": {"errors", "ids", "wire", "propagation", "bridge", "engine", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named
     "exporters": {"errors", "variables"},
-    "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling"},
+    "provider": {"errors", "variables", "choices", "exporters", "engine", "delivery", "sampling", "semconv"},
     "declared": {"otel", "errors", "variables"},
     "registered": {"otel", "errors", "variables"},
-    "install": {"otel", "errors", "propagation", "bridge", "provider", "declared", "registered", "delivery"},
+    "installation": {
+        "otel",
+        "errors",
+        "propagation",
+        "bridge",
+        "provider",
+        "declared",
+        "registered",
+        "delivery",
+        "semconv",
+    },
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
 MAY_IMPORT |= {room: {*MAY_IMPORT, *ABOVE} for room in ABOVE}
-MAY_IMPORT["migrate"] = set()
+MAY_IMPORT["migrate"] = {"semconv"}  # the one table of old and new names
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 MAY_IMPORT["__main__"] = {"cli"}
 
@@ -176,15 +188,37 @@ INDEX = (
 def test_an_index_holds_imports_and_nothing_else_but_the_way_to_late_ones() -> None:
     for path in PACKAGE.rglob("__init__.py"):
         for node in ast.parse(path.read_text()).body:
-            late = isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+            late = isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")
             assert isinstance(node, INDEX) or late, f"{path}: {ast.unparse(node)[:60]}"
 
 
-def test_importing_the_package_imports_none_of_the_optional_ones() -> None:
+def test_importing_the_package_imports_nothing_but_the_standard_library() -> None:
+    program = "import sys; before = set(sys.modules); import ot_bridge; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    tops = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "ot_bridge" in tops
+    assert tops - {*sys.stdlib_module_names} == {"ot_bridge"}
+
+
+def test_the_core_imports_none_of_the_optional_packages() -> None:
     program = (
-        "import sys, ot_bridge\n"
+        "import sys, ot_bridge; ot_bridge.install\n"
         "heavy = {'grpc', 'google.protobuf', 'botocore', 'requests', 'werkzeug', 'jaeger_client', 'libcst'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
+        "print(sorted(heavy & set(sys.modules)), 'opentelemetry.sdk.trace' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "[] True"
+
+
+def test_the_index_has_every_name_that_it_lists_however_it_is_asked() -> None:
+    program = (
+        "import ot_bridge.installation, ot_bridge\n"
+        "assert set(ot_bridge.__all__) <= set(dir(ot_bridge))\n"
+        "for name in ot_bridge.__all__:\n"
+        "    once, again = getattr(ot_bridge, name), getattr(ot_bridge, name)\n"
+        "    assert once is again and (name == '__version__' or callable(once)), name\n"
+        "from ot_bridge import *\n"
+        "print(install.__module__, hasattr(ot_bridge, 'nothing'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ot_bridge.installation", "False"]

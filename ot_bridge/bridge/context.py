@@ -14,10 +14,10 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import opentracing
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.shim.opentracing_shim import SpanContextShim, SpanShim
 from opentelemetry.trace import TraceFlags
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
+from ot_bridge.bridge.bases import SHIM_CONTEXT, SpanContextBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SPAN_KEY
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import trace_state
@@ -48,7 +48,7 @@ class Baggage(dict[str, str]):
 NO_BAGGAGE: Final = Baggage()
 
 
-class SpanContext(SpanContextShim, trace.SpanContext):
+class SpanContext(SpanContextBase, trace.SpanContext):
     """What a span hands on to its children and over the wire (OpenTracing specification, "SpanContext").
 
     otel_context: ids, flags and trace state. baggage: str to str. origin: the `Remote` that the trace
@@ -79,7 +79,7 @@ class SpanContext(SpanContextShim, trace.SpanContext):
         return SpanContext, self.__getnewargs__()
 
     # Most contexts have none of these, and then no dict of their own.
-    baggage: Baggage = NO_BAGGAGE  # type: ignore[assignment]
+    baggage: Baggage = NO_BAGGAGE
     origin: Remote | None = None
     parent_id: int = 0
     links: tuple[trace.SpanContext, ...] = ()
@@ -202,14 +202,12 @@ def of(subject: object) -> SpanContext | None:
     """The context that a `child_of` or a reference means, of ours or of OpenTelemetry; None if foreign."""
     if isinstance(subject, SpanContext):
         return subject
-    if isinstance(subject, (opentracing.Span, opentracing.SpanContext)):
-        if isinstance(subject, SpanShim):
-            subject = subject.context
-        if isinstance(subject, SpanContext):
-            return subject
-        if isinstance(subject, SpanContextShim):
+    if isinstance(subject, opentracing.Span):
+        subject = subject.context
+    if isinstance(subject, opentracing.SpanContext):
+        if isinstance(subject, SHIM_CONTEXT) and not isinstance(subject, SpanContext):
             return SpanContext(subject.unwrap(), subject.baggage)
-        return None
+        return subject if isinstance(subject, SpanContext) else None
     if isinstance(subject, trace.Span):
         subject = subject.get_span_context()
     return SpanContext(subject) if isinstance(subject, trace.SpanContext) else None

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry.context import Context
-from opentelemetry.shim.opentracing_shim import ScopeManagerShim, ScopeShim, SpanShim
 from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 
+from ot_bridge.bridge.bases import SHIM_SPAN, ScopeBase, ScopeManagerBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import Span
 from ot_bridge.otel import attach, current, reset
@@ -45,7 +45,7 @@ _new: Final[Any] = object.__new__
 _NOTHING: Final = Context()
 
 
-class Scope(ScopeShim):
+class Scope(ScopeBase):
     """The time for which a span is active (OpenTracing specification, "Scope").
 
     Only the innermost scope can be closed: an outer one waits for those inside it, unless their spans
@@ -62,6 +62,7 @@ class Scope(ScopeShim):
     _otel_span: Any
     _before: Context
     _inside: Context
+    _token: Any
     _heirs: dict[int, weakref.ref[Context]] | None
 
     @property
@@ -247,10 +248,11 @@ class ForeignScope(opentracing.Scope):
     """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
 
 
-class ScopeManager(ScopeManagerShim):
+class ScopeManager(ScopeManagerBase):
     """Reads and sets the active span in OpenTelemetry's context."""
 
-    _tracer: Tracer
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
 
     @property
     def tracer(self) -> Tracer:
@@ -272,11 +274,11 @@ class ScopeManager(ScopeManagerShim):
             # What the caller said was said of its trace.
             held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: nobody._live_baggage(), REMOTE_KEY: None}
             return opened(_NoSpan, self, nobody, False, before, held)
-        foreign = span._otel_span if isinstance(span, SpanShim) else before.get(SPAN_KEY, INVALID_SPAN)
+        foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
         return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
 
     @property
-    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+    def active(self) -> opentracing.Scope | None:
         """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
         return self.active_in(current())
 

@@ -15,12 +15,12 @@ import opentracing
 from opentelemetry import trace
 from opentelemetry.baggage import get_baggage
 from opentelemetry.context import Context, attach, get_current
-from opentelemetry.shim.opentracing_shim import SpanShim
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert
+from ot_bridge.bridge.bases import SpanBase
 from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.engine.born import Born
@@ -50,7 +50,7 @@ def inherited(baggage: Mapping[Any, Any]) -> LiveBaggage:
     return LiveBaggage({convert.key_name(name): convert.text(value) for name, value in baggage.items()})
 
 
-class Span(SpanShim):
+class Span(SpanBase):
     """A span of OpenTracing's API (specification, "Span").
 
     tracer: the one that made it. span: the OpenTelemetry span that does the work. baggage: str to str,
@@ -68,7 +68,7 @@ class Span(SpanShim):
 
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
-        self._otel_span = span
+        self._otel_span: Any = span
         if not isinstance(span, Born):
             quieten(span)
         if baggage:

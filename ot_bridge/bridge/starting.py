@@ -57,7 +57,7 @@ class Starting:
         self._otel_tracer = tracer
         self._variants = Variants(tracer)
         self._on_engine = isinstance(tracer, engine.Tracer)
-        self._kinds = self.span_class, self.dropped_class
+        self._kinds = self.span_class, self.dropped_class, self.dropped_class.remembers
         self._prepared = self._starter(tracer)
 
     def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
@@ -76,8 +76,7 @@ class Starting:
         baggage: Any = None
         shown: Any = context
         if child_of is not None:
-            if issubclass(type(child_of), Span):
-                child_of = child_of.context
+            child_of = self._plain(child_of)
             if not issubclass(type(child_of), SpanContext) or not child_of[5] or child_of.origin is not None:
                 return None
             above = child_of
@@ -85,15 +84,18 @@ class Starting:
             shown = child_of, context
         elif context:
             scope: Any = context.get(SCOPE_KEY)
-            if REMOTE_KEY in context or (
-                scope is not None and getattr(scope._span, "priority_flags", None) is not None
+            if REMOTE_KEY in context:
+                return None
+            if scope is not None and (
+                scope._manager is not self._own_scopes
+                or getattr(scope._span, "priority_flags", None) is not None
             ):
                 return None
             above = context.get(SPAN_KEY)
             baggage = context.get(BAGGAGE_KEY)
         kind, attributes = _INTERNAL, None
         if tags is not None:
-            attributes, kind, status, priority = convert.tags(tags, self.maps_kind)
+            attributes, kind, status, priority = self.prepared(tags)
             if status is not None or priority is not None:
                 return None
         try:
@@ -106,7 +108,20 @@ class Starting:
         if baggage:
             span._baggage = inherited(baggage)
             span._thaw()
+        if kind is not _INTERNAL:
+            self._started_as_kind(span, tags)
         return span  # type: ignore[no-any-return]
+
+    def prepared(self, tags: Any) -> convert.Tags:
+        """`tags` for any number of starts, looked at and cleaned once."""
+        return convert.tags(tags, self.maps_kind)
+
+    def _plain(self, parent: Any) -> Any:
+        """The context of a parent that a program names, or what else it has named."""
+        return parent.context if issubclass(type(parent), Span) else parent
+
+    def _started_as_kind(self, span: Any, tags: Any) -> None:
+        """For a subclass that has to remember where `span.kind` stood among the tags of a start."""
 
     def _start(
         self,

@@ -16,10 +16,9 @@ from typing import Any, Final
 import opentracing
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import Sampler
-from opentelemetry.shim.opentracing_shim import TracerShim
 from opentracing import Format
 
-from ot_bridge.bridge import convert
+from ot_bridge.bridge.bases import TracerBase
 from ot_bridge.bridge.formats import Carriers
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.scope import Scope, ScopeManager, opened
@@ -35,7 +34,7 @@ _numbers = itertools.count()
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 
 
-class Tracer(Starting, Carriers, TracerShim):  # type: ignore[misc]
+class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
     """An OpenTracing tracer whose spans are OpenTelemetry spans.
 
     tracer: the OpenTelemetry tracer that makes them. provider: what `flush` and `close` act on.
@@ -55,13 +54,17 @@ class Tracer(Starting, Carriers, TracerShim):  # type: ignore[misc]
         maps_kind: bool = True,
     ) -> None:
         Carriers.__init__(self, propagators)
-        TracerShim.__init__(self, tracer)
+        self._otel_tracer = tracer
         self.provider = provider
         self._prepare(tracer)
         self._own_scopes = ScopeManager(self)
         self._scope_manager = self._own_scopes if scope_manager is None else scope_manager
         self.maps_kind = maps_kind
         self.wrapper_slot = f"_ot_bridge_scope_{next(_numbers)}"
+
+    def unwrap(self) -> trace.Tracer:
+        """The OpenTelemetry tracer that makes the spans."""
+        return self._otel_tracer
 
     @property
     def active_span(self) -> opentracing.Span | None:
@@ -79,7 +82,7 @@ class Tracer(Starting, Carriers, TracerShim):  # type: ignore[misc]
         outer = current().get(SCOPE_KEY)
         return scope is not None and scope is not outer and isinstance(outer, Scope) and outer.span is span
 
-    def start_active_span(  # type: ignore[override]
+    def start_active_span(
         self,
         operation_name: str | None = None,
         child_of: Any = None,
@@ -152,10 +155,6 @@ class Tracer(Starting, Carriers, TracerShim):  # type: ignore[misc]
         return self._start(
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler
         )
-
-    def prepared(self, tags: Any) -> convert.Tags:
-        """`tags` for any number of starts, looked at and cleaned once."""
-        return convert.tags(tags, self.maps_kind)
 
     def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
         """`start_span(name, tags=tags)`, and what `inject` writes for HTTP_HEADERS. Does not raise."""

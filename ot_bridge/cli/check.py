@@ -17,7 +17,7 @@ from ot_bridge.migrate.report import check
 EPILOG = """\
 examples:
   ot-bridge check .                    one line a reference, and a summary by code
-  ot-bridge check src tests --json     the same for programs
+  ot-bridge check src tests --json     for programs
   ot-bridge check . | grep ' OTB[345]' what a person has to look at
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
@@ -25,7 +25,7 @@ exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
 

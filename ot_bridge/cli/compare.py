@@ -1,8 +1,8 @@
 """`ot-bridge compare -- python app.py`: runs a program on jaeger-client and then on ot_bridge, and shows how
 the traces differ.
 
-Both run with what they send caught on loopback, each in a process group of its own, of which nothing is left
-when it is over.
+What both send is received on loopback. Each runs in a process group of its own, and nothing of that group is
+left running at the end.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ot_bridge.cli.catcher import Catcher
 from ot_bridge.cli.group import Group, running
-from ot_bridge.cli.packets import Seen
-from ot_bridge.cli.run import SITE, command_of, environment
+from ot_bridge.cli.run import SITE, command_of, environment, sending_to
+from ot_bridge.cli.serving import serving
 from ot_bridge.cli.traces import KNOWN, text
+from ot_bridge.otlp.decode import SpanRecord
+from ot_bridge.view import page
+from ot_bridge.view.app import Receiver
+from ot_bridge.view.compared import of_comparison
+from ot_bridge.view.serving import Packets
+from ot_bridge.view.terminal import Style, draw
+from ot_bridge.view.tree import trees
 
-_GRACE = 5.0  # seconds in which a server has to heed an interrupt
+_GRACE = 5.0  # seconds that a server has to end after an interrupt
 SAME: Final = 0
 DIFFERENT: Final = 1
 NOT_COMPARED: Final = 2
@@ -35,10 +41,11 @@ examples:
   ot-bridge compare --sample --show -- python app.py
   ot-bridge compare --then 'curl -s localhost:5000/order/pear' -- flask run
   ot-bridge compare --ignore hostname --ignore build -- make test
+  ot-bridge compare --html compared.html -- python app.py
 
 The program's Python needs ot_bridge and jaeger-client (pip install 'ot-bridge[legacy]'). Each run is in a
-process group of its own: when the command after --then is through, all of it is interrupted as by Ctrl-C, and
-what does not heed that is ended.
+process group of its own: when the command after --then has ended, the whole group is
+interrupted as by Ctrl-C, and what still runs 5 s later is ended.
 
 exit status: 0 the traces are the same but for the differences that are documented, 1 they differ, 2 they
 could not be compared. Needs Linux, macOS or WSL.
@@ -46,13 +53,20 @@ could not be compared. Needs Linux, macOS or WSL.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("--sample", action="store_true", help="have both sample every trace")
     parser.add_argument("--ignore", action="append", default=[], metavar="TAG", help="a tag that may differ")
-    parser.add_argument("--show", action="store_true", help="show the traces, not the difference alone")
-    parser.add_argument("--then", metavar="COMMAND", help="for servers: what to run against it, by the shell")
-    parser.add_argument("--after", type=float, default=2, metavar="SECONDS", help="when (default: 2)")
-    parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="of each run")
+    parser.add_argument("--show", action="store_true", help="print the traces of both runs as trees")
+    parser.add_argument(
+        "--html", metavar="FILE", help="write both runs side by side as a page that needs no network"
+    )
+    parser.add_argument("--then", metavar="COMMAND", help="for servers: a shell command that sends requests")
+    parser.add_argument(
+        "--after", type=float, default=2, metavar="SECONDS", help="wait before --then (default: 2)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120, metavar="SECONDS", help="limit of each run (default: 120)"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
@@ -63,7 +77,7 @@ class _Failure(Exception):
 class _Run(NamedTuple):
     name: str
     status: int
-    spans: list[Seen]
+    spans: list[SpanRecord]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(command: list[str]) -> list[str]:
     if os.name == "nt":
-        raise _Failure("Windows has no process groups that can be interrupted; it works in WSL")
+        raise _Failure("it needs process groups that can be interrupted, which Windows has not; use WSL")
     if not command:
         raise _Failure("no program given; for example: ot-bridge compare -- python app.py")
     if shutil.which(command[0]) is None:
@@ -88,19 +102,39 @@ def _checked(command: list[str]) -> list[str]:
     return command
 
 
+class _Kept:
+    """A sink that keeps spans in a list."""
+
+    def __init__(self) -> None:
+        self.spans: list[SpanRecord] = []
+
+    def add(self, spans: Iterable[SpanRecord]) -> None:
+        self.spans += spans
+
+    def take(self) -> list[SpanRecord]:
+        taken, self.spans = self.spans, []
+        return taken
+
+
 def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]:
-    with Catcher() as caught:
-        base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
-        base["OT_BRIDGE_UDP"] = str(caught.udp_port)
-        base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
-        base["OT_BRIDGE_QUIET"] = "1"
-        runs = []
-        for name, more in (("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}), ("ot_bridge", caught.variables)):
-            status = _run(name, command, {**base, **more}, args)
-            runs.append(_Run(name, status, caught.take()))
-            traces = len({span.trace_id for span in runs[-1].spans})
-            print(f"{name}: {len(runs[-1].spans)} spans in {traces} traces, exit status {status}")
-        return runs[0], runs[1]
+    kept = _Kept()
+    packets = Packets(kept, port=0)
+    try:
+        with serving(Receiver(kept)) as port:
+            base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
+            base |= {"OT_BRIDGE_UDP": str(packets.port), "OT_BRIDGE_QUIET": "1"}
+            base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
+            sending = sending_to(f"http://127.0.0.1:{port}")
+            runs = []
+            for name, more in (("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}), ("ot_bridge", sending)):
+                status = _run(name, command, {**base, **more}, args)
+                packets.drain()
+                runs.append(_Run(name, status, kept.take()))
+                count = len({span.trace_id for span in runs[-1].spans})
+                print(f"{name}: {len(runs[-1].spans)} spans in {count} traces, exit status {status}")
+            return runs[0], runs[1]
+    finally:
+        packets.stop()
 
 
 def _check_spans(theirs: _Run, ours: _Run) -> None:
@@ -116,13 +150,20 @@ def _check_spans(theirs: _Run, ours: _Run) -> None:
 
 def _report(theirs: _Run, ours: _Run, args: argparse.Namespace) -> int:
     before, after = text(theirs.spans, args.ignore), text(ours.spans, args.ignore)
+    difference = list(difflib.unified_diff(before, after, theirs.name, ours.name, lineterm="", n=2))
+    if args.html:
+        sides = trees(theirs.spans), trees(ours.spans)
+        found = of_comparison(*sides, difference, (theirs.name, ours.name))
+        if not page.write_page(found, args.html, "ot-bridge compare"):
+            return NOT_COMPARED
     if args.show:
-        print(*before, sep="\n")
-    difference = list(difflib.unified_diff(before, after, "jaeger-client", "ot_bridge", lineterm="", n=2))
+        for each in (theirs, ours):
+            print(f"== {each.name}")
+            print(*draw(each.spans, Style.of(sys.stdout)), sep="\n")
     if difference:
         print(*difference, sep="\n")
         return DIFFERENT
-    print("The traces are the same. Not compared, for these differ by design:")
+    print("The traces are the same. Not compared, because these differ by design:")
     print(*(f"  - {each}" for each in KNOWN), sep="\n")
     if theirs.status != ours.status:
         print(f"The exit statuses differ: {theirs.status} on jaeger-client, {ours.status} on ot_bridge.")

@@ -43,10 +43,16 @@ exit status: 0 all could be read, 1 something was refused, 2 nothing was a traci
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("headers", nargs="*", metavar="HEADER", help="'name: value', or a curl command")
     parser.add_argument(
-        "-H", "--header", action="append", default=[], dest="curl_headers", metavar="HEADER", help="the same"
+        "-H",
+        "--header",
+        action="append",
+        default=[],
+        dest="curl_headers",
+        metavar="HEADER",
+        help="a header, as curl has it",
     )
 
 
@@ -183,10 +189,10 @@ def _others(remote: Remote, given: list[Format]) -> Iterator[str]:
         lost = losses(remote, format)
         if headers:
             yield f"  {format.name}" + (f" (without {', '.join(lost)})" if lost else "")
-            yield from (f"    {name}: {_shown(value)}" for name, value in headers.items())
+            yield from (f"    {name}: {_as_text(value)}" for name, value in headers.items())
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.hex()
     return _escape(str(value))

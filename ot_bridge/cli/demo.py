@@ -21,13 +21,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ot_bridge.bridge import Tracer
+from ot_bridge.cli import viewing
 from ot_bridge.cli.gateway.gateway import make_app
 from ot_bridge.cli.gateway.service import serve
 from ot_bridge.cli.serving import get, serving
-from ot_bridge.install import install, uninstall
+from ot_bridge.installation import install, uninstall
+from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.view import page
 from ot_bridge.view.export import records
-from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.store import Store
+from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.tree import trees
 from ot_bridge.wsgi import TracingMiddleware
 
@@ -63,7 +66,7 @@ REQUESTS = (
         (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331),
     ),
     Request("a browser, with no header", {}, None),
-    Request("somebody with a broken header", {"uber-trace-id": "5b8aa5a2:not-hex:0:1"}, None),
+    Request("a client with a broken header", {"uber-trace-id": "5b8aa5a2:not-hex:0:1"}, None),
 )
 
 
@@ -138,9 +141,12 @@ def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
 EPILOG = """\
 examples:
   ot-bridge demo
+  ot-bridge demo --view
+  ot-bridge demo --html demo.html
   ot-bridge demo --xray
 
-exit status: 0 all requests were answered and every span was delivered, 1 something was not.
+exit status: 0 all requests were answered and every span was delivered, 1 something was not, 2 the file of
+--html cannot be written.
 """
 
 
@@ -152,27 +158,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
+    ways.add_argument("--view", action="store_true", help="show the traces in a browser, until Ctrl-C")
     ways.add_argument("--xray", action="store_true", help="show sampling rules, and what AWS X-Ray gets")
 
 
 def run(options: argparse.Namespace) -> int:
-    """0 if every trace is whole and the collector, if one was named, took the spans; else 1."""
+    """The exit status as above."""
     logging.getLogger("ot_bridge").setLevel(logging.ERROR)
     if options.xray:
         return _xray(options.json, options.all)
-    exporters: list[SpanExporter] = []
-    if options.otlp:
-        from ot_bridge.otlp import OTLPSpanExporter
+    if not options.view:
+        return _played(options, options.otlp)
+    with viewing.viewer(Store()) as shown:
+        status = _played(options, shown.url)
+        viewing.serve(shown)
+        return status
 
-        exporters.append(OTLPSpanExporter(endpoint=options.otlp.rstrip("/") + "/v1/traces"))
+
+def _played(options: argparse.Namespace, collector: str | None) -> int:
+    exporters: list[SpanExporter] = []
+    if collector:
+        exporters.append(OTLPSpanExporter(endpoint=collector.rstrip("/") + "/v1/traces"))
     answers, delivered = play(exporters)
     if options.json:
         print(json.dumps([_as_json(answer) for answer in answers], indent=2))
     elif options.html != "-":
-        show(_lines(answers, Style.of(sys.stdout), options.all), sys.stdout)
+        print(*_lines(answers, Style.of(sys.stdout), options.all), sep="\n")
     if not delivered:
-        print(f"{options.otlp} did not take the spans")
-    if options.html and not page.written(_page(answers), options.html, "ot-bridge demo"):
+        print(f"ot-bridge demo: {collector} did not take the spans", file=sys.stderr)
+    if options.html and not page.write_page(_page(answers), options.html, "ot-bridge demo"):
         return 2
     return 0 if delivered and all(answer.whole for answer in answers) else 1
 

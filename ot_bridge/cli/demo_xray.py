@@ -22,9 +22,9 @@ from ot_bridge.cli.gateway import greeter_pb2 as pb
 from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.cli.xray_gateway.recipe import HEALTH_CHECK, global_sampler, make_app, serve
-from ot_bridge.install import install, uninstall
+from ot_bridge.installation import install, uninstall
 from ot_bridge.otlp.decode import BLANK, SpanRecord
-from ot_bridge.view.terminal import Style, draw, show
+from ot_bridge.view.terminal import Style, draw
 from ot_bridge.xray import XRayExporter
 
 Document = dict[str, Any]
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
     title: str
     documents: Sequence[Document]
     delivered: bool
-    as_told: bool
+    as_expected: bool
 
 
 def _web(path: str, random_part: str) -> Callable[[Services], object]:
@@ -141,8 +141,8 @@ def run(as_json: bool, everything: bool = False) -> int:
     if as_json:
         print(json.dumps([answer._asdict() for answer in answers], indent=2))
     else:
-        show(_lines(played, Style.of(sys.stdout), everything), sys.stdout)
-    return 0 if all(answer.delivered and answer.as_told for answer in answers) else 1
+        print(*_lines(played, Style.of(sys.stdout), everything), sep="\n")
+    return 0 if all(answer.delivered and answer.as_expected for answer in answers) else 1
 
 
 def _lines(played: dict[str, list[Answer]], style: Style, everything: bool) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _lines(played: dict[str, list[Answer]], style: Style, everything: bool) -> I
     every = [answer for answers in played.values() for answer in answers]
     count = sum(len(answer.documents) for answer in every)
     fate = "all delivered" if all(answer.delivered for answer in every) else "some were not delivered"
-    yield from (f"not as told: {answer.title}" for answer in every if not answer.as_told)
+    yield from (f"not as expected: {answer.title}" for answer in every if not answer.as_expected)
     yield f"{count} segments, {fate}"
 
 

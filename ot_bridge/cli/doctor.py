@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ot_bridge.cli.checkup import effective, incoming, known, packages, program, sending
-from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row, Said, listening
+from ot_bridge.cli.checkup import effective, file, incoming, known, packages, program, sending
+from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, LogLines, Row, collected_log
 from ot_bridge.cli.jaeger_file import read
 from ot_bridge.jaeger_client.settings import ROWS, problems
 from ot_bridge.jaeger_client.translate import effective as jaeger_settings
@@ -22,7 +22,7 @@ from ot_bridge.jaeger_client.translate import lines
 
 #: What follows `--` is a program's command line.
 AFTER_DASHES: Final = True
-FINE, ILL, NOT_LOOKED = 0, 1, 2
+FINE, PROBLEMS, NOT_DONE = 0, 1, 2
 
 EPILOG: Final = """\
 examples:
@@ -42,16 +42,20 @@ _VARIABLE: Final = re.compile(r"(OTEL|JAEGER|OT_BRIDGE)_\w+")
 
 
 def add_arguments(parser: argparse.ArgumentParser, send: bool = True) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("file", nargs="?", help="a Jaeger configuration in YAML, JSON or Python; - for stdin")
     parser.add_argument(
-        "-H", "--header", action="append", default=[], metavar="HEADER", help="one that comes in"
+        "-H", "--header", action="append", default=[], metavar="HEADER", help="a header that comes in"
     )
-    parser.add_argument("--service-name", metavar="NAME", help="as the program gives it")
+    parser.add_argument(
+        "--service-name",
+        metavar="NAME",
+        help="the service name that the program passes to install() or Config",
+    )
     parser.add_argument(
         "--otel", action="store_true", help="print OpenTelemetry's variables and nothing else"
     )
-    parser.add_argument("--json", action="store_true", help="the same for scripts")
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     if send:
         parser.add_argument("--no-send", action="store_false", dest="send", help="send no span")
     else:
@@ -69,21 +73,21 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{args.file}: {'; '.join(wrong)}")
     except (OSError, ValueError) as error:
         print(f"ot-bridge {args.command}: {error}", file=sys.stderr)
-        return NOT_LOOKED
-    with listening() as said:
+        return NOT_DONE
+    with collected_log() as log:
         if args.otel:
             print(*lines(config, os.environ), sep="\n")
             return FINE
-        rows, findings = _elsewhere(args) if args.program else _here(args, config, said)
+        rows, findings = _elsewhere(args) if args.program else _here(args, config, log)
     (_print_json if args.json else _print)(rows, findings)
     if (args.file or args.command == "config") and not args.json:
-        with listening():
+        with collected_log():
             print("", "The same in OpenTelemetry's variables:", *lines(config, os.environ), sep="\n")
-    return ILL if any(each.level == WRONG for each in findings) else FINE
+    return PROBLEMS if any(each.level == WRONG for each in findings) else FINE
 
 
 def _elsewhere(args: argparse.Namespace) -> tuple[list[Row], list[Finding]]:
-    looked = program.look(args.program)
+    looked = program.inspect(args.program)
     options = [word for header in args.header for word in ("-H", header)]
     options += ["--service-name", args.service_name] if args.service_name else []
     options += [args.file] if args.file else []
@@ -93,36 +97,42 @@ def _elsewhere(args: argparse.Namespace) -> tuple[list[Row], list[Finding]]:
     return [*looked.rows, *inner], [*looked.findings, *findings]
 
 
-def _here(args: argparse.Namespace, config: dict[str, Any], said: Said) -> tuple[list[Row], list[Finding]]:
+def _here(args: argparse.Namespace, config: dict[str, Any], log: LogLines) -> tuple[list[Row], list[Finding]]:
     rows = [*effective.rows(args.service_name), *program.redirection(), *_jaeger(config, args)]
-    findings = [*_sayings(said), *known.findings(), *packages.findings(), *sending.unsent()]
+    findings = [
+        *_from_log(log),
+        *known.findings(),
+        *packages.findings(),
+        *file.findings(),
+        *sending.unsent(),
+    ]
     if args.header:
         findings += incoming.findings(args.header)
     if args.send and not any(each.text.startswith("nothing will be sent") for each in findings):
-        findings += sending.send(said, args.service_name)
+        findings += sending.send(log, args.service_name)
     if any(each.name == "service.name" and each.value.startswith("unknown_service") for each in rows):
         findings.append(Finding(LOOK, "service", "no name", "OTEL_SERVICE_NAME=…"))
     return rows, findings
 
 
-def _sayings(said: Said) -> Iterator[Finding]:
+def _from_log(log: LogLines) -> Iterator[Finding]:
     """What the library has to say about the variables: its own messages, each once."""
-    for level, text in dict.fromkeys(said.take()):
+    for level, text in dict.fromkeys(log.take()):
         about = "variable" if _VARIABLE.match(text) else "library"
         yield Finding(WRONG if level >= logging.ERROR else LOOK, about, text)
 
 
 def _jaeger(config: dict[str, Any], args: argparse.Namespace) -> Iterator[Row]:
-    """The drop-in's settings: all of them for a dictionary or `config`, else those that somebody has set."""
+    """The drop-in's settings: all of them for a dictionary or `config`, else those that a variable sets."""
     for name, setting in jaeger_settings(config, os.environ).items():
         if config or args.command == "config" or setting.source.startswith("JAEGER"):
-            yield Row(f"jaeger.{name}", effective.shown(setting.value), _origin(name, setting.source, args))
+            yield Row(f"jaeger.{name}", effective.as_text(setting.value), _origin(name, setting.source, args))
 
 
 def _origin(name: str, source: str, args: argparse.Namespace) -> str:
     if source != "config":
         return source
-    key = ".".join(ROWS[name].key) if name in ROWS else name
+    key = ROWS[name].key if name in ROWS else name
     return (
         f"{args.file}: {key}"
         if args.file and not (name == "service_name" and args.service_name)
@@ -135,7 +145,7 @@ def _print_json(rows: Sequence[Row], findings: Sequence[Finding]) -> None:
     report = {
         "rows": [each._asdict() for each in rows],
         "findings": [each._asdict() for each in findings],
-        "status": ILL if wrong else FINE,
+        "status": PROBLEMS if wrong else FINE,
     }
     print(json.dumps(report, indent=1))
 

@@ -74,7 +74,7 @@ class Group:
 
 
 def _groups_that_live(group: int) -> Iterator[bool]:
-    """Linux: True for each of its processes that is no zombie: one that nobody waits for stays for ever."""
+    """Linux: True for each process of the group that is not a zombie; nothing may wait for a zombie."""
     for entry in _PROC.iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):

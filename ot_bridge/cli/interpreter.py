@@ -19,11 +19,14 @@ _OPTION: Final = re.compile(r"-([bBdEhiIOPqRsSuvVx?]*)([cmWXJ]?)(.*)", re.DOTALL
 _ASSIGNED: Final = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 #: Options of Python's with which it reads no `sitecustomize` from PYTHONPATH.
 _ISOLATING: Final = frozenset("IES")
+_CALL: Final = "call ot_bridge.redirect.redirect() first in the program"
+_HIDDEN: Final = f"hides the sitecustomize on PYTHONPATH: leave it out, or {_CALL}"
+PEX: Final = f"a PEX file starts itself anew without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
 _LINKS: Final = 5  # interpreters of interpreters that are followed
 
 
 class Interpreter(NamedTuple):
-    """python: its path, "" if the command starts none that can be told. options: those before the program.
+    """python: its path, "" where none is found. options: those before the program.
 
     hindrance: why it reads no `sitecustomize` of ours; "" if it does.
     """
@@ -95,10 +98,8 @@ def _hindrance(options: Sequence[str], script: str) -> str:
     flags = [match[1] for word in options if (match := _OPTION.fullmatch(word))]
     found = next((letter for each in flags for letter in each if letter in _ISOLATING), None)
     if found:
-        return f"Python's option -{found} has it not read the sitecustomize on PYTHONPATH: leave it out"
-    if script and os.path.isfile(script) and _is_pex(script):
-        return "a PEX file starts itself anew without PYTHONPATH: build it with ot-bridge in it"
-    return ""
+        return f"Python's option -{found} {_HIDDEN}"
+    return PEX if script and os.path.isfile(script) and _is_pex(script) else ""
 
 
 def _is_pex(file: str) -> bool:

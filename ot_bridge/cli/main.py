@@ -46,7 +46,7 @@ EXTRAS = {"libcst": "migrate"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status. argv: without the program's name."""
-    options = _options(list(sys.argv[1:] if argv is None else argv))
+    options = parse(sys.argv[1:] if argv is None else argv)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:  # a terminal that has no such letter must not end a command
         reconfigure(errors="backslashreplace")
@@ -64,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OUTPUT[error.errno](options.command, error)
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. Raises SystemExit for `--help` and for what is not understood."""
+    arguments = list(argv)
     parser = argparse.ArgumentParser(
         "ot-bridge",
         description="OpenTracing code on OpenTelemetry.",

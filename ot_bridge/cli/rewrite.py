@@ -24,7 +24,7 @@ from ot_bridge.migrate.rewriting import Outcome, rewrite, write
 EPILOG = """\
 examples:
   ot-bridge rewrite src                  show what would change
-  ot-bridge rewrite src > way-out.patch  the same for `git apply`, or for a review
+  ot-bridge rewrite src > way-out.patch  a patch for `git apply` or a review
   ot-bridge rewrite src --write          change the files; commit before, and read the marks after
   grep -rn '# ot-bridge:' src            what a person decides
 
@@ -37,7 +37,7 @@ _ONCE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--diff", action="store_true", help="show a diff (what it does by default)")

@@ -16,20 +16,36 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
-from ot_bridge.cli.interpreter import interpreter_of
+from ot_bridge.cli.interpreter import PEX, interpreter_of
 
 #: Put first on PYTHONPATH, it has its `sitecustomize` read by every interpreter that is not isolated.
 SITE: Final = str(Path(__file__).parent / "site")
+_TREE: Final = "ot_bridge_tree"  # the exporter that prints traces
+#: Unless the user has set them: every trace is sampled, and spans leave within 0.2 s.
+_SEEN: Final = {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+_SENDING: Final = {
+    "OTEL_CONFIG_FILE": "",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+}
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 NOT_FOUND: Final = 127
 NOT_RUNNABLE: Final = 126
 
 EPILOG: Final = """\
 examples:
   ot-bridge run -- python app.py
+  ot-bridge run --view -- python app.py            # its traces in a browser
+  ot-bridge run --show -- flask run                # its traces as trees on standard error
   ot-bridge run -- gunicorn --workers 4 app:app
   OTEL_TRACES_EXPORTER=console ot-bridge run --quiet -- celery -A tasks worker
+
+--view starts a viewer (see ot-bridge view --help) or uses the one that runs. When the program has ended, it
+stays until Ctrl-C. With --view or --show every trace is sampled unless OTEL_TRACES_SAMPLER is set, and the
+file that OTEL_CONFIG_FILE names is not used.
 
 Every Python that the program starts says what it redirects, the first one only. Not redirected are: a Python
 without ot_bridge (it gets the real packages), one with -I, -E or -S or started without PYTHONPATH (a PEX file
@@ -45,8 +61,10 @@ On Windows this process waits for the program, and passes its exit status on.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument("--quiet", action="store_true", help="do not say what is redirected")
+    parser.add_argument("--show", action="store_true", help="print each trace on standard error when it ends")
+    parser.add_argument("--view", action="store_true", help="show the traces in a browser")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
@@ -60,19 +78,67 @@ def run(args: argparse.Namespace) -> int:
         there = os.path.exists(command[0])
         problem = "is not executable (chmod +x, or name its interpreter)" if there else "not found"
         return _refuse(f"{command[0]}: {problem}", NOT_RUNNABLE if there else NOT_FOUND)
+    environ = _environment_of(args)
     hindrance = interpreter_of(command).hindrance
     if hindrance and not args.quiet:
-        way_out = "or call ot_bridge.redirect.redirect() first in the program"
-        print(f"ot-bridge: nothing is redirected: {hindrance}, {way_out}", file=sys.stderr)
+        print(f"ot-bridge: nothing is redirected: {hindrance}", file=sys.stderr)
+    if hindrance == PEX:  # what unpacks the file would say that it redirects, and then start the program anew
+        environ["OT_BRIDGE_REDIRECT"] = "off"
+    try:
+        return (_viewed if args.view else _start)(program, command, environ)
+    except OSError as error:
+        return _refuse(f"{program}: {error.strerror}", NOT_RUNNABLE)
+
+
+def _environment_of(args: argparse.Namespace) -> dict[str, str]:
+    """The program's environment, but for where the viewer is."""
     environ = environment(os.environ)
     if args.quiet:
         environ["OT_BRIDGE_QUIET"] = "1"
+    if args.view:
+        environ |= _SENDING
+    if args.show:
+        exporters = environ.get("OTEL_TRACES_EXPORTER", "none")
+        environ["OTEL_TRACES_EXPORTER"] = _TREE if exporters in ("", "none") else f"{exporters},{_TREE}"
+        environ["OTEL_CONFIG_FILE"] = ""
+    return {**_SEEN, **environ} if args.view or args.show else environ
+
+
+def sending_to(url: str) -> dict[str, str]:
+    """The variables with which a program sends its spans to a receiver at this address, and nowhere else."""
+    return {**_SENDING, _ENDPOINT: f"{url}/v1/traces"}
+
+
+def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs the program beside a viewer, and that until it is told to end; the program's exit status."""
+    from ot_bridge.cli import viewing
+    from ot_bridge.view.store import Store
+
+    with viewing.viewer(Store()) as shown:
+        environ = {**environ, _ENDPOINT: f"{shown.url}/v1/traces"}
+        print(f"ot-bridge run: traces are shown at {shown.url}/", file=sys.stderr, flush=True)
+        if not shown.ours:
+            return _start(program, command, environ)
+        process = subprocess.Popen(command, executable=program, env=environ)
+        ended: list[int] = []
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGTERM:  # SIGINT comes from the terminal, which sends it to the program too
+                ended.append(number)
+                process.terminate()
+
+        with viewing.signals(handle):
+            status = process.wait()
+        if not ended:
+            print(f"ot-bridge run: the program has ended with exit status {status}", file=sys.stderr)
+            viewing.serve(shown)
+        return status if status >= 0 else 128 - status
+
+
+def _start(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
-    try:
-        return (_wait_for if os.name == "nt" else _become)(program, command, environ)
-    except OSError as error:
-        return _refuse(f"{program}: {error.strerror}", NOT_RUNNABLE)
+    return (_wait_for if os.name == "nt" else _become)(program, command, environ)
 
 
 def _refuse(problem: str, status: int) -> int:

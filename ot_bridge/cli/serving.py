@@ -1,31 +1,24 @@
-"""The loopback HTTP that the demos share: an application on Werkzeug's server, and requests to it."""
+"""HTTP on loopback for the demos and `compare`: applications on the viewer's server, and requests to them."""
 
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-
-class _Silent(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing."""
+from ot_bridge.view.serving import Server, bound
 
 
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
-    """Runs a WSGI application; gives its port."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    """Runs a WSGI application on a free port of 127.0.0.1; gives the port."""
+    (listening,) = bound(["127.0.0.1"], 0)
+    server = Server(app, listening, print)
     try:
-        yield server.server_port
+        yield server.port
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
 
 
 def get(port: int, path: str, headers: Mapping[str, str]) -> int:

@@ -1,88 +1,120 @@
-"""Traces as text that two runs of a program have in common: no ids, no times, an order of its own.
+"""Traces as text that two runs of a program have in common: no ids, no times, an order that runs share.
 
-What differs between jaeger-client and ot_bridge by design is left out on both sides: see `KNOWN`.
+Both sides are span records, made of jaeger-client's packets or of OTLP, and are put in the same words, which
+are Jaeger's. Differences that are by design are left out on both sides: see `KNOWN`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ot_bridge.cli.packets import Seen
+from ot_bridge.otlp.decode import EventRecord, LinkRecord, SpanRecord
+from ot_bridge.view.tree import Tree, trees
 
 #: What is left out, and why.
 KNOWN: Final = (
-    "ids, times, durations and peer.port are of each run",
-    "the process says jaeger.version of either, telemetry.sdk.* of one",
+    "ids, times, durations and peer.port belong to one run",
+    "the process names jaeger.version on one side, telemetry.sdk.* on the other",
     "OTLP has no debug flag; sampling.priority and jaeger-debug-id are there as tags",
-    "a tag set twice is one tag, with its last value, where jaeger-client sent both",
+    "a tag that is set twice is one tag with its last value; jaeger-client sends both",
     "an exception is logged once a span, and in OpenTelemetry's words",
-    "gRPC's spans have rpc.grpc.status_code besides",
+    "spans of gRPC have rpc.grpc.status_code in addition",
 )
-_PROCESS: Final = ("jaeger.version", "telemetry.", "service.instance.id")
+_PROCESS: Final = ("jaeger.version", "telemetry.", "service.instance.id", "service.name")
 _TAGS: Final = frozenset({"peer.port", "rpc.grpc.status_code"})
+_ERROR: Final = {"OK": False, "ERROR": True}  # status -> the `error` tag that it stands for
+_KINDS: Final = frozenset({"SERVER", "CLIENT", "PRODUCER", "CONSUMER"})
 _EXCEPTION: Final = ("error.object", "stack")
+#: OpenTelemetry's words for what OpenTracing's logs of an exception say.
+_WORDS: Final = {
+    "exception.type": "error.kind",
+    "exception.message": "message",
+    "exception.stacktrace": "stack",
+}
 _RAISED: Final = "log of an exception"
+_CLOCK: Final = 1000  # nanoseconds: jaeger-client's times are microseconds
+
+_Spans = Mapping[tuple[str, str], SpanRecord]
 
 
-def text(spans: Iterable[Seen], ignore: Collection[str] = ()) -> list[str]:
+def text(spans: Iterable[SpanRecord], ignore: Collection[str] = ()) -> list[str]:
     """One line for each process, span, log and reference. ignore: names of tags to leave out."""
-    spans = sorted(spans, key=lambda span: (span.name, span.start, span.span_id))
-    lines = sorted({_process(span, ignore) for span in spans})
+    spans = list(spans)
     known = {(span.trace_id, span.span_id): span for span in spans}
-    children: dict[tuple[int, int], list[Seen]] = defaultdict(list)
-    roots: list[Seen] = []
-    for span in spans:
-        above = span.trace_id, span.parent_id
-        same = span.parent_id == span.span_id
-        (children[above] if above in known and not same else roots).append(span)
-    # Roots of the same name are told apart by what is below them, as different runs order them differently.
-    trees = sorted(list(_tree(root, 0, children, known, ignore)) for root in roots)
-    return [*lines, *(line for tree in trees for line in ["", *tree])]
+    processes = sorted({_process(span, ignore) for span in spans})
+    # Traces and siblings are ordered by their whole text: two runs make them in different orders.
+    tops = sorted(top for tree in trees(spans) for top in _tops(tree, known, ignore))
+    return [*processes, *(line for top in tops for line in ["", *top])]
 
 
-def _process(span: Seen, ignore: Collection[str]) -> str:
-    tags = {
-        key: value
-        for key, value in span.process.items()
-        if not key.startswith(_PROCESS) and key not in ignore
-    }
-    return f"process {span.service}{_pairs(tags.items())}"
+def _process(span: SpanRecord, ignore: Collection[str]) -> str:
+    tags = [pair for pair in span.resource.items() if pair[0] not in ignore]
+    return f"process {span.service}{_pairs(pair for pair in tags if not pair[0].startswith(_PROCESS))}"
+
+
+def _tops(tree: Tree, known: _Spans, ignore: Collection[str]) -> Iterator[list[str]]:
+    """The lines of each span that has no parent in the trace, with those of all spans below it."""
+    below: list[list[list[str]]] = [[] for _ in tree.nodes]
+    for at in range(len(tree.nodes) - 1, -1, -1):  # parents come first: each span's children are complete
+        node = tree.nodes[at]
+        lines = [*_lines(node.span, node.parent < 0, known, ignore)]
+        lines += (f"  {line}" for child in sorted(below[at]) for line in child)
+        below[at] = []
+        if node.parent < 0:
+            yield lines
+        else:
+            below[node.parent].append(lines)
+
+
+def _lines(span: SpanRecord, top: bool, known: _Spans, ignore: Collection[str]) -> Iterator[str]:
+    elsewhere = " (its parent is elsewhere)" if top and span.parent_id not in ("", span.span_id) else ""
+    tags = {key: value for key, value in _tags(span).items() if key not in ignore and key not in _TAGS}
+    yield f"{span.service}: {span.name}{elsewhere}{_pairs(tags.items())}"
+    logs = [_log(span, event) for event in span.events]
+    yield from (f"  {line}" for at, line in enumerate(logs) if line != _RAISED or line not in logs[:at])
+    yield from (f"  {line}" for link in span.links if (line := _reference(span, link, known)))
+
+
+def _tags(span: SpanRecord) -> dict[str, Any]:
+    tags = dict(span.attributes)
+    if span.kind in _KINDS:
+        tags["span.kind"] = span.kind.lower()
+    if span.status in _ERROR:
+        tags.setdefault("error", _ERROR[span.status])
+    return tags
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
-    return "".join(f" {key}={_shown(value)}" for key, value in sorted(pairs))
+    return "".join(f" {key}={_value(value)}" for key, value in sorted(pairs))
 
 
-def _shown(value: Any) -> str:
-    """A value with its type; a long one is cut, with a checksum of what it was."""
+def _value(value: Any) -> str:
+    """A value with its type; a long one is cut, with a checksum of the whole."""
     whole = repr(value)
     return whole if len(whole) <= 100 else f"{whole[:80]}... (checksum {zlib.crc32(whole.encode()):08x})"
 
 
-def _tree(span: Seen, depth: int, children: Any, known: Any, ignore: Collection[str]) -> Iterator[str]:
-    indent = "  " * depth
-    elsewhere = " (its parent is elsewhere)" if span.parent_id and not depth else ""
-    tags = {key: value for key, value in span.tags if key not in ignore and key not in _TAGS}
-    yield f"{indent}{span.service}: {span.name}{elsewhere}{_pairs(tags.items())}"
-    logs = [_log(span, time, fields) for time, fields in span.logs]
-    yield from (
-        f"{indent}  {line}" for at, line in enumerate(logs) if line != _RAISED or line not in logs[:at]
-    )
-    for kind, trace_id, span_id in span.references:
-        other = known.get((trace_id, span_id))
-        yield f"{indent}  {kind} {other.name if other else 'a span elsewhere'}"
-    below: Sequence[Seen] = children[span.trace_id, span.span_id]
-    for child in below:
-        yield from _tree(child, depth + 1, children, known, ignore)
-
-
-def _log(span: Seen, time: int, fields: Mapping[str, Any]) -> str:
-    if fields.get("event") == "error":
-        if any(name in fields for name in _EXCEPTION):
+def _log(span: SpanRecord, event: EventRecord) -> str:
+    fields = dict(event.attributes)
+    name = event.name
+    if name == "exception":
+        fields = {_WORDS.get(key, key): value for key, value in fields.items() if key != "exception.escaped"}
+        name = "error"
+    if name == "error":
+        if any(key in fields for key in _EXCEPTION):
             return _RAISED
-        fields = {name: value for name, value in fields.items() if name != "error.kind"}
-    inside = span.start - 1 <= time <= span.start + span.duration + 1
-    return f"log{_pairs(fields.items())}{'' if inside else ' (not in the time of its span)'}"
+        fields.pop("error.kind", None)
+    pairs = fields if name == "log" else {**fields, "event": name}
+    inside = span.start - _CLOCK <= event.time <= span.end + _CLOCK
+    return f"log{_pairs(pairs.items())}{'' if inside else ' (not in the time of its span)'}"
+
+
+def _reference(span: SpanRecord, link: LinkRecord, known: _Spans) -> str:
+    """A reference as text; "" for `child_of` the parent, which the tree shows."""
+    kind = link.attributes.get("opentracing.ref_type", "follows_from")
+    if kind == "child_of" and (link.trace_id, link.span_id) == (span.trace_id, span.parent_id):
+        return ""
+    other = known.get((link.trace_id, link.span_id))
+    return f"{kind} {other.name if other else 'a span elsewhere'}"

@@ -1,30 +1,23 @@
 """`ot-bridge view`: takes the spans that programs on this machine send, and shows them in a browser.
 
 It listens where `ot_bridge.install()` and OpenTelemetry send to by default, keeps the last traces in memory,
-and ends with Ctrl-C. Exit status: 0; 2 where it cannot listen, or cannot read a file.
+and ends with Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
-import signal
-import sys
-import threading
-import urllib.request
-import webbrowser
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from ot_bridge.cli import viewing
 from ot_bridge.otlp.decode_json import decode_json
-from ot_bridge.view.app import ABOUT, NAMES, Viewer
+from ot_bridge.view.app import NAMES, Viewer
 from ot_bridge.view.receive import is_known_by
-from ot_bridge.view.serving import Packets, Server, bound
 from ot_bridge.view.store import KEEP, Store
 
-PORT: Final = 4318
-_LOOPBACK: Final = ("127.0.0.1", "::1")
 _ANY: Final = frozenset({"0.0.0.0", "::"})
 
 EPILOG: Final = """\
@@ -37,21 +30,23 @@ exit status: 0 it was told to end, 2 it cannot listen there or cannot read a fil
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `run` reads."""
+    """Declare the options that `run` reads."""
     parser.add_argument(
         "--host",
         action="append",
         default=[],
-        help="an address to listen on (default: 127.0.0.1 and ::1), or a name by which it may be asked for",
+        help="an address to listen on (default: 127.0.0.1 and ::1), or a name that requests may give as Host",
     )
-    parser.add_argument("--port", type=int, help=f"for OTLP over HTTP, and the page (default: {PORT})")
+    parser.add_argument(
+        "--port", type=int, help=f"for OTLP over HTTP, and the page (default: {viewing.PORT})"
+    )
     parser.add_argument("--keep", type=int, default=KEEP, help=f"traces that are kept (default: {KEEP})")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("files", nargs="*", metavar="FILE", help="traces to begin with, as OTLP in JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until it is told to end."""
+    """Serves until it is told to end; the exit status as above."""
     if options.keep < 1:
         return _fail("--keep needs a number of traces, at least 1")
     store = Store(options.keep)
@@ -60,94 +55,32 @@ def run(options: argparse.Namespace) -> int:
             store.add(filter(is_known_by, decode_json(Path(file).read_bytes())))
         except (OSError, ValueError) as error:
             return _fail(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}")
-    addresses = [host for host in options.host if _is_address(host)] or list(_LOOPBACK)
-    names = {*NAMES, *options.host, *({Viewer.ANY_ADDRESS} if _ANY & {*addresses} else ())}
-    try:
-        sockets = bound(addresses, PORT if options.port is None else options.port)
-    except (OSError, OverflowError) as error:
-        return _taken(options, error, store, addresses, names)
-    return _serve(store, names, addresses, sockets, options)
-
-
-def _taken(
-    options: argparse.Namespace, error: Exception, store: Store, addresses: Sequence[str], names: set[str]
-) -> int:
-    """What is to be done where the port is not to be had."""
-    if options.port is not None:
-        return _fail(f"port {options.port} cannot be listened on: {error}")
-    if _is_viewer(PORT):
-        print(f"ot-bridge view runs already: http://127.0.0.1:{PORT}/", flush=True)
+    addresses = [host for host in options.host if _is_address(host)] or list(viewing.LOOPBACK)
+    public = bool(_ANY & {*addresses})
+    names = {*NAMES, *options.host, *({Viewer.ANY_ADDRESS} if public else ())}
+    with ExitStack() as stack:
+        try:
+            shown = stack.enter_context(viewing.viewer(store, addresses, names, options.port))
+        except (OSError, OverflowError) as error:
+            port = viewing.PORT if options.port is None else options.port
+            return _fail(f"port {port} cannot be listened on: {error}")
+        _say_what_is_special(shown, public, options.port)
+        viewing.serve(shown, options.open)
         return 0
-    try:
-        sockets = bound(addresses, 0)
-    except OSError as other:
-        return _fail(f"no port can be listened on: {other}")
-    port = sockets[0].getsockname()[1]
-    print(f"Port {PORT} is taken by another program. For programs to send here:", flush=True)
-    print(f"export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{port}", flush=True)
-    return _serve(store, names, addresses, sockets, options)
 
 
-def _is_viewer(port: int) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://127.0.0.1:{port}/api/about", timeout=2) as answer:
-            return ABOUT.encode() in answer.read(1000)
-    except (OSError, ValueError):
-        return False
-
-
-def _serve(
-    store: Store,
-    names: set[str],
-    addresses: Sequence[str],
-    sockets: Sequence[Any],
-    options: argparse.Namespace,
-) -> int:
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    viewer = Viewer(store, names, _say)
-    running: list[Any] = [Server(viewer, each, _say) for each in sockets]
-    port = running[0].port
-    if _ANY & {*addresses}:
-        _say(
+def _say_what_is_special(shown: viewing.Address, public: bool, port: int | None) -> None:
+    if not shown.ours:
+        viewing.say("it runs already")
+        return
+    if port is None and shown.port != viewing.PORT:
+        print(f"Port {viewing.PORT} is taken by another program. For programs to send here:")
+        print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={shown.url}")
+    if public:
+        viewing.say(
             "everyone who reaches this machine can read the traces. A name in the Host header must be given"
             " with --host"
         )
-    running += _others(store, addresses[0])
-    address = f"http://127.0.0.1:{port}/"
-    print(f"Traces are shown at {address} (Ctrl-C ends it)", flush=True)
-    if options.open:
-        webbrowser.open(address)
-    while not over.wait(0.5):
-        pass
-    for each in running:
-        each.stop()
-    return 0
-
-
-def _others(store: Store, host: str) -> list[Any]:
-    """The other ports that can be had: an old client's, and gRPC's."""
-    made = []
-    for name, make in (("Jaeger's packets (UDP 6831)", _packets), ("OTLP over gRPC (4317)", _grpc)):
-        try:
-            made.append(make(store, host))
-        except ImportError:
-            _say(f"{name}: left out, as grpcio is not installed (pip install 'ot-bridge[grpc]')")
-        except OSError:
-            _say(f"{name}: left out, as the port is taken")
-    return made
-
-
-def _packets(store: Store, host: str) -> Any:
-    return Packets(store, host if ":" not in host else "127.0.0.1")
-
-
-def _grpc(store: Store, host: str) -> Any:
-    from ot_bridge.view.grpc_port import GrpcPort
-
-    return GrpcPort(store, f"[{host}]" if ":" in host else host)
 
 
 def _is_address(host: str) -> bool:
@@ -158,10 +91,6 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _say(text: str) -> None:
-    print(f"ot-bridge view: {text}", file=sys.stderr, flush=True)
-
-
 def _fail(text: str) -> int:
-    _say(text)
+    viewing.say(text)
     return 2

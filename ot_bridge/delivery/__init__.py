@@ -1,4 +1,4 @@
-"""From a finished span to its exporter: a bounded queue, one thread, and their way past forks and exits."""
+"""Delivers finished spans to exporters: a bounded queue and one thread, which survive forks and exits."""
 
 from ot_bridge.delivery.counts import Counts
 from ot_bridge.delivery.exit import in_background

@@ -1,4 +1,4 @@
-"""What has become of spans: `Counts` for readers, `Tally` for the threads that end spans."""
+"""Counts of what has become of spans: `Counts` for readers, `Tally` and `Ledger` for those who count."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Counts(NamedTuple):
 
     @property
     def lost(self) -> int:
-        """Spans that nobody will get."""
+        """The number of spans that were dropped or failed."""
         return self.dropped + sum(self.failed.values())
 
 
 class Tally:
-    """A number that any thread, signal handler or finalizer can add one to, without a lock."""
+    """A number that any thread, signal handler or finalizer can increase by one without a lock."""
 
     __slots__ = ("_count", "add")
 
@@ -42,14 +42,14 @@ class Tally:
 
     @property
     def value(self) -> int:
-        """How often `add` was called. A count tells its number without taking one only in its repr."""
+        """How often `add` was called. Only the repr of `itertools.count` shows its value without a step."""
         return int(repr(self._count)[len("count(") : -1])
 
 
 class Ledger:
-    """The numbers of one process. Written by the thread that exports, but for the tallies; read by anybody.
+    """The numbers of one process. Only the exporting thread writes them, but for the tallies.
 
-    `version` is odd while spans move from one number to another; a reader tries again.
+    `_version` is odd while spans move from one number to another. A reader that sees that reads again.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Ledger:
 
     @property
     def lost(self) -> dict[str, int]:
-        """What the log tells of, by reason."""
+        """What is to be logged: the numbers of lost spans, by reason."""
         dropped = self.dropped.value
         return {"dropped": dropped, **self._failed} if dropped else self._failed
 
@@ -79,14 +79,14 @@ class Ledger:
         return bool(self._version % 2)
 
     def begin(self) -> None:
-        """Spans are about to be taken out of the queue; each adds one to `flying`."""
+        """Begins to take spans out of the queue, each of which increases `flying` by one."""
         self._version += 1
 
     def end(self) -> None:
         self._version += 1
 
     def settle(self, lost: Mapping[str, int]) -> None:
-        """The batch in flight has come to its end, and `lost` of it, by reason, is lost."""
+        """Counts the batch in flight as exported, except for what is lost, by reason."""
         self.begin()
         try:
             self._exported += self.flying - sum(lost.values())
@@ -97,13 +97,16 @@ class Ledger:
             self.end()
 
     def recover(self) -> None:
-        """Counts as lost what a thread had in its hands when it died."""
+        """Counts as lost the batch that a thread was exporting when it died."""
         if self.flying:
             self.settle({"other": self.flying})
         self._version += self._version % 2
 
     def counts(self, queue: deque[Any], kind: type) -> Counts:
-        """A consistent reading. kind: what in the queue is no span. Gives up being exact after a second."""
+        """The counts at one moment. kind: the class of items of the queue that are no spans.
+
+        Where the numbers move without end, the reading after one second may be inexact.
+        """
         made = Counts(0, 0, 0, MappingProxyType({}), 0, 0)
         end = time.monotonic() + 1.0
         while time.monotonic() < end:

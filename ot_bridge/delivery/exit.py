@@ -1,13 +1,14 @@
-"""The end of a process: one deadline for all processors, and for whatever closes in the background.
+"""The end of a process: one deadline for all processors, and for what closes in the background.
 
-1. The exit begins when the main thread runs `atexit` hooks: `threading` says that it is over, and yet it runs
-   code, which it does not while other threads outlive it. In a child of `multiprocessing` or billiard it
-   begins when that has done its work. The first who notices fixes the deadline.
+1. The exit begins when the main thread runs `atexit` hooks. That is noticed by the main thread running code
+   although `threading` says that it has ended; while other threads outlive it, it runs none. In a child of
+   `multiprocessing` or billiard the exit begins when the child has done its work. The first call of
+   `deadline` fixes the deadline.
 2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
-3. A shutdown at the exit leaves the queue open: a span that ends in a later exit hook is exported at once,
-   within what is left of the deadline.
-4. Nothing here starts a thread: Python 3.12 starts none at the exit. The export threads are daemons that run
-   until the last exit hook is over; where one is missing, its work is done by the caller.
+3. A shutdown at the exit leaves the queue open. A span that ends in a later exit hook is exported at once,
+   within the time that is left.
+4. Nothing here starts a thread, since Python 3.12 starts none at the exit. The export threads are daemons
+   that run until the last exit hook is over. Where a processor has none, the caller exports.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _log = logging.getLogger("ot_bridge.delivery")
 EXIT_SECONDS: Final = 5.0
 REFUSED_SECONDS: Final = 1.0
 
-#: All processors of this process that somebody holds.
+#: All processors of this process that still exist.
 PROCESSORS: Final[WeakSet[Any]] = WeakSet()
 
 _began: float | None = None  # when the exit began
@@ -45,7 +46,7 @@ def leaving() -> bool:
 
 
 def deadline() -> float:
-    """The moment when the exit has to be over. The first call fixes it."""
+    """The moment of `time.monotonic()` at which the exit has to be over. The first call fixes it."""
     global _began
     if _began is None:
         _began = time.monotonic()
@@ -53,12 +54,15 @@ def deadline() -> float:
 
 
 def limited(moment: float) -> float:
-    """A deadline, at the exit no later than the exit's own."""
+    """`moment`, or the exit's own deadline if the exit has begun and that is earlier."""
     return min(moment, deadline()) if leaving() else moment
 
 
 def flush_all(until: float, refused: float) -> list[Any]:
-    """Has all processors export at the same time, and waits. The workers that were not done in time."""
+    """Has all processors export at the same time, and waits. Returns the workers that were late.
+
+    until: the deadline. refused: the deadline for a worker whose collector refuses connections.
+    """
     workers = [processor.worker for processor in list(PROCESSORS)]
     begun = [(worker, worker.begin(until)) for worker in workers if not worker.idle]
     begun.sort(key=lambda pair: pair[1] is None)  # those without a thread last: they keep the caller busy
@@ -66,7 +70,7 @@ def flush_all(until: float, refused: float) -> list[Any]:
 
 
 def finish() -> None:
-    """Exports what waits in any processor; what has no time to be exported is counted in the log."""
+    """Exports what is in the queues of all processors, and logs how many spans were left behind."""
     until = deadline()
     finalizers.drain()
     for processor in list(PROCESSORS):
@@ -91,7 +95,7 @@ def _at_exit() -> None:
 
 
 def in_background(work: Callable[[], object], name: str) -> None:
-    """Does `work` in a thread of its own, for which the exit waits; at the exit itself here and now."""
+    """Does `work` in a thread of its own, for which the exit waits. During the exit it is done at once."""
     if leaving():
         work()
         return
@@ -114,7 +118,7 @@ def in_background(work: Callable[[], object], name: str) -> None:
 
 
 def reset() -> None:
-    """A forked child is not at its end, and nothing closes in it."""
+    """For a forked child, which is not at its end and in which nothing closes."""
     global _began
     _began = None
     _closing.clear()

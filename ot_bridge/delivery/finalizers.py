@@ -1,14 +1,14 @@
-"""Work that a finalizer has found: done by a small thread, since a finalizer runs anywhere.
+"""Does the work of finalizers in a thread of its own, since a finalizer may run anywhere.
 
-The garbage collector runs a `__del__` in whichever thread happens to allocate, between any two of its
-instructions, whatever locks it holds. A span that ends there would run its processors there, and any of them
-may have a plain lock: the thread would wait for itself.
+The garbage collector runs a `__del__` in any thread that allocates, between any two of its instructions, and
+the thread may hold any locks. A span that ends there would run its processors there. If one of them needs a
+lock that the thread holds, the thread waits for itself.
 
 1. `later(work)` only puts into a `SimpleQueue`, which is documented to be safe in a finalizer.
 2. The thread that takes the work is started by `prepare()`, which is called where an object with such a
    finalizer is made: in a request, never in a finalizer.
-3. A forked child has no such thread; `prepare()` sees that by the process's id.
-4. What the thread has not done at the exit, the exit does (`drain`).
+3. A forked child has no such thread; `prepare()` recognises it by the process's id.
+4. Work that the thread has not done at the exit is done by the exit (`drain`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Work = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class _Hand:
-    """One process's queue and thread."""
+    """The queue and the thread of one process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -48,7 +48,7 @@ _hand: _Hand | None = None
 
 
 def prepare() -> None:
-    """Sees to it that a thread waits for the work of finalizers."""
+    """Starts the thread that waits for the work of finalizers, unless there is one."""
     global _hand
     hand = _hand
     if hand is None or hand.pid != os.getpid():
@@ -69,14 +69,14 @@ def _start(hand: _Hand) -> None:
 
 
 def later(work: Callable[..., object], *args: Any) -> None:
-    """Has `work(*args)` done soon, by another thread. For finalizers: takes no lock, starts no thread."""
+    """Hands `work(*args)` to the thread. For finalizers: it takes no lock and starts no thread."""
     hand = _hand
     if hand is not None:
         hand.work.put((work, args))
 
 
 def drain() -> None:
-    """Does here what waits to be done."""
+    """Does the work that has not been done yet, in the calling thread."""
     hand = _hand
     if hand is None or hand.pid != os.getpid():
         return

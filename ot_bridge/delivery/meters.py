@@ -1,7 +1,8 @@
-"""The counts as OpenTelemetry's own metrics, if `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED` asks for them.
+"""Reports the counts as OpenTelemetry's metrics where `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED` is `true`.
 
-Names and attributes: semantic conventions, "SDK metrics", as the SDK's batch processor reports them; those of
-the exporter only for exporters that count by themselves (`failed`), since OpenTelemetry's report their own.
+Names and attributes are those of the semantic conventions, "SDK metrics", as the SDK's batch processor
+reports them. Metrics of the exporter are reported only for exporters that count their losses (`failed`),
+since OpenTelemetry's own exporters report themselves.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _EXPORTER: Final = (
 
 
 def observe(processor: Any) -> None:
-    """Reports the counts of a processor to the global meter provider, now or when there is one."""
+    """Reports the counts of a processor to the global meter provider, also to one that is set later."""
     if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() != "true":
         return
     meter = get_meter_provider().get_meter("opentelemetry-sdk")

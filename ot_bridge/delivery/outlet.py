@@ -1,4 +1,4 @@
-"""`Outlet`: an exporter of any kind: made at first use, told how long it may take, asked what it lost."""
+"""`Outlet`: a uniform interface to exporters of any kind, ours and others."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery.quiet import quieten
+from ot_bridge.delivery.refusal import refuses
 from ot_bridge.errors import report
 from ot_bridge.otel import UNTRACED
 
 _log = logging.getLogger("ot_bridge.delivery")
+_PROBE_SECONDS: Final = 1.0  # between two probes
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Outlet:
-    """make: gives the exporter. timeout: seconds that one export may take. Nothing here raises.
+    """Exports batches, and tells what was lost. No method raises.
 
-    Of an exporter it asks, besides OpenTelemetry's methods and if it has them: `failed` (spans lost so far,
-    by reason), `refusing` (nobody listens), `give_up_at(moment)` (make no attempt or pause beyond it).
+    make: makes the exporter, at first use. timeout: seconds that one export may take. Besides OpenTelemetry's
+    methods it uses these of an exporter, where there are any: `failed` (the spans lost so far, by reason),
+    `refusing` (whether nothing listens at the collector's address) and `give_up_at(moment)` (no attempt and
+    no pause after this moment of `time.monotonic()`).
     """
 
     def __init__(self, make: Callable[[], Any], timeout: float) -> None:
@@ -35,6 +39,8 @@ class Outlet:
         self._timeout = timeout
         self.limit = float("inf")  # no export goes on beyond this moment
         self._shut = False
+        self._probe_at = 0.0  # time.monotonic()
+        self._probed = False
 
     @property
     def exporter(self) -> Any:
@@ -46,10 +52,17 @@ class Outlet:
 
     @property
     def refusing(self) -> bool:
-        return bool(getattr(self.made, "refusing", False))
+        """Whether nothing listens at the collector's address. An exporter that does not say is probed."""
+        told = getattr(self.made, "refusing", None)
+        if told is not None or self.made is None:
+            return bool(told)
+        if time.monotonic() >= self._probe_at:
+            self._probe_at = time.monotonic() + _PROBE_SECONDS
+            self._probed = refuses(self.made)
+        return self._probed
 
     def export(self, batch: list[ReadableSpan]) -> Mapping[str, int]:
-        """What was lost of the batch, by reason."""
+        """Exports a batch. Returns the numbers of lost spans, by reason."""
         count = len(batch)
         if self._shut:
             return {"shut down": count}
@@ -66,7 +79,7 @@ class Outlet:
         return _lost(before, after, count, good)
 
     def _allow(self, exporter: Any) -> None:
-        """Says until when this export may take, and once more if a hurry came in between."""
+        """Tells the exporter when to give up; once more if `hurry` was called meanwhile."""
         give_up_at = getattr(exporter, "give_up_at", None)
         if give_up_at is not None:
             moment = time.monotonic() + self._timeout
@@ -75,7 +88,7 @@ class Outlet:
                 give_up_at(self.limit)
 
     def hurry(self, moment: float) -> None:
-        """No attempt and no pause between attempts goes on beyond `moment` any more. From any thread."""
+        """Lets no attempt and no pause between attempts go on beyond `moment`. For any thread."""
         self.limit = min(moment, self.limit)
         try:
             getattr(self.made, "give_up_at", _ignore)(self.limit)
@@ -83,7 +96,7 @@ class Outlet:
             report(_log, f"{type(self.made).__name__}.give_up_at raised")
 
     def flush(self, deadline: float) -> bool:
-        """Whether the exporter flushed what it keeps itself."""
+        """Flushes what the exporter itself keeps. False if it failed."""
         left = int((deadline - time.monotonic()) * 1000)
         if self.made is None or self._shut or left <= 0:
             return True
@@ -94,7 +107,7 @@ class Outlet:
             return False
 
     def shut(self) -> bool:
-        """Shuts the exporter down, once. Whether that raised nothing."""
+        """Shuts the exporter down, once. False if that raised."""
         if self._shut or self.made is None:
             return True
         self._shut = True
@@ -113,7 +126,7 @@ def _ignore(moment: float) -> None:
 
 
 def _lost(before: Mapping[str, int], after: Mapping[str, int], count: int, good: bool) -> dict[str, int]:
-    """What was lost of a batch of `count`, by reason: what the exporter says, else all or nothing."""
+    """What was lost of a batch of `count` spans: what the exporter counted, else all or nothing."""
     lost: dict[str, int] = {}
     left = count
     for reason, total in dict(after).items():
@@ -126,7 +139,7 @@ def _lost(before: Mapping[str, int], after: Mapping[str, int], count: int, good:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Nothing that an exporter does is instrumented."""
+    """A block in which OpenTelemetry's instrumentations trace nothing, for an exporter's own traffic."""
     token = attach(UNTRACED)
     try:
         yield

@@ -1,13 +1,13 @@
 """Processes that are forked, and processes that end without `atexit`.
 
-1. `os.register_at_fork` renews every processor in the child, before any of the child's code runs. The parent
-   notices nothing. uWSGI forks without these hooks: there a processor compares the process's id.
-2. A child of `multiprocessing` ends by `os._exit`. Before that it runs its finalizers, of which `_bootstrap`
-   forgets those that it inherited; then it calls what `register_after_fork` was given. So a finalizer is made
-   there; and, for a processor that is made later in such a child, at once.
+1. `os.register_at_fork` renews every processor in the child before any of the child's code runs. It does
+   nothing in the parent. uWSGI forks without these hooks; there a processor compares the process's id.
+2. A child of `multiprocessing` ends by `os._exit`. Before that it runs its finalizers, but its `_bootstrap`
+   forgets those that it inherited and then calls what `register_after_fork` was given. So the finalizer is
+   made in that call. For a processor that is made later in such a child it is made at once.
 3. billiard's pool (celery's prefork) ends its workers by `os._exit` without their finalizers, but calls the
-   pool's `on_exit` before: the export follows it.
-4. Neither package is imported here: if it is not there already, this process is none of its children.
+   pool's `on_exit` before. The export is done after `on_exit`.
+4. Neither package is imported here. If it has not been imported, this process is none of its children.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ot_bridge.delivery import exit
 
 
 class _Watch:
-    """What `multiprocessing` holds weakly, and until which process its finalizer is known."""
+    """The object that `multiprocessing` refers to weakly. pid: the process that has its finalizer."""
 
     registered = False
     pid = 0
@@ -32,7 +32,7 @@ _WATCH: Final = _Watch()
 
 
 def watch() -> None:
-    """Sees to the end of this process and of its children, if `multiprocessing` is at work."""
+    """Has this process and its children export at their end, if they are of `multiprocessing`."""
     _register()
     if _WATCH.registered and _WATCH.pid != os.getpid() and _is_child():
         _bootstrapped(_WATCH)
@@ -54,7 +54,7 @@ def _is_child() -> bool:
 
 
 def _bootstrapped(watched: _Watch) -> None:
-    """In a child whose own code is about to run, or runs."""
+    """Makes the finalizer, in a child whose own code is about to run or runs already."""
     watched.pid = os.getpid()
     sys.modules["multiprocessing.util"].Finalize(None, exit.finish, exitpriority=0)
     billiard = sys.modules.get("billiard.process")
@@ -75,7 +75,7 @@ def _before_exit(on_exit: Callable[..., object] | None) -> Callable[..., object]
 
 
 def in_child() -> None:
-    """What a process has to do that has just been forked."""
+    """Renews the processors, in a process that has just been forked."""
     exit.reset()
     for processor in list(exit.PROCESSORS):
         processor.renew()

@@ -27,10 +27,11 @@ _SAMPLED: Final = 1
 class DeliveryProcessor(SpanProcessor):
     """Exports sampled spans in batches, by a thread of its own; for any exporter and any provider.
 
-    exporter: an exporter, or a callable that makes one, which then every process does for itself: a forked
-    child must not share its parent's connection. max_queue_size, max_export_batch_size: spans. What is None
-    comes from `OTEL_BSP_*`, else it is 2048, 512, 1000 ms and 30000 ms. listener: is called with the counts,
-    in the export thread, when they have changed. Raises ConfigurationError for what cannot be used.
+    exporter: an exporter, or a callable that makes one. The callable is called in every process, since a
+    forked child must not share its parent's connection. max_queue_size, max_export_batch_size: numbers of
+    spans. An argument that is None comes from `OTEL_BSP_*` (OpenTelemetry specification, "Batch Span
+    Processor"), or is 2048, 512, 1000 ms and 30000 ms. listener: is called with the counts, in the export
+    thread, when they have changed. Raises ConfigurationError for an argument that cannot be used.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class DeliveryProcessor(SpanProcessor):
         observe(self)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Puts a sampled span into the queue. Takes no lock, and does nothing else."""
+        """Puts a sampled span into the queue, without a lock."""
         try:
             flags = span.ids[3]  # type: ignore[attr-defined]  # the engine's
         except AttributeError:
@@ -75,7 +76,7 @@ class DeliveryProcessor(SpanProcessor):
             waiting.append(span)
 
     def _on_end_in_uwsgi(self, span: ReadableSpan) -> None:
-        """uWSGI forks without Python's hooks, so the process's id is looked at for each span."""
+        """`on_end` in uWSGI, which forks without Python's hooks: compares the process's id for each span."""
         if self.worker.pid != os.getpid():
             processes.in_child()
         DeliveryProcessor.on_end(self, span)
@@ -87,21 +88,23 @@ class DeliveryProcessor(SpanProcessor):
         return made
 
     def counts(self) -> Counts:
-        """What has become of the spans of this process."""
+        """The counts of this process's spans."""
         return self._here().counts()
 
     def force_flush(self, timeout_millis: int | None = None) -> bool:
-        """Exports what has ended. False if time ran out, or if anything was lost or refused by the queue
-        since this thread's previous flush; the first counts from the start of the process. Never raises.
+        """Exports all spans that have ended. Never raises.
+
+        False if the time ran out, or if any span was lost or refused by the full queue since this thread's
+        previous flush (or since the start of the process).
         """
         millis = FLUSH_MILLIS if timeout_millis is None else timeout_millis
         return self._here().flush(exit.limited(time.monotonic() + millis / 1000))
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
-        """Exports what has ended, within the time given, and takes no more spans. Once.
+        """Exports all spans that have ended, within the time given, and takes no more. Works once.
 
-        At the exit of the process the exit's deadline holds, and a processor that makes its own exporter goes
-        on taking spans.
+        At the exit of the process the exit's deadline holds, and a processor that makes its own exporter
+        still takes spans.
         """
         if exit.leaving():
             exit.finish()
@@ -111,11 +114,14 @@ class DeliveryProcessor(SpanProcessor):
             self._open.pop()
         except IndexError:
             return
-        self._here().close(exit.limited(time.monotonic() + timeout_millis / 1000))
+        worker, deadline = self._here(), exit.limited(time.monotonic() + timeout_millis / 1000)
+        if exit.leaving() and worker.outlet.refusing:
+            deadline = time.monotonic()  # the exit has waited as long as a collector that refuses is given
+        worker.close(deadline)
         restore(self)
 
     def renew(self) -> None:
-        """A forked child begins with an empty queue, no thread, and no exporter if it can make one."""
+        """For a forked child: begins with an empty queue, no thread, and no exporter if it can make one."""
         self.worker = self.worker.heir(keeps=not self._makes)
 
     def _here(self) -> Worker:

@@ -1,6 +1,6 @@
-"""What the log says of lost spans, and how often: one line a minute for each kind.
+"""Logs lost spans, at most one line a minute for each reason.
 
-`Losses` is what we say ourselves. OpenTelemetry's exporters write a line for each batch that nobody takes:
+`Losses` writes the lines of this package. OpenTelemetry's exporters write a line for each batch that fails;
 while a `DeliveryProcessor` is open, `FILTER` lets each of their log statements through once a minute.
 """
 
@@ -25,7 +25,7 @@ _log = logging.getLogger("ot_bridge.delivery")
 
 WHY: Final = {
     "dropped": "the queue was full, spans end faster than they can be exported",
-    "refused": "nobody listens there",
+    "refused": "nothing listens there",
     "timeout": "it did not answer in time",
     "status": "it answered with an error",
     "partial": "it refused these and took others",
@@ -37,7 +37,7 @@ WHY: Final = {
 
 
 class OncePerMinute(logging.Filter):
-    """Lets each log statement (file and line, whatever its text) of a logger through once a minute."""
+    """Lets each log statement of a logger through once a minute. A statement is a file and a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ _open: WeakSet[Any] = WeakSet()
 
 
 def quieten(owner: object | None = None) -> None:
-    """Has OpenTelemetry's loggers speak once a minute, until every owner has called `restore`.
+    """Filters OpenTelemetry's loggers until every owner has called `restore`.
 
-    Without an owner: looks for loggers that have come since.
+    Without an owner it filters the loggers that were made since the last call, if there is an owner.
     """
     if owner is not None:
         _open.add(owner)
@@ -72,7 +72,7 @@ def quieten(owner: object | None = None) -> None:
 
 
 def restore(owner: object) -> None:
-    """Takes the filter away again, once nobody is left who wants it."""
+    """Removes the filter when its last owner calls this."""
     _open.discard(owner)
     if not _open:
         for logger in list(logging.root.manager.loggerDict.values()):
@@ -81,7 +81,7 @@ def restore(owner: object) -> None:
 
 
 def target(exporter: object) -> str:
-    """Where an exporter sends to, without user, password and query; else the name of its class."""
+    """The address that an exporter sends to, without user, password and query; else its class's name."""
     told = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
     if not isinstance(told, str) or not told:
         return type(exporter).__name__
@@ -92,7 +92,7 @@ def target(exporter: object) -> str:
 
 
 class Losses:
-    """Says what was lost, with the number since the last line of that kind. Used by one thread at a time."""
+    """Logs losses, with the number since the last line of that reason. For one thread at a time."""
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}  # reason -> how many have been said
@@ -100,7 +100,10 @@ class Losses:
         self._away = False
 
     def note(self, lost: Mapping[str, int], exporter: object, final: bool = False) -> None:
-        """lost: all so far in this process, by reason. final: do not wait for the minute to be over."""
+        """Logs what is new.
+
+        lost: all losses of this process, by reason. final: log before the minute is over.
+        """
         now = time.monotonic()
         for reason, total in lost.items():
             new = total - self._known.get(reason, 0)
@@ -114,7 +117,7 @@ class Losses:
                 )
 
     def works(self, exporter: object) -> None:
-        """A batch has arrived; said once after one that has not."""
+        """Logs, once after a failure, that a batch has arrived."""
         if self._away:
             self._away = False
             _log.warning("spans reach %s again", target(exporter))

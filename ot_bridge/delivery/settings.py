@@ -1,7 +1,7 @@
-"""Sizes and times of a processor: arguments first, then `OTEL_BSP_*`, then the defaults.
+"""Sizes and times of a processor: arguments come first, then `OTEL_BSP_*`, then the defaults.
 
-Source: OpenTelemetry specification, "Environment Variable Specification", batch span processor. The delay is
-1 s here and not 5 s: a worker that is killed takes no more than a second's spans with it.
+Source: OpenTelemetry specification, "Environment Variable Specification", batch span processor. The default
+delay is 1 s and not 5 s, so that a worker that is killed loses the spans of one second at most.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def settings(
     schedule_delay_millis: float | None,
     export_timeout_millis: float | None,
 ) -> Settings:
-    """What applies, with None for what is not given. Raises ConfigurationError for an argument only."""
+    """The settings for these arguments; None means not given.
+
+    Raises ConfigurationError for a bad argument.
+    """
     queue = int(_number("max_queue_size", max_queue_size))
     if max_export_batch_size is not None and max_queue_size is not None:
         _number("max_export_batch_size", max_export_batch_size)
@@ -60,7 +63,7 @@ def _number(name: str, given: float | None) -> float:
 
 
 def positive_variable(variable: str, read: Callable[[str], float]) -> float | None:
-    """A variable's number; None if it is not set, or cannot be used, which is said once."""
+    """The number in a variable. None if it is unset or cannot be used; the latter is logged once."""
     text = os.environ.get(variable, "").strip()
     if not text:
         return None

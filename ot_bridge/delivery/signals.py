@@ -1,7 +1,7 @@
-"""`flush_on_sigterm()`: exports what waits before SIGTERM ends the process. Only on request.
+"""`flush_on_sigterm()`: exports waiting spans before SIGTERM ends the process.
 
-Python runs a handler in the main thread, between two of its instructions: a main thread that is inside C code
-no longer ends at once. And a process may have a handler of its own. So nobody gets this unasked.
+It is done on request only. Python runs a handler in the main thread, between two of its instructions, so a
+main thread that is inside C code would no longer end at once; and a program may have a handler of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ VARIABLE: Final = "OT_BRIDGE_FLUSH_ON_SIGTERM"
 
 
 def flush_on_sigterm() -> bool:
-    """Has SIGTERM export what waits, for at most 2 s, before its default action. Whether that is so.
+    """Has SIGTERM export waiting spans, for at most 2 s, before its default action. Returns whether it will.
 
-    It does nothing, and says so once, outside the main thread or where SIGTERM has a handler or is ignored. A
-    handler that is set later replaces this one. Forked children inherit it. As process 1, for which SIGTERM's
-    default action does nothing, the program goes on, and so does its tracing.
+    Outside the main thread, or where SIGTERM has a handler or is ignored, it changes nothing and logs that
+    once. A handler that is set later replaces this one. Forked children inherit it. In process 1, for which
+    the default action of SIGTERM does nothing, the program and its tracing go on.
     """
     if threading.current_thread() is not threading.main_thread():
         why = "this is not the main thread"
@@ -42,7 +42,7 @@ def flush_on_sigterm() -> bool:
 
 
 def flush_on_sigterm_if_asked() -> None:
-    """The same if `OT_BRIDGE_FLUSH_ON_SIGTERM=true`."""
+    """Calls `flush_on_sigterm` if the variable `OT_BRIDGE_FLUSH_ON_SIGTERM` is `true`."""
     text = os.environ.get(VARIABLE, "").strip()
     if text.lower() == "true":
         flush_on_sigterm()

@@ -1,21 +1,22 @@
-"""`Worker`: one process's half of a `DeliveryProcessor`: its queue, its export thread, its exporter.
+"""`Worker`: what a `DeliveryProcessor` has in one process: a queue, an export thread and an exporter.
 
 How it works:
 
 1. A span that ends is appended to a deque. `deque.append`, `len`, `SimpleQueue.put` and `next` of a count are
-   single calls in C, so ending a span takes no lock: not in a signal handler, not in a finalizer.
-2. `mark` is the length of the queue from which on a span asks (`admit`) before it is appended: one less than
-   a batch while the thread sleeps, the queue's size while it is awake, 0 when every span has to ask. The span
-   that fills a batch wakes the thread, by putting into `_calls`; the next ones find it awake.
-3. One thread at a time takes spans out: whoever has the token in `_turn`. The export thread takes it for its
-   life and gives it back whatever ends it, so an empty `_turn` means that a thread runs or is being started;
-   the next span or flush after its death finds the token and starts another. Where none can be started (at
-   the exit of Python 3.12), the caller takes the token and exports by itself.
+   single calls in C, so ending a span takes no lock, and is safe in a signal handler and in a finalizer.
+2. `mark` is a length of the queue. A span that finds the queue shorter is appended at once; any other span
+   calls `admit` first. `mark` is one less than a batch while the thread sleeps, the queue's size while the
+   thread is awake, and 0 when every span has to call `admit`. The span that fills a batch wakes the thread
+   through `_calls`; the spans after it find the thread awake.
+3. Only the thread that has `_turn` takes spans out. The export thread takes the turn for its life, and gives
+   it back whatever ends it. So a turn that is taken means that a thread runs or is being started. The first
+   span or flush after the thread's death finds the turn free and starts another thread. Where no thread can
+   be started (at the exit of Python 3.12), the caller takes the turn and exports by itself.
 4. `flush` appends a `Marker`. The queue is first in, first out, and a batch ends at a marker: when the marker
-   is answered, all that had ended before the call has been exported or lost.
-5. What a flush tells is kept for each thread: the number of lost spans that this thread was told of.
-6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`);
-   what still runs on the old one, such as a frame that was on the stack, finds that the pid has changed.
+   is answered, every span that had ended before the call has been exported or lost.
+5. Each thread has its own number of lost spans that a flush has told it of, so that a loss is told to each.
+6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`).
+   Code that still runs on the old one, such as a frame that was on the stack, finds that the pid has changed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from __future__ import annotations
 import _thread
 import logging
 import os
-import queue
 import sys
 import threading
 import time
@@ -34,8 +34,9 @@ from typing import Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from ot_bridge.delivery.calls import Calls, Turn
 from ot_bridge.delivery.counts import Counts, Ledger
-from ot_bridge.delivery.markers import Answer, Marker
+from ot_bridge.delivery.markers import Answer, Marker, has_marker, take
 from ot_bridge.delivery.outlet import Outlet, untraced
 from ot_bridge.delivery.quiet import Losses
 from ot_bridge.delivery.settings import Settings
@@ -46,7 +47,7 @@ _STEP: Final = 0.05  # seconds between two looks at whether a collector refuses
 
 
 class Worker:
-    """See the module. make: gives the exporter, at first use. listener: is told of the counts."""
+    """The module's docstring tells how it works. make: makes the exporter. listener: gets the counts."""
 
     def __init__(
         self,
@@ -65,17 +66,17 @@ class Worker:
         self.outlet = Outlet(make, settings.timeout)
         self.ledger = Ledger()
         self._make = make
-        self._before = before  # the fork's other side: its exporter must not be finalized here
+        self._before = before  # kept, because the parent's exporter must not be finalized in this process
         self._listener = listener
-        self._turn: deque[None] = deque([None])
-        self._calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._turn = Turn()
+        self._calls = Calls()
         self._thread = 0
         self._told = threading.local()
         self._losses = Losses()
         self._heard: Counts | None = None
 
     def heir(self, keeps: bool) -> Worker:
-        """The worker of a forked child. keeps: the exporter, which the program made, is the same object."""
+        """The worker for a forked child. keeps: it has the same exporter, because the program made that."""
         heir = Worker(self.settings, self._make, self._listener, self)
         if keeps:
             heir.outlet.made = self.outlet.made
@@ -86,7 +87,7 @@ class Worker:
     # A span ends
 
     def admit(self, span: ReadableSpan) -> bool:
-        """Whether the queue takes one more, which the caller then appends."""
+        """Whether the caller may append the span; if not, it has been counted or exported here."""
         waiting = len(self.queue)
         if self.closed:
             self.ledger.late.add()
@@ -105,7 +106,7 @@ class Worker:
         return True
 
     def _export_late(self, span: ReadableSpan, deadline: float) -> None:
-        """A span that ends in one of the program's last exit hooks: nobody comes after it."""
+        """Exports a span that ends in one of the program's last exit hooks, when no later export is due."""
         self.queue.append(span)
         if not self.flush(deadline):
             say_once(_log, logging.WARNING, "spans that ended while the program exited were left behind")
@@ -114,20 +115,13 @@ class Worker:
 
     def ensure(self) -> bool:
         """Whether there is an export thread; starts one if there is none."""
-        if not self._claim():
+        if not self._turn.take():
             return True
         try:
-            self._calls = queue.SimpleQueue()  # here: gevent may have replaced the class since the import
+            self._calls = Calls()  # anew, since gevent may have replaced `SimpleQueue` meanwhile
             _thread.start_new_thread(self._run, (threading.gettrace(), threading.getprofile()))
         except RuntimeError:  # at the interpreter's exit
-            self._turn.append(None)
-            return False
-        return True
-
-    def _claim(self) -> bool:
-        try:
-            self._turn.pop()
-        except IndexError:
+            self._turn.give_back()
             return False
         return True
 
@@ -145,12 +139,12 @@ class Worker:
         finally:
             self._thread = 0
             self.mark = 0
-            self._turn.append(None)
+            self._turn.give_back()
 
     def _work(self) -> None:
         self.ledger.recover()
         delay, full = self.settings.delay, self.settings.batch
-        urgent, due = self._awaited(), time.monotonic() + delay
+        urgent, due = has_marker(self.queue), time.monotonic() + delay
         while self.pid == os.getpid():
             self._set_mark(self.settings.queue)
             if urgent or time.monotonic() >= due:
@@ -162,36 +156,10 @@ class Worker:
             if self.closed and not self.queue:
                 return
             self._set_mark(full - 1)
-            urgent = len(self.queue) < full and self._sleep(due - time.monotonic())
-
-    def _awaited(self) -> bool:
-        """Whether somebody waits for a flush that began before this thread did."""
-        try:
-            return any(type(item) is Marker for item in tuple(self.queue))
-        except RuntimeError:  # the queue changed under the look at it
-            return True
+            urgent = len(self.queue) < full and self._calls.wait(due - time.monotonic())
 
     def _set_mark(self, length: int) -> None:
         self.mark = 0 if self.closed or self.leaving is not None else length
-
-    def _sleep(self, seconds: float) -> bool:
-        """Waits for a call, or for the time to be over. Whether somebody flushes.
-
-        The calls are looked at first: a `SimpleQueue` of CPython 3.10 that has not been found empty works out
-        anew how long it has to wait, and may take a time that is over for no limit.
-        """
-        calls = self._waiting_calls()
-        if not calls and seconds > 0:
-            with suppress(queue.Empty):
-                calls = [self._calls.get(timeout=seconds), *self._waiting_calls()]
-        return any(calls)
-
-    def _waiting_calls(self) -> list[bool]:
-        calls: list[bool] = []
-        with suppress(queue.Empty):
-            while True:
-                calls.append(self._calls.get_nowait())
-        return calls
 
     def _drain(self, count: int) -> None:
         """Exports the `count` items at the head of the queue."""
@@ -199,8 +167,8 @@ class Worker:
             count -= self._round()
 
     def _round(self) -> int:
-        """Exports one batch, and answers the marker that it ends with. How many items were taken."""
-        batch, marker = self._take()
+        """Exports one batch and answers the marker that it ends with. Returns the number of items taken."""
+        batch, marker = take(self.queue, self.settings.batch, self.ledger)
         taken = len(batch) + (marker is not None)
         if batch:
             lost = self.outlet.export(batch)
@@ -213,30 +181,12 @@ class Worker:
             marker.answer((self.ledger.failed, flushed))
         return taken
 
-    def _take(self) -> tuple[list[ReadableSpan], Marker | None]:
-        batch: list[ReadableSpan] = []
-        marker: Marker | None = None
-        self.ledger.begin()
-        try:
-            while len(batch) < self.settings.batch and marker is None:
-                item = self.queue.popleft()
-                if type(item) is Marker:
-                    marker = item
-                else:
-                    batch.append(item)
-                    self.ledger.flying += 1
-        except IndexError:
-            pass
-        finally:
-            self.ledger.end()
-        return batch, marker
-
     def _end(self) -> bool:
         self.closed = True
         return self.outlet.shut()
 
     def tell(self, final: bool = False) -> None:
-        """Says in the log and to the listener what has changed."""
+        """Logs new losses, and passes changed counts to the listener. final: logs them at once."""
         lost = self.ledger.lost
         if lost:
             self._losses.note(lost, self.outlet.made, final)
@@ -249,18 +199,18 @@ class Worker:
                 except Exception:
                     report(_log, "a listener to the counts raised")
 
-    # Others wait
+    # Other threads wait
 
     def counts(self) -> Counts:
         return self.ledger.counts(self.queue, Marker)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is in flight."""
+        """Whether no span waits and none is being exported."""
         return not (self.queue or self.ledger.moving or self.ledger.flying)
 
     def begin(self, deadline: float, end: bool = False) -> Marker | None:
-        """Has the thread export all that is here. None if there is no thread, and none can be started."""
+        """Asks the thread to export what is in the queue. None if no thread runs or can be started."""
         marker = Marker(deadline, end)
         self.queue.append(marker)
         if self.ensure():
@@ -270,7 +220,10 @@ class Worker:
         return None
 
     def finish(self, marker: Marker | None, deadline: float, refused: float | None = None) -> Answer | None:
-        """Waits for what was begun; None if time is over. refused: the deadline if the collector refuses."""
+        """Waits for the answer to `begin`'s marker. None if the time is over before.
+
+        refused: the deadline that holds in place of `deadline` where the collector refuses connections.
+        """
         if marker is None:
             return self._export_here(deadline)
         answer, until = None, deadline
@@ -287,7 +240,7 @@ class Worker:
             self.queue.remove(marker)
 
     def flush(self, deadline: float) -> bool:
-        """Whether all that had ended arrived in time, and nothing was lost since this thread's last flush."""
+        """Whether all spans that had ended arrived in time, with no loss since this thread's last flush."""
         ledger = self.ledger
         refused = ledger.refused
         if self._thread == _thread.get_ident():
@@ -301,8 +254,8 @@ class Worker:
         return flushed and failed + refused == told
 
     def _export_here(self, deadline: float) -> Answer | None:
-        """Exports in the calling thread. None if it was not done in time."""
-        if not self._claim():
+        """Exports in the calling thread. None if that did not end in time."""
+        if not self._turn.take():
             return None
         limit = self.outlet.limit
         self.outlet.hurry(deadline)
@@ -313,16 +266,16 @@ class Worker:
                     self._round()
         finally:
             self.outlet.limit = limit
-            self._turn.append(None)
+            self._turn.give_back()
         return None if self.queue else (self.ledger.failed, True)
 
     def leave(self, deadline: float) -> None:
-        """The exit has begun: spans that end from now on are exported at once, until the deadline."""
+        """Begins the exit: spans that end from now on are exported at once, until the deadline."""
         self.leaving = deadline
         self.mark = 0
 
     def close(self, deadline: float) -> bool:
-        """Exports what waits, ends thread and exporter, and takes no more. Whether that was done in time."""
+        """Exports what waits, ends thread and exporter, refuses later spans. Whether that was in time."""
         done = self.flush(deadline)
         if self.idle and not self._thread:
             self.outlet.shut()
@@ -335,6 +288,6 @@ class Worker:
         return done
 
     def abandon(self) -> None:
-        """Nobody has the processor any more: the thread exports what waits, and ends."""
+        """Has the thread export what waits and end, because the processor was deleted."""
         self.closed = True
         self._calls.put(True)

@@ -63,3 +63,6 @@ class Born:
 
 class DroppedSpan(Born, trace_api.NonRecordingSpan):
     """A span that the sampler decided against: ids to propagate, and nothing recorded."""
+
+    #: Whether it keeps its `_name`, `_start_time` and `parent_ids`, as a recorded span does.
+    remembers = False

@@ -225,6 +225,22 @@ class ToldSpan(Born, sdk.Span):
             *(self._status, attributes, events, self._resource, self._instrumentation_scope),
         )
 
+    def mentions(self, names: frozenset[str], key: str = "", value: Any = None) -> bool:
+        """Whether the ended span may have an attribute of one of these names, or `key` with this value.
+
+        It makes no attributes to see that.
+        """
+        if self._told is not None or self._own_attributes is not None:
+            attributes = self.attributes or {}
+            return not names.isdisjoint(attributes) or (key in attributes and attributes[key] == value)
+        for note in self._notes:
+            if type(note) is dict:
+                if not names.isdisjoint(note) or (key in note and note[key] == value):
+                    return True
+            elif len(note) == 2 and (note[0] in names or (note[0] == key and note[1] == value)):
+                return True
+        return False
+
     def _all_is_noted(self) -> bool:
         """Whether the SDK's containers have nothing yet."""
         with self._lock:

@@ -27,7 +27,7 @@ D = TypeVar("D", bound=DroppedSpan)
 
 _new: Final = object.__new__
 _INTERNAL: Final = SpanKind.INTERNAL
-_KINDS: Final = Span, DroppedSpan
+_KINDS: Final = Span, DroppedSpan, False
 
 
 class Tracer(sdk.Tracer):
@@ -49,7 +49,7 @@ class Tracer(sdk.Tracer):
 
     def start(
         self,
-        kinds: tuple[type[S], type[D]],
+        kinds: tuple[type[S], type[D], bool],
         name: str,
         parent: Any = None,
         context: Context | tuple[SpanContext, Context] | None = None,
@@ -59,8 +59,9 @@ class Tracer(sdk.Tracer):
         start_time: int | None = None,
         clean: bool = False,
     ) -> S | D:
-        """A started span of the first of two `kinds`, or one of the second if the sampler drops it.
+        """A started span of the first of two classes, or one of the second if the sampler drops it.
 
+        kinds: the two classes, and whether a dropped span keeps its `_name`, `_start_time` and `parent_ids`.
         parent: a span, or its context; anything else is no parent. context: what samplers and processors are
         shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for now.
         clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
@@ -103,6 +104,10 @@ class Tracer(sdk.Tracer):
         if rule is DROP:
             dropped = _new(kinds[1])
             dropped.ids = ids
+            if kinds[2]:
+                kept: Any = dropped
+                kept._name, kept.parent_ids = name, parent_ids
+                kept._start_time = time_ns() if start_time is None else start_time
             return dropped
         span = _recorded(kinds[0], wiring, name, ids, parent_ids, start_time)
         if attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any, NoReturn
 
-from ot_bridge.jaeger_client.thrift_gen.values import needs_thrift
+from ot_bridge.jaeger_client.thrift_gen.generated import needs_thrift
 
 
 class TUDPTransport:

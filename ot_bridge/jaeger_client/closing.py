@@ -25,7 +25,7 @@ def done(result: bool = True) -> Closing:
     return closing
 
 
-def in_background(work: Callable[[], bool]) -> Closing:
+def in_background(work: Callable[[], Any]) -> Closing:
     """Does `work` in a thread of its own, for which the exit waits; at the exit, here and now."""
     closing = Closing()
 

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 import opentracing
 from opentracing import Format
@@ -29,7 +29,7 @@ from ot_bridge.jaeger_client.reporter import (
 )
 from ot_bridge.jaeger_client.throttler import RemoteThrottler, Throttler
 from ot_bridge.jaeger_client.tracer import Tracer
-from ot_bridge.jaeger_client.utils import ErrorReporter, get_boolean
+from ot_bridge.jaeger_client.utils import ErrorReporter
 from ot_bridge.propagation import Propagator, parse_propagators
 
 DEFAULT_REPORTING_HOST: Final = "localhost"
@@ -40,49 +40,15 @@ LOCAL_AGENT_DEFAULT_ENABLED: Final = True
 
 logger = logging.getLogger("jaeger_tracing")
 
-T = TypeVar("T")
 
-
-def _initial(param: Any) -> Any:
-    """What decides until a remote sampler's strategies come."""
+def _initial_sampler(param: Any) -> Any:
+    """The sampler that decides until a remote sampler's strategies come."""
     return None if param is None else samplers.ProbabilisticSampler(float(param))
 
 
-_SAMPLERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "const": lambda param: samplers.ConstSampler(get_boolean(param, False)),
-    "probabilistic": lambda param: samplers.ProbabilisticSampler(float(param)),
-    "ratelimiting": lambda param: samplers.RateLimitingSampler(float(param)),
-    "rate_limiting": lambda param: samplers.RateLimitingSampler(float(param)),
-    "remote": lambda param: None,
-}
-
-
-class _Setting(Generic[T]):
-    """A property of a `Config`: the setting of the same name, converted."""
-
-    def __init__(self, convert: Callable[[Any], T], name: str = "") -> None:
-        self._convert = convert
-        self._name = name
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = self._name or name
-
-    def __get__(self, config: Config | None, owner: type | None = None) -> T:
-        if config is None:
-            return self  # type: ignore[return-value]  # as a property of the class
-        return self._convert(config._get(self._name))
-
-
-def _as_is(value: Any) -> Any:
-    return value
-
-
-def _yes(value: object) -> bool:
-    return get_boolean(value, True)
-
-
-def _no(value: object) -> bool:
-    return get_boolean(value, False)
+def _setting(name: str) -> Any:
+    """A property of a `Config`, with the value of this row of `settings.ROWS`."""
+    return property(lambda config: config._get(name))
 
 
 class Config:
@@ -109,7 +75,7 @@ class Config:
             self._validate_config(config)
         self.config = config
         self.scope_manager = scope_manager
-        counted = _yes(self._get("metrics"))
+        counted = self._get("metrics")
         self._metrics_factory = factory(metrics_factory, metrics) if counted else MetricsFactory()
         named = {"service_name": service_name, **config} if service_name else config
         self._service_name = settings.resolve("service_name", named, os.environ).value
@@ -123,26 +89,26 @@ class Config:
             raise ValueError(f"Unexpected keys found in config:{','.join(unexpected)}")
 
     def _get(self, name: str) -> Any:
-        return settings.resolve(name, self.config, os.environ).value
+        return settings.value(name, self.config, os.environ)
 
     #: What the dictionary says; as in jaeger-client, nothing depends on it. `JAEGER_DISABLED` acts.
-    enabled = _Setting(_yes)
-    logging = _Setting(_no)
-    reporter_batch_size = _Setting(int)
-    reporter_queue_size = _Setting(int)
-    reporter_flush_interval = _Setting[float](_as_is)
-    sampling_refresh_interval = _Setting[float](_as_is)
-    max_operations = _Setting["int | None"](_as_is)
-    trace_id_header = _Setting[str](_as_is)
-    baggage_header_prefix = _Setting[str](_as_is)
-    debug_id_header = _Setting[str](_as_is)
-    generate_128bit_trace_id = _Setting(_no)
-    max_tag_value_length = _Setting[int](_as_is)
-    max_traceback_length = _Setting[int](_as_is)
-    local_agent_enabled = _Setting(_yes)
-    local_agent_reporting_host = _Setting[str](_as_is, "reporting_host")
-    local_agent_reporting_port = _Setting(int, "reporting_port")
-    local_agent_sampling_port = _Setting(int, "sampling_port")
+    enabled: bool = _setting("enabled")
+    logging: bool = _setting("logging")
+    reporter_batch_size: int = _setting("reporter_batch_size")
+    reporter_queue_size: int = _setting("reporter_queue_size")
+    reporter_flush_interval: float = _setting("reporter_flush_interval")
+    sampling_refresh_interval: float = _setting("sampling_refresh_interval")
+    max_operations: int | None = _setting("max_operations")
+    trace_id_header: str = _setting("trace_id_header")
+    baggage_header_prefix: str = _setting("baggage_header_prefix")
+    debug_id_header: str = _setting("debug_id_header")
+    generate_128bit_trace_id: bool = _setting("generate_128bit_trace_id")
+    max_tag_value_length: int = _setting("max_tag_value_length")
+    max_traceback_length: int = _setting("max_traceback_length")
+    local_agent_enabled: bool = _setting("local_agent_enabled")
+    local_agent_reporting_host: str = _setting("reporting_host")
+    local_agent_reporting_port: int = _setting("reporting_port")
+    local_agent_sampling_port: int = _setting("sampling_port")
 
     @property
     def service_name(self) -> str:
@@ -183,9 +149,9 @@ class Config:
         kind = self._get("sampler_type")
         if not kind:
             return None
-        if kind not in _SAMPLERS:
+        if kind not in settings.SAMPLERS:
             raise ValueError(f"Unknown sampler type {kind}")
-        return self._with_param(_SAMPLERS[kind])
+        return self._with_param(settings.SAMPLERS[kind])
 
     def _with_param(self, make: Callable[[Any], Any]) -> Any:
         """A sampler of the configured param. What a variable says, and cannot be used, counts as unset."""
@@ -207,10 +173,8 @@ class Config:
         if setting.source in ("config", "default"):
             b3 = setting.value == "b3"
             return {Format.HTTP_HEADERS: B3Codec(self.generate_128bit_trace_id)} if b3 else {}
-        names = setting.value
-        if setting.source.startswith("JAEGER"):
-            names = [name for each in names.split(",") for name in settings.formats_of(each.strip())]
-        propagator = parse_propagators(names)
+        jaegers = setting.source.startswith("JAEGER")
+        propagator = parse_propagators(settings.propagators_of(setting.value) if jaegers else setting.value)
         text_map = propagator.text_map if isinstance(propagator, Propagator) else propagator
         return {Format.HTTP_HEADERS: codec_of(propagator), Format.TEXT_MAP: codec_of(text_map)}
 
@@ -279,7 +243,7 @@ class Config:
         sampler = samplers.RemoteControlledSampler(
             channel=channel,
             service_name=self.service_name,
-            init_sampler=self._with_param(_initial),
+            init_sampler=self._with_param(_initial_sampler),
             sampling_refresh_interval=self.sampling_refresh_interval,
             max_operations=self.max_operations,
             metrics_factory=self._metrics_factory,

@@ -12,7 +12,9 @@ from ot_bridge.delivery.settings import positive_variable
 from ot_bridge.errors import say_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
-from ot_bridge.jaeger_client.metrics.metrics import REPORTER, Counters, MetricsFactory
+from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
+from ot_bridge.semconv.export import renaming
+from ot_bridge.semconv.groups import opt_in
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -29,7 +31,7 @@ def processors(
     for name in exporters_in_environment():
         factory = exporter_factory(name, **_options(name, channel))
         if factory is not None:
-            yield DeliveryProcessor(factory, listener=listener(), **queue_options)
+            yield DeliveryProcessor(renaming(factory, opt_in()), listener=listener(), **queue_options)
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:
@@ -67,8 +69,7 @@ class Watch:
     """jaeger-client's metrics of a reporter, from the counts of a processor. One for each processor."""
 
     def __init__(self, made_by: MetricsFactory) -> None:
-        self._counters = Counters(REPORTER, made_by)
-        self._queue_length = made_by.create_gauge(name="jaeger:reporter_queue_length")
+        self._metrics = ReporterMetrics(made_by)
         self._known = {"success": 0, "failure": 0, "dropped": 0}
 
     def __call__(self, counts: Counts) -> None:
@@ -76,10 +77,10 @@ class Watch:
         now = {"success": counts.exported, "failure": failed, "dropped": counts.dropped}
         for name, number in now.items():
             if number > self._known[name]:
-                getattr(self._counters, f"reporter_{name}")(number - self._known[name])
+                getattr(self._metrics, f"reporter_{name}")(number - self._known[name])
         self._known = now
-        self._queue_length(counts.waiting)
+        self._metrics.reporter_queue_length(counts.waiting)
 
     def refused(self) -> None:
         """A span came after the reporter was closed."""
-        self._counters.reporter_dropped(1)
+        self._metrics.reporter_dropped(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -27,6 +27,21 @@ class Response(NamedTuple):
         return json.loads(self.body)
 
 
+def get(url: str, query: Sequence[tuple[str, Any]], timeout: float) -> Response:
+    """What an agent answers to this query. timeout: seconds. Raises OSError."""
+    with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as answer:
+        return Response(answer.status, dict(answer.headers), answer.read(_LARGEST_ANSWER))
+
+
+def credits_query(service_name: str, client_id: Any, operations: Iterable[str]) -> list[tuple[str, Any]]:
+    """The query for a service's credits for debug traces of these operations."""
+    return [("service", service_name), ("uuid", client_id), *(("operations", name) for name in operations)]
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 class LocalAgentHTTP:
     """An agent's HTTP server. Every request gives a future of a `Response`; timeout: seconds."""
 
@@ -42,18 +57,11 @@ class LocalAgentHTTP:
     def request_throttling_credits(
         self, service_name: str, client_id: int, operations: Sequence[str], timeout: float = DEFAULT_TIMEOUT
     ) -> Any:
-        asked = [("service", service_name), ("uuid", str(client_id))]
-        return self._request("credits", asked + [("operations", name) for name in operations], timeout)
+        return self._request("credits", credits_query(service_name, client_id, operations), timeout)
 
-    def _request(self, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Any:
-        host = f"[{self.agent_http_host}]" if ":" in self.agent_http_host else self.agent_http_host
-        url = f"http://{host}:{self.agent_http_port}/{path}?{urlencode(query)}"
-
-        def ask() -> Any:
-            with _opener.open(url, timeout=timeout) as answer:
-                return Response(answer.status, dict(answer.headers), answer.read(_LARGEST_ANSWER))
-
-        return in_background(ask)
+    def _request(self, path: str, query: Sequence[tuple[str, Any]], timeout: float) -> Any:
+        url = f"{_address(self.agent_http_host, self.agent_http_port)}/{path}"
+        return in_background(lambda: get(url, query, timeout))
 
 
 class LocalAgentSender:
@@ -78,14 +86,13 @@ class LocalAgentSender:
         self.reporting_port = int(reporting_port)
         self.throttling_port = None if throttling_port is None else int(throttling_port)
         self.io_loop = io_loop
-        netloc = f"[{host}]" if ":" in host else host
-        self.sampling_endpoint = sampling_endpoint or f"http://{netloc}:{self.sampling_port}/sampling"
-        self.credits_endpoint = f"http://{netloc}:{self.throttling_port or self.sampling_port}/credits"
+        self.sampling_endpoint = sampling_endpoint or f"{_address(host, self.sampling_port)}/sampling"
+        self.credits_endpoint = f"{_address(host, self.throttling_port or self.sampling_port)}/credits"
         self.local_agent_http = LocalAgentHTTP(host, self.sampling_port)
         if self.throttling_port:
             self.throttling_http = LocalAgentHTTP(host, self.throttling_port)
         #: Where spans go, unless `OTEL_EXPORTER_OTLP_*` says otherwise.
-        self.traces_endpoint = traces_endpoint or f"http://{netloc}:4318/v1/traces"
+        self.traces_endpoint = traces_endpoint or f"{_address(host, 4318)}/v1/traces"
 
     def request_sampling_strategy(self, *args: Any, **kwargs: Any) -> Any:
         """A future of the agent's answer about sampling: (service_name, timeout)."""

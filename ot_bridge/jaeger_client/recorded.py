@@ -13,8 +13,7 @@ How it works:
 
 from __future__ import annotations
 
-import time
-from operator import attrgetter
+from time import time_ns
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -100,11 +99,11 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
             if type(key) is not str or not key.isascii() or not key:
                 return super().log_kv(key_values)
             fields[key] = fit(value)
-        self.note((fit(name), fields, time.time_ns()))
+        self.note((fields.get("event", "log"), fields, time_ns()))
         return self
 
     def finish(self, finish_time: float | None = None) -> None:
-        if finish_time or self.finished or self._end_time is not None:
+        if finish_time or self._end_time is not None:
             super().finish(finish_time)
             return
         self.finished = True
@@ -115,7 +114,7 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
             report(logger, "a reporter or span processor raised at the end of a span")
 
     @property
-    def tags(self) -> list[records.Tag]:
+    def tags(self) -> list[Any]:
         return records.tags_of(self, self._ordered())
 
     def _ordered(self) -> dict[str, None]:
@@ -145,10 +144,17 @@ class UnsampledSpan(_OnTheEngine, FusedDropped):
 
     _expected = (
         *(*FusedDropped._expected, "_tracer", "finished", "_baggage"),
-        *("_operation_name", "_started_at", "parent_ids"),
+        *("_name", "parent_ids", "_start_time"),
     )
 
-    start_time = property(attrgetter("_started_at"))
+    remembers = True
+    _start_time: int
+
+    @property
+    def start_time(self) -> float:
+        """Seconds since the epoch."""
+        return self._start_time / BILLION
+
     end_time = None
 
     def set_tag(self, key: str, value: Any) -> Self:

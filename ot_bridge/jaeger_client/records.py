@@ -1,15 +1,15 @@
-"""What a reporter reads: `Tag` and `Log`, in the shape of Jaeger's Thrift structures, without Thrift.
+"""What a reporter reads: `Tag` and `Log` of `thrift_gen.jaeger.ttypes`, made from an OpenTelemetry span.
 
-They are read off an OpenTelemetry span. What OpenTelemetry keeps in places of its own (kind, status,
-exceptions) turns into the tags and fields again that it was given as.
+What OpenTelemetry keeps in places of its own (kind, status, exceptions) becomes again the tags and fields
+that it was given as.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from enum import IntEnum
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import opentracing
 from opentelemetry.trace import SpanKind, StatusCode
@@ -17,63 +17,15 @@ from opentelemetry.trace import SpanKind, StatusCode
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.convert import TAGS
+from ot_bridge.jaeger_client import thrift
 from ot_bridge.jaeger_client.span_context import context_like
 
-
-class TagType(IntEnum):
-    STRING = 0
-    DOUBLE = 1
-    BOOL = 2
-    LONG = 3
-    BINARY = 4
+_Log: Final[Any] = thrift.ttypes.Log
 
 
-class Tag(NamedTuple):
-    """One tag or log field; the value is in the attribute that `vType` names, the others are None."""
-
-    key: str
-    vType: TagType
-    vStr: str | None = None
-    vDouble: float | None = None
-    vBool: bool | None = None
-    vLong: int | None = None
-    vBinary: bytes | None = None
-
-    @property
-    def value(self) -> Any:
-        return self[_PLACES[self.vType]]
-
-
-class Log(NamedTuple):
-    """timestamp: microseconds since the epoch."""
-
-    timestamp: int
-    fields: list[Tag]
-
-
-_TYPES: Final[Mapping[type, TagType]] = {
-    bool: TagType.BOOL,
-    int: TagType.LONG,
-    float: TagType.DOUBLE,
-    str: TagType.STRING,
-}
-_PLACES: Final[Mapping[TagType, int]] = {
-    TagType.STRING: 2,
-    TagType.DOUBLE: 3,
-    TagType.BOOL: 4,
-    TagType.LONG: 5,
-    TagType.BINARY: 6,
-}
-
-
-def make_tag(key: str, value: Any) -> Tag:
-    """The tag with this value; what is no scalar is text."""
-    kind = _TYPES.get(type(value))
-    if kind is None:
-        kind, value = TagType.STRING, str(value)
-    values: list[Any] = [None] * 5
-    values[_PLACES[kind] - 2] = value
-    return Tag(key, kind, *values)
+def _tag(key: str, value: Any) -> Any:
+    """The tag with this value, as it is: what a span was told has its length already."""
+    return thrift.make_tag(key, value, sys.maxsize, sys.maxsize)
 
 
 def fitter(longest: int, longest_traceback: int) -> Callable[[Any], Any]:
@@ -130,7 +82,7 @@ _new: Final[Any] = tuple.__new__
 _ERRORS: Final[Mapping[StatusCode, bool]] = {StatusCode.ERROR: True, StatusCode.OK: False}
 
 
-def tags_of(span: Any, order: Iterable[str] = ()) -> list[Tag]:
+def tags_of(span: Any, order: Iterable[str] = ()) -> list[Any]:
     """The tags of an OpenTelemetry span, those in `order` first."""
     pairs = dict(getattr(span, "attributes", None) or {})
     kind = getattr(span, "kind", SpanKind.INTERNAL)
@@ -140,30 +92,30 @@ def tags_of(span: Any, order: Iterable[str] = ()) -> list[Tag]:
     if status is not None and status.status_code in _ERRORS:
         pairs.setdefault("error", _ERRORS[status.status_code])
     first = {key: pairs[key] for key in order if key in pairs}
-    return [make_tag(key, value) for key, value in {**first, **pairs}.items()]
+    return [_tag(key, value) for key, value in {**first, **pairs}.items()]
 
 
 _FIELDS: Final = {attribute: field for field, attribute in convert.ERROR_FIELDS.items()}
 
 
-def logs_of(span: Any) -> list[Log]:
+def logs_of(span: Any) -> list[Any]:
     """The logs of an OpenTelemetry span."""
-    return [Log(event.timestamp // 1000, list(_fields(event))) for event in getattr(span, "events", ())]
+    return [_Log(event.timestamp // 1000, list(_fields(event))) for event in getattr(span, "events", ())]
 
 
-def _fields(event: Any) -> Iterable[Tag]:
+def _fields(event: Any) -> Iterable[Any]:
     attributes = dict(event.attributes or {})
     if event.name != "exception":
         if "event" not in attributes and event.name != "log":
-            yield make_tag("event", event.name)
+            yield _tag("event", event.name)
     else:
         recorded = attributes.pop("exception.escaped", None)  # else it was told, field by field
-        yield make_tag("event", "error")
+        yield _tag("event", "error")
         if recorded is not None:
-            yield make_tag("error.object", attributes.get("exception.message", ""))
+            yield _tag("error.object", attributes.get("exception.message", ""))
         attributes = {_FIELDS.get(key, key): value for key, value in attributes.items() if key != "event"}
     for key, value in attributes.items():
-        yield make_tag(str(key), value)
+        yield _tag(str(key), value)
 
 
 def references_of(span: Any) -> list[opentracing.Reference] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -16,7 +16,7 @@ from ot_bridge.jaeger_client.constants import (
     MAX_TAG_VALUE_LENGTH,
     MAX_TRACEBACK_LENGTH,
 )
-from ot_bridge.jaeger_client.metrics.metrics import SAMPLER, Counters, Metrics, factory
+from ot_bridge.jaeger_client.metrics.metrics import Metrics, SamplerMetrics, factory
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.sampling import (
     AdaptiveSampler,
@@ -56,6 +56,36 @@ DEFAULT_SAMPLING_PROBABILITY = DEFAULT_PROBABILITY
 logger = logging.getLogger("jaeger_tracing")
 
 
+# The words of an agent's answer about sampling.
+STRATEGIES_STR: Final = "perOperationStrategies"
+OPERATION_STR: Final = "operation"
+DEFAULT_LOWER_BOUND_STR: Final = "defaultLowerBoundTracesPerSecond"
+PROBABILISTIC_SAMPLING_STR: Final = "probabilisticSampling"
+SAMPLING_RATE_STR: Final = "samplingRate"
+DEFAULT_SAMPLING_PROBABILITY_STR: Final = "defaultSamplingProbability"
+OPERATION_SAMPLING_STR: Final = "operationSampling"
+MAX_TRACES_PER_SECOND_STR: Final = "maxTracesPerSecond"
+RATE_LIMITING_SAMPLING_STR: Final = "rateLimitingSampling"
+STRATEGY_TYPE_STR: Final = "strategyType"
+PROBABILISTIC_SAMPLING_STRATEGY: Final = "PROBABILISTIC"
+RATE_LIMITING_SAMPLING_STRATEGY: Final = "RATE_LIMITING"
+
+
+def get_sampling_probability(strategy: dict[str, Any] | None = None) -> float:
+    """The probability in a strategy, else the default."""
+    return _part(strategy, PROBABILISTIC_SAMPLING_STR, SAMPLING_RATE_STR, DEFAULT_PROBABILITY)
+
+
+def get_rate_limit(strategy: dict[str, Any] | None = None) -> float:
+    """The traces per second in a strategy, else the default."""
+    return _part(strategy, RATE_LIMITING_SAMPLING_STR, MAX_TRACES_PER_SECOND_STR, DEFAULT_LOWER_BOUND)
+
+
+def _part(strategy: dict[str, Any] | None, kind: str, key: str, default: float) -> float:
+    value: float = ((strategy or {}).get(kind) or {}).get(key, default)
+    return value
+
+
 class Sampler(JaegerSampler):
     """Base for a program's own: `is_sampled` decides. tags: what a subclass may return as `self._tags`."""
 
@@ -86,7 +116,7 @@ class RemoteControlledSampler(JaegerRemoteSampler):
     def __init__(self, channel: Any, service_name: str, **kwargs: Any) -> None:
         self.sampling_refresh_interval = kwargs.get("sampling_refresh_interval") or DEFAULT_SAMPLING_INTERVAL
         self.metrics_factory = factory(kwargs.get("metrics_factory"), cast(Metrics, kwargs.get("metrics")))
-        self.metrics = Counters(SAMPLER, self.metrics_factory)
+        self.metrics = SamplerMetrics(self.metrics_factory)
         self.max_operations = kwargs.get("max_operations") or DEFAULT_MAX_OPERATIONS
         super().__init__(
             service_name,
@@ -117,36 +147,30 @@ Sampler.register(RemoteControlledSampler)
 _fit = records.fitter(MAX_TAG_VALUE_LENGTH, MAX_TRACEBACK_LENGTH)
 
 
-class _Asking(JaegerSampler):
-    """A sampler that has jaeger-client's `is_sampled` and no more, whosever it is."""
+class _Foreign(JaegerSampler):
+    """A sampler of a program's own, which has jaeger-client's `is_sampled`, or one of OpenTelemetry's.
+
+    The tags of the first are made fit for export; the second is asked about roots alone.
+    """
 
     def __init__(self, sampler: Any) -> None:
         self._sampler = sampler
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
-        sampled, tags = self._sampler.is_sampled(trace_id, operation)
-        return sampled, records.ready(tags, _fit).attributes if sampled else {}
+        if hasattr(self._sampler, "is_sampled"):
+            sampled, tags = self._sampler.is_sampled(trace_id, operation)
+            return sampled, records.ready(tags, _fit).attributes if sampled else {}
+        result = self._sampler.should_sample(Context(), trace_id, operation)
+        return result.decision is otel.Decision.RECORD_AND_SAMPLE, dict(result.attributes or {})
 
     def __str__(self) -> str:
         return str(self._sampler)
 
 
-class _AskingOTel(JaegerSampler):
-    """A sampler of OpenTelemetry's, asked about roots alone."""
-
-    def __init__(self, sampler: otel.Sampler) -> None:
-        self._sampler = sampler
-
-    def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
-        result = self._sampler.should_sample(Context(), trace_id, operation)
-        return result.decision is otel.Decision.RECORD_AND_SAMPLE, dict(result.attributes or {})
-
-
 def _own(sampler: Any) -> Any:
-    """One of jaeger-client's, of the program's own or of OpenTelemetry's, as one whose tags are clean."""
-    if sampler is None or (isinstance(sampler, JaegerSampler) and sampler.fast_decision()):
-        return sampler
-    return _Asking(sampler) if hasattr(sampler, "is_sampled") else _AskingOTel(sampler)
+    """The sampler, if it is one of jaeger-client's whose tags are fit as they are; else one around it."""
+    ours = sampler is None or (isinstance(sampler, JaegerSampler) and sampler.fast_decision())
+    return sampler if ours else _Foreign(sampler)
 
 
 class Roots(JaegerSampler):
@@ -165,11 +189,21 @@ class Roots(JaegerSampler):
         return str(self.sampler)
 
 
-class Recording(otel.Sampler):
-    """Records every span; on a root with the tags that the tracer's own sampler would put there."""
+class Forced(otel.Sampler):
+    """Decides as it was told to. What `asked` would put on a root that it samples is put there as well.
 
-    def __init__(self, sampler: otel.Sampler) -> None:
-        self._sampler = sampler
+    trace_state: of the caller, if it is to be handed on; else `asked` says it.
+    """
+
+    def __init__(
+        self,
+        sampled: bool,
+        asked: otel.Sampler = otel.ALWAYS_ON,
+        trace_state: trace.TraceState | None = None,
+    ) -> None:
+        self._forced = otel.Decision.RECORD_AND_SAMPLE if sampled else otel.Decision.DROP
+        self._asked = asked
+        self._trace_state = trace_state
 
     def should_sample(
         self,
@@ -181,38 +215,12 @@ class Recording(otel.Sampler):
         links: Any = None,
         trace_state: trace.TraceState | None = None,
     ) -> otel.SamplingResult:
-        decision = otel.Decision.RECORD_AND_SAMPLE
-        told = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
-        kept = told.attributes if told.decision is decision else attributes
-        return otel.SamplingResult(decision, kept, told.trace_state)
+        asked = self._asked.should_sample(parent_context, trace_id, name, kind, attributes, links)
+        kept = asked.attributes if asked.decision is otel.Decision.RECORD_AND_SAMPLE else attributes
+        return otel.SamplingResult(self._forced, kept, self._trace_state or asked.trace_state)
 
     def get_description(self) -> str:
-        return f"Recording{{{self._sampler.get_description()}}}"
-
-
-class AsItsCaller(otel.Sampler):
-    """Decides as the caller has whose span is joined, and hands its tracestate on."""
-
-    def __init__(self, context: trace.SpanContext) -> None:
-        recorded = otel.Decision.RECORD_AND_SAMPLE
-        self._told = recorded if context.trace_flags.sampled else otel.Decision.DROP
-        self._trace_state = context.trace_state
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: trace.SpanKind | None = None,
-        attributes: Any = None,
-        links: Any = None,
-        trace_state: trace.TraceState | None = None,
-    ) -> otel.SamplingResult:
-        kept = attributes if self._told is otel.Decision.RECORD_AND_SAMPLE else None
-        return otel.SamplingResult(self._told, kept, self._trace_state)
-
-    def get_description(self) -> str:
-        return "AsItsCaller"
+        return f"Forced{{{self._forced.name}, {self._asked.get_description()}}}"
 
 
 class TheseIds(IdGenerator):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 import traceback
 import weakref
 from collections.abc import Mapping
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
@@ -47,8 +47,8 @@ class Span(bridge.Span):
     references: list[opentracing.Reference] | None = None
     _order: dict[str, None] | None = None  # see `RecordedSpan._ordered`
     parent_ids: Any = None  # the parent's context, as a tuple, where the OpenTelemetry span does not know it
-    _operation_name = ""
-    _started_at = 0.0
+    _name = ""
+    _started_at = 0  # nanoseconds
     _ours: tuple[bridge.SpanContext, SpanContext] | None = None  # a frozen context, and ours for it
     _tracer: Tracer
 
@@ -79,11 +79,11 @@ class Span(bridge.Span):
             self.references = records.references_of(span)
         return self
 
-    def remember(self, name: str, above: Any, start_time: float | None) -> None:
-        """What only a span that is not recorded has to keep itself. above: the parent's context."""
-        self._operation_name = name
-        self.parent_ids = above if above is not None and above[5] else None
-        self._started_at = start_time or time.time()
+    def _remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:
+        """Keeps what the OpenTelemetry span of a provider that is not ours does not keep, unsampled."""
+        self._name = name
+        self.parent_ids = above if above.is_valid else None
+        self._started_at = time_ns() if start_time is None else start_time
 
     @property
     def context(self) -> SpanContext:
@@ -155,21 +155,22 @@ class Span(bridge.Span):
 
     @property
     def operation_name(self) -> str:
-        return getattr(self._otel_span, "name", None) or self._operation_name
+        return getattr(self._otel_span, "name", None) or self._name
 
     @operation_name.setter
     def operation_name(self, name: str) -> None:
         self.set_operation_name(name)
 
     def set_operation_name(self, operation_name: str) -> Self:
-        self._operation_name = convert.key_name(operation_name)
+        if not hasattr(self._otel_span, "name"):
+            self._name = convert.key_name(operation_name)
         return super().set_operation_name(operation_name)
 
     @property
     def start_time(self) -> float:
         """Seconds since the epoch."""
         moment = getattr(self._otel_span, "start_time", None)
-        return self._started_at if moment is None else moment / BILLION
+        return (self._started_at if moment is None else moment) / BILLION
 
     @property
     def end_time(self) -> float | None:
@@ -178,11 +179,11 @@ class Span(bridge.Span):
         return None if moment is None else moment / BILLION
 
     @property
-    def tags(self) -> list[records.Tag]:
+    def tags(self) -> list[Any]:
         return records.tags_of(self._otel_span)
 
     @property
-    def logs(self) -> list[records.Log]:
+    def logs(self) -> list[Any]:
         return records.logs_of(self._otel_span)
 
     def set_tag(self, key: str, value: Any) -> Self:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from time import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -24,10 +23,9 @@ from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import in_context as parent_in
 from ot_bridge.bridge.scope import Scope, ScopeManager
-from ot_bridge.engine.born import Born
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
-from ot_bridge.jaeger_client.sampler import AsItsCaller, Recording, TheseIds
+from ot_bridge.jaeger_client.sampler import Forced, TheseIds
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext
 from ot_bridge.jaeger_client.throttler import is_allowed
@@ -36,7 +34,6 @@ from ot_bridge.otel import current
 Reference = opentracing.Reference
 
 _NO_TAGS: Final = convert.Tags({})
-_fast: Final = bridge.Tracer._fast
 
 
 def _text(name: object) -> str:
@@ -49,7 +46,7 @@ class Scopes(ScopeManager):
     _tracer: Starts
 
     @property
-    def active(self) -> opentracing.Scope | None:  # type: ignore[override]
+    def active(self) -> opentracing.Scope | None:
         return self.active_in(self._tracer.seen(current()))
 
 
@@ -65,28 +62,27 @@ class Starts(bridge.Tracer):
     one_span_per_rpc: bool
     _counts: bool
     _on_engine: bool
-    _recording: Recording
+    _recording: Forced
 
     def is_debug_allowed(self, *args: Any, **kwargs: Any) -> bool:
         """Whether one more debug span may start, for this operation."""
         return is_allowed(self.throttler, *args, **kwargs)
 
-    def start_span(
+    if TYPE_CHECKING:
+
+        def start_span(self, *args: Any, **kwargs: Any) -> Span: ...
+
+    def _start(
         self,
-        operation_name: str | None = None,
-        child_of: Any = None,
-        references: Any = None,
-        tags: Any = None,
-        start_time: float | None = None,
-        ignore_active_span: bool = False,
-        *,
-        sampler: Any = None,
+        operation_name: Any,
+        child_of: Any,
+        references: Any,
+        tags: Any,
+        start_time: Any,
+        ignore_active_span: bool,
+        sampler: Any,
     ) -> Span:
         start_time = records.moment(start_time)
-        if references is start_time is sampler is None and not ignore_active_span:
-            span: Any = self._fast(operation_name, child_of, tags, current())
-            if span is not None:
-                return span  # type: ignore[no-any-return]
         start = _NO_TAGS if tags is None else records.ready(tags, self.fit)
         server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
@@ -101,9 +97,9 @@ class Starts(bridge.Tracer):
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
         joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
-            span = self.span_with_ids(joined, operation_name, start_time, start)
+            span: Any = self.span_with_ids(joined, operation_name, start_time, start)
         else:
-            span = self._start(
+            span = super()._start(
                 operation_name,
                 as_told(child_of),
                 [Reference(each.type, as_told(each.referenced_context)) for each in listed],
@@ -118,29 +114,21 @@ class Starts(bridge.Tracer):
             span.mark(debug, tags["sampling.priority"])
         return self._started(span, tags, start)
 
-    def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
-        if self.throttler is not None or self.one_span_per_rpc:
-            return None
-        above: Any = None
-        if child_of is not None:
-            above = child_of = as_told(child_of)
-        elif context:
-            above = context.get(SPAN_KEY)
-            if issubclass(type(above), Span) and above._tracer is not self:
-                context = self.seen(context)
-                above = context.get(SPAN_KEY)
-        start = None if tags is None else records.ready(tags, self.fit)
-        span: Any = _fast(self, name, child_of, start, context)
-        if type(span) is UnsampledSpan:
-            span._operation_name = name
-            span._started_at = time()
-            if above is not None:
-                span.parent_ids = above.ids if isinstance(above, Born) else above
-        elif span is None:
-            return None
-        if start is not None or self._counts:
-            self._started(span, tags, start or _NO_TAGS)
-        return span  # type: ignore[no-any-return]
+    def prepared(self, tags: Any) -> convert.Tags:
+        return records.ready(tags, self.fit)
+
+    def _plain(self, parent: Any) -> Any:
+        return as_told(parent)
+
+    def _started_as_kind(self, span: Any, tags: Any) -> None:
+        if type(tags) is dict:
+            span._order = dict.fromkeys(tags)
+
+    def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
+        """`_fast` where a program counts spans."""
+        start = None if tags is None else self.prepared(tags)
+        span: Any = bridge.Tracer._fast(self, name, child_of, start, context)
+        return None if span is None else self._started(span, tags, start or _NO_TAGS)
 
     def _never_fast(self, *arguments: Any) -> None:
         """Where the provider is not the engine's."""
@@ -213,7 +201,7 @@ class Starts(bridge.Tracer):
     ) -> Span:
         """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
-        tracer.sampler = AsItsCaller(context)
+        tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
         tracer.id_generator = TheseIds(context.trace_id, context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
@@ -232,9 +220,11 @@ class Starts(bridge.Tracer):
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
         span: Any = super()._begin(tracer, name, parent, start, moment)
+        if self._on_engine:
+            return span  # type: ignore[no-any-return]
         if not span._otel_span.is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
-            span.remember(name, above, None if moment is None else moment / 1_000_000_000)
+            span._remember(name, above, moment)  # of this package, and for this one place
         return span  # type: ignore[no-any-return]
 
     def _count(self, span: Span, joined: bool) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentracing import ReferenceType
 
 from ot_bridge.jaeger_client.constants import MAX_TRACEBACK_LENGTH
-from ot_bridge.jaeger_client.thrift_gen.jaeger import ttypes
-from ot_bridge.jaeger_client.thrift_gen.sampling import SamplingManager as sampling_manager
+from ot_bridge.jaeger_client.thrift_gen import jaeger, sampling
+from ot_bridge.sampling import ProbabilisticSampler, RateLimitingSampler
+
+ttypes: Final = jaeger.ttypes
+sampling_manager: Final = sampling.SamplingManager
 
 _LOW: Final = (1 << 64) - 1
-#: Type of a value, exactly -> type of the tag, and the field that holds the value.
+#: Class of a value -> type of its tag, and the field that holds it; bool is a subclass of int.
 _PLACES: Final[Mapping[type, tuple[int, str]]] = {
     bool: (ttypes.TagType.BOOL, "vBool"),
     int: (ttypes.TagType.LONG, "vLong"),
@@ -33,10 +36,9 @@ def timestamp_micros(ts: float) -> int:
 
 def make_tag(key: Any, value: Any, max_length: int, max_traceback_length: int) -> Any:
     """A tag of the value's type; what is no scalar is text, cut to its length."""
-    kind = next((each for each in (bool, int, float) if isinstance(value, each)), None)
-    if kind is not None:
-        tag_type, field = _PLACES[kind]
-        return ttypes.Tag(key=_text(key), vType=tag_type, **{field: value})
+    for kind, (tag_type, field) in _PLACES.items():
+        if isinstance(value, kind):
+            return ttypes.Tag(key=_text(key), vType=tag_type, **{field: value})
     if isinstance(value, TracebackType):
         text = "".join(traceback.format_tb(value))[:max_traceback_length]
     else:
@@ -107,33 +109,41 @@ def _span(span: Any) -> Any:
     )
 
 
+class _Strategy(NamedTuple):
+    """field, rate: where an answer says the rate. fits: whether it can be used; problem: what if not."""
+
+    field: str
+    rate: str
+    fits: Callable[[float], bool]
+    problem: str
+    make: Callable[[float], Any]
+
+
+_STRATEGIES: Final[Mapping[int, _Strategy]] = {
+    sampling_manager.SamplingStrategyType.PROBABILISTIC: _Strategy(
+        "probabilisticSampling",
+        "samplingRate",
+        lambda rate: 0 <= rate <= 1,
+        "Probabilistic sampling rate not in [0, 1] range",
+        ProbabilisticSampler,
+    ),
+    sampling_manager.SamplingStrategyType.RATE_LIMITING: _Strategy(
+        "rateLimitingSampling",
+        "maxTracesPerSecond",
+        lambda rate: 0 <= rate < 500,
+        "Rate limiting parameter not in [0, 500] range",
+        RateLimitingSampler,
+    ),
+}
+
+
 def parse_sampling_strategy(response: Any) -> tuple[Any, str | None]:
     """(sampler, None) for an agent's answer, or (None, what is wrong with it)."""
-    kinds = sampling_manager.SamplingStrategyType
-    if response.strategyType == kinds.PROBABILISTIC:
-        return _probabilistic(response.probabilisticSampling)
-    if response.strategyType == kinds.RATE_LIMITING:
-        return _rate_limiting(response.rateLimitingSampling)
-    return None, f"Unsupported sampling strategy type: {response.strategyType}"
-
-
-def _probabilistic(strategy: Any) -> tuple[Any, str | None]:
-    from ot_bridge.jaeger_client.sampler import ProbabilisticSampler
-
+    kind = _STRATEGIES.get(response.strategyType)
+    if kind is None:
+        return None, f"Unsupported sampling strategy type: {response.strategyType}"
+    strategy = getattr(response, kind.field)
     if strategy is None:
-        return None, "probabilisticSampling field is None"
-    rate = strategy.samplingRate
-    if 0 <= rate <= 1:
-        return ProbabilisticSampler(rate), None
-    return None, f"Probabilistic sampling rate not in [0, 1] range: {rate}"
-
-
-def _rate_limiting(strategy: Any) -> tuple[Any, str | None]:
-    from ot_bridge.jaeger_client.sampler import RateLimitingSampler
-
-    if strategy is None:
-        return None, "rateLimitingSampling field is None"
-    rate = strategy.maxTracesPerSecond
-    if 0 <= rate < 500:
-        return RateLimitingSampler(rate), None
-    return None, f"Rate limiting parameter not in [0, 500] range: {rate}"
+        return None, f"{kind.field} field is None"
+    rate = getattr(strategy, kind.rate)
+    return (kind.make(rate), None) if kind.fits(rate) else (None, f"{kind.problem}: {rate}")

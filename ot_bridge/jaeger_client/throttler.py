@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
-import urllib.request
 import weakref
 from typing import Any, Final, cast
-from urllib.parse import urlencode
 
 from opentelemetry.context import attach, set_value
 
 from ot_bridge.jaeger_client.constants import DEFAULT_THROTTLER_REFRESH_INTERVAL
-from ot_bridge.jaeger_client.metrics.metrics import THROTTLER, Counters, MetricsFactory
+from ot_bridge.jaeger_client.local_agent_net import credits_query, get
+from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ThrottlerMetrics
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.otel import SUPPRESS_KEY
 
 MINIMUM_CREDITS: Final = 1.0
 _TIMEOUT: Final = 15.0
-_LARGEST_ANSWER: Final = 1 << 20
 
 logger = logging.getLogger("jaeger_tracing")
-# Past any proxy: the agent is next door.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Throttler:
@@ -51,7 +46,7 @@ class RemoteThrottler(Throttler):
         self.service_name = service_name
         self.client_id: int | None = None
         self.refresh_interval = kwargs.get("refresh_interval", DEFAULT_THROTTLER_REFRESH_INTERVAL)
-        self.metrics = Counters(THROTTLER, kwargs.get("metrics_factory") or MetricsFactory())
+        self.metrics = ThrottlerMetrics(kwargs.get("metrics_factory") or MetricsFactory())
         self.credits: dict[str, float] = {}
         self.lock = threading.Lock()
         self._stop = threading.Event()
@@ -81,11 +76,9 @@ class RemoteThrottler(Throttler):
             operations = list(self.credits)
         if not operations:
             return True
-        asked = [("service", self.service_name), ("uuid", self.client_id)]
-        query = urlencode(asked + [("operations", name) for name in operations])
+        query = credits_query(self.service_name, self.client_id, operations)
         try:
-            with _opener.open(f"{self.channel.credits_endpoint}?{query}", timeout=_TIMEOUT) as answer:
-                balances = json.loads(answer.read(_LARGEST_ANSWER))["balances"]
+            balances = get(self.channel.credits_endpoint, query, _TIMEOUT).json()["balances"]
             earned = [(str(each["operation"]), float(each["balance"])) for each in balances]
         except Exception as error:
             logger.debug("no throttling credits from %s: %r", self.channel.credits_endpoint, error)

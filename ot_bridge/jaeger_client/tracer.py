@@ -29,16 +29,15 @@ from ot_bridge.jaeger_client.codecs import (
     ZipkinSpanFormat,
 )
 from ot_bridge.jaeger_client.metrics.metrics import (
-    TRACER,
-    Counters,
     Metrics,
     MetricsFactory,
+    TracerMetrics,
     factory,
     silent,
 )
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import flush
-from ot_bridge.jaeger_client.sampler import Recording, Roots
+from ot_bridge.jaeger_client.sampler import Forced, Roots
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext as SpanContext
 from ot_bridge.jaeger_client.span_context import context_like
@@ -83,7 +82,7 @@ class Tracer(Starts):
         self.reporter = reporter
         self.throttler = throttler
         self.metrics_factory = factory(metrics_factory, metrics)
-        self.metrics = Counters(TRACER, self.metrics_factory)
+        self.metrics = TracerMetrics(self.metrics_factory)
         self._counts = not silent(self.metrics_factory)
         self.debug_id_header = debug_id_header
         self.one_span_per_rpc = one_span_per_rpc
@@ -106,8 +105,10 @@ class Tracer(Starts):
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         # Not if tracing is switched off, or a file has described another's provider.
-        if not isinstance(tracer, EngineTracer):
+        if not isinstance(tracer, EngineTracer) or one_span_per_rpc:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
+        elif self._counts:
+            self._fast = self._fast_and_counted  # type: ignore[method-assign]
         super().__init__(tracer, provider, scope_manager=scope_manager)
         self._ask_directly()
         self._own_scopes = Scopes(self)
@@ -115,7 +116,7 @@ class Tracer(Starts):
             self._scope_manager = self._own_scopes
         self._closing_lock = threading.RLock()
         self.debug_id_tag = debug_id_header
-        self._recording = Recording(provider.sampler)
+        self._recording = Forced(True, provider.sampler)
 
     @property
     def sampler(self) -> Any:
@@ -129,7 +130,7 @@ class Tracer(Starts):
         if self._roots is None:
             self._roots = Roots(sampler)
             provider.sampler = PerSpanSampler(ParentBased(self._roots))
-            self._recording = Recording(provider.sampler)
+            self._recording = Forced(True, provider.sampler)
         else:
             self._roots.take(sampler)
         self._ask_directly()

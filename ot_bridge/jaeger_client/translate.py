@@ -133,7 +133,6 @@ _QUEUE: Final = {
     "reporter_flush_interval": ("OTEL_BSP_SCHEDULE_DELAY", 1000),
 }
 
-_FORMATS: Final = {"jaeger": "jaeger", "b3": "b3multi", "w3c": "tracecontext,baggage"}
 _PACKAGES: Final = {
     "jaeger": "opentelemetry-propagator-jaeger",
     "b3": "opentelemetry-propagator-b3",
@@ -146,7 +145,7 @@ def _propagation(found: Found, config: Mapping[str, Any]) -> Iterator[Line]:
     setting = found["propagation"]
     text = setting.value or "jaeger"
     if not setting.source.startswith("OTEL"):
-        text = ",".join(_FORMATS.get(name.strip(), name.strip()) for name in text.split(","))
+        text = ",".join(settings.propagators_of(text))
     yield Line("OTEL_PROPAGATORS", text)
     packages = {package for name, package in _PACKAGES.items() if name in text.split(",")}
     if packages:

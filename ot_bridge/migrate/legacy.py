@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from ot_bridge.semconv.names import RENAMED
+
 API: Final = "opentracing"
 
 #: Top packages of tracers, whose set-up a person replaces (OTB401, OTB402).
@@ -95,19 +97,9 @@ CONSTANTS: Final[Mapping[str, str]] = {
     "opentracing.logs.STACK": "stack",
 }
 
-#: Tags -> OpenTelemetry's stable names, for `--semconv`. What has no stable successor is not here, and stays.
+#: Tags -> OpenTelemetry's names, for `--semconv`. What has no successor is not here, and stays.
 TODAY: Final[Mapping[str, str]] = {
-    "http.url": "url.full",
-    "http.method": "http.request.method",
-    "http.status_code": "http.response.status_code",
-    "db.statement": "db.query.text",
-    "db.instance": "db.namespace",
-    "db.type": "db.system.name",
-    "peer.hostname": "server.address",
-    "peer.port": "server.port",
-    "peer.address": "network.peer.address",
-    "peer.ipv4": "network.peer.address",
-    "peer.ipv6": "network.peer.address",
+    **{old: names.new[0] for old, names in RENAMED.items()},
     "message_bus.destination": "messaging.destination.name",
 }
 
@@ -174,6 +166,10 @@ METHODS: Final[Mapping[str, Mapping[str, str]]] = {
 TELLING: Final = frozenset(
     {"start_active_span", "set_tag", "log_kv", "set_baggage_item", "get_baggage_item", "set_operation_name"}
 )
+
+#: What a test reads of a span that ended, and its receiver's name: `span.events`, `spans[0].status`.
+SEEN: Final = frozenset({"events", "logs", "status"})
+SPANS: Final = re.compile(r"(?:^|_)spans?$")
 
 #: The end of a name -> what a receiver of this name would be.
 BY_NAME: Final = re.compile(r"(?:^|_|\.)(span|tracer|scope)$")

@@ -333,7 +333,10 @@ class Names:
     # Receivers by name
 
     def by_name(self, node: ast.Attribute) -> None:
-        """OTB301, for an attribute of the API's on a receiver that nobody knows."""
+        """OTB301: the API's attribute on an unknown receiver; OTB209: what a test reads of a span."""
+        if node.attr in legacy.SEEN and self.file.is_test and _is_a_span(node.value):
+            self.uses.append(Use(self.file, node, "OTB209", Flow()))
+            return
         shown = dotted(node.value)
         last = shown.rpartition(".")[2] if shown else ""
         match = legacy.BY_NAME.search(last)
@@ -365,6 +368,16 @@ class Names:
                 ):
                     return True
         return False
+
+
+def _is_a_span(node: ast.expr) -> bool:
+    """Whether a receiver is called `span`, or is an item of what is called `spans` or `finished_spans()`."""
+    if isinstance(node, ast.Subscript):
+        node = node.value
+    if isinstance(node, ast.Call):
+        node = node.func
+    shown = dotted(node)
+    return shown is not None and legacy.SPANS.search(shown.rpartition(".")[2]) is not None
 
 
 _SETUP: Final = {

@@ -27,6 +27,12 @@ class File:
         self._module: Module | None = None
 
     @property
+    def is_test(self) -> bool:
+        """Whether pytest or unittest would take it for a test."""
+        stem = self.path.stem
+        return stem.startswith("test_") or stem.endswith("_test") or stem in ("conftest", "tests")
+
+    @property
     def module(self) -> Module:
         if self._module is None:
             self._module = Module(self.tree)

@@ -1,7 +1,7 @@
-"""The way back: the bytes of an `ExportTraceServiceRequest` as records, for those who look at spans.
+"""Decodes an `ExportTraceServiceRequest` into records, for the viewer and the command line.
 
-Unknown fields are passed over. What is cut off, or is no protobuf, or nests deeper than `DEEPEST`, raises
-ValueError and nothing else, whatever the bytes are.
+Unknown fields are ignored. Bytes that end too early, are no protobuf or nest deeper than `DEEPEST` raise
+ValueError, and no bytes raise anything else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from .wire import BYTES, FIXED32, FIXED64, VARINT, fields, signed, tag, text
+from .wire import BYTES, FIXED32, FIXED64, VARINT, every, fields, one, read, signed, tag, text
 
 DEEPEST: Final = 64  # levels of lists and maps
 
@@ -43,7 +43,7 @@ class LinkRecord(NamedTuple):
 
 
 class SpanRecord(NamedTuple):
-    """A span, as it came. The records of one request share their resources.
+    """A span as it was received. The records of one request share their resources.
 
     Ids in hexadecimal, parent_id "" for a root; parent_is_remote: None where the sender does not know;
     kind: a name of `KINDS`, status: of `STATUSES`; start, end: nanoseconds since the epoch. Attributes are
@@ -78,16 +78,16 @@ class SpanRecord(NamedTuple):
         return str(self.resource.get("service.name", ""))
 
 
-#: A span of which nothing is known, for those who make records from something else than OTLP.
+#: An empty span. Code that makes records from other sources than OTLP replaces its fields.
 BLANK: Final = SpanRecord(
     "", "", "", None, "", "", KINDS[0], 0, 0, STATUSES[0], "", {}, (), (), 0, 0, 0, 0, {}, "", ""
 )
 
 
 def decode(body: bytes, unread: list[str] | None = None) -> list[SpanRecord]:
-    """The spans of a request, in its order. Raises ValueError, see the module.
+    """The spans of a request, in its order. Raises ValueError for what is no such request.
 
-    unread: where given, a span that cannot be read is left out, and the reason put here.
+    unread: a list. If it is given, a span that cannot be read is left out and the reason is appended to it.
     """
     try:
         return [
@@ -98,33 +98,6 @@ def decode(body: bytes, unread: list[str] | None = None) -> list[SpanRecord]:
         ]
     except RecursionError as error:
         raise ValueError("values nest deeper than this program can follow") from error
-
-
-# Messages: fields by name, from a table of tags. A message's table says how each field is read.
-
-_Table: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Any], bool]]
-
-
-def _read(message: bytes | memoryview, table: _Table) -> dict[str, Any]:
-    """The fields that the table knows: the last of each, or a list of all where the table says so."""
-    found: dict[str, Any] = {}
-    for each, value in fields(message):
-        known = table.get(each)
-        if known is not None:
-            name, read, repeated = known
-            if repeated:
-                found.setdefault(name, []).append(read(value))
-            else:
-                found[name] = read(value)
-    return found
-
-
-def _one(name: str, number: int, wire_type: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
-    return tag(number, wire_type), (name, read, False)
-
-
-def _all(name: str, number: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
-    return tag(number, BYTES), (name, read, True)
 
 
 def _hex(content: memoryview) -> str:
@@ -190,33 +163,33 @@ def _same(value: Any) -> Any:
     return value
 
 
-_RESOURCE: Final = dict([_all("attributes", 1, _same)])
-_SCOPE: Final = dict([_one("name", 1, BYTES, text), _one("version", 2, BYTES, text)])
-_RESOURCE_SPANS_FIELDS: Final = dict([_all("resource", 1, bytes), _all("scopes", 2, _same)])
-_SCOPE_SPANS: Final = dict([_all("scope", 1, bytes), _all("spans", 2, _same)])
-_STATUS: Final = dict([_one("message", 2, BYTES, text), _one("code", 3, VARINT, _named(STATUSES))])
+_RESOURCE: Final = dict([every("attributes", 1, _same)])
+_SCOPE: Final = dict([one("name", 1, BYTES, text), one("version", 2, BYTES, text)])
+_RESOURCE_SPANS_FIELDS: Final = dict([every("resource", 1, bytes), every("scopes", 2, _same)])
+_SCOPE_SPANS: Final = dict([every("scope", 1, bytes), every("spans", 2, _same)])
+_STATUS: Final = dict([one("message", 2, BYTES, text), one("code", 3, VARINT, _named(STATUSES))])
 _EVENT: Final = dict(
     [
-        _one("time", 1, FIXED64, int),
-        _one("name", 2, BYTES, text),
-        _all("attributes", 3, _same),
-        _one("dropped_attributes", 4, VARINT, int),
+        one("time", 1, FIXED64, int),
+        one("name", 2, BYTES, text),
+        every("attributes", 3, _same),
+        one("dropped_attributes", 4, VARINT, int),
     ]
 )
 _LINK: Final = dict(
     [
-        _one("trace_id", 1, BYTES, _hex),
-        _one("span_id", 2, BYTES, _hex),
-        _one("trace_state", 3, BYTES, text),
-        _all("attributes", 4, _same),
-        _one("dropped_attributes", 5, VARINT, int),
-        _one("flags", 6, FIXED32, int),
+        one("trace_id", 1, BYTES, _hex),
+        one("span_id", 2, BYTES, _hex),
+        one("trace_state", 3, BYTES, text),
+        every("attributes", 4, _same),
+        one("dropped_attributes", 5, VARINT, int),
+        one("flags", 6, FIXED32, int),
     ]
 )
 
 
 def _event(content: memoryview) -> EventRecord:
-    found = _read(content, _EVENT)
+    found = read(content, _EVENT)
     attributes = _pairs(found.get("attributes", ()))
     return EventRecord(
         found.get("name", ""), found.get("time", 0), attributes, found.get("dropped_attributes", 0)
@@ -225,29 +198,29 @@ def _event(content: memoryview) -> EventRecord:
 
 def _link(content: memoryview) -> LinkRecord:
     found: dict[str, Any] = {"trace_id": "", "span_id": "", "trace_state": "", "flags": 0}
-    found |= {"dropped_attributes": 0, **_read(content, _LINK)}
+    found |= {"dropped_attributes": 0, **read(content, _LINK)}
     found["attributes"] = _pairs(found.get("attributes", ()))
     return LinkRecord(**found)
 
 
 _SPAN: Final = dict(
     [
-        _one("trace_id", 1, BYTES, _hex),
-        _one("span_id", 2, BYTES, _hex),
-        _one("trace_state", 3, BYTES, text),
-        _one("parent_id", 4, BYTES, _hex),
-        _one("name", 5, BYTES, text),
-        _one("kind", 6, VARINT, _named(KINDS)),
-        _one("start", 7, FIXED64, int),
-        _one("end", 8, FIXED64, int),
-        _all("attributes", 9, _same),
-        _one("dropped_attributes", 10, VARINT, int),
-        _all("events", 11, _event),
-        _one("dropped_events", 12, VARINT, int),
-        _all("links", 13, _link),
-        _one("dropped_links", 14, VARINT, int),
-        _all("status", 15, bytes),
-        _one("flags", 16, FIXED32, int),
+        one("trace_id", 1, BYTES, _hex),
+        one("span_id", 2, BYTES, _hex),
+        one("trace_state", 3, BYTES, text),
+        one("parent_id", 4, BYTES, _hex),
+        one("name", 5, BYTES, text),
+        one("kind", 6, VARINT, _named(KINDS)),
+        one("start", 7, FIXED64, int),
+        one("end", 8, FIXED64, int),
+        every("attributes", 9, _same),
+        one("dropped_attributes", 10, VARINT, int),
+        every("events", 11, _event),
+        one("dropped_events", 12, VARINT, int),
+        every("links", 13, _link),
+        one("dropped_links", 14, VARINT, int),
+        every("status", 15, bytes),
+        one("flags", 16, FIXED32, int),
     ]
 )
 _NOTHING: Final = {
@@ -258,8 +231,8 @@ _NOTHING: Final = {
 
 
 def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
-    found = {**_NOTHING, **_read(content, _SPAN)}
-    status = _read(b"".join(found.get("status", ())), _STATUS)  # a message in parts is the parts end to end
+    found = {**_NOTHING, **read(content, _SPAN)}
+    status = read(b"".join(found.get("status", ())), _STATUS)  # a message in parts is the parts end to end
     flags = found["flags"]
     return SpanRecord(
         **{
@@ -281,13 +254,13 @@ def remote_by(flags: int) -> bool | None:
 
 
 def _resource_spans(content: memoryview, unread: list[str] | None) -> list[SpanRecord]:
-    found = _read(content, _RESOURCE_SPANS_FIELDS)
-    resource = _read(b"".join(found.get("resource", ())), _RESOURCE)
+    found = read(content, _RESOURCE_SPANS_FIELDS)
+    resource = read(b"".join(found.get("resource", ())), _RESOURCE)
     attributes = _pairs(resource.get("attributes", ()))
     spans: list[SpanRecord] = []
     for scope_spans in found.get("scopes", ()):
-        inner = _read(scope_spans, _SCOPE_SPANS)
-        scope = _read(b"".join(inner.get("scope", ())), _SCOPE)
+        inner = read(scope_spans, _SCOPE_SPANS)
+        scope = read(b"".join(inner.get("scope", ())), _SCOPE)
         shared = {
             "resource": attributes,
             "scope_name": scope.get("name", ""),
@@ -301,12 +274,12 @@ _Raw = TypeVar("_Raw")
 
 
 def each_readable(
-    spans: Iterable[_Raw], read: Callable[[_Raw], SpanRecord], unread: list[str] | None
+    spans: Iterable[_Raw], decoded: Callable[[_Raw], SpanRecord], unread: list[str] | None
 ) -> Iterator[SpanRecord]:
-    """Each span, read; what raises ValueError is left out if there is a list that takes the reason."""
+    """Each span, decoded. With a list `unread`, a span that raises ValueError is left out, see `decode`."""
     for span in spans:
         try:
-            yield read(span)
+            yield decoded(span)
         except ValueError as error:
             if unread is None:
                 raise

@@ -1,7 +1,7 @@
-"""OTLP in JSON (opentelemetry-proto, "JSON Protobuf Encoding"): requests as records, and the way back.
+"""OTLP in JSON (opentelemetry-proto, "JSON Protobuf Encoding"): decodes requests into records, and encodes.
 
-Reading: ids are hexadecimal in either case, 64-bit numbers are numbers or texts, enums numbers or names,
-bytes are base64; unknown fields are passed over. What is no such request raises ValueError and nothing else.
+What is accepted: ids in hexadecimal of either case, 64-bit numbers as numbers or strings, enums as numbers or
+names, bytes in base64. Unknown fields are ignored. Any other input raises ValueError.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .decode import (
@@ -32,12 +32,12 @@ def decode_json(body: bytes | str, unread: list[str] | None = None) -> list[Span
     except RecursionError as error:
         raise ValueError("values nest deeper than this program can follow") from error
     spans: list[SpanRecord] = []
-    for part in _list(_object(request), "resourceSpans"):
-        resource = _pairs(_list(_object(_object(part).get("resource")), "attributes"))
-        for scope_spans in _list(_object(part), "scopeSpans"):
-            scope = _object(_object(scope_spans).get("scope"))
+    for part in _objects(_object(request), "resourceSpans"):
+        resource = _pairs(_objects(_object(part.get("resource")), "attributes"))
+        for scope_spans in _objects(part, "scopeSpans"):
+            scope = _object(scope_spans.get("scope"))
             about = resource, _text(scope.get("name")), _text(scope.get("version"))
-            raw = _list(_object(scope_spans), "spans")
+            raw = _list(scope_spans, "spans")
             spans += each_readable(raw, lambda span: _span(_object(span), *about), unread)  # noqa: B023
     return spans
 
@@ -57,6 +57,10 @@ def _list(holder: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{key}: a list is expected, not {type(value).__name__}")
     return value
+
+
+def _objects(holder: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    return map(_object, _list(holder, key))
 
 
 def _text(value: Any) -> str:
@@ -109,7 +113,7 @@ def _array(value: Any, depth: int) -> list[Any]:
 
 
 def _map(value: Any, depth: int) -> Attributes:
-    return _pairs(_list(_object(value), "values"), depth)
+    return _pairs(_objects(_object(value), "values"), depth)
 
 
 _SCALARS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -126,22 +130,24 @@ def _value(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST:
         raise ValueError(f"values nest deeper than {DEEPEST}")
     for key, found in _object(value).items():
-        if found is not None and key in _SCALARS:
-            return _SCALARS[key](found)
-        if found is not None and key in _NESTED:
-            return _NESTED[key](found, depth + 1)
+        if found is None:
+            continue
+        if (scalar := _SCALARS.get(key)) is not None:
+            return scalar(found)
+        if (nested := _NESTED.get(key)) is not None:
+            return nested(found, depth + 1)
     return None
 
 
-def _pairs(listed: Iterable[Any], depth: int = 0) -> Attributes:
-    return {_text(pair.get("key")): _value(pair.get("value"), depth) for pair in map(_object, listed)}
+def _pairs(listed: Iterable[Mapping[str, Any]], depth: int = 0) -> Attributes:
+    return {_text(pair.get("key")): _value(pair.get("value"), depth) for pair in listed}
 
 
 def _event(event: Mapping[str, Any]) -> EventRecord:
     return EventRecord(
         _text(event.get("name")),
         _integer(event.get("timeUnixNano")),
-        _pairs(_list(event, "attributes")),
+        _pairs(_objects(event, "attributes")),
         _integer(event.get("droppedAttributesCount")),
     )
 
@@ -151,7 +157,7 @@ def _link(link: Mapping[str, Any]) -> LinkRecord:
         _hex(link.get("traceId")),
         _hex(link.get("spanId")),
         _text(link.get("traceState")),
-        _pairs(_list(link, "attributes")),
+        _pairs(_objects(link, "attributes")),
         _integer(link.get("droppedAttributesCount")),
         _integer(link.get("flags")),
     )
@@ -172,9 +178,9 @@ def _span(span: Mapping[str, Any], resource: Attributes, scope_name: str, scope_
         end=_integer(span.get("endTimeUnixNano")),
         status=_CODE(status.get("code")),
         status_message=_text(status.get("message")),
-        attributes=_pairs(_list(span, "attributes")),
-        events=tuple(_event(_object(each)) for each in _list(span, "events")),
-        links=tuple(_link(_object(each)) for each in _list(span, "links")),
+        attributes=_pairs(_objects(span, "attributes")),
+        events=tuple(map(_event, _objects(span, "events"))),
+        links=tuple(map(_link, _objects(span, "links"))),
         flags=flags,
         dropped_attributes=_integer(span.get("droppedAttributesCount")),
         dropped_events=_integer(span.get("droppedEventsCount")),
@@ -185,11 +191,11 @@ def _span(span: Mapping[str, Any], resource: Attributes, scope_name: str, scope_
     )
 
 
-# The way out: what `decode_json` reads, and a collector.
+# Encoding
 
 
 def encode_json(spans: Iterable[SpanRecord]) -> str:
-    """A request with these spans; numbers of 64 bits are texts, as the specification has it."""
+    """A request with these spans. Integers of 64 bits are strings, as the specification demands."""
     grouped: dict[str, tuple[Attributes, dict[tuple[str, str], list[Any]]]] = {}
     for span in spans:
         key = json.dumps(_out_pairs(span.resource))

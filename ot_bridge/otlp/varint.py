@@ -20,7 +20,10 @@ def _long(number: int) -> bytes:
 
 
 #: The varints of small numbers, as nearly all lengths are.
-SHORT: Final = tuple(map(_long, range(1024)))
+SHORT: Final = (
+    *(bytes((n,)) for n in range(128)),
+    *(bytes((n & 127 | 128, n >> 7)) for n in range(128, 1024)),
+)
 
 
 def varint(number: int) -> bytes:

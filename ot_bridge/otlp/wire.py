@@ -1,14 +1,14 @@
-"""Reading protobuf (protobuf.dev, "Encoding"), and the two answers of collectors that need no more.
+"""Reads protobuf (protobuf.dev, "Encoding"), and the two messages that a collector answers with.
 
 A message is read as fields, each a tag and a value. A tag is the field's number and its wire type in one
-number, as in the bytes: a field of an unexpected type has a tag that nobody looks for, and is passed over
-like any unknown one. All errors are ValueError.
+number, as in the bytes. So a field of an unexpected type has an unknown tag, and unknown tags are ignored.
+All errors are ValueError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -26,9 +26,9 @@ def tag(number: int, wire_type: int) -> int:
 def fields(message: bytes | memoryview) -> Iterator[tuple[int, Any]]:
     """The fields of a message, in their order: (tag, value).
 
-    A value is a memoryview of the content for `BYTES` (texts, bytes, messages), else an int that is not
-    negative (see `signed`). Raises ValueError where the message ends too early or is none. Groups, which
-    OTLP does not have, are refused.
+    The value of a `BYTES` field (text, bytes or message) is a memoryview of its content; any other value is
+    an int that is not negative (see `signed`). Raises ValueError where the message ends too early, is no
+    protobuf, or holds a group, which OTLP does not have.
     """
     view = memoryview(message)
     at, end = 0, len(view)
@@ -55,7 +55,7 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    """A varint and where it ends."""
+    """A varint, and the position behind it."""
     result = 0
     for shift, byte in enumerate(view[at : at + _LONGEST_VARINT]):
         result |= (byte & 127) << 7 * shift
@@ -75,11 +75,39 @@ def text(content: memoryview) -> str:
 
 
 def last(message: bytes | memoryview, wanted: int, default: Any) -> Any:
-    """The value of the field with this tag, the last if there are several."""
+    """The last value of the field with this tag; `default` if the message has none."""
     found = default
     for each, value in fields(message):
         if each == wanted:
             found = value
+    return found
+
+
+#: How the fields of a message are read: tag -> (name, function of the value, whether it may be repeated).
+Table: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Any], bool]]
+
+
+def one(name: str, number: int, wire_type: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
+    """A table's entry for a field that counts once: the last value wins."""
+    return tag(number, wire_type), (name, read, False)
+
+
+def every(name: str, number: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
+    """A table's entry for a repeated field of texts, bytes or messages."""
+    return tag(number, BYTES), (name, read, True)
+
+
+def read(message: bytes | memoryview, table: Table) -> dict[str, Any]:
+    """The fields that the table knows, by name; a repeated field is a list."""
+    found: dict[str, Any] = {}
+    for each, value in fields(message):
+        known = table.get(each)
+        if known is not None:
+            name, converted, repeated = known
+            if repeated:
+                found.setdefault(name, []).append(converted(value))
+            else:
+                found[name] = converted(value)
     return found
 
 

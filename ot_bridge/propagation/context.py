@@ -16,7 +16,7 @@ from ot_bridge.otel import state_of
 
 from ..wire import RANDOM_TRACE_ID, Remote
 from ..wire.baggage import properties
-from ..wire.items import joined
+from ..wire.items import merged
 from ..wire.remote import W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
@@ -61,9 +61,9 @@ def context_with(remote: Remote, context: Context) -> Context:
 
 
 def _context_with_baggage(items: Mapping[str, str], context: Context) -> Context:
-    """What another propagator has read of the same carrier may be in the context: see `joined`."""
+    """What another propagator has read of the same carrier may be in the context: see `merged`."""
     held: Mapping[str, Any] = baggage.get_all(context)
-    items = joined(items, held)
+    items = merged(items, held)
     for key in held.keys() - items.keys():
         context = baggage.remove_baggage(key, context)
     for key, value in items.items():

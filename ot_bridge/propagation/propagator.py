@@ -23,7 +23,7 @@ from opentelemetry.propagators.textmap import (
 
 from ..errors import BadHeader, ConfigurationError
 from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
-from ..wire.items import fitting, joined
+from ..wire.items import merged, within_limits
 from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
 from .carriers import MetadataHeaders, Wanted
 from .context import context_with, outgoing
@@ -155,7 +155,7 @@ class Propagator(TextMapPropagator):
     def _accept(self, remote: Remote) -> Remote | None:
         """With the baggage that the limits and `accept_baggage` allow; None if nothing is left."""
         held = remote.baggage
-        baggage = fitting(held, remote.extras, self.limits)
+        baggage = within_limits(held, remote.extras, self.limits)
         if self._accepted is not None:
             baggage = {key: value for key, value in baggage.items() if key in self._accepted}
         if baggage is held:
@@ -194,7 +194,7 @@ def _format(given: str | Format) -> Format:
 
 def _merge(first: Remote, second: Remote) -> Remote:
     """The trace of the first that has one; of the other, what adds to it."""
-    baggage = joined(first.baggage, second.baggage)
+    baggage = merged(first.baggage, second.baggage)
     if second.trace_id and not first.trace_id:
         first, second = second, first
     same_trace = second.trace_id in (0, first.trace_id)

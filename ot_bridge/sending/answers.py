@@ -5,27 +5,20 @@
 2. After a whole header nothing raises: a body that is cut short, comes too slowly or is longer than
    `MAX_BODY` is given as far as it was read, and the connection is not used again.
 3. Interim answers (1xx) are skipped; one after which nothing comes is the answer.
-4. http.client takes 28 ms to load, and is loaded for the first answer, not at a program's start. A fork
-   waits for that: a child would find a module that is half loaded, by a thread that it has not.
+4. http.client takes 28 ms to load, and is loaded for the first answer, not at a program's start.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from .late import loading
 from .trouble import trouble
 
 MAX_BODY: Final = 4 * 1024 * 1024  # bytes
 _PIECE: Final = 64 * 1024
-_loading: Final = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
-    )
 
 #: Waits for bytes and puts them into the buffer; how many, 0 at the end of the connection.
 Receive = Callable[[Any], int]
@@ -53,7 +46,7 @@ class Answer(NamedTuple):
 
 def read_answer(receive: Receive, method: str = "POST") -> Answer:
     """The answer to a request of this method, which was sent before. A 2xx to CONNECT has no body."""
-    with _loading:
+    with loading:
         import http.client as parser
     source = _Source(receive)
     stream = _Stream(source, _PIECE)

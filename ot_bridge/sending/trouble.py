@@ -1,4 +1,4 @@
-"""What it means for the spans of a request that it had no answer."""
+"""What a failed request means for its spans."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscall
 
 
 class CannotConnect(Exception):
-    """The configuration allows no connection; another attempt would not change that."""
+    """The configuration allows no connection, and another attempt would not change that."""
 
 
 class Trouble(NamedTuple):
-    """reason: what the spans are counted by. again: another attempt may do."""
+    """reason: the key in `failed` that the spans are counted by. again: another attempt may succeed."""
 
     reason: str
     text: str
@@ -25,12 +25,12 @@ class Trouble(NamedTuple):
 
 
 def trouble(error: Exception) -> Trouble:
-    """What this error of a connection means."""
+    """What an error of a connection means: refused, timed out, broken, or a fault of TLS."""
     text = f"{error}" or type(error).__name__
     if isinstance(error, TimeoutError):
         return Trouble("timeout", "no answer came in time", True)
     if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in _UNREACHABLE:
-        return Trouble("refused", f"nobody listens there ({text})", True)
+        return Trouble("refused", f"nothing listens there ({text})", True)
     name = type(error).__name__
     if name.startswith("SSL") and name not in _CLOSED_TLS:
         return Trouble("other", f"TLS failed, which trying again would not mend ({text})", False)

@@ -1,7 +1,7 @@
 """The viewer as a WSGI application: takes spans as a collector does, and shows them.
 
-1. It is for this machine. A request whose Host names another, or that a page of another origin makes, is
-   refused, whatever it asks for: what a trace holds is nobody else's, and no page may put spans here.
+1. It serves this machine. A request whose Host names another machine, or that a page of another origin makes,
+   is refused, whatever it asks for: other pages may neither read traces nor put spans here.
 2. Only POST changes anything.
 3. Whatever a request holds, the answer is an answer: no request ends the server or prints a traceback.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
@@ -32,29 +32,36 @@ _HEADERS: Final = {
 }
 
 
-class Viewer:
-    """The application. names: the hosts by which it may be asked for, `ANY_ADDRESS` for every address."""
+class Receiver:
+    """The part of the application that takes spans, and gives them to `sink`. A WSGI application by itself.
+
+    names: the values of Host that are accepted, `ANY_ADDRESS` for every address. say: called once for each
+    signal that is received and not shown.
+    """
 
     ANY_ADDRESS: Final = "*"
 
     def __init__(
-        self, store: Store, names: Collection[str] = NAMES, say: Callable[[str], object] = lambda text: None
+        self,
+        sink: receive.Sink,
+        names: Collection[str] = NAMES,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
-        self.store = store
+        self._sink = sink
         self._names = {name.lower() for name in names}
         self._say = say
         self._said: set[str] = set()
-        self._pages: dict[str, tuple[str, str]] = {
-            "/": (_index(), "text/html"),
-            "/page.js": (page.part("page.js"), "text/javascript"),
-            "/page.css": (page.part("page.css"), "text/css"),
-            "/favicon.ico": ("", "image/x-icon"),
+        self.handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
+            ("POST", "/v1/traces"): self._take,
+            ("POST", "/v1/metrics"): self._ignore,
+            ("POST", "/v1/logs"): self._ignore,
         }
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         try:
-            response = self._answer(request)
+            self._check(request)
+            response = self.answer(request)
         except receive.Refused as refused:
             response = Response(refused.why + "\n", refused.status, mimetype="text/plain")
         except Exception as error:  # see 3
@@ -62,27 +69,13 @@ class Viewer:
         response.headers.update(_HEADERS)
         return response(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
-        self._check(request)
-        handlers: Mapping[tuple[str, str], Callable[[Request], Response]] = {
-            ("POST", "/v1/traces"): self._take,
-            ("POST", "/v1/metrics"): self._ignore,
-            ("POST", "/v1/logs"): self._ignore,
-            ("POST", "/api/clear"): self._clear,
-            ("GET", "/api/traces"): self._changes,
-            ("GET", "/api/download"): self._download,
-            ("GET", "/api/about"): lambda request: _as_json({"program": ABOUT, "version": __version__}),
-        }
+    def answer(self, request: Request) -> Response:
+        """The answer to a request that may be made. Raises Refused."""
         method = "GET" if request.method == "HEAD" else request.method
-        handler = handlers.get((method, request.path))
+        handler = self.handlers.get((method, request.path))
         if handler is not None:
             return handler(request)
-        if method == "GET" and request.path.startswith("/api/trace/"):
-            return self._trace(request.path.removeprefix("/api/trace/"))
-        if method == "GET" and request.path in self._pages:
-            text, kind = self._pages[request.path]
-            return Response(text, mimetype=kind)
-        known = {path for _, path in handlers} | {*self._pages}
+        known = {path for _, path in self.handlers}
         raise receive.Refused(
             405 if request.path in known else 404, f"no {request.method} {request.path[:100]}"
         )
@@ -94,9 +87,9 @@ class Viewer:
             raise receive.Refused(400, "the Host is not one of this viewer's; name it with --host")
         origin = request.headers.get("Origin")
         if origin is not None and origin.lower() != f"{request.scheme}://{host}".lower():
-            raise receive.Refused(403, "a page of another origin asks")
+            raise receive.Refused(403, "the request comes from a page of another origin")
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
-            raise receive.Refused(403, "a page of another site asks")
+            raise receive.Refused(403, "the request comes from a page of another site")
 
     def _take(self, request: Request) -> Response:
         form = receive.form_of(request)
@@ -104,7 +97,7 @@ class Viewer:
             got = receive.received(form, receive.body_of(request))
         except receive.Refused as refused:
             return Response(form.error(refused.why), refused.status, mimetype=request.mimetype)
-        self.store.add(got.spans)
+        self._sink.add(got.spans)
         return Response(receive.answer(form, got), mimetype=request.mimetype)
 
     def _ignore(self, request: Request) -> Response:
@@ -114,6 +107,32 @@ class Viewer:
             self._said.add(request.path)
             self._say(f"{request.path}: taken and thrown away; only traces are shown")
         return Response(receive.answer(form, receive.Received([], 0, "")), mimetype=request.mimetype)
+
+
+class Viewer(Receiver):
+    """The whole application: a receiver whose store can be looked at."""
+
+    def __init__(
+        self, store: Store, names: Collection[str] = NAMES, say: Callable[[str], object] = lambda text: None
+    ) -> None:
+        super().__init__(store, names, say)
+        self.store = store
+        self.handlers |= {
+            ("POST", "/api/clear"): self._clear,
+            ("GET", "/api/traces"): self._changes,
+            ("GET", "/api/download"): self._download,
+            ("GET", "/api/about"): lambda request: _as_json({"program": ABOUT, "version": __version__}),
+            ("GET", "/"): _file(_index(), "text/html"),
+            ("GET", "/page.js"): _file(page.part("page.js"), "text/javascript"),
+            ("GET", "/page.css"): _file(page.part("page.css"), "text/css"),
+            ("GET", "/favicon.ico"): _file("", "image/x-icon"),
+        }
+
+    def answer(self, request: Request) -> Response:
+        """As the receiver's; traces have a path each."""
+        if request.method in ("GET", "HEAD") and request.path.startswith("/api/trace/"):
+            return self._trace(request.path.removeprefix("/api/trace/"))
+        return super().answer(request)
 
     def _clear(self, request: Request) -> Response:
         self.store.clear()
@@ -142,6 +161,10 @@ class Viewer:
             yield between + encode_json(spans).removeprefix('{"resourceSpans":[').removesuffix("]}")
             between = ","
         yield "]}"
+
+
+def _file(text: str, kind: str) -> Callable[[Request], Response]:
+    return lambda request: Response(text, mimetype=kind)
 
 
 def _as_json(data: Any) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -25,11 +25,6 @@ def records(spans: Sequence[ReadableSpan]) -> list[SpanRecord]:
     return decode(encode(spans).body)
 
 
-def environment_to_show(base: Mapping[str, str]) -> dict[str, str]:
-    """`base`, for a program that shows its traces on standard error soon after they have ended."""
-    return {"OTEL_BSP_SCHEDULE_DELAY": "200", **base, "OTEL_TRACES_EXPORTER": "ot_bridge_tree"}
-
-
 class TreeExporter(SpanExporter):
     """Shows a trace when its local root (a root, or a span whose parent is remote) has ended.
 
@@ -43,7 +38,7 @@ class TreeExporter(SpanExporter):
         self._waiting: dict[str, list[SpanRecord]] = {}
         self._held = 0
         self._left_out = 0
-        self._shown: OrderedDict[str, None] = OrderedDict()
+        self._printed: OrderedDict[str, None] = OrderedDict()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         found = records(spans)
@@ -62,7 +57,7 @@ class TreeExporter(SpanExporter):
         ready = [
             span
             for trace_id in traces
-            if not rooted or trace_id in self._shown or _rooted(self._waiting[trace_id])
+            if not rooted or trace_id in self._printed or _rooted(self._waiting[trace_id])
             for span in self._take(trace_id)
         ]
         with suppress(OSError, ValueError):  # a program may close its standard error
@@ -80,9 +75,9 @@ class TreeExporter(SpanExporter):
     def _take(self, trace_id: str) -> list[SpanRecord]:
         spans = self._waiting.pop(trace_id)
         self._held -= len(spans)
-        self._shown[trace_id] = None
-        if len(self._shown) > _REMEMBERED:
-            self._shown.popitem(last=False)
+        self._printed[trace_id] = None
+        if len(self._printed) > _REMEMBERED:
+            self._printed.popitem(last=False)
         return spans
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import grpc
 
 from ot_bridge.view import receive
-from ot_bridge.view.store import Store
 
 _SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 _FORM: Final = receive.FORMS["application/x-protobuf"]
@@ -17,8 +16,8 @@ _FORM: Final = receive.FORMS["application/x-protobuf"]
 class GrpcPort:
     """Takes spans over gRPC until `stop()`. Raises OSError where the port is taken."""
 
-    def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 4317) -> None:
-        self._store = store
+    def __init__(self, sink: receive.Sink, host: str = "127.0.0.1", port: int = 4317) -> None:
+        self._sink = sink
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", receive.MOST)]
         self._server = grpc.server(ThreadPoolExecutor(2), options=options)
         export: Any = grpc.unary_unary_rpc_method_handler(self._export)
@@ -38,7 +37,7 @@ class GrpcPort:
             got = receive.received(_FORM, body)
         except receive.Refused as refused:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, refused.why)
-        self._store.add(got.spans)
+        self._sink.add(got.spans)
         return receive.answer(_FORM, got)
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ot_bridge.otlp.decode import BLANK, EventRecord, LinkRecord, SpanRecord
+from ot_bridge.otlp.decode import BLANK, KINDS, EventRecord, LinkRecord, SpanRecord
 
 _LONGEST: Final = 63  # bits before the last byte of a number
 
@@ -86,57 +86,48 @@ _READERS: Final[Mapping[int, Callable[[Compact], Any]]] = {
     12: Compact._struct,
 }
 
-LOW: Final = (1 << 64) - 1
+_LOW: Final = (1 << 64) - 1
 #: vType -> the field of a Tag that holds its value: text, double, boolean, integer, binary.
 _VALUES: Final = (3, 4, 5, 6, 7)
 
 
-def tags(listed: Iterable[dict[int, Any]] | None) -> tuple[tuple[str, Any], ...]:
-    return tuple((tag[1], tag.get(_VALUES[tag[2]])) for tag in listed or ())
+def records(packet: bytes) -> list[SpanRecord]:
+    """The spans of a packet, which is a Batch (1: the process, 2: the spans).
 
-
-def batch(packet: bytes) -> dict[int, Any]:
-    """The Batch in a packet: 1 the process, 2 the spans, as structs by field id.
-
-    Raises ValueError for what is none.
+    Raises ValueError for other bytes.
     """
     try:
-        found = Compact(packet).message()[1]
-        if not isinstance(found, dict):
-            raise ValueError("no batch")
-        return found
-    except (IndexError, KeyError, TypeError, struct.error, RecursionError) as error:
-        raise ValueError(f"no packet of Jaeger's: {error!r}") from error
+        batch = Compact(packet).message()[1]
+        process = batch[1]
+        resource = {**_tags(process.get(2)), "service.name": process[1]}
+        return [_record(span, resource) for span in batch[2]]
+    except (IndexError, KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        raise ValueError(f"not a packet of jaeger-client: {error!r}") from error
 
 
-_KINDS: Final = {"server": "SERVER", "client": "CLIENT", "producer": "PRODUCER", "consumer": "CONSUMER"}
+def _tags(listed: Iterable[dict[int, Any]] | None) -> dict[str, Any]:
+    return {tag[1]: tag.get(_VALUES[tag[2]]) for tag in listed or ()}
 
 
-def records(packet: bytes) -> list[SpanRecord]:
-    """The spans of a packet. Raises ValueError for what is none."""
-    found = batch(packet)
-    try:
-        process = found[1]
-        resource = {**dict(tags(process.get(2))), "service.name": process[1]}
-        return [_record(span, resource) for span in found[2]]
-    except (IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no batch of Jaeger's: {error!r}") from error
+def _trace_id(high: int, low: int) -> str:
+    return f"{(high & _LOW) << 64 | low & _LOW:032x}"
 
 
-def trace_id(high: int, low: int) -> int:
-    return (high & LOW) << 64 | low & LOW
+def _id(number: int) -> str:
+    return f"{number & _LOW:016x}"
 
 
 def _record(span: Mapping[int, Any], resource: dict[str, Any]) -> SpanRecord:
-    attributes = dict(tags(span.get(10)))
-    parent = span.get(4, 0) & LOW
+    attributes = _tags(span.get(10))
+    kind = str(attributes.get("span.kind")).upper()
+    parent = span.get(4, 0)
     start = int(span[8]) * 1000
     return BLANK._replace(
-        trace_id=f"{trace_id(span[2], span[1]):032x}",
-        span_id=f"{span[3] & LOW:016x}",
-        parent_id=f"{parent:016x}" if parent else "",
+        trace_id=_trace_id(span[2], span[1]),
+        span_id=_id(span[3]),
+        parent_id=_id(parent) if parent else "",
         name=str(span[5]),
-        kind=_KINDS.get(str(attributes.get("span.kind")), "INTERNAL"),
+        kind=kind if kind in KINDS else "INTERNAL",
         start=start,
         end=start + int(span[9]) * 1000,
         status="ERROR" if attributes.get("error") in (True, "true") else "UNSET",
@@ -148,13 +139,14 @@ def _record(span: Mapping[int, Any], resource: dict[str, Any]) -> SpanRecord:
 
 
 def _event(log: Mapping[int, Any]) -> EventRecord:
-    fields = dict(tags(log[2]))
+    fields = _tags(log[2])
     return EventRecord(str(fields.pop("event", "log")), int(log[1]) * 1000, fields, 0)
 
 
 def _links(references: Iterable[Mapping[int, Any]], parent: int) -> Iterator[LinkRecord]:
+    """The references but for `child_of` the parent, which the span's parent id says already."""
     for each in references:
-        if each[4] & LOW != parent:
-            kind = "follows_from" if each.get(1) else "child_of"
-            ids = f"{trace_id(each[3], each[2]):032x}", f"{each[4] & LOW:016x}"
+        kind = "follows_from" if each.get(1) else "child_of"
+        if kind != "child_of" or each[4] != parent:
+            ids = _trace_id(each[3], each[2]), _id(each[4])
             yield LinkRecord(*ids, "", {"opentracing.ref_type": kind}, 0, 0)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ot_bridge.otlp.decode import Attributes
-from ot_bridge.view.shown import value_text
+from ot_bridge.view.text import value_text
 from ot_bridge.view.times import critical_path, own_times
 from ot_bridge.view.tree import Node, Tree
 
@@ -77,7 +77,7 @@ def _json(data: Any) -> str:
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def written(text: str, target: str, command: str) -> bool:
+def write_page(text: str, target: str, command: str) -> bool:
     """Puts the page at `target`, whole or not at all; `-` is standard output. False if not, which is said."""
     if target == "-":
         sys.stdout.write(text)

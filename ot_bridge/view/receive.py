@@ -1,11 +1,11 @@
-"""What is posted to `/v1/traces` as records, or as the answer that it deserves."""
+"""The body of a request to `/v1/traces` as records, or the reason for which it is refused."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 from werkzeug.wrappers import Request
 
@@ -18,8 +18,15 @@ _DRAINED: Final = 64 << 20  # bytes that are read of one that is too large, so t
 _PIECE: Final = 1 << 16
 
 
+class Sink(Protocol):
+    """Where received spans go, from any thread."""
+
+    def add(self, spans: Iterable[SpanRecord]) -> None:
+        """Takes spans of any traces, in any order."""
+
+
 class Refused(Exception):
-    """An answer that is no success. status: of HTTP."""
+    """A request is refused. status: the HTTP status of the answer; why: its text."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)

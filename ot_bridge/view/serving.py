@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -11,15 +12,15 @@ from typing import Any, Final
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ot_bridge.view.packets import records
-from ot_bridge.view.receive import is_known_by
-from ot_bridge.view.store import Store
+from ot_bridge.view.receive import Sink, is_known_by
 
 Say = Callable[[str], object]
 
 GRPC_INSTEAD: Final = (
-    "somebody speaks gRPC to the port for HTTP; for gRPC there is 4317: "
+    "a program speaks gRPC to the port for HTTP; the port for gRPC is 4317: "
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"
 )
+_WAITING: Final = 4 << 20  # bytes of packets that the system may hold for us
 _SLOWEST: Final = 30.0  # seconds that a client may be silent
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
@@ -74,7 +75,7 @@ class _Handler(WSGIRequestHandler):
         return super().parse_request()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing: a request is no event here."""
+        """Logs nothing."""
 
 
 class Server(ThreadedWSGIServer):
@@ -101,18 +102,19 @@ class Server(ThreadedWSGIServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or what no server understands."""
+        """Ignores it: the client has gone away or does not speak HTTP."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class Packets:
     """Takes jaeger-client's packets until `stop()`. Raises OSError where the port is taken."""
 
-    def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 6831) -> None:
-        self._store = store
+    def __init__(self, sink: Sink, host: str = "127.0.0.1", port: int = 6831) -> None:
+        self._sink = sink
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING)
         try:
             self._socket.bind((host, port))
         except OSError:
@@ -121,6 +123,7 @@ class Packets:
         self.port: int = self._socket.getsockname()[1]
         self._socket.settimeout(0.2)
         self._over = False
+        self._mark, self._marked = os.urandom(16), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -128,11 +131,22 @@ class Packets:
         while not self._over:
             try:
                 packet = self._socket.recv(1 << 16)
-                self._store.add(filter(is_known_by, records(packet)))
-            except Exception:  # no packet for now, or none of Jaeger's: there is nobody to answer
+                if packet == self._mark:
+                    self._marked.set()
+                    continue
+                self._sink.add(filter(is_known_by, records(packet)))
+            except Exception:  # no packet yet, or not one of Jaeger's: UDP has no answer that could say so
                 continue
 
+    def drain(self, seconds: float = 5.0) -> bool:
+        """Waits until every packet that has arrived by now is taken; False if that takes longer."""
+        self._marked.clear()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(self._mark, ("127.0.0.1", self.port))
+        return self._marked.wait(seconds)
+
     def stop(self) -> None:
+        """Stops taking packets and frees the port."""
         self._over = True
         self._thread.join(2)
         self._socket.close()

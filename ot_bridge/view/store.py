@@ -2,8 +2,8 @@
 
 1. A span is held as bytes (`marshal`, which only this module writes and reads), its resource once a trace
    and, where it is the same, once for all. Trees and summaries are made when they are asked for.
-2. Traces are numbered as they come (`serial`), and the oldest goes first and whole. What a reader holds below
-   `first` is gone, so that nobody has to be told of each.
+2. Traces are numbered as they come (`serial`), and the oldest goes first and whole. A reader drops all below
+   `first`: that is how it learns which traces are gone.
 3. Every change of a trace has a number too (`changed`): a reader asks for what changed after the last that
    it knows.
 4. The lock is held to put and to take bytes, never while a tree is made.

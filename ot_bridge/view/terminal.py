@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view.numbers import duration
-from ot_bridge.view.shown import cut, harmless, padded, value_text, width
+from ot_bridge.view.text import cut, harmless, padded, value_text, width
 from ot_bridge.view.tree import Node, Tree, trees
 
 _NARROWEST: Final = 20  # columns that a name keeps
@@ -99,17 +99,6 @@ def draw(
             yield style.fit(_head(tree, style))
         rows = list(_rows(tree, keys, everything))
         yield from _Table(rows, style).lines()
-
-
-def show(lines: Iterable[str], stream: TextIO) -> None:
-    """Prints lines; quiet where the reader goes away."""
-    try:
-        for line in lines:
-            stream.write(line + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        # What is still in the buffer must not be complained about at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _head(tree: Tree, style: Style) -> str:

@@ -1,4 +1,4 @@
-"""The one function that makes trees of spans. Nobody else sorts or nests them.
+"""The one function that makes trees of spans: no other code sorts or nests them.
 
 1. A span is known by its trace and its span id; of two with the same ids the later counts.
 2. A span's parent is the span with the parent's id in the same trace. Where there is none, the span is a

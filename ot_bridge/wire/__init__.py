@@ -1,4 +1,4 @@
-"""Header formats as pure codecs; see `remote` for their contract and `formats` for the table."""
+"""Header formats as pure codecs: `remote` has their contract, `formats` the table of all of them."""
 
 from .binary import binary_decode, binary_encode
 from .formats import DEFAULT, FORMATS

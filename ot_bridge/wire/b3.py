@@ -1,7 +1,7 @@
 """Zipkin's B3 in both forms: five `X-B3-*` headers, or one `b3` header.
 
-After the B3 propagation specification (openzipkin/b3-propagation). Ids without padding are read, since
-neighbours write them. A sampling decision may come without ids. Debug implies that the trace is sampled.
+Source: the B3 propagation specification (openzipkin/b3-propagation). Ids without padding are accepted, since
+some neighbours write them. A sampling decision may come without ids. Debug implies sampled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DECISIONS: dict[str, tuple[bool | None, bool]] = {
     "1": (True, False),
     "d": (True, True),
 }
-# What was written before the specification settled, in any case.
+# Spellings from before the specification, in upper or lower case.
 _SPELLINGS: dict[str, tuple[bool | None, bool]] = {
     "true": (True, False),
     "false": (False, False),

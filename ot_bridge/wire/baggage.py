@@ -1,7 +1,8 @@
 """W3C Baggage: `baggage: key=value;property, key2=value2`.
 
-A member that breaks the grammar is skipped. A key that is no token is percent-encoded, and decoded when read,
-as OpenTelemetry's propagators do. A member with properties goes out as it came in if its value is unchanged.
+A member that breaks the grammar is skipped. A key that is not a token is percent-encoded when written and
+decoded when read, as OpenTelemetry's propagators do. A member with properties is written as it was received
+if its value has not changed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from .items import going_out, member
+from .items import items_to_write, member
 from .remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
 from .text import as_text, cut, text_of
 
@@ -22,7 +23,7 @@ _property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").full
 
 
 def properties(extras: Mapping[str, str]) -> Mapping[str, str]:
-    """Of `extras` what belongs to the baggage, which goes on where another trace begins."""
+    """The properties of baggage members in `extras`. They stay with the baggage when a new trace begins."""
     return {name: text for name, text in extras.items() if name.startswith(BAGGAGE_MEMBER)}
 
 
@@ -44,7 +45,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _members(value: str, limit: int) -> Iterator[tuple[str, str, str]]:
-    """(key, value, value and properties as they came) of each well-formed member of the first `limit`."""
+    """(key, value, value with properties as received) of each well-formed member among the first `limit`."""
     for part in value.split(",", limit)[:limit]:
         match = _member(part.strip(" \t"))
         if match is None:
@@ -60,7 +61,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
     extras = outgoing.extras
     members = [
         member(as_text(key), as_text(value), extras.get(f"{BAGGAGE_MEMBER}{key}"))
-        for key, value in going_out(outgoing, limits).items()
+        for key, value in items_to_write(outgoing, limits).items()
         if key
     ]
     if members:

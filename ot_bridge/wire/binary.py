@@ -1,4 +1,4 @@
-"""Jaeger's binary carrier, the one that `opentracing.Format.BINARY` stands for.
+"""Jaeger's binary carrier, which `opentracing.Format.BINARY` selects.
 
 Big-endian: trace id high and low, span id, parent id (64 bits each), flags (8), count of baggage items (32),
 then for each item the length (32) and the UTF-8 bytes of its key and its value. Bytes after that are ignored.
@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .items import going_out
+from .items import items_to_write
 from .jaeger import bits_of, flags_to_bits
 from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
 from .text import as_text, not_list
@@ -23,7 +23,7 @@ _LOW = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | None:
-    """What `data` says, None if that is nothing; raises `BadHeader` if it is cut short or not UTF-8."""
+    """The context in `data`, None if it is empty. Raises `BadHeader` if data is cut short or not UTF-8."""
     if len(data) < _HEAD.size:
         raise BadHeader(
             NAME, bytes(data[:256]), f"has {len(data)} bytes, not {_HEAD.size} or more", len(data)
@@ -47,7 +47,7 @@ def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | 
 
 
 def _piece(data: bytes | bytearray, offset: int) -> slice:
-    """Where the bytes lie whose length stands at `offset`."""
+    """The slice of the bytes that follow the length field at `offset`."""
     start = offset + _LENGTH.size
     if start > len(data):
         raise BadHeader(NAME, bytes(data[:256]), "ends before the length of a baggage item", offset)
@@ -65,10 +65,10 @@ def _text(piece: bytes | bytearray) -> str:
 
 
 def binary_encode(outgoing: Outgoing, limits: Limits = LIMITS) -> bytes:
-    """The carrier's bytes; ids are zero where there is no trace."""
+    """The bytes of the carrier. Ids are zero if there is no trace."""
     trace_id, baggage = outgoing.trace_id, outgoing.baggage
     if baggage:
-        baggage = going_out(outgoing, limits)
+        baggage = items_to_write(outgoing, limits)
     ids = (trace_id >> 64, trace_id & _LOW, outgoing.span_id, outgoing.parent_id)
     head = _HEAD.pack(*ids, bits_of(outgoing), len(baggage))
     if not baggage:

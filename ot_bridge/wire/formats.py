@@ -1,4 +1,4 @@
-"""The one table of header formats."""
+"""The table of all header formats."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 After "BinaryEncoding" in the OpenCensus specification: version 0, then field 0 (16 bytes of trace id),
 field 1 (8 of span id), field 2 (1 of options; the lowest bit is "sampled"). Only the first is required.
-grpcio hands this key to no Python code on the receiving side, so there it is of use for sending only.
+grpcio does not show this key to Python code on the receiving side: with grpcio it is for sending only.
 """
 
 from __future__ import annotations

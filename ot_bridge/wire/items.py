@@ -1,10 +1,10 @@
-"""Baggage as a whole: how much of it goes out, as which headers, and what two formats' baggage is together.
+"""Baggage: which items are written, under which header names, and how the baggage of two formats is merged.
 
-1. What is too much for the limits is left out by its order and its size in W3C's form, which every format
-   reckons alike; so each format leaves out the same items, and none of the others has to know of it.
-2. A header's name has no letter case, and some servers read `_` in it as `-`. A key that travelled in a name
-   has lost these; where another format has the key whole, both are one item (`joined`).
-3. As header names, keys that differ only in case are one: the item that was set last goes out.
+1. `within_limits` drops items by their order and by their size in W3C's form, whatever format writes them.
+   Every format therefore drops the same items, and no format needs to know what another one wrote.
+2. Header names have no letter case, and some servers turn `_` into `-` in them. A key that was part of a
+   header name has lost both. If another format carries the key unchanged, `merged` makes one item of the two.
+3. Two keys that differ only in case are the same header name: the item that was set last is written.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ _SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"
 
 
 def member(key: str, value: str, raw: str | None) -> str:
-    """An item as W3C has it. raw: its value and properties as they came in, which stay if it is unchanged."""
+    """One member of a W3C `baggage` header.
+
+    raw: the value and properties as received; they are written again if `value` has not changed.
+    """
     if raw is None or unquote(raw.partition(";")[0].rstrip(" \t")) != value:
         raw = quote(value, _SAFE_VALUE, errors="replace")
     return f"{quote(key, _SAFE_KEY, errors='replace')}={raw}"
 
 
-def fitting(baggage: Baggage, extras: Mapping[str, str], limits: Limits) -> Baggage:
-    """`baggage` itself if it is within the limits, else the items that are; the earlier ones first."""
+def within_limits(baggage: Baggage, extras: Mapping[str, str], limits: Limits) -> Baggage:
+    """`baggage` itself if it is within `limits`, otherwise the first items that are."""
     most, room = limits.baggage_items, limits.baggage_bytes + 1
     if len(baggage) <= most and not any(name.startswith(BAGGAGE_MEMBER) for name in extras):
         length = sum(len(as_text(key)) + len(as_text(value)) for key, value in baggage.items())
@@ -50,16 +53,16 @@ def fitting(baggage: Baggage, extras: Mapping[str, str], limits: Limits) -> Bagg
     return baggage if len(kept) == len(baggage) else kept
 
 
-def going_out(outgoing: Outgoing, limits: Limits) -> Baggage:
-    """The items to write. Every encoder asks this; the first that leaves one out says so in the log."""
+def items_to_write(outgoing: Outgoing, limits: Limits) -> Baggage:
+    """The items that an encoder writes. The first time that an item is dropped, the log says so."""
     baggage = outgoing.baggage
-    kept = fitting(baggage, outgoing.extras or EMPTY, limits)
+    kept = within_limits(baggage, outgoing.extras or EMPTY, limits)
     if kept is not baggage:
         say_once(
             _log,
             logging.WARNING,
             f"there is more baggage than {limits.baggage_items} items or {limits.baggage_bytes} bytes: "
-            "what is over goes out in no header; set less of it, or raise the limits of the propagator",
+            "the items above that are not sent; set fewer items, or raise the propagator's limits",
         )
     return kept
 
@@ -72,19 +75,19 @@ def _by_name(baggage: Baggage) -> Iterable[tuple[str, str]]:
 
 
 def url_encoded_items(baggage: Baggage) -> Iterable[tuple[str, str]]:
-    """Baggage as HTTP headers. An item whose key cannot be part of a header name stays behind."""
+    """Baggage for HTTP headers: values are percent-encoded; keys that no header name can hold are dropped."""
     return ((key, percent(value)) for key, value in _by_name(baggage) if is_token(key))
 
 
 def plain_items(baggage: Baggage) -> Iterable[tuple[str, str]]:
-    """Baggage as it is, but for items that could forge a line of a text protocol."""
+    """Baggage without encoding. Items with line breaks or NUL are dropped: they could forge a header."""
     return (item for item in _by_name(baggage) if not any(map(is_unsafe, item)))
 
 
 def prefixed_items(
     headers: Headers, prefix: str, limits: Limits, read: Callable[[str], str] = str
 ) -> dict[str, str]:
-    """Baggage from the headers whose names begin with `prefix`, as far as the limits go."""
+    """Baggage from the headers whose names begin with `prefix`, up to `limits`."""
     room = limits.baggage_bytes
     baggage: dict[str, str] = {}
     for name, value in headers.items():
@@ -97,11 +100,12 @@ def prefixed_items(
     return baggage
 
 
-def joined(first: Baggage, second: Baggage) -> Baggage:
-    """The baggage of both, from two formats of one carrier; where both have an item, the value of `first`.
+def merged(first: Baggage, second: Baggage) -> Baggage:
+    """The baggage that two formats read from one carrier. If both have an item, the value of `first` wins.
 
-    A key of one that is what a header's name leaves of a key of the other is that key, and is spelled as the
-    other has it. Where it is what is left of several, theirs are the values. Keys of one format stay apart.
+    A key that went through a header name (see 2. above) and the unchanged key of the other format are one
+    item, under the unchanged key. If it fits several keys of the other format, their values win. Two keys of
+    the same format are never merged.
     """
     if not first or not second or first.keys() == second.keys():
         return first or second
@@ -110,7 +114,7 @@ def joined(first: Baggage, second: Baggage) -> Baggage:
         others.setdefault(_folded(key), []).append(key)
     result: dict[str, str] = {}
     for folded, keys in _grouped(first).items():
-        result.update(_same(keys, others.pop(folded, []), first, second))
+        result.update(_merged_alike(keys, others.pop(folded, []), first, second))
     result.update({key: second[key] for keys in others.values() for key in keys})
     return result
 
@@ -122,20 +126,22 @@ def _grouped(baggage: Baggage) -> dict[str, list[str]]:
     return groups
 
 
-def _same(keys: list[str], others: list[str], first: Baggage, second: Baggage) -> dict[str, str]:
-    """`joined` for the keys that are alike."""
+def _merged_alike(keys: list[str], others: list[str], first: Baggage, second: Baggage) -> dict[str, str]:
+    """`merged` for keys that are equal after `_folded`."""
     if len(keys) == len(others) == 1 and keys != others:
         (key,), (other,) = keys, others
-        if _is_left_of(key, other):
+        if _went_through_name_as(key, other):
             return {other: first[key]}
     if len(keys) < len(others):
         keys, others, first, second = others, keys, second, first
-    added = {key: second[key] for key in others if not any(_is_left_of(key, whole) for whole in keys)}
+    added = {
+        key: second[key] for key in others if not any(_went_through_name_as(key, whole) for whole in keys)
+    }
     return {**added, **{key: first[key] for key in keys}}
 
 
-def _is_left_of(key: str, whole: str) -> bool:
-    """Whether `key` is what a header's name leaves of `whole`."""
+def _went_through_name_as(key: str, whole: str) -> bool:
+    """Whether `whole` becomes `key` on its way through a header name."""
     return key != whole and key in (whole.lower(), _folded(whole))
 
 

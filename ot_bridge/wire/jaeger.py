@@ -1,7 +1,7 @@
 """Jaeger's `uber-trace-id: {trace}:{span}:{parent}:{flags}`, and its headers for baggage and debugging.
 
-After the "Propagation Format" section of the Jaeger client libraries' documentation. Ids are hex without
-padding going out, padded or not coming in. Over HTTP, values are percent-encoded; in text maps they are not.
+Source: "Propagation Format" in the documentation of the Jaeger client libraries. Ids are written in hex
+without padding, and read with or without it. Values are percent-encoded in HTTP headers, not in text maps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from .items import Items, going_out, joined, plain_items, prefixed_items, url_encoded_items
+from .items import Items, items_to_write, merged, plain_items, prefixed_items, url_encoded_items
 from .remote import (
     EMPTY,
     JAEGER_FLAGS,
@@ -67,7 +67,7 @@ def bits_of(outgoing: Outgoing) -> int:
 
 
 _FLAGS = {text: flags_to_bits(n) for n in range(256) for text in {f"{n:x}", f"{n:X}", f"{n:02x}", f"{n:02X}"}}
-# Digits of mixed case; there are so few that the table is still the shortest way to say it.
+# Two digits of mixed case.
 _FLAGS.update({a + b: _FLAGS[(a + b).lower()] for a in "abcdefABCDEF" for b in "abcdefABCDEF"})
 
 
@@ -85,7 +85,7 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
         value = headers.get(trace_header)
         baggage: Mapping[str, str] = prefixed_items(headers, prefix, limits, unquote if url_encoded else str)
         if baggage_header in headers:
-            baggage = joined(baggage, _listed(headers[baggage_header], url_encoded, limits))
+            baggage = merged(baggage, _listed(headers[baggage_header], url_encoded, limits))
         debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
@@ -105,7 +105,10 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
 
 
 def _usual(value: str) -> Ids:
-    """Without a pattern, which costs as much again. `fromhex` passes over blanks: then there are too few."""
+    """`Format.usual` without a regular expression, at half the cost.
+
+    `bytes.fromhex` skips blanks; `unpack` then raises, because there are too few bytes.
+    """
     if len(value) > _USUAL_CHARS:
         raise ValueError(value)
     trace, span, parent, flags = value.split(":")
@@ -134,7 +137,7 @@ def _debug_id(value: str, url_encoded: bool) -> str | None:
 
 
 def _listed(value: str, url_encoded: bool, limits: Limits) -> Mapping[str, str]:
-    """`k=v, k2=v2`, as a person types it after `curl -H`."""
+    """The `jaeger-baggage` header: `k=v, k2=v2`, which people type after `curl -H`."""
     value = cut(text_of(value), limits.baggage_bytes)
     if url_encoded:
         value = unquote(value)
@@ -158,7 +161,7 @@ def _encoder(names: _Names, items: Items) -> Encoder:
             for _, value in items({"id": outgoing.debug_id}):
                 headers[debug_header] = value
         if outgoing.baggage:
-            for key, value in items(going_out(outgoing, limits)):
+            for key, value in items(items_to_write(outgoing, limits)):
                 headers[prefix + key] = value
 
     return encode
@@ -178,7 +181,7 @@ def jaeger(
     baggage_header: str = "jaeger-baggage",
     url_encoded: bool = True,
 ) -> Format:
-    """The format under other header names. `url_encoded=False` is jaeger-client's TEXT_MAP."""
+    """The format with other header names. `url_encoded=False` gives jaeger-client's TEXT_MAP."""
     given = (trace_id_header, debug_id_header, baggage_header, baggage_header_prefix)
     names = _Names(*(name.lower().replace("_", "-") for name in given))
     plain = _format(names, False)

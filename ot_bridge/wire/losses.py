@@ -1,4 +1,4 @@
-"""What of a `Remote` a format cannot say, found out by writing and reading it back."""
+"""Which parts of a `Remote` a format cannot carry, found by writing and reading it back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .remote import LIMITS, Format, Remote
 
-# Attribute -> what users call it.
+# Attribute -> its name for users.
 _PARTS = {
     "trace_id": "trace id",
     "span_id": "span id",
@@ -28,7 +28,7 @@ def rewritten(remote: Remote, format: Format) -> Remote:
 
 
 def losses(remote: Remote, format: Format) -> tuple[str, ...]:
-    """The parts of `remote` that do not come out of `format` as they were, by their names in words."""
+    """Names, for users, of the parts of `remote` that change when they are sent in `format`."""
     after = rewritten(remote, format)
     lost = [words for name, words in _PARTS.items() if getattr(after, name) != getattr(remote, name)]
     if after.trace_id and after.trace_id == remote.trace_id & (1 << 64) - 1 != remote.trace_id:

@@ -1,7 +1,8 @@
-"""`ot-tracer-traceid`, `-spanid`, `-sampled` and `ot-baggage-KEY`: what basictracer and LightStep speak.
+"""`ot-tracer-traceid`, `-spanid`, `-sampled` and `ot-baggage-KEY`: the headers of basictracer and LightStep.
 
-Their ids have 64 bits: of a longer trace id only the low half goes out. Baggage goes out as it is, and only
-printable ASCII, since nobody decodes it. Without a decision no `sampled` is written (basictracer wants one).
+Ids have 64 bits: only the low half of a longer trace id is written. Baggage is written without encoding,
+since readers do not decode it, and only if it is printable ASCII. Without a sampling decision `-sampled` is
+left out, although basictracer requires it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..errors import BadHeader
-from .items import going_out, plain_items, prefixed_items
+from .items import items_to_write, plain_items, prefixed_items
 from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
 from .text import Hex, is_token, is_zero, read_hex, text_of
 
@@ -56,7 +57,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         if outgoing.sampled is not None:
             headers[SAMPLED] = "true" if outgoing.sampled else "false"
     if outgoing.baggage:
-        for key, value in plain_items(going_out(outgoing, limits)):
+        for key, value in plain_items(items_to_write(outgoing, limits)):
             if is_token(key) and _is_sendable(value):
                 headers[PREFIX + key] = value
 

@@ -1,8 +1,8 @@
-"""The values that pass through a codec: what came in (`Remote`), what goes out (`Outgoing`), a `Format`.
+"""The values that codecs work on: `Remote` is what was received, `Outgoing` what is sent, `Format` the codec.
 
-A decoder takes headers with lower-case names and gives a `Remote`, or None if its headers are absent,
-or raises `BadHeader`. An encoder writes headers for an `Outgoing` into a mapping. Neither does I/O,
-and neither keeps anything.
+A decoder takes headers with lower-case names. It returns a `Remote`, returns None if its headers are absent,
+or raises `BadHeader`. An encoder writes the headers for an `Outgoing` into a mapping. Codecs do no I/O and
+keep no state.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 Headers = Mapping[str, Any]
-"""Names in lower case; values are text, but for the formats that are `raw`."""
+"""Header names in lower case, with their values: text, or anything for formats that are `raw`."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
-# Names under which `extras` keeps what one format alone can say.
+# Keys of `extras`, which holds what only one format can express.
 JAEGER_FLAGS = "jaeger.flags"  # the bits of its flags but sampled and debug, in hex; 8 is "firehose"
 W3C_RANDOM = "w3c.random"  # present if the trace id is known to be random
 XRAY_LINEAGE = "xray.lineage"  # as it came in
 BAGGAGE_MEMBER = "baggage:"  # + key: that W3C member as it came in, value and properties
 
 RANDOM_TRACE_ID: Mapping[str, str] = MappingProxyType({W3C_RANDOM: "1"})
-"""The extras of a trace whose id was made at random here."""
+"""The extras of a trace whose id this process made at random."""
 
 
 class Remote(NamedTuple):
-    """What a caller said about its trace. Whatever it did not say has its default.
+    """The trace context that a caller sent. A part that it did not send has its default value.
 
-    trace_id: 128 bits, 0 for none. span_id, parent_id: 64 bits, 0 for none; a trace id without a span id
-    is possible (a load balancer started the trace). sampled: None if the decision is left to us.
-    debug_id: a request to start a sampled trace, and the tag to find it by. tracestate: header text.
+    trace_id: 128 bits, 0 for none. span_id, parent_id: 64 bits, 0 for none; a trace id may come without a
+    span id (a load balancer started the trace). sampled: None if the caller left the decision to us.
+    debug_id: asks for a new, sampled trace with this value as a tag. tracestate: the header's text.
     """
 
     trace_id: int = 0
@@ -46,11 +46,11 @@ class Remote(NamedTuple):
 
 
 NOT_SAMPLED = Remote(sampled=False)
-"""The decision alone. Neighbours that do not record a trace say so with ids that are zero."""
+"""Only a decision. Some neighbours send ids of zero with it when they do not record a trace."""
 
 
 class Outgoing(Protocol):
-    """Anything with the attributes of a `Remote` can be encoded, without being made into one."""
+    """What an encoder needs: any object with the attributes of a `Remote`."""
 
     @property
     def trace_id(self) -> int: ...
@@ -73,10 +73,10 @@ class Outgoing(Protocol):
 
 
 class Limits(NamedTuple):
-    """How much of a caller's text is taken; what is over a limit is dropped, the rest stays.
+    """How much baggage and tracestate is read and written. What exceeds a limit is dropped.
 
-    The defaults are the least that W3C Baggage asks a platform to carry, and more than the 512 characters
-    of tracestate that W3C Trace Context asks for.
+    The defaults are the minimum of W3C Baggage ("Limits"), and more than the 512 characters of tracestate
+    that W3C Trace Context requires ("tracestate Limits").
     """
 
     baggage_items: int = 64
@@ -102,15 +102,16 @@ Usual = tuple[str, Callable[[str], Ids]]
 
 
 class Format(NamedTuple):
-    """A header format: its name, the lower-case headers it reads and writes, and its pair of functions.
+    """A header format: its name, the lower-case names of its headers, its decoder and its encoder.
 
-    prefixes: of the headers whose names are open, one a baggage item. usual: a header, and a quick
-    way to read what it mostly says, where no other of the format comes with it: trace id, span id, parent id
-    (0: none), flags (1: sampled, 2: the trace id is random). Where it raises, whatever that is, or gives an
-    id that is 0, `decode` has the last word. raw: values are not text (bytes, integers) and come to the
-    decoder untouched; else a decoder given something else raises `TypeError` or `AttributeError`. text_map:
-    the variant for carriers that are not HTTP headers, if it differs. spelled: the fields as the encoder
-    writes them, if not in lower case.
+    prefixes: how the names of headers begin that hold one baggage item each.
+    usual: the name of one header and a fast reader of its usual values, for a carrier that has no other
+    header of this format. It returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the
+    trace id is random). If it raises anything, or returns an id of 0, `decode` is called instead.
+    raw: values may be bytes or integers and reach the decoder unchanged. The decoder of any other format
+    raises TypeError or AttributeError for a value that is not text.
+    text_map: the variant for carriers that are not HTTP headers, if there is one.
+    spelled: the header names as the encoder writes them, if not in lower case.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the codecs share: saying why a value is refused, and making text safe to send."""
+"""Helpers that all codecs share: explaining why a value is refused, and making text safe to send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """A header name as RFC 9110 section 5.6.2 has it."""
 
 is_unsafe = re.compile(r"[\r\n\0]").search
-"""Whether text could forge a line of a text protocol."""
+"""Finds a character that could forge a line of a text protocol."""
 
 _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 _NOT_LOWER_HEX = re.compile(r"[^0-9a-f]")
@@ -32,7 +32,7 @@ class Hex(NamedTuple):
 
 
 def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> BadHeader:
-    """Why `value`, refused already, is not these fields with separators between. Looks at its start only."""
+    """The `BadHeader` for a value that is not `fields` with separators between. Examines only its start."""
     position = 0
     for field, part in zip_longest(fields, value[:256].split(separator)):
         if field is None:
@@ -47,7 +47,7 @@ def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> B
 
 
 def read_hex(header: str, value: str, field: Hex) -> int:
-    """The number in a header that is one field of hex digits."""
+    """The number in a header whose value is a single hex field. Raises `BadHeader`."""
     if field.least <= len(value) <= field.most and not _NOT_HEX.search(value):
         number = int(value, 16)
         if number or field.zero:
@@ -56,14 +56,14 @@ def read_hex(header: str, value: str, field: Hex) -> int:
 
 
 def is_zero(trace: str, span: str, trace_field: Hex, span_field: Hex) -> bool:
-    """Whether these are well-formed ids of which one is zero."""
+    """Whether both ids are well formed and at least one of them is zero."""
     ids = (trace, trace_field), (span, span_field)
     formed = all(f.least <= len(text) <= f.most and not _NOT_HEX.search(text) for text, f in ids)
     return formed and not all(text.strip("0") for text, _ in ids)
 
 
 def read_three(fullmatch: Callable[[str], re.Match[str] | None]) -> Callable[[str], Ids]:
-    """`Format.usual` for values that `fullmatch` finds a trace id, a span id and flags in, and no parent."""
+    """Makes a `Format.usual` reader of a pattern with three groups: trace id, span id and flags."""
 
     def read(value: str) -> Ids:
         trace, span, flags = fullmatch(value).groups()  # type: ignore[union-attr]
@@ -86,26 +86,26 @@ def _wrong(field: Hex, part: str) -> tuple[str, int] | None:
 
 
 def text_of(value: object) -> str:
-    """`value`, which must be text: what is not must not be read as if it were."""
+    """`value` if it is a string. Raises TypeError otherwise: bytes and numbers must not be read as text."""
     if type(value) is not str:
         raise TypeError(f"a header is {type(value).__name__}, not text")
     return value
 
 
 def not_list(value: Any) -> Any:
-    """`value`, for a `raw` format; a list of such is for the carrier to take apart."""
+    """`value` of a `raw` format. Raises TypeError for a list: the carrier has to choose one of its values."""
     if isinstance(value, list | tuple):
         raise TypeError("a list of values")
     return value
 
 
 def cut(value: str, limit: int) -> str:
-    """A list with commas between, without the members that pass the limit."""
+    """A comma-separated list, cut after the last member that fits into `limit` characters."""
     return value if len(value) <= limit else value[: limit + 1].rpartition(",")[0]
 
 
 def as_text(value: object) -> str:
-    """Baggage keys and values should be text; what applications put there instead is made into some."""
+    """A baggage key or value as text: bytes are decoded, any other object is converted by `str`."""
     if isinstance(value, str):
         return value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,6 +1,7 @@
 """W3C Trace Context (levels 1 and 2): `traceparent` and `tracestate`.
 
-A broken tracestate is dropped and the trace continues; a broken traceparent takes its tracestate along.
+If tracestate is malformed, it is dropped and the trace continues. If traceparent is malformed, both are
+dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 _usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])").fullmatch
-# Of a version that is not known yet the first 55 characters are read, if it ends there or a dash follows.
+# A later version: the first 55 characters are read if the value ends there or a dash follows.
 _match_later = re.compile(r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])").match
 _FIELDS = (
     Hex("version", 2, 2, lower=True),
@@ -64,7 +65,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _match_padded(value: str) -> re.Match[str]:
-    """The less usual values: blanks around, or a later version."""
+    """Matches values with blanks around them and values of later versions. Raises `BadHeader`."""
     if len(value) > CHARS:
         raise BadHeader("traceparent", value, f"has more than {CHARS} characters", CHARS)
     text = value.strip(" \t")
@@ -77,7 +78,7 @@ def _match_padded(value: str) -> re.Match[str]:
 
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
-    """The members in their normal form, the first of each key; nothing if one of them is wrong."""
+    """The members, normalised, the first one of each key; an empty string if one is malformed."""
     value = shorten(value, limits.tracestate_bytes)
     members = [member for part in value.split(",", PARTS) if (member := part.strip(" \t"))]
     if len(members) > MEMBERS or not all(map(_member, members)):
@@ -89,9 +90,9 @@ def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
 
 
 def shorten(value: str, limit: int) -> str:
-    """A tracestate of at most `limit` characters: without members of over 128, then without the last ones.
+    """A tracestate cut to `limit` characters: members over 128 characters go first, then the last members.
 
-    As W3C Trace Context asks, "tracestate Limits".
+    Source: W3C Trace Context, "tracestate Limits".
     """
     if len(value) <= limit:
         return value
@@ -109,7 +110,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         flags |= RANDOM
     try:
         trace, span = trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()
-    except OverflowError:  # which nobody could read
+    except OverflowError:  # an id generator of the program made an id that does not fit
         return
     headers["traceparent"] = f"00-{trace}-{span}-{_WRITTEN[flags]}"
     tracestate = outgoing.tracestate

@@ -1,7 +1,7 @@
 """AWS X-Ray's `X-Amzn-Trace-Id: Root=1-{8 hex}-{24 hex};Parent={16 hex};Sampled={0|1|?};Lineage=...`.
 
-After "Tracing header" in the AWS X-Ray developer guide. Fields come in any order and case, with blanks; those
-that are not known are ignored. A root without a parent is what a load balancer sends: a trace without a span.
+Source: "Tracing header" in the AWS X-Ray developer guide. Fields may come in any order and case, with blanks
+between; unknown fields are ignored. A load balancer sends a root without a parent: a trace without a span.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
     match = _is_root(root)
     trace_id = int(match[1] + match[2], 16) if match else 0
     if not trace_id:
-        if match and sampled is False:  # what AWS's SDK sends for a trace that it does not record
+        if match and sampled is False:  # AWS's SDK sends this for a trace that it does not record
             return NOT_SAMPLED
         raise _explain(value, at, root, _ROOT)
     span_id = 0
@@ -57,7 +57,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _fields(value: str) -> dict[str, tuple[str, int]]:
-    """Lower-case name -> (text, where it begins), the first of each name."""
+    """Lower-case name -> (text, index of its start in `value`); the first field of each name counts."""
     fields: dict[str, tuple[str, int]] = {}
     at = 0
     for part in value.split(";"):

@@ -1,7 +1,7 @@
 """`zipkin-span-format`: jaeger-client's format for TChannel, integers under four names.
 
-Not headers, but a mapping (or an object) with `trace_id`, `span_id`, `parent_id` and `traceflags`, the last
-with the bits of Jaeger's flags.
+The carrier is a mapping or an object with `trace_id`, `span_id`, `parent_id` and `traceflags`; the last one
+has the bits of Jaeger's flags.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _integer(headers: Headers, name: str, least: int, bits: int) -> int:
     value = not_list(headers.get(name)) or 0
     if type(value) is not int or not least <= value < 1 << bits:
         shown = hex(value)[:80] if isinstance(value, int) else value
-        raise BadHeader(name, shown, f"is not an integer from {least} on of {bits} bits")
+        raise BadHeader(name, shown, f"is not an integer of {bits} bits, {least} or more")
     return value
 
 

@@ -1,6 +1,7 @@
-"""The parts of a segment document that come from AWS: `aws`, `origin`, and what a span says of a call to it.
+"""The parts of a segment document that are about AWS: `aws`, `origin`, and calls of an AWS SDK.
 
-Attributes as the semantic conventions for AWS SDKs and cloud resources name them, formerly and now.
+The attributes have the present and the former names of the semantic conventions for AWS SDKs and cloud
+resources.
 """
 
 from __future__ import annotations
@@ -27,18 +28,8 @@ def is_sdk_call(attributes: Mapping[str, Any]) -> bool:
     return first(attributes, "rpc.system", "rpc.system.name") == "aws-api" or "aws.service" in attributes
 
 
-def origin(resource: Resource) -> str | None:
-    """The type of AWS resource that the program runs on."""
-    if not _on_aws(resource):
-        return None
-    platform = resource.get("cloud.platform")
-    if platform == "aws_ecs":
-        return _ECS_ORIGINS.get(str(resource.get("aws.ecs.launchtype")).lower(), "AWS::ECS::Container")
-    return _ORIGINS.get(str(platform))
-
-
 def call(attributes: Attributes) -> dict[str, Any]:
-    """What was asked of which AWS resource. Takes what it tells."""
+    """What was asked of which AWS resource. Takes the attributes that it puts into the part."""
     tables = texts(attributes.take("aws.dynamodb.table_names"))
     table = attributes.take("aws.table_name", "aws.table.name")
     operation = attributes.take("aws.operation")
@@ -56,12 +47,15 @@ def call(attributes: Attributes) -> dict[str, Any]:
     )
 
 
-def surroundings(resource: Resource) -> dict[str, Any]:
-    """Where the program runs and which SDK traces it. For segments: subsegments are at the same place."""
-    if not _on_aws(resource):
-        return {}
+def place(resource: Resource) -> tuple[dict[str, Any], str | None]:
+    """Where the program runs: the `aws` part (with the SDK that traces it), and `origin`, the type of place.
+
+    Both are for segments only, since a subsegment is at the place of its segment.
+    """
+    if resource.get("cloud.provider", "aws") != "aws":
+        return {}, None
     platform = resource.get("cloud.platform")
-    return filled(
+    aws = filled(
         account_id=text(resource.get("cloud.account.id")),
         ec2=_ec2(resource) if platform == "aws_ec2" or _is_instance(resource) else None,
         ecs=_ecs(resource) if platform == "aws_ecs" else None,
@@ -70,14 +64,14 @@ def surroundings(resource: Resource) -> dict[str, Any]:
         cloudwatch_logs=_log_groups(resource),
         xray=_sdk(resource),
     )
-
-
-def _on_aws(resource: Resource) -> bool:
-    return bool(resource.get("cloud.provider", "aws") == "aws")
+    if platform == "aws_ecs":
+        launched = str(resource.get("aws.ecs.launchtype")).lower()
+        return aws, _ECS_ORIGINS.get(launched, "AWS::ECS::Container")
+    return aws, _ORIGINS.get(str(platform))
 
 
 def _is_instance(resource: Resource) -> bool:
-    # Any host may have an id; only where AWS is named is it an instance's.
+    # Any host may have an id. It is the id of an EC2 instance only where AWS is named.
     return "host.id" in resource and "cloud.provider" in resource
 
 

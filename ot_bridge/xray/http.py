@@ -78,15 +78,16 @@ def _url(attributes: Attributes, side: SpanKind) -> str | None:
     host = attributes.get(*_HOSTS[side])
     # OpenTracing programs also put a path alone into http.url.
     path = attributes.get("http.target", "url.path") or known
+    query = str(attributes.get("url.query") or "") if attributes.get("http.target") is None else ""
+    query = query and "?" + query.removeprefix("?")
     if host is None:
-        return text(path)
+        return text(path and f"{path}{query}")
     scheme = str(attributes.get("url.scheme", "http.scheme") or "http")
     port = number(attributes.get(*_PORTS[side]))
     authority = f"[{host}]" if str(host).count(":") > 1 and "[" not in str(host) else str(host)
     if port and (scheme, port) not in _USUAL_PORTS and not _has_port(authority):
         authority += f":{port}"
-    query = str(attributes.get("url.query") or "") if attributes.get("http.target") is None else ""
-    return text(f"{scheme}://{authority}{path or '/'}{query and '?' + query.removeprefix('?')}")
+    return text(f"{scheme}://{authority}{path or '/'}{query}")
 
 
 def _has_port(authority: str) -> bool:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, format_span_id
 
 from .attributes import Attributes, filled, first, text, texts
-from .aws import call, is_sdk_call, origin, surroundings
+from .aws import call, is_sdk_call, place
 from .cause import cause, flags
 from .http import http
 from .names import name
@@ -48,6 +48,7 @@ def segment(
     resource: Mapping[str, Any] = cleaned(span.resource.attributes)
     parent = span.parent
     whole = span.kind is SpanKind.SERVER or parent is None or parent.is_remote
+    here, origin = place(resource) if whole else ({}, None)
     parts = {
         "type": None if whole else "subsegment",
         "parent_id": format_span_id(parent.span_id) if parent else None,
@@ -55,12 +56,12 @@ def segment(
         **flags(span),
         "cause": cause(span),
         "http": http(attributes, span.kind),
-        "aws": {**(surroundings(resource) if whole else {}), **call(attributes)},
+        "aws": {**here, **call(attributes)},
         "sql": _sql(attributes, span.name),
         "links": [_link(link.context, link.attributes) for link in span.links],
     }
     if whole:
-        parts["origin"] = origin(resource)
+        parts["origin"] = origin
         parts["service"] = filled(version=text(service_version or _version(resource)))
         parts["user"] = text(attributes.take("enduser.id", "user.id"))
     left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items() if whole}

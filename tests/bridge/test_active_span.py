@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import opentracing
 import pytest
 from opentelemetry import baggage, trace
 from opentelemetry.context import attach, detach
-from opentelemetry.shim.opentracing_shim import ScopeShim
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from ot_bridge.bridge import Scope, Span, Tracer
@@ -129,7 +129,7 @@ def test_S1_what_belongs_together_is_the_same_object(tracer: Tracer) -> None:
     span = tracer.start_span("a")
     with tracer.scope_manager.activate(span, True) as scope:
         assert isinstance(scope, Scope)
-        assert isinstance(scope, ScopeShim)
+        assert isinstance(scope, opentracing.Scope)
         assert scope.span is span
         assert scope.manager is tracer.scope_manager
         assert scope.manager.tracer is tracer  # type: ignore[attr-defined]

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import opentracing
 import pytest
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import attach, detach
-from opentelemetry.shim.opentracing_shim import SpanContextShim
 from opentracing import Format
 
 from ot_bridge.bridge import Span, SpanContext, Tracer
@@ -24,7 +24,7 @@ from tests.interrupts import PACKAGE, handled
 def test_R23_a_context_is_opentracings_and_opentelemetrys(otel: Recorded) -> None:
     span = otel.tracer.start_span("a")
     context = span.context
-    assert isinstance(context, SpanContextShim)
+    assert isinstance(context, opentracing.SpanContext)
     assert isinstance(context, trace.SpanContext)
     assert context.unwrap() == span.unwrap().get_span_context()
     assert (context.is_valid, context.is_remote, context.sampled) == (True, False, True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -15,6 +15,7 @@ from ot_bridge.bridge import Tracer, convert
 from ot_bridge.errors import BadHeader, ConfigurationError
 from ot_bridge.testing import RecordingTracer
 from tests.conftest import Recorded
+from tests.generated import examples
 
 
 class NoTruth:
@@ -199,7 +200,7 @@ ANYTHING = (
 
 
 @pytest.mark.parametrize("door", DOORS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(8)
 @given(odd=ANYTHING)
 def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, odd: Any) -> None:
     otel.exporter.clear()
@@ -207,7 +208,7 @@ def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, 
 
 
 @given(pairs=st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats() | st.booleans()))
-@settings(deadline=None)
+@examples(30)
 def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> None:
     fast = convert._fast(pairs)
     if fast is not None:

@@ -7,8 +7,6 @@ from typing import Any
 import opentracing
 import pytest
 from opentelemetry import trace
-from opentelemetry.shim.opentracing_shim import SpanShim
-from opentelemetry.shim.opentracing_shim import create_tracer as create_shim
 from opentracing import Format, child_of, follows_from
 from opentracing.mocktracer import MockTracer
 
@@ -77,24 +75,6 @@ def test_S10_a_foreign_context_is_not_injected(tracer: Tracer) -> None:
         assert carrier == {}
 
 
-def test_S10_spans_of_the_upstream_shim_are_taken_for_what_they_are(otel: Recorded) -> None:
-    shim = create_shim(otel.provider)
-    theirs: Any = shim.start_span("theirs")
-    expected = theirs.unwrap().get_span_context()
-    carrier: dict[str, str] = {}
-    otel.tracer.inject(theirs.context, Format.HTTP_HEADERS, carrier)
-    assert f"{expected.span_id:016x}" in carrier["traceparent"]
-    otel.tracer.start_span("a", child_of=theirs).finish()
-    otel.tracer.start_span("b", references=[follows_from(theirs.context)]).finish()
-    with otel.tracer.scope_manager.activate(theirs, False):
-        assert otel.tracer.active_span is theirs
-        otel.tracer.start_span("c").finish()
-    for name in "abc":
-        parent = otel.spans[name].parent
-        assert parent is not None
-        assert parent.span_id == expected.span_id
-
-
 def test_S10_spans_and_contexts_of_opentelemetry_are_taken_for_what_they_are(otel: Recorded) -> None:
     native = otel.provider.get_tracer("native").start_span("native")
     for parent in native, native.get_span_context():
@@ -104,7 +84,6 @@ def test_S10_spans_and_contexts_of_opentelemetry_are_taken_for_what_they_are(ote
 
 def test_S10_our_span_is_a_span_for_others(otel: Recorded) -> None:
     span: Any = otel.tracer.start_span("ours")
-    assert isinstance(span, SpanShim)
     assert isinstance(span, opentracing.Span)
     mock = MockTracer()
     with mock.scope_manager.activate(span, True):

@@ -105,10 +105,12 @@ NOT_OF_THREADS = [
     "executor",
     "loop",
     "10_000",
+    "200_requests",  # as greenlets they are above
     "contextvars",
 ]
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process has both
 def test_what_holds_in_threads_holds_in_monkey_patched_ones() -> None:
     here = Path(__file__).parent

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentracing import follows_from
 
 from ot_bridge.bridge import Span, Tracer, create_tracer
+from tests.generated import at_length, short
 from tests.receiver import GrpcReceiver, HttpReceiver, Receiver, attributes
 
 BATCH = 10
@@ -242,14 +243,15 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@short
 @given(key=st.text(st.characters()) | st.integers(), value=ANYTHING)
 def test_a_batch_with_anything_at_all_arrives_whole(
     tracer: Tracer, receiver: Receiver, key: Any, value: Any
 ) -> None:
     receiver.requests.clear()
     assert len(_exported(tracer, receiver, _hostile(key, value))) == BATCH
+
+
+test_a_batch_with_anything_at_all_arrives_whole_at_length = at_length(
+    test_a_batch_with_anything_at_all_arrives_whole, 200
+)

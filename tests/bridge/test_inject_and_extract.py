@@ -6,7 +6,7 @@ from collections import UserDict
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach
@@ -22,6 +22,7 @@ from ot_bridge.bridge import SpanContext, Tracer, create_tracer
 from ot_bridge.engine import TracerProvider
 from ot_bridge.propagation import WsgiHeaders
 from tests.conftest import Recorded, recorded
+from tests.generated import at_length, examples
 from tests.ids import shown
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
@@ -327,13 +328,16 @@ _FAST = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="jaege
 
 
 @pytest.mark.parametrize("header", _VALUES)
-@settings(max_examples=300, deadline=None, database=None)
+@examples(60)
 @given(data=st.data())
 def test_one_look_sees_what_a_closer_one_sees(header: str, data: Any) -> None:
     value = data.draw(_VALUES[header])
     environ = WsgiHeaders({f"HTTP_{header.upper().replace('-', '_')}": value})
     seen = [_told(carrier) for carrier in ({header: value}, environ, [(header, value)])]
     assert seen[0] == seen[1] == seen[2]
+
+
+test_one_look_sees_what_a_closer_one_sees_at_length = at_length(test_one_look_sees_what_a_closer_one_sees)
 
 
 def _told(carrier: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import attach, detach
@@ -19,6 +19,7 @@ from opentracing import Format
 from ot_bridge.bridge import Tracer
 from ot_bridge.propagation import parse_propagators
 from tests.conftest import Recorded, recorded
+from tests.generated import examples
 
 Level = tuple[str, str, str | None]  # which API starts the span, which one sets an item, its name
 
@@ -119,7 +120,7 @@ def global_textmap(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("global_textmap")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 @given(levels=LEVELS)
 def test_S6_any_nesting_is_one_trace_with_the_right_parents_and_baggage(levels: list[Level]) -> None:
     otel = recorded()

@@ -192,6 +192,7 @@ print(before, tracer.start_span("noisy", context=with_sampler(ALWAYS_OFF)).is_re
 """
 
 
+@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process makes its own
 def test_a_sampler_of_one_spans_own_counts_whenever_it_first_comes() -> None:
     ran = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, timeout=30)
     assert ran.stdout == "True False\n", ran.stderr
@@ -208,6 +209,7 @@ assert random.getstate() == before
 """
 
 
+@pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # those processes make their own
 @pytest.mark.parametrize(
     "ids", [{}, {"trace_id_bits": 64}, {"usual_ids": "xray"}, {"engine": False}], ids=repr
 )

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
+import functools
 import importlib
-import os
+import json
+import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import opentracing
 import pytest
 
 from ot_bridge.cli import traces
-from ot_bridge.cli.catcher import Catcher
-from ot_bridge.cli.main import main
-from ot_bridge.cli.packets import Seen, from_packet
+from ot_bridge.otlp.decode import EventRecord, LinkRecord
+from ot_bridge.view.packets import records
 from tests.cli import programs
+from tests.view.spans import MS, START, TRACE, many, span
 
 PROGRAM = """
 import sys, time
@@ -55,28 +55,15 @@ tracer.start_span("later").set_tag("error", True).error("broken", {"a": 1}).fini
 """
 
 
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Compare = Callable[..., Done]
+Compare = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Compare:
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
     """Runs the command in a directory of its own; `app.py` is `PROGRAM` unless a test writes another."""
     monkeypatch.chdir(tmp_path)
     Path("app.py").write_text(PROGRAM)
-    for name in [name for name in os.environ if name.startswith(("OTEL_", "JAEGER_"))]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments: str) -> Done:
-        status = main(["compare", *arguments])
-        return Done(status, *capfd.readouterr())
-
-    return run
+    return functools.partial(programs.run, "compare")
 
 
 def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
@@ -87,11 +74,38 @@ def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
         "jaeger-client: 27 spans in 5 traces, exit status 0",
         "ot_bridge: 27 spans in 5 traces, exit status 0",
     ]
-    assert any(line.startswith("process compared ") and " region='eu' replicas=3" in line for line in lines)
-    assert "  log event='hit' size=3" in lines
-    assert "    follows_from inner" in lines
-    assert "compared: continued (its parent is elsewhere)" in lines
-    assert "The traces are the same. Not compared, for these differ by design:" in lines
+    assert "The traces are the same. Not compared, because these differ by design:" in lines
+    theirs, ours = done.stdout.split("== jaeger-client\n")[1].split("== ot_bridge\n")
+    assert "! parent 0000000000000002 did not arrive" in theirs  # its packets do not say where a parent is
+    assert ours.count("continues the caller's") == 1
+    for side in (theirs, ours):
+        assert re.search(r"^  outer +compared server +[\d.]+ [mu]?s  #", side, re.M)
+        assert re.search(r"^  `- inner x20, [\d.]+ [mu]?s in all +compared internal ", side, re.M)
+        assert re.search(r"^  - hit +at [\d.]+ us .*size=3$", side, re.M)
+        assert re.search(r"^  +-> +[0-9a-f]{32}/[0-9a-f]{16}$", side, re.M)
+        assert re.search(r"fails .* x ", side)
+
+
+def test_both_runs_are_a_page_with_the_way_from_a_difference_to_its_row(compare: Compare) -> None:
+    Path("app.py").write_text(
+        f"{PROGRAM}\ntracer.start_span('who', tags={{'by': Config.__module__}}).finish()"
+    )
+    done = compare("--html", "compared.html", "--", sys.executable, "app.py")
+    assert done.returncode == 1
+    text = Path("compared.html").read_text("utf-8")
+    found = re.search(r'id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    data = json.loads(found[1])
+    assert data["names"] == ["jaeger-client", "ot_bridge"]
+    assert [each["summary"]["name"] for each in data["traces"]][:2] == ["outer", "debugged"]
+    linked = {line: (trace, row) for line, trace, row in data["differences"] if "who" in line}
+    ids = [each["id"] for each in data["traces"] if each["summary"]["name"] == "who"]
+    sampled = "sampler.param=True sampler.type='const'"
+    assert linked == {
+        f"-compared: who by='jaeger_client.config' {sampled}": (ids[0], "0-0"),
+        f"+compared: who by='ot_bridge.jaeger_client.config' {sampled}": (ids[0], "0-0"),
+    }
+    assert compare("--html", "no/such/file", "--", sys.executable, "app.py").returncode == 2
 
 
 def test_a_difference_is_shown_and_may_be_ignored(compare: Compare) -> None:
@@ -207,12 +221,10 @@ def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) 
     ask = f"{sys.executable} ask.py"
     done = compare("--sample", "--show", "--then", ask, "--after", "0.1", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "server: request path='/a' sampler.param=True sampler.type='const'" in done.stdout
+    assert done.stdout.count("path=/a sampler.type=const sampler.param=true") == 2
 
 
-def test_a_server_that_heeds_no_signal_is_ended(compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ot_bridge.cli.compare._GRACE", 0.2)
-    monkeypatch.setattr("ot_bridge.cli.group.PATIENCE", 0.3)
+def test_a_server_that_heeds_no_signal_is_ended(compare: Compare) -> None:
     Path("app.py").write_text(
         "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -246,7 +258,6 @@ def test_nothing_is_left_running_behind_what_stands_before_a_server(line: str, c
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         done = compare("--sample", "--then", f"{sys.executable} -S ask.py", "--after", "0", "--", *command)
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -306,69 +317,112 @@ def test_packets_are_read_as_they_were_written() -> None:
     tracer = real.Tracer("service", reporter, sampler, generate_128bit_trace_id=True, tags=tags)
     values = {"text": "ü", "true": True, "false": False, "integer": -5, "big": 1 << 40, "float": -2.5}
     above = tracer.start_span("above", start_time=1.5)
-    span = tracer.start_span(
-        "op", child_of=above, tags=dict(values), references=opentracing.follows_from(above.context)
-    )
+    references = [opentracing.follows_from(above.context), opentracing.child_of(above.context)]
+    span = tracer.start_span("op", child_of=above, tags=dict(values), references=references)
     for number in range(20):  # more than the short form of a list's length can say
-        span.log_kv({"event": number}, timestamp=2.0 + number)
+        span.log_kv({"event": str(number), "at": number}, timestamp=2.0 + number)
     span.finish()
     above.finish(3.5)
-    read, first = from_packet(_packet(reporter.get_spans(), {"region": "eu"}))
-    assert (read.trace_id, read.span_id, read.parent_id) == (span.trace_id, span.span_id, above.span_id)
-    assert dict(read.tags) == values
-    assert [type(value) for _, value in read.tags] == [type(value) for value in values.values()]
-    assert read.logs == tuple(((2 + number) * 1_000_000, {"event": number}) for number in range(20))
-    assert read.references == (("follows_from", above.trace_id, above.span_id),)
-    assert (first.name, first.start, first.duration, first.parent_id) == ("above", 1_500_000, 2_000_000, 0)
-    assert (first.service, first.process) == ("service", {"region": "eu"})
+    read, first = records(_packet(reporter.get_spans(), {"region": "eu"}))
+    ids = f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{above.span_id:016x}"
+    assert (read.trace_id, read.span_id, read.parent_id) == ids
+    assert read.attributes == values
+    assert [type(value) for value in read.attributes.values()] == [type(value) for value in values.values()]
+    assert [(each.name, each.time, each.attributes) for each in read.events] == [
+        (str(number), (2 + number) * 10**9, {"at": number}) for number in range(20)
+    ]
+    # The parent is no link; that it is followed from is.
+    assert [(each.span_id, each.attributes["opentracing.ref_type"]) for each in read.links] == [
+        (ids[2], "follows_from")
+    ]
+    assert (first.name, first.start, first.end, first.parent_id) == ("above", 15 * 10**8, 35 * 10**8, "")
+    assert (first.service, first.resource["region"]) == ("service", "eu")
 
 
-def test_the_catcher_takes_packed_requests_too() -> None:
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add()
-    span.name = "op"
-    span.links.add(span_id=b"12345678")
-    span.attributes.add(key="list").value.array_value.values.add().int_value = 1
-    span.events.add(name="exception").attributes.add(key="exception.message").value.string_value = "no"
-    with Catcher() as caught:
-        url = caught.variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
-        body = gzip.compress(request.SerializeToString())
-        sent = urllib.request.Request(url, body, {"Content-Encoding": "gzip"})
-        urllib.request.urlopen(sent, timeout=10).close()
-        (seen,) = caught.take()
-        assert caught.take() == []
-    assert (seen.name, dict(seen.tags), seen.service) == ("op", {"list": [1]}, "")
-    assert seen.logs == ((0, {"message": "no", "event": "error"}),)
-    assert seen.references == (("follows_from", 0, int.from_bytes(b"12345678", "big")),)
+def _event(time: int, name: str, **attributes: Any) -> EventRecord:
+    return EventRecord(name, START + time * MS, attributes, 0)
 
 
-def _seen(name: str, span_id: int, parent_id: int = 0, **fields: Any) -> Seen:
-    plain = Seen(1, span_id, parent_id, name, 0, 10, (), (), (), "service", {})
-    return plain._replace(**fields)
+def _link(span_id: int, kind: str) -> LinkRecord:
+    return LinkRecord(TRACE, f"{span_id:016x}", "", {"opentracing.ref_type": kind}, 0, 0)
 
 
 def test_ids_times_and_order_make_no_difference() -> None:
-    one = [_seen("a", 1), _seen("b", 2, 1, start=5), _seen("c", 3, 1, start=6)]
-    other = [_seen("c", 30, 10, start=2), _seen("b", 20, 10, start=9), _seen("a", 10, start=1)]
+    one = [span(1, name="a"), span(2, 1, 5, name="b"), span(3, 1, 6, name="c")]
+    other = [span(30, 10, 2, name="c"), span(20, 10, 9, name="b"), span(10, begin=1, name="a")]
+    other = [each._replace(trace_id="f" * 32) for each in other]
     assert traces.text(one) == traces.text(other)
+    assert len(traces.text(one)) == 5
 
 
-def test_what_makes_a_difference() -> None:
-    plain = [_seen("a", 1), _seen("b", 2, 1)]
-    for others in (
-        [_seen("a", 1), _seen("b", 2)],
-        [_seen("a", 1), _seen("b", 2, 1, tags=(("n", 1),))],
-        [_seen("a", 1), _seen("b", 2, 1, tags=(("n", "x" * 500),))],
-        [_seen("a", 1), _seen("b", 2, 1, logs=((5, {"event": "x"}),))],
-        [_seen("a", 1), _seen("b", 2, 1, references=(("child_of", 1, 1),))],
-        [_seen("a", 1), _seen("b", 2, 1, references=(("child_of", 1, 9),))],
-        [_seen("a", 1), _seen("b", 2, 1, service="other")],
-        [_seen("a", 1, process={"region": "eu"}), _seen("b", 2, 1)],
-        [_seen("a", 1), _seen("b", 2, 1), _seen("b", 3, 1)],
-    ):
-        assert traces.text(others) != traces.text(plain)
-    late = [_seen("a", 1, logs=((500, {"event": "x"}),))]
-    assert "(not in the time of its span)" in traces.text(late)[-1]
-    assert traces.text([_seen("a", 5, 5)])[-1].startswith("service: a")
+PLAIN = span(1, name="a"), span(2, 1, name="b")
+DIFFERENT = {
+    "a parent": [span(2, name="b")],
+    "a tag": [span(2, 1, name="b", attributes={"n": 1})],
+    "a tag's type": [span(2, 1, name="b", attributes={"n": "1"})],
+    "a tag's end": [span(2, 1, name="b", attributes={"n": "x" * 500 + "y"})],
+    "a log": [span(2, 1, name="b", events=(_event(0, "x"),))],
+    "a log's time": [span(2, 1, name="b", events=(_event(500, "x"),))],
+    "a log's field": [span(2, 1, name="b", events=(_event(0, "x", n=1),))],
+    "a reference": [span(2, 1, name="b", links=(_link(1, "follows_from"),))],
+    "a reference elsewhere": [span(2, 1, name="b", links=(_link(9, "child_of"),))],
+    "a service": [span(2, 1, name="b", resource={"service.name": "other"})],
+    "a process": [span(2, 1, name="b", resource={"service.name": "shop", "region": "eu"})],
+    "a kind": [span(2, 1, name="b", kind="CLIENT")],
+    "an error": [span(2, 1, name="b", status="ERROR")],
+    "one more": [span(2, 1, name="b"), span(3, 1, name="b")],
+}
+
+
+def test_each_difference_is_one() -> None:
+    texts = [traces.text([PLAIN[0], *others]) for others in DIFFERENT.values()]
+    found = ["\n".join(each) for each in [traces.text(PLAIN), *texts]]
+    assert len({*found}) == len(DIFFERENT) + 1
+
+
+SAME = {
+    "the parent as a reference": ({"links": (_link(1, "child_of"),)}, {}),
+    "an error as a tag": ({"attributes": {"error": True}}, {"status": "ERROR"}),
+    "no error as a tag": ({"attributes": {"error": False}}, {"status": "OK"}),
+    "a kind as a tag": (
+        {"attributes": {"span.kind": "client"}, "kind": "CLIENT"},
+        {"kind": "CLIENT"},
+    ),
+    "an exception": (
+        {"events": (_event(0, "error", message="no", **{"error.kind": "E", "error.object": "E"}),)},
+        {
+            "events": (
+                _event(0, "exception", **{"exception.type": "E", "exception.stacktrace": "…"}),
+                _event(0, "exception", **{"exception.type": "E", "exception.stacktrace": "again"}),
+            )
+        },
+    ),
+    "an error without an exception": (
+        {"events": (_event(0, "error", message="no", **{"error.kind": "E"}),)},
+        {"events": (_event(0, "exception", **{"exception.message": "no", "exception.escaped": "False"}),)},
+    ),
+    "what one side has by design": (
+        {"resource": {"service.name": "shop", "jaeger.version": "Python-4.8.0"}},
+        {
+            "resource": {"service.name": "shop", "telemetry.sdk.name": "x", "service.instance.id": "1"},
+            "attributes": {"peer.port": 5, "rpc.grpc.status_code": 0},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
+def test_what_both_clients_mean_is_the_same(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    one, other = (traces.text([PLAIN[0], span(2, 1, name="b", **each)]) for each in (theirs, ours))
+    assert one == other
+
+
+def test_a_late_log_and_a_span_that_is_its_own_parent_are_said() -> None:
+    late = [span(1, name="a", events=(_event(500, "x"),))]
+    assert traces.text(late)[-1] == "  log event='x' (not in the time of its span)"
+    assert traces.text([span(5, 5, name="a")])[-1] == "shop: a"
+    assert traces.text([span(5, 4, name="a")])[-1] == "shop: a (its parent is elsewhere)"
+
+
+def test_two_thousand_levels_are_compared() -> None:
+    assert len(traces.text(many(2000, deep=True))) == 2004

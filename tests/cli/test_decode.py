@@ -71,7 +71,7 @@ def test_a_header_is_said_in_words_and_in_all_other_formats(decode: Output) -> N
             "  \\xe9\\x1b:1:0:1\n  ^",
         ),
         ("X-B3-SpanId: 12", "x-b3-traceid is refused: trace id is missing", "  \n  ^"),
-        ("trace_id: abc", "trace_id is refused: is not an integer from 1 on of 128 bits", "  abc\n"),
+        ("trace_id: abc", "trace_id is refused: is not an integer of 128 bits, 1 or more", "  abc\n"),
         ("grpc-trace-bin: ?", "grpc-trace-bin is refused: is not bytes", "  ?\n"),
         ("grpc-trace-bin: 0100", "grpc-trace-bin is refused: is not of version 0", "  b'\\x01\\x00'\n"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -75,7 +76,7 @@ def servers() -> Iterator[ExitStack]:
 
 @contextmanager
 def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
-    """A server of one's own make; its port."""
+    """A server with this behaviour; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -184,6 +185,9 @@ def test_certificates_are_told_apart(doctor: Doctor, servers: ExitStack, tmp_pat
 
         threading.Thread(target=wrong_name, daemon=True).start()
         assert "a certificate for another name" in doctor(**{ENDPOINT: other}).of("otlp")
+    expired = servers.enter_context(HttpReceiver(tls=authority.context(expired=True)))
+    said = doctor(**{ENDPOINT: expired.base}).of("otlp")
+    assert f"the certificate of 127.0.0.1:{expired.port} has expired" in said
     asking = servers.enter_context(HttpReceiver(tls=authority.context(client=True)))
     said = doctor(**{ENDPOINT: asking.base}).of("otlp")
     assert "wants a certificate of the client" in said
@@ -245,7 +249,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         {"OTEL_EXPORTER_OTLP_PROTCOL": "http/json"},
         "variable",
         "wrong",
-        "Meant: OTEL_EXPORTER_OTLP_PROTOCOL? | OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
+        "Did you mean OTEL_EXPORTER_OTLP_PROTOCOL? | OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
     ),
     "a typo of ours": (
         {"OT_BRIDGE_FLUSH_ON_SIGTREM": "true"},
@@ -253,8 +257,18 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "wrong",
         "OT_BRIDGE_FLUSH_ON_SIGTERM",
     ),
-    "a typo of Jaeger's": ({"JAEGER_AGENT_HSOT": "a"}, "variable", "wrong", "Meant: JAEGER_AGENT_HOST?"),
-    "read by nobody": ({"OTEL_SERVICE_VERSION_NUMBER": "1"}, "variable", "look", "is read by nobody here"),
+    "a typo of Jaeger's": (
+        {"JAEGER_AGENT_HSOT": "a"},
+        "variable",
+        "wrong",
+        "Did you mean JAEGER_AGENT_HOST?",
+    ),
+    "read by nobody": (
+        {"OTEL_SERVICE_VERSION_NUMBER": "1"},
+        "variable",
+        "look",
+        "is not read by anything here",
+    ),
     "for the drop-in": ({"JAEGER_AGENT_HOST": "a"}, "variable", "look", "and not by install()"),
     "Kubernetes": (
         {"JAEGER_AGENT_PORT": "tcp://10.96.0.7:6831", "JAEGER_AGENT_SERVICE_HOST": "10.96.0.7"},
@@ -406,15 +420,141 @@ def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> Non
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
 
 
-def test_a_file_says_all_and_is_tried(doctor: Doctor, tmp_path: Path) -> None:
+B3 = "b3: 463ac35c9f6413ad-72485a3953bb6124-1"
+CONFIGURATION = """
+file_format: "1.0"
+resource:
+  attributes: [{name: service.name, value: "${SHOP:-shop}"}, {name: region, value: eu}]
+propagator:
+  composite: [{tracecontext: }, {b3: }]
+tracer_provider:
+  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0.001}}}}
+  processors:
+    - batch:
+        schedule_delay: 100
+        exporter:
+          otlp_http: {endpoint: ENDPOINT, headers: [{name: api-key, value: geheim}]}
+    - simple: {exporter: {console: }}
+"""
+
+
+def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: Path) -> None:
+    """Row K14, and K12 and K13 with a file."""
     pytest.importorskip("opentelemetry.configuration")
-    report = doctor("--no-send", OTEL_CONFIG_FILE=str(tmp_path / "missing.yaml"))
-    assert report.rows["file"] == (
-        str(tmp_path / "missing.yaml"),
-        "OTEL_CONFIG_FILE, which says all that follows",
+    receiver = servers.enter_context(HttpReceiver())
+    file = tmp_path / "otel.yaml"
+    file.write_text(CONFIGURATION.replace("ENDPOINT", receiver.endpoint.replace("://", "://me:geheim@")))
+    done = programs.run(
+        *("doctor", "--json", "-H", B3, "-H", "uber-trace-id: 1:2:0:1"),
+        OTEL_CONFIG_FILE=str(file),
+        SHOP="kiosk",
     )
-    report = doctor()
-    assert "missing.yaml" in report.of("file")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1  # nothing reads Jaeger's header
+    assert '"name": "ot-bridge doctor"' in done.stderr  # the console's
+    assert "geheim" not in done.stdout
+    batch = "tracer_provider.processors[0].batch"
+    rows = [(each["name"], each["value"], each["source"]) for each in report["rows"]]
+    for row in [
+        ("service.name", "kiosk", "resource.attributes.service.name"),
+        ("resource", "eu", "resource.attributes.region"),
+        ("propagators", "composite[0]: tracecontext", "propagator.composite[0]"),
+        ("propagators", "composite[1]: b3", "propagator.composite[1]"),
+        ("sampler", "ratio: 0.001", "tracer_provider.sampler.parent_based.root.trace_id_ratio_based.ratio"),
+        ("exporter", f"endpoint: {receiver.endpoint}", f"{batch}.exporter.otlp_http.endpoint"),
+        ("exporter", "…", f"{batch}.exporter.otlp_http.headers.api-key"),
+        ("exporter", "schedule_delay: 100", f"{batch}.schedule_delay"),
+        ("exporter", "exporter: console", "tracer_provider.processors[1].simple.exporter"),
+    ]:
+        assert (row[0], row[1], f"{file}: {row[2]}") in rows
+    texts = {each["text"] for each in report["findings"]}
+    assert "b3 is read by b3" in texts
+    assert "uber-trace-id came, and no propagator reads it: the caller's trace ends here." in texts
+    assert "its processors took a span, and say that it is flushed" in texts
+    assert [span.name for span in receiver.spans] == ["ot-bridge doctor"]
+
+
+NOTHING = {
+    "always off": "sampler: {always_off: }",
+    "off at the root": "sampler: {parent_based: {root: {always_off: }}}",
+    "a ratio of 0": "sampler: {trace_id_ratio_based: {ratio: 0}}",
+}
+
+
+@pytest.mark.parametrize("sampler", NOTHING.values(), ids=NOTHING)
+def test_a_file_whose_sampler_takes_nothing_is_said(sampler: str, doctor: Doctor, tmp_path: Path) -> None:
+    """Row K9."""
+    pytest.importorskip("opentelemetry.configuration")
+    file = tmp_path / "otel.yaml"
+    exporter = "processors: [{simple: {exporter: {console: }}}]"
+    file.write_text(f'file_format: "1.0"\ntracer_provider:\n  {sampler}\n  {exporter}\n')
+    said = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
+    assert "nothing will be sent, and this is why: its sampler" in said
+
+
+BROKEN_FILES = {
+    "missing": (None, "otel.yaml"),
+    "not YAML": ("a: [", "otel.yaml"),
+    "another format": ("file_format: '9.0'\n", "file_format"),
+}
+
+
+@pytest.mark.parametrize("option", [[], ["--no-send"]], ids=["sending", "not sending"])
+@pytest.mark.parametrize(("content", "problem"), BROKEN_FILES.values(), ids=BROKEN_FILES)
+def test_a_file_that_cannot_be_used_is_said(
+    content: str | None, problem: str, option: list[str], doctor: Doctor, tmp_path: Path
+) -> None:
+    pytest.importorskip("opentelemetry.configuration")
+    file = tmp_path / "otel.yaml"
+    if content is not None:
+        file.write_text(content)
+    report = doctor(*option, OTEL_CONFIG_FILE=str(file))
+    assert report.status == 1
+    assert report.rows["file"] == (str(file), "OTEL_CONFIG_FILE")
+    assert f"{file} cannot be used: " in report.of("file")
+    assert problem in report.of("file")
+
+
+SET_UPS = {
+    "uWSGI without threads": ("uwsgi --master", "", "wrong", "uwsgi --enable-threads"),
+    "uWSGI with threads": ("uwsgi --enable-threads", "", "", ""),
+    "gunicorn": ("gunicorn app:app", "grpc", "", ""),
+    "gunicorn's gevent": (
+        "gunicorn -k gevent app:app",
+        "",
+        "look",
+        "gevent makes a greenlet",
+    ),
+    "as one word": ("gunicorn --worker-class=gevent app:app", "", "look", "gevent makes a greenlet"),
+    "celery's eventlet": ("celery -A tasks worker -P eventlet", "", "look", "eventlet makes a greenlet"),
+    "a patched Python": ("{python} -m gevent.monkey app.py", "", "look", "gevent makes a greenlet"),
+    "gevent and gRPC": (
+        "gunicorn -kgevent app:app",
+        "grpc",
+        "wrong",
+        "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+    ),
+    "a fork and gRPC": ("gunicorn --preload app:app", "grpc", "look", "does not survive a fork"),
+    "a fork": ("gunicorn --preload app:app", "", "", ""),
+    "celery's fork and gRPC": ("celery -A tasks worker", "grpc", "look", "does not survive a fork"),
+    "celery's threads and gRPC": ("celery -A tasks worker --pool=threads", "grpc", "", ""),
+    "uWSGI's fork and gRPC": ("uwsgi --enable-threads", "grpc", "look", "does not survive a fork"),
+    "lazy applications": ("uwsgi --enable-threads --lazy-apps", "grpc", "", ""),
+}
+
+
+@pytest.mark.parametrize(("line", "protocol", "level", "text"), SET_UPS.values(), ids=SET_UPS)
+def test_a_set_up_in_which_spans_may_not_leave_is_named(
+    line: str, protocol: str, level: str, text: str, doctor: Doctor
+) -> None:
+    """Row K13."""
+    command = line.format(python=sys.executable).split()
+    report = doctor("--no-send", "--", *command, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    said = "\n".join(report.of("program", each) for each in ("wrong", "look"))
+    if level:
+        assert text in report.of("program", level)
+    else:
+        assert not re.search("greenlet|fork|threads", said)
 
 
 def test_secrets_are_not_shown(doctor: Doctor) -> None:
@@ -450,7 +590,6 @@ def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_pat
     assert "starts no Python that can be told" in doctor("--no-send", "--", "sh", "-c", "x").of(
         "program", "look"
     )
-    assert "uwsgi --enable-threads" in doctor("--no-send", "--", "uwsgi", "--master").of("program")
 
 
 def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:
@@ -469,8 +608,7 @@ def test_the_command_itself(servers: ExitStack) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("python ")
     assert (
-        "\nx variable  OTEL_EXPORTER_OTLP_PROTCOL is read by nobody. Meant: OTEL_EXPORTER_OTLP_PROTOCOL?\n"
-        in done.stdout
+        "\nx variable  OTEL_EXPORTER_OTLP_PROTCOL has no effect: it is not known. Did you mean" in done.stdout
     )
     assert "\n+ otlp      delivered to http://127.0.0.1:" in done.stdout
     assert done.stdout.endswith("1 wrong, 1 to look at\n")
@@ -480,6 +618,38 @@ def test_the_command_itself(servers: ExitStack) -> None:
     assert "redirect " in redirected.stdout
     assert "on: jaeger_client, grpc_opentracing are ours" in redirected.stdout
     assert programs.run("doctor", "no-such-file").returncode == 2
+
+
+def _closed() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "K1": ([], {}, "nothing listens at 127.0.0.1:"),
+    "K5": ([], {ENDPOINT: "localhost:4318"}, "x variable  OTEL_EXPORTER_OTLP_ENDPOINT"),
+    "K6": (["--no-send"], {"OTEL_TRACES_EXPORTER": "zipkin_thrift"}, "OTEL_TRACES_EXPORTER"),
+    "K9": ([], {"OTEL_SDK_DISABLED": "true"}, "nothing will be sent, and this is why"),
+    "K10": (["--no-send", "--", sys.executable, "-I", "app.py"], {}, "Python's option -I"),
+    "K12": (["--no-send", "-H", "x-datadog-trace-id: 1"], {}, "x-datadog-trace-id came, which is Datadog's"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "variables", "text"), COMMANDS.values(), ids=COMMANDS)
+def test_each_row_as_a_command(arguments: list[str], variables: dict[str, str], text: str) -> None:
+    """Those that no other test here runs as a process of its own."""
+    done = programs.run("doctor", *arguments, cwd=None, **{ENDPOINT: _closed(), **variables})
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    assert text in done.stdout
+
+
+@pytest.mark.parametrize("expired", [False, True], ids=["K4", "K3"])
+def test_each_answer_as_a_command(expired: bool, servers: ExitStack, tmp_path: Path) -> None:
+    tls = Authority(tmp_path).context(expired=True) if expired else None
+    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Answer(401)))
+    trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")} if expired else {}
+    done = programs.run("doctor", cwd=None, **{ENDPOINT: receiver.base, **trusted})
+    assert done.returncode == 1
+    assert ("has expired" if expired else "refuses the sender (HTTP 401)") in done.stdout
 
 
 def test_what_answers_is_told_by_its_first_bytes(tmp_path: Path) -> None:

@@ -37,6 +37,29 @@ def test_the_command_says_what_holds_everywhere(capsys: pytest.CaptureFixture[st
         assert words in text
 
 
+MISSING = {"rewrite": ("libcst", ["src"], "migrate"), "demo": ("grpc", [], "demo")}
+
+
+@pytest.mark.parametrize(("command", "missing"), MISSING.items(), ids=MISSING)
+def test_a_command_whose_package_is_missing_says_what_to_install(
+    command: str, missing: tuple[str, list[str], str]
+) -> None:
+    package, arguments, extra = missing
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        f"from ot_bridge.cli.main import main; main({[command, *arguments]!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    needed = f"ot-bridge {command} needs {package}: pip install 'ot-bridge[{extra}]'\n"
+    assert (done.returncode, done.stderr) == (2, needed)
+
+
+def test_a_broken_installation_of_ours_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ot_bridge.cli.decode", None)
+    with pytest.raises(ModuleNotFoundError):
+        main(["decode", UBER])
+
+
 def test_it_is_a_module_too() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ot_bridge", "--version"], capture_output=True, text=True, check=True
@@ -57,8 +80,17 @@ def _into(target: int, *command: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("command", [["decode", UBER], ["doctor", "--no-send"]], ids=lambda each: each[0])
+SILENT = programs.PROGRAM.rpartition("print(")[0]
+COMPARED = ["compare", "--", sys.executable, "-c", SILENT]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["decode", UBER], ["doctor", "--no-send"], ["demo"], ["demo", "--html", "-"], COMPARED],
+    ids=lambda each: " ".join(each[:2]),
+)
 def test_a_reader_that_goes_away_ends_it_quietly(command: list[str]) -> None:
+    """Row J4."""
     reading, writing = os.pipe()
     os.close(reading)
     try:

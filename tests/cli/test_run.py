@@ -248,6 +248,42 @@ def test_a_zipapp_with_jaeger_client_in_it_is_redirected(tmp_path: Path, collect
     assert collector.names == ["op"]
 
 
+def _pex(directory: Path, program: str) -> str:
+    """A PEX file with this program in it, which takes other packages from the Python that runs it."""
+    source = directory / "source"
+    source.mkdir()
+    (source / "app.py").write_text(program)
+    command = ["-m", "pex", "-D", str(source), "-m", "app", "-o", "app.pex", "--inherit-path=prefer"]
+    variables = programs.environment(PEX_ROOT=str(directory / "root"))
+    subprocess.run([sys.executable, *command], cwd=directory, env=variables, check=True, timeout=100)
+    return "app.pex"
+
+
+PEX_PROGRAMS = {
+    "as it is": ("", "jaeger_client.config\n"),
+    "with the way out": (
+        "from ot_bridge.redirect import redirect; redirect()\n",
+        "ot_bridge.jaeger_client.config\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "printed"), PEX_PROGRAMS.values(), ids=PEX_PROGRAMS)
+def test_a_pex_file_is_not_redirected_and_that_is_all_that_is_said(
+    first: str, printed: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("pex")
+    program = "import jaeger_client; print(jaeger_client.Config.__module__)\n"
+    file = _pex(tmp_path, first + program)
+    root = str(tmp_path / "root")
+    done = programs.run("run", "--", sys.executable, file, cwd=tmp_path, PEX_ROOT=root)
+    assert (done.returncode, done.stdout) == (0, printed), done.stderr
+    assert done.stderr == (
+        "ot-bridge: nothing is redirected: a PEX file starts itself anew without PYTHONPATH: build it with"
+        " ot-bridge in it, and call ot_bridge.redirect.redirect() first in the program\n"
+    )
+
+
 LINES = {
     "python": ([sys.executable, "-X", "dev", "-m", "pkg", "-E"], sys.executable, ""),
     "a joined value": ([sys.executable, "-Wignore", "-c", "-E"], sys.executable, ""),
@@ -385,7 +421,7 @@ def test_what_was_imported_before_is_left_alone_and_named(
         redirect()
     undo()
     assert sys.modules["jaeger_client"] is early
-    assert "imported before redirect(), and therefore left as they are: jaeger_client" in caplog.text
+    assert "imported before redirect(), therefore not redirected: jaeger_client" in caplog.text
 
 
 def test_the_instrumentor_redirects_and_gives_a_global_tracer(monkeypatch: pytest.MonkeyPatch) -> None:

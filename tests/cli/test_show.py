@@ -14,20 +14,44 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ot_bridge.view.export import TreeExporter, environment_to_show
-from ot_bridge.view.page import of_traces, written
+from ot_bridge.view.export import TreeExporter
+from ot_bridge.view.page import of_traces, write_page
 from ot_bridge.view.tree import trees
 from tests.cli import programs
 from tests.view.spans import many
 
+SHOWN = {
+    "run --show": (["--show"], {}),
+    "run --show beside another exporter": (["--show"], {"OTEL_TRACES_EXPORTER": "console"}),
+    "run --show where nothing is exported": (["--show"], {"OTEL_TRACES_EXPORTER": "none"}),
+    "the exporter by name": (
+        [],
+        {"OTEL_TRACES_EXPORTER": "ot_bridge_tree", "OTEL_TRACES_SAMPLER": "always_on"},
+    ),
+}
 
-def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(programs.PROGRAM + "raise SystemExit(3)\n")
-    shown = environment_to_show({})
-    done = programs.run("run", "--quiet", "--", sys.executable, "app.py", cwd=tmp_path, **shown)
-    assert (done.returncode, done.stdout) == (3, "ot_bridge.jaeger_client.config\n"), done.stderr
+
+@pytest.mark.parametrize(("options", "variables"), SHOWN.values(), ids=SHOWN)
+def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was(
+    options: list[str], variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Row T8. The program's own sampler would take none."""
+    program = programs.PROGRAM.replace('"param": 1', '"param": 0')
+    (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
+    command = ["run", "--quiet", *options, "--", sys.executable, "app.py"]
+    done = programs.run(*command, cwd=tmp_path, **variables)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[0]) == (3, "ot_bridge.jaeger_client.config"), done.stderr
+    assert (len(lines) > 1) == (variables.get("OTEL_TRACES_EXPORTER") == "console")
     assert re.search(r"^[0-9a-f]{32} - 1 span - ", done.stderr, re.M)
-    assert re.search(r"^  op ", done.stderr, re.M)
+    assert re.search(r"^  op +program internal +[\d.]+ [mu]?s +#+ +.*n=1", done.stderr, re.M)
+
+
+def test_a_sampler_in_the_environment_stays(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(programs.PROGRAM)
+    command = ["run", "--quiet", "--show", "--", sys.executable, "app.py"]
+    done = programs.run(*command, cwd=tmp_path, OTEL_TRACES_SAMPLER="always_off")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def spans_of(count: int) -> list[ReadableSpan]:
@@ -102,16 +126,16 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, target: str) -> N
 
 
 def test_a_full_disk_is_said_and_a_device_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not written("x" * 100_000, "/dev/full", "ot-bridge demo")
+    assert not write_page("x" * 100_000, "/dev/full", "ot-bridge demo")
     assert "No space left" in capsys.readouterr().err
     assert Path("/dev/full").is_char_device()
-    assert written("x", "/dev/null", "ot-bridge demo")
+    assert write_page("x", "/dev/null", "ot-bridge demo")
 
 
 def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("file")
-    assert written("text", str(link), "ot-bridge demo")
+    assert write_page("text", str(link), "ot-bridge demo")
     assert (tmp_path / "file").read_text() == "text"
     assert link.is_symlink()
 

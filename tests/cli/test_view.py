@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ot_bridge.cli import view
+from ot_bridge.cli import viewing
 from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode_json import encode_json
 from ot_bridge.view.app import Viewer
@@ -26,16 +26,26 @@ from ot_bridge.view.store import Store
 from tests.cli import programs
 from tests.receiver import HttpReceiver
 from tests.view.spans import many
+from tests.view.viewers import viewer
+
+#: The command line, on any free port in place of 4318, which another test may have.
+ANY_PORT = (
+    "import sys; from ot_bridge.cli import viewing; viewing.PORT = 0; from ot_bridge.cli.main import main;"
+    " sys.exit(main())"
+)
 
 
 @contextmanager
-def started(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the address that it printed."""
+def started(
+    *arguments: str, cwd: Path | None = None, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process of a command, and the address that it printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ot_bridge.cli", "view", *arguments],
+        [sys.executable, "-c", ANY_PORT, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=cwd,
         env=programs.environment(**variables),
     )
     try:
@@ -49,6 +59,13 @@ def started(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Pope
         process.communicate()
 
 
+def names(address: str) -> list[str]:
+    """The names of the traces' first spans that the viewer lists, newest first."""
+    with urllib.request.urlopen(f"{address}api/traces?after=0", timeout=10) as answer:
+        found = sorted(json.load(answer)["traces"], key=lambda each: -int(each["at"]))
+    return [each["name"] for each in found]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_quietly_and_sends_nothing_about_itself(number: int, tmp_path: Path) -> None:
     file = tmp_path / "traces.json"
@@ -56,6 +73,7 @@ def test_it_ends_quietly_and_sends_nothing_about_itself(number: int, tmp_path: P
     with (
         socket.create_server(("127.0.0.1", 0)) as collector,
         started(
+            "view",
             "--port",
             "0",
             str(file),
@@ -85,10 +103,12 @@ def test_a_viewer_that_runs_already_is_named(
 ) -> None:
     (listening,) = bound(["127.0.0.1"], 0)
     server = Server(Viewer(Store()), listening, print)
-    monkeypatch.setattr(view, "PORT", server.port)
+    monkeypatch.setattr(viewing, "PORT", server.port)
     try:
         assert main(["view"]) == 0
-        assert f"http://127.0.0.1:{server.port}/" in capsys.readouterr().out
+        told = capsys.readouterr()
+        assert told.out == f"Traces are shown at http://127.0.0.1:{server.port}/\n"
+        assert told.err == "ot-bridge view: it runs already\n"
     finally:
         server.stop()
 
@@ -98,7 +118,7 @@ def test_another_programs_port_is_left_and_the_line_to_copy_is_printed(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(0.01)
-        monkeypatch.setattr(view, "PORT", other.getsockname()[1])
+        monkeypatch.setattr(viewing, "PORT", other.getsockname()[1])
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         threading.Timer(3, os.kill, (os.getpid(), signal.SIGTERM)).start()
         try:
@@ -109,6 +129,66 @@ def test_another_programs_port_is_left_and_the_line_to_copy_is_printed(
                 signal.signal(number, handler)
         assert time.monotonic() - before < 30
     assert "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passed_on(tmp_path: Path) -> None:
+    """What the program sets up, a sampler that takes nothing and a collector elsewhere, is overruled."""
+    program = programs.PROGRAM.replace('"param": 1', '"param": 0')
+    (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
+    elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid", "OTEL_TRACES_EXPORTER": "console"}
+    command = ["run", "--view", "--", sys.executable, "app.py"]
+    with started(*command, cwd=tmp_path, **elsewhere) as (process, address):
+        assert names(address) == ["op"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 3
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "ot-bridge run: the program has ended with exit status 3" in said
+    assert "imports redirected" in said
+    assert "Traceback" not in said
+
+
+SERVER = "import os, time; open('new', 'w').close(); os.rename('new', 'up'); time.sleep(60)"
+
+
+def test_what_ends_run_with_a_viewer_ends_the_program(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANY_PORT, "run", "--view", "--quiet", "--", sys.executable, "-c", SERVER],
+        cwd=tmp_path,
+        env=programs.environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    while not (tmp_path / "up").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+
+
+def test_a_program_is_seen_in_the_viewer_that_runs_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(programs.PROGRAM)
+    with viewer() as running:
+        other = ANY_PORT.replace("PORT = 0", f"PORT = {running.port}")
+        done = subprocess.run(
+            [sys.executable, "-c", other, "run", "--view", "--", sys.executable, "app.py"],
+            cwd=tmp_path,
+            env=programs.environment(),
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, "ot_bridge.jaeger_client.config\n"), done.stderr
+        assert [each["name"] for each in running.list()] == ["op"]
+
+
+def test_the_demo_is_seen_in_the_viewer() -> None:
+    with started("demo", "--view") as (process, address):
+        assert len(names(address)) == 5
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_localhost_is_either_address() -> None:
@@ -128,7 +208,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_everyone_in_the_network_is_warned_of_once() -> None:
-    with started("--host", "0.0.0.0", "--port", "0") as (process, address):
+    with started("view", "--host", "0.0.0.0", "--port", "0") as (process, address):
         with urllib.request.urlopen(address, timeout=10) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
+from ot_bridge.delivery.refusal import refuses
+from tests import needs
 from tests.delivery.parts import Done, ended, hanging, refusing, start
 from tests.receiver import HttpReceiver
 
@@ -176,3 +179,48 @@ def test_a_program_ends_in_time_and_says_what_it_left_behind(
     assert case.says in result.err
     if not case.says:
         assert LEFT not in result.err
+
+
+THEIRS = """
+os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = PROTOCOL
+if PROTOCOL == "http/protobuf":
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    tracer = ot_bridge.install("exit", exporters=[OTLPSpanExporter()])
+else:
+    tracer = ot_bridge.install("exit")
+work("a")
+"""
+
+
+@pytest.mark.parametrize("protocol", [pytest.param("grpc", marks=needs.otlp_over_grpc), "http/protobuf"])
+def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
+    protocol: str, tmp_path: Path
+) -> None:
+    with refusing() as endpoint:
+        program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + END
+        result = ended(start(program, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint))
+    assert (result.status, "1 " + LEFT in result.err) == (0, True), result.err
+    assert result.seconds < ONE
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "refused"),
+    [
+        ("http://127.0.0.1:{closed}/v1/traces", True),
+        ("127.0.0.1:{closed}", True),
+        ("localhost:{closed}", True),
+        ("[::1]:{closed}", True),
+        ("http://127.0.0.1:{hung}", False),
+        ("localhost:{hung}", False),
+        ("no-such-host.invalid:{closed}", False),
+        ("127.0.0.1:99999", False),
+        ("unix:/tmp/collector", False),
+        ("", False),
+    ],
+)
+def test_an_exporter_that_does_not_say_is_probed_where_no_name_has_to_be_looked_up(
+    endpoint: str, refused: bool
+) -> None:
+    with refusing() as closed, hanging() as hung:
+        ports = {"closed": closed.rpartition(":")[2], "hung": hung.rpartition(":")[2]}
+        assert refuses(SimpleNamespace(_endpoint=endpoint.format(**ports))) is refused

@@ -13,7 +13,7 @@ from ot_bridge.delivery import DeliveryProcessor, quiet
 from ot_bridge.delivery.quiet import FILTER, Losses, OncePerMinute, target
 from tests.delivery.parts import Keeping, spans
 
-NOBODY = "%d spans for %s are lost: nobody listens there (said once a minute at most)"
+NOBODY = "%d spans for %s are lost: nothing listens there (said once a minute at most)"
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.delivery.worker import Worker
 from ot_bridge.errors import ConfigurationError
 from tests.delivery.parts import Keeping, spans, until
 
@@ -216,11 +215,11 @@ def test_a_thread_that_fails_says_so_and_is_replaced(
     processor = _processor(exporter)
     end = spans(processor)
 
-    def fail(self: Worker) -> Any:
+    def fail(*args: Any) -> Any:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "_take", fail)
+        patch.setattr("ot_bridge.delivery.worker.take", fail)
         end("a")
         assert processor.force_flush(500) is False
         until(lambda: processor.worker._turn)

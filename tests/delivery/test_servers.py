@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.parts import environment, until
-from tests.receiver import HttpReceiver
+from tests.receiver import HttpReceiver, free_port
 
 APP = """
 import os
@@ -54,7 +56,9 @@ SERVERS: dict[str, tuple[str, str, int]] = {
 
 
 @contextmanager
-def _server(command: str, says: str, directory: Path, endpoint: str) -> Iterator[tuple[Any, int]]:
+def _server(
+    command: str, says: str, directory: Path, endpoint: str, **variables: str
+) -> Iterator[tuple[Any, int]]:
     words = command.split()
     program = shutil.which(words[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
@@ -64,9 +68,12 @@ def _server(command: str, says: str, directory: Path, endpoint: str) -> Iterator
         [program, *words[1:]],
         cwd=directory,
         env=environment(
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint.removesuffix("/v1/traces"),
-            OTEL_BSP_SCHEDULE_DELAY="60000",
-            PYTHONWARNINGS="ignore",
+            **{
+                "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint.removesuffix("/v1/traces"),
+                "OTEL_BSP_SCHEDULE_DELAY": "60000",
+                "PYTHONWARNINGS": "ignore",
+                **variables,
+            }
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -97,7 +104,7 @@ def _ask(port: int) -> int:
         except OSError:  # the worker is being replaced
             if attempt == 49:
                 raise
-            until(lambda: True)
+            time.sleep(0.1)
     raise AssertionError
 
 
@@ -113,6 +120,71 @@ def test_no_span_of_a_worker_stays_behind(server: str, tmp_path: Path) -> None:
     assert len(workers) > 1 or "gevent" in server
     assert names["request"] == requests
     assert names["loaded"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "says", "end"),
+    [
+        pytest.param(
+            "gunicorn --preload -k gthread --threads 2 -w 1 --bind 127.0.0.1:0 app",
+            LISTENS,
+            signal.SIGTERM,
+            id="gunicorn gthread --preload",
+        ),
+        pytest.param(
+            UWSGI.replace("--max-requests 3", "--threads 2").replace(":0", ":PORT"),
+            BOUND,
+            signal.SIGINT,
+            id="uwsgi",
+        ),
+    ],
+)
+def test_a_reload_loses_no_span(command: str, says: str, end: int, tmp_path: Path) -> None:
+    command = command.replace("PORT", f"{free_port()}")  # uWSGI would bind another one when it reloads
+    with HttpReceiver() as receiver, _server(command, says, tmp_path, receiver.endpoint) as (process, port):
+        before = {_ask(port) for _ in range(3)}
+        time.sleep(0.5)  # uWSGI skips the exit hooks of a worker that is still busy with a request
+        process.send_signal(signal.SIGHUP)
+        until(lambda: sum(span.name == "request" for span in receiver.spans) == 3, 40)
+        after = {_ask(port) for _ in range(4)}
+        time.sleep(0.5)
+        process.send_signal(end)
+        process.communicate(timeout=40)
+        names = Counter(span.name for span in receiver.spans)
+    assert not before & after
+    assert names["request"] == 7
+
+
+def _load(port: int, requests: int) -> int:
+    """How many of so many requests on one connection were answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    answered = 0
+    for _ in range(requests):
+        connection.request("GET", "/")
+        answered += connection.getresponse().read().isdigit()
+    connection.close()
+    return answered
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", ["gthread --threads 4", "gevent"])
+def test_of_100_000_requests_after_an_export_before_the_fork_no_span_is_lost(
+    kind: str, tmp_path: Path
+) -> None:
+    clients, each = 4, 25_000
+    command = f"gunicorn --preload -w 2 -k {kind} --keep-alive 60 --bind 127.0.0.1:0 app"
+    with (
+        HttpReceiver() as receiver,
+        _server(command, LISTENS, tmp_path, receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY="1000") as served,
+        ThreadPoolExecutor(clients) as pool,
+    ):
+        process, port = served
+        assert sum(pool.map(_load, [port] * clients, [each] * clients)) == clients * each
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        names = Counter(span.name for span in receiver.spans)
+    assert names == {"loaded": 1, "request": clients * each}
 
 
 CELERY = """

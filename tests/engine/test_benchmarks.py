@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, delivered, load, measure, peers, report, scale, start
+from benchmarks import chart, delivered, export, load, measure, peers, report, scale, start
 from benchmarks.__main__ import main
 from benchmarks.calls import calls
 from benchmarks.export import _Export, _held
@@ -19,6 +19,7 @@ from benchmarks.measure import Timing
 from benchmarks.rows import ROWS, Goal, Row
 from benchmarks.spans import _active
 from ot_bridge import engine
+from tests import needs
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +27,12 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(measure, "_collect", lambda: None)
     monkeypatch.setattr(measure, "_BATCH", 50_000)
     monkeypatch.setattr(measure, "_MOST_SECONDS", 0.01)
+    monkeypatch.setattr(export, "_SPANS", 1_000)
     yield
     logging.disable(logging.NOTSET)
 
 
+@needs.shim
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # jaeger-client leaks sockets
 def test_every_row_runs_and_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"

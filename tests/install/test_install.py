@@ -119,7 +119,7 @@ def test_a_provider_of_the_users_is_taken_as_it_is(exporter: InMemorySpanExporte
 
 
 def test_a_global_provider_that_is_there_already_is_used() -> None:
-    module: Any = sys.modules["ot_bridge.install"]
+    module: Any = sys.modules["ot_bridge.installation"]
     provider = ot_bridge.install("agent", exporters=[]).provider
     agents = module._installed
     module._installed = None

@@ -134,10 +134,11 @@ def test_the_modules_that_a_program_finds_in_the_package_are_there() -> None:
 
 
 def test_values_are_values_and_what_needs_thrift_raises_when_used() -> None:
-    from ot_bridge.jaeger_client.thrift_gen.agent import Agent
-    from ot_bridge.jaeger_client.thrift_gen.jaeger.ttypes import Tag, TagType
     from ot_bridge.jaeger_client.TUDPTransport import TUDPTransport
 
+    Agent = importlib.import_module("ot_bridge.jaeger_client.thrift_gen.agent.Agent")
+    ttypes = importlib.import_module("ot_bridge.jaeger_client.thrift_gen.jaeger.ttypes")
+    Tag, TagType = ttypes.Tag, ttypes.TagType
     real = importlib.import_module("jaeger_client.thrift_gen.jaeger.ttypes")
     tag = Tag("key", TagType.STRING, vStr="value")
     assert repr(tag) == repr(real.Tag("key", real.TagType.STRING, vStr="value"))

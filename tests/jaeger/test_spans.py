@@ -420,7 +420,7 @@ def test_events_of_opentelemetry_code_are_logs() -> None:
     (reported,) = reporter.get_spans()
     assert logs_of(reported) == [{"event": "named", "n": 1}]
     tag = reported.tags[-1]
-    assert (tag.key, tag.value) == ("list", "(1, 2)")
+    assert (tag.key, tag.vStr) == ("list", "(1, 2)")
 
 
 def test_a_log_that_is_no_mapping_is_a_payload() -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from ot_bridge.cli.main import main
-from ot_bridge.migrate.codes import CODES
+from ot_bridge.migrate.codes import CODES, described
 from ot_bridge.migrate.report import check
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
 PROGRAMS = {
     "the API, whose receivers come from imports and assignments": """
         import opentracing
@@ -108,6 +109,18 @@ PROGRAMS = {
         mock.patch("opentracing.tracer")  #: OTB310
         importlib.import_module("opentracing")  #: OTB311
         """,
+    "what a test reads of spans": """
+        import opentracing
+        from opentracing.mocktracer import MockTracer
+
+        def test_a(response):
+            tracer = MockTracer()  #: OTB207
+            spans = tracer.finished_spans()  #: OTB207
+            assert [span.logs for span in spans] == []  #: OTB209
+            assert spans[0].status == "OK"  #: OTB209
+            assert response.status == 200
+            assert response.span_log.events == []
+        """,
     "stars": """
         import opentracing
         from opentracing.tags import *  #: OTB312
@@ -165,13 +178,34 @@ def _found(path: Path) -> dict[int, list[str]]:
 @pytest.mark.parametrize("source", PROGRAMS.values(), ids=PROGRAMS)
 def test_each_reference_is_named_by_its_code_in_its_line(source: str, tmp_path: Path) -> None:
     source = textwrap.dedent(source)
-    (tmp_path / "program.py").write_text(source)
+    (tmp_path / ("test_program.py" if "def test_" in source else "program.py")).write_text(source)
     assert _found(tmp_path) == _expected(source)
 
 
 def test_every_code_but_those_of_dependencies_is_shown_by_a_program() -> None:
     shown = set(re.findall(r"OTB\d\d\d", "".join(PROGRAMS.values())))
-    assert {code for code in CODES if code[3] != "5"} - shown <= {"OTB209"}
+    assert {code for code in CODES if code[3] != "5"} <= shown
+
+
+def _anchors(page: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", (DOCS / page).read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_place_in_the_docs_that_a_code_names_exists() -> None:
+    named = [place for code in CODES for place in re.findall(r"docs/(\S+\.md)#([\w-]+)", described(code))]
+    assert {page for page, _ in named} == {"differences.md"}
+    assert [anchor for page, anchor in named if anchor not in _anchors(page)] == []
+
+
+def test_the_pages_on_the_way_out_link_to_places_that_exist() -> None:
+    for page in ("migration.md", "semconv.md"):
+        links = re.findall(r"\]\(([\w./]*)(?:#([\w-]+))?\)", (DOCS / page).read_text())
+        assert len(links) >= (page == "migration.md")
+        for target, anchor in links:
+            assert (DOCS / (target or page)).exists(), target
+            assert not anchor or anchor in _anchors(target or page), anchor
 
 
 LOCAL = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
-from ot_bridge_propagators import Late
 from tests.ids import shown
 
 B3 = FORMATS["b3"]
@@ -97,13 +96,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         parse_propagators("tracecontext,b4")
 
 
-def test_every_format_has_an_entry_point() -> None:
-    found = {entry.name: entry for entry in entry_points(group="opentelemetry_propagator")}
-    for name in FORMATS:
-        assert names(found[f"ot_bridge_{name.replace('-', '_')}"].load()().real) == [name]
-    assert names(found["ot_bridge"].load()().real) == list(DEFAULT)
-
-
 PLAIN_OTEL = """
 from opentelemetry import propagate
 context = propagate.extract({"Uber-Trace-Id": "1:2:0:1"})
@@ -130,14 +122,6 @@ def test_formats_are_the_same_whatever_way_they_are_named() -> None:
     carrier = {"b3": "0"}
     assert parse_propagators("b3").fields == parse_propagators(B3).fields == {"b3"}
     assert Propagator(["b3"]).decode(carrier) == Propagator([B3]).decode(carrier) == Remote(sampled=False)
-
-
-def test_a_stand_in_reads_and_writes_as_the_propagator_that_it_becomes() -> None:
-    late = Late("jaeger")
-    headers: dict[str, str] = {}
-    late.inject(headers, late.extract({"Uber-Trace-Id": "1:2:0:1"}))
-    assert headers == {"uber-trace-id": "1:2:0:1"}
-    assert late.fields == Propagator(["jaeger"]).fields
 
 
 def test_without_entry_points_an_unknown_name_is_refused_all_the_same(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -185,6 +187,60 @@ def test_the_viewer_is_asked_once_a_second_and_only_while_it_is_seen(browser: An
         before = len(page.asked)
         page.wait_for_timeout(2000)
         assert len(page.asked) <= before + 1
+
+
+def test_five_tabs_ask_five_times_a_second_and_hold_no_thread(browser: Any, running: Running) -> None:
+    """Row V13."""
+    send(running, traces())
+    with ExitStack() as stack:
+        pages = [stack.enter_context(tab(browser)) for _ in range(5)]
+        for page in pages:
+            page.goto(running.url)
+            page.get_by_text("GET /3").wait_for()
+        before = sum(len(page.asked) for page in pages)
+        begin = time.monotonic()
+        threads = []
+        for _ in range(40):
+            pages[0].wait_for_timeout(50)
+            threads.append(sum("process_request_thread" in each.name for each in threading.enumerate()))
+        seconds = time.monotonic() - begin
+        asked = sum(len(page.asked) for page in pages) - before
+        assert 0 < asked <= 5 * (seconds + 1)
+        assert min(threads) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("count", [1, 1000])
+def test_one_span_and_a_thousand_are_read_by_keyboard_in_either_scheme(
+    browser: Any, running: Running, count: int, scheme: str
+) -> None:
+    """Rows V11, A1, A2 and A4 for a trace in the viewer."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    send(running, many(count))
+    with tab(browser, color_scheme=scheme, bypass_csp=True) as page:
+        page.goto(running.url)
+        page.get_by_text("span 1", exact=True).wait_for()
+        page.keyboard.press("Enter")
+        page.get_by_role("treegrid").wait_for()
+        assert page.locator("[role=treegrid]").get_attribute("aria-rowcount") == str(count + 1)  # the head
+        assert page.locator(".row").count() <= 100
+        page.keyboard.press("End")
+        chosen = page.locator(".row[aria-selected=true]")
+        assert chosen.get_attribute("aria-rowindex") == str(count + 1)
+        page.keyboard.press("Enter")
+        assert (
+            f"ann {page.evaluate('page.screen.spans.at(-1).attributes[0][1]')}"
+            in page.locator(".details").inner_text()
+        )
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Home")
+        assert chosen.get_attribute("aria-rowindex") == "2"
+        page.keyboard.press("/")
+        page.keyboard.type("ann")
+        assert f"{count} match" in page.locator("[role=status]").first.inner_text()
 
 
 def test_hostile_text_is_text_here_too(browser: Any, running: Running) -> None:

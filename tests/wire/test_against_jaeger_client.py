@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jaeger_client import codecs as jaeger_codecs
 from jaeger_client.span_context import SpanContext
@@ -21,6 +21,7 @@ from opentracing import SpanContextCorruptedException
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import Remote, binary_decode, binary_encode
+from tests.generated import at_length, examples
 
 codecs: Any = jaeger_codecs  # untyped
 
@@ -111,9 +112,9 @@ def _ours(propagator: Propagator, carrier: Any) -> Remote | str | None:
         return "refused"
 
 
-# Fifty carriers an example: 10,000 in all, for each of the two variants.
+# Fifty carriers an example, for each of the two variants.
 @pytest.mark.parametrize(("codec", "propagator"), [HTTP, TEXT_MAP], ids=["HTTP_HEADERS", "TEXT_MAP"])
-@settings(max_examples=200, deadline=None, database=None)
+@examples(30)
 @given(
     heads=st.lists(traces, min_size=10, max_size=10),
     others=st.lists(companions(), min_size=5, max_size=5),
@@ -127,6 +128,11 @@ def test_both_read_the_same_and_refuse_the_same(
         if not _accepted_by_us(carrier, codec.url_encoding):
             theirs = "refused"
         assert _ours(propagator, carrier) == theirs, carrier
+
+
+test_both_read_the_same_and_refuse_the_same_at_length = at_length(
+    test_both_read_the_same_and_refuse_the_same, 200
+)
 
 
 remotes = st.builds(
@@ -148,7 +154,7 @@ def _context(remote: Remote) -> SpanContext:
 
 
 @pytest.mark.parametrize(("codec", "propagator"), [HTTP, TEXT_MAP], ids=["HTTP_HEADERS", "TEXT_MAP"])
-@settings(max_examples=500, deadline=None, database=None)
+@examples(60)
 @given(remote=remotes)
 def test_both_write_the_same(codec: Any, propagator: Propagator, remote: Remote) -> None:
     theirs: dict[str, str] = {}
@@ -160,7 +166,10 @@ def test_both_write_the_same(codec: Any, propagator: Propagator, remote: Remote)
     assert as_remote(codec.extract(ours)) == remote
 
 
-@settings(max_examples=500, deadline=None, database=None)
+test_both_write_the_same_at_length = at_length(test_both_write_the_same, 500)
+
+
+@examples(60)
 @given(remote=remotes)
 def test_both_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> None:
     theirs = bytearray()
@@ -170,7 +179,12 @@ def test_both_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> Non
     assert as_remote(codecs.BinaryCodec().extract(bytearray(binary_encode(remote)))) == remote
 
 
-@settings(max_examples=500, deadline=None, database=None)
+test_both_write_the_same_bytes_for_the_binary_carrier_at_length = at_length(
+    test_both_write_the_same_bytes_for_the_binary_carrier, 500
+)
+
+
+@examples(60)
 @given(remote=remotes)
 def test_both_write_the_same_integers_for_tchannel(remote: Remote) -> None:
     remote = remote._replace(baggage={})
@@ -185,7 +199,12 @@ def test_both_write_the_same_integers_for_tchannel(remote: Remote) -> None:
     assert as_remote(codecs.ZipkinCodec().extract(ours)) == remote
 
 
-@settings(max_examples=500, deadline=None, database=None)
+test_both_write_the_same_integers_for_tchannel_at_length = at_length(
+    test_both_write_the_same_integers_for_tchannel, 500
+)
+
+
+@examples(60)
 @given(remote=remotes)
 def test_jaeger_client_reads_our_b3_and_we_read_its(remote: Remote) -> None:
     propagator = Propagator(["b3multi"])
@@ -199,6 +218,11 @@ def test_jaeger_client_reads_our_b3_and_we_read_its(remote: Remote) -> None:
     assert as_remote(codecs.B3Codec().extract(ours)) == remote
     decided = remote.debug or remote.sampled or None  # what it does not sample, it leaves open
     assert propagator.decode(theirs) == remote._replace(sampled=decided)
+
+
+test_jaeger_client_reads_our_b3_and_we_read_its_at_length = at_length(
+    test_jaeger_client_reads_our_b3_and_we_read_its, 500
+)
 
 
 MALFORMED = [

@@ -12,7 +12,7 @@ Both agree but where the standard decides otherwise:
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -20,6 +20,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ot_bridge.propagation import Propagator
+from tests.generated import at_length, examples
 
 OURS = Propagator(["tracecontext", "baggage"])
 
@@ -53,7 +54,7 @@ members = st.builds("{}={}".format, keys, st.text("ab!~<> ", max_size=5))
 tracestates = st.lists(members, max_size=4).map(",".join)
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@examples(150)
 @given(traceparent=traceparents, tracestate=st.one_of(st.just(""), tracestates))
 def test_both_read_the_same_trace_and_the_same_tracestate(traceparent: str, tracestate: str) -> None:
     carrier = {"traceparent": traceparent, "tracestate": tracestate}
@@ -62,6 +63,11 @@ def test_both_read_the_same_trace_and_the_same_tracestate(traceparent: str, trac
     assert (ours.trace_id, ours.span_id) == (theirs.trace_id, theirs.span_id)
     assert ours.trace_flags == theirs.trace_flags & 3
     assert list(ours.trace_state.items()) == list(theirs.trace_state.items())
+
+
+test_both_read_the_same_trace_and_the_same_tracestate_at_length = at_length(
+    test_both_read_the_same_trace_and_the_same_tracestate
+)
 
 
 names = st.one_of(
@@ -74,13 +80,16 @@ texts = st.one_of(
 entries = st.builds("{}={}".format, names, texts)
 
 
-@settings(max_examples=700, deadline=None, database=None)
+@examples(100)
 @given(header=st.lists(entries, max_size=5).map(",".join))
 def test_both_read_the_same_baggage(header: str) -> None:
     carrier = {"baggage": header}
     theirs = baggage.get_all(W3CBaggagePropagator().extract(carrier, Context()))
     ours = baggage.get_all(OURS.extract(carrier, Context()))
     assert dict(ours) == dict(theirs)
+
+
+test_both_read_the_same_baggage_at_length = at_length(test_both_read_the_same_baggage)
 
 
 span_contexts = st.builds(
@@ -92,7 +101,7 @@ span_contexts = st.builds(
 plain_texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@examples(60)
 @given(span_context=span_contexts, items=st.dictionaries(plain_texts, plain_texts, max_size=4))
 def test_what_we_write_they_read(span_context: trace.SpanContext, items: dict[str, str]) -> None:
     context = trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())

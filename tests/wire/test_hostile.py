@@ -11,12 +11,13 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Limits, Remote
+from tests.generated import at_length, examples
 from tests.wire.hostile import ALL, NAMES, PIECES, carrier_from, check, check_written
 
 values = st.one_of(
@@ -30,7 +31,7 @@ values = st.one_of(
 carriers = st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=5)), values, max_size=5)
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@examples(150)
 @given(carrier=carriers)
 def test_any_carrier_is_survived(carrier: dict[str, Any]) -> None:
     check(carrier)
@@ -90,12 +91,7 @@ def test_a_million_generated_headers_are_survived() -> None:
     _run_random(300_000)  # more than three headers each
 
 
-@pytest.mark.fuzz
-@pytest.mark.timeout(3600)
-@settings(max_examples=10_000, deadline=None, database=None)
-@given(carrier=carriers)
-def test_ten_thousand_carriers_of_hypothesis_are_survived(carrier: dict[str, Any]) -> None:
-    check(carrier)
+test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived, 10_000)
 
 
 @pytest.mark.fuzz

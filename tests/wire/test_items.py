@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ot_bridge import errors
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Remote, binary_decode, binary_encode
-from ot_bridge.wire.items import fitting, joined
+from ot_bridge.wire.items import merged, within_limits
 
 CARRYING = ["baggage", "jaeger", "ottrace"]
 BOTH_ORDERS = [["baggage", "jaeger"], ["jaeger", "baggage"]]
@@ -70,8 +70,8 @@ def test_two_members_of_one_header_that_differ_only_in_case_are_two_items(format
 
 
 def test_keys_of_which_none_is_what_a_name_leaves_of_the_other_are_two_items() -> None:
-    assert joined({"userId": "1"}, {"userID": "2"}) == {"userId": "1", "userID": "2"}
-    assert joined({"user-Id": "1"}, {"user_id": "2"}) == {"user-Id": "1", "user_id": "2"}
+    assert merged({"userId": "1"}, {"userID": "2"}) == {"userId": "1", "userID": "2"}
+    assert merged({"user-Id": "1"}, {"user_id": "2"}) == {"user-Id": "1", "user_id": "2"}
 
 
 def test_a_key_typed_in_jaeger_baggage_is_whole_too() -> None:
@@ -93,13 +93,13 @@ def test_of_keys_that_are_one_header_name_the_item_set_last_goes_out(name: str) 
 def test_nothing_is_lost_and_nothing_invented_when_two_formats_baggage_is_joined(
     first: dict[str, str], second: dict[str, str]
 ) -> None:
-    found = joined(first, second)
+    found = merged(first, second)
     assert found.items() <= {*first.items(), *second.items()} | {(key, v) for key in second for v in "12"}
     assert {key.lower().replace("_", "-") for key in found} == {
         key.lower().replace("_", "-") for key in (*first, *second)
     }
-    assert joined(first, first) == first
-    assert joined(first, {}) == joined({}, first) == first
+    assert merged(first, first) == first
+    assert merged(first, {}) == merged({}, first) == first
     for one in (first, second):
         if any(char.isupper() for key in one for char in key):
             assert {key for key in one if key.lower() != key} <= found.keys()
@@ -128,7 +128,7 @@ def test_too_many_items_are_cut_alike_in_every_format(
     )
 )
 def test_every_format_writes_what_fits_and_all_write_the_same(baggage: dict[str, str]) -> None:
-    kept = fitting(baggage, {}, LIMITS)
+    kept = within_limits(baggage, {}, LIMITS)
     headers = written(["baggage", "jaeger"], baggage)
     assert len(headers.get("baggage", "")) <= 8192
     assert read(["baggage"], headers) == {key: value for key, value in kept.items() if key}

@@ -16,13 +16,13 @@ from jaeger_client.tracer import Tracer as JaegerTracer
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.shim import opentracing_shim
 from opentracing.mocktracer import MockTracer
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
 from ot_bridge.bridge import ScopeManager, create_tracer
 from ot_bridge.wsgi import TracingMiddleware
+from tests import needs
 from tests.wsgi.conftest import Server, Spans, environ, hello, run
 
 
@@ -205,6 +205,8 @@ def test_our_own_scope_manager_may_fail_too(
 
 
 def upstream(spans: Spans, provider: TracerProvider) -> opentracing.Tracer:
+    from opentelemetry.shim import opentracing_shim
+
     return opentracing_shim.create_tracer(provider)
 
 
@@ -212,14 +214,14 @@ def ours_on(manager: Callable[[], opentracing.ScopeManager]) -> Callable[..., op
     return lambda spans, provider: create_tracer(provider, scope_manager=manager())
 
 
-TRACERS = {
-    "opentelemetry's shim": upstream,
-    "ours on threads": ours_on(ThreadLocalScopeManager),
-    "ours on context variables": ours_on(ContextVarsScopeManager),
-}
+TRACERS = [
+    pytest.param(upstream, id="opentelemetry's shim", marks=needs.shim),
+    pytest.param(ours_on(ThreadLocalScopeManager), id="ours on threads"),
+    pytest.param(ours_on(ContextVarsScopeManager), id="ours on context variables"),
+]
 
 
-@pytest.mark.parametrize("make", TRACERS.values(), ids=TRACERS)
+@pytest.mark.parametrize("make", TRACERS)
 def test_other_scope_managers_have_the_span_active_and_leave_nothing_behind(
     provider: TracerProvider, spans: Spans, caplog: pytest.LogCaptureFixture, make: Any
 ) -> None:

@@ -213,7 +213,7 @@ def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
         assert exporter.export(spans(3)) is LOST
     assert exporter.failed == {"refused": 3}
     assert exporter.refusing
-    assert "nobody listens there" in caplog.text
+    assert "nothing listens there" in caplog.text
 
 
 def test_a_span_that_cannot_be_translated_costs_only_itself(

@@ -9,17 +9,23 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
 from ot_bridge import choices
 from ot_bridge._version import __version__
+from ot_bridge.cli.checkup import file
 from ot_bridge.cli.checkup.model import Row, source, variable
+from ot_bridge.declared import FILE
 from ot_bridge.delivery.settings import settings as queue_settings
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.otlp.settings import read_settings
+from ot_bridge.propagation import parse_propagators
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import disabled
+from ot_bridge.semconv.groups import VARIABLE, opt_in
 from ot_bridge.variables import text
 
 _PACKAGES: Final = ("opentelemetry-api", "opentelemetry-sdk", "protobuf", "grpcio", "opentracing")
@@ -32,8 +38,8 @@ def rows(service_name: str | None = None) -> Iterator[Row]:
     packages = (f"{name} {_version(name)}" for name in _PACKAGES if _version(name))
     found = ", ".join([f"ot-bridge {__version__}", *packages])
     yield Row("python", f"{platform.python_version()}  {sys.executable}", found)
-    if text("OTEL_CONFIG_FILE"):
-        yield Row("file", variable("OTEL_CONFIG_FILE"), "OTEL_CONFIG_FILE, which says all that follows")
+    if text(FILE):
+        yield from file.rows()
         return
     if disabled():
         yield Row("disabled", "true", "OTEL_SDK_DISABLED")
@@ -44,7 +50,13 @@ def rows(service_name: str | None = None) -> Iterator[Row]:
     yield _propagators()
     yield _id_generator()
     yield from _exporters()
+    yield _semconv()
     yield from _queue()
+
+
+def _semconv() -> Row:
+    groups = (f"{group}/dup" if dup else group for group, dup in opt_in().items())
+    return Row("semconv", ",".join(groups) or "as the program sets them", source(VARIABLE))
 
 
 def _version(name: str) -> str:
@@ -87,6 +99,13 @@ def propagators() -> list[str]:
     """The names of the formats that are read and written."""
     default = _DEFAULT_PROPAGATORS + (",xray" if _to_xray() else "")
     return names_in_environment(default) or default.split(",")
+
+
+def textmap() -> TextMapPropagator:
+    """What reads and writes headers."""
+    if text(FILE):
+        return file.provider_of(text(FILE)).textmap or CompositePropagator([])
+    return parse_propagators(propagators())
 
 
 def _propagators() -> Row:
@@ -157,5 +176,5 @@ def _queue() -> Iterator[Row]:
     yield Row("delivery", value, ", ".join(sorted(names)) or "default")
 
 
-def shown(value: Any) -> str:
+def as_text(value: Any) -> str:
     return "-" if value is None else str(value)

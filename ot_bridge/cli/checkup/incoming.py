@@ -9,7 +9,7 @@ from ot_bridge.cli.checkup import effective
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding
 from ot_bridge.cli.decode import parse_headers
 from ot_bridge.errors import BadHeader
-from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Format
 
 #: What we know of, and cannot read: the beginning of a name -> whose it is.
@@ -25,10 +25,10 @@ FOREIGN: Final = {
 
 
 def findings(texts: Sequence[str]) -> Iterator[Finding]:
-    """For each tracing header: read by which format, refused and why, or read by nobody."""
+    """For each tracing header: the format that reads it, why it is refused, or that no format reads it."""
     headers = parse_headers(texts)
     names = effective.propagators()
-    propagator = parse_propagators(names)
+    propagator = effective.textmap()
     read = propagator.formats if isinstance(propagator, Propagator) else ()
     fields = {name.lower() for name in propagator.fields}
     for name, _ in headers:

@@ -1,4 +1,4 @@
-"""K8: variables that nobody reads, or that another one overrules."""
+"""K8: variables that have no effect, because they are unknown or because another one overrules them."""
 
 from __future__ import annotations
 
@@ -78,9 +78,14 @@ def _unknown(name: str) -> Iterator[Finding]:
     near = nearest(name, _known())
     if near:
         shown = "…" if is_secret(near) else variable(name)
-        yield Finding(WRONG, "variable", f"{name} is read by nobody. Meant: {near}?", f"{near}={shown}")
+        yield Finding(
+            WRONG,
+            "variable",
+            f"{name} has no effect: it is not known. Did you mean {near}?",
+            f"{near}={shown}",
+        )
     elif not _FREE.match(name):
-        yield Finding(LOOK, "variable", f"{name} is read by nobody here", f"unset {name}")
+        yield Finding(LOOK, "variable", f"{name} is not read by anything here", f"unset {name}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -53,8 +53,8 @@ def source(*names: str, default: str = "default") -> str:
     return next((name for name in names if os.environ.get(name, "").strip()), default)
 
 
-class Said(logging.Handler):
-    """What is logged, as (level, text), in place of being printed."""
+class LogLines(logging.Handler):
+    """A handler that keeps what is logged, as (level, text)."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -69,18 +69,18 @@ class Said(logging.Handler):
 
 
 @contextmanager
-def listening() -> Iterator[Said]:
-    """Takes what the library logs while a block runs; what it has said before, at import, comes first."""
-    said = Said()
-    said.lines += [(logging.ERROR, text) for text in errors.said()]
+def collected_log() -> Iterator[LogLines]:
+    """Collects what the library logs while the block runs; what it logged at import comes first."""
+    log = LogLines()
+    log.lines += [(logging.ERROR, text) for text in errors.said()]
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [each.propagate for each in loggers]
     for each in loggers:
-        each.addHandler(said)
+        each.addHandler(log)
         each.propagate = False
     try:
-        yield said
+        yield log
     finally:
         for each, propagate in zip(loggers, before, strict=True):
-            each.removeHandler(said)
+            each.removeHandler(log)
             each.propagate = propagate

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.machinery
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,12 @@ from typing import Any, Final, NamedTuple
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row
 from ot_bridge.cli.interpreter import Interpreter, interpreter_of
 from ot_bridge.cli.run import command_of, environment
+from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.redirect import REDIRECTED, Finder
 
 _SECONDS: Final = 20.0
+_GREEN: Final = re.compile(r"(?:-k|-P|.*=|--)?(gevent|eventlet)(?:[._]\w+)?")  # as an option's value, or -m's
+_HTTP: Final = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
 _PROBE: Final = """
 import json, os, sys
 from importlib import machinery, util
@@ -45,7 +49,7 @@ print(json.dumps({
 """
 
 
-class Looked(NamedTuple):
+class Inspection(NamedTuple):
     """rows and findings of the program's Python; there: whether ot_bridge is, so that it can say the rest."""
 
     rows: list[Row]
@@ -54,22 +58,22 @@ class Looked(NamedTuple):
     interpreter: Interpreter
 
 
-def look(words: Sequence[str]) -> Looked:
-    """Of a command line, with or without `ot-bridge run` before it."""
+def inspect(words: Sequence[str]) -> Inspection:
+    """Inspects a command line, with or without `ot-bridge run` before it."""
     command = _without_run(command_of(words))
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"{command[0]} starts no Python that can be told beforehand"
-        return Looked(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
+        text = f"{command[0]} starts a Python that cannot be found out beforehand, or none"
+        return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        text = f"{interpreter.python} could not be asked: {error}"
-        return Looked(rows, [Finding(WRONG, "program", text)], False, interpreter)
+        text = f"{interpreter.python} cannot be started: {error}"
+        return Inspection(rows, [Finding(WRONG, "program", text)], False, interpreter)
     rows.append(Row("its python", f"{seen['python']}  {seen['executable']}", "argument"))
     rows.append(Row("redirect", _redirection(seen, interpreter), "ot-bridge run"))
-    return Looked(
+    return Inspection(
         rows, [*_findings(seen, interpreter), *_server(command)], bool(seen["ot_bridge"]), interpreter
     )
 
@@ -111,7 +115,7 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
         other = f": {seen['site']} is read in its place" if seen["site"] else ""
         yield Finding(WRONG, "redirect", f"{python} does not read the sitecustomize of ot-bridge run{other}")
     if not seen["ot_bridge"]:
-        text = f"{python} has no ot_bridge; the one that is asked now belongs to {sys.executable}"
+        text = f"{python} has no ot_bridge; the one that runs now belongs to {sys.executable}"
         yield Finding(WRONG, "program", text, f"{python} -m pip install ot-bridge")
     else:
         yield Finding(WELL, "program", f"{python} has ot-bridge {seen['version']}")
@@ -120,12 +124,30 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
 
 
 def _server(command: Sequence[str]) -> Iterator[Finding]:
-    """Set-ups in which no thread can export."""
-    if Path(command[0]).name == "uwsgi" and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {
-        *command
-    }:
+    """K13: set-ups in which spans may not leave."""
+    names = {Path(word).name for word in command[:3]}
+    by_grpc = "otlp" in exporters_in_environment() and protocol() == "grpc"
+    if "uwsgi" in names and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {*command}:
         text = "uWSGI starts without threads, and the thread that exports spans would not run"
         yield Finding(WRONG, "program", text, "uwsgi --enable-threads …")
+    green = next((match for word in command if (match := _GREEN.fullmatch(word))), None)
+    if green and by_grpc:
+        text = f"gRPC blocks {green[1]}'s loop, and spans may not leave"
+        yield Finding(WRONG, "program", text, _HTTP)
+    elif green:
+        text = f"{green[1]} makes a greenlet of the thread that exports: one that never waits delays spans"
+        yield Finding(LOOK, "program", text, "let such a loop give way: sleep(0)")
+    elif by_grpc and _forks(names, command):
+        text = "the program forks after it was loaded, and a gRPC channel does not survive a fork"
+        yield Finding(LOOK, "program", text, _HTTP)
+
+
+def _forks(names: set[str], command: Sequence[str]) -> bool:
+    if "gunicorn" in names:
+        return "--preload" in command
+    if "uwsgi" in names:
+        return not {"--lazy-apps", "--lazy"} & {*command}
+    return "celery" in names and not any(word.endswith(("solo", "threads")) for word in command)
 
 
 def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:

@@ -1,4 +1,7 @@
-"""Why a span was not delivered, and the line that mends it: from what answers there, and what was logged."""
+"""Why a span was not delivered, and the line that fixes it.
+
+Both follow from what answers at the address and from what the exporter has logged.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
 class Reason(NamedTuple):
-    """text: what is so. mend: the line that mends it, or "" if none can be told."""
+    """text: what is so. mend: the line that fixes it, "" where none is known."""
 
     text: str
     mend: str = ""
@@ -60,7 +63,7 @@ def reason(address: Address | None, logged: str) -> Reason:
             return Reason(text.format(*match.groups(), where=address.authority if address else "it"), mend)
     if address and found == CLOSED:
         return Reason(f"{address.authority} closes the connection without an answer: it is no collector")
-    return Reason(logged or "the exporter does not say why")
+    return Reason(logged or "the exporter gives no reason")
 
 
 def _at_the_address(address: Address, found: str) -> Reason | None:
@@ -110,7 +113,7 @@ def _other_protocol(address: Address, found: str) -> Reason | None:
     return None
 
 
-#: What the exporter's message has in it -> what that means, and what mends it.
+#: What the exporter's message has in it -> what that means, and what fixes it.
 _LOGGED: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"self.signed|unable to get (?:local )?issuer",

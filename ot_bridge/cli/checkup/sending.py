@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
@@ -14,10 +16,10 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from ot_bridge import choices
-from ot_bridge.cli.checkup import effective
-from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Said, source, variable
+from ot_bridge.cli.checkup import effective, file
+from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, LogLines, source, variable
 from ot_bridge.cli.checkup.reasons import address_of, reason
-from ot_bridge.declared import declared
+from ot_bridge.declared import FILE
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import exporter_factory, exporters_in_environment, protocol
@@ -88,10 +90,10 @@ def span(service_name: str | None) -> ReadableSpan:
     return kept.spans[0]
 
 
-def send(said: Said, service_name: str | None = None) -> Iterator[Finding]:
+def send(log: LogLines, service_name: str | None = None) -> Iterator[Finding]:
     """What becomes of one span with each exporter."""
     if text("OTEL_CONFIG_FILE"):
-        yield from _by_file(said)
+        yield from _by_file(log)
         return
     names = exporters_in_environment()
     yield from _proxies(names)
@@ -99,11 +101,11 @@ def send(said: Said, service_name: str | None = None) -> Iterator[Finding]:
         if name == "console":
             yield Finding(WELL, name, "spans are printed to standard output")
             continue
-        said.take()
-        yield _by(name, span(service_name), said, _SECONDS / len(names))
+        log.take()
+        yield _by(name, span(service_name), log, _SECONDS / len(names))
 
 
-def _by(name: str, sent: ReadableSpan, said: Said, seconds: float) -> Finding:
+def _by(name: str, sent: ReadableSpan, log: LogLines, seconds: float) -> Finding:
     grpc = name == "otlp" and protocol() == "grpc"
     try:
         make = exporter_factory(name, **({"timeout": seconds} if name == "otlp" else {}))
@@ -112,11 +114,11 @@ def _by(name: str, sent: ReadableSpan, said: Said, seconds: float) -> Finding:
         reason_ = error.reason if isinstance(error, ConfigurationError) else str(error)
         return Finding(WRONG, name, f"the exporter cannot be made: {reason_}")
     if exporter is None:
-        return Finding(WRONG, name, "there is no exporter: " + "; ".join(line for _, line in said.take()))
+        return Finding(WRONG, name, "there is no exporter: " + "; ".join(line for _, line in log.take()))
     begin = time.monotonic()
     good = _export(exporter, sent, seconds)
     took = (time.monotonic() - begin) * 1000
-    logged = [line for _, line in said.take()]
+    logged = [line for _, line in log.take()]
     url = _url(exporter, grpc)
     if good:
         assert sent.context
@@ -177,18 +179,43 @@ def _proxies(names: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def _by_file(said: Said) -> Iterator[Finding]:
+def _by_file(log: LogLines) -> Iterator[Finding]:
     """The file's own provider, which the SDK has made: a span, and a flush."""
-    made = declared()
-    if made is None or made.provider is None:
-        yield Finding(WRONG, "file", "; ".join(line for _, line in said.take()))
+    provider = file.provider_of(text(FILE)).provider
+    if provider is None:
+        return  # the part about the file says why
+    sampler = getattr(provider, "sampler", ALWAYS_ON)
+    if not sampler.should_sample(None, 1, _SPAN).decision.is_sampled():  # 1: any ratio above 0 takes it
+        text_ = f"its sampler ({sampler.get_description()}) samples no trace that begins here"
+        yield _nothing(text_, "tracer_provider.sampler: {parent_based: {root: {always_on: }}}")
         return
-    said.take()
-    made.provider.get_tracer("ot_bridge").start_span(_SPAN).end()
-    flush = getattr(made.provider, "force_flush", None)
-    good = flush is None or flush(int(_SECONDS * 1000))
-    logged = "; ".join(line for _, line in said.take())
+    log.take()
+    provider.sampler = ALWAYS_ON  # type: ignore[attr-defined]  # of the tracers that are made from now on
+    flush = getattr(provider, "force_flush", None)
+    with _output_as_messages():
+        provider.get_tracer("ot_bridge").start_span(_SPAN).end()
+        good = flush is None or flush(int(_SECONDS * 1000))
+    logged = "; ".join(line for _, line in log.take())
     if good and not logged:
         yield Finding(WELL, "file", "its processors took a span, and say that it is flushed")
     else:
         yield Finding(WRONG, "file", f"1 span not delivered: {logged or 'the flush did not end in time'}")
+
+
+@contextmanager
+def _output_as_messages() -> Iterator[None]:
+    """Has what a console exporter prints go to standard error: standard output is for the report alone."""
+    try:
+        sys.stdout.flush()
+        output = sys.stdout.fileno()
+        kept = os.dup(output)
+    except (OSError, AttributeError):  # no file beneath it
+        yield
+        return
+    os.dup2(2, output)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, output)
+        os.close(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 Tags: TypeAlias = Mapping[str, str] | None
 Count: TypeAlias = Callable[[Any], Any]
@@ -89,45 +89,61 @@ def silent(made_by: MetricsFactory) -> bool:
     return type(made_by) is MetricsFactory
 
 
-#: attribute -> (metric, tags), for the parts of jaeger-client that count.
-TRACER: Final[Mapping[str, tuple[str, Tags]]] = {
-    "traces_started_sampled": ("jaeger:traces", {"state": "started", "sampled": "y"}),
-    "traces_started_not_sampled": ("jaeger:traces", {"state": "started", "sampled": "n"}),
-    "traces_joined_sampled": ("jaeger:traces", {"state": "joined", "sampled": "y"}),
-    "traces_joined_not_sampled": ("jaeger:traces", {"state": "joined", "sampled": "n"}),
-    "spans_started_sampled": ("jaeger:started_spans", {"sampled": "y"}),
-    "spans_started_not_sampled": ("jaeger:started_spans", {"sampled": "n"}),
-    "spans_finished": ("jaeger:finished_spans", None),
-}
-REPORTER: Final[Mapping[str, tuple[str, Tags]]] = {
-    "reporter_success": ("jaeger:reporter_spans", {"result": "ok"}),
-    "reporter_failure": ("jaeger:reporter_spans", {"result": "err"}),
-    "reporter_dropped": ("jaeger:reporter_spans", {"result": "dropped"}),
-}
-SAMPLER: Final[Mapping[str, tuple[str, Tags]]] = {
-    "sampler_retrieved": ("jaeger:sampler_queries", {"result": "ok"}),
-    "sampler_query_failure": ("jaeger:sampler_queries", {"result": "err"}),
-    "sampler_updated": ("jaeger:sampler_updates", {"result": "ok"}),
-    "sampler_update_failure": ("jaeger:sampler_updates", {"result": "err"}),
-}
-THROTTLER: Final[Mapping[str, tuple[str, Tags]]] = {
-    "throttled_debug_spans": ("jaeger:throttled_debug_spans", None),
-    "throttler_update_success": ("jaeger:throttler_update", {"result": "ok"}),
-    "throttler_update_failure": ("jaeger:throttler_update", {"result": "err"}),
-}
-
-
 class Counters:
-    """The counters of one part, made by a factory: each an attribute, called with what to add."""
+    """The counters of one part of jaeger-client: each an attribute, which is called with what to add."""
 
-    def __init__(self, table: Mapping[str, tuple[str, Tags]], made_by: MetricsFactory) -> None:
-        for attribute, (name, tags) in table.items():
+    #: Attribute -> (metric, tags).
+    table: Mapping[str, tuple[str, Tags]]
+
+    def __init__(self, metrics_factory: MetricsFactory) -> None:
+        for attribute, (name, tags) in self.table.items():
             count = (
-                made_by.create_counter(name=name, tags=dict(tags))
+                metrics_factory.create_counter(name=name, tags=dict(tags))
                 if tags
-                else made_by.create_counter(name=name)
+                else metrics_factory.create_counter(name=name)
             )
             setattr(self, attribute, count)
 
     def __getattr__(self, name: str) -> Count:
         raise AttributeError(name)
+
+
+class TracerMetrics(Counters):
+    table = {
+        "traces_started_sampled": ("jaeger:traces", {"state": "started", "sampled": "y"}),
+        "traces_started_not_sampled": ("jaeger:traces", {"state": "started", "sampled": "n"}),
+        "traces_joined_sampled": ("jaeger:traces", {"state": "joined", "sampled": "y"}),
+        "traces_joined_not_sampled": ("jaeger:traces", {"state": "joined", "sampled": "n"}),
+        "spans_started_sampled": ("jaeger:started_spans", {"sampled": "y"}),
+        "spans_started_not_sampled": ("jaeger:started_spans", {"sampled": "n"}),
+        "spans_finished": ("jaeger:finished_spans", None),
+    }
+
+
+class ReporterMetrics(Counters):
+    table = {
+        "reporter_success": ("jaeger:reporter_spans", {"result": "ok"}),
+        "reporter_failure": ("jaeger:reporter_spans", {"result": "err"}),
+        "reporter_dropped": ("jaeger:reporter_spans", {"result": "dropped"}),
+    }
+
+    def __init__(self, metrics_factory: MetricsFactory) -> None:
+        super().__init__(metrics_factory)
+        self.reporter_queue_length = metrics_factory.create_gauge(name="jaeger:reporter_queue_length")
+
+
+class SamplerMetrics(Counters):
+    table = {
+        "sampler_retrieved": ("jaeger:sampler_queries", {"result": "ok"}),
+        "sampler_query_failure": ("jaeger:sampler_queries", {"result": "err"}),
+        "sampler_updated": ("jaeger:sampler_updates", {"result": "ok"}),
+        "sampler_update_failure": ("jaeger:sampler_updates", {"result": "err"}),
+    }
+
+
+class ThrottlerMetrics(Counters):
+    table = {
+        "throttled_debug_spans": ("jaeger:throttled_debug_spans", None),
+        "throttler_update_success": ("jaeger:throttler_update", {"result": "ok"}),
+        "throttler_update_failure": ("jaeger:throttler_update", {"result": "err"}),
+    }

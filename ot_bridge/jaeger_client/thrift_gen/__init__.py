@@ -1,5 +1,14 @@
 """The names that Thrift's compiler made for jaeger-client. What needs Thrift raises when it is used."""
 
-from ot_bridge.jaeger_client.thrift_gen import agent, jaeger, sampling, zipkincore
+from typing import Any
 
-__all__ = ["agent", "jaeger", "sampling", "zipkincore"]
+from ot_bridge.jaeger_client.thrift_gen.generated import modules
+
+_PACKAGES = modules(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    """The packages `agent`, `jaeger`, `sampling` and `zipkincore`."""
+    if name in _PACKAGES:
+        return _PACKAGES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

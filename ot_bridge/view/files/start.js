@@ -124,7 +124,7 @@ function help() {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog") || !page.screen) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !page.screen) return;
   const at = document.activeElement, screen = page.screen;
   const typing = at && at.matches("input:not([type=checkbox]), textarea, select");
   if (event.key === "Escape") {

@@ -9,4 +9,6 @@ import sys  # noqa: E402
 import pytest  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
+    # An *.egg-info beside the tests makes pytest want to rewrite what this program has imported.
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    sys.exit(pytest.main([*options, *sys.argv[1:]]))

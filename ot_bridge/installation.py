@@ -1,0 +1,252 @@
+"""`install()`: one call that puts a program that speaks OpenTracing on OpenTelemetry.
+
+It builds or takes a provider, registers the global tracers and propagators of both APIs, and flushes at
+exit. What is not given comes from the standard `OTEL_*` variables (OpenTelemetry specification,
+"Environment Variable Specification").
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import opentracing
+from opentelemetry import trace
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentracing import Format
+
+from ot_bridge import delivery
+from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.bridge.create import checked
+from ot_bridge.declared import Declared, declared
+from ot_bridge.errors import report
+from ot_bridge.otel import parts_of
+from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.propagation.parse import propagators_in_environment
+from ot_bridge.provider import build_provider, exporter_names, processors_of
+from ot_bridge.registered import Registered, global_provider
+from ot_bridge.semconv.groups import opt_in
+
+_log = logging.getLogger("ot_bridge")
+_lock = threading.RLock()
+_installed: _Installed | None = None
+
+
+class _Installed:
+    """What `install()` did, and how to undo it. made: what it shuts down, and nothing else.
+
+    That is the provider if it was made here, else the processors that were made here for another's provider.
+    """
+
+    def __init__(
+        self, tracer: Tracer, arguments: tuple[Any, ...], made: Sequence[Any], registered: Registered | None
+    ) -> None:
+        self.tracer = tracer
+        self.arguments = arguments
+        self.warned = False
+        self._made = made
+        self._registered = registered
+        if made:
+            atexit.register(self.at_exit)
+
+    def at_exit(self) -> None:
+        if not self.tracer.closed:
+            self.shutdown()  # within the deadline of ot_bridge.delivery.exit
+
+    def shutdown(self) -> None:
+        for each in self._made:
+            _attempt(each, "shutdown")
+
+    def undo(self) -> None:
+        atexit.unregister(self.at_exit)
+        self.shutdown()
+        if self._registered is not None:
+            self._registered.take_back()
+
+
+def _attempt(owner: Any, method: str, *arguments: Any) -> Any:
+    try:
+        return getattr(owner, method)(*arguments)
+    except Exception:
+        report(_log, f"{type(owner).__name__}.{method} raised")
+        return False
+
+
+def install(
+    service_name: str | None = None,
+    *,
+    tracer_provider: trace.TracerProvider | None = None,
+    propagators: Any = None,
+    sampler: Sampler | str | None = None,
+    exporters: Sequence[str | SpanExporter | SpanProcessor] | None = None,
+    scope_manager: opentracing.ScopeManager | None = None,
+    set_global: bool = True,
+    engine: bool = True,
+    trace_id_bits: int | None = None,
+    flush_on_sigterm: bool | None = None,
+    semconv: str | None = None,
+) -> Tracer:
+    """Sets tracing up for this process, once, and returns the OpenTracing tracer.
+
+    service_name: else `OTEL_SERVICE_NAME`. tracer_provider: one of your own, which then brings its own
+    sampler and exporters (those given here are added). propagators: names or objects, in order; else
+    `OTEL_PROPAGATORS`, else `tracecontext,baggage,jaeger` (and `xray` where spans go to X-Ray). sampler:
+    decides on roots, and what has a parent follows it; `always_on` and `always_off` decide against a
+    caller too, and a `ParentBased` says itself; else `OTEL_TRACES_SAMPLER`. exporters: names as in
+    `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `xray`, `none`, ...), exporters, or span processors; else that
+    variable, else OTLP to localhost. scope_manager: an OpenTracing scope manager to use as it is.
+    set_global: False leaves the global tracers, provider and propagator alone. engine: False takes the SDK's
+    own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
+    default if `ottrace` is among the propagators, else 128. flush_on_sigterm: True has SIGTERM export what
+    waits, for 2 s at most, before it ends the process; else `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
+    semconv: groups of tag names that exporters translate into OpenTelemetry's, `http`, `database` and `rpc`,
+    each with `/dup` to keep the old names too; "" for none; else `OTEL_SEMCONV_STABILITY_OPT_IN`
+    (docs/semconv.md).
+
+    Where other code has made a provider global already, that one is taken, and what only a provider of our
+    own could follow is ignored, which is said. `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
+    configuration: then that says all, and arguments and other variables are ignored.
+
+    Called again it returns the first tracer, and says so once if the arguments differ. Raises
+    ConfigurationError for an argument that cannot be used; a variable that cannot be used is logged as an
+    ERROR and counts as unset.
+    """
+    global _installed
+    arguments = {
+        "service_name": service_name,
+        "tracer_provider": tracer_provider,
+        "propagators": propagators,
+        "sampler": sampler,
+        "exporters": exporters,
+        "scope_manager": scope_manager,
+        "set_global": set_global,
+        "engine": engine,
+        "trace_id_bits": trace_id_bits,
+        "semconv": semconv,
+    }
+    with _lock:
+        if _installed is None:
+            _installed = _install(**arguments)
+            _obey_sigterm(flush_on_sigterm)
+        elif (*arguments.values(),) != _installed.arguments and not _installed.warned:
+            _installed.warned = True
+            _log.warning("install() was called before, with other arguments: these are ignored")
+        return _installed.tracer
+
+
+def _obey_sigterm(asked: bool | None) -> None:
+    if asked is None:
+        delivery.flush_on_sigterm_if_asked()
+    elif asked:
+        delivery.flush_on_sigterm()
+
+
+def _install(**arguments: Any) -> _Installed:
+    checked(arguments["tracer_provider"], arguments["scope_manager"])
+    opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
+    others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
+    file = declared() if others is None else None
+    textmap = _textmap(arguments, file)
+    made: Sequence[Any]
+    if others is not None:
+        provider, made = others, _added(others, arguments)
+    else:
+        provider = _provider(arguments, file, textmap)
+        made = [provider]
+    tracer = create_tracer(
+        provider,
+        propagators={
+            Format.HTTP_HEADERS: textmap,
+            Format.TEXT_MAP: textmap.text_map if isinstance(textmap, Propagator) else textmap,
+        },
+        scope_manager=arguments["scope_manager"],
+    )
+    registered = None
+    if arguments["set_global"]:
+        registered = Registered(tracer, textmap, provider)
+    return _Installed(tracer, (*arguments.values(),), made, registered)
+
+
+def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropagator:
+    if file is not None and file.textmap is not None:
+        return file.textmap
+    if arguments["propagators"]:
+        return parse_propagators(arguments["propagators"])
+    return propagators_in_environment(f"{_DEFAULT},xray" if _to_xray(arguments["exporters"]) else _DEFAULT)
+
+
+def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) -> trace.TracerProvider:
+    """The provider that the file describes; without a file, one from arguments and variables."""
+    if file is not None and file.provider is not None:
+        _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
+        return file.provider
+    xray = _to_xray(arguments["exporters"]) or _writes(textmap, "xray")
+    return build_provider(
+        arguments["service_name"],
+        sampler=arguments["sampler"],
+        exporters=arguments["exporters"] if file is None else (),
+        engine=arguments["engine"],
+        trace_id_bits=arguments["trace_id_bits"],
+        semconv=arguments["semconv"],
+        usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
+    )
+
+
+def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
+    """Adds the exporters that are given to a provider of other code's; the processors that were made here."""
+    exporters = arguments["exporters"]
+    names = _OF_A_PROVIDER
+    if not hasattr(provider, "add_span_processor"):
+        names |= {"exporters"}
+        exporters = None
+    if exporters is None:
+        names |= {"semconv"}
+    kind = f"{type(provider).__module__}.{type(provider).__qualname__}"
+    _ignored(
+        arguments,
+        names,
+        f"other code has set up a {kind}, which makes the spans; give it there, or call install() first",
+    )
+    processors = processors_of(() if exporters is None else exporters, arguments["semconv"])
+    for each in processors:
+        provider.add_span_processor(each)
+    given = exporters if isinstance(exporters, Iterable) else ()
+    return [each for each in processors if not any(each is one for one in given)]
+
+
+_OF_A_PROVIDER: Final = frozenset({"service_name", "sampler", "engine", "trace_id_bits"})
+_OF_A_FILE: Final = frozenset({"exporters", "propagators", "semconv"})
+
+
+def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:
+    """Says in one line which of these arguments were given in vain."""
+    given = [name for name in arguments if name in names and arguments[name] not in (None, True)]
+    if given:
+        _log.warning("install(%s) is ignored: %s", ", ".join(f"{name}=..." for name in given), why)
+
+
+def uninstall() -> None:
+    """Takes back what `install()` did, and shuts down what it made. For tests."""
+    global _installed
+    with _lock:
+        if _installed is not None:
+            _installed.undo()
+            _installed = None
+
+
+_DEFAULT: Final = "tracecontext,baggage,jaeger"
+
+
+def _to_xray(exporters: Any) -> bool:
+    return any(name.startswith("xray") for name in exporter_names(exporters))
+
+
+def _writes(textmap: Any, name: str) -> bool:
+    parts = parts_of(textmap)
+    return any(name == each.name for part in parts for each in getattr(part, "formats", ()))

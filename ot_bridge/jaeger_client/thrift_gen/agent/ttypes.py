@@ -1,1 +1,0 @@
-"""The agent has no structures of its own."""

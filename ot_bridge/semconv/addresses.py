@@ -1,0 +1,101 @@
+"""URLs, hosts and ports as attributes need them. Everything is linear in the length of the text.
+
+The part of a URL in front of its path is read once for each origin and kept. What is kept is bounded in
+number and in length, and never holds a path, a query or a password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+_MOST: Final = 1024  # origins that are kept; when there are more, all are forgotten
+_LONGEST: Final = 300  # characters of one that is kept
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{0,30})://"
+    r"(?P<user>[^/?#]*@)?"
+    r"(?P<host>\[[0-9A-Za-z:.%\-_~]+\]|[^\s\[\]:@/?#\\]*)"
+    r"(?P<port>:[0-9]{0,5})?"
+)
+_HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Za-z:.%\-_~]+\]|[^\s\[\]:@/?#\\,;=]+):([0-9]{1,5})")
+_USUAL: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class Origin(NamedTuple):
+    """The part of a URL in front of its path. host: without brackets, "" if there is none.
+
+    said_port: as the URL says; None if it does not. port: that, else the scheme's, else None. user: whether
+    the URL names a user. clean: the origin without that user.
+    """
+
+    scheme: str
+    host: str
+    said_port: int | None
+    port: int | None
+    user: bool
+    clean: str
+
+
+_known: dict[str, Origin] = {}
+
+
+def split(url: str) -> tuple[Origin | None, str]:
+    """The origin of an absolute URL, None if the URL is not absolute or cannot be read; and the rest."""
+    start = url.find("://")
+    if start <= 0:
+        return None, url
+    end = url.find("/", start + 3)
+    text = url if end < 0 else url[:end]
+    known = _known.get(text)
+    if known is not None:
+        return known, url[len(text) :]
+    if "?" in text or "#" in text:
+        end = min(at for at in (text.find("?"), text.find("#")) if at >= 0)
+        text = text[:end]
+    origin = _read(text)
+    if origin is not None and not origin.user and len(text) <= _LONGEST:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[text] = origin
+    return origin, url[len(text) :]
+
+
+def _read(text: str) -> Origin | None:
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        return None
+    port = match["port"] or ":"
+    number = int(port[1:]) if len(port) > 1 else None
+    if number is not None and not 0 < number < 65536:
+        return None
+    user = match["user"] is not None
+    clean = f"{match['scheme']}://{_REDACTED if user else ''}{text[match.start('host') :]}"
+    scheme = match["scheme"].lower()
+    known = _USUAL.get(scheme) if number is None else number
+    return Origin(scheme, match["host"].strip("[]"), number, known, user, clean)
+
+
+_REDACTED: Final = "REDACTED:REDACTED@"
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """`host:port`; None for any other text. An IPv6 host loses its brackets."""
+    match = _HOST_AND_PORT.fullmatch(text)
+    port = number(match[2], 1, 65535) if match else None
+    return None if match is None or port is None else (match[1].strip("[]"), port)
+
+
+def number(value: Any, low: int, high: int) -> int | None:
+    """A whole number, also from text or a float; None for what is none between `low` and `high`."""
+    kind = type(value)
+    if kind is str:
+        if not (len(value) <= 5 and value.isascii() and value.isdigit()):
+            return None
+        value = int(value)
+    elif kind is float:
+        if not low <= value <= high or value != int(value):
+            return None
+        value = int(value)
+    elif kind is not int:
+        return None
+    return value if low <= value <= high else None

@@ -1,0 +1,48 @@
+"""Which groups of names are translated: `install(semconv=...)`, else `OTEL_SEMCONV_STABILITY_OPT_IN`.
+
+Source: OpenTelemetry's migration guides for HTTP, databases and RPC. `X` translates the group X; `X/dup`
+keeps the old names beside the new ones, and wins over `X`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.variables import text
+
+VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+GROUPS: Final = ("http", "database", "rpc")
+
+#: Group -> whether the old names stay beside the new ones.
+OptIn: TypeAlias = Mapping[str, bool]
+
+
+def opt_in(semconv: str | None = None) -> OptIn:
+    """The groups in `semconv`, or in the variable if that is None; empty if nothing is translated.
+
+    The variable may hold words that are meant for other packages. In an argument, a word that is unknown
+    raises ConfigurationError.
+    """
+    if semconv is None:
+        return _read(_words(text(VARIABLE)))
+    if not isinstance(semconv, str):
+        raise ConfigurationError("semconv", semconv, f"a text is needed, {_FORM}")
+    words = list(_words(semconv))
+    for word in words:
+        if word.removesuffix("/dup") not in GROUPS:
+            raise ConfigurationError("semconv", semconv, f"{word!r} is not known; it takes {_FORM}")
+    return _read(words)
+
+
+_FORM: Final = f"a comma-separated list of {', '.join(GROUPS)}, each with or without /dup"
+
+
+def _words(listed: str) -> Iterator[str]:
+    return filter(None, ("".join(word.split()).lower() for word in listed.split(",")))
+
+
+def _read(words: Iterator[str] | list[str]) -> OptIn:
+    known = {*words}
+    return {group: f"{group}/dup" in known for group in GROUPS if group in known or f"{group}/dup" in known}

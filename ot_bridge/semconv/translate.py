@@ -1,0 +1,148 @@
+"""`Translator`: the attributes of one ended span, under the names of the groups that were opted in.
+
+1. A span belongs to `http` or `database` by its names, whatever its kind, since old libraries leave the kind
+   out; to `rpc` if `component` is `grpc` and the kind is CLIENT or SERVER. Names of the peer alone make no
+   group.
+2. Which rules a span goes by depends only on its shape: its kind, the names of its attributes, and whether it
+   is an RPC. A program makes few shapes, so that a plan for each is kept; how many is bounded.
+3. The attributes that come in are copied, never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from opentelemetry.trace import SpanKind, StatusCode
+
+from .groups import OptIn
+from .names import GRPC_CODES, SIGNS
+from .rules import Rule, rows
+
+_USUAL_METHODS: Final = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
+_RPC_KINDS: Final = frozenset({SpanKind.CLIENT, SpanKind.SERVER})
+_SERVERS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
+_FULL_METHOD: Final = re.compile(r"/?([^/\s]+/[^/\s]+)")
+
+#: Events as the SDK has them, or as (name, attributes, time).
+Events: TypeAlias = Iterable[Any]
+
+
+def known_methods() -> frozenset[str]:
+    """The methods that an attribute may name: those of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, which must
+    list all of them, else the usual ones ("Semantic conventions for HTTP spans").
+    """
+    listed = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "").split(",")
+    return frozenset(filter(None, map(str.strip, listed))) or _USUAL_METHODS
+
+
+class _Plan(NamedTuple):
+    """What is done with a span of one shape. rules: (old name, rule, whether the old name is kept)."""
+
+    rules: tuple[tuple[str, Rule, bool], ...]
+    http_error: int  # the lowest HTTP status that is an error here; 0 if the span is not of that group
+    rpc: bool
+
+
+class Translator:
+    """Translates for the groups of `opted`. signs: a span with none of these names is of no other group than
+    `rpc`. rpc: whether that is opted in.
+    """
+
+    def __init__(self, opted: OptIn) -> None:
+        self._opted = opted
+        self._rows = rows(known_methods())
+        self._plans: dict[Any, _Plan | None] = {}
+        self.signs = frozenset().union(*(SIGNS[group] for group in opted))
+        self.rpc = "rpc" in opted
+
+    def translate(
+        self, attributes: Mapping[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
+    ) -> dict[str, Any] | None:
+        """The attributes under their new names; None if the span is of no group that was opted in."""
+        rpc = self.rpc and kind in _RPC_KINDS and attributes.get("component") == "grpc"
+        shape = kind._value_, rpc, *attributes
+        try:
+            plan = self._plans[shape]
+        except KeyError:
+            plan = self._plan(attributes, kind, rpc)
+            if len(shape) < _LARGE:
+                if len(self._plans) >= _MOST:
+                    self._plans.clear()
+                self._plans[shape] = plan
+        if plan is None:
+            return None
+        told = dict(attributes)
+        gone = [old for old, rule, stays in plan.rules if rule(told, attributes[old]) and not stays]
+        if plan.rpc:
+            _tell_rpc(told, name, events)
+        if status is not _OK and "error.type" not in told:
+            error = _error(told, plan, events, status is _ERROR)
+            if error is not None:
+                told["error.type"] = error
+        for old in gone:
+            told.pop(old, None)  # two rules may have told one name
+        return told
+
+    def _plan(self, names: Iterable[str], kind: SpanKind, rpc: bool) -> _Plan | None:
+        """For a span with attributes of these names."""
+        has = frozenset(names)
+        groups = {group for group in self._opted if not SIGNS[group].isdisjoint(has)}
+        if rpc:
+            groups.add("rpc")
+        if not groups:
+            return None
+        server = kind in _SERVERS
+        rules = []
+        for row in self._rows:
+            rule = row.server if server else row.client
+            if rule is not None and row.name in has and not row.groups.isdisjoint(groups):
+                rules.append((row.name, rule, any(self._opted[group] for group in row.groups & groups)))
+        lowest = (500 if server else 400) if "http" in groups else 0
+        return _Plan(tuple(rules), lowest, rpc)
+
+
+_MOST: Final = 1024  # plans that are kept; when there are more, all are forgotten
+_LARGE: Final = 40  # names of a span whose plan is not kept
+_OK: Final = StatusCode.OK
+_ERROR: Final = StatusCode.ERROR
+
+
+def _tell_rpc(told: dict[str, Any], name: str, events: Events) -> None:
+    told.setdefault("rpc.system.name", "grpc")
+    method = _FULL_METHOD.fullmatch(name)
+    if method is not None:
+        told.setdefault("rpc.method", method[1])
+    if "rpc.status_code" not in told:
+        # grpcio-opentracing has the code nowhere but in the error that it logs.
+        raised = _exception(events) or ""
+        code = raised.removeprefix("StatusCode.")
+        if code != raised and code in GRPC_CODES:
+            told["rpc.status_code"] = code
+
+
+def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -> str | None:
+    """The kind of the error; None if there was none."""
+    if plan.http_error:
+        code = told.get("http.response.status_code")
+        if type(code) is int and code >= plan.http_error:
+            return str(code)
+    if plan.rpc:
+        code = told.get("rpc.status_code")
+        if type(code) is str and code != "OK":
+            return code
+    return (_exception(events) or "_OTHER") if failed else None
+
+
+def _exception(events: Events) -> str | None:
+    """The type that the last exception event says, if it is text."""
+    found = None
+    for event in events:
+        name, attributes = event[:2] if type(event) is tuple else (event.name, event.attributes)
+        if name == "exception":
+            found = attributes.get("exception.type") if attributes else None
+    return found if type(found) is str and found else None
