@@ -8,7 +8,6 @@ type is derived from, and never compared before that.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -199,7 +198,7 @@ KNOWN: Final[set[str]] = set()
 _MOST_KNOWN: Final = 1_000
 
 
-def _fast(given: Any) -> dict[str, Value] | None:
+def clean_copy(given: Any) -> dict[str, Value] | None:
     """A copy of a dict in which nothing has to be cleaned, as in most; None for anything else.
 
     It skips the functions above, which would leave each name and value as it is; test_doors.py holds it and
@@ -232,7 +231,7 @@ def named_fields(given: Any) -> dict[str, Any] | None:
     return {name: value for key, value in pairs.items() if (name := key_name(key))}
 
 
-def _cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
+def cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
     return {name: attribute(value) for name, value in pairs.items()}
 
 
@@ -251,7 +250,7 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
         return _NO_TAGS
     if type(given) is Tags:
         return given
-    fast = _fast(given)
+    fast = clean_copy(given)
     pairs = named_fields(given) if fast is None else fast
     if not pairs:
         return _NO_TAGS
@@ -263,51 +262,8 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
         del pairs["error"]
     if "sampling.priority" in pairs:
         sampled = priority(pairs["sampling.priority"])
-    return _new(Tags, (_cleaned(pairs) if fast is None else pairs, kind, status, sampled))  # type: ignore[no-any-return]
+    return _new(Tags, (cleaned(pairs) if fast is None else pairs, kind, status, sampled))  # type: ignore[no-any-return]
 
 
 _NO_TAGS: Final = Tags({})
 _new: Final[Any] = tuple.__new__  # as `Tags(…)`, at a third of its price
-
-
-#: What a log becomes: a named event, or an exception that is to be recorded with the attributes beside it.
-Event: TypeAlias = tuple[str, dict[str, Value], BaseException | None]
-
-#: OpenTracing's log fields for an error -> attributes of OpenTelemetry's `exception` event.
-ERROR_FIELDS: Mapping[object, str] = {
-    "error.kind": "exception.type",
-    "message": "exception.message",
-    "stack": "exception.stacktrace",
-}
-
-
-def event(key_values: Any) -> Event:
-    """The event that a `log_kv` call means: named by its `event` field, else `log`."""
-    fast = _fast(key_values)
-    if fast is not None:
-        name: Any = fast.get("event", "log")
-        if type(name) is str and name != "error":
-            return name or "log", fast, None
-    fields = named_fields(key_values)
-    if fields is None:
-        fields = {"payload": key_values} if key_values is not None else {}
-    named = fields.get("event", "log")
-    if type(named) is not str:
-        named = "log" if named is None else text(named)
-    if named != "error":
-        return _string(named) or "log", _cleaned(fields), None
-    raised = fields.pop("error.object", None)
-    handled = sys.exc_info()[1]
-    if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
-        raised = handled
-    if issubclass(type(raised), BaseException):
-        # The recorded exception says all of these itself, but a message of the program's own stays.
-        message = fields.get("message")
-        if type(message) is str and message == text(raised):
-            del fields["message"]
-        fields.pop("error.kind", None)
-        fields.pop("stack", None)
-        return "exception", _cleaned(fields), raised
-    if raised is not None:
-        fields.setdefault("error.kind" if issubclass(type(raised), type) else "message", raised)
-    return "exception", _cleaned({ERROR_FIELDS.get(k, k): v for k, v in fields.items()}), None

@@ -10,11 +10,11 @@ from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
+from ot_bridge.bridge import span_context as contexts
+from ot_bridge.bridge.altered import AsRoot, AsSampled, AsUnsampled, Decider
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.variants import AsRoot, AsSampled, AsUnsampled, Decider
+from ot_bridge.bridge.span_context import NO_BAGGAGE, SpanContext
 from ot_bridge.wire import Remote
 
 NOBODY: Final = SpanContext()

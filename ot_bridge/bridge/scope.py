@@ -25,18 +25,15 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-import opentracing
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN
-from opentelemetry.trace import Span as OtelSpan
 
-from ot_bridge.bridge.bases import SHIM_SPAN, ScopeBase, ScopeManagerBase
+from ot_bridge.bridge.bases import ScopeBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import Span
 from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
-    from ot_bridge.bridge.tracer import Tracer
+    from ot_bridge.bridge.scope_manager import ScopeManager
 
 # `Context` itself refuses changes; a scope changes only those that it has made.
 _put: Final = dict.__setitem__
@@ -83,8 +80,8 @@ class Scope(ScopeBase):
                 reset(self._token)
             except (ValueError, RuntimeError):  # another task or thread has opened it
                 self._closed = self._gone = True
-                attach(_settled(Context(self._before)))
-                _settled(here)
+                attach(settled(Context(self._before)))
+                settled(here)
             self._closed = True
         elif not self._end_elsewhere(here):
             return
@@ -113,10 +110,10 @@ class Scope(ScopeBase):
             for each in above:
                 if not each._closed:  # and nobody may ever close it
                     each._closed = each._gone = True
-                    _settled(each._inside)
+                    settled(each._inside)
                     each._bequeath()
             self._leave(here, above)
-        _settled(self._inside)
+        settled(self._inside)
         return True
 
     def _is_over(self) -> bool:
@@ -130,7 +127,7 @@ class Scope(ScopeBase):
                 reset(self._token)
                 return
             here = self._before
-        attach(_settled(Context(here)))
+        attach(settled(Context(here)))
 
     def _bequeath(self) -> None:
         """Takes this scope, which is closed, out of the contexts that fell back to it."""
@@ -138,7 +135,7 @@ class Scope(ScopeBase):
             if (context := heir()) is not None:
                 if context.get(SCOPE_KEY) is self:
                     self._strip(context)
-                _settled(context)
+                settled(context)
 
     def _adopt(self, context: Context) -> None:
         heirs: dict[int, Any] = self.__dict__.setdefault("_made_heirs", {})
@@ -151,7 +148,7 @@ class Scope(ScopeBase):
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
             held[BAGGAGE_KEY] = self._span._baggage
-            if self._span.origin is not None or isinstance(self, _NoSpan):
+            if self._span.origin is not None or isinstance(self, NoSpanScope):
                 held[REMOTE_KEY] = self._span.origin
         before = self._before
         for key, value in held.items():
@@ -180,7 +177,7 @@ class Scope(ScopeBase):
             raise
 
 
-def _settled(context: Context) -> Context:
+def settled(context: Context) -> Context:
     """`context`, changed: without scopes that are gone, and an heir of the open one that it now shows."""
     while True:
         scope: Any = context.get(SCOPE_KEY)
@@ -208,7 +205,7 @@ def _close_outwards(outer: Any) -> None:
     here = current()
     scope: Any = here.get(SCOPE_KEY)
     if scope is not None and scope._gone:
-        attach(_settled(Context(here)))
+        attach(settled(Context(here)))
 
 
 def opened(
@@ -240,78 +237,5 @@ def opened(
     return scope
 
 
-class _NoSpan(Scope):
+class NoSpanScope(Scope):
     """The time for which no span is active; any other span is, in its scope, whether it is valid or not."""
-
-
-class ForeignScope(opentracing.Scope):
-    """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
-
-
-class ScopeManager(ScopeManagerBase):
-    """Reads and sets the active span in OpenTelemetry's context."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    @property
-    def tracer(self) -> Tracer:
-        return self._tracer
-
-    def activate(self, span: Any, finish_on_close: bool = False) -> Scope:
-        """Makes `span`, its OpenTelemetry span and its baggage current; None makes "no span" current.
-
-        A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
-        """
-        before = current()
-        if isinstance(span, Span):
-            held = {SPAN_KEY: span._otel_span, BAGGAGE_KEY: span._live_baggage()}
-            if span.origin is not None:
-                held[REMOTE_KEY] = span.origin
-            return opened(Scope, self, span, finish_on_close, before, held)
-        if span is None:
-            nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            # What the caller said was said of its trace.
-            held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: nobody._live_baggage(), REMOTE_KEY: None}
-            return opened(_NoSpan, self, nobody, False, before, held)
-        foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
-        return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
-
-    @property
-    def active(self) -> opentracing.Scope | None:
-        """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
-        return self.active_in(current())
-
-    def active_in(self, context: Context) -> opentracing.Scope | None:
-        """`active`, if `context` were the current one."""
-        scope = context.get(SCOPE_KEY)
-        if isinstance(scope, Scope) and scope._gone:
-            context = _settled(Context(context))
-            scope = context.get(SCOPE_KEY)
-        otel_span = context.get(SPAN_KEY, INVALID_SPAN)
-        ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
-        if ours and (not isinstance(scope, _NoSpan) or scope._span._baggage):
-            return scope  # type: ignore[return-value]
-        if not isinstance(otel_span, OtelSpan):
-            otel_span = INVALID_SPAN
-        return self._foreign(context, otel_span)
-
-    def _foreign(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
-        baggage: Any = context.get(BAGGAGE_KEY)
-        if otel_span.get_span_context().is_valid:
-            return self._wrapper(context, otel_span)
-        if baggage:
-            return ForeignScope(self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN, baggage))
-        return None
-
-    def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
-        # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
-        slot = self._tracer.wrapper_slot
-        scope: opentracing.Scope | None = getattr(otel_span, slot, None)
-        if scope is None:
-            wrapper = self._tracer.wrapper_class(self._tracer, otel_span)
-            wrapper.origin = context.get(REMOTE_KEY)  # type: ignore[assignment]
-            scope = ForeignScope(self, wrapper)
-            with contextlib.suppress(AttributeError):
-                setattr(otel_span, slot, scope)
-        return scope

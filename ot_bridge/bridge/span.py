@@ -19,11 +19,11 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
 from ot_bridge import engine
-from ot_bridge.bridge import convert
+from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.bases import SpanBase
-from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
-from ot_bridge.engine.born import Born
+from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
+from ot_bridge.engine.identity import Identity
 from ot_bridge.errors import report
 from ot_bridge.otel import dropped_by, quieten, set_kind
 from ot_bridge.wire import Remote
@@ -69,7 +69,7 @@ class Span(SpanBase):
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
         self._otel_span: Any = span
-        if not isinstance(span, Born):
+        if not isinstance(span, Identity):
             quieten(span)
         if baggage:
             self._baggage = inherited(baggage)
@@ -110,7 +110,7 @@ class Span(SpanBase):
         return self._otel_span  # type: ignore[no-any-return]
 
     def _alive(self) -> trace.Span | None:
-        """The OpenTelemetry span, while it can be told anything."""
+        """The OpenTelemetry span, while it is recorded and has not ended."""
         span: trace.Span = self._otel_span
         if span.is_recording():
             return span
@@ -154,7 +154,7 @@ class Span(SpanBase):
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
         if (span := self._alive()) is not None:
-            name, attributes, exception = convert.event(key_values)
+            name, attributes, exception = logs.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
             if exception is None:
                 span.add_event(name, attributes, when)
@@ -224,7 +224,7 @@ class Span(SpanBase):
                 span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
                 report(_log, "a span processor raised at the end of a span")
-            if not isinstance(span, Born):  # which says it itself
+            if not isinstance(span, Identity):  # which says it itself
                 dropped, limit = dropped_by(span)
                 if dropped:
                     engine.say_dropped(dropped, limit)
@@ -254,7 +254,7 @@ class Span(SpanBase):
     def _on_error(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         # OpenTracing's own scopes call this on whatever span they hold.
         if isinstance(span, Span):
-            # A generator is told by GeneratorExit that nobody wants more of it: that is no failure.
+            # GeneratorExit is how a generator is closed that is not read to its end: that is no failure.
             if exc_val is not None and not isinstance(exc_val, GeneratorExit):
                 span.fail(exc_val)
         else:

@@ -23,14 +23,15 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import SpanContext
+from ot_bridge.bridge.altered import AlteredTracers
 from ot_bridge.bridge.convert import MAX_TEXT
-from ot_bridge.bridge.fused import FusedDropped, FusedSpan
+from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, in_context, named, root
-from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.bridge.scope import Scope
+from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
-from ot_bridge.bridge.variants import Variants
+from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import report
 from ot_bridge.otel import current
 from ot_bridge.wire import Remote
@@ -46,8 +47,8 @@ class Starting:
 
     #: Makes the span around an OpenTelemetry span: (tracer, OpenTelemetry span, baggage) -> Span.
     wrapper_class: Callable[..., Span] = Span
-    span_class: type[FusedSpan] = FusedSpan
-    dropped_class: type[FusedDropped] = FusedDropped
+    span_class: type[EngineSpan] = EngineSpan
+    dropped_class: type[EngineDroppedSpan] = EngineDroppedSpan
     debug_id_tag = "jaeger-debug-id"
     maps_kind: bool
     _own_scopes: ScopeManager
@@ -55,7 +56,7 @@ class Starting:
 
     def _prepare(self, tracer: trace.Tracer) -> None:
         self._otel_tracer = tracer
-        self._variants = Variants(tracer)
+        self._altered = AlteredTracers(tracer)
         self._on_engine = isinstance(tracer, engine.Tracer)
         self._kinds = self.span_class, self.dropped_class, self.dropped_class.remembers
         self._prepared = self._starter(tracer)
@@ -74,14 +75,14 @@ class Starting:
             return None
         above: Any = None
         baggage: Any = None
-        shown: Any = context
+        seen_context: Any = context
         if child_of is not None:
             child_of = self._plain(child_of)
             if not issubclass(type(child_of), SpanContext) or not child_of[5] or child_of.origin is not None:
                 return None
             above = child_of
             baggage = child_of.baggage
-            shown = child_of, context
+            seen_context = child_of, context
         elif context:
             scope: Any = context.get(SCOPE_KEY)
             if REMOTE_KEY in context:
@@ -100,7 +101,7 @@ class Starting:
                 return None
         try:
             start = self._prepared
-            span: Any = start(self._kinds, name, above, shown, kind, attributes, (), None, True)
+            span: Any = start(self._kinds, name, above, seen_context, kind, attributes, (), None, True)
         except Exception:
             report(_log, _RAISED)
             span = self._not_recorded(name, above)
@@ -143,7 +144,7 @@ class Starting:
             decide = ALWAYS_ON if start.priority else ALWAYS_OFF
         tracer: Any = self._otel_tracer
         if decide is not None or parent.trace_id:
-            tracer = self._variants.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
+            tracer = self._altered.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
         moment = None if start_time is None else convert.nanoseconds(start_time)
         name = "" if name is None else convert.key_name(name)
         span = self._begin(tracer, name, parent, start, moment)
@@ -177,7 +178,7 @@ class Starting:
 
     def _start_on(self, tracer: trace.Tracer, kinds: object, name: str, above: object, *more: Any) -> Span:
         context, kind, attributes, links, moment, _ = more
-        made = tracer.start_span(name, engine.shown(context), kind, attributes, links, moment)
+        made = tracer.start_span(name, engine.full_context(context), kind, attributes, links, moment)
         return self.wrapper_class(self, made)
 
     def _begin(
@@ -202,7 +203,7 @@ class Starting:
 
     def _not_recorded(self, name: str, above: Any) -> Any:
         if self._on_engine:
-            return self._variants.get(ALWAYS_OFF).start(self._kinds, name, above)
+            return self._altered.get(ALWAYS_OFF).start(self._kinds, name, above)
         if isinstance(above, trace.Span):
             above = above.get_span_context()
         held = above if isinstance(above, trace.SpanContext) else trace.INVALID_SPAN_CONTEXT

@@ -21,7 +21,8 @@ from opentracing import Format
 from ot_bridge.bridge.bases import TracerBase
 from ot_bridge.bridge.formats import Carriers
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.scope import Scope, ScopeManager, opened
+from ot_bridge.bridge.scope import Scope, opened
+from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background

@@ -16,11 +16,11 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.otel import SPAN_KEY, TRACER_SETTINGS, current
 
-from .born import Born, DroppedSpan
-from .current import CurrentSpan, shown
+from .current import CurrentSpan, full_context
+from .identity import DroppedSpan, Identity
 from .notes import PLAIN
+from .settings import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Settings
 from .span import Span
-from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
 
 S = TypeVar("S", bound=Span)
 D = TypeVar("D", bound=DroppedSpan)
@@ -36,16 +36,16 @@ class Tracer(sdk.Tracer):
     `copy.copy(tracer)` followed by `copied.sampler = other` gives a tracer that decides otherwise.
     """
 
-    _wiring: Wiring | None = None
+    _settings: Settings | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in TRACER_SETTINGS:
-            super().__setattr__("_wiring", None)
+            super().__setattr__("_settings", None)
 
-    def _wire(self) -> Wiring:
-        wiring = self._wiring = Wiring(self)
-        return wiring
+    def _new_settings(self) -> Settings:
+        settings = self._settings = Settings(self)
+        return settings
 
     def start(
         self,
@@ -66,29 +66,31 @@ class Tracer(sdk.Tracer):
         shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for now.
         clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
         """
-        wiring = self._wiring
-        if wiring is None:
-            wiring = self._wire()
+        settings = self._settings
+        if settings is None:
+            settings = self._new_settings()
         known: Any = None
         if parent is not None:
-            known = parent.ids if isinstance(parent, Born) else _ids_of(parent)
+            known = parent.ids if isinstance(parent, Identity) else _ids_of(parent)
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
-            random = wiring.random
+            random = settings.random
             state = DEFAULT_TRACE_STATE
-            rule = wiring.rules[ROOT]
+            rule = settings.rules[ROOT]
         else:
             trace_id, _, remote, flags, state, _ = parent_ids
             random = flags & RANDOM
-            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if rule is None or (wiring.heeded and _holds(context, wiring.heeded)):
-            ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
+            rule = settings.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if rule is None or (settings.heeded and _holds(context, settings.heeded)):
+            ids, rule, attributes, counted = self._ask(
+                settings, known, context, name, kind, attributes, links
+            )
             clean = False
         else:
             counted = None
             if not trace_id:
-                make_id = wiring.trace_id
+                make_id = settings.trace_id
                 trace_id = make_id() or 1
             if type(rule) is not Decision:
                 if type(rule) is int:
@@ -98,7 +100,7 @@ class Tracer(sdk.Tracer):
                     rule = SAMPLE if sampled else DROP
                     attributes = {**attributes, **added} if attributes and added else attributes or added
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
-            make_id = wiring.span_id
+            make_id = settings.span_id
             ids = (trace_id, make_id() or 1, False, flags, state, True)
 
         if rule is DROP:
@@ -109,7 +111,7 @@ class Tracer(sdk.Tracer):
                 kept._name, kept.parent_ids = name, parent_ids
                 kept._start_time = time_ns() if start_time is None else start_time
             return dropped
-        span = _recorded(kinds[0], wiring, name, ids, parent_ids, start_time)
+        span = _recorded(kinds[0], settings, name, ids, parent_ids, start_time)
         if attributes:
             if clean:
                 span._notes.append(attributes)
@@ -119,7 +121,7 @@ class Tracer(sdk.Tracer):
             span._kind = kind
         if links or counted:
             span._furnish(links, counted)
-        listeners = wiring.listeners
+        listeners = settings.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         if listeners.at_start:
@@ -128,7 +130,7 @@ class Tracer(sdk.Tracer):
 
     def _ask(
         self,
-        wiring: Wiring,
+        settings: Settings,
         parent: Any,
         context: Any,
         name: str,
@@ -137,19 +139,21 @@ class Tracer(sdk.Tracer):
         links: Sequence[Link],
     ) -> tuple[Any, Any, Attributes, Any]:
         """Ids, decision, attributes and what to call at the end: with any sampler, id generator, switch."""
-        if not wiring.enabled:
+        if not settings.enabled:
             return parent or INVALID_SPAN_CONTEXT, DROP, None, None
         if parent is None or not parent[5]:
             parent = None
-            trace_id, random = wiring.ids.generate_trace_id(), wiring.random
+            trace_id, random = settings.ids.generate_trace_id(), settings.random
         else:
             trace_id, random = parent[0], parent[3] & RANDOM
-        result = wiring.sampler.should_sample(shown(context), trace_id, name, kind, attributes, links)
+        result = settings.sampler.should_sample(
+            full_context(context), trace_id, name, kind, attributes, links
+        )
         rule, state = result.decision, result.trace_state
-        span_id = wiring.ids.generate_span_id()
+        span_id = settings.ids.generate_span_id()
         flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
         made = SpanContext(trace_id, span_id, False, flags, state)
-        counted = wiring.metrics and wiring.metrics.start_span(_context(parent), rule)
+        counted = settings.metrics and settings.metrics.start_span(_context(parent), rule)
         return tuple(made), rule, result.attributes, counted
 
     def start_span(
@@ -188,10 +192,10 @@ class Tracer(sdk.Tracer):
 
 
 def _recorded(
-    span_class: type[S], wiring: Wiring, name: str, ids: Any, parent_ids: Any, start_time: int | None
+    span_class: type[S], settings: Settings, name: str, ids: Any, parent_ids: Any, start_time: int | None
 ) -> S:
     span = _new(span_class)
-    span._wiring = wiring
+    span._settings = settings
     span._name = name
     span.ids = ids
     span.parent_ids = parent_ids

@@ -17,12 +17,13 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from ot_bridge import bridge
-from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import in_context as parent_in
-from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.bridge.scope import Scope
+from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
 from ot_bridge.jaeger_client.sampler import Forced, TheseIds

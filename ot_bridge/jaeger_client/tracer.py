@@ -14,7 +14,7 @@ from opentracing import Format, UnsupportedFormatException
 from ot_bridge import ids
 from ot_bridge._version import __version__
 from ot_bridge.bridge import SCOPE_NAME
-from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.engine import Tracer as EngineTracer

@@ -177,7 +177,7 @@ def test_a_childs_decision_is_known_whatever_the_environment_names(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "always_on" if name == "ot_bridge" else "")
     provider = build_provider("test", exporters=[])
-    rules, _ = engine.wiring.rules_of(provider.sampler)
+    rules, _ = engine.settings.rules_of(provider.sampler)
     assert rules[1:] == (Decision.DROP, Decision.RECORD_AND_SAMPLE) * 2
     provider.shutdown()
 

@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
-from ot_bridge.engine.wiring import DROP, SAMPLE, rules_of
+from ot_bridge.engine.settings import DROP, SAMPLE, rules_of
 from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides

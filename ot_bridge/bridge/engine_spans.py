@@ -2,7 +2,7 @@
 
 What a span does is said in `Span` and in the engine; here stands only where the two meet. What the bridge
 uses of the engine: `Tracer.start`; of spans `note`, `end`, `ids` and `parent_ids`; and `Context`s made late
-(see `shown` in `engine.current`).
+(see `full_context` in `engine.current`).
 
 `set_tag`, `log_kv` and `finish` are shorter than `Span`'s for what most programs pass: they skip the look
 whether the span is recorded, and functions of `convert` that would change nothing. tests/bridge/test_doors.py
@@ -16,9 +16,9 @@ from time import time_ns
 from typing import Any, Final
 
 from ot_bridge import engine
-from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import SpanContext
+from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import report
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _LEAST: Final = -(1 << 63)
 _MOST: Final = (1 << 63) - 1
 
 
-class _Fused(Span):
+class _OnEngine(Span):
     """What a recorded span and a dropped one have in common."""
 
     ids: Any
@@ -45,12 +45,12 @@ class _Fused(Span):
         return self._keep(self.ids, 0 if above is None else above[1])
 
 
-class FusedSpan(_Fused, engine.Span):
+class EngineSpan(_OnEngine, engine.Span):
     """A recorded span."""
 
     _expected: tuple[str, ...] = (*engine.Span._expected, *_SET_AT_START, "finished", "_raised", "_frozen")
 
-    def set_tag(self, key: str, value: Any) -> FusedSpan:
+    def set_tag(self, key: str, value: Any) -> EngineSpan:
         if type(key) is not str or key not in _KNOWN or self._end_time is not None:
             return super().set_tag(key, value)
         kind = type(value)
@@ -65,10 +65,10 @@ class FusedSpan(_Fused, engine.Span):
             self._settle()
         return self
 
-    def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedSpan:
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> EngineSpan:
         if timestamp is not None or self._end_time is not None:
             return super().log_kv(key_values, timestamp)
-        name, attributes, exception = convert.event(key_values)
+        name, attributes, exception = logs.event(key_values)
         if exception is None:
             self.note((name, attributes, time_ns()))
         else:
@@ -97,17 +97,17 @@ class FusedSpan(_Fused, engine.Span):
 _end: Final = engine.Span.end
 
 
-class FusedDropped(_Fused, engine.DroppedSpan):
+class EngineDroppedSpan(_OnEngine, engine.DroppedSpan):
     """A span that the sampler decided against: it takes baggage and `sampling.priority`, and no more."""
 
     _expected: tuple[str, ...] = (*engine.DroppedSpan._expected, *_SET_AT_START, "finished", "_frozen")
 
-    def set_tag(self, key: str, value: Any) -> FusedDropped:
+    def set_tag(self, key: str, value: Any) -> EngineDroppedSpan:
         if type(key) is str and key == "sampling.priority":
             super().set_tag(key, value)
         return self
 
-    def log_kv(self, key_values: Any, timestamp: float | None = None) -> FusedDropped:
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> EngineDroppedSpan:
         return self
 
     def finish(self, finish_time: float | None = None) -> None:

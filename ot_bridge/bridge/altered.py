@@ -1,8 +1,7 @@
-"""Tracers that differ from their provider's: in who decides on a span, or in the id of a trace.
+"""Copies of a tracer with another sampler, or with a given trace id.
 
-OpenTelemetry's API lets nobody choose these for one span. A tracer of the SDK's (or of the engine)
-keeps its sampler and id generator in attributes, so a copy with others does; any other tracer has no
-variants.
+OpenTelemetry's API has no way to choose these for one span. A tracer of the SDK or of the engine keeps its
+sampler and its id generator in attributes, so a copy can have others. Other tracers cannot be altered.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class AsRoot(Sampler):
     ) -> SamplingResult:
         context = trace.set_span_in_context(self._caller(trace_id), parent_context)
         decided = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        told = trace.get_current_span(parent_context).get_span_context().trace_state
-        return _with_entries_of(told, decided) if told else decided
+        state = trace.get_current_span(parent_context).get_span_context().trace_state
+        return _with_entries_of(state, decided) if state else decided
 
     def _caller(self, trace_id: int) -> trace.Span:
         if self._flags is None:
@@ -52,7 +51,8 @@ class AsRoot(Sampler):
         return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, self._flags))
 
     def get_description(self) -> str:
-        return f"{type(self).__name__}{{{self._sampler.get_description()}}}"
+        name = "AsRoot" if self._flags is None else "AsSampled" if self._flags.sampled else "AsUnsampled"
+        return f"{name}{{{self._sampler.get_description()}}}"
 
 
 def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
@@ -86,17 +86,17 @@ class _InTrace(IdGenerator):
         return False
 
 
-class Variants:
-    """The variants of one tracer, each made when first asked for."""
+class AlteredTracers:
+    """The altered copies of one tracer; each is made when it is first needed."""
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer: Any = tracer
         self._made: dict[int, tuple[Any, Any]] = {}  # by id: not every sampler can be hashed
 
     def get(self, sampler: Decider, trace_id: int = 0) -> Any:
-        """The tracer with this sampler (or what it makes of its own) and, if not 0, trace id.
+        """A copy with this sampler (or what `sampler` makes of its own) and, if not 0, this trace id.
 
-        None if it is not a tracer of which that can be had.
+        None if the tracer cannot be altered.
         """
         # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
         real = behind_proxy(self._tracer)
@@ -118,5 +118,5 @@ class Variants:
     def _copy(real: Any, own: Sampler, sampler: Decider) -> Any:
         made = copy.copy(real)
         if sampler is not None:
-            made.sampler = sampler if isinstance(sampler, Sampler) else sampler(own)
+            made.sampler = sampler(own) if isinstance(sampler, type | partial) else sampler
         return made
