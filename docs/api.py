@@ -26,6 +26,7 @@ PUBLIC = (
     "ot_bridge.propagation",
     "ot_bridge.redirect",
     "ot_bridge.sampling",
+    "ot_bridge.semconv",
     "ot_bridge.testing",
     "ot_bridge.wire",
     "ot_bridge.wsgi",

@@ -1,6 +1,6 @@
-"""What variables and names choose for a provider: sampler, id generator, span limits, resource, meters.
+"""Sampler, id generator, span limits and resource of a provider, from names and variables.
 
-Each function says what is wrong with a variable and goes on as if that were unset (see `variables`).
+A variable that cannot be used is logged and counts as unset (see `variables`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ARGUMENT: Final = "OTEL_TRACES_SAMPLER_ARG"
 def sampler_named(name: str) -> Sampler:
     """The sampler of that name, as in `OTEL_TRACES_SAMPLER`; its argument is `OTEL_TRACES_SAMPLER_ARG`.
 
-    Raises ConfigurationError for a name that nobody knows.
+    Raises ConfigurationError for an unknown name.
     """
     name = name.strip()
     static = _STATIC.get(name.lower())
@@ -75,7 +75,7 @@ def _ratio(argument: str) -> float:
 
 
 def sampler_is_named(name: str) -> bool:
-    """Whether this value of `OTEL_TRACES_SAMPLER` names a sampler that there is."""
+    """Whether this value of `OTEL_TRACES_SAMPLER` names a known sampler. If not, that is logged."""
     try:
         return bool(name) and (name.lower() in SAMPLERS.also or SAMPLERS.load(name) is not None)
     except ConfigurationError as error:
@@ -85,15 +85,15 @@ def sampler_is_named(name: str) -> bool:
 
 
 def sampler_in_environment() -> Sampler | None:
-    """What `OTEL_TRACES_SAMPLER` names; None if it is unset, or names what nobody knows."""
+    """The sampler that `OTEL_TRACES_SAMPLER` names. None if it is unset or its name is unknown."""
     name = text(_SAMPLER)
     return sampler_named(name) if sampler_is_named(name) else None
 
 
 def for_roots(sampler: Sampler | str) -> Sampler:
-    """`sampler` for roots only: asked again for each child, it would tear traces apart.
+    """`sampler`, made to decide on roots only, since a decision for each child would break traces apart.
 
-    A static one is also asked about what callers have decided, as OpenCensus does.
+    A static sampler also decides on spans whose caller is remote, as in OpenCensus.
     """
     if isinstance(sampler, str):
         sampler = sampler_named(sampler)
@@ -115,7 +115,7 @@ ID_GENERATORS: Final = Parts(
 
 
 def id_generator_in_environment() -> IdGenerator | None:
-    """What `OTEL_PYTHON_ID_GENERATOR` names; None if it is unset or cannot be used."""
+    """The generator that `OTEL_PYTHON_ID_GENERATOR` names. None if it is unset or cannot be used."""
     name = text("OTEL_PYTHON_ID_GENERATOR")
     if not name:
         return None
@@ -146,7 +146,7 @@ _LIMITS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
 
 
 def span_limits(free: Collection[str] = ()) -> SpanLimits:
-    """The limits that variables set, else the SDK's defaults; `free` ones have none without a variable."""
+    """The limits that variables set, else the SDK's defaults. free: names of limits without a default."""
     return SpanLimits(
         **{
             name: _limit(variables, SpanLimits.UNSET if name in free else default)
@@ -176,9 +176,9 @@ def _detector(name: str) -> object:
 
 
 def resource(service_name: str | None, attributes: Mapping[str, Any]) -> Resource:
-    """The resource of a provider: these attributes, and what variables and detectors say.
+    """The resource of a provider: these attributes, and those of variables and detectors.
 
-    Attributes given here win over `OTEL_RESOURCE_ATTRIBUTES`, and `service_name` over all.
+    Attributes given here win over `OTEL_RESOURCE_ATTRIBUTES`, and `service_name` wins over all.
     """
     named = {SERVICE_NAME: service_name} if service_name else {}
     with replaced(_readable()):
@@ -186,7 +186,7 @@ def resource(service_name: str | None, attributes: Mapping[str, Any]) -> Resourc
 
 
 def _readable() -> dict[str, str]:
-    """The variables that resources are made from, without what cannot be read in them."""
+    """The variables that resources are made from, without the parts that cannot be read."""
     found = {}
     pairs = [pair for pair in text("OTEL_RESOURCE_ATTRIBUTES").split(",") if pair.strip()]
     good = [pair for pair in pairs if pair.partition("=")[0].strip() and "=" in pair]

@@ -1,8 +1,8 @@
 """`OTEL_CONFIG_FILE`: a provider and propagators from OpenTelemetry's declarative configuration.
 
-The file is read by OpenTelemetry's own package, opentelemetry-configuration, which can only register what it
-makes: so the globals are put back as soon as it has. Metrics and logs of the file are not set up here. What
-it makes is the SDK's own, exporters and batches too.
+The file is read by OpenTelemetry's own package, opentelemetry-configuration. It can only make its objects
+global, so the globals are put back afterwards. The file's metrics and logs are not set up here. Its provider,
+exporters and batch processors are the SDK's own.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ FILE: Final = "OTEL_CONFIG_FILE"
 
 
 class Declared(NamedTuple):
-    """What the file says; None where it cannot be read."""
+    """The provider and the propagator of the file. None where it has none, or cannot be read."""
 
     provider: trace.TracerProvider | None
     textmap: TextMapPropagator | None
 
 
 def declared() -> Declared | None:
-    """What the file describes; None without a file. A file without a provider, or with `disabled`, makes none
-    but OpenTelemetry's that does nothing.
+    """The objects that the file describes. None without a file.
+
+    For a file without a provider, or with `disabled`, the provider is OpenTelemetry's that does nothing.
     """
     path = text(FILE)
     if not path:

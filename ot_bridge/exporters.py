@@ -1,8 +1,8 @@
-"""Which exporter a name stands for: one table for `install()` and for the drop-in's reporter.
+"""The exporters by their names: one table for `install()` and for the drop-in's reporter.
 
-`otlp` is an exporter by `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` (OpenTelemetry specification, "OpenTelemetry
-Protocol Exporter"). An exporter that is made by its name comes as a factory: every process makes its own,
-since two must not share one connection.
+`otlp` means the exporter for `OTEL_EXPORTER_OTLP_[TRACES_]PROTOCOL` (OpenTelemetry specification,
+"OpenTelemetry Protocol Exporter"). A name gives a factory, so that every process makes its own exporter: two
+processes must not share one connection.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ _CREDENTIALS: Final = (
 
 
 def exporter_factory(name: str, **options: Any) -> ExporterFactory | None:
-    """Makes the exporter of that name, with these options, at each call; None if there is nothing to make.
+    """A function that makes an exporter of this name with these options at each call, or None.
 
-    Nothing is made for `none`, nor for an OTLP protocol whose exporter is not installed, which is said.
-    Raises ConfigurationError if nobody has an exporter of that name.
+    None for `none`, and for an OTLP protocol whose exporter is not installed, which is logged. Raises
+    ConfigurationError if no package has an exporter of this name.
     """
     name = name.strip()
     if name.lower() in ("", "none"):
@@ -79,15 +79,15 @@ def exporter_factory(name: str, **options: Any) -> ExporterFactory | None:
 
 
 def exporter_named(name: str, **options: Any) -> SpanExporter | None:
-    """As `exporter_factory`, and made at once."""
+    """An exporter of this name, made by `exporter_factory`, or None."""
     factory = exporter_factory(name, **options)
     return None if factory is None else factory()
 
 
 def exporters_in_environment() -> list[str]:
-    """The names in `OTEL_TRACES_EXPORTER` that somebody serves; `otlp` if there is none.
+    """The known names in `OTEL_TRACES_EXPORTER`; `otlp` if there is none.
 
-    Empty where `OTEL_CONFIG_FILE` says where spans go.
+    Empty where `OTEL_CONFIG_FILE` is set, which then decides.
     """
     if text("OTEL_CONFIG_FILE"):
         return []
@@ -101,7 +101,7 @@ def _check(name: str) -> None:
 
 
 def protocol() -> str:
-    """The OTLP protocol that is asked for; what is unreadable is said, and `http/protobuf` taken."""
+    """The OTLP protocol that the variables choose. An unknown one is logged, and `http/protobuf` is taken."""
     for variable in _PROTOCOL:
         value = text(variable)
         if value.lower() in PROTOCOLS:
@@ -113,7 +113,7 @@ def protocol() -> str:
 
 
 def default_target() -> str:
-    """Where OTLP goes if no variable says it."""
+    """The address for OTLP where no variable sets one."""
     return "http://localhost:4317" if protocol() == "grpc" else "http://localhost:4318/v1/traces"
 
 
@@ -135,7 +135,7 @@ def _otlp(options: Mapping[str, Any]) -> ExporterFactory | None:
 
 
 def _for_grpc(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """gRPC's port, and no path, where the caller knows the collector's host by an HTTP endpoint."""
+    """The options for gRPC. An endpoint with OTLP/HTTP's port gets gRPC's port, and no path."""
     parts = urlsplit(options.get("endpoint") or "")
     if parts.port != 4318 or parts.hostname is None:
         return options

@@ -1,7 +1,7 @@
-"""`install()`: one call that puts a program that speaks OpenTracing on OpenTelemetry.
+"""`install()`: one call that moves a program that uses OpenTracing to OpenTelemetry.
 
-It builds or takes a provider, registers the global tracers and propagators of both APIs, and flushes at
-exit. What is not given comes from the standard `OTEL_*` variables (OpenTelemetry specification,
+It makes or takes a provider, registers the global tracers and propagators of both APIs, and flushes at the
+exit. Arguments that are not given come from the standard `OTEL_*` variables (OpenTelemetry specification,
 "Environment Variable Specification").
 """
 
@@ -39,9 +39,10 @@ _installed: _Installed | None = None
 
 
 class _Installed:
-    """What `install()` did, and how to undo it. made: what it shuts down, and nothing else.
+    """What `install()` did, and how to undo it.
 
-    That is the provider if it was made here, else the processors that were made here for another's provider.
+    made: the objects that are shut down at the end. That is the provider if it was made here, else the
+    processors that were made here for another's provider.
     """
 
     def __init__(
@@ -94,28 +95,29 @@ def install(
 ) -> Tracer:
     """Sets tracing up for this process, once, and returns the OpenTracing tracer.
 
-    service_name: else `OTEL_SERVICE_NAME`. tracer_provider: one of your own, which then brings its own
-    sampler and exporters (those given here are added). propagators: names or objects, in order; else
+    service_name: if None, `OTEL_SERVICE_NAME`. tracer_provider: a provider of the program, which has its own
+    sampler and exporters (exporters given here are added). propagators: names or objects, in order; if None,
     `OTEL_PROPAGATORS`, else `tracecontext,baggage,jaeger` (and `xray` where spans go to X-Ray). sampler:
-    decides on roots, and what has a parent follows it; `always_on` and `always_off` decide against a
-    caller too, and a `ParentBased` says itself; else `OTEL_TRACES_SAMPLER`. exporters: names as in
-    `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `xray`, `none`, ...), exporters, or span processors; else that
-    variable, else OTLP to localhost. scope_manager: an OpenTracing scope manager to use as it is.
-    set_global: False leaves the global tracers, provider and propagator alone. engine: False takes the SDK's
-    own provider in place of the lean one. trace_id_bits: 64 for neighbours that know no longer ids; the
-    default if `ottrace` is among the propagators, else 128. flush_on_sigterm: True has SIGTERM export what
-    waits, for 2 s at most, before it ends the process; else `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
-    semconv: groups of tag names that exporters translate into OpenTelemetry's, `http`, `database` and `rpc`,
-    each with `/dup` to keep the old names too; "" for none; else `OTEL_SEMCONV_STABILITY_OPT_IN`
+    decides on root spans; spans with a parent follow the parent's decision, except that `always_on` and
+    `always_off` also decide against a caller, and that a `ParentBased` is used as it is; if None,
+    `OTEL_TRACES_SAMPLER`. exporters: names as in `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `xray`, `none`,
+    ...), exporters or span processors; if None, that variable, else OTLP to localhost. scope_manager: an
+    OpenTracing scope manager in place of OpenTelemetry's context. set_global: False leaves the global
+    tracers, provider and propagator as they are. engine: False takes the SDK's own provider in place of the
+    lean one. trace_id_bits: 64 for neighbours that know no longer ids, or 128; if None, 64 if `ottrace` is
+    among the propagators. flush_on_sigterm: True has SIGTERM export waiting spans, for 2 s at most, before it
+    ends the process; if None, `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
+    semconv: groups of tag names that exporters translate into OpenTelemetry's: `http`, `database` and `rpc`,
+    each with `/dup` to keep the old names too, "" for none; if None, `OTEL_SEMCONV_STABILITY_OPT_IN`
     (docs/semconv.md).
 
-    Where other code has made a provider global already, that one is taken, and what only a provider of our
-    own could follow is ignored, which is said. `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
-    configuration: then that says all, and arguments and other variables are ignored.
+    Where other code has made a provider global already, that one is taken. Arguments that it cannot follow
+    are ignored, which is logged. Where `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
+    configuration, the file decides, and arguments and other variables are ignored.
 
-    Called again it returns the first tracer, and says so once if the arguments differ. Raises
-    ConfigurationError for an argument that cannot be used; a variable that cannot be used is logged as an
-    ERROR and counts as unset.
+    A second call returns the first tracer, and logs once if its arguments differ. Raises ConfigurationError
+    for an argument that cannot be used. A variable that cannot be used is logged as an ERROR and counts as
+    unset.
     """
     global _installed
     arguments = {
@@ -182,7 +184,7 @@ def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropaga
 
 
 def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) -> trace.TracerProvider:
-    """The provider that the file describes; without a file, one from arguments and variables."""
+    """The provider that the file describes. Without a file, one from arguments and variables."""
     if file is not None and file.provider is not None:
         _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
         return file.provider
@@ -199,7 +201,7 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
 
 
 def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
-    """Adds the exporters that are given to a provider of other code's; the processors that were made here."""
+    """Adds the given exporters to a provider of other code. Returns the processors that were made here."""
     exporters = arguments["exporters"]
     names = _OF_A_PROVIDER
     if not hasattr(provider, "add_span_processor"):
@@ -225,14 +227,14 @@ _OF_A_FILE: Final = frozenset({"exporters", "propagators", "semconv"})
 
 
 def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:
-    """Says in one line which of these arguments were given in vain."""
+    """Logs in one line which of these arguments are ignored."""
     given = [name for name in arguments if name in names and arguments[name] not in (None, True)]
     if given:
         _log.warning("install(%s) is ignored: %s", ", ".join(f"{name}=..." for name in given), why)
 
 
 def uninstall() -> None:
-    """Takes back what `install()` did, and shuts down what it made. For tests."""
+    """Undoes `install()`, and shuts down the objects that it made. For tests."""
     global _installed
     with _lock:
         if _installed is not None:

@@ -1,13 +1,15 @@
-"""Every name of OpenTelemetry that it does not publish, once, under a name of ours; and the current context.
+"""The names of OpenTelemetry that it does not publish, each once, under a name of ours; the current context.
 
-Beside each stands what takes its place in a version that lacks it. 1.28 to 1.45 were looked at: where no
-version is given, all of them have the name. `MIRRORED` lists the attributes of the SDK's own spans, tracers
-and containers that `ot_bridge.engine` inherits, fills and overrides; that room alone uses them.
+Beside each name stands what takes its place in a version that lacks it. Versions 1.28 to 1.45 were examined:
+where no version is given, all of them have the name. `NEEDED` lists the attributes of the SDK's spans,
+tracers and containers that `ot_bridge.engine` inherits, fills and overrides. Only that room uses them, and on
+a version that lacks one, the SDK's own tracer makes the spans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from opentelemetry import baggage, trace
@@ -15,6 +17,10 @@ from opentelemetry import context as context_api
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+
+from ot_bridge.errors import say_once
+
+_log = logging.getLogger("ot_bridge")
 
 # The current context, read and set in one step where it is a context variable. `OTEL_PYTHON_CONTEXT` may have
 # put another runtime context in place, or a version another variable: then the API's functions serve.
@@ -32,15 +38,15 @@ reset: Final[Callable[[Any], None]] = _variable.reset if _direct else context_ap
 
 SPAN_KEY: Final[str] = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 BAGGAGE_KEY: Final[str] = next(iter(baggage.set_baggage("name", "value", Context())))
-#: What instrumentations look for before they trace; a key that nobody reads where there is none.
+#: The key that instrumentations look for before they trace. Where a version has none, a key without effect.
 SUPPRESS_KEY: Final[str] = getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-#: The same of older instrumentations, and of those of HTTP clients.
+#: The keys that instrumentations look for, older ones and those of HTTP clients included.
 SUPPRESS_KEYS: Final[tuple[str, ...]] = (
     SUPPRESS_KEY,
     getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
     "suppress_instrumentation",
 )
-#: The context of an exporter's own traffic: empty, and instrumentations are told in it to look away.
+#: The context of an exporter's own traffic: empty but for the keys that keep instrumentations from tracing.
 UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
 
 # The global provider, which public functions set once and never take back.
@@ -48,16 +54,24 @@ UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
 
 def held_provider() -> trace.TracerProvider | None:
     """The global provider, None if none was set."""
-    return trace._TRACER_PROVIDER
+    return getattr(trace, "_TRACER_PROVIDER", None)
 
 
 def provider_slot() -> tuple[Any, Any]:
-    """The global provider, and the guard that lets it be set once: what `hold_provider` takes."""
-    return trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE
+    """The global provider, and the guard that lets it be set once: the arguments of `hold_provider`."""
+    return held_provider(), getattr(trace, "_TRACER_PROVIDER_SET_ONCE", None)
 
 
 def hold_provider(provider: Any, guard: Any = None) -> None:
-    """Makes a provider global, whatever was; guard: one of before. None for no provider can be set again."""
+    """Makes a provider global, in place of any other. None: no provider is global, and one can be set again.
+
+    guard: the guard from `provider_slot`, to bring back an earlier state. Where the API has other names, a
+    provider can be set once only, and not be taken back.
+    """
+    if not hasattr(trace, "_TRACER_PROVIDER_SET_ONCE"):
+        if provider is not None:
+            trace.set_tracer_provider(provider)
+        return
     if provider is None and guard is None:
         guard = type(trace._TRACER_PROVIDER_SET_ONCE)()
     trace._TRACER_PROVIDER = provider
@@ -77,12 +91,15 @@ _DELEGATES: Final = (
 
 
 def static_decision(sampler: Any) -> Any:
-    """What a `StaticSampler` always says; None if it does not show it."""
+    """The decision that a `StaticSampler` always makes. None if it cannot be read."""
     return getattr(sampler, "_decision", None)
 
 
 def delegate(sampler: Any, kind: int) -> Any:
-    """Whom a `ParentBased` asks: for a root, a remote parent (unsampled, sampled), a local one; else None."""
+    """The sampler that a `ParentBased` asks for a kind of span; None if it cannot be read.
+
+    kind: 0 for a root, 1 and 2 for a remote parent (unsampled, sampled), 3 and 4 for a local one.
+    """
     return getattr(sampler, _DELEGATES[kind], None)
 
 
@@ -105,19 +122,19 @@ TRACER_SETTINGS: Final = frozenset(
 
 
 def is_enabled(tracer: Any) -> bool:
-    """Whether the provider's configurator has the tracer switched on; always before 1.40."""
+    """Whether the provider's configurator has the tracer switched on. True in versions before 1.40."""
     enabled = getattr(tracer, "_is_enabled", None)
     return enabled is None or bool(enabled())
 
 
 def metrics_of(tracer: Any) -> Any:
-    """What counts the tracer's spans, if anything does."""
+    """The object that counts the tracer's spans, or None."""
     metrics = getattr(tracer, "_tracer_metrics", None)
     return None if type(metrics).__name__ == "NoOpTracerMetrics" else metrics
 
 
 def behind_proxy(tracer: Any) -> Any:
-    """The tracer that a proxy of the API's stands for, made before the global provider was set."""
+    """The tracer behind a proxy of the API, which was made before the global provider was set."""
     return getattr(tracer, "_tracer", tracer)
 
 
@@ -125,7 +142,7 @@ def behind_proxy(tracer: Any) -> Any:
 
 
 def set_kind(span: Any, kind: trace.SpanKind) -> bool:
-    """Changes the kind of a span of the SDK's, which nothing published can; False for any other span."""
+    """Changes the kind of a span of the SDK, which has no public way. False for any other span."""
     if not hasattr(span, "_kind"):
         return False
     span._kind = kind
@@ -136,7 +153,7 @@ def set_kind(span: Any, kind: trace.SpanKind) -> bool:
 
 
 class QuietAttributes(BoundedAttributes):
-    """The SDK's container, which drops what is too much without a line of log for each.
+    """The SDK's container, without its line of log for each attribute that it drops.
 
     It logs since 1.44. Up to 1.41 it has no such method, and this class changes nothing.
     """
@@ -173,35 +190,80 @@ def set_many(container: Any, attributes: dict[str, Any]) -> None:
             container[key] = value
 
 
+_STATE_HAS_DICT: Final = hasattr(trace.TraceState(), "_dict")
+
+
 def state_of(entries: dict[str, str]) -> trace.TraceState:
-    """A trace state of entries that somebody has looked at, without the API's look at them."""
+    """A trace state of entries that are known to be valid, without the API's validation."""
+    if not _STATE_HAS_DICT:
+        return trace.TraceState(list(entries.items()))
     state = trace.TraceState()
     state._dict = entries
     return state
 
 
 def parts_of(textmap: Any) -> Any:
-    """The propagators that a `CompositePropagator` is made of; of any other, itself."""
+    """The propagators that a `CompositePropagator` is made of. For any other propagator, a list of itself."""
     return getattr(textmap, "_propagators", [textmap])
 
 
-MIRRORED: Final = frozenset(
-    {
-        # of spans
-        *(
-            "_attributes",
-            "_context",
-            "_end_time",
-            "_events",
-            "_instrumentation_info",
-            "_instrumentation_scope",
-        ),
+# What the engine builds on.
+
+#: Kind of object -> the attributes of the SDK's own that `ot_bridge.engine` inherits, fills or overrides.
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "tracer": (
+        *("sampler", "resource", "span_processor", "id_generator"),
+        *("_span_limits", "_instrumentation_scope"),
+    ),
+    "span": (
+        *("_attributes", "_context", "_end_time", "_events", "_instrumentation_info"),
+        *("_instrumentation_scope",),
         *("_kind", "_limits", "_links", "_lock", "_name", "_new_links", "_parent", "_readable_span"),
-        *("_record_end_metrics", "_record_exception", "_resource", "_sampler", "_set_status_on_exception"),
-        *("_span_processor", "_start_time", "_status", "_trace_config"),
-        # of tracers and processors; `_on_ending` since 1.40
-        *("_on_ending", "_span_limits", "_span_processors"),
-        # of containers
-        *("_immutable",),
-    }
+        *("_record_exception", "_resource", "_sampler", "_set_status_on_exception", "_span_processor"),
+        *("_start_time", "_status", "_trace_config"),
+    ),
+    "attributes": ("_dict", "_immutable", "_lock"),
+    "processors": ("_span_processors",),
+}
+#: All of these, and those that not every version has: the rooms of the engine alone may use their names.
+MIRRORED: Final = frozenset(
+    {name for names in NEEDED.values() for name in names} - {"_dict"} | {"_on_ending", "_record_end_metrics"}
 )
+
+
+def lacking(tracer: Any) -> list[str]:
+    """What of `NEEDED` the installed SDK does not have, as `span._name`. tracer: one of the SDK's."""
+    # Here, since the propagators, which programs without the SDK use, need this module too.
+    from opentelemetry.sdk import trace as sdk
+    from opentelemetry.sdk.resources import Resource
+
+    try:
+        span: Any = sdk._Span("", trace.INVALID_SPAN_CONTEXT, resource=Resource.get_empty())
+    except Exception:
+        return ["span"]
+    found = {
+        "tracer": tracer,
+        "span": span,
+        "attributes": BoundedAttributes(),
+        "processors": sdk.SynchronousMultiSpanProcessor(),  # type: ignore[no-untyped-call]
+    }
+    return [
+        f"{kind}.{name}" for kind, names in NEEDED.items() for name in names if not hasattr(found[kind], name)
+    ]
+
+
+def carries_the_engine(tracer: Any) -> bool:
+    """Whether the engine works on the installed version of the SDK. If not, that is logged once."""
+    missing = _known.get("missing")
+    if missing is None:
+        missing = _known["missing"] = lacking(tracer)
+    if missing:
+        from opentelemetry.sdk.version import __version__
+
+        problem = f"opentelemetry-sdk {__version__} has no {', '.join(missing)}, which the engine needs"
+        instead = "the SDK's own tracer is used, which costs more; update ot-bridge"
+        say_once(_log, logging.WARNING, f"{problem}: {instead}")
+    return not missing
+
+
+_known: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""`build_provider`: a provider as `install()` makes it, from arguments and the standard variables."""
+"""`build_provider`: makes a provider from the arguments of `install()` and the standard variables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment
-from ot_bridge.semconv.export import renaming
 from ot_bridge.semconv.groups import OptIn, opt_in
+from ot_bridge.semconv.wrapping import renaming
 from ot_bridge.variables import is_true, loaded, text
 
 _log = logging.getLogger("ot_bridge")
 
 
-#: What `trace_id_bits` and the choices of this package mean.
+#: The id generators for `trace_id_bits`, and for the choices of this package.
 _IDS: Final[Mapping[object, str]] = {
     64: "ot_bridge.ids:ShortIds",
     128: "ot_bridge.ids:RandomIds",
@@ -47,10 +47,11 @@ def build_provider(
     span_limits: SpanLimits | None = None,
     semconv: str | None = None,
 ) -> SdkTracerProvider:
-    """A provider, and nothing registered. attributes: of its resource. engine: also a class of provider.
-    usual_ids: `short` or `xray`, the ids
-    if neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` says. The rest is as for `install()`. Raises
-    ConfigurationError.
+    """Makes a provider, and registers nothing. Raises ConfigurationError.
+
+    attributes: of its resource. engine: as for `install()`, or a class of providers. usual_ids: `short` or
+    `xray`, the ids where neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` chooses. The other arguments
+    are those of `install()`.
     """
     from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
 
@@ -72,7 +73,10 @@ def build_provider(
 
 
 def _ids(bits: int | None, usual: str) -> IdGenerator:
-    """Ours do not mark trace ids as random, unless `OT_BRIDGE_RANDOM_FLAG` is true: see docs/headers.md."""
+    """The id generator.
+
+    Ours mark trace ids as random only if `OT_BRIDGE_RANDOM_FLAG` is true (docs/headers.md).
+    """
     if bits is None and (named := choices.id_generator_in_environment()) is not None:
         return named
     made: IdGenerator = loaded(_IDS[usual if bits is None else bits])(is_true("OT_BRIDGE_RANDOM_FLAG"))
@@ -80,17 +84,17 @@ def _ids(bits: int | None, usual: str) -> IdGenerator:
 
 
 def disabled() -> bool:
-    """Whether `OTEL_SDK_DISABLED` says that nothing is recorded and exported."""
+    """Whether `OTEL_SDK_DISABLED` is true, so that nothing is recorded and exported."""
     return is_true("OTEL_SDK_DISABLED")
 
 
 def processors_of(
     exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None, semconv: str | None = None
 ) -> list[SpanProcessor]:
-    """A processor for each: one as it is, a delivery for each exporter. None: what the environment names.
-    semconv: the groups of names that exporters translate.
+    """The processors: those that are given, and a `DeliveryProcessor` for each exporter.
 
-    Raises ConfigurationError before any of them is made.
+    exporters: None for those that the environment names. semconv: the groups of names that exporters
+    translate. Raises ConfigurationError before any is made.
     """
     given = exporters is not None
     if exporters is None:
@@ -119,7 +123,10 @@ def _ready(each: Any) -> Any:
 
 
 def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
-    """given: as an argument, which raises ConfigurationError where a variable is logged."""
+    """The processor for what `_ready` returned, or None.
+
+    given: whether an argument named it. Then ConfigurationError is raised; for a variable, it is logged.
+    """
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:

@@ -1,7 +1,7 @@
-"""The globals of both APIs: who holds them, and how to take back what was put there.
+"""Sets the globals of both APIs, and gives them their old values back.
 
-A global is given its old value back only if it still holds what was put there: what other code has set
-since stays. OpenTelemetry's global provider can be set once; only for ours that guard is opened again.
+A global gets its old value back only if it still holds the object that was put there. What other code has set
+since then stays. OpenTelemetry's global provider can be set only once; that guard is reset for ours alone.
 """
 
 from __future__ import annotations

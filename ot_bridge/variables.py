@@ -1,9 +1,9 @@
-"""Environment variables under one policy, and parts that a name stands for.
+"""Reads environment variables under one policy, and finds objects (`Parts`) by their names.
 
-A bad argument raises ConfigurationError. A bad variable never stops a program: it is said once, as an ERROR
-that names the variable, its value, the known names and what is done instead, and then counts as unset. In a
-list (`OTEL_TRACES_EXPORTER`, `OTEL_PROPAGATORS`, ...) only the bad names are left out; if no name remains,
-the variable counts as unset.
+A bad argument raises ConfigurationError. A bad variable never stops a program: it is logged once, as an ERROR
+with the variable, its value, the known names and what is done instead, and then counts as unset. In a list
+(`OTEL_TRACES_EXPORTER`, `OTEL_PROPAGATORS`, ...) only the bad names are left out. If no name remains, the
+variable counts as unset.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ot_bridge.errors import ConfigurationError, bad_variable
 
 
 def text(name: str) -> str:
-    """A variable's value without blanks around it; empty if it is unset."""
+    """A variable's value without surrounding blanks; empty if it is unset."""
     return os.environ.get(name, "").strip()
 
 
 def is_true(name: str) -> bool:
-    """A boolean variable (OpenTelemetry, "Environment Variable Specification"): only `true` means yes."""
+    """A boolean variable. Only `true` is true (OpenTelemetry, "Environment Variable Specification")."""
     value = text(name).lower()
     if value not in ("", "true", "false"):
         bad_variable(name, value, "true or false is due", "false is taken")
@@ -32,7 +32,7 @@ def is_true(name: str) -> bool:
 
 @contextmanager
 def replaced(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Gives variables another value (None: unsets them) while a block runs."""
+    """Sets variables while a block runs. None unsets one."""
     before = {name: os.environ.get(name) for name in values}
     _put(values)
     try:
@@ -54,8 +54,8 @@ def usable(
 ) -> list[str]:
     """The names in a list variable for which `check` raises no ConfigurationError.
 
-    Empty if the variable is unset or no name is left. default: what the caller takes then. value: the
-    variable's, if it is not this process's.
+    Empty if the variable is unset or no name is left. default: what the caller then takes, for the log.
+    value: replaces the value in this process's environment.
     """
     good, problems = [], []
     value = text(variable) if value is None else value
@@ -73,7 +73,7 @@ def usable(
 
 def entry_points(group: str, name: str | None = None) -> list[Any]:
     """The entry points of a group, or those of one name."""
-    from importlib.metadata import entry_points  # takes 20 ms, which only a name to look up is worth
+    from importlib.metadata import entry_points  # here, because it takes 20 ms to load
 
     return list(entry_points(group=group) if name is None else entry_points(group=group, name=name))
 
@@ -85,11 +85,11 @@ def loaded(path: str) -> Any:
 
 
 class Parts(NamedTuple):
-    """Parts of one kind that users name.
+    """A kind of parts (exporters, samplers, ...) that users choose by name.
 
-    option: the argument that names them. group: of entry points. own: name -> `module:name` of parts that are
-    found without a look at entry points. hints: name -> what to do if the part is missing. also: more names
-    that are known, of parts that whoever asks has itself.
+    option: the argument that names them. group: their group of entry points. own: name -> `module:name` of
+    the parts that are found without entry points. hints: name -> what to do if the part is missing. also:
+    further known names, of parts that the caller has itself.
     """
 
     option: str
@@ -105,7 +105,7 @@ class Parts(NamedTuple):
             for load in self._loaders(spelling):
                 try:
                     return load()
-                except Exception as error:  # a package of somebody else's, whatever is wrong with it
+                except Exception as error:  # from another package, which may raise anything
                     problem = f"{type(error).__name__}: {error}"
         reasons = (self.hints.get(name.lower()) or problem, f"known are {', '.join(self.known())}")
         raise ConfigurationError(self.option, name, "; ".join(filter(None, reasons)))
@@ -117,6 +117,6 @@ class Parts(NamedTuple):
             yield from (entry.load for entry in entry_points(self.group, name))
 
     def known(self) -> list[str]:
-        """Every name that there is, ours first."""
+        """All known names. Those of this package come first."""
         others = sorted({entry.name for entry in entry_points(self.group)})
         return list(dict.fromkeys([*self.also, *self.own, *others]))

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "ids": set(),
-    "otel": set(),
+    "otel": {"errors"},
     "variables": {"errors"},
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},

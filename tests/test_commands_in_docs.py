@@ -36,7 +36,7 @@ NOT_RUN = {
     "ot-bridge compare --then 'curl -s localhost:5000/order/pear'": "needs a port that may be taken",
 }
 #: Servers: they are told to end when they have said where they are.
-SERVERS = {"ot-bridge view"}
+SERVERS = {"ot-bridge view", "ot-bridge run --view -- python app.py"}
 
 _BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```", re.M | re.S)
 _COMMENT = re.compile(r"\s+# .*")

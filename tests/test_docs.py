@@ -13,8 +13,10 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry import propagate, trace
 
 import ot_bridge
+from ot_bridge.jaeger_client import Config
 from tests import needs
 
 ROOT = Path(__file__).parent.parent
@@ -56,11 +58,10 @@ def _names(page: str, tracer: Any) -> dict[str, Any]:
     import flask
     import grpc
     from flask_opentracing import FlaskTracing
-    from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
     from opentracing import tags
 
-    from ot_bridge.jaeger_client import Config
     from ot_bridge.otlp import OTLPSpanExporter
     from ot_bridge.sampling import OperationSampler
 
@@ -78,6 +79,7 @@ def _names(page: str, tracer: Any) -> dict[str, Any]:
         "asyncio": asyncio,
         "contextlib": contextlib,
         "executor": ThreadPoolExecutor(1),
+        "exporter": InMemorySpanExporter(),
         "grpc": grpc,
         "opentracing": opentracing,
         "ot_bridge": ot_bridge,
@@ -92,11 +94,17 @@ def _names(page: str, tracer: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _a_program_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No network, and all that a page registers is taken back."""
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr(Config, "_initialized", False)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", type(trace._TRACER_PROVIDER_SET_ONCE)())
+    textmap = propagate.get_global_textmap()
     yield
     ot_bridge.uninstall()
+    propagate.set_global_textmap(textmap)
 
 
 RUN = [page for page in PAGES if page not in ELSEWHERE and blocks(page)]
@@ -106,7 +114,7 @@ NEEDS = {"docs/installation.md": [needs.otlp_over_grpc]}
 @pytest.mark.filterwarnings(
     "ignore:This package is no longer supported:DeprecationWarning"
 )  # flask_opentracing
-@pytest.mark.usefixtures("_no_network")
+@pytest.mark.usefixtures("_a_program_of_its_own")
 @pytest.mark.parametrize("page", [pytest.param(page, marks=NEEDS.get(page, ())) for page in RUN])
 async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tracer: Any) -> None:
     names = _names(page, tracer)
@@ -115,6 +123,7 @@ async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tr
         if not left_out & {*block.splitlines()}:
             exec(compile(block, page, "exec"), names)
             ot_bridge.uninstall()
+    names["provider"].shutdown()
 
 
 def test_there_are_blocks_to_run() -> None:

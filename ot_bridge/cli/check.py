@@ -14,11 +14,15 @@ from pathlib import Path
 
 from ot_bridge.migrate.report import check
 
+#: What follows `--` is a program's command line.
+AFTER_DASHES = True
 EPILOG = """\
 examples:
   ot-bridge check .                    one line a reference, and a summary by code
   ot-bridge check src tests --json     for programs
   ot-bridge check . | grep ' OTB[345]' what a person has to look at
+  ot-bridge check . --tags --in grafana/             tags that get other names, and queries that miss them
+  ot-bridge check --tags --run -- python app.py      the tags that a run sends
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
 """
@@ -26,12 +30,39 @@ exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that `run` reads."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a folder or a file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument(
+        "--tags",
+        action="store_true",
+        help="list the tags that get other names (docs/semconv.md); reads OTLP/JSON too",
+    )
+    parser.add_argument(
+        "--in",
+        dest="queries",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="with --tags: name the lines of dashboards, alerts and collector files that stop matching",
+    )
+    parser.add_argument(
+        "--run",
+        dest="run_program",
+        action="store_true",
+        help="with --tags: run the program after -- and read its spans",
+    )
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="of that run (60)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; the exit status as above."""
+    if args.tags:
+        from ot_bridge.cli import check_tags  # it needs what decodes spans, and the report does not
+
+        return check_tags.run(args)
+    if not args.paths:
+        print("ot-bridge check: a PATH is needed", file=sys.stderr)
+        return 2
     try:
         report = check([Path(each) for each in args.paths])
     except OSError as error:

@@ -10,23 +10,20 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ot_bridge.cli.group import Group, running
-from ot_bridge.cli.run import SITE, command_of, environment, sending_to
-from ot_bridge.cli.serving import serving
+from ot_bridge.cli.receiving import receiving
+from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of
 from ot_bridge.cli.traces import KNOWN, text
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view import page
-from ot_bridge.view.app import Receiver
 from ot_bridge.view.compared import of_comparison
-from ot_bridge.view.serving import Packets
 from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.tree import trees
 
@@ -67,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=120, metavar="SECONDS", help="limit of each run (default: 120)"
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
+    parser.add_argument("program", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
 class _Failure(Exception):
@@ -83,7 +80,7 @@ class _Run(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     """Run both and print the difference; the exit status as above."""
     try:
-        theirs, ours = _both(_checked(command_of(args.command)), args)
+        theirs, ours = _both(_checked(command_of(args.program)), args)
         _check_spans(theirs, ours)
     except _Failure as failure:
         print(f"ot-bridge compare: could not compare: {failure}", file=sys.stderr)
@@ -94,47 +91,28 @@ def run(args: argparse.Namespace) -> int:
 def _checked(command: list[str]) -> list[str]:
     if os.name == "nt":
         raise _Failure("it needs process groups that can be interrupted, which Windows has not; use WSL")
-    if not command:
-        raise _Failure("no program given; for example: ot-bridge compare -- python app.py")
-    if shutil.which(command[0]) is None:
-        there = os.path.exists(command[0])
-        raise _Failure(f"{command[0]}: {'is not executable' if there else 'not found'}")
+    try:
+        program_of(command, "compare")
+    except NotRunnable as problem:
+        raise _Failure(str(problem)) from problem
     return command
 
 
-class _Kept:
-    """A sink that keeps spans in a list."""
-
-    def __init__(self) -> None:
-        self.spans: list[SpanRecord] = []
-
-    def add(self, spans: Iterable[SpanRecord]) -> None:
-        self.spans += spans
-
-    def take(self) -> list[SpanRecord]:
-        taken, self.spans = self.spans, []
-        return taken
-
-
 def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]:
-    kept = _Kept()
-    packets = Packets(kept, port=0)
-    try:
-        with serving(Receiver(kept)) as port:
-            base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
-            base |= {"OT_BRIDGE_UDP": str(packets.port), "OT_BRIDGE_QUIET": "1"}
-            base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
-            sending = sending_to(f"http://127.0.0.1:{port}")
-            runs = []
-            for name, more in (("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}), ("ot_bridge", sending)):
-                status = _run(name, command, {**base, **more}, args)
-                packets.drain()
-                runs.append(_Run(name, status, kept.take()))
-                count = len({span.trace_id for span in runs[-1].spans})
-                print(f"{name}: {len(runs[-1].spans)} spans in {count} traces, exit status {status}")
-            return runs[0], runs[1]
-    finally:
-        packets.stop()
+    with receiving() as received:
+        base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
+        base |= {"OT_BRIDGE_UDP": str(received.udp_port), "OT_BRIDGE_QUIET": "1"}
+        base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
+        runs = []
+        for name, more in (
+            ("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}),
+            ("ot_bridge", received.variables),
+        ):
+            status = _run(name, command, {**base, **more}, args)
+            runs.append(_Run(name, status, received.take()))
+            count = len({span.trace_id for span in runs[-1].spans})
+            print(f"{name}: {len(runs[-1].spans)} spans in {count} traces, exit status {status}")
+        return runs[0], runs[1]
 
 
 def _check_spans(theirs: _Run, ours: _Run) -> None:

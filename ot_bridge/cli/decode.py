@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what the headers say; the exit status as above."""
     given = [*args.headers, *args.curl_headers]
     headers = parse_headers(given or [sys.stdin.read()])
-    formats = [format for format in FORMATS.values() if _is_given(format, headers)]
+    formats = [format for format in FORMATS.values() if any(claims(format, name) for name, _ in headers)]
     if not formats:
         print("No tracing header in what was given. Known are:", file=sys.stderr)
         print(*(f"  {name}" for name in _known()), sep="\n", file=sys.stderr)
@@ -125,8 +125,9 @@ def _bytes(value: str) -> bytes | str:
         return value
 
 
-def _is_given(format: Format, headers: Headers) -> bool:
-    return any(name in format.fields or name.startswith(format.prefixes) for name, _ in headers)
+def claims(format: Format, name: str) -> bool:
+    """Whether a header of this name, in lower case, is one of the format's."""
+    return name in format.fields or name.startswith(format.prefixes)
 
 
 def _known() -> Iterator[str]:

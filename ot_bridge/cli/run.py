@@ -60,24 +60,30 @@ On Windows this process waits for the program, and passes its exit status on.
 """
 
 
+class NotRunnable(Exception):
+    """A command line that cannot be run. status: the exit status that says so."""
+
+    def __init__(self, problem: str, status: int) -> None:
+        super().__init__(problem)
+        self.status = status
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that `run` reads."""
     parser.add_argument("--quiet", action="store_true", help="do not say what is redirected")
     parser.add_argument("--show", action="store_true", help="print each trace on standard error when it ends")
     parser.add_argument("--view", action="store_true", help="show the traces in a browser")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
+    parser.add_argument("program", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
 def run(args: argparse.Namespace) -> int:
     """Becomes the program; the exit status as above if there is none."""
-    command = command_of(args.command)
-    if not command:
-        return _refuse("no program given; for example: ot-bridge run -- python app.py", 2)
-    program = shutil.which(command[0])
-    if program is None:
-        there = os.path.exists(command[0])
-        problem = "is not executable (chmod +x, or name its interpreter)" if there else "not found"
-        return _refuse(f"{command[0]}: {problem}", NOT_RUNNABLE if there else NOT_FOUND)
+    command = command_of(args.program)
+    try:
+        program = program_of(command, args.command)
+    except NotRunnable as problem:
+        print(f"ot-bridge run: {problem}", file=sys.stderr)
+        return problem.status
     environ = _environment_of(args)
     hindrance = interpreter_of(command).hindrance
     if hindrance and not args.quiet:
@@ -87,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         return (_viewed if args.view else _start)(program, command, environ)
     except OSError as error:
-        return _refuse(f"{program}: {error.strerror}", NOT_RUNNABLE)
+        print(f"ot-bridge run: {program}: {error.strerror}", file=sys.stderr)
+        return NOT_RUNNABLE
 
 
 def _environment_of(args: argparse.Namespace) -> dict[str, str]:
@@ -141,11 +148,6 @@ def _start(program: str, command: Sequence[str], environ: Mapping[str, str]) -> 
     return (_wait_for if os.name == "nt" else _become)(program, command, environ)
 
 
-def _refuse(problem: str, status: int) -> int:
-    print(f"ot-bridge run: {problem}", file=sys.stderr)
-    return status
-
-
 def _become(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
     os.execve(program, [*command], environ)
     return 0
@@ -166,6 +168,19 @@ def command_of(words: Sequence[str]) -> list[str]:
     if command and command[0].endswith(".py"):
         command.insert(0, sys.executable)
     return command
+
+
+def program_of(command: Sequence[str], asked: str) -> str:
+    """The path of the program that a command line starts. asked: run or compare. Raises NotRunnable."""
+    if not command:
+        raise NotRunnable(f"no program given; for example: ot-bridge {asked} -- python app.py", 2)
+    program = shutil.which(command[0])
+    if program is not None:
+        return program
+    if os.path.exists(command[0]):
+        how = "chmod +x, or name its interpreter"
+        raise NotRunnable(f"{command[0]}: is not executable ({how})", NOT_RUNNABLE)
+    raise NotRunnable(f"{command[0]}: not found", NOT_FOUND)
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ot_bridge.otlp.decode import EventRecord, LinkRecord, SpanRecord
 from ot_bridge.view.tree import Tree, trees
+from ot_bridge.xray.attributes import RPC_STATUS
 
 #: What is left out, and why.
 KNOWN: Final = (
@@ -20,10 +21,10 @@ KNOWN: Final = (
     "OTLP has no debug flag; sampling.priority and jaeger-debug-id are there as tags",
     "a tag that is set twice is one tag with its last value; jaeger-client sends both",
     "an exception is logged once a span, and in OpenTelemetry's words",
-    "spans of gRPC have rpc.grpc.status_code in addition",
+    "spans of gRPC have a status code in addition (rpc.grpc.status_code)",
 )
 _PROCESS: Final = ("jaeger.version", "telemetry.", "service.instance.id", "service.name")
-_TAGS: Final = frozenset({"peer.port", "rpc.grpc.status_code"})
+_TAGS: Final = frozenset({"peer.port", *RPC_STATUS})
 _ERROR: Final = {"OK": False, "ERROR": True}  # status -> the `error` tag that it stands for
 _KINDS: Final = frozenset({"SERVER", "CLIENT", "PRODUCER", "CONSUMER"})
 _EXCEPTION: Final = ("error.object", "stack")

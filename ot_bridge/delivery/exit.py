@@ -22,7 +22,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from ot_bridge.delivery import finalizers
-from ot_bridge.delivery.quiet import target
+from ot_bridge.delivery.log import target
 from ot_bridge.errors import report
 
 _log = logging.getLogger("ot_bridge.delivery")

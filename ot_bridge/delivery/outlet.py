@@ -14,7 +14,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.delivery.quiet import quieten
+from ot_bridge.delivery.log import quieten
 from ot_bridge.delivery.refusal import refuses
 from ot_bridge.errors import report
 from ot_bridge.otel import UNTRACED

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from ot_bridge.delivery import exit, processes
 from ot_bridge.delivery.counts import Counts
+from ot_bridge.delivery.log import quieten, restore
 from ot_bridge.delivery.meters import observe
-from ot_bridge.delivery.quiet import quieten, restore
 from ot_bridge.delivery.settings import settings
 from ot_bridge.delivery.worker import Worker
 from ot_bridge.errors import ConfigurationError

@@ -10,7 +10,7 @@ import socket
 from typing import Final
 from urllib.parse import urlsplit
 
-from ot_bridge.delivery.quiet import target
+from ot_bridge.delivery.log import target
 
 _SECONDS: Final = 0.1
 _LOCAL: Final = ("127.0.0.1", "::1")

@@ -36,9 +36,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.delivery.calls import Calls, Turn
 from ot_bridge.delivery.counts import Counts, Ledger
+from ot_bridge.delivery.log import Losses
 from ot_bridge.delivery.markers import Answer, Marker, has_marker, take
 from ot_bridge.delivery.outlet import Outlet, untraced
-from ot_bridge.delivery.quiet import Losses
 from ot_bridge.delivery.settings import Settings
 from ot_bridge.errors import report, say_once
 

@@ -10,12 +10,16 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.ids import RandomIds
+from ot_bridge.otel import carries_the_engine
 
 from .tracer import Tracer
 
 
 class TracerProvider(sdk.TracerProvider):
-    """Takes what `opentelemetry.sdk.trace.TracerProvider` takes, reads the same `OTEL_*` variables.
+    """Takes what `opentelemetry.sdk.trace.TracerProvider` takes, and reads the same `OTEL_*` variables.
+
+    On a version of the SDK without the names that the engine needs (`ot_bridge.otel.NEEDED`), its tracers are
+    the SDK's own, which is logged once.
 
     In place of the SDK's `RandomIdGenerator` it takes `ot_bridge.ids.RandomIds`, which leaves the program's
     own random numbers alone.
@@ -36,7 +40,7 @@ class TracerProvider(sdk.TracerProvider):
         tracer = super().get_tracer(
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
-        if type(tracer) is sdk.Tracer:
+        if type(tracer) is sdk.Tracer and carries_the_engine(tracer):
             # The SDK keeps its tracers, to change their resource after a fork and to switch them off:
             # the very object that it keeps becomes lean, so that those changes reach us.
             tracer.__class__ = Tracer

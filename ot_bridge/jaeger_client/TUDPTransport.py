@@ -1,4 +1,4 @@
-"""jaeger-client's way to the agent, which nothing goes any more."""
+"""jaeger-client's UDP transport. Spans leave by OTLP here, so this module has its names only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ot_bridge.jaeger_client.thrift_gen.generated import needs_thrift
 
 
 class TUDPTransport:
-    """Can be imported, and raises when one makes an object of it."""
+    """Can be imported; making an object of it raises NotImplementedError."""
 
     DEFAULT_SOCKET_FAMILY = socket.AF_INET
 

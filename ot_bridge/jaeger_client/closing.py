@@ -1,4 +1,4 @@
-"""`Closing`: what `close()` returns, for whoever waits: a thread, a callback, asyncio or Tornado."""
+"""`Closing`: the future that `close()` returns, for threads, callbacks, asyncio and Tornado."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Closing(concurrent.futures.Future[bool]):
 
 
 def done(result: bool = True) -> Closing:
-    """One that is over already."""
+    """A `Closing` that is over already."""
     closing = Closing()
     closing.set_result(result)
     return closing
 
 
 def in_background(work: Callable[[], Any]) -> Closing:
-    """Does `work` in a thread of its own, for which the exit waits; at the exit, here and now."""
+    """Does `work` in a thread for which the exit waits; during the exit, in the calling thread."""
     closing = Closing()
 
     def run() -> None:
@@ -40,7 +40,7 @@ def in_background(work: Callable[[], Any]) -> Closing:
 
 
 def all_of(futures: Iterable[Any]) -> Closing:
-    """One that is over when all of these are. They may be of any kind that has `add_done_callback`."""
+    """A `Closing` that is over when all of these futures are; any class with `add_done_callback` will do."""
     waiting = [future for future in futures if hasattr(future, "add_done_callback")]
     closing = Closing() if waiting else done()
     left = {id(future) for future in waiting}

@@ -74,13 +74,13 @@ def _told(subject: Any) -> Outgoing:
 
 
 def _refuse_nothing(carrier: Any) -> None:
-    """An empty list is no empty mapping: jaeger-client takes it for a mistake."""
+    """Raises InvalidCarrierException for an empty list, as jaeger-client does; an empty mapping is fine."""
     if isinstance(carrier, list | tuple) and not carrier:
         raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; a mapping is due")
 
 
 def _is_half_of_b3(error: BadHeader) -> bool:
-    """Whether an id of B3's is missing or zero, which to jaeger-client is no context and no fault."""
+    """Whether an id of B3 is missing or zero, which jaeger-client reads as no context, without an error."""
     return error.header in (b3.TRACE_ID, b3.SPAN_ID) and not str(error.value).strip("0")
 
 
@@ -106,6 +106,7 @@ class TextCodec(WireCodec):
         self.url_encoding = url_encoding
         self.trace_id_header, self.debug_id_header, self.baggage_header = format.fields
         self.baggage_prefix = format.prefixes[0]
+        self.prefix_length = len(self.baggage_prefix)
 
 
 class BinaryCodec(WireCodec):
@@ -158,7 +159,7 @@ class PropagatorCodec(Codec):
 
 
 def codec_of(propagator: TextMapPropagator) -> Codec:
-    """The shortest way to a propagator's headers."""
+    """A codec of a propagator; one of this package's is called directly."""
     return WireCodec(propagator) if isinstance(propagator, Propagator) else PropagatorCodec(propagator)
 
 

@@ -19,6 +19,7 @@ from ot_bridge.jaeger_client.exporters import PACKET_SIZED
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import Metrics, MetricsFactory, factory
 from ot_bridge.jaeger_client.process import share
+from ot_bridge.jaeger_client.readers import propagators_of
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.reporter import (
     BaseReporter,
@@ -42,7 +43,7 @@ logger = logging.getLogger("jaeger_tracing")
 
 
 def _initial_sampler(param: Any) -> Any:
-    """The sampler that decides until a remote sampler's strategies come."""
+    """The sampler that decides until a remote sampler's strategies come; None for the default one."""
     return None if param is None else samplers.ProbabilisticSampler(float(param))
 
 
@@ -54,7 +55,7 @@ def _setting(name: str) -> Any:
 class Config:
     """config: jaeger-client's dictionary, often from YAML. `ROWS` in `settings` lists every key and variable.
 
-    service_name: if the dictionary has none. metrics, metrics_factory: who counts. validate: whether an
+    service_name: if the dictionary has none. metrics, metrics_factory: take the counts. validate: whether an
     unknown key raises ValueError. scope_manager: in place of OpenTelemetry's context. Raises ValueError
     if the service has no name.
     """
@@ -116,7 +117,7 @@ class Config:
 
     @property
     def metrics(self) -> None:
-        """Nothing, as ever."""
+        """None, as in jaeger-client, which has deprecated it."""
 
     @property
     def error_reporter(self) -> ErrorReporter:
@@ -142,7 +143,7 @@ class Config:
 
     @property
     def sampler(self) -> Any:
-        """The sampler that is configured, None for the remote one. ValueError: nobody knows its type."""
+        """The sampler that is configured, None for the remote one. Raises ValueError for an unknown type."""
         given = self.config.get("sampler")
         if isinstance(given, samplers.Sampler):
             return given
@@ -161,6 +162,8 @@ class Config:
             return make(param.value)
         except (AssertionError, TypeError, ValueError) as error:
             blamed = param if param.source.startswith("JAEGER") else kind
+            if blamed.source == "default":  # jaeger-client does not look at a param without a type
+                return None
             if not blamed.source.startswith("JAEGER"):
                 raise
             bad_variable(blamed.source, blamed.value, f"no sampler ({error})", "it counts as unset")
@@ -174,7 +177,7 @@ class Config:
             b3 = setting.value == "b3"
             return {Format.HTTP_HEADERS: B3Codec(self.generate_128bit_trace_id)} if b3 else {}
         jaegers = setting.source.startswith("JAEGER")
-        propagator = parse_propagators(settings.propagators_of(setting.value) if jaegers else setting.value)
+        propagator = parse_propagators(propagators_of(setting.value) if jaegers else setting.value)
         text_map = propagator.text_map if isinstance(propagator, Propagator) else propagator
         return {Format.HTTP_HEADERS: codec_of(propagator), Format.TEXT_MAP: codec_of(text_map)}
 
@@ -195,7 +198,7 @@ class Config:
         return tracer
 
     def new_tracer(self, io_loop: Any = None) -> Tracer:
-        """A tracer as configured, that nobody knows of yet."""
+        """A tracer as configured, which is not made global."""
         channel = self._create_local_agent_channel(io_loop)
         if self._get("disabled"):
             return self.create_tracer(NullReporter(), samplers.ConstSampler(False))
@@ -276,7 +279,7 @@ class Config:
         logger.info("opentracing.tracer initialized to %s[app_name=%s]", tracer, self.service_name)
 
     def _create_local_agent_channel(self, io_loop: Any) -> LocalAgentSender:
-        """Where the agent is, or what stands for it."""
+        """The addresses of the agent, or of the collector that a variable names."""
         collector = settings.resolve("traces_endpoint", {}, os.environ)
         host = settings.resolve("reporting_host", self.config, os.environ)
         return LocalAgentSender(

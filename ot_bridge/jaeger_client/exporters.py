@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.delivery.settings import positive_variable
 from ot_bridge.errors import say_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
+from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
-from ot_bridge.semconv.export import renaming
 from ot_bridge.semconv.groups import opt_in
+from ot_bridge.semconv.wrapping import renaming
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -49,16 +49,20 @@ def _options(name: str, channel: Any) -> dict[str, Any]:
 
 def queue_options(capacity: int, batch_size: int, flush_interval: float | None) -> dict[str, Any]:
     """jaeger-client's numbers (interval in seconds) as a processor's; `OTEL_BSP_*` win over all of them."""
-    queue = positive_variable("OTEL_BSP_MAX_QUEUE_SIZE", int) or _unpacked(capacity, 2048)
-    batch = positive_variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", int) or _unpacked(batch_size, 512)
-    delay = positive_variable("OTEL_BSP_SCHEDULE_DELAY", int) or (
-        1000 * flush_interval if flush_interval else None
-    )
+    queue = _named("reporter_queue_size") or _unpacked(capacity, 2048)
+    batch = _named("reporter_batch_size") or _unpacked(batch_size, 512)
+    seconds = _named("reporter_flush_interval") or flush_interval
     return {
         "max_queue_size": queue,
         "max_export_batch_size": min(batch, queue),
-        "schedule_delay_millis": delay,
+        "schedule_delay_millis": 1000 * seconds if seconds else None,
     }
+
+
+def _named(name: str) -> Any:
+    """A setting as one of OpenTelemetry's variables has it, else None."""
+    setting = settings.resolve(name, {}, os.environ)
+    return setting.value if setting.source.startswith("OTEL") else None
 
 
 def _unpacked(size: int, otherwise: int) -> int:

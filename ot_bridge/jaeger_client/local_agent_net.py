@@ -1,4 +1,4 @@
-"""`LocalAgentSender`: where the agent is. jaeger-client's held sockets; ours is an address."""
+"""`LocalAgentSender`: the agent's addresses. jaeger-client's holds a UDP socket; ours holds none."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LocalAgentHTTP:
 class LocalAgentSender:
     """host: of agent, collector or all-in-one. sampling_port: of its HTTP server for strategies.
 
-    reporting_port: of UDP, where nothing goes any more. throttling_port: of its HTTP server for credits.
+    reporting_port: of UDP, to which nothing is sent. throttling_port: of its HTTP server for credits.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ _FREE: Final = ("max_events", "max_links", "max_span_attributes", "max_event_att
 def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
     """The provider of a tracer: all that ends in it goes to the tracer's reporter.
 
-    With `OTEL_CONFIG_FILE` it is the file's, which then says who samples and where spans go.
+    With `OTEL_CONFIG_FILE` it is the file's, which then decides on the sampler and the exporters.
     """
     file = declared()
     if file is not None and isinstance(file.provider, TracerProvider):
@@ -73,7 +73,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
 class Reporting(SpanProcessor):
     """Hands spans to the tracer, as the objects that the program knows.
 
-    A span that OpenTelemetry code started is shown as one of jaeger-client's.
+    A span that OpenTelemetry code has started is wrapped in one of jaeger-client's.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -94,8 +94,8 @@ class Reporting(SpanProcessor):
         return flush(self._tracer.reporter, timeout_millis / 1000)
 
 
-class _Showing(SpanProcessor):
-    """Another's processor, which is shown spans as OpenTelemetry has them."""
+class _WithOTelSpans(SpanProcessor):
+    """Wraps a processor of OpenTelemetry's, and passes it spans under OpenTelemetry's names."""
 
     def __init__(self, processor: SpanProcessor) -> None:
         self._processor = processor
@@ -113,11 +113,11 @@ class _Showing(SpanProcessor):
 
 
 class Provider(EngineProvider):
-    """The engine's provider, for spans that are read as jaeger-client's by those who report them."""
+    """The engine's provider: reporters get jaeger-client's spans, other processors OpenTelemetry's."""
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         ours = isinstance(span_processor, Reporting)
-        super().add_span_processor(span_processor if ours else _Showing(span_processor))
+        super().add_span_processor(span_processor if ours else _WithOTelSpans(span_processor))
 
 
 def share(tracer: Tracer) -> None:

@@ -1,4 +1,4 @@
-"""`RateLimiter`: jaeger-client's leaky bucket, which sells items at any price."""
+"""`RateLimiter`: jaeger-client's leaky bucket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ot_bridge import ids
 
 
 class RateLimiter:
-    """credits_per_second: what comes in. max_balance: what it holds at most, and at first a part of that."""
+    """credits_per_second: the income. max_balance: the most it holds; it starts with a random part."""
 
     def __init__(self, credits_per_second: float, max_balance: float) -> None:
         self.credits_per_second = credits_per_second
@@ -21,7 +21,7 @@ class RateLimiter:
         return time.time()
 
     def update(self, credits_per_second: float, max_balance: float) -> None:
-        """Goes on at another rate, as full in proportion as before."""
+        """Changes the rate; the bucket stays as full in proportion."""
         self._update_balance()
         self.credits_per_second = credits_per_second
         self.balance *= max_balance / self.max_balance

@@ -2,7 +2,7 @@
 
 How it works:
 
-1. What a span is told is made fit for export once, when it is told (`Tracer.fit`), and noted.
+1. Each tag and log value is made fit for export once, when it is set (`Tracer.fit`), and noted.
 2. Two of jaeger-client's names mean something else to OpenTelemetry: `start_time` and `end_time` are seconds
    here, nanoseconds there. A processor or exporter of OpenTelemetry's gets `as_otel(span)`: an object with
    the same attributes in the same dict, under OpenTelemetry's names.
@@ -29,7 +29,7 @@ from ot_bridge.jaeger_client.span_context import SpanContext, told_by
 
 
 class _OnTheEngine(Span):
-    """What a recorded span and one that is not sampled have in common."""
+    """The part that recorded spans and unsampled spans share."""
 
     ids: Any
     _shown: Any
@@ -44,7 +44,7 @@ class _OnTheEngine(Span):
 
     @property
     def told(self) -> bridge.SpanContext:
-        """Its context as the bridge has it, which costs less than `context`."""
+        """The context as one of the bridge's, which is cheaper to make than `context`."""
         return self._shown  # type: ignore[no-any-return]
 
     def is_sampled(self) -> bool:
@@ -132,7 +132,7 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         super()._settle()
 
     def end(self, end_time: int | None = None) -> None:
-        """As OpenTelemetry code ends it. What a later priority decided holds: the reporters read it."""
+        """Ends the span as OpenTelemetry code does; a later `sampling.priority` still holds."""
         _end(self, end_time)
 
 
@@ -183,7 +183,7 @@ def as_otel(span: Any) -> Any:
 
 
 def as_told(parent: Any) -> Any:
-    """What a program names as a parent, in the form that is quickest to read, if it is ours."""
+    """A parent that a program names, as the bridge's context if it is one of our spans or contexts."""
     kind = type(parent)
     if issubclass(kind, _OnTheEngine):
         return parent.told

@@ -59,12 +59,12 @@ _NUMBERS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 
 def moment(seconds: Any) -> Any:
-    """A time as it was given; None for 0, which jaeger-client reads as not given."""
+    """A time as given, or None for 0, which jaeger-client treats as not given."""
     return None if type(seconds) in (int, float) and not seconds else seconds
 
 
 def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
-    """The tags that a span starts with; those of interceptors, made ready once, are as they are."""
+    """The tags of a start, fitted and split; `Tags` that an interceptor has prepared stay as they are."""
     if type(given) is convert.Tags:
         return given
     pairs = convert.named_fields(given) or {}

@@ -21,16 +21,16 @@ logger = logging.getLogger("jaeger_tracing")
 
 
 class BaseReporter:
-    """Base of all: `report_span` is called once with each sampled span, when it ends."""
+    """Base of all reporters: `report_span` is called once with each sampled span, when it ends."""
 
     def report_span(self, span: Any) -> None:
         raise NotImplementedError
 
     def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
-        """Told once, by the tracer, what to say of the process. max_length: of a value, in characters."""
+        """Called once by the tracer, with the tags of the process. max_length: of a value, in characters."""
 
     def close(self) -> Any:
-        """Says that no more spans come; the future that it returns is over when none is left here."""
+        """Called when no more spans come; returns a future that is over when all spans have left."""
         return done()
 
 

@@ -1,4 +1,4 @@
-"""jaeger-client's samplers: those of `ot_bridge.sampling`, and what makes others into OpenTelemetry's."""
+"""jaeger-client's samplers: those of `ot_bridge.sampling`, and wrappers that make others OpenTelemetry's."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _own(sampler: Any) -> Any:
 
 
 class Roots(JaegerSampler):
-    """Decides on roots as its `sampler` of the moment does: a running tracer may be given another."""
+    """Decides on roots as its present `sampler` does; a running tracer may be given another."""
 
     def __init__(self, sampler: Any) -> None:
         self.take(sampler)
@@ -224,7 +224,7 @@ class Forced(otel.Sampler):
 
 
 class TheseIds(IdGenerator):
-    """Gives the ids of a span that is there already: one RPC's on its server, or one that is now recorded."""
+    """Gives the ids of a span that exists: of an RPC's client, or of a span that is now recorded."""
 
     def __init__(self, trace_id: int, span_id: int) -> None:
         self._trace_id = trace_id

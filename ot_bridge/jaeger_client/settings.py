@@ -1,25 +1,40 @@
 """Every setting of a `Config` as a row: its key, the variables that stand for it, and its default.
 
 `OTEL_*` wins over the dictionary, and the dictionary over `JAEGER_*`. `resolve` gives a setting with its
-source, `value` the same as jaeger-client understands it; nothing here acts on it.
+source, `value` converts it as jaeger-client does; nothing here acts on it.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
-from ot_bridge.choices import sampler_is_named
-from ot_bridge.errors import bad_variable
+from ot_bridge.errors import bad_variable, say_once
 from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
+from ot_bridge.jaeger_client.readers import (
+    collector,
+    count,
+    duration,
+    formats,
+    host,
+    known_sampler,
+    milliseconds,
+    one_of,
+    port,
+    propagators,
+    seconds,
+    strategies,
+    whole,
+)
 from ot_bridge.jaeger_client.utils import get_boolean
-from ot_bridge.propagation.parse import names_in_environment, parse_propagators
 from ot_bridge.sampling import ConstSampler, JaegerSampler, ProbabilisticSampler, RateLimitingSampler
 
 Environment = Mapping[str, str]
+
+_log: Final = logging.getLogger("jaeger_tracing")
 
 
 class Setting(NamedTuple):
@@ -33,7 +48,7 @@ class Row(NamedTuple):
     """key: in the dictionary, where `a.b` is b within a. otel, jaeger: variables -> what their text means.
 
     kind: of the value that is due: bool, int, float, str or, for what is taken as it is, object.
-    forgiving: whether what is no integer in the dictionary counts as nothing there.
+    check: makes what is in the dictionary fit; what it cannot use counts as not given, and is said.
     """
 
     key: str = ""
@@ -41,87 +56,7 @@ class Row(NamedTuple):
     kind: type = object
     otel: Mapping[str, Callable[[str], Any]] = {}
     jaeger: Mapping[str, Callable[[str], Any]] = {}
-    forgiving: bool = False
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("a whole number from 0 on is due")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ValueError("a whole number above 0 is due")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    """Kubernetes sets `JAEGER_AGENT_PORT=tcp://10.96.0.7:6831` beside a Service called jaeger-agent."""
-    try:
-        return _count(text)
-    except ValueError:
-        raise ValueError("the number of a port is due") from None
-
-
-def _milliseconds(text: str) -> float:
-    if not float(text) > 0:
-        raise ValueError("a number above 0 is due")
-    return float(text) / 1000
-
-
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-
-
-def _duration(text: str) -> float:
-    """Seconds of `500` (milliseconds, as Java's client reads it), `500ms`, `1s` (as Go's does)."""
-    parts = _DURATION.findall(text)
-    return sum(float(number) * _UNITS[unit] for number, unit in parts) if parts else _milliseconds(text)
-
-
-def _collector(text: str) -> str:
-    """The OTLP endpoint on the host of a Jaeger collector."""
-    parts = urlsplit(text)
-    host = parts.hostname or "localhost"
-    return f"{parts.scheme or 'http'}://{f'[{host}]' if ':' in host else host}:4318/v1/traces"
-
-
-def _strategies(text: str) -> str:
-    return text if "://" in text else f"http://{text}/sampling"
-
-
-def _known_sampler(text: str) -> str | None:
-    return text if sampler_is_named(text) else None
-
-
-def _one_of(names: Iterable[str]) -> Callable[[str], str]:
-    def known(text: str) -> str:
-        if text.lower() not in names:
-            raise ValueError(f"known are {', '.join(names)}")
-        return text.lower()
-
-    return known
-
-
-def _propagators(text: str) -> str | None:
-    return ",".join(names_in_environment("the configuration's propagation", text)) or None
-
-
-def _formats(text: str) -> str:
-    """Raises ConfigurationError, a ValueError, for an unknown name."""
-    parse_propagators(propagators_of(text))
-    return text
-
-
-#: A format in `JAEGER_PROPAGATION` -> the propagators that it stands for; any other name stands for itself.
-_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
-
-
-def propagators_of(text: str) -> list[str]:
-    """The names of propagators for the formats in `JAEGER_PROPAGATION`, as `jaeger,b3`."""
-    formats = map(str.strip, text.split(","))
-    return [name for each in formats for name in _FORMATS.get(each, (each,))]
+    check: Callable[[Any], Any] | None = None
 
 
 #: Type of a sampler -> the sampler of its param; None: the remote one.
@@ -148,46 +83,50 @@ ROWS: Final[Mapping[str, Row]] = {
         "sampler.type",
         None,
         str,
-        {"OTEL_TRACES_SAMPLER": _known_sampler},
-        {"JAEGER_SAMPLER_TYPE": _one_of(SAMPLERS)},
+        {"OTEL_TRACES_SAMPLER": known_sampler},
+        {"JAEGER_SAMPLER_TYPE": one_of(SAMPLERS)},
     ),
     "sampler_param": Row("sampler.param", None, object, {}, {"JAEGER_SAMPLER_PARAM": str}),
     "sampler_arg": Row("", None, str, {"OTEL_TRACES_SAMPLER_ARG": str}),
     "exporter": Row("", "otlp", str, {"OTEL_TRACES_EXPORTER": str}),
-    "protocol": Row("", "http/protobuf", str, dict.fromkeys(_PROTOCOLS, _one_of(PROTOCOLS))),
-    "traces_endpoint": Row("", None, str, dict.fromkeys(_ENDPOINTS, str), {"JAEGER_ENDPOINT": _collector}),
-    "reporting_host": Row("local_agent.reporting_host", "localhost", str, {}, {"JAEGER_AGENT_HOST": str}),
-    "reporting_port": Row(
-        "local_agent.reporting_port", 6831, int, {}, {"JAEGER_AGENT_PORT": _port}, forgiving=True
+    "protocol": Row("", "http/protobuf", str, dict.fromkeys(_PROTOCOLS, one_of(PROTOCOLS))),
+    "traces_endpoint": Row("", None, str, dict.fromkeys(_ENDPOINTS, str), {"JAEGER_ENDPOINT": collector}),
+    "reporting_host": Row(
+        "local_agent.reporting_host", "localhost", str, {}, {"JAEGER_AGENT_HOST": host}, host
     ),
-    "sampling_port": Row("local_agent.sampling_port", 5778, int, forgiving=True),
-    "sampling_endpoint": Row("", None, str, {}, dict.fromkeys(_STRATEGIES, _strategies)),
+    "reporting_port": Row(
+        "local_agent.reporting_port", 6831, int, {}, {"JAEGER_AGENT_PORT": port}, check=int
+    ),
+    "sampling_port": Row("local_agent.sampling_port", 5778, int, check=int),
+    "sampling_endpoint": Row("", None, str, {}, dict.fromkeys(_STRATEGIES, strategies)),
     "local_agent_enabled": Row("local_agent.enabled", True, bool),
-    "reporter_batch_size": Row("reporter_batch_size", 10, int, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _count}),
+    "reporter_batch_size": Row("reporter_batch_size", 10, int, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": count}),
     "reporter_queue_size": Row(
         "reporter_queue_size",
         100,
         int,
-        {"OTEL_BSP_MAX_QUEUE_SIZE": _count},
-        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": _count},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": count},
+        {"JAEGER_REPORTER_MAX_QUEUE_SIZE": count},
     ),
     "reporter_flush_interval": Row(
         "reporter_flush_interval",
         constants.DEFAULT_FLUSH_INTERVAL,
         float,
-        {"OTEL_BSP_SCHEDULE_DELAY": _milliseconds},
-        {"JAEGER_REPORTER_FLUSH_INTERVAL": _duration},
+        {"OTEL_BSP_SCHEDULE_DELAY": milliseconds},
+        {"JAEGER_REPORTER_FLUSH_INTERVAL": duration},
+        check=lambda value: value and seconds(value),  # without one, there is no such limit
     ),
     "sampling_refresh_interval": Row(
         "sampling_refresh_interval",
         constants.DEFAULT_SAMPLING_INTERVAL,
         float,
         {},
-        {"JAEGER_SAMPLER_REFRESH_INTERVAL": _duration},
+        {"JAEGER_SAMPLER_REFRESH_INTERVAL": duration},
+        check=seconds,
     ),
-    "max_operations": Row("max_operations", None, object, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": _count}),
+    "max_operations": Row("max_operations", None, object, {}, {"JAEGER_SAMPLER_MAX_OPERATIONS": count}),
     "propagation": Row(
-        "propagation", None, str, {"OTEL_PROPAGATORS": _propagators}, {"JAEGER_PROPAGATION": _formats}
+        "propagation", None, str, {"OTEL_PROPAGATORS": propagators}, {"JAEGER_PROPAGATION": formats}
     ),
     "trace_id_header": Row("trace_id_header", constants.TRACE_ID_HEADER, str),
     "baggage_header_prefix": Row("baggage_header_prefix", constants.BAGGAGE_HEADER_PREFIX, str),
@@ -196,12 +135,12 @@ ROWS: Final[Mapping[str, Row]] = {
         "generate_128bit_trace_id", False, bool, {}, {"JAEGER_TRACEID_128BIT": lambda text: text == "true"}
     ),
     "max_tag_value_length": Row(
-        "max_tag_value_length", constants.MAX_TAG_VALUE_LENGTH, float, dict.fromkeys(_LENGTHS, _whole)
+        "max_tag_value_length", constants.MAX_TAG_VALUE_LENGTH, float, dict.fromkeys(_LENGTHS, whole)
     ),
     "max_traceback_length": Row("max_traceback_length", constants.MAX_TRACEBACK_LENGTH, float),
-    "throttler_port": Row("throttler.port", 5778, int, forgiving=True),
+    "throttler_port": Row("throttler.port", 5778, int, check=int),
     "throttler_refresh_interval": Row(
-        "throttler.refresh_interval", constants.DEFAULT_THROTTLER_REFRESH_INTERVAL, int, forgiving=True
+        "throttler.refresh_interval", constants.DEFAULT_THROTTLER_REFRESH_INTERVAL, int, check=int
     ),
 }
 
@@ -218,11 +157,9 @@ def problems(config: Mapping[str, Any]) -> list[str]:
         if not isinstance(config.get(group) or {}, Mapping):
             found.append(f"{group}: keys and values are due, and {config[group]!r} is given")
     for row in ROWS.values():
-        given, due = _from_config(row, config), _DUE.get(row.kind)
-        if given is None or given.value is None or due is None or row.forgiving:
-            continue
-        if not isinstance(given.value, due[0]):
-            found.append(f"{row.key}: a {due[1]} is due, and {given.value!r} is given")
+        given, due = _given(row, config), _DUE.get(row.kind)
+        if given is not None and due is not None and row.check is not int and not isinstance(given, due[0]):
+            found.append(f"{row.key}: a {due[1]} is due, and {given!r} is given")
     return found
 
 
@@ -264,17 +201,27 @@ def _from_variables(table: Mapping[str, Callable[[str], Any]], environment: Envi
     return None
 
 
-def _from_config(row: Row, config: Any) -> Setting | None:
+def _given(row: Row, config: Any, default: Any = None) -> Any:
     for key in row.key.split("."):
         if not isinstance(config, Mapping) or key not in config:
-            return None
+            return default
         config = config[key]
-    if row.forgiving:
-        try:
-            config = int(config)
-        except (TypeError, ValueError):
-            return None
-    return Setting(config, "config")
+    return config
+
+
+def _from_config(row: Row, config: Any) -> Setting | None:
+    given = _given(row, config, _ABSENT)
+    if given is _ABSENT or row.check is None:
+        return None if given is _ABSENT else Setting(given, "config")
+    try:
+        return Setting(row.check(given), "config")
+    except (TypeError, ValueError, OverflowError):
+        text = f"{row.key}: {given!r:.80} cannot be used, and counts as not given"
+        say_once(_log, logging.WARNING, text)
+        return None
+
+
+_ABSENT: Final = object()
 
 
 def tags(config: Mapping[str, Any], environment: Environment) -> dict[str, Setting]:

@@ -1,7 +1,7 @@
-"""`Span` under jaeger-client's names: the bridge's span, with what a reporter of old reads off it.
+"""`Span` under jaeger-client's names: the bridge's span, with all attributes that jaeger-client's has.
 
-It stands beside an OpenTelemetry span: one of a provider that a file has described, or one that OpenTelemetry
-code has started. On the engine's provider, spans are those of `recorded`.
+This class wraps an OpenTelemetry span: one of a provider that a configuration file describes, or one that
+OpenTelemetry code has started. The engine's provider makes spans of the classes in `recorded`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import logging
 import traceback
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +79,11 @@ class Span(bridge.Span):
             self.references = records.references_of(span)
         return self
 
-    def _remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:
+    def keep_order(self, keys: Iterable[str]) -> None:
+        """Keeps the order of tags given at the start, of which some are no attributes."""
+        self._order = dict.fromkeys(keys)
+
+    def remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:
         """Keeps what the OpenTelemetry span of a provider that is not ours does not keep, unsampled."""
         self._name = name
         self.parent_ids = above if above.is_valid else None

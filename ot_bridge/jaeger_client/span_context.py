@@ -103,7 +103,7 @@ def _made(
     parent_id: int,
     links: tuple[trace.SpanContext, ...] = (),
 ) -> SpanContext:
-    """A context from what the bridge's own are made of."""
+    """A context from the parts of one of the bridge's."""
     make: Any = bridge.SpanContext.__new__
     return make(SpanContext, otel, baggage, origin, parent_id, links)  # type: ignore[no-any-return]
 
@@ -120,12 +120,12 @@ def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> S
 
 
 def context_of(remote: Remote) -> SpanContext:
-    """What a caller said, as a context."""
+    """The context that a caller's headers describe."""
     return context_like(bridge.span_context.from_remote(remote))
 
 
 def told_by(context: bridge.SpanContext) -> Outgoing:
-    """What to tell the next process, in the form that every encoder takes: one of the bridge's contexts."""
+    """The bridge's context with the same content, which every encoder takes."""
     if not isinstance(context, SpanContext):
         return context
     plain: bridge.SpanContext | None = context.__dict__.get("plain")

@@ -1,8 +1,9 @@
-"""How a span of jaeger-client's `Tracer` starts: whose child it is, who decides on it, what it is born with.
+"""How a span of jaeger-client's `Tracer` starts: its parent, the sampler that decides on it, its first tags.
 
-`_fast` is the shorter way, for a span with a name, perhaps a parent and tags, and nothing else; it skips the
-throttler, `one_span_per_rpc`, references and `sampling.priority`. The programs in tests/jaeger, run beside
-jaeger-client both ways, hold them together; the rows dropin-* of the benchmarks pay for it.
+The shorter way is the bridge's `Tracer._fast`, with three hooks: parents are read as `as_told` reads
+them, tags are fitted by the tracer, and the place of `span.kind` among them is kept. It skips the throttler,
+references and `sampling.priority`. The programs in tests/jaeger, which run beside jaeger-client both ways,
+hold the two together; the rows dropin-* of the benchmarks pay for it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _text(name: object) -> str:
 
 
 class Scopes(ScopeManager):
-    """The bridge's scope manager, to which another tracer's active span is none."""
+    """The bridge's scope manager, which does not see the active spans of other tracers of this kind."""
 
     _tracer: Starts
 
@@ -123,7 +124,7 @@ class Starts(bridge.Tracer):
 
     def _started_as_kind(self, span: Any, tags: Any) -> None:
         if type(tags) is dict:
-            span._order = dict.fromkeys(tags)
+            span.keep_order(tags)
 
     def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
         """`_fast` where a program counts spans."""
@@ -132,11 +133,11 @@ class Starts(bridge.Tracer):
         return None if span is None else self._started(span, tags, start or _NO_TAGS)
 
     def _never_fast(self, *arguments: Any) -> None:
-        """Where the provider is not the engine's."""
+        """Takes the place of `_fast` on a provider that is not the engine's, and with `one_span_per_rpc`."""
 
     def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
-        if type(tags) is dict and (start.kind is not trace.SpanKind.INTERNAL or start.status is not None):
-            span._order = dict.fromkeys(tags)
+        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
+            self._started_as_kind(span, tags)
         if self._counts:
             self._count(span, start.kind is trace.SpanKind.SERVER)
         return span
@@ -148,12 +149,13 @@ class Starts(bridge.Tracer):
             if not isinstance(span, Span) or span.tracer is self:
                 return context
             scope: Any = context.get(SCOPE_KEY)
+            # `Scope` keeps these two for itself, and no public name gives an open scope's context before it.
             if not isinstance(scope, Scope) or scope._otel_span is not span:
                 return context
             context = scope._before
 
     def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
-        """Here the active span goes before references, and the first of these before others."""
+        """The parent as jaeger-client chooses it: `child_of`, the active span, then the first reference."""
         if child_of is None and not ignore_active:
             child_of = self.active_span
         above = contexts.of(child_of)
@@ -163,7 +165,11 @@ class Starts(bridge.Tracer):
     def _priority(
         self, name: str | None, start: convert.Tags, sampler: Any
     ) -> tuple[convert.Tags, bool | None, Any]:
-        """The other tags; whether this one asks for a debug span (None: for nothing); who then decides."""
+        """Splits `sampling.priority` off the tags of a start.
+
+        Returns the other tags; whether the priority asks for a debug span, or None if it means nothing; and
+        the sampler that decides then.
+        """
         attributes = {**start.attributes}
         debug = convert.priority(attributes.pop("sampling.priority"))
         start = start._replace(attributes=attributes, priority=None)
@@ -172,14 +178,14 @@ class Starts(bridge.Tracer):
         return start, debug, self._recording if debug else ALWAYS_OFF
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
-        """Takes its debug id away from a caller who has had enough debug traces."""
+        """The parent and the sampler; without the debug id where the throttler allows no debug trace."""
         asked = contexts.of(child_of)
         if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
             return child_of, sampler
         return SpanContext(baggage=asked.baggage), ALWAYS_OFF
 
     def _joined(self, child_of: Any, ignore_active: bool) -> bridge.SpanContext | None:
-        """The client's span that a server's shares, as Zipkin has it."""
+        """The client's context whose ids a server span takes over with `one_span_per_rpc`, as in Zipkin."""
         context = contexts.of(child_of)
         if context is None and not ignore_active:
             context = contexts.of(self.active_span)
@@ -223,9 +229,9 @@ class Starts(bridge.Tracer):
         span: Any = super()._begin(tracer, name, parent, start, moment)
         if self._on_engine:
             return span  # type: ignore[no-any-return]
-        if not span._otel_span.is_recording():
+        if not span.unwrap().is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
-            span._remember(name, above, moment)  # of this package, and for this one place
+            span.remember(name, above, moment)
         return span  # type: ignore[no-any-return]
 
     def _count(self, span: Span, joined: bool) -> None:

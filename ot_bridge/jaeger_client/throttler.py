@@ -26,7 +26,7 @@ class Throttler:
     """Base of a program's own: `is_allowed` says whether one more debug span may start."""
 
     def set_client_id(self, client_id: int) -> None:
-        """Told by the tracer, once."""
+        """Called once, by the tracer."""
 
     def is_allowed(self, operation: str) -> bool:
         raise NotImplementedError

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ot_bridge.jaeger_client import settings
+from ot_bridge.jaeger_client.readers import propagators_of
 from ot_bridge.jaeger_client.settings import Environment, Setting
 from ot_bridge.jaeger_client.utils import get_boolean
 
@@ -145,7 +146,7 @@ def _propagation(found: Found, config: Mapping[str, Any]) -> Iterator[Line]:
     setting = found["propagation"]
     text = setting.value or "jaeger"
     if not setting.source.startswith("OTEL"):
-        text = ",".join(settings.propagators_of(text))
+        text = ",".join(propagators_of(text))
     yield Line("OTEL_PROPAGATORS", text)
     packages = {package for name, package in _PACKAGES.items() if name in text.split(",")}
     if packages:

@@ -19,7 +19,7 @@ _BOOLEANS: Final[Mapping[str, bool]] = {
 
 
 def get_boolean(string: object, default: bool) -> bool:
-    """What a configuration file's yes or no means; what is neither is `default`."""
+    """The boolean that a value in a configuration file means; `default` if it means none."""
     return _BOOLEANS.get(str(string).lower(), default)
 
 
@@ -27,7 +27,7 @@ def local_ip() -> str | None:
     """The address of this machine that others can reach it at, as far as it can tell; no packet is sent."""
     try:
         address = socket.gethostbyname(socket.gethostname())
-    except (OSError, UnicodeError):  # a host without a name, or with one that nobody can look up
+    except (OSError, UnicodeError):  # a host without a name, or whose name cannot be looked up
         address = "127.0.0.1"
     return (get_local_ip_by_socket() or address) if address.startswith("127.") else address
 

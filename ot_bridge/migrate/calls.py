@@ -1,4 +1,4 @@
-"""Who calls the functions of the project, and where they are used in any other way than by a call."""
+"""The calls of the project's functions, and the places where a function is used without a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class Calls:
     def __init__(self) -> None:
         self._calls: dict[ast.AST, list[tuple[File, ast.Call, bool]]] = defaultdict(list)
         self._loose: set[ast.AST] = set()  # functions that are handed on, or reached in unknown ways
-        self._attributes: dict[str, tuple[Any, int]] = {}  # of receivers that nobody knows -> where
+        self._attributes: dict[
+            str, tuple[Any, int]
+        ] = {}  # attributes of unknown receivers -> where they stand
 
     def collect(self, reading: Reading) -> None:
         for file in reading.project.legacy:

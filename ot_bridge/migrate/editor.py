@@ -1,8 +1,7 @@
 """Carries out a plan on a file's text, with LibCST: what no edit names stays as it is, to the byte.
 
 LibCST's nodes are found by the bytes that they span, which are those of the syntax tree that was read.
-Children
-are left before their parents, so that a template's holes are filled with what has been edited already.
+Here are the statements, the imports and the marks; expressions are in `expression_edits`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from typing import Any, Final
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-from ot_bridge.migrate.edits import Argument, Call, Dict, Edit, Insert, Rename, Replace, Split
-from ot_bridge.migrate.nodes import Fill, Offsets, Span, marked, without_blank_lines, wraps_itself
+from ot_bridge.migrate.edits import Call, Dict, Edit, Insert, Rename, Replace, Split
+from ot_bridge.migrate.expression_edits import Expressions
+from ot_bridge.migrate.nodes import Offsets, Span, marked, without_blank_lines
 from ot_bridge.migrate.plan import MARK, Plan
 
 _COMPOUND: Final = (
@@ -40,15 +40,10 @@ def edit(plan: Plan) -> bytes:
     return changed.bytes
 
 
-class _Editor(cst.CSTTransformer):
+class _Editor(Expressions):
     def __init__(self, plan: Plan, spans: dict[cst.CSTNode, Span]) -> None:
-        super().__init__()
-        self.plan = plan
+        super().__init__(plan)
         self.spans = spans
-        self.encoding = ""
-        self.done: dict[Span, cst.BaseExpression] = {}
-        self.holes: set[Span] = set()
-        self.expressions: dict[Span, list[Edit]] = defaultdict(list)
         self.statements: dict[Span, list[Edit]] = defaultdict(list)
         self.marks: dict[Span, str] = {}
         self.aliases: set[Span] = set()
@@ -118,7 +113,7 @@ class _Editor(cst.CSTTransformer):
         return not isinstance(node, cst.BaseCompoundStatement) or self._is_touched(node)
 
     def _is_touched(self, node: cst.CSTNode) -> bool:
-        """Whether anything inside a statement changes; where nothing does, nobody has to look."""
+        """Whether anything inside a statement changes. Statements without a change are not visited."""
         start, end = self.spans.get(node, (0, 1 << 62))
         position = bisect_left(self.places, start)
         return position < len(self.places) and self.places[position] <= end
@@ -126,7 +121,7 @@ class _Editor(cst.CSTTransformer):
     def on_leave(self, original: Any, updated: Any) -> Any:
         span = self.spans.get(original)
         if isinstance(updated, cst.BaseExpression):
-            return self._expression(span, updated)
+            return self.expression(span, updated)
         if isinstance(updated, (cst.Import, cst.ImportFrom)):
             return self._import(original, updated)
         if isinstance(updated, cst.SimpleStatementLine):
@@ -142,102 +137,6 @@ class _Editor(cst.CSTTransformer):
         if isinstance(updated, cst.Module):
             return self._module(updated)
         return updated
-
-    # Expressions
-
-    def _expression(self, span: Span | None, node: cst.BaseExpression) -> cst.BaseExpression:
-        if span is None:
-            return node
-        for each in sorted(self.expressions.get(span, ()), key=lambda each: wraps_itself(each)):
-            if isinstance(each, Call) and isinstance(node, cst.Call):
-                node = self._call(each, node)
-            elif isinstance(each, Dict) and isinstance(node, cst.Dict):
-                node = self._literal_dict(each, node)
-            elif isinstance(each, Replace):
-                self.done[span] = node
-                node = self._replaced(each, node)
-        if span in self.holes:
-            self.done[span] = node
-        return node
-
-    def _replaced(self, each: Replace, old: cst.BaseExpression) -> cst.BaseExpression:
-        new = self._filled(each.template, each.holes, each.slot)
-        if old.lpar and not wraps_itself(each):
-            new = new.with_changes(lpar=old.lpar, rpar=old.rpar)
-        return new
-
-    def _filled(self, template: str, holes: Sequence[ast.AST], slot: Any = None) -> cst.BaseExpression:
-        marks = [f"__hole{position}__" for position in range(len(holes))]
-        names = {**self.plan.names, "name": self.plan.slots.get(slot, "")}
-        expression = cst.parse_expression(template.format(*marks, **names))
-        filling = [self.done[self.offsets.span(hole)] for hole in holes]
-        return expression.visit(Fill(filling)) if holes else expression  # type: ignore[return-value]
-
-    def _call(self, each: Call, node: cst.Call) -> cst.Call:
-        function = node.func
-        old = each.node.func
-        is_own = isinstance(old, ast.Attribute) and each.receiver is old.value
-        if each.node in self.plan.inline:
-            function = self._filled(each.function.replace("{0}", "{tracer}"), ())
-        elif each.receiver is None:
-            function = self._filled(each.function, ())
-        elif is_own and isinstance(function, cst.Attribute):
-            function = function.with_changes(attr=cst.Name(each.function.rpartition(".")[2]))
-        else:
-            function = self._filled(each.function, (each.receiver,))
-        return node.with_changes(func=function, args=self._arguments(each, node))
-
-    def _arguments(self, each: Call, node: cst.Call) -> list[cst.Arg]:
-        given = [*each.node.args, *(keyword.value for keyword in each.node.keywords)]
-        in_order = sorted(given, key=self.offsets.span)
-        old = dict(zip(in_order, node.args, strict=True))
-        made = [self._argument(argument, old) for argument in each.arguments]
-        made.sort(key=lambda arg: arg.keyword is not None)  # stable: what has no name comes first
-        between = next(
-            (arg.comma for arg in node.args[:-1] if isinstance(arg.comma, cst.Comma)),
-            cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),
-        )
-        for position, arg in enumerate(made[:-1]):
-            was_last = bool(node.args) and arg.comma is node.args[-1].comma
-            if not isinstance(arg.comma, cst.Comma) or was_last:
-                arg = arg.with_changes(whitespace_after_arg=cst.SimpleWhitespace(""), comma=between)
-            made[position] = arg
-        if made and node.args:
-            end = node.args[-1]
-            made[-1] = made[-1].with_changes(comma=end.comma, whitespace_after_arg=end.whitespace_after_arg)
-        return made
-
-    def _argument(self, argument: Argument, old: dict[ast.expr, cst.Arg]) -> cst.Arg:
-        keyword = None if argument.keyword is None else cst.Name(argument.keyword)
-        equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-        if argument.source is None:
-            value = self._filled(argument.template or "", argument.holes)
-            return cst.Arg(value, keyword, cst.MaybeSentinel.DEFAULT if keyword is None else equal)
-        value = self.done[self.offsets.span(argument.source)]
-        if argument.template is not None:
-            value = self._filled(argument.template, (argument.source,))
-        kept = old.get(argument.source)
-        if kept is None:
-            return cst.Arg(value, keyword, cst.MaybeSentinel.DEFAULT if keyword is None else equal)
-        if keyword is None:
-            return kept.with_changes(value=value, keyword=None, equal=cst.MaybeSentinel.DEFAULT)
-        if kept.keyword is not None:
-            return kept.with_changes(value=value, keyword=keyword)
-        return kept.with_changes(value=value, keyword=keyword, equal=equal)
-
-    def _literal_dict(self, each: Dict, node: cst.Dict) -> cst.Dict:
-        elements: list[Any] = []
-        for position, element in enumerate(node.elements):
-            if position in each.drop:
-                continue
-            if position in each.wrap:
-                self.done[-1, -1] = element.value
-                made = cst.parse_expression(each.wrap[position].format("__hole0__"))
-                element = element.with_changes(value=made.visit(Fill([element.value])))
-            elements.append(element)
-        if elements and node.elements:
-            elements[-1] = elements[-1].with_changes(comma=node.elements[-1].comma)
-        return node.with_changes(elements=elements)
 
     # Statements
 
@@ -268,7 +167,7 @@ class _Editor(cst.CSTTransformer):
         for each in self._edits(spans, Insert):
             if not each.first:
                 after.append(
-                    cst.SimpleStatementLine([cst.Expr(self._filled(each.template, each.holes, each.slot))])
+                    cst.SimpleStatementLine([cst.Expr(self.filled(each.template, each.holes, each.slot))])
                 )
         if before and lines:
             before[0] = before[0].with_changes(leading_lines=lines[0].leading_lines)  # type: ignore[attr-defined]
@@ -325,7 +224,7 @@ class _Editor(cst.CSTTransformer):
         if span is None:
             return updated
         for each in self._edits([span], Insert):
-            line = cst.SimpleStatementLine([cst.Expr(self._filled(each.template, each.holes, each.slot))])
+            line = cst.SimpleStatementLine([cst.Expr(self.filled(each.template, each.holes, each.slot))])
             block = updated.body
             if isinstance(block, cst.SimpleStatementSuite):
                 block = cst.IndentedBlock([cst.SimpleStatementLine(block.body)])

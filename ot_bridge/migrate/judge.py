@@ -185,7 +185,7 @@ class Judge:
                 use.block = Block("OTB310", "this file tests or patches the module; left as it is")
 
     def _leave_formatted_texts(self) -> None:
-        """Inside an f-string Python before 3.12 neither knows positions nor takes the same quotes again."""
+        """Leaves what stands in an f-string: before 3.12 it has no positions, and quotes clash."""
         for use in self.uses:
             inside = any(isinstance(above, ast.JoinedStr) for above in use.file.module.ancestors(use.node))
             if inside and use.block is None:

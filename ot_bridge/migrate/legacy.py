@@ -171,6 +171,31 @@ TELLING: Final = frozenset(
 SEEN: Final = frozenset({"events", "logs", "status"})
 SPANS: Final = re.compile(r"(?:^|_)spans?$")
 
+#: What a person is told of the set-up, by code.
+SETUP: Final = {
+    "OTB401": "set-up: ot_bridge.install(service), or the SDK's provider, processor and exporter",
+    "OTB402": "set-up of a tracer: samplers, exporters and propagators of OpenTelemetry take its place",
+    "OTB403": "the global tracer: ot_bridge.install(service) sets it, and OpenTelemetry has its own",
+    "OTB404": "a framework's package: ot_bridge's middleware, interceptors, or opentelemetry-instrumentation",
+    "OTB405": "a client library's package: opentelemetry-instrumentation takes its place",
+}
+#: The start of a name of the API -> code, and what takes its place.
+_OTHERS: Final = {
+    "opentracing.mocktracer": (
+        "OTB207",
+        "MockTracer: ot_bridge.testing.RecordingTracer, or the SDK's in-memory exporter",
+    ),
+    "opentracing.harness": ("OTB207", "OpenTracing's own test harness"),
+    "opentracing.scope_managers": (
+        "OTB208",
+        "OpenTelemetry's context follows threads' and tasks' variables by itself",
+    ),
+    "opentracing.set_global_tracer": ("OTB403", SETUP["OTB403"]),
+    "opentracing.is_global_tracer_registered": ("OTB403", SETUP["OTB403"]),
+    "opentracing.start_child_span": ("OTB309", "start_child_span asks a span for its tracer"),
+}
+_OTHER: Final = ("OTB308", "this is no part of OpenTracing's public API")
+
 #: The end of a name -> what a receiver of this name would be.
 BY_NAME: Final = re.compile(r"(?:^|_|\.)(span|tracer|scope)$")
 
@@ -213,3 +238,11 @@ def package_code(dotted: str) -> str:
     if package in CLIENTS:
         return "OTB405"
     return "OTB401" if last in (*_SET_UP, package) else "OTB402"
+
+
+def said(name: str) -> tuple[str, str]:
+    """Code and words for a name of the API that has no counterpart, or of another legacy package."""
+    if top(name) != API:
+        code = package_code(name)
+        return code, SETUP[code]
+    return next((found for start, found in _OTHERS.items() if name.startswith(start)), _OTHER)

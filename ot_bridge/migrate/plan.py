@@ -3,7 +3,7 @@ imports.
 
 Theory of operation:
 1. A use is rewritten if its flow is not blocked; its edits then say which nodes vanish from the text.
-2. An import goes if every load of its name vanishes, and nobody else can see the name.
+2. An import goes if every load of its name vanishes, and no other file uses the name.
 3. A mark stands above the statement where a left object is made, or else above its first use, once for
    each flow
    and function; and above what needs a person wherever it stands (set-up, patches, subclasses, …).

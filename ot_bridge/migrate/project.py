@@ -63,7 +63,7 @@ class Project:
         self.unread: list[tuple[Path, str]] = []
         self.left: list[Path] = []  # by `# ot-bridge: off`
         self.searched = 0
-        #: last part of a module's name -> (name, who imports it) among the plain files
+        #: last part of a module's name -> (name, the file that imports it), of the plain files
         self.users: dict[str, list[tuple[str, Plain]]] = defaultdict(list)
         self._by_name: dict[str, list[File]] = defaultdict(list)
         self._by_end: dict[str, list[File]] = defaultdict(list)

@@ -55,7 +55,7 @@ class Report(NamedTuple):
                 yield from (f"{counts[code]:10}  {code} {CODES[code]}" for code in codes)
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs; stable names."""
+        """The report as JSON values. Its keys are stable."""
         return {
             "references": [
                 {

@@ -1,10 +1,10 @@
 """What an expression is worth, as far as it matters: a tracer, a span, a scope, a name of the API.
 
 Theory of operation:
-1. A `Value` says what kind of thing an expression gives; None says that nobody knows.
+1. A `Value` says what kind of thing an expression gives; None says that this is not known.
 2. A `Flow` stands for all that one object reaches. Two expressions that may give the same object have their
    flows joined; joining is all that is ever done to a flow, so that the order of reading does not matter.
-3. A flow is rewritten whole or not at all: whoever finds a use without a counterpart blocks the flow.
+3. A flow is rewritten whole or not at all: a use without a counterpart blocks the flow.
 """
 
 from __future__ import annotations

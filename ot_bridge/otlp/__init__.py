@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OTLPSpanExporter"]
 
-# Who only needs the bytes does not load what sends them.
+# Code that only encodes or decodes does not load the exporter.
 _MODULES = {"OTLPSpanExporter": ".exporter"}
 
 

@@ -1,14 +1,15 @@
-"""Spans as one `ExportTraceServiceRequest` (opentelemetry-proto, collector/trace/v1 and trace/v1).
+"""Encodes spans as an `ExportTraceServiceRequest` (opentelemetry-proto, collector/trace/v1 and trace/v1).
 
-1. Spans are read in one of two ways. A span with a method `for_export` (see `Offer`) hands out what it was
-   told as it was told; any other, and one that has nothing simple to offer, is read through the properties
-   of the SDK's `ReadableSpan`, where the SDK has cleaned and cut everything. Both give the same bytes
+1. A span is read in one of two ways. A span with a method `for_export` (see `Offer`) gives the values that it
+   was given. Any other span, and one whose `for_export` returns None, is read through the properties of the
+   SDK's `ReadableSpan`, for which the SDK has cleaned and cut everything. Both ways give the same bytes
    (tests/otlp/test_two_readings.py); the first costs a tenth (benchmark row "export").
-2. Nothing is cleaned on the first way. What would have to be (a key that is empty or no UTF-8, a value of
-   another type, a text that is too long) is noticed while it is encoded, and the span read the second way.
-3. Spans are grouped over the whole batch by resource and scope: by identity, and what is not the same
-   object by the bytes that it comes to, which are equal if the values are.
-4. Whatever a span's own code raises costs that span, never the batch.
+2. The first way cleans nothing. Values that need cleaning (a key that is empty or not UTF-8, a value of
+   another type, a text that is too long) are noticed while they are encoded; then the span is read the second
+   way.
+3. Spans are grouped over the whole batch by resource and scope. Two that are not the same object belong to
+   one group if their bytes are equal.
+4. An exception out of a span's own code costs that span only, not the batch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .values import NAMES, PLAIN, Unfit, begin, name, parts
 from .varint import sized, text, varint
 
 SLICE: Final = 16  # spans that are encoded without a pause
-LONGEST: Final = 65_536  # bytes of attributes, or of a name, that are taken as they were told
+LONGEST: Final = 65_536  # bytes of attributes, or of a name, that the first way accepts
 
 _ROOT: Final = Struct("<2s16s2s8sBQBQHIBB").pack
 _CHILD: Final = Struct("<2s16s2s8s2s8sBQBQHIBB").pack
@@ -46,22 +47,21 @@ Offered: TypeAlias = tuple[
 
 
 class Offer(Protocol):
-    """A span that can be read without making the SDK's objects."""
+    """A span that can be read without the SDK's objects."""
 
     def for_export(self) -> Offered | None:
-        """What an ended span was told, or None if it has to be read through its properties.
+        """The values of an ended span, or None if it has to be read through its properties.
 
         (ids, the parent's ids or None, name, kind, start and end in nanoseconds, status, attributes, events,
-        resource, scope), an event being (name, attributes or None, nanoseconds). Only where nothing was
-        dropped and there are no links. A key comes once, where the SDK has it. Keys, values and names may be
-        what the encoder cannot take (see the module): it then reads the properties. Nobody changes any of
-        it any more.
+        resource, scope). An event is (name, attributes or None, nanoseconds). A span from which anything was
+        dropped, or which has links, returns None. Each key stands once, at the place where the SDK has it.
+        Keys, values and names may be such that they need cleaning. None of the values changes afterwards.
         """
         ...
 
 
 class Encoded(NamedTuple):
-    """One request, b"" if there is nothing to send; and how many spans could not be encoded."""
+    """body: one request, b"" if there is nothing to send. failed: how many spans could not be encoded."""
 
     body: bytes
     failed: int
@@ -70,7 +70,7 @@ class Encoded(NamedTuple):
 def encode(spans: Sequence[ReadableSpan], between: Callable[[], object] | None = None) -> Encoded:
     """The request for ended spans, of any tracer provider.
 
-    between: is called after every 16 spans but the last, so that other threads get the interpreter.
+    between: a function that is called after every 16 spans except the last, to let other threads run.
     """
     begin()
     batch = _Batch()
@@ -90,7 +90,7 @@ class _Batch:
         self._seen: dict[tuple[int, int], tuple[list[bytes], Any, Any]] = {}  # holds what it knows by id
 
     def take(self, spans: Sequence[ReadableSpan]) -> int:
-        """How many of them could not be encoded."""
+        """Adds spans. Returns the number of those that could not be encoded."""
         failed = 0
         last: Any = self  # no resource
         last_scope: Any = None
@@ -127,7 +127,7 @@ class _Batch:
 
 
 def _tagged(tag: bytes, attributes: Sequence[bytes], dropped_tag: bytes, dropped: int) -> bytes:
-    """Attributes and how many were dropped."""
+    """The fields of attributes, and of the number of those that were dropped."""
     encoded = tag + tag.join(attributes) if attributes else b""
     return encoded + _count(dropped_tag, dropped)
 
@@ -142,7 +142,7 @@ def _schema(resource_or_scope: Any) -> bytes:
 
 
 def _resource(resource: Any) -> tuple[bytes, bytes]:
-    """What tells resources apart, and the fields of a `ResourceSpans` but the spans."""
+    """The key of a resource, and the fields of its `ResourceSpans` without the spans."""
     attributes, lost = parts(resource.attributes)
     lost += getattr(resource.attributes, "dropped", 0)
     schema = _schema(resource)
@@ -151,7 +151,7 @@ def _resource(resource: Any) -> tuple[bytes, bytes]:
 
 
 def _scope(scope: Any) -> bytes:
-    """The fields of a `ScopeSpans` but the spans."""
+    """The fields of a `ScopeSpans` without the spans."""
     if scope is None:
         return b"\x0a\x00"
     said = b"\x0a" + name(scope.name)
@@ -164,7 +164,7 @@ def _scope(scope: Any) -> bytes:
 
 
 def _head(ids: Any, parent: Any, kind: Any, start: Any, end: Any) -> bytes:
-    """All that has the same length in every span: ids, times, flags, kind. Raises where one is none."""
+    """The fields of fixed length: ids, times, flags, kind. Raises if a value is not of its type."""
     if not ids[5]:
         raise ValueError("the ids are zeros")
     flags = ids[3] & 0xFF | _KNOWN
@@ -183,7 +183,7 @@ def _head(ids: Any, parent: Any, kind: Any, start: Any, end: Any) -> bytes:
 
 
 def _state(state: Any) -> bytes:
-    """`trace_state`, as the header's text. It has the same number in spans and in links."""
+    """The field `trace_state`, the text of the header. It has the same number in spans and in links."""
     pairs = ",".join([f"{key}={value}" for key, value in state.items()]) if state else ""
     return b"\x1a" + text(pairs) if pairs else b""
 
@@ -202,7 +202,7 @@ def _status(status: Status) -> bytes:
 
 
 def _as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
-    """A span by what it offers, its resource and its scope; None if its properties have to be read."""
+    """A span read by `for_export`, its resource and its scope. None if its properties have to be read."""
     offers = getattr(span, "for_export", None)
     if offers is None:
         return None
@@ -236,7 +236,7 @@ def _short(title: str) -> bytes:
 
 
 def _plain(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
-    """Attributes as they were told, with `tag` between them; raises `Unfit` where they will not do."""
+    """Attributes as they were given, joined by `tag`. Raises `Unfit` if they need cleaning."""
     known = [PLAIN[type(value)][key][value] for key, value in attributes.items() if type(key) is str]
     encoded = tag.join(known)
     if len(known) != len(attributes) or len(encoded) > LONGEST:
@@ -248,7 +248,7 @@ def _plain(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
 
 
 def _as_read(span: ReadableSpan) -> tuple[bytes, Any, Any]:
-    """The same by the properties of any `ReadableSpan`."""
+    """A span read by the properties of a `ReadableSpan`, its resource and its scope."""
     context: Any = span.get_span_context()
     above = span.parent
     parent = above if above is not None and above.span_id else None
@@ -274,7 +274,7 @@ def _ids(context: Any) -> Ids:
 
 
 def _time(moment: Any) -> int:
-    """Nanoseconds; 0 for what is no time."""
+    """A time in nanoseconds; 0 for a value that is no time."""
     try:
         moment = int(moment)
     except Exception:

@@ -1,11 +1,11 @@
-"""`OTLPSpanExporter`: spans to a collector, over HTTP, in protobuf, with nothing but the standard library.
+"""`OTLPSpanExporter`: sends spans to a collector over HTTP, in protobuf, with the standard library alone.
 
-1. An export ends within `timeout` seconds, or at `give_up_at`, and every span of it is delivered by then, or
+1. An export ends within `timeout` seconds, or at `give_up_at`. Every span of it is delivered by then, or
    counted once in `failed`. It never raises.
-2. It starts no thread, and holds no lock: an export may be begun by any thread, within a signal handler, at
-   the interpreter's exit. Only the first export takes one, while it loads `sender`. What other threads may
+2. It starts no thread and holds no lock, so any thread may export, also in a signal handler and at the
+   interpreter's exit. Only the first export takes one, while it loads `sender`. What other threads may
    change during an export is in `Patience`.
-3. Its own traffic has an empty context in which OpenTelemetry's instrumentations are told to look away.
+3. Its own traffic has an empty context in which OpenTelemetry's instrumentations do not trace.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class OTLPSpanExporter(SpanExporter):
-    """What is not given comes from `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_EXPORTER_OTLP_…`, or is the default.
+    """An argument that is None comes from `OTEL_EXPORTER_OTLP_TRACES_*` or `OTEL_EXPORTER_OTLP_*`.
 
-    endpoint: the whole URL, such as `http://localhost:4318/v1/traces`. headers: laid over the variable's.
+    endpoint: the whole URL, such as `http://localhost:4318/v1/traces`. headers: added to the variable's.
     timeout: seconds for one export with all its attempts (10); from 1,000 on, milliseconds. compression:
     `gzip`, `deflate` or `none`. The files are paths, for https. max_request_size: bytes before compression;
     a larger batch is sent in parts. Raises ConfigurationError.
@@ -113,12 +113,12 @@ class OTLPSpanExporter(SpanExporter):
         return SpanExportResult.FAILURE if lost else SpanExportResult.SUCCESS
 
     def give_up_at(self, moment: float | None) -> None:
-        """No attempt and no pause after this moment of `time.monotonic()`; also for an export under way."""
+        """Allows no attempt and no pause after this moment of `time.monotonic()`, from now on."""
         self._here()
         self._patience.give_up_at(moment)
 
     def shutdown(self) -> None:
-        """Ends a pause at once; an attempt under way may end. Spans that come later are lost."""
+        """Ends a pause at once. An attempt under way may end. Later spans are lost."""
         self._patience.end()
         if (sender := self._here()) is not None:
             sender.close()

@@ -1,8 +1,9 @@
-"""What an exporter is told, by its arguments and by `OTEL_EXPORTER_OTLP_*`, as one frozen value.
+"""The settings of an exporter, from its arguments and from `OTEL_EXPORTER_OTLP_*`, as one frozen value.
 
-An argument that cannot be used raises ConfigurationError. A variable that cannot be used is said once, and
-counts as unset; only an endpoint does not, since spans must not go where nobody wanted them. The variable
-of traces (`OTEL_EXPORTER_OTLP_TRACES_…`) wins over the general one; an empty one counts as unset.
+An argument that cannot be used raises ConfigurationError. A variable that cannot be used is logged once and
+counts as unset. An endpoint that cannot be used does not count as unset, since spans must not be sent to an
+address that was not chosen: nothing is exported. The variable for traces (`OTEL_EXPORTER_OTLP_TRACES_*`) wins
+over the general one, and an empty one counts as unset.
 Source: the OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
 """
 
@@ -26,7 +27,7 @@ _LONGEST_TIMEOUT: Final = 86_400.0  # a socket takes no number of any size
 _DEFAULT_BASE: Final = "http://localhost:4318"
 _PATH: Final = "v1/traces"
 _NOTHING: Final = "nothing is exported, and every span counts as lost"
-#: What the exporter itself says of a request, and no header of a user may say otherwise.
+#: The headers that the exporter sets. A user cannot replace them.
 _OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encoding", "accept-encoding"} | {
     "transfer-encoding",
     "connection",
@@ -38,8 +39,8 @@ _OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encodi
 
 
 class Settings(NamedTuple):
-    """url: None if there is none that can be used. target: the URL without secrets, for messages.
-    timeout: seconds for one export. compression: `gzip`, `deflate` or `none`. The last three are paths.
+    """url: None if it cannot be used. target: the URL without secrets, for messages. timeout: seconds for one
+    export. compression: `gzip`, `deflate` or `none`. The last three are paths of files.
     """
 
     url: Url | None
@@ -84,24 +85,6 @@ def read_settings(
     )
 
 
-PROTOCOLS: Final = ("grpc", "http/protobuf", "http/json")
-
-
-def protocol() -> str:
-    """Which of `PROTOCOLS` the variables ask for; `http/protobuf` is the exporter of this package."""
-    return _setting("protocol", None, "PROTOCOL", _protocol, "http/protobuf")
-
-
-def credential_provider() -> str | None:
-    """The entry point that `OTEL_PYTHON_EXPORTER_OTLP_HTTP_[TRACES_]CREDENTIAL_PROVIDER` names, if any.
-
-    It makes a session of the package requests, so OpenTelemetry's own exporter is due where one is named.
-    """
-    prefix = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_"
-    names = (f"{prefix}TRACES_CREDENTIAL_PROVIDER", f"{prefix}CREDENTIAL_PROVIDER")
-    return next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), None)
-
-
 def _variable(name: str) -> tuple[str, str | None]:
     """The name and the value, without blanks around, of the variable that counts; None if none is set."""
     for full in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
@@ -112,7 +95,7 @@ def _variable(name: str) -> tuple[str, str | None]:
 
 
 def _setting(option: str, given: Any, name: str, read: Callable[[Any], T], default: T) -> T:
-    """What `read` makes of the argument or the variable; it raises ValueError."""
+    """The argument or the variable, as `read` understands it. read: raises ValueError."""
     if given is not None:
         try:
             return read(given)
@@ -129,8 +112,9 @@ def _setting(option: str, given: Any, name: str, read: Callable[[Any], T], defau
 
 
 def _seconds(value: Any) -> float:
-    """The specification says milliseconds, OpenTelemetry's Python takes seconds: nobody waits for 1,000 of
-    those, nor for less than one of these.
+    """A timeout in seconds. The specification has milliseconds, but OpenTelemetry's Python reads seconds.
+
+    A number from 1,000 on means milliseconds, since no useful timeout is 1,000 s, nor less than 1 s.
     """
     try:
         number = float(value)
@@ -152,12 +136,8 @@ def _compression(value: object) -> str:
     return _one_of(("gzip", "deflate", "none"), getattr(value, "value", value))  # OpenTelemetry's are enums
 
 
-def _protocol(value: object) -> str:
-    return _one_of(PROTOCOLS, value)
-
-
 def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bool) -> str | None:
-    """A path. One that leads nowhere is kept, where it is of use: without it every export has to fail."""
+    """The path of a file. One in a variable is kept though there is no such file: then every export fails."""
     if given is not None:
         if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
             raise ConfigurationError(option, given, "the path of a file is due")
@@ -170,7 +150,7 @@ def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bo
 
 
 def _url_of(endpoint: str | None) -> tuple[Url | None, str]:
-    """The URL and how it is called in messages. One in a variable that cannot be used is said."""
+    """The URL, and its text for messages. A URL in a variable that cannot be used is logged."""
     if endpoint is not None:
         try:
             url = _whole("endpoint", str(endpoint))
@@ -199,7 +179,7 @@ def _whole(source: str, value: str) -> Url:
 
 
 def _base(source: str, value: str | None) -> Url:
-    """A URL to whose path that of traces is added."""
+    """A base URL, with the path of traces added."""
     url = parse(value or _DEFAULT_BASE)
     base = url.path.rstrip("/")
     url = url._replace(path=f"{base}/{_PATH}")
@@ -220,7 +200,7 @@ _TOKEN: Final = frozenset(  # RFC 9110, 5.6.2
 
 
 def _headers(given: Any, authorization: str | None) -> tuple[tuple[str, str], ...]:
-    """Those of the URL's user, of the variable and of the argument, each laid over the one before."""
+    """The headers of the URL's user, of the variable and of the argument. Later ones replace earlier ones."""
     headers = {"authorization": ("Authorization", authorization)} if authorization else {}
     variable, value = _variable("HEADERS")
     for number, pair in enumerate((value or "").split(","), 1):

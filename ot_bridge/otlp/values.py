@@ -1,16 +1,16 @@
-"""Attributes as bytes, most of them out of a cache.
+"""Encodes attributes, most of which come out of a cache.
 
-1. A *part* is one `KeyValue` behind its length, without the tag of the field that it stands in: whoever
-   joins parts puts that tag in front of each. So a span's, an event's and a resource's parts are the same.
-2. `PLAIN[type(value)][key][value]` is a part. Each of the three tables makes what it does not hold yet, so
-   that what is known costs three look-ups and no call.
-3. The type comes first, since Python finds 1, 1.0 and True equal. Only exact types are looked up (the
-   caller sees to the key's): a subclass may say that it equals anything. Floats are never kept: 0.0 equals
+1. A *part* is one `KeyValue` behind its length, without the tag of the field that it stands in; code that
+   joins parts puts the tag in front of each. So the parts of a span, an event and a resource are the same.
+2. `PLAIN[type(value)][key][value]` is a part. Each of the three tables makes entries that it does not have
+   yet, so that a known attribute costs three look-ups and no call.
+3. The type comes first, since 1, 1.0 and True are equal in Python. Only exact types are looked up (the caller
+   checks that of the key), since a subclass may be equal to anything. Floats are never kept, since 0.0 equals
    -0.0, and NaN is never found again.
-4. The cache is bounded. A key keeps so many values and no more, so that one with ever new values fills
-   nothing; a long part is not kept; all that is kept is paid for out of one budget, also each look in vain,
-   and when that is used up everything is forgotten and learnt anew. There is no lock: several threads may
-   learn the same thing at the same time.
+4. The cache is bounded. A key keeps a fixed number of values, so that an attribute with ever new values does
+   not fill it. Long parts are not kept. Each part that is kept, and each part that is not, takes a number of
+   bytes from one budget. When the budget is used up, the cache is emptied. There is no lock: several threads
+   may add the same part at the same time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VIEWS: Final = frozenset({MappingProxyType, BoundedAttributes})
 
 
 class Unfit(ValueError):
-    """A key that is empty, no text or not UTF-8: the plain way does not lead there."""
+    """A key that is empty, no text or not UTF-8, which the cache does not take."""
 
 
 # Values
@@ -75,7 +75,7 @@ _SCALARS: Final[dict[type, Callable[[Any], bytes]]] = {
     bytes: lambda value: b"\x3a" + sized(value),
 }
 
-# A subclass as its base, whatever its own methods say.
+# A subclass is encoded as its base class, without its own methods.
 _BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
     (str, str.__str__),
     (int, int.__int__),
@@ -85,7 +85,7 @@ _BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 
 def any_value(value: Any, depth: int = 0) -> bytes:
-    """An `AnyValue` without its length. Raises TypeError for what OTLP has no value for."""
+    """An `AnyValue` without its length. Raises TypeError for a type that OTLP does not have."""
     write = _SCALARS.get(type(value))
     if write is not None:
         return write(value)
@@ -100,7 +100,7 @@ def any_value(value: Any, depth: int = 0) -> bytes:
 
 
 def pair(key: str, value: bytes) -> bytes:
-    """A part: key and `AnyValue`."""
+    """A part, made of a key and an encoded `AnyValue`."""
     return sized(b"\x0a" + text(key) + b"\x12" + sized(value))
 
 
@@ -108,7 +108,7 @@ def pair(key: str, value: bytes) -> bytes:
 
 
 class _Budget:
-    """What may still be kept, in bytes; each value that is not kept takes a little of it, too."""
+    """The number of bytes that may still be kept. Each part that is not kept takes 8 of them."""
 
     left = BUDGET
 
@@ -142,12 +142,12 @@ class _Values(dict[Any, bytes]):
             self[value] = part
             _budget.pay(len(part))
         elif self.most:
-            _budget.left -= 8  # who pays next, or begins a batch, looks whether any is left
+            _budget.left -= 8  # the next `pay` or `begin` checks whether any is left
         return part
 
 
 class _Keys(dict[str, _Values]):
-    """What is known of values of one type, by key."""
+    """The parts with values of one type, by key."""
 
     __slots__ = ("most", "write")
 
@@ -164,7 +164,7 @@ class _Keys(dict[str, _Values]):
 
 
 class _Names(dict[str, bytes]):
-    """Names of spans and events, as UTF-8 behind its length. Only an exact str may be looked up."""
+    """The names of spans and events, in UTF-8 behind their length. Only an exact str may be looked up."""
 
     def __missing__(self, name: str) -> bytes:
         made = text(name)
@@ -184,7 +184,7 @@ NAMES: Final = _Names()
 
 
 def begin() -> None:
-    """To be called before each batch: keeps the cache within its bounds."""
+    """Empties the cache if its budget is used up. To be called before each batch."""
     if _budget.left < 0:
         forget()
 
@@ -198,7 +198,7 @@ def forget() -> None:
 
 
 def name(value: object) -> bytes:
-    """Any name as UTF-8 behind its length."""
+    """A name of any type, in UTF-8 behind its length."""
     if type(value) is str:
         return NAMES[value]
     try:
@@ -208,7 +208,7 @@ def name(value: object) -> bytes:
 
 
 def parts(attributes: Mapping[str, Any] | None) -> tuple[list[bytes], int]:
-    """The parts of any attributes, each key once, and how many attributes could not be encoded."""
+    """The parts of attributes, each key once, and the number of attributes that could not be encoded."""
     if not attributes:
         return [], 0
     if type(attributes) in _VIEWS:

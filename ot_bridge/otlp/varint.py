@@ -19,7 +19,7 @@ def _long(number: int) -> bytes:
     return bytes(out)
 
 
-#: The varints of small numbers, as nearly all lengths are.
+#: The varints of small numbers, which nearly all lengths are.
 SHORT: Final = (
     *(bytes((n,)) for n in range(128)),
     *(bytes((n & 127 | 128, n >> 7)) for n in range(128, 1024)),
@@ -27,12 +27,12 @@ SHORT: Final = (
 
 
 def varint(number: int) -> bytes:
-    """A varint of a number that is not negative, at most 64 bits."""
+    """The varint of a number of at most 64 bits that is not negative."""
     return SHORT[number] if number < 1024 else _long(number)
 
 
 def utf8(text: str) -> bytes:
-    """Valid UTF-8: a lone surrogate becomes `?`, all else is as it is."""
+    """The text in UTF-8. A lone surrogate becomes `?`."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -45,5 +45,5 @@ def sized(content: bytes) -> bytes:
 
 
 def text(value: object) -> bytes:
-    """Any text behind its length; what is no text is shown as one. What its `__str__` raises is raised."""
+    """A text behind its length. Another value becomes text by its `__str__`, whose exceptions are raised."""
     return sized(utf8(str.__str__(value) if isinstance(value, str) else str(value)))

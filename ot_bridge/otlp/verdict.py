@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, means for the spans of a request. Pure; section numbers are RFC 9110's.
+"""Decides what an answer, or the lack of one, means for the spans of a request. Sections are RFC 9110's.
 
 Source: the OTLP specification, "OTLP/HTTP Response".
 """
@@ -21,9 +21,9 @@ _NO_COLLECTOR: Final = "a web page came back, so no collector is there"
 
 
 class Verdict(NamedTuple):
-    """lost: how many spans will not arrive, unless they are sent again. reason: theirs, a key of `failed`; ""
-    if none are lost. text: what there is to say, or "". again: the same request may be sent again, after
-    `pause` seconds where the collector has said how long.
+    """lost: how many spans will not arrive, unless the request is sent again. reason: the key in `failed`
+    that they are counted by; "" if none are lost. text: the message for the log, or "". again: whether the
+    same request may be sent again. pause: the seconds to wait before, if the collector has said so.
     """
 
     lost: int = 0
@@ -54,8 +54,9 @@ def judge_error(error: Exception, spans: int) -> Verdict:
 
 
 def retry_after(text: str | None, now: float | None = None) -> float | None:
-    """Seconds to wait (section 10.2.3): a whole number of them, or the time until an HTTP date, a past one
-    being 0. None for anything else. now: seconds since 1970.
+    """The seconds to wait that a Retry-After header asks for (section 10.2.3). None if it cannot be read.
+
+    text: a whole number of seconds, or an HTTP date; one that is past means 0. now: seconds since 1970.
     """
     text = (text or "").strip()
     if text.isascii() and text.isdecimal():
@@ -90,7 +91,7 @@ def _taken(answer: Answer, body: bytes, spans: int) -> Verdict:
 
 
 def _words(answer: Answer, body: bytes) -> str:
-    """What a collector, or who stands in front of it, says of a failure; after a colon."""
+    """The message of a collector, or of a proxy before it, about a failure; after a colon."""
     kind = answer.headers.get("content-type", "")
     text = ""
     if "protobuf" in kind:
@@ -109,7 +110,7 @@ def _plain(text: str) -> str:
 
 
 def _decoded(answer: Answer) -> bytes:
-    """The body without the compression that nobody asked for, at most `MAX_BODY`."""
+    """The body, decompressed although no compression was asked for; at most `MAX_BODY` bytes."""
     if answer.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
         return answer.body
     try:

@@ -73,7 +73,7 @@ class JaegerRemoteSampler(JaegerSampler):
         if not 0 < polling_interval <= threading.TIMEOUT_MAX:
             raise ConfigurationError("polling_interval", polling_interval, "a number of seconds above 0")
         self.service_name = service_name
-        self.url = f"{_strategies_url(endpoint)}?{urlencode({'service': service_name})}"
+        self.url = f"{strategies_url(endpoint)}?{urlencode({'service': service_name})}"
         self.sampler = initial or ProbabilisticSampler(DEFAULT_PROBABILITY)
         self._interval = polling_interval
         self._max_operations = max_operations
@@ -145,7 +145,8 @@ def _at_fork(start: weakref.WeakMethod[Any]) -> None:
         os.register_at_fork(after_in_child=after_in_child)
 
 
-def _strategies_url(endpoint: str) -> str:
+def strategies_url(endpoint: str) -> str:
+    """The URL of the strategies, for an endpoint that may lack scheme and path. Raises ConfigurationError."""
     url = endpoint if "://" in endpoint else f"http://{endpoint}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:

@@ -1,8 +1,8 @@
 """`SemconvExporter`: an exporter that sends copies of spans, under OpenTelemetry's names.
 
 1. It works in the thread that exports. The span that the program and the processors know never changes.
-2. A span that is not concerned is passed on as the same object. To see that costs one look at its names: the
-   engine's spans answer `mentions` without making their attributes; any other is asked for these.
+2. A span without old names is passed on as the same object. Finding that out costs one look at its names: the
+   engine's spans answer `mentions` without making their attributes; of other spans the attributes are read.
 3. A copy has attributes of its own. All else is the original's, and read when it is asked for. To
    `ot_bridge.otlp` a copy offers what the original offered (`Offer`), so that encoding costs what it cost.
 4. An exception costs the translation of one span: it is sent as it was, counted and logged.
@@ -136,10 +136,8 @@ for _name in (
     setattr(Renamed, _name, property(attrgetter(f"_original.{_name}")))
 
 
-def renaming(exporter: Any, opted: OptIn) -> Any:
-    """An exporter, or a factory of one, behind the translation of these groups; without groups, itself."""
-    if not opted:
-        return exporter
+def wrapped(exporter: Any, opted: OptIn) -> Any:
+    """An exporter behind the translation of these groups, or a factory of such ones for a factory."""
     semconv = ",".join(f"{group}/dup" if dup else group for group, dup in opted.items())
     if callable(getattr(exporter, "export", None)) and not isinstance(exporter, type):
         return SemconvExporter(exporter, semconv)

@@ -3,8 +3,8 @@
 1. A rule gets the attributes that are being made, and the old value. It adds new names, and returns whether
    they say all that the old one did: only then may the old one go.
 2. A new name that is there already is never overwritten. Whether it says the same is what `_put` returns.
-3. The order of `RULES` is the order of who knows best: a URL's host comes before `peer.hostname`, that
-   before `peer.address`, and that before the address of the connection.
+3. The order of `rows` is the order of precedence: a URL's host comes before `peer.hostname`, that before
+   `peer.address`, and that before the address of the connection.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _statement(told: Told, value: Any) -> bool:
     return type(value) is str and _put(told, "db.query.text", value)
 
 
-# Who is at the other end
+# The other end of a connection
 
 
 def _hostname(told: Told, value: Any) -> bool:
@@ -142,7 +142,7 @@ def _address(told: Told, value: Any) -> bool:
 
 
 def _connection(told: Told, value: Any) -> bool:
-    """The address of the connection, and its port: who says one of them says the other."""
+    """The address of the connection and its port, which are only set together."""
     if not _is_text(value):
         return False
     if "network.peer.address" in told:
@@ -163,11 +163,10 @@ def _server_connection(told: Told, value: Any) -> bool:
 
 
 def _caller(told: Told, value: Any) -> bool:
-    """In an HTTP server's span: the address of the client."""
-    whole = _connection(told, value)
-    if whole:
+    """In an HTTP server's span: the address of the client, which behind a proxy is not the connection's."""
+    if _connection(told, value):
         told.setdefault("client.address", value)
-    return whole
+    return bool(told.get("client.address") == value)
 
 
 def _port_in(value: Any) -> int | None:

@@ -1,1 +1,1 @@
-"""What the exporters of the rooms otlp and xray share: one connection, one clock, one account of losses."""
+"""What the exporters in `otlp` and `xray` share: connection, deadline, and the account of losses."""

@@ -1,10 +1,11 @@
-"""Reads the answer to a request with http.client's parser, each byte against the caller's clock.
+"""Reads the answer to a request with http.client's parser, within the time of the caller's clock.
 
-1. Not a byte of an answer: `NoAnswer`. What is not HTTP/1: `NotHTTP`. The time is over: TimeoutError. The
-   connection is closed within the header: ConnectionError (http.client itself would call that a whole one).
-2. After a whole header nothing raises: a body that is cut short, comes too slowly or is longer than
-   `MAX_BODY` is given as far as it was read, and the connection is not used again.
-3. Interim answers (1xx) are skipped; one after which nothing comes is the answer.
+1. It raises `NoAnswer` if the connection is closed before the first byte, `NotHTTP` if the answer is not
+   HTTP/1, TimeoutError if the time is over, and ConnectionError if the connection is closed within the header
+   (which http.client itself takes for a whole one).
+2. Once the header is read, nothing is raised. If a body is cut short, comes too slowly or is longer than
+   `MAX_BODY`, the part that was read is returned, and the connection is not used again.
+3. Interim answers (1xx) are skipped. One that no other answer follows is the answer.
 4. http.client takes 28 ms to load, and is loaded for the first answer, not at a program's start.
 """
 
@@ -25,16 +26,16 @@ Receive = Callable[[Any], int]
 
 
 class NoAnswer(ConnectionError):
-    """The connection was closed before a byte of an answer came."""
+    """The connection was closed before the first byte of an answer."""
 
 
 class NotHTTP(Exception):
-    """What came is no answer of HTTP/1."""
+    """The answer is not HTTP/1."""
 
 
 class Answer(NamedTuple):
-    """headers: by lower-case name, the last of each. whole: the body was read to its end. reusable: the
-    connection may carry another request.
+    """headers: by lower-case name, the last of each. whole: whether the body was read to its end. reusable:
+    whether the connection may carry another request.
     """
 
     status: int
@@ -45,7 +46,7 @@ class Answer(NamedTuple):
 
 
 def read_answer(receive: Receive, method: str = "POST") -> Answer:
-    """The answer to a request of this method, which was sent before. A 2xx to CONNECT has no body."""
+    """Reads the answer to a request of this method. A 2xx answer to CONNECT has no body."""
     with loading:
         import http.client as parser
     source = _Source(receive)
@@ -66,7 +67,7 @@ def read_answer(receive: Receive, method: str = "POST") -> Answer:
 
 
 class _Source(io.RawIOBase):
-    """What comes from a connection. ended: it was closed. dry: no more is to be waited for."""
+    """A connection as a file. ended: it was closed. dry: reading waits for no more bytes."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -84,7 +85,7 @@ class _Source(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """A socket for HTTPResponse, and its file, which stays open: another answer may follow."""
+    """A socket for HTTPResponse, and its file. It stays open, since another answer may follow."""
 
     def makefile(self, *_: object) -> _Stream:
         return self
@@ -93,11 +94,11 @@ class _Stream(io.BufferedReader):
         pass
 
     def flush(self) -> None:
-        """Nothing: a reader. HTTPResponse asks for it when it is collected, maybe after the source."""
+        """Does nothing. HTTPResponse calls it when it is finalized, which may be after the source."""
 
 
 def _check_beginning(stream: _Stream) -> None:
-    """HTTP/2 and others send no end of line that the parser could wait for."""
+    """Raises NotHTTP for HTTP/2 and others, which send no end of line that the parser could wait for."""
     try:
         beginning = stream.peek(1)
     except OSError as error:

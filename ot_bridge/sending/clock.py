@@ -1,9 +1,9 @@
-"""How long an exporter goes on, and its pauses. It holds no lock that a signal handler could meet:
+"""The deadlines of an exporter, and its pauses. No lock is held that a signal handler could need.
 
-1. Whatever may wait asks `Clock.left()` first, and waits no longer.
-2. A pause waits for a lock of its own, which its thread has taken before; who wants to wake it lets go of it.
-3. Whoever changes a time (`give_up_at`, `end`) writes it first and wakes the pauses then; a pause that is
-   woken looks at the times anew. So no change is missed, and a wake-up too many does no harm.
+1. Code that may wait calls `Clock.left()` first, and waits no longer than that.
+2. A pause waits for a lock of its own, which its thread has taken before. To wake it, the lock is released.
+3. `give_up_at` and `end` write the new time first and then wake the pauses. A pause that is woken reads the
+   times anew. So no change is missed, and an unnecessary wake-up does no harm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _random: Final = random.SystemRandom()  # the program's own may be seeded; worke
 
 
 class Patience:
-    """The times after which no attempt and no pause is begun; for all exports of one exporter."""
+    """The times after which no attempt and no pause begins, for all exports of one exporter."""
 
     def __init__(self) -> None:
         self.moment = math.inf  # of time.monotonic()
@@ -29,12 +29,12 @@ class Patience:
         self._pauses: set[Any] = set()
 
     def give_up_at(self, moment: float | None) -> None:
-        """No later than this moment of time.monotonic(); None: as long as an export may take."""
+        """Ends all exports at this moment of time.monotonic(). None: each export has its own time."""
         self.moment = math.inf if moment is None else moment
         self._wake()
 
     def end(self) -> None:
-        """No attempt and no pause from now on."""
+        """Allows no attempt and no pause from now on."""
         self.ended = True
         self._wake()
 
@@ -43,7 +43,7 @@ class Patience:
         return Clock(self, time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Seconds until the moment that was given, or infinity."""
+        """Seconds until the moment of `give_up_at`, or infinity."""
         return max(0.0, self.moment - time.monotonic())
 
     def _wake(self) -> None:
@@ -52,7 +52,7 @@ class Patience:
                 pause.release()
 
     def wait(self, until: float, deadline: float) -> bool:
-        """Waits until then; False, at once, as soon as that is later than an attempt may be made."""
+        """Waits until this moment. False, at once, when no attempt may be made at that moment."""
         pause = threading.Lock()  # looked up now: gevent puts its own there
         pause.acquire()
         self._pauses.add(pause)
@@ -68,20 +68,20 @@ class Patience:
 
 
 class Clock:
-    """The time that one export has, with all its attempts and pauses."""
+    """The time that one export has for all its attempts and pauses."""
 
     def __init__(self, patience: Patience, deadline: float) -> None:
         self._patience = patience
         self._deadline = deadline
 
     def within(self, seconds: float) -> Clock:
-        """The clock of a part that may take no longer than so many seconds."""
+        """A clock for a part of the export, which may take this number of seconds at most."""
         return Clock(self._patience, min(self._deadline, time.monotonic() + seconds))
 
     def left(self) -> float:
-        """Seconds, above 0. Raises TimeoutError if there are none.
+        """The seconds that are left, above 0. Raises TimeoutError if there are none.
 
-        What is on its way may end after a shutdown; it has the time of `give_up_at`.
+        A shutdown does not shorten it, since an attempt under way may end.
         """
         seconds = self._seconds()
         if seconds <= 0:
@@ -93,15 +93,16 @@ class Clock:
         return self._seconds() <= 0
 
     def forbids(self) -> tuple[str, str] | None:
-        """Why no attempt may begin: the reason that its spans are counted by, and words; None if it may."""
+        """Why no attempt may begin: the key in `failed` and a text. None if one may."""
         if self._patience.ended:
             return "shut down", "the exporter was shut down before"
         return ("timeout", "there was no time for an attempt") if self.over else None
 
     def pause(self, rounds: int, asked: float | None = None) -> bool:
-        """Waits after the attempt of this number, the first being 0; False, at once, if there is no time.
+        """Waits before the next attempt. False, at once, if there is no time for it.
 
-        asked: for how many seconds the receiver asks. "At once" is at once only after the first attempt.
+        rounds: the number of attempts before the last one. asked: the seconds that the receiver asks for; 0
+        is obeyed after the first attempt only.
         """
         if asked is None or (rounds and not asked):
             asked = min(FIRST_PAUSE * 2.0 ** min(rounds, 99) * _random.uniform(0.8, 1.2), LONGEST_PAUSE)

@@ -1,14 +1,15 @@
 """The connection to a receiver: kept between requests, through a proxy if there is one, with TLS.
 
-1. Everything waits for the socket no longer than the caller's clock says, and asks it anew every quarter of a
-   second: TLS, sending and reading. A connection is waited for 3 seconds at most, in its share of the
-   time. Only the C library's name look-up has a time of its own.
-2. A request takes the kept connection out of its place, and puts it back after a whole answer. A request that
-   comes meanwhile (another thread, a signal handler) makes one of its own: nothing waits, no lock is held.
-3. A connection belongs to the process that made it. After a fork the child closes its copy, unused.
-4. A kept connection that turns out to be closed is replaced at once; a new one that fails is not.
-5. A request is written here by hand: patches of HTTP clients, which make spans, have nothing to see.
-6. A proxy is the environment's, read when a connection is made.
+1. TLS, sending and reading wait no longer than the caller's clock allows, and read the clock anew every
+   quarter of a second. Connecting to one address takes 3 seconds at most. Only the name look-up of the C
+   library has a time of its own.
+2. A request takes the kept connection out of its place and puts it back after a whole answer. A request that
+   comes meanwhile (in another thread or a signal handler) makes its own connection. No lock is held.
+3. A connection belongs to the process that made it. After a fork the child closes its copy without using it.
+4. A kept connection that turns out to be closed is replaced at once. A new one that fails is not.
+5. Requests are written here and not by an HTTP client, so instrumentations of HTTP clients make no spans of
+   them.
+6. The proxy comes from the environment, which is read when a connection is made.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from .url import Url, parse, without_secrets
 if TYPE_CHECKING:
     from .tls import TLS
 
-#: Seconds for which an unused connection is kept. What stands between may forget a connection without a word,
-#: and a request on it would wait for an answer until its time is over. Servers close theirs after 60 or more.
+#: Seconds for which an unused connection is kept. Load balancers may forget a connection without closing it,
+#: and a request on it would wait until its time is over. Servers close theirs after 60 s or more.
 IDLE: Final = 50.0
 _CONNECTING: Final = 3.0  # seconds for one of a host's addresses
 _SLICE: Final = 0.25  # seconds of waiting, after which the clock is asked again
@@ -44,7 +45,7 @@ class _Declined(Exception):
 
 
 class Line:
-    """The way to one receiver. trust: makes what a connection to an https URL needs, when it is needed."""
+    """Sends requests to one receiver. trust: makes the TLS settings, when an https URL needs them."""
 
     def __init__(self, trust: Callable[[], TLS]) -> None:
         self._trust = trust
@@ -53,8 +54,9 @@ class Line:
         self._closed = False
 
     def post(self, url: Url, headers: bytes, body: bytes, clock: Clock) -> Answer:
-        """headers: as `lines` makes them, without Host and Content-Length. Raises OSError, NotHTTP, or
-        CannotConnect.
+        """Sends a request and returns the answer. Raises OSError, NotHTTP or CannotConnect.
+
+        headers: made by `lines`, without Host and Content-Length.
         """
         connection = self._take(url)
         if connection is not None:
@@ -69,7 +71,7 @@ class Line:
         return self._ask(connection, url, headers, body, clock)
 
     def close(self) -> None:
-        """Closes the kept connection, and keeps none any more."""
+        """Closes the kept connection, and keeps none from now on."""
         self._closed = True
         while self._kept:
             self._kept.pop().close()
@@ -119,9 +121,9 @@ class Line:
 
 
 class Connection:
-    """One socket, on which requests follow each other.
+    """One socket, for one request after the other.
 
-    before: what comes before a path. headers: those of each request.
+    before: the text before the path of a request. headers: the headers of every request.
     """
 
     def __init__(self, sock: Any, url: Url) -> None:
@@ -133,7 +135,7 @@ class Connection:
         self._sock = sock
 
     def quiet(self) -> bool:
-        """Whether nothing came since the last answer: neither the end nor bytes that nobody asked for."""
+        """Whether the connection is open and has received nothing since the last answer."""
         try:
             self._sock.settimeout(0)
             self._sock.recv(1)
@@ -153,7 +155,7 @@ class Connection:
         except TimeoutError:
             raise
         except OSError:
-            # Who refuses a body may answer before it is read to its end, and close.
+            # A server that refuses a body may answer and close before it has read the whole.
             return self._answer(clock)._replace(reusable=False)
         return self._answer(clock)
 
@@ -190,7 +192,7 @@ class Connection:
 
 
 def lines(headers: Collection[tuple[str, str]]) -> bytes:
-    """Headers as a request has them. Raises ValueError."""
+    """The lines of these headers in a request. Raises ValueError for a line break in one."""
     text = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if text.count("\n") != len(headers) or text.count("\r") != len(headers):
         raise ValueError("a header has a line break in it")
@@ -198,7 +200,10 @@ def lines(headers: Collection[tuple[str, str]]) -> bytes:
 
 
 def _dial(url: Url, clock: Clock) -> socket.socket:
-    """A connection to the first of the host's addresses that takes one; each has its share of the time."""
+    """A connection to the first address of the host that accepts one.
+
+    Each address has a share of the time.
+    """
     clock.left()
     found = socket.getaddrinfo(url.host.encode(), url.port, 0, socket.SOCK_STREAM)
     failure: OSError = socket.gaierror(f"{url.host} has no address")

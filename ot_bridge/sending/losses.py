@@ -1,4 +1,4 @@
-"""Counts what is lost, and says so, and that it works again, without filling a log."""
+"""Counts lost spans, and logs losses and recoveries without filling the log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-PAUSE: Final = 60.0  # seconds between two lines of one kind
-#: Why a span was not delivered.
+PAUSE: Final = 60.0  # seconds between two lines of one reason
+#: The reasons why a span was not delivered.
 REASONS: Final = (
     "refused",
     "timeout",
@@ -23,8 +23,10 @@ _ILLNESSES: Final = ("refused", "timeout", "status", "other")
 
 
 class Losses:
-    """For one exporter in one process. One line a minute and reason, with the number of spans since the last
-    one; one when it works again. hints: reason -> what a user can do.
+    """The losses of one exporter in one process.
+
+    It logs one line a minute for each reason, with the number of spans since the last line, and one when
+    spans are delivered again. hints: reason -> what a user can do.
     """
 
     def __init__(self, logger: logging.Logger, target: str, hints: Mapping[str, str]) -> None:
@@ -46,9 +48,9 @@ class Losses:
         return sum(self._counts.values())
 
     def lose(self, count: int, reason: str, text: object) -> None:
-        """`count` spans are lost for this reason; `text` says more."""
-        # Neither another thread nor a signal handler comes between the reading and the writing of a sum:
-        # since Python 3.10 they do so at calls and at the ends of loops only.
+        """Counts spans as lost for this reason. text: what the log says of it."""
+        # No other thread and no signal handler runs between the reading and the writing of a sum, since from
+        # Python 3.10 on they run only at calls and at the ends of loops.
         self._counts[reason] += count
         self._unsaid[reason] += count
         if self._due(reason):
@@ -59,12 +61,12 @@ class Losses:
             self._logger.warning("%s lost on the way to %s: %s%s", spans, self.target, text, hint)
 
     def note(self, text: str) -> None:
-        """Something that a receiver says though it takes the spans."""
+        """Logs a message of a receiver that has taken the spans."""
         if self._due("note"):
             self._logger.warning("%s: %s", self.target, text)
 
     def delivered(self) -> None:
-        """A whole request was taken."""
+        """Logs, after a failure, that a request was delivered."""
         if self._ill:
             unsaid = 0
             for reason in _ILLNESSES:

@@ -1,4 +1,4 @@
-"""TLS to a receiver. In a file of its own because ssl takes 10 ms to load."""
+"""TLS to a receiver. It has a file of its own because the module ssl takes 10 ms to load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .trouble import CannotConnect
 
 
 class TLS:
-    """Certificates are verified, always. Files that change are read again at the next connection.
+    """The TLS settings of a receiver. Certificates are always verified; changed files are read again.
 
     authorities: a file, a directory, or None for the system's.
     """
@@ -22,7 +22,7 @@ class TLS:
         self._made: tuple[object, ssl.SSLContext] | None = None
 
     def wrapped(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
-        """Its handshake is still to come. Raises CannotConnect if files are missing or unreadable."""
+        """The socket with TLS, before its handshake. Raises CannotConnect for files that cannot be read."""
         return self._context().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
     def _context(self) -> ssl.SSLContext:

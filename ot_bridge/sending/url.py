@@ -1,4 +1,4 @@
-"""The URL of a receiver or of a proxy, read once, and as it may stand in a message."""
+"""Parses the URL of a receiver or a proxy, and shows it in messages without secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Url(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port, as a tunnel is asked for."""
+        """Host and port, as in a CONNECT request."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -36,16 +36,16 @@ class Url(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it is asked for, with its query."""
+        """The whole URL, with its query."""
         return f"{self}{self.query}"
 
     def __str__(self) -> str:
-        """Without user, password and query: as it may stand in a message."""
+        """The URL without user, password and query, for messages."""
         return f"{self.scheme}://{self.netloc}{self.path}"
 
 
 def parse(text: str) -> Url:
-    """The URL in `text`. Raises ValueError, which says what is wrong, and tells nothing of the text."""
+    """The URL in `text`. Raises ValueError, whose message contains nothing of the text."""
     try:
         parts = urlsplit(text.strip())
         port = parts.port
@@ -85,7 +85,7 @@ def _basic(user: str) -> str | None:
 
 
 def without_secrets(text: str) -> str:
-    """`text`, which need not be a URL, without what may be a user, a password or a query in it."""
+    """`text`, which need not be a URL, without anything that may be a user, a password or a query."""
     scheme, mark, rest = text.rpartition("://")
     rest = rest.partition("#")[0].partition("?")[0].rpartition("@")[2]
     return f"{scheme}{mark}{rest}"

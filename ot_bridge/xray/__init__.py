@@ -1,4 +1,4 @@
-"""AWS X-Ray: spans as segment documents, and three ways there."""
+"""AWS X-Ray: spans as segment documents, and three exporters."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ __all__ = [
     "trimmed",
 ]
 
-# The daemon needs no botocore; these do.
+# These exporters need botocore, the others do not.
 _MODULES = {"XRayExporter": ".api", "XRayOTLPExporter": ".otlp"}
 
 

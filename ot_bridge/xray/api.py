@@ -1,4 +1,4 @@
-"""To X-Ray itself: segment documents by PutTraceSegments, through botocore."""
+"""Sends segment documents to X-Ray by PutTraceSegments, with botocore."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .segment import Annotate, segment
 
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 _UNSIGNED = botocore.config.Config(
-    # Signing, sending and the attempts are ours: botocore's know neither single documents nor our time.
+    # Signing, sending and trying again are done here: botocore knows no single documents and no deadline.
     signature_version=botocore.UNSIGNED,
     retries={"total_max_attempts": 1},
 )
@@ -37,11 +37,11 @@ class Sent(NamedTuple):
 
 
 class XRayExporter(DeliveringExporter[Sent]):
-    """Sends spans to AWS X-Ray, at most 50 a call; what it leaves unprocessed is sent again, by its id.
+    """Sends spans to AWS X-Ray, at most 50 a call. Documents that X-Ray leaves unprocessed are sent again.
 
-    region: else AWS_REGION, AWS_DEFAULT_REGION, or what the session is configured with. service_version,
-    annotate: see `segment`. endpoint: another URL than the region's. session: a botocore session, for
-    credentials of another kind than the usual chain finds. timeout: seconds for one export, with all
+    region: if None, AWS_REGION, AWS_DEFAULT_REGION, or the region that the session is configured with.
+    service_version, annotate: see `segment`. endpoint: a URL in place of the region's. session: a botocore
+    session, for credentials that the usual chain does not find. timeout: seconds for one export with all its
     attempts. Raises ConfigurationError.
     """
 
@@ -70,7 +70,7 @@ class XRayExporter(DeliveringExporter[Sent]):
         self._access = self._client = None
 
     def _connect(self) -> Any:
-        """botocore's client, which knows X-Ray's API and where it is."""
+        """Makes botocore's client, which knows X-Ray's API and its address."""
         self._access = access = Access(self._session, self._region)
         self._client = access.session.create_client(
             "xray", region_name=self._region, endpoint_url=self._endpoint, config=_UNSIGNED
@@ -80,7 +80,7 @@ class XRayExporter(DeliveringExporter[Sent]):
         return self._client
 
     def _carry(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        """Sends a request of the client's."""
+        """Sends a request of botocore's client."""
         headers = {name: _text(value) for name, value in request.headers.items()}
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         assert self._access is not None

@@ -1,4 +1,4 @@
-"""What the parts of a segment document share: taking attributes, and leaving out what is empty."""
+"""Helpers for all parts of a segment document: take attributes, convert them, leave out empty parts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 LONGEST = 250  # characters; X-Ray's limit for most strings
 
-# A call's status, as the semantic conventions name it since 1.45, from 1.38 to 1.44 and before, and as
-# programs that speak OpenTracing do. The one list for whatever reads it.
+# The names of a call's status: of the semantic conventions since 1.45, from 1.38 to 1.44 and before, and of
+# programs that use OpenTracing.
 RPC_STATUS = ("rpc.status_code", "rpc.response.status_code", "rpc.grpc.status_code", "grpc.status_code")
 
 
 class Attributes:
-    """A span's attributes. Each part of the document takes what it tells; `rest` becomes metadata."""
+    """A span's attributes. Each part takes those that it contains; the rest becomes metadata."""
 
     __slots__ = ("rest",)
 
@@ -21,11 +21,11 @@ class Attributes:
         self.rest = dict(attributes or ())
 
     def get(self, *names: str) -> Any:
-        """The value of the first of these that there is, or None."""
+        """The value of the first of these attributes that is there and not empty, or None."""
         return first(self.rest, *names)
 
     def take(self, *names: str) -> Any:
-        """As `get`, and none of these is left."""
+        """As `get`; all of these attributes are removed."""
         found = first(self.rest, *names)
         for name in names:
             self.rest.pop(name, None)
@@ -33,7 +33,7 @@ class Attributes:
 
 
 def first(attributes: Mapping[str, Any], *names: str) -> Any:
-    """The value of the first of these names that is there and not empty, or None."""
+    """The value of the first of these attributes that is there and not empty, or None."""
     for name in names:
         value = attributes.get(name)
         if value is not None and value != "":
@@ -42,18 +42,18 @@ def first(attributes: Mapping[str, Any], *names: str) -> Any:
 
 
 def text(value: Any, longest: int = LONGEST) -> str | None:
-    """As a string that X-Ray takes, or None."""
+    """The value as a string of a length that X-Ray accepts. None for None."""
     return None if value is None else str(value)[:longest]
 
 
 def texts(value: Any) -> list[str]:
-    """A list of strings, from one that should be that, or a single string, or None."""
+    """A list of strings, made from a list, from a single value or from None."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return [str(item)[:LONGEST] for item in values if item is not None]
 
 
 def number(value: Any) -> int | None:
-    """As an integer, also from a string, or None."""
+    """The value as an integer, which may be in a string. None if it is none."""
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
@@ -61,6 +61,6 @@ def number(value: Any) -> int | None:
 
 
 def filled(**parts: Any) -> dict[str, Any]:
-    """The parts that say something: neither None nor False nor empty."""
+    """The parts that are neither None nor False nor empty."""
     empty: tuple[object, ...] = (None, "", {}, [])
     return {name: part for name, part in parts.items() if part is not False and part not in empty}

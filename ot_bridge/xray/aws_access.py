@@ -1,7 +1,7 @@
-"""What the exporters ask AWS's configuration for: the region, credentials to sign with, and whom to trust.
+"""Reads AWS's configuration: the region, the credentials to sign with, and the certificates to trust.
 
-Credentials are looked up for the first attempt, not when an exporter is made, and anew after an attempt for
-which there were none or they had run out. A passing failure of their source is an attempt that failed.
+Credentials are looked up for the first attempt, not when an exporter is made. They are looked up anew after
+an attempt for which there were none, or with expired ones. Where their source fails, the attempt has failed.
 """
 
 from __future__ import annotations
@@ -31,16 +31,19 @@ from ot_bridge.sending.url import Url, parse, without_secrets
 from .base import Failure, TryAgain
 
 Session: TypeAlias = Any  # botocore's, which has no types
-#: Codes of errors that new credentials mend.
+#: The codes of errors after which new credentials are looked up.
 EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
 ATTEMPT_SECONDS = 10.0
 _REGION = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
-# A source of credentials may be a service too; it must not take longer than an attempt.
+# A source of credentials may be a service, which must not take longer than an attempt.
 _PATIENCE = botocore.config.Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 class Access:
-    """For one process. given: the program's session; None for one of our own, made anew for each look-up."""
+    """Access to AWS for one process.
+
+    given: the program's botocore session. None: a session is made here, anew for each look-up.
+    """
 
     def __init__(self, given: Session | None, region: str) -> None:
         self._given = given
@@ -69,7 +72,7 @@ class Access:
             raise (TryAgain if again else Failure)(reason, text) from error
 
     def look_up_anew(self) -> None:
-        """Credentials ran out, or there were none."""
+        """Forgets the credentials, after they have expired or where there were none."""
         self._credentials = None
         if self._given is None:
             self.session = _new_session()
@@ -100,14 +103,15 @@ def _new_session() -> Session:
 
 
 def _is_copy(credentials: Any) -> bool:
-    """Whether they were read once from a file or a process; a program's own, and those that renew themselves,
-    are left to it and to them.
+    """Whether credentials were read once, from a file or a process, and have to be read again here.
+
+    Others belong to the program, or renew themselves.
     """
     return type(credentials) is Credentials and credentials.method != "explicit"
 
 
 def checked(endpoint: str) -> Url:
-    """An endpoint that can be spoken to. Raises ConfigurationError."""
+    """The endpoint's URL. Raises ConfigurationError if it is none."""
     try:
         return parse(endpoint)
     except (ValueError, TypeError, AttributeError) as problem:
@@ -117,7 +121,7 @@ def checked(endpoint: str) -> Url:
 
 
 def error_code(answer: Answer) -> str:
-    """The code of AWS's error, as `ExpiredTokenException`, or ""."""
+    """The code of AWS's error, such as `ExpiredTokenException`, or ""."""
     told = answer.headers.get("x-amzn-errortype") or _in_json(answer.body) or ""
     return told.split(":")[0].rpartition("#")[2].strip()
 
@@ -131,7 +135,7 @@ def _in_json(body: bytes) -> str:
 
 
 def region_of(region: str | None, session: Session | None) -> str:
-    """As given, or as the environment or the session says. Raises ConfigurationError."""
+    """The region that is given, or that of the environment or the session. Raises ConfigurationError."""
     found = (
         region
         or os.environ.get("AWS_REGION")

@@ -1,12 +1,14 @@
-"""What the exporters share: trying again, giving up in time, and the truth about what was not delivered.
+"""The base of the exporters: tries again, gives up in time, and counts what was not delivered.
 
 1. An exporter delivers while `export` runs, in the thread that calls it, and starts no thread. Nothing is
-   kept behind, so there is nothing to lose in a crash or a fork.
-2. A process has its own lock, times, connection and counts: a forked child makes them anew when it first
+   kept after `export`, so nothing is lost in a crash or a fork.
+2. Each process has its own lock, times, connection and counts. A forked child makes them anew when it first
    calls any method.
-3. One `export` at a time. Its lock can be taken again by the thread that has it (a signal handler, a
-   finalizer), and nobody waits for it longer than there is time.
-4. No attempt and no pause goes beyond the time of the export, nor beyond `give_up_at`.
+3. Only one `export` runs at a time. The thread that has its lock can take it again (in a signal handler or a
+   finalizer), and no thread waits for it longer than it has time.
+4. No attempt and no pause goes beyond the time of the export, nor beyond `give_up_at`. Only a name look-up of
+   the C library, and botocore's search for credentials, have times of their own (8 s for a source of these);
+   the export thread of `DeliveryProcessor` does them, so a flush or the exit of a process does not wait.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ot_bridge.otel import UNTRACED
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.losses import Losses
 
-MOST_IDLE_ROUNDS = 5  # in which the receiver answered and took nothing
+MOST_IDLE_ROUNDS = 5  # rounds in a row in which the receiver answered and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
 SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
 
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 
 class Failure(Exception):
-    """None of these spans will be taken. kind: the key in `failed` that they are counted by."""
+    """The receiver will not take these spans. kind: the key in `failed` that they are counted by."""
 
     def __init__(self, kind: str, reason: object) -> None:
         super().__init__(reason)
@@ -44,9 +46,9 @@ class Failure(Exception):
 
 
 class TryAgain(Failure):
-    """The receiver may take it later: it is overloaded, ill or out of reach.
+    """The receiver may take the spans later: it is overloaded, broken or unreachable.
 
-    after: in so many seconds, as the receiver says; None if it does not.
+    after: the seconds that the receiver asks to wait; None if it does not say.
     """
 
     def __init__(self, kind: str, reason: object, after: float | None = None) -> None:
@@ -55,7 +57,7 @@ class TryAgain(Failure):
 
 
 class TooLarge(Failure):
-    """In parts it may go. answered: that is what the receiver said; it is asked so only once."""
+    """Smaller requests may be taken. answered: whether the receiver said so; then it is halved only once."""
 
     def __init__(self, reason: object, *, answered: bool = False) -> None:
         super().__init__("too large", reason)
@@ -63,9 +65,9 @@ class TooLarge(Failure):
 
 
 class DeliveringExporter(SpanExporter, Generic[T]):
-    """Base of the exporters. T: what a span becomes on its way.
+    """Base of the exporters. T: the form in which a span is sent.
 
-    name: as in `OTEL_TRACES_EXPORTER`. target: where to, in words for a log, without user and query.
+    name: as in `OTEL_TRACES_EXPORTER`. target: the address, as it stands in logs, without user and query.
     """
 
     name = "xray"
@@ -80,7 +82,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._begin()
 
     def _begin(self) -> None:
-        """At the start, and anew in a forked child, which shares neither connections nor locks."""
+        """Makes what a process has for itself: at the start, and in a forked child."""
         self._exporting = threading.RLock()
         self._patience = Patience()
         self._clock: Clock | None = None  # of the export under way
@@ -97,23 +99,23 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             self._begin()
 
     def _reset(self) -> None:
-        """Have no connection any more; the next attempt makes one."""
+        """Drops the connection. The next attempt makes a new one."""
 
     def _payload(self, span: ReadableSpan) -> T:
-        """What is to be sent of a span."""
+        """The form of a span in which it is sent."""
         raise NotImplementedError
 
     def _send(self, batch: list[T], clock: Clock) -> Iterable[T]:
-        """Send these, at most `batch_size`, in the time that the clock tells; those to send again.
+        """Sends a batch of at most `batch_size` in the time that the clock has. Returns those to send again.
 
-        Raises TryAgain if that is all of them, TooLarge if they may go in parts; anything else means that
-        none will ever be taken.
+        Raises TryAgain if all are to be sent again, and TooLarge if smaller batches may be taken. Any other
+        exception means that none of them will ever be taken.
         """
         raise NotImplementedError
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """How many spans this process failed to deliver since its start or fork, by reason: `refused`,
+        """How many spans this process has not delivered since its start or fork, by reason: `refused`,
         `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`, `other`.
         """
         self._here()
@@ -121,20 +123,20 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     @property
     def refusing(self) -> bool:
-        """Whether the last attempt found that nobody listens."""
+        """Whether nothing listened at the receiver's address at the last attempt."""
         self._here()
         return self._refusing
 
     def give_up_at(self, moment: float | None) -> None:
-        """Make no attempt and no pause after this moment of `time.monotonic()`; None takes it back.
+        """Allows no attempt and no pause after this moment of `time.monotonic()`; None allows them again.
 
-        For any thread, and for signal handlers. A pause that would go on beyond it ends.
+        For any thread and for signal handlers. A pause that would go on beyond the moment ends at once.
         """
         self._here()
         self._patience.give_up_at(moment)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Deliver these spans, however many attempts that takes in the time there is. Never raises."""
+        """Delivers these spans, in as many attempts as the time allows. Never raises."""
         self._here()
         token = attach(UNTRACED)
         try:
@@ -168,7 +170,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Wait for what is on its way. Whether all spans since the last flush were delivered."""
+        """Waits for an export under way. Whether all spans since the last flush were delivered."""
         self._here()
         if not self._wait(timeout_millis):
             return False
@@ -176,7 +178,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         return not lost
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
-        """End a pause between attempts at once, and make no other attempt; the one under way may end."""
+        """Ends a pause between attempts at once, and allows no other attempt. The one under way may end."""
         self._here()
         self._closed = True
         self._patience.end()
@@ -206,10 +208,10 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         while pending:
             before = len(pending)
             pending, error = self._round(pending, clock)
-            # An ill receiver may recover; what a healthy one leaves again and again, it will not take.
+            # A receiver that fails may recover. One that answers and leaves the same spans again will not.
             idle = idle + 1 if error is None and len(pending) == before else 0
             if why is None or error is None or error.kind != "timeout" or not clock.over:
-                why = error  # but an attempt that had no time left says less than the one before
+                why = error  # an attempt that ran out of time says less than the one before it
             asked = error.after if error else None
             if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, asked)):
                 kind = "shut down" if self._patience.ended else why.kind if why else "partial"
@@ -218,7 +220,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             rounds += 1
 
     def _round(self, pending: list[T], clock: Clock) -> tuple[list[T], TryAgain | None]:
-        """Send everything once. What is to be sent again, and the error that cut the round short."""
+        """Sends everything once. Returns what is to be sent again, and the error that ended the round."""
         again: list[T] = []
         batches = deque(
             (pending[start : start + self.batch_size], True)

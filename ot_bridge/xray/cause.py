@@ -48,7 +48,7 @@ _CHAIN = re.compile(
 
 
 def flags(span: ReadableSpan) -> dict[str, bool]:
-    """error: the caller's fault (4xx). fault: ours (5xx, or any other error). throttle: too much (429)."""
+    """The flags of a segment. error: 4xx. fault: 5xx, or any other error. throttle: 429."""
     status = _http_status(span)
     if 400 <= status < 500:
         return {"error": True, "throttle": status == _TOO_MANY_REQUESTS}
@@ -69,7 +69,7 @@ def _http_status(span: ReadableSpan) -> int:
 
 
 class Raised(NamedTuple):
-    """One exception of a traceback; frames innermost first."""
+    """One exception of a traceback. Its innermost frame comes first."""
 
     type: str
     message: str
@@ -77,7 +77,7 @@ class Raised(NamedTuple):
 
 
 def cause(span: ReadableSpan) -> dict[str, Any]:
-    """The exceptions that the span recorded, each followed by those that it came of."""
+    """The exceptions that the span recorded, each followed by its causes."""
     ids = _ids(span)
     # X-Ray's `remote`: the exception was raised by the service that was called.
     remote = span.kind in (SpanKind.CLIENT, SpanKind.PRODUCER)
@@ -116,7 +116,7 @@ def _exceptions(attributes: dict[str, Any], ids: Iterator[str], remote: bool) ->
 
 
 def traceback(printed: str) -> list[Raised]:
-    """A traceback as Python prints it -> its exceptions, the one that was not handled first."""
+    """The exceptions in a traceback as Python prints it. The one that was not handled comes first."""
     return [_raised(part) for part in reversed(_CHAIN.split(printed)) if part.strip()]
 
 
@@ -135,7 +135,7 @@ def _raised(printed: str) -> Raised:
 
 
 def _ids(span: ReadableSpan) -> Iterator[str]:
-    """16 hexadecimal digits each; the same ones whenever the same span is translated."""
+    """Ids of 16 hexadecimal digits. The same span always gets the same ids."""
     context = span.context
     seed = f"{context.trace_id:032x}{context.span_id:016x}" if context else ""
     position = 0

@@ -1,4 +1,4 @@
-"""To the X-Ray daemon, or a collector that takes its place: one UDP datagram a segment document."""
+"""Sends segment documents to the X-Ray daemon, or a collector in its place, each in one UDP datagram."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _HEADER = b'{"format":"json","version":1}\n'
 class XRayDaemonExporter(DeliveringExporter[bytes]):
     """Sends spans to the X-Ray daemon.
 
-    address: `host:port`; else AWS_XRAY_DAEMON_ADDRESS (also `tcp:host:port udp:host:port`), else
-    127.0.0.1:2000. service_version, annotate: see `segment`. A datagram is not acknowledged: only one that
-    the system refuses, or that nobody listened for, counts as lost. Raises ConfigurationError.
+    address: `host:port`; if None, AWS_XRAY_DAEMON_ADDRESS (also `tcp:host:port udp:host:port`), else
+    127.0.0.1:2000. service_version, annotate: see `segment`. Datagrams are not acknowledged: a span counts as
+    lost only if the system refuses its datagram or reports that nothing listens. Raises ConfigurationError.
     """
 
     name = "xray_daemon"
@@ -57,7 +57,7 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         try:
             sending = self._connected()
             sending.settimeout(clock.left())
-            # From another host, word that nobody listens comes late: it is about a datagram before this one.
+            # Another host reports late that nothing listens, so the report is about an earlier datagram.
             if failure := _refusal(sending):
                 self._lose(1, failure.kind, failure)
             sending.send(datagram)
@@ -67,7 +67,10 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             return _failure(error)
 
     def _connected(self) -> socket.socket:
-        """Connected, so that the system tells when nobody listens; anew after that, with a fresh address."""
+        """A connected socket, since the system reports only for such that nothing listens.
+
+        After a failure it is made anew, with a new look-up of the address.
+        """
         if self._socket is None:
             host, port = self._address
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]

@@ -1,6 +1,6 @@
-"""Segment documents as bytes, and what is left out of one that X-Ray would refuse for its size.
+"""Encodes segment documents, and trims those that X-Ray would refuse for their size.
 
-What was left out is named in the document itself, under `metadata.default["ot_bridge.trimmed"]`.
+The document itself says what was left out, under `metadata.default["ot_bridge.trimmed"]`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8. What JSON cannot say is said in words: NaN, bytes, lone surrogates."""
+    """The document as JSON in UTF-8. Values that JSON does not have (NaN, bytes) become text."""
     try:
         return _dumped(document)
     except ValueError:
@@ -25,7 +25,7 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 
 
 def trimmed(document: Document, largest: int = LARGEST) -> bytes:
-    """`encoded(document)` in at most `largest` bytes: metadata goes first, then stack frames, then more."""
+    """`encoded(document)` in at most `largest` bytes. Metadata is left out first, then stack frames."""
     data = encoded(document)
     done: list[str] = []
     for what, step in _STEPS:

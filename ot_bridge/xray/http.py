@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from .attributes import Attributes, filled, first, number, text
 
-# With one of these, a span is about HTTP; hosts and addresses alone do not say so.
+# A span with one of these attributes is about HTTP. Hosts and addresses alone do not make it so.
 _SIGNS = (
     "http.request.method",
     "http.method",
@@ -44,7 +44,7 @@ _PORTS = {
 }
 _USUAL_PORTS = {("http", 80), ("https", 443)}
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip", "peer.ipv4", "peer.ipv6")
-# What the url tells; addresses of the connection are more than it tells.
+# Attributes that are contained in the URL. Addresses of the connection are not.
 _TOLD = ("url.scheme", "http.scheme", "url.path", "url.query", "http.target", "http.host", "server.address")
 _TOLD_BY = {
     SpanKind.SERVER: (*_TOLD, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
@@ -53,7 +53,7 @@ _TOLD_BY = {
 
 
 def http(attributes: Attributes, kind: SpanKind) -> dict[str, Any]:
-    """request and response, or nothing if the span is not about HTTP. Takes what it tells."""
+    """The request and the response; empty if the span is not about HTTP. Takes the attributes it contains."""
     if attributes.get(*_SIGNS) is None:
         return {}
     side = SpanKind.SERVER if kind is SpanKind.SERVER else SpanKind.CLIENT
@@ -95,7 +95,7 @@ def _has_port(authority: str) -> bool:
 
 
 def _caller(attributes: Attributes) -> dict[str, Any]:
-    """Who asked: as a proxy says, if there is one, else who is at the other end of the connection."""
+    """The caller: the one that a proxy names, if there is a proxy, else the other end of the connection."""
     peer = first(attributes.rest, *_PEERS)
     client = attributes.take("client.address", "http.client_ip")
     attributes.take(*_PEERS)

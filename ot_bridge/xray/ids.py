@@ -1,6 +1,6 @@
-"""Ids as X-Ray makes them: a trace id begins with the time, the rest is random.
+"""Ids in X-Ray's form: a trace id begins with the time, and the rest is random.
 
-X-Ray takes other ids too; with these its console finds a trace by its time.
+X-Ray accepts other ids too, but its console finds a trace by the time in its id.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def _trace_id() -> int:
 class XRayIdGenerator(RandomIds):
     """Trace ids of 32 bits of Unix time in seconds and 96 random bits; span ids of 64 random bits.
 
-    says_random: whether they are marked as random. W3C Trace Context, level 2, asks for 56 random bits at the
-    end, and there are 96.
+    says_random: whether trace ids are marked as random. W3C Trace Context, level 2, demands 56 random bits at
+    the end; these ids have 96.
     """
 
     fast_ids = _trace_id, bits_64

@@ -1,4 +1,4 @@
-"""What a segment is called: the service that did the work, or was asked to. X-Ray draws its map by it."""
+"""The name of a segment: the service that did the work or was called. X-Ray draws its map from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOSTS = ("http.host", "net.peer.name", "server.address", "peer.hostname")
 
 
 def name(span: ReadableSpan) -> str:
-    """1 to 200 letters, digits, spaces and `_ . : / % & # = + - @`."""
+    """The name of a span's segment: 1 to 200 letters, digits, spaces and `_ . : / % & # = + - @`."""
     attributes: Mapping[str, Any] = span.attributes or {}
     found = (
         _told_by_aws(span.kind, attributes)
@@ -44,7 +44,7 @@ def _told_by_aws(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
 
 
 def _database(attributes: Mapping[str, Any]) -> str | None:
-    """`database@host`."""
+    """The name of a call to a database, `database@host`. None if the span is none."""
     database = first(attributes, "db.namespace", "db.name", "db.instance")
     if database is None:
         return None

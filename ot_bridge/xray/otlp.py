@@ -1,4 +1,4 @@
-"""To X-Ray's OTLP endpoint: spans as they are, in protobuf over HTTP, each request signed for AWS."""
+"""Sends spans to X-Ray's OTLP endpoint, in protobuf over HTTP. Each request is signed for AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"
 
 
 class XRayOTLPExporter(DeliveringExporter[ReadableSpan]):
-    """Sends spans to `https://xray.REGION.amazonaws.com/v1/traces`, or another endpoint that takes SigV4.
+    """Sends spans to `https://xray.REGION.amazonaws.com/v1/traces`, or another endpoint with SigV4.
 
     region, session, timeout: as for `XRayExporter`. Raises ConfigurationError.
     """
@@ -68,7 +68,7 @@ class XRayOTLPExporter(DeliveringExporter[ReadableSpan]):
         return ()
 
     def _judge(self, answer: Answer, sent: int) -> None:
-        """Raises Failure, or one of its kinds, unless the request was taken."""
+        """Raises Failure, TryAgain or TooLarge unless the request was taken."""
         verdict = judge(answer, sent)
         if answer.status >= 400 and error_code(answer) in EXPIRED and self._access is not None:
             self._access.look_up_anew()

@@ -1,4 +1,4 @@
-"""No secret leaves in a URL or a connection string: the one rule, for every part of a segment document.
+"""Removes secrets from URLs and connection strings, for every part of a segment document.
 
 1. It holds for the attributes whose names end as `_NAMES` says (`db.connection_string`, `http.url`,
    `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, wherever in the
@@ -70,7 +70,7 @@ def _form_of(text: str) -> re.Pattern[str]:
 
 
 def cleaned(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """These attributes, those that hold URLs and connection strings without secrets."""
+    """These attributes, without the secrets in URLs and connection strings."""
     return {
         name: _clean(value) if _NAMES.search(name) else value for name, value in (attributes or {}).items()
     }

@@ -1,4 +1,4 @@
-"""One span -> one X-Ray segment document, without I/O.
+"""Translates a span into an X-Ray segment document, without I/O.
 
 After AWS's page "X-Ray segment documents" and its schema (xray-segmentdocument-schema-v1.0.0), with the
 choices that the OpenTelemetry Collector's `awsxray` exporter made. Its trimming to X-Ray's 64 kB is in
@@ -37,10 +37,10 @@ Annotate = Collection[str] | Literal["all"]
 def segment(
     span: ReadableSpan, *, annotate: Annotate = (), service_version: str | None = None
 ) -> dict[str, Any]:
-    """The segment document of a span, ready for `json.dumps`; the span may still be open.
+    """The segment document of a span, ready for `json.dumps`. The span may still be open.
 
-    annotate: the attributes to be searchable in X-Ray (its annotations): a collection of names, those of
-    the resource with `otel.resource.` before them, or "all". service_version: instead of the resource's.
+    annotate: the attributes that become annotations, by which X-Ray can search: a collection of names (those
+    of the resource begin with `otel.resource.`), or "all". service_version: replaces the resource's.
     A span of kind SERVER, and one without a local parent, is a segment; any other is a subsegment.
     """
     told = cleaned(span.attributes)
@@ -133,10 +133,13 @@ def _events(span: ReadableSpan) -> list[dict[str, Any]]:
 def _annotations_and_metadata(
     told: dict[str, Any], left: dict[str, Any], events: list[dict[str, Any]], annotate: Annotate
 ) -> dict[str, dict[str, Any]]:
-    """told: the span's attributes. left: those, and the resource's, that no other part tells."""
+    """Annotations and metadata.
+
+    told: the span's attributes. left: the attributes of span and resource that no other part contains.
+    """
     asked = left.pop("aws.xray.annotations", None)
     wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
-    # What another part has told already is still to be found by its name, if asked for.
+    # An attribute that another part contains becomes an annotation too, if it is asked for.
     candidates = {key: value for key, value in told.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():

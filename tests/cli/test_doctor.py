@@ -582,14 +582,15 @@ def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_pat
     assert "SkyWalking's" in report.of("headers")
     assert "service.name" in report.rows
     assert not list(tmp_path.glob("ran"))
-    report = doctor("--no-send", "--", "ot-bridge", "run", "--", sys.executable, "-E", "app.py")
-    assert "Python's option -E" in report.of("redirect")
+    for options in ([], ["--quiet"], ["--view", "--show"]):
+        report = doctor("--no-send", "--", "ot-bridge", "run", *options, "--", sys.executable, "-E", "app.py")
+        assert report.rows["program"][0] == f"{sys.executable} -E app.py"
+        assert "Python's option -E" in report.of("redirect")
     bare = doctor("--no-send", "--", sys.executable, "-I", "-S", "app.py")
     assert f"{sys.executable} has no ot_bridge" in bare.of("program")
     assert f"{sys.executable} -m pip install ot-bridge" in bare.of("program")
-    assert "starts no Python that can be told" in doctor("--no-send", "--", "sh", "-c", "x").of(
-        "program", "look"
-    )
+    unknown = doctor("--no-send", "--", "sh", "-c", "x").of("program", "look")
+    assert "which Python sh starts, if any, cannot be found out beforehand" in unknown
 
 
 def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:

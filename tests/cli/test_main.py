@@ -106,6 +106,16 @@ def test_a_full_disk_is_a_message() -> None:
     assert (status, said) == (2, "ot-bridge decode: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_is_a_message_of_the_command_whatever_it_runs() -> None:
+    with open("/dev/full", "wb") as full:
+        status, said = _into(full.fileno(), *COMPARED)
+    assert (status, said.splitlines()[-1]) == (
+        2,
+        "ot-bridge compare: the output cannot be written: No space left on device",
+    )
+
+
 def test_an_encoding_without_a_letter_ends_nothing() -> None:
     done = programs.run("doctor", "--no-send", OTEL_SERVICE_NAME="caf\u00e9", PYTHONIOENCODING="ascii")
     assert "caf\\xe9" in done.stdout, done.stderr

@@ -51,6 +51,13 @@ def work(*names):
 start = time.monotonic()
 """
 INSTALL = "tracer = ot_bridge.install('exit')\n"
+LOOK_UP = """
+import socket
+socket.getaddrinfo = lambda *args, **options: time.sleep(30)
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://collector.internal:4318"
+from ot_bridge.xray import XRayDaemonExporter
+tracer = ot_bridge.install("exit", exporters=["otlp", XRayDaemonExporter("daemon.internal:2000")])
+"""
 STUCK = "tracer = ot_bridge.install('exit', exporters=[Stuck(), Stuck()])\n"
 REFUSED = "tracer = ot_bridge.install('exit', exporters=[Refused(), Refused()])\n"
 DROP_IN = """
@@ -103,6 +110,7 @@ CASES = {
     "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, REFUSES),
     "two exporters that hang": Case(STUCK + "work('a')\n" + END, FIVE, "1 " + LEFT),
     "two exporters that are refused": Case(REFUSED + "work('a')\n" + END, ONE, "1 " + LEFT),
+    "look-ups of names that hang": Case(LOOK_UP + "work('a')\n" + END, FIVE, "1 " + LEFT),
     "the SDK's provider": Case(SDK + "work('a')\n" + END, FIVE, LEFT),
     "close() as the last line": Case(
         INSTALL + "work(*['a'] * 2000)\ntracer.close()\n" + END, FIVE, LEFT, HANGS

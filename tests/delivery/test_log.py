@@ -9,8 +9,8 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 import ot_bridge
-from ot_bridge.delivery import DeliveryProcessor, quiet
-from ot_bridge.delivery.quiet import FILTER, Losses, OncePerMinute, target
+from ot_bridge.delivery import DeliveryProcessor, log
+from ot_bridge.delivery.log import FILTER, Losses, OncePerMinute, target
 from tests.delivery.parts import Keeping, spans
 
 NOBODY = "%d spans for %s are lost: nothing listens there (said once a minute at most)"
@@ -20,7 +20,7 @@ NOBODY = "%d spans for %s are lost: nothing listens there (said once a minute at
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, as the log sees it."""
     now = [1000.0]
-    monkeypatch.setattr("ot_bridge.delivery.quiet.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ot_bridge.delivery.log.time.monotonic", lambda: now[0])
     return now
 
 
@@ -96,7 +96,7 @@ def test_an_exporter_of_the_programs_own_logs_as_it_likes(caplog: pytest.LogCapt
 
 
 def test_uninstall_undoes_the_throttling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "_open", type(quiet._open)())
+    monkeypatch.setattr(log, "_open", type(log._open)())
     logger = logging.getLogger("opentelemetry.exporter.some")
     tracer = ot_bridge.install(exporters=[Keeping()], set_global=False)
     assert FILTER in logger.filters
@@ -104,7 +104,7 @@ def test_uninstall_undoes_the_throttling(monkeypatch: pytest.MonkeyPatch) -> Non
     ot_bridge.uninstall()
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     assert not [logger for logger in loggers if FILTER in logger.filters]
-    quiet.quieten()
+    log.quieten()
     assert FILTER not in logger.filters
 
 

@@ -263,18 +263,41 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
 
 
 @pytest.mark.parametrize(
-    ("variables", "sizes"),
+    ("variables", "sizes", "problems"),
     [
-        ({"JAEGER_REPORTER_MAX_QUEUE_SIZE": "5"}, (5, 5)),
-        ({"OTEL_BSP_MAX_QUEUE_SIZE": "5"}, (5, 5)),
-        ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "x", "JAEGER_REPORTER_FLUSH_INTERVAL": "soon"}, (100, 10)),
-        ({"JAEGER_REPORTER_MAX_QUEUE_SIZE": "-5", "OTEL_BSP_SCHEDULE_DELAY": "0"}, (100, 10)),
+        (
+            {"JAEGER_REPORTER_MAX_QUEUE_SIZE": "5"},
+            (5, 5),
+            ["a batch of 10 spans is larger than the queue; batches of 5 are sent"],
+        ),
+        (
+            {"OTEL_BSP_MAX_QUEUE_SIZE": "5"},
+            (5, 5),
+            ["a batch of 10 spans is larger than the queue; batches of 5 are sent"],
+        ),
+        (
+            {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "x", "JAEGER_REPORTER_FLUSH_INTERVAL": "soon"},
+            (100, 10),
+            [
+                "a whole number above 0 is due; it counts as unset",
+                "could not convert string to float: 'soon'; it counts as unset",
+            ],
+        ),
+        (
+            {"JAEGER_REPORTER_MAX_QUEUE_SIZE": "-5", "OTEL_BSP_SCHEDULE_DELAY": "0"},
+            (100, 10),
+            [
+                "a whole number above 0 is due; it counts as unset",
+                "a time above 0 is due; it counts as unset",
+            ],
+        ),
     ],
-    ids=str,
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
 def test_a_variable_of_the_reporters_never_stops_a_program(
     variables: dict[str, str],
     sizes: tuple[int, int],
+    problems: list[str],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -283,8 +306,11 @@ def test_a_variable_of_the_reporters_never_stops_a_program(
     config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
     tracer: Any = config.new_tracer()
     assert (tracer.reporter.queue_capacity, tracer.reporter.batch_size) == sizes
-    said = {record.getMessage().split("=")[0] for record in caplog.records if record.levelname == "ERROR"}
-    assert said == {*variables}
+    said = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert said == {
+        f"{name}={text!r}: {problem}"
+        for (name, text), problem in zip(variables.items(), problems, strict=True)
+    }
     tracer.close().result(10)
 
 
@@ -320,6 +346,19 @@ def test_the_environment_names_a_sampler(
     monkeypatch.setenv("JAEGER_SAMPLER_TYPE", kind)
     monkeypatch.setenv("JAEGER_SAMPLER_PARAM", param)
     assert str(Config({}, service_name="service").sampler) == expected
+
+
+def test_a_param_in_a_variable_that_cannot_be_used_leaves_the_type_without_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("JAEGER_SAMPLER_PARAM", "many")
+    config = Config({"sampler": {"type": "probabilistic"}}, service_name="service")
+    with pytest.raises(TypeError):  # as jaeger-client raises, which does not read the variable
+        config.sampler  # noqa: B018
+    assert (
+        "JAEGER_SAMPLER_PARAM='many': no sampler (could not convert string to float: 'many'); "
+        "it counts as unset" in caplog.text
+    )
 
 
 def test_opentelemetrys_sampler_wins_over_the_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
@@ -107,6 +108,13 @@ def test_every_member_of_a_class_is_there(module: str) -> None:
         assert {each for each in members if not hasattr(getattr(ours, name), each)} == set(), name
 
 
+def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
+    real, ours = _pair("")
+    shown = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
+    assert {name for name in ours.__all__ if name != "__version__"} == shown
+    assert all(hasattr(ours, name) for name in ours.__all__)
+
+
 def test_the_version_is_that_of_the_names() -> None:
     real, ours = _pair("")
     assert ours.__version__ == real.__version__
@@ -173,7 +181,8 @@ def test_the_helpers_around_thrift_say_the_same() -> None:
         "t": trace_back,
     }.items():
         assert repr(ours.make_tag(key, value, *limits)) == repr(real.make_tag(key, value, *limits))
-    assert ours.id_to_int((1 << 64) - 1) == real.id_to_int((1 << 64) - 1) == -1
+    for number in (None, 0, 5, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
+        assert ours.id_to_int(number) == real.id_to_int(number)
     assert ours._halves(trace) == (
         real.id_to_int(real._id_to_low(trace)),
         real.id_to_int(real._id_to_high(trace)),
@@ -214,6 +223,16 @@ def test_strategies_are_read_as_jaeger_client_reads_them() -> None:
         assert ours.get_rate_limit(strategy) == real.get_rate_limit(strategy)
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_every_logger_has_the_name_that_programs_configure(module: str) -> None:
+    real, ours = _pair(module)
+    loggers = [name for name, value in vars(real).items() if isinstance(value, logging.Logger)]
+    assert {getattr(ours, name).name for name in loggers if hasattr(ours, name)} <= {"jaeger_tracing"}
+    assert (
+        all(hasattr(ours, name) for name in loggers) or module == ".TUDPTransport"
+    )  # which logs nothing here
+
+
 #: How to make one, in words that both packages understand; and what of its attributes ours does not have.
 MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
     "ConstSampler": (".sampler", (True,), set()),
@@ -223,6 +242,13 @@ MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
     "RateLimiter": (".rate_limiter", (3.0, 4.0), set()),
     "ErrorReporter": (".utils", (None,), set()),
     "Metrics": (".metrics", (), set()),
+    "AdaptiveSampler": (".sampler", ({"defaultSamplingProbability": 0.5}, 7), set()),
+    "TextCodec": (".codecs", (True, "t", "b-", "d", "g"), set()),
+    "B3Codec": (".codecs", (True,), set()),
+    "SpanContext": (".span_context", (1, 2, 3, 1, {"k": "v"}, "d"), set()),
+    "LocalAgentHTTP": (".local_agent_net", ("there", "5778"), set()),
+    "InMemoryReporter": (".reporter", (), set()),
+    "CompositeReporter": (".reporter", (1, 2), set()),
 }
 
 

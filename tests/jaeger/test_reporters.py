@@ -106,6 +106,7 @@ def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
         assert Reporter(LocalAgentSender("jaeger-agent", "5778", "6831")).close().result(5)
     assert made == [{"name": "otlp", "endpoint": "http://jaeger-agent:4318/v1/traces"}] * 2
     (record,) = caplog.records
+    assert (record.name, record.levelname) == ("jaeger_tracing", "WARNING")
     assert record.getMessage() == (
         "spans go to http://jaeger-agent:4318/v1/traces by OTLP, "
         "where jaeger-client sent UDP to jaeger-agent:6831"

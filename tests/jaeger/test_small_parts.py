@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
+import warnings
 from typing import Any
 
 import jaeger_client.codecs
@@ -12,6 +14,8 @@ import pytest
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 
 from ot_bridge.jaeger_client import codecs, utils
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
+from tests.jaeger.servers import Agent
 from tests.jaeger.sides import Side, both
 
 
@@ -124,3 +128,35 @@ def test_a_carrier_that_breaks_is_an_invalid_one() -> None:
     tracer, _ = OURS.tracer()
     with pytest.raises(InvalidCarrierException):
         tracer.inject(tracer.start_span("op"), "text_map", Broken())
+
+
+def test_an_agent_is_asked_for_strategies_and_credits(agent: Agent) -> None:
+    agent.strategy = {"strategyType": "PROBABILISTIC"}
+    sender = LocalAgentSender("127.0.0.1", agent.port, throttling_port=str(agent.port))
+    strategy = sender.request_sampling_strategy("the service", timeout=5).result(5)
+    assert (strategy.code, strategy.json()) == (200, agent.strategy)
+    assert strategy.headers["Content-Length"] == str(len(strategy.body))
+    credits = sender.request_throttling_credits("s", 7, ["a", "b"], timeout=5).result(5)
+    assert credits.json() == {"balances": [{"operation": name, "balance": 1.0} for name in "ab"]}
+    assert [path for path, *_ in agent.requests] == [
+        "/sampling?service=the+service",
+        "/credits?service=s&uuid=7&operations=a&operations=b",
+    ]
+    agent.status = 500
+    with pytest.raises(OSError, match="500"):
+        sender.request_sampling_strategy("s").result(5)
+
+
+def test_the_address_that_packets_come_from_is_jaeger_clients() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of the socket that jaeger-client leaves open
+        expected = jaeger_client.utils.get_local_ip_by_socket()
+        gc.collect()
+    assert utils.get_local_ip_by_socket() == expected
+
+
+def test_an_interface_has_its_address() -> None:
+    if (address := utils.interface_ip(b"lo")) is not None:  # on Windows it cannot be asked
+        assert address == "127.0.0.1"
+    with pytest.raises(OSError, match="No such device"):
+        utils.interface_ip(b"nope0")

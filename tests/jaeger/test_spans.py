@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import traceback
 from enum import IntEnum
 from types import TracebackType
 from typing import Any
@@ -140,6 +141,18 @@ def _traceback() -> TracebackType:
         found = sys.exc_info()[2]
         assert found is not None
         return found
+
+
+def test_a_recorded_exception_has_its_whole_traceback() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("op")
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        expected = traceback.format_exc()
+        span.fail(error)
+    (fields,) = logs_of(span)
+    assert (fields["stack"], fields["message"]) == (expected, "why")
 
 
 def test_the_traceback_of_a_recorded_exception_is_cut_too() -> None:

@@ -8,11 +8,30 @@ import socket
 from typing import Any
 
 import pytest
+from opentracing import Format
 
 from ot_bridge import errors
+from ot_bridge.jaeger_client import Config
 from ot_bridge.jaeger_client.settings import ROWS
 
-VALUES: list[Any] = [None, "", "text", "5", 5, -1, 0, 1.5, True, [], ["a"], {}, {"a": 1}, object()]
+VALUES: list[Any] = [
+    None,
+    "",
+    "text",
+    "5",
+    "[::1",
+    "a:b",
+    5,
+    -1,
+    0,
+    1.5,
+    True,
+    [],
+    ["a"],
+    {},
+    {"a": 1},
+    object(),
+]
 OPTIONS = sorted(
     {row.key for row in ROWS.values() if row.key} | {"sampler", "local_agent", "throttler", "tags"}
 )
@@ -60,6 +79,18 @@ def _problem(package: str, config: dict[str, Any]) -> Exception | None:
     return None
 
 
+def _problem_of_new_tracer(config: dict[str, Any]) -> Exception | None:
+    """What our own `new_tracer` raises, with its reporter, sampler and agent's address."""
+    try:
+        tracer = Config({**config}, service_name="service").new_tracer()
+        with tracer.start_active_span("op", tags={"a": "b"}) as scope:
+            tracer.inject(scope.span, Format.HTTP_HEADERS, {})
+        tracer.close().result(10)
+    except Exception as error:
+        return error
+    return None
+
+
 def _nested(key: str, value: Any) -> dict[str, Any]:
     for name in reversed(key.split(".")):
         value = {name: value}
@@ -67,32 +98,34 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", OPTIONS)
-def test_every_option_with_every_kind_of_value(key: str) -> None:
+def test_every_option_with_every_kind_of_value(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     worse = []
     for value in VALUES:
         config = _nested(key, value)
         if key == "sampler.param":
             config["sampler"]["type"] = "probabilistic"
-        ours = _problem("ot_bridge.jaeger_client", config)
+        ours = _problem("ot_bridge.jaeger_client", config) or _problem_of_new_tracer(config)
         if ours is not None and _problem("jaeger_client", config) is None:
             worse.append((value, ours))
     assert worse == []
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_no_text_in_a_variable_of_jaegers_stops_a_program(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_text_in_a_variable_stops_a_program(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problems = []
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     for text in TEXTS:
-        monkeypatch.setenv(variable, text)
         for kind in (None, "probabilistic"):
             if kind:
-                monkeypatch.setenv("JAEGER_SAMPLER_TYPE", text if variable == "JAEGER_SAMPLER_TYPE" else kind)
-            problem = _problem("ot_bridge.jaeger_client", {})
+                monkeypatch.setenv("JAEGER_SAMPLER_TYPE", kind)
+            monkeypatch.setenv(variable, text)
+            problem = _problem("ot_bridge.jaeger_client", {}) or _problem_of_new_tracer(
+                {} if kind else {"sampler": {"type": "const", "param": 1}}
+            )
             if problem is not None:
                 problems.append((text, kind, problem))
-        monkeypatch.delenv("JAEGER_SAMPLER_TYPE", raising=False)
+            monkeypatch.delenv("JAEGER_SAMPLER_TYPE", raising=False)
     assert problems == []
 
 

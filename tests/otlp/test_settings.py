@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.otlp.settings import credential_provider, protocol, read_settings
+from ot_bridge.otlp.settings import read_settings
 
 P = "OTEL_EXPORTER_OTLP_"
 TRACES = f"{P}TRACES_ENDPOINT"
@@ -286,32 +286,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def test_an_argument_that_cannot_be_used_raises(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         read_settings(**arguments)
-
-
-PROTOCOLS = {"": "http/protobuf", "grpc": "grpc", "HTTP/JSON": "http/json", "http/protobuf": "http/protobuf"}
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), PROTOCOLS.items(), ids=[value or "unset" for value in PROTOCOLS]
-)
-def test_the_protocol_is_told(value: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(f"{P}PROTOCOL", value)
-    assert protocol() == expected
-
-
-def test_a_protocol_that_nobody_knows_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    _set(monkeypatch, {f"{P}PROTOCOL": "grpc", f"{P}TRACES_PROTOCOL": "http"})
-    assert protocol() == "http/protobuf"
-    assert "TRACES_PROTOCOL='http'" in caplog.text
-
-
-@pytest.mark.parametrize("traces", ["", "TRACES_"])
-def test_a_provider_of_credentials_is_told(traces: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert credential_provider() is None
-    monkeypatch.setenv(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{traces}CREDENTIAL_PROVIDER", "mine")
-    assert credential_provider() == "mine"
 
 
 def test_insecure_is_not_read_since_the_scheme_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,6 +171,12 @@ ROWS = {
         SERVER | {"http.method": "GET", "peer.ipv6": "::1"},
         {"http.request.method": "GET", "network.peer.address": "::1", "client.address": "::1"},
     ),
+    "the address of a caller behind a proxy": http(
+        SERVER
+        | {"http.method": "GET", "peer.ipv4": "192.0.2.7"}
+        | {"network.peer.address": "10.0.0.1", "client.address": "192.0.2.7"},
+        {"http.request.method": "GET", "network.peer.address": "10.0.0.1", "client.address": "192.0.2.7"},
+    ),
     "two addresses": http(
         SERVER | {"http.method": "GET", "peer.ipv4": "192.0.2.7", "peer.ipv6": "::1"},
         {"http.request.method": "GET", "network.peer.address": "192.0.2.7", "client.address": "192.0.2.7"},

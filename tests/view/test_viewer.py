@@ -292,6 +292,25 @@ def test_every_address_is_taken_where_it_listens_on_all_but_no_name() -> None:
         assert running.ask("GET", "/", host="evil.example").status == 400
 
 
+KINDS = {
+    "/": "text/html; charset=utf-8",
+    "/page.js": "text/javascript; charset=utf-8",
+    "/page.css": "text/css; charset=utf-8",
+    "/favicon.ico": "image/x-icon",
+    "/api/traces": "application/json",
+    "/api/download": "application/json",
+    "/api/about": "application/json",
+}
+
+
+@pytest.mark.parametrize(("path", "kind"), KINDS.items(), ids=KINDS)
+def test_each_path_has_its_type_for_get_and_head(running: Running, path: str, kind: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = running.ask(method, path)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+    assert running.ask("POST", path, b"").status == 405
+
+
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/api/traces", "/nothing"])
 def test_headers_forbid_what_the_page_does_not_need(running: Running, path: str) -> None:
     headers = running.ask("GET", path).headers

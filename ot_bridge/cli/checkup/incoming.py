@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ot_bridge.cli.checkup import effective
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding
-from ot_bridge.cli.decode import parse_headers
+from ot_bridge.cli.decode import claims, parse_headers
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Format
@@ -38,7 +38,7 @@ def findings(texts: Sequence[str]) -> Iterator[Finding]:
                 WRONG, "headers", f"{name} came, which is {owner}: no propagator of ours reads it", _W3C
             )
             continue
-        formats = [each for each in FORMATS.values() if _claims(each, name)]
+        formats = [each for each in FORMATS.values() if claims(each, name)]
         ours = next((each for each in formats if each in read or name in fields), None)
         if ours is not None:
             yield _read(name, ours, headers)
@@ -49,10 +49,6 @@ def findings(texts: Sequence[str]) -> Iterator[Finding]:
 
 
 _W3C: Final = "have the caller send traceparent (W3C) as well"
-
-
-def _claims(format: Format, name: str) -> bool:
-    return name in format.fields or name.startswith(format.prefixes)
 
 
 def _read(name: str, format: Format, headers: Sequence[tuple[str, Any]]) -> Finding:

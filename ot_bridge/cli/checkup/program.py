@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -64,7 +65,7 @@ def inspect(words: Sequence[str]) -> Inspection:
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"{command[0]} starts a Python that cannot be found out beforehand, or none"
+        text = f"which Python {command[0]} starts, if any, cannot be found out beforehand"
         return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
@@ -80,7 +81,7 @@ def inspect(words: Sequence[str]) -> Inspection:
 
 def _without_run(command: list[str]) -> list[str]:
     if len(command) > 1 and Path(command[0]).name == "ot-bridge" and command[1] == "run":
-        return command_of([word for word in command[2:] if word != "--quiet"])
+        return command_of([*dropwhile({"--quiet", "--show", "--view"}.__contains__, command[2:])])
     return command
 
 

@@ -20,11 +20,16 @@ def intercept_channel(channel: Any, *interceptors: Any) -> Any:
     """`channel` with these around every call. Raises TypeError for what is no interceptor."""
     for interceptor in interceptors:
         if isinstance(interceptor, ClientInterceptor):
-            channel = TracedChannel(channel, interceptor.rules)  # the same, for half of the cost
+            channel = TracedChannel(
+                channel, interceptor.rules
+            )  # which does what the interceptor does, for half of the cost
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)
         else:
-            raise TypeError("interceptor must be a UnaryClientInterceptor or a StreamClientInterceptor")
+            raise TypeError(
+                "interceptor must be either a grpcext.UnaryClientInterceptor"
+                " or a grpcext.StreamClientInterceptor"
+            )
     return channel
 
 

@@ -1,4 +1,4 @@
-"""The base classes of a program's own interceptors, and what they are told of an RPC.
+"""The base classes of a program's own interceptors, and the descriptions of an RPC that these get.
 
 An interceptor of `ot_bridge.grpc` counts as one of each.
 """
@@ -20,7 +20,7 @@ class UnaryClientInfo(NamedTuple):
 
 
 class StreamClientInfo(NamedTuple):
-    """As `UnaryClientInfo`, and who streams."""
+    """full_method: "/package.Service/Method". timeout: seconds, or None. The flags: which side streams."""
 
     full_method: str
     is_client_stream: bool
@@ -35,7 +35,7 @@ class UnaryServerInfo(NamedTuple):
 
 
 class StreamServerInfo(NamedTuple):
-    """As `UnaryServerInfo`, and who streams."""
+    """full_method: "/package.Service/Method". The flags: which side streams."""
 
     full_method: str
     is_client_stream: bool
@@ -43,7 +43,7 @@ class StreamServerInfo(NamedTuple):
 
 
 class UnaryClientInterceptor(ABC):
-    """Around calls with one request and one response."""
+    """Intercepts calls with one request and one response."""
 
     @abstractmethod
     def intercept_unary(self, request: Any, metadata: Any, client_info: UnaryClientInfo, invoker: Any) -> Any:
@@ -51,7 +51,7 @@ class UnaryClientInterceptor(ABC):
 
 
 class StreamClientInterceptor(ABC):
-    """Around calls where either side streams."""
+    """Intercepts calls where either side streams."""
 
     @abstractmethod
     def intercept_stream(
@@ -61,7 +61,7 @@ class StreamClientInterceptor(ABC):
 
 
 class UnaryServerInterceptor(ABC):
-    """Around handlers of one request with one response."""
+    """Intercepts handlers of one request with one response."""
 
     @abstractmethod
     def intercept_unary(
@@ -71,7 +71,7 @@ class UnaryServerInterceptor(ABC):
 
 
 class StreamServerInterceptor(ABC):
-    """Around handlers where either side streams."""
+    """Intercepts handlers where either side streams."""
 
     @abstractmethod
     def intercept_stream(

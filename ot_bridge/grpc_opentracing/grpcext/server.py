@@ -28,12 +28,15 @@ def intercept_server(server: Any, *interceptors: Any) -> Any:
         elif isinstance(interceptor, (UnaryServerInterceptor, StreamServerInterceptor)):
             server = _Server(server, partial(_adapted, interceptor))
         else:
-            raise TypeError("interceptor must be a UnaryServerInterceptor or a StreamServerInterceptor")
+            raise TypeError(
+                "interceptor must be either a grpcext.UnaryServerInterceptor"
+                " or a grpcext.StreamServerInterceptor"
+            )
     return server
 
 
 def _adapted(interceptor: Any, find: Callable[[Any], Any], details: Any) -> Any:
-    """The handler, as an interceptor of a program's own lets it be seen."""
+    """The handler, wrapped in an interceptor of a program's own."""
     handler = find(details)
     if handler is None:
         return None
@@ -70,7 +73,7 @@ class _Handler(grpc.GenericRpcHandler):
 
 
 class _Server:
-    """A `grpc.Server` but for the two ways in which it is given handlers."""
+    """A `grpc.Server` whose two methods for adding handlers wrap them first."""
 
     def __init__(self, server: Any, intercept: Intercept) -> None:
         self._server = server
@@ -81,7 +84,7 @@ class _Server:
         return self._server.add_generic_rpc_handlers(wrapped)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> Any:
-        """What stubs generated since grpcio 1.63 call besides."""
+        """Called in addition by stubs that were generated since grpcio 1.63."""
         wrapped = {
             name: self._intercept(partial(_given, handler), _Details(f"/{service_name}/{name}"))
             for name, handler in method_handlers.items()

@@ -1,4 +1,4 @@
-"""jaeger-client's counters of its own doings; `metrics.prometheus` needs prometheus_client."""
+"""jaeger-client's counters of its own work; `metrics.prometheus` needs prometheus_client."""
 
 from ot_bridge.jaeger_client.metrics.metrics import LegacyMetricsFactory, Metrics, MetricsFactory
 

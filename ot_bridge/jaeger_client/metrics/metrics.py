@@ -1,4 +1,4 @@
-"""jaeger-client's counters of its own doings: who counts is the program's choice, what is counted is here."""
+"""What jaeger-client counts of its own work, and the classes by which a program takes the counts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Metrics:
 
     @property
     def counts(self) -> bool:
-        """Whether anybody is told anything."""
+        """Whether a count goes anywhere."""
         overridden = type(self) is not Metrics
         return overridden or bool(self._count or self._gauge or self._timing)
 
@@ -83,7 +83,7 @@ def factory(metrics_factory: MetricsFactory | None, metrics: Metrics | None) -> 
 
 
 def silent(made_by: MetricsFactory) -> bool:
-    """Whether what this factory makes counts nothing, so that nobody need be told."""
+    """Whether the counters of this factory do nothing, so that calling them can be left out."""
     if type(made_by) is LegacyMetricsFactory:
         return not made_by._metrics.counts
     return type(made_by) is MetricsFactory

@@ -2,7 +2,7 @@
 
 Structures and enumerations are plain values. The services cannot work without Thrift: their names can be
 imported, and raise NotImplementedError when they are used. jaeger-client 4.8 has five modules a package:
-`ttypes` with the structures, `constants` and the service with the same names again, and the package itself.
+`ttypes` with the structures, `constants` and the service (which repeat these names), and the package itself.
 """
 
 from __future__ import annotations

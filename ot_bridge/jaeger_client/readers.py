@@ -1,0 +1,108 @@
+"""What the text of a variable means, and which values of a dictionary can be used. All raise ValueError."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ot_bridge.choices import sampler_is_named
+from ot_bridge.propagation.parse import names_in_environment, parse_propagators
+from ot_bridge.sampling.remote import strategies_url
+
+
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("a whole number from 0 on is due")
+    return int(text)
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ValueError("a whole number above 0 is due")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Kubernetes sets `JAEGER_AGENT_PORT=tcp://10.96.0.7:6831` beside a Service called jaeger-agent."""
+    try:
+        return count(text)
+    except ValueError:
+        raise ValueError("the number of a port is due") from None
+
+
+def seconds(value: Any) -> float:
+    """A time for which a thread can wait."""
+    if not 0 < float(value) <= threading.TIMEOUT_MAX:
+        raise ValueError("a time above 0 is due")
+    return value if isinstance(value, (int, float)) else float(value)
+
+
+def milliseconds(text: str) -> float:
+    return seconds(float(text) / 1000)
+
+
+def host(value: Any) -> str:
+    """A host's name or address, for which a URL can be made."""
+    text = "" if value is None else str(value)
+    return text if _NAME.fullmatch(text) else str(ip_address(text))
+
+
+_NAME: Final = re.compile(r"[^\s/\[\]?#@:]+")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def duration(text: str) -> float:
+    """Seconds of `500` (milliseconds, as Java's client reads it), `500ms`, `1s` (as Go's does)."""
+    parts = _DURATION.findall(text)
+    if not parts:
+        return milliseconds(text)
+    return seconds(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def collector(text: str) -> str:
+    """The OTLP endpoint on the host of a Jaeger collector."""
+    parts = urlsplit(text)
+    host = parts.hostname or "localhost"
+    return f"{parts.scheme or 'http'}://{f'[{host}]' if ':' in host else host}:4318/v1/traces"
+
+
+def strategies(text: str) -> str:
+    return strategies_url(text if "://" in text else f"http://{text}/sampling")
+
+
+def known_sampler(text: str) -> str | None:
+    return text if sampler_is_named(text) else None
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    def known(text: str) -> str:
+        if text.lower() not in names:
+            raise ValueError(f"known are {', '.join(names)}")
+        return text.lower()
+
+    return known
+
+
+def propagators(text: str) -> str | None:
+    return ",".join(names_in_environment("the configuration's propagation", text)) or None
+
+
+def formats(text: str) -> str:
+    """Raises ConfigurationError, a ValueError, for an unknown name."""
+    parse_propagators(propagators_of(text))
+    return text
+
+
+#: A format in `JAEGER_PROPAGATION` -> the propagators that it stands for; any other name stands for itself.
+_FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
+
+
+def propagators_of(text: str) -> list[str]:
+    """The names of propagators for the formats in `JAEGER_PROPAGATION`, as `jaeger,b3`."""
+    named = map(str.strip, text.split(","))
+    return [name for each in named for name in _FORMATS.get(each, (each,))]

@@ -1,0 +1,16 @@
+"""Puts the translation around an exporter. A program without the opt-in does not import it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .groups import OptIn
+
+
+def renaming(exporter: Any, opted: OptIn) -> Any:
+    """An exporter, or a factory of one, behind the translation of these groups; without groups, itself."""
+    if not opted:
+        return exporter
+    from .export import wrapped  # here, so that only a program that opts in imports it
+
+    return wrapped(exporter, opted)

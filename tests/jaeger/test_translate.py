@@ -1,0 +1,110 @@
+"""A Jaeger configuration in OpenTelemetry's variables: every line of four configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ot_bridge.jaeger_client.translate import lines
+
+#: name -> (dictionary, variables, lines)
+CASES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
+    "everything": (
+        {
+            "service_name": "s p",
+            "tags": {"a": "b c"},
+            "sampler": {"type": "ratelimiting", "param": 3},
+            "local_agent": {"reporting_host": "::1"},
+            "reporter_queue_size": 50,
+            "reporter_batch_size": 5,
+            "reporter_flush_interval": 0.5,
+            "logging": True,
+            "propagation": "b3",
+            "trace_id_header": "t",
+            "max_tag_value_length": 9,
+            "throttler": {},
+            "generate_128bit_trace_id": True,
+        },
+        {},
+        [
+            "OTEL_SERVICE_NAME=s p",
+            "OTEL_RESOURCE_ATTRIBUTES=a=b%20c",
+            "# OpenTelemetry has no rate limiting sampler; this one is of ot-bridge:",
+            "OTEL_TRACES_SAMPLER=ot_bridge",
+            "OTEL_TRACES_SAMPLER_ARG=3/s",
+            "OTEL_TRACES_EXPORTER=otlp",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://[::1]:4318/v1/traces",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            "OTEL_BSP_MAX_QUEUE_SIZE=50",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=5",
+            "OTEL_BSP_SCHEDULE_DELAY=500",
+            "# logging: OTEL_TRACES_EXPORTER=otlp,console prints each span, at length",
+            "OTEL_PROPAGATORS=b3multi",
+            "# without ot-bridge that needs opentelemetry-propagator-b3",
+            "# trace_id_header: OpenTelemetry's jaeger propagator knows no header but its own",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=9",
+            "# throttler: OpenTelemetry does not limit debug traces, nor has it any",
+        ],
+    ),
+    "remote": (
+        {"sampling_refresh_interval": 7, "local_agent": {"reporting_host": "h", "sampling_port": 1}},
+        {"JAEGER_DISABLED": "true", "JAEGER_PROPAGATION": "jaeger,w3c"},
+        [
+            "OTEL_SDK_DISABLED=true",
+            "# OTEL_SERVICE_NAME: no service_name is given",
+            "# OpenTelemetry for Python has no remote sampler; this one is of ot-bridge:",
+            "OTEL_TRACES_SAMPLER=parentbased_jaeger_remote",
+            "OTEL_TRACES_SAMPLER_ARG=endpoint=http://h:1/sampling,pollingIntervalMs=7000,initialSamplingRate=0.001",
+            "OTEL_TRACES_EXPORTER=otlp",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://h:4318/v1/traces",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            "OTEL_PROPAGATORS=jaeger,tracecontext,baggage",
+            "# without ot-bridge that needs opentelemetry-propagator-jaeger",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=1024",
+            "# trace ids will have 128 bits: neighbours that know 64 only cut them",
+        ],
+    ),
+    "an unknown sampler and gRPC": (
+        {"service_name": "s", "sampler": {"type": "lucky"}},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        [
+            "OTEL_SERVICE_NAME=s",
+            "# sampler: 'lucky' is none of const, probabilistic, ratelimiting, rate_limiting, remote",
+            "OTEL_TRACES_EXPORTER=otlp",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4317",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+            "OTEL_PROPAGATORS=jaeger",
+            "# without ot-bridge that needs opentelemetry-propagator-jaeger",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=1024",
+            "# trace ids will have 128 bits: neighbours that know 64 only cut them",
+        ],
+    ),
+    "OpenTelemetry's variables": (
+        {"service_name": "s"},
+        {
+            "OTEL_TRACES_SAMPLER": "always_on",
+            "OTEL_TRACES_SAMPLER_ARG": "x",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+            "OTEL_PROPAGATORS": "b3",
+        },
+        [
+            "OTEL_SERVICE_NAME=s",
+            "OTEL_TRACES_SAMPLER=always_on",
+            "OTEL_TRACES_SAMPLER_ARG=x",
+            "OTEL_TRACES_EXPORTER=otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318",
+            "OTEL_PROPAGATORS=b3",
+            "# without ot-bridge that needs opentelemetry-propagator-b3",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=1024",
+            "# trace ids will have 128 bits: neighbours that know 64 only cut them",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "variables", "expected"), CASES.values(), ids=CASES)
+def test_every_line_is_as_it_should_be(
+    config: dict[str, Any], variables: dict[str, str], expected: list[str]
+) -> None:
+    assert [str(line) for line in lines(config, variables)] == expected
