@@ -168,6 +168,19 @@ class QuietAttributes(BoundedAttributes):
         held[key] = value
 
 
+def quieten(span: Any) -> None:
+    """Makes the container of a span of the SDK's a `QuietAttributes`, as far as it has one. Not for ours."""
+    held = getattr(span, "_attributes", None)
+    if type(held) is BoundedAttributes:
+        held.__class__ = QuietAttributes
+
+
+def dropped_by(span: Any) -> tuple[int, int | None]:
+    """How many attributes a span of the SDK's has dropped without a word, and how many it may hold."""
+    held = getattr(span, "_attributes", None)
+    return (held.dropped, held.maxlen) if type(held) is QuietAttributes else (0, None)
+
+
 def set_many(container: Any, attributes: dict[str, Any]) -> None:
     """Sets attributes in a container at once; one by one up to 1.41, which cannot do better."""
     if hasattr(BoundedAttributes, "_set_items"):

@@ -1,9 +1,10 @@
 """OpenTracing's API on any OpenTelemetry `TracerProvider`."""
 
-from ot_bridge.bridge.context import Baggage, SpanContext, Trust, trusted
 from ot_bridge.bridge.create import SCOPE_NAME, create_tracer
-from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.bridge.scope import Scope
+from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.span_context import Baggage, SpanContext, Trust, trusted
 from ot_bridge.bridge.tracer import Tracer
 
 __all__ = [

@@ -8,7 +8,6 @@ type is derived from, and never compared before that.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -51,12 +50,25 @@ def status_of(value: object) -> StatusCode | None:
     return STATUSES.get(value) if type(value) in (bool, str) else None
 
 
+def kind_of(value: object) -> SpanKind | None:
+    """The kind that a `span.kind` tag means; None for any other value."""
+    return KINDS.get(value) if type(value) is str else None
+
+
 def priority(value: object) -> bool | None:
     """Whether a `sampling.priority` tag forces sampling (above 0) or forbids it; None for no number."""
     try:
         return int(value) > 0  # type: ignore[call-overload, no-any-return]
     except Exception:
         return None
+
+
+#: Tags that mean more than an attribute: each reads what a value means, None for nothing.
+TAGS: Mapping[str, Callable[[object], SpanKind | StatusCode | bool | None]] = {
+    "error": status_of,
+    "span.kind": kind_of,
+    "sampling.priority": priority,
+}
 
 
 def nanoseconds(seconds: object) -> int | None:
@@ -173,23 +185,20 @@ def attribute(value: object) -> Value:
 
 
 def key_name(key: object) -> str:
-    return _string(key) if type(key) is str else text(key)
+    """A name that can be encoded; a clean one is in `KNOWN` from now on."""
+    if type(key) is not str:
+        return text(key)
+    if key.isascii() and 0 < len(key) < 100 and key not in TAGS and len(KNOWN) < _MOST_KNOWN:
+        KNOWN.add(key)
+    return _string(key)
 
 
-#: Names that were found clean, so that one look tells: programs use the same few again and again.
+#: Names that were found clean and are none of `TAGS`, so that one look tells: programs use the same few.
 KNOWN: Final[set[str]] = set()
 _MOST_KNOWN: Final = 1_000
 
 
-def is_clean(name: str) -> bool:
-    """Whether `key_name` would leave an exact str as it is, and it is not empty."""
-    clean = 0 < len(name) <= MAX_TEXT and name.isascii()
-    if clean and len(name) < 100 and len(KNOWN) < _MOST_KNOWN:
-        KNOWN.add(name)
-    return clean
-
-
-def _fast(given: Any) -> dict[str, Value] | None:
+def clean_copy(given: Any) -> dict[str, Value] | None:
     """A copy of a dict in which nothing has to be cleaned, as in most; None for anything else.
 
     It skips the functions above, which would leave each name and value as it is; test_doors.py holds it and
@@ -199,7 +208,7 @@ def _fast(given: Any) -> dict[str, Value] | None:
         return None
     pairs: dict[Any, Any] = given.copy()
     for name, value in pairs.items():
-        if type(name) is not str or not (name in KNOWN or is_clean(name)):
+        if type(name) is not str or not (name in KNOWN or name in TAGS or key_name(name) == name != ""):
             return None
         kind = type(value)
         if kind is str:
@@ -222,7 +231,7 @@ def named_fields(given: Any) -> dict[str, Any] | None:
     return {name: value for key, value in pairs.items() if (name := key_name(key))}
 
 
-def _cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
+def cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
     return {name: attribute(value) for name, value in pairs.items()}
 
 
@@ -237,9 +246,11 @@ class Tags(NamedTuple):
 
 def tags(given: Any, maps_kind: bool = True) -> Tags:
     """The tags that a span starts with; what is no mapping is no tags. `Tags` are ready as they are."""
+    if given is None:
+        return _NO_TAGS
     if type(given) is Tags:
         return given
-    fast = _fast(given)
+    fast = clean_copy(given)
     pairs = named_fields(given) if fast is None else fast
     if not pairs:
         return _NO_TAGS
@@ -251,61 +262,8 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
         del pairs["error"]
     if "sampling.priority" in pairs:
         sampled = priority(pairs["sampling.priority"])
-    return _new(Tags, (_cleaned(pairs) if fast is None else pairs, kind, status, sampled))  # type: ignore[no-any-return]
+    return _new(Tags, (cleaned(pairs) if fast is None else pairs, kind, status, sampled))  # type: ignore[no-any-return]
 
 
 _NO_TAGS: Final = Tags({})
 _new: Final[Any] = tuple.__new__  # as `Tags(…)`, at a third of its price
-
-
-def kind_of(value: object) -> SpanKind | None:
-    """The kind that a `span.kind` tag means; None for any other value."""
-    return KINDS.get(value) if type(value) is str else None
-
-
-class Event(NamedTuple):
-    """A log: a named event, or (`exception` given) a recorded exception with the rest beside it."""
-
-    name: str
-    attributes: dict[str, Value]
-    exception: BaseException | None = None
-
-
-#: OpenTracing's log fields for an error -> attributes of OpenTelemetry's `exception` event.
-ERROR_FIELDS: Mapping[object, str] = {
-    "error.kind": "exception.type",
-    "message": "exception.message",
-    "stack": "exception.stacktrace",
-}
-
-
-def event(key_values: Any) -> Event:
-    """The event that a `log_kv` call means: named by its `event` field, else `log`."""
-    fast = _fast(key_values)
-    if fast is not None:
-        name: Any = fast.get("event", "log")
-        if type(name) is str and name != "error":
-            return _new(Event, (name or "log", fast, None))  # type: ignore[no-any-return]
-    fields = named_fields(key_values)
-    if fields is None:
-        fields = {"payload": key_values} if key_values is not None else {}
-    named = fields.get("event", "log")
-    if type(named) is not str:
-        named = "log" if named is None else text(named)
-    if named != "error":
-        return Event(_string(named) or "log", _cleaned(fields))
-    raised = fields.pop("error.object", None)
-    handled = sys.exc_info()[1]
-    if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
-        raised = handled
-    if issubclass(type(raised), BaseException):
-        # The recorded exception says all of these itself, but a message of the program's own stays.
-        message = fields.get("message")
-        if type(message) is str and message == text(raised):
-            del fields["message"]
-        fields.pop("error.kind", None)
-        fields.pop("stack", None)
-        return Event("exception", _cleaned(fields), raised)
-    if raised is not None:
-        fields.setdefault("error.kind" if issubclass(type(raised), type) else "message", raised)
-    return Event("exception", _cleaned({ERROR_FIELDS.get(k, k): v for k, v in fields.items()}))

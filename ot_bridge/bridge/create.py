@@ -8,9 +8,7 @@ import opentracing
 from opentelemetry import trace
 
 from ot_bridge._version import __version__
-from ot_bridge.bridge.fused import FusedTracer
 from ot_bridge.bridge.tracer import Tracer
-from ot_bridge.engine import Tracer as EngineTracer
 from ot_bridge.errors import ConfigurationError
 
 #: The instrumentation scope of the spans (OpenTelemetry, "OpenTracing Compatibility", "Create an OpenTracing
@@ -36,8 +34,7 @@ def create_tracer(
     checked(tracer_provider, scope_manager)
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
     tracer = provider.get_tracer(SCOPE_NAME, __version__)
-    made = FusedTracer if isinstance(tracer, EngineTracer) else Tracer
-    return made(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)
+    return Tracer(tracer, provider, propagators=propagators, scope_manager=scope_manager, maps_kind=maps_kind)
 
 
 def usable_tracer(tracer: Any) -> Any:

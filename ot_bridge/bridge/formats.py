@@ -17,10 +17,10 @@ from opentracing import (
     UnsupportedFormatException,
 )
 
-from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import BY_FLAGS, NO_BAGGAGE, SpanContext, from_remote, new
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY
+from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, SpanContext, from_remote, new
 from ot_bridge.errors import BadHeader
 from ot_bridge.otel import current
 from ot_bridge.propagation import LOWER_CASE, Propagator, lower_case, parse_propagators

@@ -8,13 +8,13 @@ from typing import Any, Final, NamedTuple
 import opentracing
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.context import NO_BAGGAGE, SpanContext
+from ot_bridge.bridge import span_context as contexts
+from ot_bridge.bridge.altered import AsRoot, AsSampled, AsUnsampled, Decider
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.variants import AsRoot, AsSampled, AsUnsampled
+from ot_bridge.bridge.span_context import NO_BAGGAGE, SpanContext
 from ot_bridge.wire import Remote
 
 NOBODY: Final = SpanContext()
@@ -30,8 +30,13 @@ class Parent(NamedTuple):
     baggage: Mapping[str, str] = NO_BAGGAGE
     origin: Remote | None = None
     links: Sequence[trace.Link] = ()
-    sampler: Sampler | type[AsRoot] | None = None
+    sampler: Decider = None
     trace_id: int = 0
+
+
+def has_priority(span: Any) -> bool:
+    """Whether a `sampling.priority` has changed the flags of a span, which may be another tracer's."""
+    return getattr(span, "priority_flags", None) is not None
 
 
 def root() -> Parent:
@@ -39,16 +44,11 @@ def root() -> Parent:
     return Parent(NOBODY.in_context(get_current()))
 
 
-def current(context: Context | None = None) -> Parent:
-    """The span in `context`, or OpenTelemetry's current one, as parent, with the baggage there."""
-    if context is None:
-        context = get_current()
+def in_context(context: Context) -> Parent:
+    """The span in `context` as parent, with the baggage there."""
     scope: Any = context.get(SCOPE_KEY)
-    if (
-        scope is not None
-        and getattr(scope.span, "priority_flags", None) is not None
-        and scope._otel_span is context.get(SPAN_KEY)
-    ):  # a `sampling.priority` set later is known to the span's context only
+    if scope is not None and has_priority(scope._span) and scope._otel_span is context.get(SPAN_KEY):
+        # A `sampling.priority` that was set later is known to the span's context only.
         context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
     baggage: Any = context.get(BAGGAGE_KEY) or NO_BAGGAGE
     origin: Any = context.get(REMOTE_KEY)
@@ -60,7 +60,7 @@ def current(context: Context | None = None) -> Parent:
     return Parent(context, baggage, origin, (), _decider(origin, False), origin.trace_id)
 
 
-def _decider(caller: Remote | SpanContext, valid: bool) -> Sampler | type[AsRoot] | None:
+def _decider(caller: Remote | SpanContext, valid: bool) -> Decider:
     """Who decides on a span of a caller's from another process; valid: whether there is a span of its."""
     if not valid and (caller.debug_id or caller.debug):
         return ALWAYS_ON

@@ -25,22 +25,20 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-import opentracing
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN
-from opentelemetry.trace import Span as OtelSpan
 
-from ot_bridge.bridge.bases import SHIM_SPAN, ScopeBase, ScopeManagerBase
+from ot_bridge.bridge.bases import ScopeBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
-from ot_bridge.bridge.span import LiveBaggage, Span
+from ot_bridge.bridge.span import Span
 from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
-    from ot_bridge.bridge.tracer import Tracer
+    from ot_bridge.bridge.scope_manager import ScopeManager
 
 # `Context` itself refuses changes; a scope changes only those that it has made.
 _put: Final = dict.__setitem__
 _take: Final = dict.pop
+_new: Final[Any] = object.__new__
 _NOTHING: Final = Context()
 
 
@@ -51,50 +49,25 @@ class Scope(ScopeBase):
     are finished already. Closing a second time does nothing.
     """
 
-    _closed = False
     _gone = False  # closed as in 3
-    _waits = False
-    _heirs: dict[int, weakref.ref[Context]] | None = None
-    _nobody = False  # "no span" was made active; any other span is active in its scope, valid or not
 
-    def __init__(
-        self,
-        manager: ScopeManager,
-        span: Any,
-        otel_span: Any,
-        finish_on_close: bool,
-        before: Context,
-        ours: bool = True,
-    ) -> None:
-        """Makes `span` active. otel_span: its OpenTelemetry span. before: the current context."""
-        self._manager = manager
-        self._span = span
-        self._otel_span = otel_span
-        self._finish_on_close = finish_on_close
-        self._before = before
-        if ours:
-            baggage = span._baggage
-            if baggage is None:  # nobody else has the span: `activate` has seen to that
-                span._baggage = baggage = LiveBaggage()
-            if before:
-                inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
-            else:
-                inside = Context({SPAN_KEY: otel_span, SCOPE_KEY: self, BAGGAGE_KEY: baggage})
-            if span.origin is not None:
-                _put(inside, REMOTE_KEY, span.origin)
-            elif self._nobody:  # what the caller said was said of its trace
-                _take(inside, REMOTE_KEY, None)
-        else:
-            inside = Context({**before, SPAN_KEY: otel_span, SCOPE_KEY: self})
-        self._inside = inside
-        self._token = attach(inside)
+    _manager: ScopeManager
+    _span: Any
+    _finish_on_close: bool
+    _closed: bool
+    _waits: bool
+    _otel_span: Any
+    _before: Context
+    _inside: Context
+    _token: Any
+    _heirs: dict[int, weakref.ref[Context]] | None
 
     @property
     def context(self) -> Context:
         """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
         return self._inside
 
-    def close(self, *, outwards: bool = True) -> None:
+    def close(self, outwards: bool = True) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`.
 
         outwards: whether scopes around this one that have waited for it close as well.
@@ -107,8 +80,8 @@ class Scope(ScopeBase):
                 reset(self._token)
             except (ValueError, RuntimeError):  # another task or thread has opened it
                 self._closed = self._gone = True
-                attach(_settled(Context(self._before)))
-                _settled(here)
+                attach(settled(Context(self._before)))
+                settled(here)
             self._closed = True
         elif not self._end_elsewhere(here):
             return
@@ -137,10 +110,10 @@ class Scope(ScopeBase):
             for each in above:
                 if not each._closed:  # and nobody may ever close it
                     each._closed = each._gone = True
-                    _settled(each._inside)
+                    settled(each._inside)
                     each._bequeath()
             self._leave(here, above)
-        _settled(self._inside)
+        settled(self._inside)
         return True
 
     def _is_over(self) -> bool:
@@ -154,7 +127,7 @@ class Scope(ScopeBase):
                 reset(self._token)
                 return
             here = self._before
-        attach(_settled(Context(here)))
+        attach(settled(Context(here)))
 
     def _bequeath(self) -> None:
         """Takes this scope, which is closed, out of the contexts that fell back to it."""
@@ -162,10 +135,11 @@ class Scope(ScopeBase):
             if (context := heir()) is not None:
                 if context.get(SCOPE_KEY) is self:
                     self._strip(context)
-                _settled(context)
+                settled(context)
 
     def _adopt(self, context: Context) -> None:
-        heirs: dict[int, Any] = self.__dict__.setdefault("_heirs", {})
+        heirs: dict[int, Any] = self.__dict__.setdefault("_made_heirs", {})
+        self._heirs = heirs
         key = id(context)
         heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))
 
@@ -174,7 +148,7 @@ class Scope(ScopeBase):
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
             held[BAGGAGE_KEY] = self._span._baggage
-            if self._span.origin is not None or self._nobody:
+            if self._span.origin is not None or isinstance(self, NoSpanScope):
                 held[REMOTE_KEY] = self._span.origin
         before = self._before
         for key, value in held.items():
@@ -203,7 +177,7 @@ class Scope(ScopeBase):
             raise
 
 
-def _settled(context: Context) -> Context:
+def settled(context: Context) -> Context:
     """`context`, changed: without scopes that are gone, and an heir of the open one that it now shows."""
     while True:
         scope: Any = context.get(SCOPE_KEY)
@@ -224,86 +198,44 @@ def _close_outwards(outer: Any) -> None:
     """Closes those that have waited, from `outer` on, and leaves none that is gone in the current context."""
     while isinstance(outer, Scope):
         if outer._waits:
-            outer.close(outwards=False)
+            outer.close(False)
         if not outer._closed:
             break
         outer = outer._before.get(SCOPE_KEY)
     here = current()
     scope: Any = here.get(SCOPE_KEY)
     if scope is not None and scope._gone:
-        attach(_settled(Context(here)))
+        attach(settled(Context(here)))
 
 
-class _NoSpan(Scope):
-    """The time for which no span is active."""
+def opened(
+    kind: type[Scope],
+    manager: ScopeManager,
+    span: Any,
+    finish_on_close: bool,
+    before: Context,
+    held: dict[str, object],
+) -> Scope:
+    """A scope in which `span` is active.
 
-    _nobody = True
+    before: the current context. held: what changes in it, of the keys in `bridge.keys`; the scope is put in
+    here. It is no `__init__`, which takes longer to call (benchmark row unsampled).
+    """
+    scope: Scope = _new(kind)
+    scope._manager = manager
+    scope._span = span
+    scope._otel_span = held[SPAN_KEY]
+    scope._finish_on_close = finish_on_close
+    scope._before = before
+    scope._closed = scope._waits = False
+    scope._heirs = None
+    held[SCOPE_KEY] = scope
+    if before and not before.keys() <= held.keys():
+        held = {**before, **held}
+    scope._inside = inside = Context(held)
+    scope._token = attach(inside)
+    return scope
 
 
-class ForeignScope(opentracing.Scope):
-    """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
-
-
-class ScopeManager(ScopeManagerBase):
-    """Reads and sets the active span in OpenTelemetry's context."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
-
-    @property
-    def tracer(self) -> Tracer:
-        return self._tracer
-
-    def activate(self, span: Any, finish_on_close: bool = False) -> Scope:
-        """Makes `span`, its OpenTelemetry span and its baggage current; None makes "no span" current.
-
-        A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
-        """
-        before = current()
-        if isinstance(span, Span):
-            span._live_baggage()
-            return Scope(self, span, span._otel_span, finish_on_close, before)
-        if span is None:
-            nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            return _NoSpan(self, nobody, INVALID_SPAN, False, before)
-        foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
-        return Scope(self, span, foreign, finish_on_close, before, ours=False)
-
-    @property
-    def active(self) -> opentracing.Scope | None:
-        """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
-        return self.active_in(current())
-
-    def active_in(self, context: Context) -> opentracing.Scope | None:
-        """`active`, if `context` were the current one."""
-        scope = context.get(SCOPE_KEY)
-        if isinstance(scope, Scope) and scope._gone:
-            context = _settled(Context(context))
-            scope = context.get(SCOPE_KEY)
-        otel_span = context.get(SPAN_KEY, INVALID_SPAN)
-        ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
-        if ours and (not scope._nobody or scope._span._baggage):  # type: ignore[attr-defined]
-            return scope  # type: ignore[return-value]
-        if not isinstance(otel_span, OtelSpan):
-            otel_span = INVALID_SPAN
-        return self._foreign(context, otel_span)
-
-    def _foreign(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
-        baggage: Any = context.get(BAGGAGE_KEY)
-        if otel_span.get_span_context().is_valid:
-            return self._wrapper(context, otel_span)
-        if baggage:
-            return ForeignScope(self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN, baggage))
-        return None
-
-    def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
-        # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
-        slot = self._tracer.wrapper_slot
-        scope: opentracing.Scope | None = getattr(otel_span, slot, None)
-        if scope is None:
-            wrapper = self._tracer.wrapper_class(self._tracer, otel_span)
-            wrapper.origin = context.get(REMOTE_KEY)  # type: ignore[assignment]
-            scope = ForeignScope(self, wrapper)
-            with contextlib.suppress(AttributeError):
-                setattr(otel_span, slot, scope)
-        return scope
+class NoSpanScope(Scope):
+    """The time for which no span is active; any other span is, in its scope, whether it is valid or not."""

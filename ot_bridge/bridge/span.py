@@ -7,7 +7,7 @@ active: what is set by one API is seen by the other. `Span.context` is a frozen 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,17 @@ import opentracing
 from opentelemetry import trace
 from opentelemetry.baggage import get_baggage
 from opentelemetry.context import Context, attach, get_current
-from opentelemetry.trace import Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from typing_extensions import Self
 
-from ot_bridge.bridge import convert
+from ot_bridge import engine
+from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.bases import SpanBase
-from ot_bridge.bridge.context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.bridge.keys import BAGGAGE_KEY
+from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
+from ot_bridge.engine.identity import Identity
 from ot_bridge.errors import report
-from ot_bridge.otel import set_kind
+from ot_bridge.otel import dropped_by, quieten, set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Span(SpanBase):
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
         self._otel_span: Any = span
+        if not isinstance(span, Identity):
+            quieten(span)
         if baggage:
             self._baggage = inherited(baggage)
 
@@ -79,6 +83,8 @@ class Span(SpanBase):
         """What children and other processes need: ids, flags, baggage; frozen."""
         frozen = self._frozen
         return frozen[0] if frozen else self._freeze()
+
+    _shown = context  # for subclasses whose `context` is another
 
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
@@ -104,7 +110,7 @@ class Span(SpanBase):
         return self._otel_span  # type: ignore[no-any-return]
 
     def _alive(self) -> trace.Span | None:
-        """The OpenTelemetry span, while it can be told anything."""
+        """The OpenTelemetry span, while it is recorded and has not ended."""
         span: trace.Span = self._otel_span
         if span.is_recording():
             return span
@@ -119,11 +125,27 @@ class Span(SpanBase):
         return self
 
     def set_tag(self, key: str, value: Any) -> Self:
-        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`TAGS`)."""
+        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`convert.TAGS`)."""
         name = convert.key_name(key)
-        if name not in TAGS or not TAGS[name](self, value):
+        meaning = convert.TAGS[name](value) if name in convert.TAGS else None
+        if meaning is None or not self._apply(meaning):
             self._set(name, value)
         return self
+
+    def _apply(self, meaning: SpanKind | StatusCode | bool) -> bool:
+        """Does what a tag means. Whether that is all: if not, the tag is an attribute as well."""
+        if isinstance(meaning, bool):
+            old = self._otel_span.get_span_context().trace_flags
+            if meaning != old & 1 or self.priority_flags is not None:
+                self.priority_flags = TraceFlags(old | 1 if meaning else old & ~1)
+                self._thaw()
+            return False
+        span = self._alive()
+        if isinstance(meaning, SpanKind):
+            return self._tracer.maps_kind and (span is None or set_kind(span, meaning))
+        if span is not None:
+            span.set_status(Status(meaning))
+        return True
 
     def _set(self, name: str, value: object) -> None:
         if name and (span := self._alive()) is not None:
@@ -132,7 +154,7 @@ class Span(SpanBase):
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
         if (span := self._alive()) is not None:
-            name, attributes, exception = convert.event(key_values)
+            name, attributes, exception = logs.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
             if exception is None:
                 span.add_event(name, attributes, when)
@@ -181,7 +203,7 @@ class Span(SpanBase):
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
         if items is None:  # another thread may be here, too: both get the same
-            items = self.__dict__.setdefault("_baggage", LiveBaggage())
+            items = self._baggage = self.__dict__.setdefault("_made_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
@@ -202,6 +224,10 @@ class Span(SpanBase):
                 span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
                 report(_log, "a span processor raised at the end of a span")
+            if not isinstance(span, Identity):  # which says it itself
+                dropped, limit = dropped_by(span)
+                if dropped:
+                    engine.say_dropped(dropped, limit)
 
     def fail(self, exception: BaseException) -> None:
         """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
@@ -228,7 +254,7 @@ class Span(SpanBase):
     def _on_error(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         # OpenTracing's own scopes call this on whatever span they hold.
         if isinstance(span, Span):
-            # A generator is told by GeneratorExit that nobody wants more of it: that is no failure.
+            # GeneratorExit is how a generator is closed that is not read to its end: that is no failure.
             if exc_val is not None and not isinstance(exc_val, GeneratorExit):
                 span.fail(exc_val)
         else:
@@ -238,32 +264,3 @@ class Span(SpanBase):
         context = self._otel_span.get_span_context()
         name = getattr(self._otel_span, "name", "")
         return f"<{type(self).__name__} {name!r} {context.trace_id:032x}:{context.span_id:016x}>"
-
-    def _tag_error(self, value: object) -> bool:
-        status = convert.status_of(value)
-        if status is not None and (span := self._alive()) is not None:
-            span.set_status(Status(status))
-        return status is not None
-
-    def _tag_kind(self, value: object) -> bool:
-        kind = convert.kind_of(value)
-        if kind is None or not self._tracer.maps_kind:
-            return False
-        span = self._alive()
-        return span is None or set_kind(span, kind)
-
-    def _tag_priority(self, value: object) -> bool:
-        sampled = convert.priority(value)
-        old = self._otel_span.get_span_context().trace_flags
-        if sampled is not None and (sampled != old & 1 or self.priority_flags is not None):
-            self.priority_flags = TraceFlags(old | 1 if sampled else old & ~1)
-            self._thaw()
-        return False
-
-
-#: Tags that mean more than an attribute: each says whether it has dealt with the value.
-TAGS: Mapping[str, Callable[[Span, object], bool]] = {
-    "error": Span._tag_error,
-    "span.kind": Span._tag_kind,
-    "sampling.priority": Span._tag_priority,
-}

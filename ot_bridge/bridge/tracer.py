@@ -10,35 +10,32 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.context import get_current
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentracing import Format
 
-from ot_bridge.bridge import convert
 from ot_bridge.bridge.bases import TracerBase
 from ot_bridge.bridge.formats import Carriers
-from ot_bridge.bridge.keys import SCOPE_KEY
-from ot_bridge.bridge.parent import Parent, current, named, root
-from ot_bridge.bridge.scope import Scope, ScopeManager
-from ot_bridge.bridge.span import Span
-from ot_bridge.bridge.variants import Variants
+from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.scope import Scope, opened
+from ot_bridge.bridge.scope_manager import ScopeManager
+from ot_bridge.bridge.span import LiveBaggage, Span
+from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background
 from ot_bridge.errors import report
+from ot_bridge.otel import current
 from ot_bridge.propagation import MetadataHeaders
-from ot_bridge.wire import Remote
-from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count()
+_INTERNAL: Final = trace.SpanKind.INTERNAL
 
 
-class Tracer(Carriers, TracerBase):  # type: ignore[misc]
+class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
     """An OpenTracing tracer whose spans are OpenTelemetry spans.
 
     tracer: the OpenTelemetry tracer that makes them. provider: what `flush` and `close` act on.
@@ -46,8 +43,6 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
     maps_kind: whether a `span.kind` tag becomes the span's kind, or stays an attribute.
     """
 
-    #: Makes the span around an OpenTelemetry span: (tracer, OpenTelemetry span, baggage) -> Span.
-    wrapper_class: Callable[..., Span] = Span
     _closing: concurrent.futures.Future[bool] | None = None
 
     def __init__(
@@ -62,11 +57,10 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
         Carriers.__init__(self, propagators)
         self._otel_tracer = tracer
         self.provider = provider
-        self._variants = Variants(tracer)
+        self._prepare(tracer)
         self._own_scopes = ScopeManager(self)
         self._scope_manager = self._own_scopes if scope_manager is None else scope_manager
         self.maps_kind = maps_kind
-        self.debug_id_tag = "jaeger-debug-id"
         self.wrapper_slot = f"_ot_bridge_scope_{next(_numbers)}"
 
     def unwrap(self) -> trace.Tracer:
@@ -86,7 +80,7 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
 
     def _is_inside(self, scope: opentracing.Scope | None, span: opentracing.Span) -> bool:
         """Whether OpenTelemetry code made `scope`'s span active inside the scope of `span`."""
-        outer = get_current().get(SCOPE_KEY)
+        outer = current().get(SCOPE_KEY)
         return scope is not None and scope is not outer and isinstance(outer, Scope) and outer.span is span
 
     def start_active_span(
@@ -102,13 +96,22 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
         sampler: Sampler | None = None,
     ) -> opentracing.Scope:
         """`start_span`, made active: the scope that is returned ends both unless `finish_on_close` is off."""
+        if references is None and start_time is None and sampler is None and not ignore_active_span:
+            before = current()
+            span: Any = self._fast(operation_name, child_of, tags, before)
+            if span is not None:
+                baggage = span._baggage
+                if baggage is None:
+                    baggage = span._baggage = LiveBaggage()
+                otel_span = span if self._on_engine else span._otel_span
+                held = {SPAN_KEY: otel_span, SCOPE_KEY: None, BAGGAGE_KEY: baggage}
+                return opened(Scope, self._own_scopes, span, finish_on_close, before, held)
         span = self.start_span(
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
-        if self._scope_manager is self._own_scopes:
-            return self._own_scopes.activate(span, finish_on_close)
         scope = self._scope_manager.activate(span, finish_on_close)
-        self._follow(scope, span)
+        if self._scope_manager is not self._own_scopes:
+            self._follow(scope, span)
         return scope
 
     def _follow(self, scope: opentracing.Scope, span: Span) -> None:
@@ -146,28 +149,13 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
         `span.kind` and `sampling.priority` mean what they mean to `set_tag`. start_time: seconds since
         the epoch. sampler: decides on this span in place of the provider's.
         """
-        parent = None if child_of is None and references is None else self._named(child_of, references)
-        if parent is None:
-            parent = root() if ignore_active_span else self._implicit()
-        start = convert.tags(tags, self.maps_kind)
-        decide = parent.sampler if sampler is None else sampler
-        if start.priority is not None:
-            decide = ALWAYS_ON if start.priority else ALWAYS_OFF
-        tracer: Any = self._otel_tracer
-        if decide is not None or parent.trace_id:
-            tracer = self._variants.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
-        moment = None if start_time is None else convert.nanoseconds(start_time)
-        name = "" if operation_name is None else convert.key_name(operation_name)
-        span = self._begin(tracer, name, parent, start, moment)
-        if start.status is not None:
-            span.unwrap().set_status(trace.Status(start.status))
-        if parent.origin is not None:
-            self._continue(span, parent.origin)
-        return span
-
-    def prepared(self, tags: Any) -> convert.Tags:
-        """`tags` for any number of starts, looked at and cleaned once."""
-        return convert.tags(tags, self.maps_kind)
+        if references is None and start_time is None and sampler is None and not ignore_active_span:
+            span = self._fast(operation_name, child_of, tags, current())
+            if span is not None:
+                return span
+        return self._start(
+            operation_name, child_of, references, tags, start_time, ignore_active_span, sampler
+        )
 
     def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
         """`start_span(name, tags=tags)`, and what `inject` writes for HTTP_HEADERS. Does not raise."""
@@ -178,51 +166,6 @@ class Tracer(Carriers, TracerBase):  # type: ignore[misc]
         except Exception:
             report(_log, "inject failed, the trace ends at this client")
         return span, headers
-
-    def _named(self, child_of: Any, references: Any) -> Parent | None:
-        try:
-            return named(child_of, references)
-        except Exception:  # out of an object of the program's own
-            report(_log, "what was given as a parent cannot be asked; the span has none that is named")
-            return None
-
-    def _implicit(self) -> Parent:
-        if self._scope_manager is not self._own_scopes:
-            active = self.active_span
-            if isinstance(active, Span) and active.tracer is self and (parent := named(active, None)):
-                return parent
-            if active is None and isinstance(self._own_scopes.active, Scope):
-                return root()
-        return current()
-
-    def _begin(
-        self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
-    ) -> Span:
-        """Makes the span with `tracer`, or without one a span that is not recorded; never raises."""
-        if tracer is not None:
-            try:
-                made = tracer.start_span(
-                    name, parent.context, start.kind, start.attributes, parent.links, moment
-                )
-                return self.wrapper_class(self, made, parent.baggage)
-            except Exception:
-                report(_log, "a sampler or span processor raised; the span is not recorded")
-        above = trace.get_current_span(parent.context).get_span_context()
-        return self.wrapper_class(self, trace.NonRecordingSpan(above), parent.baggage)
-
-    def _continue(self, span: Span, origin: Remote) -> None:
-        """Hands on what a caller said beyond OpenTelemetry's span context, to spans of its trace only."""
-        own = span.unwrap().get_span_context()
-        if not origin.trace_id:  # then it is said of the trace that begins here
-            if origin.debug_id:
-                span.unwrap().set_attribute(self.debug_id_tag, convert.text(origin.debug_id))
-            debug, extras = bool(origin.debug_id or origin.debug), properties(origin.extras)
-            if not (debug or extras):
-                return
-            origin = Remote(own.trace_id, sampled=own.trace_flags.sampled, debug=debug, extras=extras)
-        if origin.trace_id == own.trace_id:
-            span.origin = origin
-            span._thaw()
 
     @property
     def closed(self) -> bool:

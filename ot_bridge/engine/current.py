@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from .tracer import Tracer
 
 
-def span_in(context: Context | None) -> Any:
-    """What `context`, or the current one, holds as its span: a span as a rule, or None."""
-    return (current() if context is None else context).get(SPAN_KEY)
-
-
 def with_span(span: Span, context: Context | None = None) -> Context:
     """`set_span_in_context` with one copy instead of two."""
     made = Context(current() if context is None else context)
@@ -30,8 +25,8 @@ def with_span(span: Span, context: Context | None = None) -> Context:
     return made
 
 
-def shown(context: Context | tuple[Any, Context] | None) -> Context | None:
-    """What samplers and processors see: of (parent, context), what `parent.in_context(context)` makes."""
+def full_context(context: Context | tuple[Any, Context] | None) -> Context | None:
+    """The context that samplers and processors see; (parent, context) stands for one that is made late."""
     return context[0].in_context(context[1]) if type(context) is tuple else context  # type: ignore[return-value]
 
 

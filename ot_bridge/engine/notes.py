@@ -1,4 +1,4 @@
-"""What a span was told, as notes: how they become what an exporter reads.
+"""Notes: what a span keeps of each call while it runs, and how notes become what an exporter reads.
 
 A note is `(key, value)` for an attribute, a dict for attributes given together, `(name, attributes,
 time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too late.
@@ -26,29 +26,29 @@ MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
 _TEXT: Final = frozenset({str})
 
 Note: TypeAlias = Any
-Noted: TypeAlias = tuple[dict[str, Any], list[Note]]
-Told: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
+Collected: TypeAlias = tuple[dict[str, Any], list[Note]]
+Reading: TypeAlias = tuple[dict[str, Any], tuple[sdk.Event, ...]]
 Uncut: TypeAlias = tuple[int, int, int]  # attributes, events, attributes of one event
 
 
-def as_noted(notes: Iterable[Note], uncut: Uncut | None) -> Noted | None:
-    """Attributes and events of an ended span as they were told; None if the SDK would cut any of it.
+def collected(notes: Iterable[Note], uncut: Uncut | None) -> Collected | None:
+    """Attributes and events of an ended span as they were given; None if the SDK would cut any of them.
 
-    Keys and values are not looked at, only counted.
+    Keys and values are counted, not checked.
     """
     if uncut is None:
         return None
     attributes: dict[str, Any] = {}
     events: list[Note] = []
-    told = 0
+    given = 0
     for note in notes:
         if type(note) is dict:
             attributes.update(note)
-            told += len(note)
+            given += len(note)
         elif len(note) == 2:
             key, value = note
             attributes[key] = value
-            told += 1
+            given += 1
         elif note is ENDED:
             break
         elif note[1] and len(note[1]) > uncut[2]:
@@ -57,13 +57,13 @@ def as_noted(notes: Iterable[Note], uncut: Uncut | None) -> Noted | None:
             events.append(note)
     else:  # what is there came too late
         return None
-    if len(attributes) != told or told > uncut[0] or len(events) > uncut[1]:
+    if len(attributes) != given or given > uncut[0] or len(events) > uncut[1]:
         return None  # what is set again moves to the end
     return attributes, events
 
 
 def uncut(limits: sdk.SpanLimits) -> Uncut | None:
-    """How much is kept as it is told; None where texts are cut."""
+    """How much is kept as it was given; None where texts are cut."""
     if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
         return None
     most = limits.max_span_attributes, limits.max_events, limits.max_event_attributes
@@ -71,9 +71,9 @@ def uncut(limits: sdk.SpanLimits) -> Uncut | None:
     return attributes, events, of_an_event
 
 
-def as_told(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Told | None:
+def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Reading | None:
     """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
-    noted = as_noted(notes, uncut)
+    noted = collected(notes, uncut)
     if noted is None:
         return None
     attributes, events = noted

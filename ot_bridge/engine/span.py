@@ -1,12 +1,11 @@
-"""A recorded span: does at start and end only what cannot wait.
+"""A recorded span, which does at its start and end only what cannot wait.
 
-It is born with its ids, its name and the time. What is told to it while it runs is noted in `_notes`
-and made into attributes and events when first read: for most spans, by the thread that exports them.
-`ENDED` is the last note: one behind it came too late, whichever thread it came from. A value that its
-owner could still change is never left waiting.
-
-It is the SDK's span underneath. Whatever is not on the request path of every span is inherited; the
-private attributes that the SDK's spans have are there too, made when asked for.
+1. At its start it gets its ids, its name and the time. What is set while it runs is appended to `_notes`, and
+   becomes attributes and events when it is first read: for most spans, by the thread that exports them.
+2. `ENDED` is the last note. A note behind it came too late, from whichever thread.
+3. A value that its owner could still change does not wait: it is copied when it is set.
+4. The span is a subclass of the SDK's. What is not on the path of every request is inherited, and the private
+   attributes of the SDK's spans are there, made when they are first read.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from .born import Shared
+from .identity import Shared
 from .notes import ENDED, MOST_NOTES, Note
-from .told import ToldSpan
+from .reading import NotedSpan
 
 
-class Span(ToldSpan):
+class Span(NotedSpan):
     """A recorded span, which becomes its own `ReadableSpan` when it ends.
 
     Made by `Tracer.start`, never by calling the class.
@@ -45,8 +44,8 @@ class Span(ToldSpan):
 
     # First as they are set at the start of each span, then what many get later.
     _expected: tuple[str, ...] = (
-        *("_wiring", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
-        *("_start_time", "_kind", "_told", "_sealed", "_context", "_status"),
+        *("_settings", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
+        *("_start_time", "_kind", "_read", "_sealed", "_context", "_status"),
     )
 
     _resource = Shared("resource")
@@ -77,23 +76,20 @@ class Span(ToldSpan):
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[no-any-return]
 
-    # What is told to a running span
+    # What a running span is given
 
-    def note(self, note: Note) -> None:
-        """Takes an attribute or event (see `notes`) whose values need no look and will not change."""
+    def note(self, note: Note, waits: bool = True) -> None:
+        """Takes an attribute or event (see `notes`); waits: whether its values will not change."""
         notes = self._notes
         notes.append(note)
-        if len(notes) > MOST_NOTES or not self._waits:
+        if not waits or len(notes) > MOST_NOTES or not self._waits:
             self._settle()
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if self._end_time is not None:
             super().set_attribute(key, value)  # says that it is too late
-            return
-        notes = self._notes
-        notes.append((key, value))
-        if type(value) not in self._waits or len(notes) > MOST_NOTES:
-            self._settle()
+        else:
+            self.note((key, value), type(value) in self._waits)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         if self._end_time is not None:
@@ -104,19 +100,15 @@ class Span(ToldSpan):
     def _note_attributes(self, attributes: Mapping[str, Any]) -> None:
         """The hook for attributes given many at once, at start or later."""
         kept = dict(attributes)
-        self._notes.append(kept)
-        if not self._waits.issuperset(map(type, kept.values())) or len(self._notes) > MOST_NOTES:
-            self._settle()
+        self.note(kept, self._waits.issuperset(map(type, kept.values())))
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if self._end_time is not None:
             super().add_event(name, attributes, timestamp)
             return
         kept = dict(attributes) if attributes else None
-        self._notes.append((name, kept, time_ns() if timestamp is None else timestamp))
         waits = not kept or self._waits.issuperset(map(type, kept.values()))
-        if not waits or len(self._notes) > MOST_NOTES:
-            self._settle()
+        self.note((name, kept, time_ns() if timestamp is None else timestamp), waits)
 
     def end(self, end_time: int | None = None) -> None:
         try:
@@ -129,10 +121,10 @@ class Span(ToldSpan):
         if self._guard is not None:
             with self._guard:  # a change that holds the lock was in time: let it finish
                 pass
-        wiring = self._wiring
-        if wiring.metrics is not None and self._record_end_metrics is not None:
+        settings = self._settings
+        if settings.metrics is not None and self._record_end_metrics is not None:
             self._record_end_metrics()
-        listeners = wiring.listeners
+        listeners = settings.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         for processor in listeners.at_ending:

@@ -6,32 +6,28 @@ from collections.abc import Sequence
 from time import time_ns
 from typing import Any, Final, TypeVar
 
+from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import (
-    INVALID_SPAN_CONTEXT,
-    Link,
-    SpanContext,
-    SpanKind,
-    get_current_span,
-)
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
-from ot_bridge.otel import TRACER_SETTINGS, current
+from ot_bridge.otel import SPAN_KEY, TRACER_SETTINGS, current
 
-from .born import Born, DroppedSpan
-from .current import CurrentSpan, shown, span_in
+from .current import CurrentSpan, full_context
+from .identity import DroppedSpan, Identity
 from .notes import PLAIN
+from .settings import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Settings
 from .span import Span
-from .wiring import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Wiring
 
 S = TypeVar("S", bound=Span)
 D = TypeVar("D", bound=DroppedSpan)
 
 _new: Final = object.__new__
 _INTERNAL: Final = SpanKind.INTERNAL
+_KINDS: Final = Span, DroppedSpan, False
 
 
 class Tracer(sdk.Tracer):
@@ -40,23 +36,22 @@ class Tracer(sdk.Tracer):
     `copy.copy(tracer)` followed by `copied.sampler = other` gives a tracer that decides otherwise.
     """
 
-    _wiring: Wiring | None = None
+    _settings: Settings | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in TRACER_SETTINGS:
-            super().__setattr__("_wiring", None)
+            super().__setattr__("_settings", None)
 
-    def _wire(self) -> Wiring:
-        wiring = self._wiring = Wiring(self)
-        return wiring
+    def _new_settings(self) -> Settings:
+        settings = self._settings = Settings(self)
+        return settings
 
     def start(
         self,
-        span_class: type[S],
-        dropped_class: type[D],
+        kinds: tuple[type[S], type[D], bool],
         name: str,
-        parent: SpanContext | Born | None = None,
+        parent: Any = None,
         context: Context | tuple[SpanContext, Context] | None = None,
         kind: SpanKind = _INTERNAL,
         attributes: Attributes = None,
@@ -64,30 +59,39 @@ class Tracer(sdk.Tracer):
         start_time: int | None = None,
         clean: bool = False,
     ) -> S | D:
-        """A started span of `span_class`, or one of `dropped_class` if the sampler says so.
+        """A started span of the first of two classes, or one of the second if the sampler drops it.
 
-        parent: its context, or the parent itself, if of this engine. context: what samplers and processors
-        are shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for
-        now. clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
+        kinds: the two classes, and whether a dropped span keeps its `_name`, `_start_time` and `parent_ids`.
+        parent: a span, or its context; anything else is no parent. context: what samplers and processors are
+        shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for now.
+        clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
         """
-        wiring = self._wiring or self._wire()
-        known: Any = parent.ids if parent is not None and isinstance(parent, Born) else parent
+        settings = self._settings
+        if settings is None:
+            settings = self._new_settings()
+        known: Any = None
+        if parent is not None:
+            known = parent.ids if isinstance(parent, Identity) else _ids_of(parent)
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
-            random = wiring.random
+            random = settings.random
             state = DEFAULT_TRACE_STATE
-            rule = wiring.rules[ROOT]
+            rule = settings.rules[ROOT]
         else:
             trace_id, _, remote, flags, state, _ = parent_ids
             random = flags & RANDOM
-            rule = wiring.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if rule is None or (wiring.heeded and _holds(context, wiring.heeded)):
-            ids, rule, attributes, counted = self._ask(wiring, known, context, name, kind, attributes, links)
+            rule = settings.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
+        if rule is None or (settings.heeded and _holds(context, settings.heeded)):
+            ids, rule, attributes, counted = self._ask(
+                settings, known, context, name, kind, attributes, links
+            )
             clean = False
         else:
             counted = None
-            trace_id = trace_id or wiring.trace_id() or 1
+            if not trace_id:
+                make_id = settings.trace_id
+                trace_id = make_id() or 1
             if type(rule) is not Decision:
                 if type(rule) is int:
                     rule = SAMPLE if trace_id & ID_BITS < rule else DROP
@@ -96,17 +100,18 @@ class Tracer(sdk.Tracer):
                     rule = SAMPLE if sampled else DROP
                     attributes = {**attributes, **added} if attributes and added else attributes or added
             flags = FLAGS[random | SAMPLED] if rule is SAMPLE else FLAGS[random]
-            ids = (trace_id, wiring.span_id() or 1, False, flags, state, True)
+            make_id = settings.span_id
+            ids = (trace_id, make_id() or 1, False, flags, state, True)
 
         if rule is DROP:
-            dropped = _new(dropped_class)
+            dropped = _new(kinds[1])
             dropped.ids = ids
-            if dropped_class.remembers:
+            if kinds[2]:
                 kept: Any = dropped
                 kept._name, kept.parent_ids = name, parent_ids
                 kept._start_time = time_ns() if start_time is None else start_time
             return dropped
-        span = _recorded(span_class, wiring, name, ids, parent_ids, start_time)
+        span = _recorded(kinds[0], settings, name, ids, parent_ids, start_time)
         if attributes:
             if clean:
                 span._notes.append(attributes)
@@ -116,7 +121,7 @@ class Tracer(sdk.Tracer):
             span._kind = kind
         if links or counted:
             span._furnish(links, counted)
-        listeners = wiring.listeners
+        listeners = settings.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         if listeners.at_start:
@@ -125,7 +130,7 @@ class Tracer(sdk.Tracer):
 
     def _ask(
         self,
-        wiring: Wiring,
+        settings: Settings,
         parent: Any,
         context: Any,
         name: str,
@@ -134,19 +139,21 @@ class Tracer(sdk.Tracer):
         links: Sequence[Link],
     ) -> tuple[Any, Any, Attributes, Any]:
         """Ids, decision, attributes and what to call at the end: with any sampler, id generator, switch."""
-        if not wiring.enabled:
+        if not settings.enabled:
             return parent or INVALID_SPAN_CONTEXT, DROP, None, None
         if parent is None or not parent[5]:
             parent = None
-            trace_id, random = wiring.ids.generate_trace_id(), wiring.random
+            trace_id, random = settings.ids.generate_trace_id(), settings.random
         else:
             trace_id, random = parent[0], parent[3] & RANDOM
-        result = wiring.sampler.should_sample(shown(context), trace_id, name, kind, attributes, links)
+        result = settings.sampler.should_sample(
+            full_context(context), trace_id, name, kind, attributes, links
+        )
         rule, state = result.decision, result.trace_state
-        span_id = wiring.ids.generate_span_id()
+        span_id = settings.ids.generate_span_id()
         flags = FLAGS[random | SAMPLED if rule is SAMPLE else random]
         made = SpanContext(trace_id, span_id, False, flags, state)
-        counted = wiring.metrics and wiring.metrics.start_span(_context(parent), rule)
+        counted = settings.metrics and settings.metrics.start_span(_context(parent), rule)
         return tuple(made), rule, result.attributes, counted
 
     def start_span(
@@ -160,12 +167,8 @@ class Tracer(sdk.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Any:
-        parent = span_in(context)
-        if parent is not None and not isinstance(parent, Born):
-            parent = get_current_span(context).get_span_context()
-            if parent is not None and not isinstance(parent, SpanContext):
-                raise TypeError("parent_span_context must be a SpanContext or None.")
-        span = self.start(Span, DroppedSpan, name, parent, context, kind, attributes, links or (), start_time)
+        parent = (current() if context is None else context).get(SPAN_KEY)
+        span = self.start(_KINDS, name, parent, context, kind, attributes, links or (), start_time)
         if isinstance(span, Span) and not (record_exception and set_status_on_exception):
             span._record_exception = record_exception
             span._set_status_on_exception = set_status_on_exception
@@ -183,24 +186,16 @@ class Tracer(sdk.Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> CurrentSpan:
-        arguments = (
-            name,
-            context,
-            kind,
-            attributes,
-            links,
-            start_time,
-            record_exception,
-            set_status_on_exception,
-        )
+        flags = record_exception, set_status_on_exception
+        arguments = name, context, kind, attributes, links, start_time, *flags
         return CurrentSpan(self, arguments, end_on_exit)
 
 
 def _recorded(
-    span_class: type[S], wiring: Wiring, name: str, ids: Any, parent_ids: Any, start_time: int | None
+    span_class: type[S], settings: Settings, name: str, ids: Any, parent_ids: Any, start_time: int | None
 ) -> S:
     span = _new(span_class)
-    span._wiring = wiring
+    span._settings = settings
     span._name = name
     span.ids = ids
     span.parent_ids = parent_ids
@@ -211,6 +206,15 @@ def _recorded(
     span._end_time = None
     span._start_time = time_ns() if start_time is None else start_time
     return span
+
+
+def _ids_of(parent: Any) -> SpanContext | None:
+    """The context of a parent that is no span of this engine."""
+    if isinstance(parent, trace_api.Span):
+        parent = parent.get_span_context()
+        if parent is not None and not isinstance(parent, SpanContext):
+            raise TypeError("parent_span_context must be a SpanContext or None.")
+    return parent if isinstance(parent, SpanContext) else None
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 
 from ot_bridge import bridge
-from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.formats import Binary
 from ot_bridge.errors import BadHeader
 from ot_bridge.jaeger_client.constants import (

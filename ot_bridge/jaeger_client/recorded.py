@@ -20,8 +20,8 @@ from opentelemetry import trace
 from typing_extensions import Self
 
 from ot_bridge import bridge, engine
-from ot_bridge.bridge.fused import FusedDropped, FusedSpan
-from ot_bridge.bridge.span import TAGS
+from ot_bridge.bridge.convert import TAGS
+from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
 from ot_bridge.errors import report
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
@@ -56,10 +56,10 @@ class _OnTheEngine(Span):
         self.__dict__.pop("_context", None)
 
 
-class RecordedSpan(_OnTheEngine, FusedSpan):
+class RecordedSpan(_OnTheEngine, EngineSpan):
     """A sampled span on the engine's provider."""
 
-    _expected: tuple[str, ...] = (*FusedSpan._expected, "_tracer", "finished", "_raised", "_baggage")
+    _expected: tuple[str, ...] = (*EngineSpan._expected, "_tracer", "finished", "_raised", "_baggage")
 
     @property
     def start_time(self) -> float:  # type: ignore[override]
@@ -139,11 +139,11 @@ class RecordedSpan(_OnTheEngine, FusedSpan):
 _end: Final = engine.Span.end
 
 
-class UnsampledSpan(_OnTheEngine, FusedDropped):
+class UnsampledSpan(_OnTheEngine, EngineDroppedSpan):
     """A span on the engine's provider that is not sampled."""
 
     _expected = (
-        *(*FusedDropped._expected, "_tracer", "finished", "_baggage"),
+        *(*EngineDroppedSpan._expected, "_tracer", "finished", "_baggage"),
         *("_name", "parent_ids", "_start_time"),
     )
 
@@ -169,7 +169,7 @@ class UnsampledSpan(_OnTheEngine, FusedDropped):
         self.finished = True
 
 
-class _AsOTel(FusedSpan):
+class _AsOTel(EngineSpan):
     """See `as_otel`."""
 
 

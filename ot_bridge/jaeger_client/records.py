@@ -15,8 +15,8 @@ import opentracing
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import bridge
-from ot_bridge.bridge import convert
-from ot_bridge.bridge.span import TAGS
+from ot_bridge.bridge import convert, logs
+from ot_bridge.bridge.convert import TAGS
 from ot_bridge.jaeger_client import thrift
 from ot_bridge.jaeger_client.span_context import context_like
 
@@ -95,7 +95,7 @@ def tags_of(span: Any, order: Iterable[str] = ()) -> list[Any]:
     return [_tag(key, value) for key, value in {**first, **pairs}.items()]
 
 
-_FIELDS: Final = {attribute: field for field, attribute in convert.ERROR_FIELDS.items()}
+_FIELDS: Final = {attribute: field for field, attribute in logs.ERROR_FIELDS.items()}
 
 
 def logs_of(span: Any) -> list[Any]:

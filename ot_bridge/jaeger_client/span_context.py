@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from opentelemetry import trace
 
 from ot_bridge import bridge
-from ot_bridge.bridge.context import NO_BAGGAGE
+from ot_bridge.bridge.span_context import NO_BAGGAGE
 from ot_bridge.wire import Outgoing, Remote
 from ot_bridge.wire.jaeger import bits_of, flags_to_bits
 
@@ -121,7 +121,7 @@ def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> S
 
 def context_of(remote: Remote) -> SpanContext:
     """The context that a caller's headers describe."""
-    return context_like(bridge.context.from_remote(remote))
+    return context_like(bridge.span_context.from_remote(remote))
 
 
 def told_by(context: bridge.SpanContext) -> Outgoing:

@@ -1,6 +1,6 @@
 """How a span of jaeger-client's `Tracer` starts: its parent, the sampler that decides on it, its first tags.
 
-The shorter way is the bridge's `FusedTracer._fast`, with three hooks: parents are read as `as_told` reads
+The shorter way is the bridge's `Tracer._fast`, with three hooks: parents are read as `as_told` reads
 them, tags are fitted by the tracer, and the place of `span.kind` among them is kept. It skips the throttler,
 references and `sampling.priority`. The programs in tests/jaeger, which run beside jaeger-client both ways,
 hold the two together; the rows dropin-* of the benchmarks pay for it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -18,13 +18,13 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from ot_bridge import bridge
-from ot_bridge.bridge import context as contexts
 from ot_bridge.bridge import convert
-from ot_bridge.bridge.fused import FusedTracer
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
-from ot_bridge.bridge.parent import current as parent_in
-from ot_bridge.bridge.scope import Scope, ScopeManager
+from ot_bridge.bridge.parent import in_context as parent_in
+from ot_bridge.bridge.scope import Scope
+from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
 from ot_bridge.jaeger_client.sampler import Forced, TheseIds
@@ -52,7 +52,7 @@ class Scopes(ScopeManager):
         return self.active_in(self._tracer.seen(current()))
 
 
-class Starts(FusedTracer):
+class Starts(bridge.Tracer):
     """The part of a tracer that starts spans."""
 
     span_class = RecordedSpan
@@ -70,22 +70,21 @@ class Starts(FusedTracer):
         """Whether one more debug span may start, for this operation."""
         return is_allowed(self.throttler, *args, **kwargs)
 
-    def start_span(
+    if TYPE_CHECKING:
+
+        def start_span(self, *args: Any, **kwargs: Any) -> Span: ...
+
+    def _start(
         self,
-        operation_name: str | None = None,
-        child_of: Any = None,
-        references: Any = None,
-        tags: Any = None,
-        start_time: float | None = None,
-        ignore_active_span: bool = False,
-        *,
-        sampler: Any = None,
+        operation_name: Any,
+        child_of: Any,
+        references: Any,
+        tags: Any,
+        start_time: Any,
+        ignore_active_span: bool,
+        sampler: Any,
     ) -> Span:
         start_time = records.moment(start_time)
-        if references is start_time is sampler is None and not ignore_active_span:
-            span: Any = self._fast(operation_name, child_of, tags, current())
-            if span is not None:
-                return span  # type: ignore[no-any-return]
         start = _NO_TAGS if tags is None else records.ready(tags, self.fit)
         server = start.kind is trace.SpanKind.SERVER
         listed: list[Any] = []
@@ -100,17 +99,16 @@ class Starts(FusedTracer):
             child_of, sampler = self._throttled(operation_name, child_of, sampler)
         joined = self._joined(child_of, ignore_active_span) if server and self.one_span_per_rpc else None
         if joined is not None:
-            span = self.span_with_ids(joined, operation_name, start_time, start)
+            span: Any = self.span_with_ids(joined, operation_name, start_time, start)
         else:
-            span = bridge.Tracer.start_span(
-                self,
+            span = super()._start(
                 operation_name,
                 as_told(child_of),
                 [Reference(each.type, as_told(each.referenced_context)) for each in listed],
                 start,
                 start_time,
                 ignore_active_span,
-                sampler=sampler,
+                sampler,
             )
         if listed:
             span.references = listed
@@ -131,7 +129,7 @@ class Starts(FusedTracer):
     def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
         """`_fast` where a program counts spans."""
         start = None if tags is None else self.prepared(tags)
-        span: Any = FusedTracer._fast(self, name, child_of, start, context)
+        span: Any = bridge.Tracer._fast(self, name, child_of, start, context)
         return None if span is None else self._started(span, tags, start or _NO_TAGS)
 
     def _never_fast(self, *arguments: Any) -> None:
@@ -228,9 +226,9 @@ class Starts(FusedTracer):
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
+        span: Any = super()._begin(tracer, name, parent, start, moment)
         if self._on_engine:
-            return super()._begin(tracer, name, parent, start, moment)  # type: ignore[return-value]
-        span: Any = bridge.Tracer._begin(self, tracer, name, parent, start, moment)
+            return span  # type: ignore[no-any-return]
         if not span.unwrap().is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
             span.remember(name, above, moment)

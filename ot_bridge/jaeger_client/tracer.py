@@ -14,7 +14,7 @@ from opentracing import Format, UnsupportedFormatException
 from ot_bridge import ids
 from ot_bridge._version import __version__
 from ot_bridge.bridge import SCOPE_NAME
-from ot_bridge.bridge import context as contexts
+from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.engine import Tracer as EngineTracer
@@ -105,8 +105,7 @@ class Tracer(Starts):
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
         # Not if tracing is switched off, or a file has described another's provider.
-        self._on_engine = isinstance(tracer, EngineTracer)
-        if not self._on_engine or one_span_per_rpc:
+        if not isinstance(tracer, EngineTracer) or one_span_per_rpc:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         elif self._counts:
             self._fast = self._fast_and_counted  # type: ignore[method-assign]
@@ -138,8 +137,9 @@ class Tracer(Starts):
 
     def _ask_directly(self) -> None:
         """Has roots decided by the sampler itself here; `Roots` serves the tracers of OpenTelemetry code."""
+        tracer: Any = self._otel_tracer
         if self._roots is not None and self._on_engine:
-            self._otel_tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
+            tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
 
     def _count(self, span: Span, joined: bool) -> None:
         sampled = "sampled" if span.is_sampled() else "not_sampled"

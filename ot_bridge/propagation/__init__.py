@@ -1,7 +1,7 @@
 """Wire formats as OpenTelemetry propagators, and the carriers they read."""
 
 from .carriers import LOWER_CASE, MetadataHeaders, WsgiHeaders, lower_case, metadata_headers
-from .context import get_remote, set_remote, trace_state, undecided
+from .otel_context import get_remote, set_remote, trace_state, undecided
 from .parse import parse_propagators
 from .propagator import Propagator
 

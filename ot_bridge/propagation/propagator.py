@@ -26,7 +26,7 @@ from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Re
 from ..wire.items import merged, within_limits
 from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
 from .carriers import MetadataHeaders, Wanted
-from .context import context_with, outgoing
+from .otel_context import context_with, outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -127,11 +127,11 @@ class Propagator(TextMapPropagator):
         setter: Setter[Any] = default_setter,
     ) -> None:
         """Write the headers for the span and the baggage of a context (default: the current one)."""
-        told = outgoing(context)
+        remote = outgoing(context)
         if setter is default_setter:
-            return self.encode(told, carrier)
+            return self.encode(remote, carrier)
         headers: dict[str, Any] = {}
-        self.encode(told, headers)
+        self.encode(remote, headers)
         for name, value in headers.items():
             setter.set(carrier, name, value)
         return None

@@ -54,7 +54,7 @@ class JaegerSampler(Sampler):
         return result(sampled, parent_context, {**attributes, **tags} if attributes else tags)
 
     def fast_decision(self) -> Any:
-        """See `ot_bridge.engine.wiring`; None for a program's own samplers, whose tags may be anything."""
+        """See `ot_bridge.engine.settings`; None for a program's own samplers, whose tags may be anything."""
         ours = type(self).is_sampled.__module__.startswith("ot_bridge.")
         return self.is_sampled if ours and type(self).should_sample is JaegerSampler.should_sample else None
 

@@ -7,9 +7,11 @@ nothing useful. Samples by `initial` until the first answer. One daemon thread a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import queue
 import threading
 import weakref
 from collections.abc import Mapping
@@ -76,7 +78,8 @@ class JaegerRemoteSampler(JaegerSampler):
         self._interval = polling_interval
         self._max_operations = max_operations
         self._failing = False
-        self._stop = threading.Event()
+        self._closed = False
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._start()
         _at_fork(weakref.WeakMethod(self._start))
 
@@ -103,27 +106,34 @@ class JaegerRemoteSampler(JaegerSampler):
 
     def close(self) -> None:
         """Stop asking; the last strategy stays."""
-        self._stop.set()
+        self._closed = True
+        self._calls.put(None)
 
     def _start(self) -> None:
-        if self._stop.is_set():
+        if self._closed:
             return
         # A new one: in a forked child, the lock within may be held by a thread that is no more.
-        self._stop = threading.Event()
-        weakref.finalize(self, self._stop.set)
-        target = (weakref.ref(self), self._stop, self._interval)
+        self._calls = queue.SimpleQueue()
+        weakref.finalize(self, self._calls.put, None)
+        target = (weakref.ref(self), self._calls, self._interval)
         threading.Thread(target=_poll, args=target, name="ot-bridge-remote-sampler", daemon=True).start()
 
     def __str__(self) -> str:
         return f"JaegerRemoteSampler({self.url}, {self.sampler})"
 
 
-def _poll(sampler: weakref.ref[JaegerRemoteSampler], stop: threading.Event, interval: float) -> None:
+def _poll(sampler: weakref.ref[JaegerRemoteSampler], calls: queue.SimpleQueue[None], interval: float) -> None:
+    """Asks at each interval, until it is called off.
+
+    The queue is a `SimpleQueue` because a finalizer or a signal handler may put into it at any moment, also
+    while its own thread is inside `get`; an `Event` has a lock that would then be waited for for ever.
+    """
     attach(set_value(SUPPRESS_KEY, True))
-    while not stop.is_set() and (alive := sampler()):
+    while (alive := sampler()) and not alive._closed:
         alive.refresh()
         del alive  # or it could never be collected while this thread waits
-        stop.wait(interval)
+        with contextlib.suppress(queue.Empty):
+            calls.get(timeout=interval)
 
 
 def _at_fork(start: weakref.WeakMethod[Any]) -> None:

@@ -18,7 +18,6 @@ from opentracing import Format
 from opentracing.scope_managers import ThreadLocalScopeManager
 
 from ot_bridge.bridge import Tracer, create_tracer
-from ot_bridge.bridge.fused import FusedTracer
 from ot_bridge.engine import TracerProvider
 from ot_bridge.wire import FORMATS
 
@@ -94,7 +93,7 @@ def test_where_there_is_more_to_think_of_it_does_the_two() -> None:
     assert tracer.client_span(None, {**TAGS, "error": "true"})[0].status.status_code.name == "ERROR"
 
 
-class _Calls(FusedTracer):
+class _Calls(Tracer):
     @property
     def called(self) -> list[str]:
         return self.__dict__.setdefault("calls", [])  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 from opentracing import Format
 
-from ot_bridge import engine
+from ot_bridge import bridge, engine
 from ot_bridge.bridge import create_tracer
 from ot_bridge.provider import build_provider
 from tests.conftest import Recorded
@@ -112,18 +112,22 @@ def test_a_late_priority_is_for_others_and_what_is_exported_is_as_it_was_decided
     assert exported.context.trace_flags.sampled
 
 
+@pytest.mark.parametrize("provider_class", [engine.TracerProvider, TracerProvider], ids=["engine", "sdk"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["own", "opentelemetrys"])
 def test_what_is_too_much_is_said_in_one_line_with_its_number(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, provider_class: Any, wrapped: bool
 ) -> None:
     monkeypatch.setattr(engine.notes.say_dropped, "__defaults__", ([-60.0, 0.0],))
-    tracer = create_tracer(engine.TracerProvider(shutdown_on_exit=False))
+    provider = provider_class(shutdown_on_exit=False)
+    tracer = create_tracer(provider)
     for _ in range(2):
-        span = tracer.start_span("a")
+        native = provider.get_tracer("native").start_span("a")
+        span: Any = bridge.Span(tracer, native) if wrapped else tracer.start_span("a")
         for number in range(1000):
             span.set_tag(str(number), number)
         span.finish()
-        assert len(span.unwrap().attributes) == 128  # type: ignore[attr-defined]
-        assert span.unwrap().dropped_attributes == 872  # type: ignore[attr-defined]
+        assert len(span.unwrap().attributes) == 128
+        assert span.unwrap().dropped_attributes == 872
     (record,) = caplog.records
     assert record.getMessage().startswith("872 attributes were dropped")
     assert record.levelno == logging.WARNING
@@ -173,7 +177,7 @@ def test_a_childs_decision_is_known_whatever_the_environment_names(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "always_on" if name == "ot_bridge" else "")
     provider = build_provider("test", exporters=[])
-    rules, _ = engine.wiring.rules_of(provider.sampler)
+    rules, _ = engine.settings.rules_of(provider.sampler)
     assert rules[1:] == (Decision.DROP, Decision.RECORD_AND_SAMPLE) * 2
     provider.shutdown()
 

@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
-from ot_bridge.engine.wiring import DROP, SAMPLE, rules_of
+from ot_bridge.engine.settings import DROP, SAMPLE, rules_of
 from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides
@@ -195,7 +195,7 @@ def test_a_sampler_sees_a_context_that_is_made_for_it_alone(ours: Side) -> None:
     parent = SimpleNamespace(
         in_context=lambda context: trace_api.set_span_in_context(NonRecordingSpan(REMOTE), context)
     )
-    ours.tracer.start(engine.Span, engine.DroppedSpan, "span", REMOTE, (parent, around))
+    ours.tracer.start((engine.Span, engine.DroppedSpan, False), "span", REMOTE, (parent, around))
     told = asked.calls[0][0][0]
     assert trace_api.get_current_span(told).get_span_context() is REMOTE
     assert told["key"] == "value"
@@ -237,9 +237,9 @@ class SubclassedDropped(engine.DroppedSpan):
 
 
 def test_a_caller_gets_spans_of_its_own_classes(ours: Side) -> None:
-    span = ours.tracer.start(Subclassed, SubclassedDropped, "span", None)
+    span = ours.tracer.start((Subclassed, SubclassedDropped, False), "span", None)
     ours.tracer.sampler = sampling.ALWAYS_OFF
-    dropped = ours.tracer.start(Subclassed, SubclassedDropped, "span", span)
+    dropped = ours.tracer.start((Subclassed, SubclassedDropped, False), "span", span)
     assert (type(span), type(dropped)) == (Subclassed, SubclassedDropped)
     assert dropped.get_span_context().trace_id == span.get_span_context().trace_id
     assert dropped.get_span_context().trace_state is DEFAULT_TRACE_STATE

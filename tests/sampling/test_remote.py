@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from ot_bridge.sampling import (
     rates,
     remote,
 )
+from tests.interrupts import handled
 from tests.sampling.ask import IDS, sampled
 
 HALF = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}}
@@ -306,6 +308,45 @@ def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
     forgotten = weakref.ref(JaegerRemoteSampler("shop", server.url, polling_interval=3600))
     assert eventually(lambda: gc.collect() is not None and forgotten() is None)
     assert eventually(lambda: threads() == before)
+
+
+def test_collected_by_its_own_thread_in_the_middle_of_waiting_it_ends_that_thread(
+    server: Strategies,
+) -> None:
+    held: list[JaegerRemoteSampler] = []
+
+    def collect(frame: FrameType, event: str, argument: object) -> Any:
+        names = frame.f_code.co_name, getattr(frame.f_back, "f_code", frame.f_code).co_name
+        if frame.f_code.co_filename == threading.__file__ and names == ("wait", "wait"):
+            held.clear()  # a lock is held
+        return collect
+
+    before = set(threading.enumerate())
+    threading.settrace(collect)
+    try:
+        held.append(JaegerRemoteSampler("shop", server.url, polling_interval=0.01))
+    finally:
+        threading.settrace(None)
+    (thread,) = [each for each in set(threading.enumerate()) - before if "sampler" in each.name]
+    assert eventually(lambda: len(server.asked) > 2 or not held)
+    held.clear()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_signal_handler_may_close_it_while_its_thread_closes_it(server: Strategies, make: Make) -> None:
+    sampler = make(server.url, polling_interval=3600)
+    seen: list[bool] = []
+
+    def everywhere() -> None:
+        for file in (threading.__file__, remote.__file__):
+            seen.extend(handled(sampler.close, at, file, sampler.close) for at in range(1, 6))
+
+    closing = threading.Thread(target=everywhere, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert any(seen)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

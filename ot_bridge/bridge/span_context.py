@@ -119,10 +119,10 @@ class SpanContext(SpanContextBase, trace.SpanContext):
     @property
     def extras(self) -> Mapping[str, str]:
         """What one header format alone can say, by the names in `ot_bridge.wire`."""
-        told = self.origin.extras if self.origin is not None else EMPTY
+        extras = self.origin.extras if self.origin is not None else EMPTY
         if self[3] & _RANDOM:
-            return {**told, **RANDOM_TRACE_ID} if told else RANDOM_TRACE_ID
-        return told
+            return {**extras, **RANDOM_TRACE_ID} if extras else RANDOM_TRACE_ID
+        return extras
 
 
 class _Decided(SpanContext):
@@ -186,24 +186,16 @@ def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent
     return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
-def from_own(ids: Any, parent_id: int) -> SpanContext:
-    """The context of a span of which there is no more to say; the trace state is empty."""
-    made: SpanContext = new(_BY_FLAGS[ids[3] & 3], ids)
-    if parent_id:
-        made.__dict__["parent_id"] = parent_id
-    return made
-
-
 def from_remote(remote: Remote) -> SpanContext:
     """The context of a span in another process."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
-    told = debug or debug_id or sampled is None or (extras and len(extras) > random)
+    says_more = debug or debug_id or sampled is None or (extras and len(extras) > random)
     flags = (1 if sampled else 0) + (_RANDOM if random else 0)
     ids = (trace_id, span_id, True, _FLAGS[flags], state, bool(trace_id and span_id))
-    kind = SpanContext if told else _BY_FLAGS[flags]
-    return _with(tuple.__new__(kind, ids), baggage, remote if told else None, parent_id)
+    kind = SpanContext if says_more else _BY_FLAGS[flags]
+    return _with(tuple.__new__(kind, ids), baggage, remote if says_more else None, parent_id)
 
 
 def of(subject: object) -> SpanContext | None:

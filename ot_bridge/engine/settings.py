@@ -1,7 +1,9 @@
-"""What the spans of one tracer share, worked out once: settings, sampling rules, who listens.
+"""What the spans of one tracer share, worked out once: settings, sampling rules, span processors.
 
-A `Wiring` is never changed, only replaced, when somebody gives the tracer another sampler or resource.
-`Listeners` follows the processors as they are added, since a span that has begun must end in them too.
+1. A `Settings` is never changed. When the tracer gets another sampler or resource, it is made anew; spans
+   that have started keep the one that they have.
+2. `Listeners` follows the processors that are added later, because they see the end of spans that have
+   started.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from opentelemetry.trace import TraceFlags
 from ot_bridge import otel
 from ot_bridge.ids import FastIds
 
-from .current import shown
+from .current import full_context
 from .notes import uncut
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ ROOT: Final = 0
 REMOTE: Final = 1  # + 1 if that parent is sampled
 LOCAL: Final = 3  # + 1 if that parent is sampled
 
-SAMPLED: Final = TraceFlags.SAMPLED
+SAMPLED: Final = 1  # quicker to calculate with than `TraceFlags.SAMPLED`
 RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs know no such flag
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
@@ -106,7 +108,7 @@ def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
 
 
 class Listeners:
-    """Who is told of a start, of an ending and of an end; `source` holds the processors as registered."""
+    """The processors to call at a start, an ending and an end; `source` holds them as registered."""
 
     __slots__ = ("at_end", "at_ending", "at_start", "processors", "source", "watched")
     _span_processors = None
@@ -119,14 +121,14 @@ class Listeners:
     def refresh(self) -> None:
         processors: Any = self.watched._span_processors
         plain = type(self.source) is sdk.SynchronousMultiSpanProcessor and processors is not None
-        told = processors if plain else (self.source,)
-        self.at_start = tuple(each for each in told if _heeds(each, "on_start"))
-        self.at_ending = tuple(each for each in told if _heeds(each, "_on_ending"))
-        self.at_end = tuple(told)
+        called = processors if plain else (self.source,)
+        self.at_start = tuple(each for each in called if _heeds(each, "on_start"))
+        self.at_ending = tuple(each for each in called if _heeds(each, "_on_ending"))
+        self.at_end = tuple(called)
         self.processors = processors  # last: who finds it up to date finds the others so
 
     def tell_start(self, span: Any, context: Any) -> None:
-        seen = shown(context)
+        seen = full_context(context)
         for processor in self.at_start:
             processor.on_start(span, parent_context=seen)
 
@@ -152,27 +154,8 @@ def _hashed(resource: Resource) -> Resource:
     return _resources.setdefault(resource, _Resource(resource.attributes, resource.schema_url))
 
 
-class Wiring:
+class Settings:
     """See the module. Its attributes have the names that an SDK span has for the same things."""
-
-    __slots__ = (
-        "enabled",
-        "heeded",
-        "ids",
-        "info",
-        "limits",
-        "listeners",
-        "metrics",
-        "processor",
-        "random",
-        "resource",
-        "rules",
-        "sampler",
-        "scope",
-        "span_id",
-        "trace_id",
-        "uncut",
-    )
 
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler

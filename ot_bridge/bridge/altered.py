@@ -1,15 +1,15 @@
-"""Tracers that differ from their provider's: in who decides on a span, or in the id of a trace.
+"""Copies of a tracer with another sampler, or with a given trace id.
 
-OpenTelemetry's API lets nobody choose these for one span. A tracer of the SDK's (or of the engine)
-keeps its sampler and id generator in attributes, so a copy with others does; any other tracer has no
-variants.
+OpenTelemetry's API has no way to choose these for one span. A tracer of the SDK or of the engine keeps its
+sampler and its id generator in attributes, so a copy can have others. Other tracers cannot be altered.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -21,10 +21,14 @@ from ot_bridge.propagation import trace_state, undecided
 
 
 class AsRoot(Sampler):
-    """Asks `sampler` as for a root, whoever the parent is: its caller left the decision open."""
+    """Asks `sampler` as for a root, whoever the parent is, since its caller left the decision open.
 
-    def __init__(self, sampler: Sampler) -> None:
+    flags: asks as for the child of a caller who has decided so, and named no span to be the child of.
+    """
+
+    def __init__(self, sampler: Sampler, flags: trace.TraceFlags | None = None) -> None:
         self._sampler = sampler
+        self._flags = flags
 
     def should_sample(
         self,
@@ -38,14 +42,17 @@ class AsRoot(Sampler):
     ) -> SamplingResult:
         context = trace.set_span_in_context(self._caller(trace_id), parent_context)
         decided = self._sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        told = trace.get_current_span(parent_context).get_span_context().trace_state
-        return _with_entries_of(told, decided) if told else decided
+        state = trace.get_current_span(parent_context).get_span_context().trace_state
+        return _with_entries_of(state, decided) if state else decided
 
     def _caller(self, trace_id: int) -> trace.Span:
-        return trace.INVALID_SPAN
+        if self._flags is None:
+            return trace.INVALID_SPAN
+        return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, self._flags))
 
     def get_description(self) -> str:
-        return f"{type(self).__name__}{{{self._sampler.get_description()}}}"
+        name = "AsRoot" if self._flags is None else "AsSampled" if self._flags.sampled else "AsUnsampled"
+        return f"{name}{{{self._sampler.get_description()}}}"
 
 
 def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
@@ -56,19 +63,10 @@ def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> Sampl
     return SamplingResult(decided.decision, decided.attributes, state)
 
 
-class AsUnsampled(AsRoot):
-    """Asks it as for the child of a caller who has decided so, and named no span to be the child of."""
-
-    flags = trace.TraceFlags.DEFAULT
-
-    def _caller(self, trace_id: int) -> trace.Span:
-        return trace.NonRecordingSpan(trace.SpanContext(trace_id, 1, True, trace.TraceFlags(self.flags)))
-
-
-class AsSampled(AsUnsampled):
-    """The same for a caller who wants it sampled."""
-
-    flags = trace.TraceFlags.SAMPLED
+AsUnsampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.DEFAULT))
+AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
+#: Who decides in place of a tracer's own sampler: another one, or what is made of its own.
+Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
 class _InTrace(IdGenerator):
@@ -88,17 +86,17 @@ class _InTrace(IdGenerator):
         return False
 
 
-class Variants:
-    """The variants of one tracer, each made when first asked for."""
+class AlteredTracers:
+    """The altered copies of one tracer; each is made when it is first needed."""
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer: Any = tracer
         self._made: dict[int, tuple[Any, Any]] = {}  # by id: not every sampler can be hashed
 
-    def get(self, sampler: Sampler | type[AsRoot] | None, trace_id: int = 0) -> Any:
-        """The tracer with this sampler (a kind of `AsRoot`: its own, asked so) and, if not 0, trace id.
+    def get(self, sampler: Decider, trace_id: int = 0) -> Any:
+        """A copy with this sampler (or what `sampler` makes of its own) and, if not 0, this trace id.
 
-        None if it is not a tracer of which that can be had.
+        None if the tracer cannot be altered.
         """
         # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
         real = behind_proxy(self._tracer)
@@ -117,10 +115,8 @@ class Variants:
         return made
 
     @staticmethod
-    def _copy(real: Any, own: Sampler, sampler: Sampler | type[AsRoot] | None) -> Any:
+    def _copy(real: Any, own: Sampler, sampler: Decider) -> Any:
         made = copy.copy(real)
-        if isinstance(sampler, type):
-            made.sampler = sampler(own)
-        elif sampler is not None:
-            made.sampler = sampler
+        if sampler is not None:
+            made.sampler = sampler(own) if isinstance(sampler, type | partial) else sampler
         return made

@@ -1,19 +1,29 @@
-"""The reading half of a span: its notes, cleaned, counted and cut to the SDK's limits when first read.
+"""The reading half of a span: its notes become attributes and events when they are first read.
 
-Three ways lead there. To an encoder that takes notes as they are, a span that has ended hands them
-(`for_export`). Of a span that has ended, as exporters see it, the notes mostly need no more than
-to be put into a dict: no lock is taken, and none of the SDK's containers is made. All else goes through
-those containers, note by note, under the span's lock, so that it comes out as from the SDK to the letter.
+There are three ways to read, from the cheapest on:
 
-Who reads a running span has made the lock before looking whether it has ended, and `end` looks for the
-lock after saying that it has: so without a lock nobody is at work on the notes of an ended span.
+1. `for_export` hands the notes of an ended span to an encoder as they are. It changes nothing.
+2. `_settle_at_once` puts the notes of an ended span into a dict and a tuple, where the SDK would neither
+   clean nor cut any of them. It takes no lock and makes none of the SDK's containers.
+3. `_settle` puts note by note into the SDK's containers, under the span's lock. The result is the SDK's to
+   the letter (tests/engine/test_differential.py).
+
+Why ways 1 and 2 need no lock (tests/engine/test_threads.py; benchmark rows "export" and "whole"):
+
+4. A thread that reads a running span makes the lock (`_guard`) before it checks whether the span has ended.
+   `end` sets `_end_time` before it checks whether there is a lock, and if there is one, waits for it. So if a
+   span has ended and has no lock, no other thread is changing its notes.
+5. Several threads may run `_settle_at_once` at the same time. They read the same notes and store equal
+   results. `_read` is stored before `_sealed`, and `_notes` is emptied last: a thread that finds no notes
+   finds the rest.
+6. `ENDED` is the last note that counts. Notes behind it came from a thread that was late and are logged.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,20 +34,43 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.otel import set_many
 
-from .born import Born, Lazy
-from .notes import ENDED, PLAIN, Told, as_noted, as_told, bounded, event, say_dropped
+from .identity import Identity, Lazy
+from .notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
 
 if TYPE_CHECKING:
-    from .wiring import Wiring
+    from .settings import Settings
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
 
 
-class ToldSpan(Born, sdk.Span):
+class Contained:
+    """An attribute that holds one of the SDK's containers, made of the notes when it is first read."""
+
+    def __init__(self, own: str, make: Callable[[Any], Any]) -> None:
+        self.own = own
+        self.make = make
+
+    def __get__(self, span: Any, owner: type | None = None) -> Any:
+        if span is None:
+            return self
+        if span._end_time is None:
+            span._waits = _NOTHING
+        if span._notes:
+            span._settle()
+        with span._lock:
+            return self.make(span)
+
+    def __set__(self, span: Any, container: Any) -> None:
+        with span._lock:
+            span._settle()
+            setattr(span, self.own, container)
+
+
+class NotedSpan(Identity, sdk.Span):
     """A span whose `_notes` become attributes and events."""
 
-    _wiring: Wiring
+    _settings: Settings
     _name: str
     ids: Any
     parent_ids: Any
@@ -56,7 +89,7 @@ class ToldSpan(Born, sdk.Span):
     _guard: Any = None  # the lock, once somebody has needed one
     _own_attributes: Any = None  # the SDK's containers, or what a processor put in their place
     _own_events: Any = None
-    _told: Told | None = None
+    _read: Reading | None = None
 
     def _make_lock(self) -> Any:
         self._guard = self.__dict__.setdefault("_made_guard", threading.RLock())  # one for all threads
@@ -102,15 +135,15 @@ class ToldSpan(Born, sdk.Span):
         Several threads may do this at a time, without a lock: they read the same and come to the same.
         """
         notes = self._notes
-        if self._told is not None or self._sealed:
-            return not notes or ENDED in notes  # else somebody was late, and is told so
+        if self._read is not None or self._sealed:
+            return not notes or ENDED in notes  # else a note came too late, which is logged
         if self._own_attributes is not None or self._own_events is not None:
             return False
-        wiring = self._wiring
-        told = as_told(notes, wiring.limits, wiring.uncut)
-        if told is None:
+        settings = self._settings
+        read = read_at_once(notes, settings.limits, settings.uncut)
+        if read is None:
             return False
-        self._told = told  # in this order
+        self._read = read  # in this order
         self._sealed = True
         self._notes = []
         return True
@@ -122,7 +155,7 @@ class ToldSpan(Born, sdk.Span):
             self._sealed = True
             if self._own_attributes is not None:
                 if self._own_attributes.dropped:
-                    say_dropped(self._own_attributes.dropped, self._wiring.limits.max_span_attributes)
+                    say_dropped(self._own_attributes.dropped, self._settings.limits.max_span_attributes)
                 if _FREEZES:
                     self._own_attributes._immutable = True
         else:
@@ -131,82 +164,49 @@ class ToldSpan(Born, sdk.Span):
             elif note and len(note) == 2:
                 self._bounded_attributes()[note[0]] = note[1]
             elif note:
-                self._bounded_events().append(event(note, self._wiring.limits))
+                self._bounded_events().append(event(note, self._settings.limits))
 
     def _bounded_attributes(self) -> Any:
         if self._own_attributes is None:
-            told = self._told[0] if self._told else None
-            self._own_attributes = bounded(self._wiring.limits, told, _FREEZES and self._sealed)
+            read = self._read[0] if self._read else None
+            self._own_attributes = bounded(self._settings.limits, read, _FREEZES and self._sealed)
         return self._own_attributes
 
     def _bounded_events(self) -> Any:
         if self._own_events is None:
-            told = self._told[1] if self._told else ()
-            self._own_events = BoundedList.from_seq(self._wiring.limits.max_events, told)
+            read = self._read[1] if self._read else ()
+            self._own_events = BoundedList.from_seq(self._settings.limits.max_events, read)
         return self._own_events
 
-    @property
-    def _attributes(self) -> Any:
-        """The SDK's container. Who holds it while the span runs sees later changes, too."""
-        if self._end_time is None:
-            self._waits = _NOTHING
+    # The SDK's containers. Who holds one while the span runs sees later changes, too.
+    _attributes: Any = Contained("_own_attributes", _bounded_attributes)
+    _events: Any = Contained("_own_events", _bounded_events)
+
+    # The same for exporters, without the containers where nothing has made them
+
+    def _reading(self, container: Any) -> Reading | None:
+        """What the notes came to; None where one of the SDK's containers has it, and may have changed it."""
         if self._notes:
             self._settle()
-        with self._lock:
-            return self._bounded_attributes()
-
-    @_attributes.setter
-    def _attributes(self, attributes: Any) -> None:
-        with self._lock:
-            self._settle()
-            self._own_attributes = attributes
-
-    @property
-    def _events(self) -> Any:
-        if self._notes:
-            self._settle()
-        with self._lock:
-            return self._bounded_events()
-
-    @_events.setter
-    def _events(self, events: Any) -> None:
-        with self._lock:
-            self._settle()
-            self._own_events = events
-
-    # The same for exporters, without the containers where nobody has asked for them
+        return self._read if container is None else None
 
     @property
     def attributes(self) -> Attributes:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_attributes is None:
-            return MappingProxyType(self._told[0])
-        return MappingProxyType(self._attributes or {})
+        read = self._reading(self._own_attributes)
+        return MappingProxyType(self._attributes or {} if read is None else read[0])
 
     @property
     def dropped_attributes(self) -> int:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_attributes is None:
-            return 0
-        return super().dropped_attributes
+        return super().dropped_attributes if self._reading(self._own_attributes) is None else 0
 
     @property
     def events(self) -> Sequence[sdk.Event]:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_events is None:
-            return self._told[1]
-        return tuple(self._events)
+        read = self._reading(self._own_events)
+        return tuple(self._events) if read is None else read[1]
 
     @property
     def dropped_events(self) -> int:
-        if self._notes:
-            self._settle()
-        if self._told is not None and self._own_events is None:
-            return 0
-        return super().dropped_events
+        return super().dropped_events if self._reading(self._own_events) is None else 0
 
     @property
     def links(self) -> Sequence[trace_api.Link]:
@@ -217,7 +217,7 @@ class ToldSpan(Born, sdk.Span):
         return super().dropped_links if self._linked else 0
 
     def for_export(self) -> Any:
-        """What the ended span was told, as it was told, or None: see `ot_bridge.otlp.encode.Offer`.
+        """The notes of the ended span as they are, or None: see `ot_bridge.otlp.encode.Offer`.
 
         The third way: it makes no attributes and events at all, and changes nothing. It skips all that
         cleans and cuts. tests/otlp/test_two_readings.py holds it and the properties together, and the row
@@ -226,10 +226,10 @@ class ToldSpan(Born, sdk.Span):
         notes = self._notes
         if self._end_time is None or self._linked or not (self._guard is None or self._all_is_noted()):
             return None
-        told = as_noted(notes, self._wiring.uncut)
-        if told is None:
+        read = collected(notes, self._settings.uncut)
+        if read is None:
             return None
-        attributes, events = told
+        attributes, events = read
         return (
             *(self.ids, self.parent_ids, self._name, self._kind, self._start_time, self._end_time),
             *(self._status, attributes, events, self._resource, self._instrumentation_scope),
@@ -240,7 +240,7 @@ class ToldSpan(Born, sdk.Span):
 
         It makes no attributes to see that.
         """
-        if self._told is not None or self._own_attributes is not None:
+        if self._read is not None or self._own_attributes is not None:
             attributes = self.attributes or {}
             return not names.isdisjoint(attributes) or (key in attributes and attributes[key] == value)
         for note in self._notes:
@@ -256,7 +256,7 @@ class ToldSpan(Born, sdk.Span):
         with self._lock:
             return self._own_attributes is None and self._own_events is None
 
-    def __copy__(self) -> ToldSpan:
+    def __copy__(self) -> NotedSpan:
         self._settle()
         copied = object.__new__(type(self))
         shared = {

@@ -1,4 +1,4 @@
-"""What a span is born with, and how the rest of it is made when somebody asks for it."""
+"""The ids that a span has from its start, and attributes that are made when they are first read."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Shared:
         self.name = name
 
     def __get__(self, span: Any, owner: type | None = None) -> Any:
-        return self if span is None else getattr(span._wiring, self.name)
+        return self if span is None else getattr(span._settings, self.name)
 
 
-class Born:
-    """A span's identity, and its `SpanContext` when somebody asks for it."""
+class Identity:
+    """A span's ids, and its `SpanContext`, which is made when it is first read."""
 
     ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
 
@@ -50,8 +50,9 @@ class Born:
     def __init_subclass__(cls, **options: Any) -> None:
         """Tells the interpreter what attributes to expect.
 
-        CPython 3.11 and 3.12 keep one table of attribute names for all instances while a class is young;
-        who sets a name that is not in it gets a dict of its own: more memory, and every access slower.
+        CPython 3.11 and 3.12 keep one table of attribute names for all instances of a class. An instance that
+        sets a name that the table has no place for gets a dict of its own: more memory, and slower access
+        (tests/engine/test_benchmarks.py measures the memory; benchmark rows root and child).
         """
         super().__init_subclass__(**options)
         first = object.__new__(cls)
@@ -61,7 +62,7 @@ class Born:
     _expected: tuple[str, ...] = ("ids", "_context")
 
 
-class DroppedSpan(Born, trace_api.NonRecordingSpan):
+class DroppedSpan(Identity, trace_api.NonRecordingSpan):
     """A span that the sampler decided against: ids to propagate, and nothing recorded."""
 
     #: Whether it keeps its `_name`, `_start_time` and `parent_ids`, as a recorded span does.

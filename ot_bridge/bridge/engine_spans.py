@@ -1,0 +1,114 @@
+"""OpenTracing's spans on the engine: one object is both APIs' span, and the `ReadableSpan` of processors.
+
+What a span does is said in `Span` and in the engine; here stands only where the two meet. What the bridge
+uses of the engine: `Tracer.start`; of spans `note`, `end`, `ids` and `parent_ids`; and `Context`s made late
+(see `full_context` in `engine.current`).
+
+`set_tag`, `log_kv` and `finish` are shorter than `Span`'s for what most programs pass: they skip the look
+whether the span is recorded, and functions of `convert` that would change nothing. tests/bridge/test_doors.py
+and test_tags.py, which run on both providers, hold the two together; the rows root, child and tagged pay.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import time_ns
+from typing import Any, Final
+
+from ot_bridge import engine
+from ot_bridge.bridge import convert, logs
+from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.span_context import SpanContext
+from ot_bridge.errors import report
+
+_log = logging.getLogger(__name__)
+_MAX_TEXT: Final = convert.MAX_TEXT
+_KNOWN: Final = convert.KNOWN
+_MOST_NOTES: Final = engine.MOST_NOTES
+_SET_AT_START: Final = ("_tracer", "_baggage")
+_LEAST: Final = -(1 << 63)
+_MOST: Final = (1 << 63) - 1
+
+
+class _OnEngine(Span):
+    """What a recorded span and a dropped one have in common."""
+
+    ids: Any
+    parent_ids: Any = None
+
+    @property
+    def _otel_span(self) -> Any:
+        return self
+
+    def _freeze(self) -> SpanContext:
+        above = self.parent_ids
+        return self._keep(self.ids, 0 if above is None else above[1])
+
+
+class EngineSpan(_OnEngine, engine.Span):
+    """A recorded span."""
+
+    _expected: tuple[str, ...] = (*engine.Span._expected, *_SET_AT_START, "finished", "_raised", "_frozen")
+
+    def set_tag(self, key: str, value: Any) -> EngineSpan:
+        if type(key) is not str or key not in _KNOWN or self._end_time is not None:
+            return super().set_tag(key, value)
+        kind = type(value)
+        if kind is str:
+            if len(value) > _MAX_TEXT or not value.isascii():
+                value = convert.attribute(value)
+        elif kind is not int or not _LEAST <= value <= _MOST:
+            value = convert.attribute(value)
+        notes = self._notes
+        notes.append((key, value))
+        if len(notes) > _MOST_NOTES or not self._waits:
+            self._settle()
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> EngineSpan:
+        if timestamp is not None or self._end_time is not None:
+            return super().log_kv(key_values, timestamp)
+        name, attributes, exception = logs.event(key_values)
+        if exception is None:
+            self.note((name, attributes, time_ns()))
+        else:
+            self._record(exception, attributes, None)
+        return self
+
+    def end(self, end_time: int | None = None) -> None:
+        if self.priority_flags is not None:
+            # What a later priority decided is for others: to whom it is exported, the span is what it was.
+            self.priority_flags = None
+            self._thaw()
+        _end(self, end_time)
+
+    def finish(self, finish_time: float | None = None) -> None:
+        if finish_time is not None or self.priority_flags is not None or self._end_time is not None:
+            super().finish(finish_time)
+            return
+        self.finished = True
+        self._raised = None  # which refers to frames, and they to this span
+        try:
+            _end(self)
+        except Exception:
+            report(_log, "a span processor raised at the end of a span")
+
+
+_end: Final = engine.Span.end
+
+
+class EngineDroppedSpan(_OnEngine, engine.DroppedSpan):
+    """A span that the sampler decided against: it takes baggage and `sampling.priority`, and no more."""
+
+    _expected: tuple[str, ...] = (*engine.DroppedSpan._expected, *_SET_AT_START, "finished", "_frozen")
+
+    def set_tag(self, key: str, value: Any) -> EngineDroppedSpan:
+        if type(key) is str and key == "sampling.priority":
+            super().set_tag(key, value)
+        return self
+
+    def log_kv(self, key_values: Any, timestamp: float | None = None) -> EngineDroppedSpan:
+        return self
+
+    def finish(self, finish_time: float | None = None) -> None:
+        self.finished = True

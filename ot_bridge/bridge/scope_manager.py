@@ -1,0 +1,93 @@
+"""`ScopeManager`: which span is active, read from OpenTelemetry's context and set in it (see `scope`)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import opentracing
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import Span as OtelSpan
+
+from ot_bridge.bridge.bases import SHIM_SPAN, ScopeManagerBase
+from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.scope import NoSpanScope, Scope, opened, settled
+from ot_bridge.bridge.span import Span
+from ot_bridge.otel import current
+
+if TYPE_CHECKING:
+    from ot_bridge.bridge.tracer import Tracer
+
+
+class ForeignScope(opentracing.Scope):
+    """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
+
+
+class ScopeManager(ScopeManagerBase):
+    """Reads and sets the active span in OpenTelemetry's context."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    @property
+    def tracer(self) -> Tracer:
+        return self._tracer
+
+    def activate(self, span: Any, finish_on_close: bool = False) -> Scope:
+        """Makes `span`, its OpenTelemetry span and its baggage current; None makes "no span" current.
+
+        A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
+        """
+        before = current()
+        if isinstance(span, Span):
+            held = {SPAN_KEY: span._otel_span, BAGGAGE_KEY: span._live_baggage()}
+            if span.origin is not None:
+                held[REMOTE_KEY] = span.origin
+            return opened(Scope, self, span, finish_on_close, before, held)
+        if span is None:
+            nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
+            # What the caller said was said of its trace.
+            held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: nobody._live_baggage(), REMOTE_KEY: None}
+            return opened(NoSpanScope, self, nobody, False, before, held)
+        foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
+        return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
+
+    @property
+    def active(self) -> opentracing.Scope | None:
+        """The innermost scope, or one that stands for OpenTelemetry's current span or baggage, or None."""
+        return self.active_in(current())
+
+    def active_in(self, context: Context) -> opentracing.Scope | None:
+        """`active`, if `context` were the current one."""
+        scope = context.get(SCOPE_KEY)
+        if isinstance(scope, Scope) and scope._gone:
+            context = settled(Context(context))
+            scope = context.get(SCOPE_KEY)
+        otel_span = context.get(SPAN_KEY, INVALID_SPAN)
+        ours = isinstance(scope, Scope) and scope._otel_span is otel_span and scope._manager is self
+        if ours and (not isinstance(scope, NoSpanScope) or scope._span._baggage):
+            return scope  # type: ignore[return-value]
+        if not isinstance(otel_span, OtelSpan):
+            otel_span = INVALID_SPAN
+        return self._foreign(context, otel_span)
+
+    def _foreign(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope | None:
+        baggage: Any = context.get(BAGGAGE_KEY)
+        if otel_span.get_span_context().is_valid:
+            return self._wrapper(context, otel_span)
+        if baggage:
+            return ForeignScope(self, self._tracer.wrapper_class(self._tracer, INVALID_SPAN, baggage))
+        return None
+
+    def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
+        # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
+        slot = self._tracer.wrapper_slot
+        scope: opentracing.Scope | None = getattr(otel_span, slot, None)
+        if scope is None:
+            wrapper = self._tracer.wrapper_class(self._tracer, otel_span)
+            wrapper.origin = context.get(REMOTE_KEY)  # type: ignore[assignment]
+            scope = ForeignScope(self, wrapper)
+            with contextlib.suppress(AttributeError):
+                setattr(otel_span, slot, scope)
+        return scope
