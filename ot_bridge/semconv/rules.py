@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from ot_bridge import rpc_status
+
 from .addresses import host_and_port, number, split
 from .names import DRIVERS, GRPC_CODES, SYSTEMS
 
@@ -206,7 +208,7 @@ def _port(told: Told, value: Any) -> bool:
 
 def _grpc_code(told: Told, value: Any) -> bool:
     code = number(value, 0, len(GRPC_CODES) - 1)
-    return code is not None and _put(told, "rpc.status_code", GRPC_CODES[code])
+    return code is not None and _put(told, rpc_status.NAME, GRPC_CODES[code])
 
 
 class Row(NamedTuple):
@@ -241,5 +243,5 @@ def rows(known_methods: frozenset[str]) -> tuple[Row, ...]:
         Row("peer.ipv4", _ALL, _server_connection, _connection),
         Row("peer.ipv6", _ALL, _server_connection, _connection),
         Row("peer.port", _ALL, _port, _connection_port),
-        Row("rpc.grpc.status_code", _RPC, _grpc_code, _grpc_code),
+        Row(rpc_status.NUMBER, _RPC, _grpc_code, _grpc_code),
     )

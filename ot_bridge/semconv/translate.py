@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry.trace import SpanKind, StatusCode
 
+from ot_bridge import rpc_status
+
 from .groups import OptIn
 from .names import GRPC_CODES, SIGNS
 from .rules import Rule, rows
@@ -128,12 +130,12 @@ def _tell_rpc(told: dict[str, Any], name: str, events: Events) -> None:
     method = _FULL_METHOD.fullmatch(name)
     if method is not None:
         told.setdefault("rpc.method", method[1])
-    if "rpc.status_code" not in told:
+    if rpc_status.NAME not in told:
         # grpcio-opentracing has the code nowhere but in the error that it logs.
         raised = _exception(events) or ""
         code = raised.removeprefix("StatusCode.")
         if code != raised and code in GRPC_CODES:
-            told["rpc.status_code"] = code
+            told[rpc_status.NAME] = code
 
 
 def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -> str | None:
@@ -143,7 +145,7 @@ def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -
         if type(code) is int and code >= plan.http_error:
             return str(code)
     if plan.rpc:
-        code = told.get("rpc.status_code")
+        code = told.get(rpc_status.NAME)
         if type(code) is str and code != "OK":
             return code
     return (_exception(events) or "_OTHER") if failed else None
