@@ -19,7 +19,7 @@ from ot_bridge import engine
 from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.span_context import SpanContext
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 _log = logging.getLogger(__name__)
 _MAX_TEXT: Final = convert.MAX_TEXT
@@ -91,7 +91,7 @@ class EngineSpan(_OnEngine, engine.Span):
         try:
             _end(self)
         except Exception:
-            report(_log, "a span processor raised at the end of a span")
+            log_failure(_log, "a span processor raised at the end of a span")
 
 
 _end: Final = engine.Span.end

@@ -24,7 +24,7 @@ from ot_bridge.bridge.bases import SpanBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.engine.identity import Identity
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import dropped_by, quieten, set_kind
 from ot_bridge.wire import Remote
 
@@ -223,7 +223,7 @@ class Span(SpanBase):
             try:
                 span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
-                report(_log, "a span processor raised at the end of a span")
+                log_failure(_log, "a span processor raised at the end of a span")
             if not isinstance(span, Identity):  # which says it itself
                 dropped, limit = dropped_by(span)
                 if dropped:

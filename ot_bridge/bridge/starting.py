@@ -32,7 +32,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
 from ot_bridge.bridge.span_context import SpanContext
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import current
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
@@ -103,7 +103,7 @@ class Starting:
             start = self._prepared
             span: Any = start(self._kinds, name, above, seen_context, kind, attributes, (), None, True)
         except Exception:
-            report(_log, _RAISED)
+            log_failure(_log, _RAISED)
             span = self._not_recorded(name, above)
         span._tracer = self
         if baggage:
@@ -158,7 +158,7 @@ class Starting:
         try:
             return named(child_of, references)
         except Exception:  # out of an object of the program's own
-            report(_log, "what was given as a parent cannot be asked; the span has none that is named")
+            log_failure(_log, "what was given as a parent cannot be asked; the span has none that is named")
             return None
 
     def _implicit(self) -> Parent:
@@ -192,7 +192,7 @@ class Starting:
             try:
                 span = self._starter(tracer)(self._kinds, name, above, *more)
             except Exception:
-                report(_log, _RAISED)
+                log_failure(_log, _RAISED)
         if span is None:
             span = self._not_recorded(name, above)
         span._tracer = self

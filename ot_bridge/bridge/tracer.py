@@ -26,7 +26,7 @@ from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import current
 from ot_bridge.propagation import MetadataHeaders
 
@@ -164,7 +164,7 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         try:
             self.inject(span.context, Format.HTTP_HEADERS, headers)
         except Exception:
-            report(_log, "inject failed, the trace ends at this client")
+            log_failure(_log, "inject failed, the trace ends at this client")
         return span, headers
 
     @property
@@ -177,7 +177,7 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         try:
             return flush is None or bool(flush(int(timeout * 1000)))
         except Exception:
-            report(_log, "flush failed")
+            log_failure(_log, "flush failed")
             return False
 
     def close(self) -> concurrent.futures.Future[bool]:
@@ -198,6 +198,6 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         try:
             getattr(self.provider, "shutdown", lambda: None)()
         except Exception:
-            report(_log, "shutdown failed")
+            log_failure(_log, "shutdown failed")
             flushed = False
         done.set_result(flushed)

@@ -14,7 +14,7 @@ import time
 from typing import Any, Final
 
 from ot_bridge.delivery import exit
-from ot_bridge.errors import bad_variable, say_once
+from ot_bridge.errors import bad_variable, log_once
 
 _log = logging.getLogger("ot_bridge.delivery")
 SECONDS: Final = 2.0
@@ -37,7 +37,7 @@ def flush_on_sigterm() -> bool:
     else:
         signal.signal(signal.SIGTERM, _flush)
         return True
-    say_once(_log, logging.WARNING, f"spans are not flushed on SIGTERM: {why}")
+    log_once(_log, logging.WARNING, f"spans are not flushed on SIGTERM: {why}")
     return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.errors import say_once
+from ot_bridge.errors import log_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
@@ -43,7 +43,7 @@ def _options(name: str, channel: Any) -> dict[str, Any]:
         return {}
     old = f"{channel.host}:{channel.reporting_port}" if isinstance(channel, LocalAgentSender) else "an agent"
     text = f"spans go to {endpoint} by OTLP, where jaeger-client sent UDP to {old}"
-    say_once(logger, logging.WARNING, text)
+    log_once(logger, logging.WARNING, text)
     return {"endpoint": endpoint}
 
 

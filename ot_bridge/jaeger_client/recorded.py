@@ -22,7 +22,7 @@ from typing_extensions import Self
 from ot_bridge import bridge, engine
 from ot_bridge.bridge.convert import TAGS
 from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
 from ot_bridge.jaeger_client.span_context import SpanContext, told_by
@@ -111,7 +111,7 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         try:
             _end(self)
         except Exception:
-            report(logger, "a reporter or span processor raised at the end of a span")
+            log_failure(logger, "a reporter or span processor raised at the end of a span")
 
     @property
     def tags(self) -> list[Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ot_bridge.errors import bad_variable, say_once
+from ot_bridge.errors import bad_variable, log_once
 from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.readers import (
@@ -217,7 +217,7 @@ def _from_config(row: Row, config: Any) -> Setting | None:
         return Setting(row.check(given), "config")
     except (TypeError, ValueError, OverflowError):
         text = f"{row.key}: {given!r:.80} cannot be used, and counts as not given"
-        say_once(_log, logging.WARNING, text)
+        log_once(_log, logging.WARNING, text)
         return None
 
 

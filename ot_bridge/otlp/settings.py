@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from ot_bridge.errors import ConfigurationError, bad_variable, say_once
+from ot_bridge.errors import ConfigurationError, bad_variable, log_once
 from ot_bridge.sending.url import Url, parse, without_secrets
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def read_settings(
     key = _file("client_key_file", client_key_file, "CLIENT_KEY", secure)
     certificate = _file("client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure)
     if key and not certificate:
-        say_once(
+        log_once(
             _log, logging.ERROR, f"{target}: a client's key is configured, but no certificate; none is shown"
         )
     authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
@@ -191,7 +191,7 @@ def _base(source: str, value: str | None) -> Url:
 
 
 def _doubt(source: str, url: Url, problem: str) -> None:
-    say_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
+    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
 
 
 _TOKEN: Final = frozenset(  # RFC 9110, 5.6.2

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext
 
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 from .groups import OptIn, opt_in
 from .translate import Translator
@@ -67,7 +67,7 @@ class SemconvExporter(SpanExporter):
             return span  # type: ignore[no-any-return]
         except Exception:
             self.untranslated += 1
-            report(_log, "a span could not be translated; it is exported under its old names")
+            log_failure(_log, "a span could not be translated; it is exported under its old names")
             return span  # type: ignore[no-any-return]
 
 

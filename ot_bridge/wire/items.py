@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote, unquote
 
-from ..errors import say_once
+from ..errors import log_once
 from .remote import BAGGAGE_MEMBER, EMPTY, Headers, Limits, Outgoing
 from .text import as_text, is_token, is_unsafe, percent
 
@@ -58,7 +58,7 @@ def items_to_write(outgoing: Outgoing, limits: Limits) -> Baggage:
     baggage = outgoing.baggage
     kept = within_limits(baggage, outgoing.extras or EMPTY, limits)
     if kept is not baggage:
-        say_once(
+        log_once(
             _log,
             logging.WARNING,
             f"there is more baggage than {limits.baggage_items} items or {limits.baggage_bytes} bytes: "

@@ -191,7 +191,7 @@ def test_what_is_no_configuration_is_refused(
     assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
     assert main(["config", str(tmp_path / "missing")]) == 2
     monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "many")
-    errors._said.clear()
+    errors._logged.clear()
     assert main(["config"]) == 1
     assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many': a whole number above 0 is due" in capsys.readouterr().out
 

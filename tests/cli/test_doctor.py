@@ -51,7 +51,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_", "OT_BRIDGE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    errors._said.clear()
+    errors._logged.clear()
 
 
 @pytest.fixture

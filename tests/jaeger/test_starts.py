@@ -58,7 +58,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_")):
             monkeypatch.delenv(name)
-    errors._said.clear()
+    errors._logged.clear()
 
 
 def _problem(package: str, config: dict[str, Any]) -> Exception | None:
