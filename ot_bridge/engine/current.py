@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from ot_bridge.otel import SPAN_KEY, attach, current, reset
 
 if TYPE_CHECKING:
-    from .tracer import Tracer
+    from ot_bridge.engine.tracer import Tracer
 
 
 def with_span(span: Span, context: Context | None = None) -> Context:

@@ -9,10 +9,9 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.tracer import Tracer
 from ot_bridge.ids import RandomIds
 from ot_bridge.otel import carries_the_engine
-
-from .tracer import Tracer
 
 
 class TracerProvider(sdk.TracerProvider):

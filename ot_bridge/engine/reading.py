@@ -32,13 +32,12 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.identity import Identity, Lazy
+from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
 from ot_bridge.otel import set_many
 
-from .identity import Identity, Lazy
-from .notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
-
 if TYPE_CHECKING:
-    from .settings import Settings
+    from ot_bridge.engine.settings import Settings
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes

@@ -18,13 +18,12 @@ from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.trace import TraceFlags
 
 from ot_bridge import otel
+from ot_bridge.engine.current import full_context
+from ot_bridge.engine.notes import uncut
 from ot_bridge.ids import FastIds
 
-from .current import full_context
-from .notes import uncut
-
 if TYPE_CHECKING:
-    from .tracer import Tracer
+    from ot_bridge.engine.tracer import Tracer
 
 SAMPLE: Final = sampling.Decision.RECORD_AND_SAMPLE
 DROP: Final = sampling.Decision.DROP

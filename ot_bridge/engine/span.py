@@ -19,9 +19,9 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from .identity import Shared
-from .notes import ENDED, MOST_NOTES, Note
-from .reading import NotedSpan
+from ot_bridge.engine.identity import Shared
+from ot_bridge.engine.notes import ENDED, MOST_NOTES, Note
+from ot_bridge.engine.reading import NotedSpan
 
 
 class Span(NotedSpan):

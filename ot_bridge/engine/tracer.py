@@ -14,13 +14,23 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKin
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.current import CurrentSpan, full_context
+from ot_bridge.engine.identity import DroppedSpan, Identity
+from ot_bridge.engine.notes import PLAIN
+from ot_bridge.engine.settings import (
+    DROP,
+    FLAGS,
+    ID_BITS,
+    LOCAL,
+    RANDOM,
+    REMOTE,
+    ROOT,
+    SAMPLE,
+    SAMPLED,
+    Settings,
+)
+from ot_bridge.engine.span import Span
 from ot_bridge.otel import SPAN_KEY, TRACER_SETTINGS, current
-
-from .current import CurrentSpan, full_context
-from .identity import DroppedSpan, Identity
-from .notes import PLAIN
-from .settings import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Settings
-from .span import Span
 
 S = TypeVar("S", bound=Span)
 D = TypeVar("D", bound=DroppedSpan)

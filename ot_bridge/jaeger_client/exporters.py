@@ -16,7 +16,7 @@ from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetr
 from ot_bridge.semconv.groups import opt_in
 from ot_bridge.semconv.wrapping import renaming
 
-logger = logging.getLogger("jaeger_tracing")
+_log = logging.getLogger("jaeger_tracing")
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -43,7 +43,7 @@ def _options(name: str, channel: Any) -> dict[str, Any]:
         return {}
     old = f"{channel.host}:{channel.reporting_port}" if isinstance(channel, LocalAgentSender) else "an agent"
     text = f"spans go to {endpoint} by OTLP, where jaeger-client sent UDP to {old}"
-    log_once(logger, logging.WARNING, text)
+    log_once(_log, logging.WARNING, text)
     return {"endpoint": endpoint}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,8 +26,6 @@ from ot_bridge.registered import global_provider, set_global_provider
 
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.tracer import Tracer
-
-logger = logging.getLogger("jaeger_tracing")
 
 
 def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:

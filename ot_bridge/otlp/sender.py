@@ -15,13 +15,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge._version import __version__
 from ot_bridge.errors import log_failure
+from ot_bridge.otlp.encode import encode
+from ot_bridge.otlp.settings import Settings
+from ot_bridge.otlp.verdict import Verdict, judge, judge_error
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.line import Line, lines
 from ot_bridge.sending.losses import Losses
-
-from .encode import encode
-from .settings import Settings
-from .verdict import Verdict, judge, judge_error
 
 if TYPE_CHECKING:
     from ot_bridge.sending.tls import TLS

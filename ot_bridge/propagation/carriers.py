@@ -11,8 +11,8 @@ from typing import Any
 
 from opentelemetry.propagators.textmap import Getter
 
-from ..wire import Format
-from ..wire.remote import Ids, Usual
+from ot_bridge.wire import Format
+from ot_bridge.wire.remote import Ids, Usual
 
 LEARNED = 1024
 

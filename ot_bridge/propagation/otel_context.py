@@ -13,11 +13,10 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
 from ot_bridge.otel import state_of
-
-from ..wire import RANDOM_TRACE_ID, Remote
-from ..wire.baggage import properties
-from ..wire.items import merged
-from ..wire.remote import W3C_RANDOM
+from ot_bridge.wire import RANDOM_TRACE_ID, Remote
+from ot_bridge.wire.baggage import properties
+from ot_bridge.wire.items import merged
+from ot_bridge.wire.remote import W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
 _SAMPLED, _RANDOM = 1, 2

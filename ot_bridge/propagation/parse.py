@@ -10,10 +10,10 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
 
-from ..errors import ConfigurationError
-from ..variables import Parts, usable
-from ..wire import DEFAULT, FORMATS, Format
-from .propagator import Propagator
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.propagation.propagator import Propagator
+from ot_bridge.variables import Parts, usable
+from ot_bridge.wire import DEFAULT, FORMATS, Format
 
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
 _FOREIGN = Parts("propagators", "opentelemetry_propagator", also=(*FORMATS, "none"))

@@ -21,12 +21,12 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from ..errors import BadHeader, ConfigurationError
-from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
-from ..wire.items import merged, within_limits
-from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
-from .carriers import MetadataHeaders, Wanted
-from .otel_context import context_with, outgoing
+from ot_bridge.errors import BadHeader, ConfigurationError
+from ot_bridge.propagation.carriers import MetadataHeaders, Wanted
+from ot_bridge.propagation.otel_context import context_with, outgoing
+from ot_bridge.wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
+from ot_bridge.wire.items import merged, within_limits
+from ot_bridge.wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
 
 _log = logging.getLogger(__name__)
 

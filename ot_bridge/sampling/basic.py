@@ -23,8 +23,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, TraceState, get_cu
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.errors import ConfigurationError
-
-from .rates import TokenBucket
+from ot_bridge.sampling.rates import TokenBucket
 
 LOW_64 = (1 << 64) - 1
 _DROP = SamplingResult(Decision.DROP)

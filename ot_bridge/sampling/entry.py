@@ -11,11 +11,10 @@ from opentelemetry.sdk.resources import OTELResourceDetector
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
 
 from ot_bridge.errors import ConfigurationError, bad_variable
-
-from .jaeger import ProbabilisticSampler
-from .per_span import PerSpanSampler
-from .remote import JaegerRemoteSampler
-from .text import sampler_from_text
+from ot_bridge.sampling.jaeger import ProbabilisticSampler
+from ot_bridge.sampling.per_span import PerSpanSampler
+from ot_bridge.sampling.remote import JaegerRemoteSampler
+from ot_bridge.sampling.text import sampler_from_text
 
 
 def from_text(argument: str) -> Sampler:

@@ -18,9 +18,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.ids import fraction
-
-from .basic import LOW_64, result
-from .rates import TokenBucket
+from ot_bridge.sampling.basic import LOW_64, result
+from ot_bridge.sampling.rates import TokenBucket
 
 DEFAULT_PROBABILITY = 0.001
 DEFAULT_LOWER_BOUND = 1.0 / 600  # one trace in ten minutes

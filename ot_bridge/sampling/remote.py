@@ -22,8 +22,7 @@ from opentelemetry.context import attach, set_value
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import SUPPRESS_KEY
-
-from .jaeger import (
+from ot_bridge.sampling.jaeger import (
     DEFAULT_LOWER_BOUND,
     DEFAULT_MAX_OPERATIONS,
     DEFAULT_PROBABILITY,
@@ -42,7 +41,7 @@ REQUEST_TIMEOUT = 10.0
 _LARGEST_ANSWER = 4 << 20
 _MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def _ask(url: str) -> Any:
@@ -91,7 +90,7 @@ class JaegerRemoteSampler(JaegerSampler):
         try:
             self.sampler = _next_sampler(self.sampler, _ask(self.url), self._max_operations)
         except Exception as error:
-            _logger.log(
+            _log.log(
                 logging.DEBUG if self._failing else logging.WARNING,
                 "No sampling strategy from %s: %r; still sampling by %s",
                 self.url,
@@ -100,7 +99,7 @@ class JaegerRemoteSampler(JaegerSampler):
             )
             self._failing = True
             return False
-        _logger.debug("Sampling by %s, as %s says", self.sampler, self.url)
+        _log.debug("Sampling by %s, as %s says", self.sampler, self.url)
         self._failing = False
         return True
 

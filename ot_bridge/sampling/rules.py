@@ -30,8 +30,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.errors import ConfigurationError
-
-from .basic import fast
+from ot_bridge.sampling.basic import fast
 
 Pattern = Union[str, "re.Pattern[str]"]
 Rule = tuple[Pattern, Sampler]

@@ -14,9 +14,8 @@ from __future__ import annotations
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from ot_bridge.errors import ConfigurationError
-
-from .basic import always_on, probability, rate_limited
-from .rules import OperationSampler, PathSampler, Rule
+from ot_bridge.sampling.basic import always_on, probability, rate_limited
+from ot_bridge.sampling.rules import OperationSampler, PathSampler, Rule
 
 _FORM = "a share (0.01), a rate (10/s), or rules (/api=1.0,op:cron.*=1/s,*=0.01)"
 

@@ -22,9 +22,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext
 
 from ot_bridge.errors import log_failure
-
-from .groups import OptIn, opt_in
-from .translate import Translator
+from ot_bridge.semconv.groups import OptIn, opt_in
+from ot_bridge.semconv.translate import Translator
 
 _log = logging.getLogger("ot_bridge.semconv")
 

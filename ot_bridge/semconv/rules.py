@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from .addresses import Origin, host_and_port, number, split
-from .names import DRIVERS, GRPC_CODES, SYSTEMS
+from ot_bridge.semconv.addresses import Origin, host_and_port, number, split
+from ot_bridge.semconv.names import DRIVERS, GRPC_CODES, SYSTEMS
 
 Told: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Told, Any], bool]

@@ -27,8 +27,7 @@ from ot_bridge.sending.line import Line, lines
 from ot_bridge.sending.tls import TLS
 from ot_bridge.sending.trouble import trouble
 from ot_bridge.sending.url import Url, parse, without_secrets
-
-from .base import Failure, TryAgain
+from ot_bridge.xray.base import Failure, TryAgain
 
 Session: TypeAlias = Any  # botocore's, which has no types
 #: The codes of errors after which new credentials are looked up.
