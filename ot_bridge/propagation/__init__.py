@@ -1,4 +1,4 @@
-"""Wire formats as OpenTelemetry propagators, and the carriers they read."""
+"""Makes OpenTelemetry propagators of wire formats, and reads carriers."""
 
 from ot_bridge.propagation.carriers import (
     LOWER_CASE,

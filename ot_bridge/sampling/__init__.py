@@ -38,7 +38,7 @@ __all__ = [
     "with_sampler",
 ]
 
-# `install()` needs one of them: the others are imported when a name of theirs is first asked for.
+# `install()` needs one of these modules. Each is imported when one of its names is first used.
 _MODULES = {
     "basic": ("RateLimited", "always_off", "always_on", "probability", "rate_limited"),
     "jaeger": (

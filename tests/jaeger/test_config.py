@@ -406,7 +406,7 @@ def test_without_a_sampler_it_is_the_remote_one_at_one_in_a_thousand(
     assert agent.requests[0][0] == "/sampling?service=the+service"
     assert str(tracer.sampler) == "RemoteControlledSampler(ProbabilisticSampler(0.001))"
     assert tracer.sampler.max_operations == 3
-    assert "no sampler is configured: ProbabilisticSampler(0.001) decides until" in caplog.text
+    assert "no sampler is configured; ProbabilisticSampler(0.001) decides until" in caplog.text
     tracer.close().result(5)
 
 
