@@ -41,7 +41,7 @@ def create_tracer(
 def usable_tracer(tracer: Any) -> Any:
     """Returns `tracer`, which may be None. Raises ConfigurationError if it is no OpenTracing tracer."""
     if tracer is not None and not callable(getattr(tracer, "start_span", None)):
-        raise ConfigurationError("tracer", tracer, "an OpenTracing tracer is due")
+        raise ConfigurationError("tracer", tracer, "expected an OpenTracing tracer")
     return tracer
 
 
@@ -49,7 +49,7 @@ def checked(tracer_provider: Any, scope_manager: Any) -> None:
     """Raises ConfigurationError if the provider or the scope manager is of another type. Both may be None."""
     if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
         raise ConfigurationError(
-            "tracer_provider", tracer_provider, "an OpenTelemetry tracer provider is due"
+            "tracer_provider", tracer_provider, "expected an OpenTelemetry tracer provider"
         )
     if scope_manager is not None and not callable(getattr(scope_manager, "activate", None)):
-        raise ConfigurationError("scope_manager", scope_manager, "an OpenTracing scope manager is due")
+        raise ConfigurationError("scope_manager", scope_manager, "expected an OpenTracing scope manager")

@@ -32,12 +32,12 @@ class Binary:
 
     def encode(self, outgoing: Outgoing, carrier: bytearray) -> None:
         if not isinstance(carrier, bytearray):
-            raise TypeError("a bytearray is due")
+            raise TypeError("expected a bytearray")
         carrier.extend(binary_encode(outgoing))
 
     def decode(self, carrier: bytes | bytearray) -> Remote | None:
         if not isinstance(carrier, bytes | bytearray):
-            raise TypeError("a bytearray is due")
+            raise TypeError("expected a bytearray")
         return binary_decode(carrier) if carrier else None
 
 

@@ -47,7 +47,7 @@ def flush_on_sigterm_if_asked() -> None:
     if text.lower() == "true":
         flush_on_sigterm()
     elif text and text.lower() != "false":
-        bad_variable(VARIABLE, text, "true or false is due", "SIGTERM is left as it is")
+        bad_variable(VARIABLE, text, "expected true or false", "SIGTERM is left as it is")
 
 
 def _flush(number: int, frame: Any) -> None:

@@ -80,7 +80,7 @@ def _outgoing(subject: Any) -> Outgoing:
 def _refuse_nothing(carrier: Any) -> None:
     """Raises InvalidCarrierException for an empty list, as jaeger-client does; an empty mapping is fine."""
     if isinstance(carrier, list | tuple) and not carrier:
-        raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; a mapping is due")
+        raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; expected a mapping")
 
 
 def _is_half_of_b3(error: BadHeader) -> bool:

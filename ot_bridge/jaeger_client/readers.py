@@ -16,13 +16,13 @@ from ot_bridge.sampling.remote import strategies_url
 
 def whole(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError("a whole number from 0 on is due")
+        raise ValueError("expected a whole number from 0 on")
     return int(text)
 
 
 def count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise ValueError("a whole number above 0 is due")
+        raise ValueError("expected a whole number above 0")
     return int(text)
 
 
@@ -31,13 +31,13 @@ def port(text: str) -> int:
     try:
         return count(text)
     except ValueError:
-        raise ValueError("the number of a port is due") from None
+        raise ValueError("expected the number of a port") from None
 
 
 def seconds(value: Any) -> float:
     """A number of seconds for which a thread can wait."""
     if not 0 < float(value) <= threading.TIMEOUT_MAX:
-        raise ValueError("a time above 0 is due")
+        raise ValueError("expected a time above 0")
     return value if isinstance(value, (int, float)) else float(value)
 
 

@@ -156,11 +156,11 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     found = []
     for group in ("local_agent", "sampler", "throttler", "tags"):
         if not isinstance(config.get(group) or {}, Mapping):
-            found.append(f"{group}: keys and values are due, and {config[group]!r} is given")
+            found.append(f"{group}: expected keys and values, not {config[group]!r}")
     for row in ROWS.values():
         given, due = _given(row, config), _DUE.get(row.kind)
         if given is not None and due is not None and row.check is not int and not isinstance(given, due[0]):
-            found.append(f"{row.key}: a {due[1]} is due, and {given!r} is given")
+            found.append(f"{row.key}: expected a {due[1]}, not {given!r}")
     return found
 
 

@@ -59,7 +59,7 @@ class OTLPSpanExporter(SpanExporter):
         max_request_size: int = MAX_REQUEST,
     ) -> None:
         if not isinstance(max_request_size, int) or max_request_size < 1:
-            raise ConfigurationError("max_request_size", max_request_size, "a number of bytes above 0 is due")
+            raise ConfigurationError("max_request_size", max_request_size, "expected a number above 0")
         self._settings = read_settings(
             endpoint,
             headers=headers,

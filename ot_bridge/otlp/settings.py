@@ -121,7 +121,7 @@ def _seconds(value: Any) -> float:
     except (TypeError, ValueError):
         number = 0.0
     if not 0 < number < math.inf:
-        raise ValueError("a number of seconds above 0 is due")
+        raise ValueError("expected a number of seconds above 0")
     return min(number / 1000 if number >= 1000 else number, _LONGEST_TIMEOUT)
 
 
@@ -140,7 +140,7 @@ def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bo
     """The path of a file. One in a variable is kept though there is no such file: then every export fails."""
     if given is not None:
         if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
-            raise ConfigurationError(option, given, "the path of a file is due")
+            raise ConfigurationError(option, given, "expected the path of a file")
         return os.fspath(given)
     variable, value = _variable(name)
     if value is None or not used or os.path.exists(value):
@@ -233,7 +233,7 @@ def _given(headers: Any) -> list[tuple[str, str]]:
         return [_checked(name, value) for name, value in pairs]
     except (TypeError, ValueError) as problem:
         raise ConfigurationError(
-            "headers", "…", f"pairs of names and values are due: one {problem}"
+            "headers", "…", f"expected pairs of names and values: one {problem}"
         ) from None
 
 

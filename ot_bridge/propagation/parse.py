@@ -55,7 +55,7 @@ def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
             yield each
             continue
         if not isinstance(each, str):
-            raise ConfigurationError("propagators", each, "names, formats or propagators are due")
+            raise ConfigurationError("propagators", each, "expected names, formats or propagators")
         for name in filter(None, map(str.strip, each.split(","))):
             if name in _OURS:
                 yield from _OURS[name]

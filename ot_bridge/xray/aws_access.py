@@ -144,5 +144,5 @@ def region_of(region: str | None, session: Session | None) -> str:
     if not found:
         raise ConfigurationError("region", region, "pass one, or set AWS_REGION, or configure one for AWS")
     if not isinstance(found, str) or not _REGION.fullmatch(found):
-        raise ConfigurationError("region", found, "a name as eu-west-1 is due")
+        raise ConfigurationError("region", found, "expected a name such as eu-west-1")
     return found

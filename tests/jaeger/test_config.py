@@ -279,7 +279,7 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
             {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "x", "JAEGER_REPORTER_FLUSH_INTERVAL": "soon"},
             (100, 10),
             [
-                "a whole number above 0 is due; it counts as unset",
+                "expected a whole number above 0; it counts as unset",
                 "could not convert string to float: 'soon'; it counts as unset",
             ],
         ),
@@ -287,8 +287,8 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
             {"JAEGER_REPORTER_MAX_QUEUE_SIZE": "-5", "OTEL_BSP_SCHEDULE_DELAY": "0"},
             (100, 10),
             [
-                "a whole number above 0 is due; it counts as unset",
-                "a time above 0 is due; it counts as unset",
+                "expected a whole number above 0; it counts as unset",
+                "expected a time above 0; it counts as unset",
             ],
         ),
     ],
