@@ -1,4 +1,4 @@
-"""Names, keys and values of any kind, through every public function: nothing raises, all can be exported."""
+"""Names, keys and values of any kind, through every API call: no call raises, and all output can be sent."""
 
 from __future__ import annotations
 
