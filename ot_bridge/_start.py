@@ -45,7 +45,7 @@ def _import_propagate() -> None:
 def _import_sdk() -> None:
     value = os.environ.get(_LIMIT, "").strip()
     if value and not value.isdecimal():
-        bad_variable(_LIMIT, os.environ[_LIMIT], "a whole number from 0 on is due", "it counts as unset")
+        bad_variable(_LIMIT, os.environ[_LIMIT], "expected a whole number from 0 on", "it counts as unset")
         with replaced({_LIMIT: None}):
             import opentelemetry.sdk.trace  # noqa: F401
 

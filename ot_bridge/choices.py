@@ -70,7 +70,7 @@ def _ratio(argument: str) -> float:
         ratio = -1.0
     if 0.0 <= ratio <= 1.0:
         return ratio
-    bad_variable(_ARGUMENT, argument, "a number from 0 to 1 is due", "1.0 is taken")
+    bad_variable(_ARGUMENT, argument, "expected a number from 0 to 1", "1.0 is taken")
     return 1.0
 
 
@@ -98,7 +98,7 @@ def for_roots(sampler: Sampler | str) -> Sampler:
     if isinstance(sampler, str):
         sampler = sampler_named(sampler)
     if not callable(getattr(sampler, "should_sample", None)):
-        raise ConfigurationError("sampler", sampler, "an OpenTelemetry sampler or its name is due")
+        raise ConfigurationError("sampler", sampler, "expected an OpenTelemetry sampler or its name")
     if isinstance(sampler, StaticSampler):
         return ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler)
     return sampler if isinstance(sampler, ParentBased) else ParentBased(sampler)
@@ -164,7 +164,7 @@ def _limit(variables: Iterable[str], default: int) -> int:
             return SpanLimits.UNSET  # as the SDK reads an empty one
         if value.strip().isdecimal():
             return int(value)
-        bad_variable(variable, value, "a whole number from 0 on is due", "it counts as unset")
+        bad_variable(variable, value, "expected a whole number from 0 on", "it counts as unset")
     return default
 
 
@@ -192,7 +192,7 @@ def _readable() -> dict[str, str]:
     good = [pair for pair in pairs if pair.partition("=")[0].strip() and "=" in pair]
     if good != pairs:
         wrong = ", ".join(repr(pair) for pair in pairs if pair not in good)
-        problem = f"key=value pairs are due, and {wrong} is none"
+        problem = f"expected key=value pairs; {wrong} is none"
         bad_variable("OTEL_RESOURCE_ATTRIBUTES", ",".join(pairs), problem, "that part is left out")
         found["OTEL_RESOURCE_ATTRIBUTES"] = ",".join(good)
     variable = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"

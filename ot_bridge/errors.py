@@ -1,8 +1,8 @@
-"""The exceptions of this package, and how failures are logged.
+"""The exceptions of this package, and the functions that log its failures.
 
-No exception of this package reaches a request: a codec raises `BadHeader`, the propagator catches it.
+No exception of this package reaches a request: a codec raises `BadHeader` and the propagator catches it.
 Constructors and `install()` raise `ConfigurationError` at start-up. If a hook, sampler or processor of the
-program raises while a request is served, `report` logs it and the request continues.
+program raises while a request is served, `log_failure` logs the exception and the request continues.
 """
 
 from __future__ import annotations
@@ -13,42 +13,43 @@ from typing import Final
 
 _log = logging.getLogger("ot_bridge")
 _PAUSE: Final = 60.0  # seconds between two log lines for the same failure
-_MOST: Final = 1000  # remembered texts: a program whose texts vary must not fill the memory
-_reported: dict[tuple[str, str], float] = {}
-_said: set[str] = set()
+_MOST: Final = 1000  # texts kept in each of the two below, so that varying texts do not fill the memory
+_failures: dict[tuple[str, str], float] = {}  # logger and text -> when `log_failure` last logged it
+_logged: set[str] = set()  # the texts of `log_once`
 
 
-def report(logger: logging.Logger, what: str) -> None:
+def log_failure(logger: logging.Logger, what: str) -> None:
     """Logs `what` with the exception that is being handled, at most once a minute for each text."""
     now = time.monotonic()
-    if now - _reported.get((logger.name, what), -_PAUSE) >= _PAUSE:
-        if len(_reported) >= _MOST:
-            _reported.clear()
-        _reported[logger.name, what] = now
-        logger.warning("%s (said once a minute at most)", what, exc_info=True)
+    if now - _failures.get((logger.name, what), -_PAUSE) >= _PAUSE:
+        if len(_failures) >= _MOST:
+            _failures.clear()
+        _failures[logger.name, what] = now
+        logger.warning("%s (logged once a minute at most)", what, exc_info=True)
 
 
-def say_once(logger: logging.Logger, level: int, what: str) -> None:
+def log_once(logger: logging.Logger, level: int, what: str) -> None:
     """Logs `what` if this process has not logged the same text before."""
-    if what not in _said:
-        if len(_said) >= _MOST:
-            _said.clear()
-        _said.add(what)
+    if what not in _logged:
+        if len(_logged) >= _MOST:
+            _logged.clear()
+        _logged.add(what)
         logger.log(level, "%s", what)
 
 
-def said() -> list[str]:
-    """The texts that `say_once` has logged in this process, sorted."""
-    return sorted(_said)
+def logged() -> list[str]:
+    """The texts that `log_once` has logged in this process, sorted."""
+    return sorted(_logged)
 
 
 def bad_variable(name: str, value: str | None, problem: str, instead: str) -> None:
-    """Logs an ERROR, once: the environment variable `name` cannot be used, and what happens instead.
+    """Logs one ERROR line: why the environment variable `name` cannot be used, and what is done `instead`.
 
-    A bad variable never stops a program; a bad argument raises ConfigurationError. value: None for a secret.
+    A bad variable never stops a program; a bad argument raises ConfigurationError.
+    value: the variable's value; None keeps a secret out of the log.
     """
     given = name if value is None else f"{name}={value!r}"
-    say_once(_log, logging.ERROR, f"{given}: {problem}; {instead}")
+    log_once(_log, logging.ERROR, f"{given}: {problem}; {instead}")
 
 
 class OTBridgeError(Exception):
@@ -70,8 +71,8 @@ class BadHeader(OTBridgeError, ValueError):
         self.position = position
 
     def __str__(self) -> str:
-        shown = _shown(self.value)
-        return f"{self.header}: {self.reason}: {shown if len(shown) <= 80 else shown[:77] + '...'}"
+        value = _ascii(self.value)
+        return f"{self.header}: {self.reason}: {value if len(value) <= 80 else value[:77] + '...'}"
 
 
 class ConfigurationError(OTBridgeError, ValueError):
@@ -87,11 +88,11 @@ class ConfigurationError(OTBridgeError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.option}={_shown(self.value)}: {self.reason}"
+        return f"{self.option}={_ascii(self.value)}: {self.reason}"
 
 
-def _shown(value: object) -> str:
-    """The start of `ascii(value)`. Never raises, whatever the code of `value` does."""
+def _ascii(value: object) -> str:
+    """`ascii(value)`, of a text its first 80 characters. Does not raise if `__repr__` of `value` does."""
     try:
         return ascii(value[:80] if isinstance(value, str | bytes) else value)
     except Exception:

@@ -25,7 +25,7 @@ from ot_bridge import delivery
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.bridge.create import checked
 from ot_bridge.declared import Declared, declared
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import parts_of
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
@@ -75,7 +75,7 @@ def _attempt(owner: Any, method: str, *arguments: Any) -> Any:
     try:
         return getattr(owner, method)(*arguments)
     except Exception:
-        report(_log, f"{type(owner).__name__}.{method} raised")
+        log_failure(_log, f"{type(owner).__name__}.{method} raised")
         return False
 
 

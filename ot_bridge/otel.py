@@ -18,7 +18,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
-from ot_bridge.errors import say_once
+from ot_bridge.errors import log_once
 
 _log = logging.getLogger("ot_bridge")
 
@@ -262,7 +262,7 @@ def carries_the_engine(tracer: Any) -> bool:
 
         problem = f"opentelemetry-sdk {__version__} has no {', '.join(missing)}, which the engine needs"
         instead = "the SDK's own tracer is used, which costs more; update ot-bridge"
-        say_once(_log, logging.WARNING, f"{problem}: {instead}")
+        log_once(_log, logging.WARNING, f"{problem}: {instead}")
     return not missing
 
 

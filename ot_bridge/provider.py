@@ -56,7 +56,7 @@ def build_provider(
     from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
 
     if trace_id_bits not in (None, 64, 128):
-        raise ConfigurationError("trace_id_bits", trace_id_bits, "64 or 128 is due")
+        raise ConfigurationError("trace_id_bits", trace_id_bits, "expected 64 or 128")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
     processors = processors_of(exporters, semconv)
     kind = engine if isinstance(engine, type) else TracerProvider if engine else SdkTracerProvider
@@ -102,7 +102,7 @@ def processors_of(
     if isinstance(exporters, str):
         exporters = exporters.split(",")
     if not isinstance(exporters, Iterable):
-        raise ConfigurationError("exporters", exporters, f"a list is due: {_DUE}")
+        raise ConfigurationError("exporters", exporters, f"expected a list: {_DUE}")
     opted = opt_in(semconv)
     ready = [_ready(each) for each in exporters]
     if disabled():
@@ -118,7 +118,7 @@ def _ready(each: Any) -> Any:
     if isinstance(each, str):
         return exporter_factory(each)
     if not (isinstance(each, SpanProcessor) or callable(getattr(each, "export", None))):
-        raise ConfigurationError("exporters", each, f"{_DUE} are due")
+        raise ConfigurationError("exporters", each, f"expected {_DUE}")
     return each
 
 
@@ -159,5 +159,5 @@ def exporter_names(exporters: Any) -> Sequence[str]:
         exporters = text("OTEL_TRACES_EXPORTER")
     listed = exporters.split(",") if isinstance(exporters, str) else exporters
     if not isinstance(listed, Iterable):
-        raise ConfigurationError("exporters", exporters, f"a list is due: {_DUE}")
+        raise ConfigurationError("exporters", exporters, f"expected a list: {_DUE}")
     return [each.strip() if isinstance(each, str) else str(getattr(each, "name", "")) for each in listed]

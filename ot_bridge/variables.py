@@ -26,7 +26,7 @@ def is_true(name: str) -> bool:
     """A boolean variable. Only `true` is true (OpenTelemetry, "Environment Variable Specification")."""
     value = text(name).lower()
     if value not in ("", "true", "false"):
-        bad_variable(name, value, "true or false is due", "false is taken")
+        bad_variable(name, value, "expected true or false", "false is taken")
     return value == "true"
 
 

@@ -66,8 +66,8 @@ def _nothing_global() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_logged() -> None:
     """What is logged once a process or once a minute is logged again in each test."""
-    errors._said.clear()
-    errors._reported.clear()
+    errors._logged.clear()
+    errors._failures.clear()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Messages that are logged once, and how often a failure is reported."""
+"""`log_once` logs a text once, and `log_failure` the same failure once a minute."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _log = logging.getLogger("ot_bridge.tests")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_said", set())
-    monkeypatch.setattr(errors, "_reported", {})
+def _nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "_logged", set())
+    monkeypatch.setattr(errors, "_failures", {})
 
 
 def test_a_bad_variable_is_named_once_with_its_value_and_what_was_done(
@@ -34,10 +34,10 @@ def test_a_secret_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(3 * errors._MOST):
-        errors.say_once(_log, logging.INFO, f"text {number}")
+        errors.log_once(_log, logging.INFO, f"text {number}")
         try:
             raise ValueError
         except ValueError:
-            errors.report(_log, f"text {number}")
-    assert len(errors._said) <= errors._MOST
-    assert len(errors._reported) <= errors._MOST
+            errors.log_failure(_log, f"text {number}")
+    assert len(errors._logged) <= errors._MOST
+    assert len(errors._failures) <= errors._MOST

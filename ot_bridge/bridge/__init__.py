@@ -1,4 +1,8 @@
-"""OpenTracing's API on any OpenTelemetry `TracerProvider`."""
+"""OpenTracing's API on any OpenTelemetry `TracerProvider`.
+
+`Tracer`, `Span`, `Scope` and `ScopeManager` read each other's attributes with a leading underscore, without
+properties, because each start and activation of a span reads them (benchmark rows root, child and unsampled).
+"""
 
 from ot_bridge.bridge.create import SCOPE_NAME, create_tracer
 from ot_bridge.bridge.scope import Scope

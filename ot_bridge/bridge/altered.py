@@ -21,9 +21,10 @@ from ot_bridge.propagation import trace_state, undecided
 
 
 class AsRoot(Sampler):
-    """Asks `sampler` as for a root, whoever the parent is, since its caller left the decision open.
+    """Asks `sampler` as if the span had no parent, because the caller left the sampling decision open.
 
-    flags: asks as for the child of a caller who has decided so, and named no span to be the child of.
+    flags: asks as if the parent were a remote span with these flags. This is for a caller that has decided
+    but sent no span id.
     """
 
     def __init__(self, sampler: Sampler, flags: trace.TraceFlags | None = None) -> None:
@@ -56,7 +57,7 @@ class AsRoot(Sampler):
 
 
 def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
-    """Who continues a traceparent hands its tracestate on, whoever decides (W3C Trace Context, 3.3)."""
+    """Adds the caller's tracestate, which has to be passed on in any case (W3C Trace Context, 3.3)."""
     entries = {**(decided.trace_state or {})}
     entries.update((key, value) for key, value in undecided(caller).items() if key not in entries)
     state = trace_state(",".join(f"{key}={value}" for key, value in entries.items()))
@@ -65,12 +66,12 @@ def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> Sampl
 
 AsUnsampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.DEFAULT))
 AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
-#: Who decides in place of a tracer's own sampler: another one, or what is made of its own.
+#: What decides in place of a tracer's own sampler: another sampler, or a function that wraps its own.
 Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
 class _InTrace(IdGenerator):
-    """Makes roots of a trace that has an id already, as behind a load balancer."""
+    """Gives roots a trace id that exists already, such as one that a load balancer has sent."""
 
     def __init__(self, trace_id: int, generator: IdGenerator) -> None:
         self._trace_id = trace_id
@@ -87,18 +88,18 @@ class _InTrace(IdGenerator):
 
 
 class AlteredTracers:
-    """The altered copies of one tracer; each is made when it is first needed."""
+    """The altered copies of one tracer. Each is made when it is first needed."""
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer: Any = tracer
         self._made: dict[int, tuple[Any, Any]] = {}  # by id: not every sampler can be hashed
 
     def get(self, sampler: Decider, trace_id: int = 0) -> Any:
-        """A copy with this sampler (or what `sampler` makes of its own) and, if not 0, this trace id.
+        """A copy with this sampler (or its own, wrapped by `sampler`) and, if not 0, this trace id.
 
         None if the tracer cannot be altered.
         """
-        # Before OpenTelemetry's global provider is set, its tracers are proxies of those to come.
+        # Before OpenTelemetry's global provider is set, it hands out proxies of the real tracers.
         real = behind_proxy(self._tracer)
         own = getattr(real, "sampler", None)
         if own is None:
@@ -110,7 +111,7 @@ class AlteredTracers:
         made, resource = self._made.get(id(sampler), (None, None))
         if made is None or resource is not real.resource:  # a fork changes the resource
             made = self._copy(real, own, sampler)
-            if len(self._made) < 64:  # a program that makes a sampler for each span gets no more than that
+            if len(self._made) < 64:  # bounded, since a program may make a sampler for each span
                 self._made[id(sampler)] = (made, real.resource)
         return made
 

@@ -1,12 +1,12 @@
 """The base classes of the bridge's own classes.
 
-Where opentelemetry-opentracing-shim is installed they are its classes, so that `isinstance` checks in
-programs that were written for it stay true. Without it they are OpenTracing's. Nothing in this package calls
-a method of the shim's, so nothing else depends on whether it is there: OpenTelemetry has announced that it
-withdraws its OpenTracing shims.
+Where opentelemetry-opentracing-shim is installed, these are its classes, so that `isinstance` checks in
+programs that were written for it stay true. Without it they are OpenTracing's. This package calls no method
+of the shim, so it works the same without it: OpenTelemetry has announced that it withdraws its OpenTracing
+shims.
 
-These names stand here and not in `ot_bridge.otel` because the shim imports `opentelemetry.propagate`, which
-may be half imported when it loads a propagator of ours.
+These names are here and not in `ot_bridge.otel` because the shim imports `opentelemetry.propagate`, which
+may be half imported when it loads one of our propagators.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     try:
         from opentelemetry.shim import opentracing_shim as shim
-    except Exception:  # not installed, or not made for the version of OpenTelemetry that is
+    except Exception:  # not installed, or does not work with the installed version of OpenTelemetry
         shim = None
     ScopeBase = getattr(shim, "ScopeShim", opentracing.Scope)
     ScopeManagerBase = getattr(shim, "ScopeManagerShim", opentracing.ScopeManager)
@@ -37,6 +37,6 @@ def _classes(base: type, plain: type) -> tuple[Any, ...]:
     return () if base is plain else (base,)
 
 
-#: For `isinstance`: the spans and span contexts of the shim, which a program may hand to a tracer of ours.
+#: For `isinstance`: the shim's spans and span contexts, which a program may pass to our tracers.
 SHIM_SPAN: Final = _classes(SpanBase, opentracing.Span)
 SHIM_CONTEXT: Final = _classes(SpanContextBase, opentracing.SpanContext)

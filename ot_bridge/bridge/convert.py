@@ -1,9 +1,9 @@
-"""What OpenTracing says, as OpenTelemetry understands it: names, tags, logs, times. Tables, no state.
+"""Converts OpenTracing's names, tags, log fields and times to OpenTelemetry's. Tables, no state.
 
-Whatever a program names, tags or logs comes through here, once, and becomes something that an exporter can
-send (OpenTelemetry specification, "OpenTracing Compatibility", sections "Set Tag" and "Log"). Nothing here
-raises, and nothing trusts a value's own code: a value is known by its exact type, or by a class that its
-type is derived from, and never compared before that.
+Each name and value that a program passes is converted here, once, to something that an exporter can send
+(OpenTelemetry specification, "OpenTracing Compatibility", sections "Set Tag" and "Log"). Nothing here raises,
+and no code of a value's own class is trusted: functions look at the type of a value, or at the classes that
+the type is derived from, before they compare or convert it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 Scalar: TypeAlias = str | bool | int | float
 Value: TypeAlias = Scalar | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]
 
-#: Longest text of one tag or log value, in characters; a batch of spans has to fit in a message.
+#: Maximum length of a text in one tag or log value, in characters. A batch of spans has to fit in a message.
 MAX_TEXT = 65_536
-#: Most items of one sequence.
+#: Maximum number of items in one sequence.
 MAX_ITEMS = 1_024
 
 SCALARS: Final = frozenset({str, bool, int, float})
@@ -46,7 +46,7 @@ STATUSES: Mapping[object, StatusCode] = {
 
 
 def status_of(value: object) -> StatusCode | None:
-    """The status that an `error` tag means. 1 and 0 equal True and False for Python, not here."""
+    """The status that an `error` tag means; None for any other value. 1 and 0 are not taken for booleans."""
     return STATUSES.get(value) if type(value) in (bool, str) else None
 
 
@@ -56,14 +56,14 @@ def kind_of(value: object) -> SpanKind | None:
 
 
 def priority(value: object) -> bool | None:
-    """Whether a `sampling.priority` tag forces sampling (above 0) or forbids it; None for no number."""
+    """Whether a `sampling.priority` tag forces sampling (above 0) or forbids it; None if it is no number."""
     try:
         return int(value) > 0  # type: ignore[call-overload, no-any-return]
     except Exception:
         return None
 
 
-#: Tags that mean more than an attribute: each reads what a value means, None for nothing.
+#: Tags that have an effect besides the attribute. The functions return what a value means, None for nothing.
 TAGS: Mapping[str, Callable[[object], SpanKind | StatusCode | bool | None]] = {
     "error": status_of,
     "span.kind": kind_of,
@@ -72,7 +72,7 @@ TAGS: Mapping[str, Callable[[object], SpanKind | StatusCode | bool | None]] = {
 
 
 def nanoseconds(seconds: object) -> int | None:
-    """Seconds since the epoch, as `time.time()` gives them, in nanoseconds; None for what is no time."""
+    """Converts seconds since the epoch to nanoseconds; None for anything that is no time."""
     if type(seconds) is not float and type(seconds) is not int:
         try:
             seconds = float(seconds)  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def nanoseconds(seconds: object) -> int | None:
 
 
 def text(value: object) -> str:
-    """`str(value)` that never raises, can be encoded, and is not longer than `MAX_TEXT`."""
+    """`str(value)`, cut to `MAX_TEXT` characters, with what UTF-8 cannot encode replaced. Never raises."""
     if issubclass(type(value), str):
         return _string(str.__str__(value))
     try:
@@ -127,7 +127,7 @@ def _sequence(value: list[Any] | tuple[Any, ...]) -> Value:
 
 
 def _fitting(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """As many of the first as are together not longer than `MAX_TEXT`."""
+    """The first texts whose lengths add up to no more than `MAX_TEXT`."""
     lengths = list(accumulate(map(len, texts)))
     return texts if lengths[-1] <= MAX_TEXT else texts[: bisect_right(lengths, MAX_TEXT)]
 
@@ -158,7 +158,7 @@ _CLEAN: dict[type, Callable[[Any], Value]] = {
     TracebackType: _traceback,
 }
 
-#: Of a value whose class is derived from one of these, as enumerations' and numpy's are: the plain value.
+#: Base class -> the function that gives the plain value of an instance of a subclass (enumerations, numpy).
 _PLAIN: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
     (str, str.__str__),
     (int, int.__pos__),
@@ -176,7 +176,7 @@ def _plain(value: object) -> Any:
 
 
 def attribute(value: object) -> Value:
-    """A tag's value as an attribute's: scalars and sequences of one kind stay, the rest is text."""
+    """Converts a tag's value to an attribute's: scalars and sequences of one type stay, the rest is text."""
     clean = _CLEAN.get(type(value))
     if clean is not None:
         return clean(value)
@@ -185,7 +185,7 @@ def attribute(value: object) -> Value:
 
 
 def key_name(key: object) -> str:
-    """A name that can be encoded; a clean one is in `KNOWN` from now on."""
+    """Converts a key to a name that can be encoded, and adds a name that needs no change to `KNOWN`."""
     if type(key) is not str:
         return text(key)
     if key.isascii() and 0 < len(key) < 100 and key not in TAGS and len(KNOWN) < _MOST_KNOWN:
@@ -193,16 +193,17 @@ def key_name(key: object) -> str:
     return _string(key)
 
 
-#: Names that were found clean and are none of `TAGS`, so that one look tells: programs use the same few.
+#: Names that need no cleaning and are not in `TAGS`. Programs use the same few names, so one look-up decides.
 KNOWN: Final[set[str]] = set()
 _MOST_KNOWN: Final = 1_000
 
 
 def clean_copy(given: Any) -> dict[str, Value] | None:
-    """A copy of a dict in which nothing has to be cleaned, as in most; None for anything else.
+    """A copy of a dict in which no name or value needs cleaning; None for anything else.
 
-    It skips the functions above, which would leave each name and value as it is; test_doors.py holds it and
-    them together, and the rows tagged and wsgi pay for it.
+    Most dicts need none. This skips `key_name` and `attribute`, which would return each name and value
+    unchanged. tests/bridge/test_names_and_values.py holds both ways together; benchmark rows tagged and wsgi
+    need it.
     """
     if type(given) is not dict:
         return None
@@ -223,7 +224,7 @@ def clean_copy(given: Any) -> dict[str, Value] | None:
 
 
 def named_fields(given: Any) -> dict[str, Any] | None:
-    """A copy of a mapping, its keys clean names, none of them empty; None for what is no mapping."""
+    """A copy of a mapping with clean, non-empty names; None for anything that is no mapping."""
     try:
         pairs = dict(given)
     except Exception:  # no mapping, or one of the program's own that fails
@@ -236,7 +237,7 @@ def cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
 
 
 class Tags(NamedTuple):
-    """Tags given at the start: what a sampler may see, and what three of them mean."""
+    """The tags given at a span's start: its attributes, and what the three of `TAGS` mean."""
 
     attributes: dict[str, Value]
     kind: SpanKind = SpanKind.INTERNAL
@@ -245,7 +246,7 @@ class Tags(NamedTuple):
 
 
 def tags(given: Any, maps_kind: bool = True) -> Tags:
-    """The tags that a span starts with; what is no mapping is no tags. `Tags` are ready as they are."""
+    """Converts the tags that a span starts with. `Tags` are returned unchanged; no mapping means no tags."""
     if given is None:
         return _NO_TAGS
     if type(given) is Tags:

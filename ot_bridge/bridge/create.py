@@ -1,4 +1,4 @@
-"""`create_tracer`: the tracer for a provider, whichever kind that is."""
+"""`create_tracer`: makes an OpenTracing tracer on any OpenTelemetry provider."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def create_tracer(
     """An OpenTracing tracer on an OpenTelemetry provider (the global one if None).
 
     propagators: names (`"jaeger,b3"` or a list), formats of `ot_bridge.wire` or OpenTelemetry
-    propagators; or a dict of such by `opentracing.Format` (or a format of your own). None: OpenTelemetry's
-    global propagator, read at each call. Raises ConfigurationError for a name that nobody knows.
+    propagators; or a dict of these by `opentracing.Format` (or a format of your own). None: OpenTelemetry's
+    global propagator, which is looked up at each call.
     scope_manager: an `opentracing.ScopeManager` to use in place of OpenTelemetry's context.
     maps_kind: whether `span.kind` tags set the kind of the OpenTelemetry span.
+    Raises ConfigurationError for an unknown propagator name and for an argument of another type.
     """
     checked(tracer_provider, scope_manager)
     provider = trace.get_tracer_provider() if tracer_provider is None else tracer_provider
@@ -38,17 +39,17 @@ def create_tracer(
 
 
 def usable_tracer(tracer: Any) -> Any:
-    """The tracer, or None for the global one. Raises ConfigurationError for what is no OpenTracing tracer."""
+    """Returns `tracer`, which may be None. Raises ConfigurationError if it is no OpenTracing tracer."""
     if tracer is not None and not callable(getattr(tracer, "start_span", None)):
-        raise ConfigurationError("tracer", tracer, "an OpenTracing tracer is due")
+        raise ConfigurationError("tracer", tracer, "expected an OpenTracing tracer")
     return tracer
 
 
 def checked(tracer_provider: Any, scope_manager: Any) -> None:
-    """Raises ConfigurationError for a provider or scope manager that is none. None is neither."""
+    """Raises ConfigurationError if the provider or the scope manager is of another type. Both may be None."""
     if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
         raise ConfigurationError(
-            "tracer_provider", tracer_provider, "an OpenTelemetry tracer provider is due"
+            "tracer_provider", tracer_provider, "expected an OpenTelemetry tracer provider"
         )
     if scope_manager is not None and not callable(getattr(scope_manager, "activate", None)):
-        raise ConfigurationError("scope_manager", scope_manager, "an OpenTracing scope manager is due")
+        raise ConfigurationError("scope_manager", scope_manager, "expected an OpenTracing scope manager")

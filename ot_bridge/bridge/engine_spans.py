@@ -1,12 +1,13 @@
-"""OpenTracing's spans on the engine: one object is both APIs' span, and the `ReadableSpan` of processors.
+"""OpenTracing spans on the engine: one object is the span of both APIs and the processors' `ReadableSpan`.
 
-What a span does is said in `Span` and in the engine; here stands only where the two meet. What the bridge
-uses of the engine: `Tracer.start`; of spans `note`, `end`, `ids` and `parent_ids`; and `Context`s made late
-(see `full_context` in `engine.current`).
+`bridge.Span` and the engine define how a span behaves; this module only joins the two. The bridge uses these
+parts of the engine: `Tracer.start`; `note`, `end`, `ids` and `parent_ids` of spans; and contexts that are
+made when they are needed (see `full_context` in `engine.current`).
 
-`set_tag`, `log_kv` and `finish` are shorter than `Span`'s for what most programs pass: they skip the look
-whether the span is recorded, and functions of `convert` that would change nothing. tests/bridge/test_doors.py
-and test_tags.py, which run on both providers, hold the two together; the rows root, child and tagged pay.
+`set_tag`, `log_kv` and `finish` have a short path for what most programs pass. It skips the check whether the
+span is recorded, and the functions of `convert` that would change nothing. In tests/bridge,
+test_names_and_values.py and test_tags.py run on both providers and hold the two paths together; benchmark
+rows root, child and tagged need the short one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ot_bridge import engine
 from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.span import Span
 from ot_bridge.bridge.span_context import SpanContext
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 _log = logging.getLogger(__name__)
 _MAX_TEXT: Final = convert.MAX_TEXT
@@ -77,7 +78,7 @@ class EngineSpan(_OnEngine, engine.Span):
 
     def end(self, end_time: int | None = None) -> None:
         if self.priority_flags is not None:
-            # What a later priority decided is for others: to whom it is exported, the span is what it was.
+            # A later `sampling.priority` changes what is propagated, not the flags of the exported span.
             self.priority_flags = None
             self._thaw()
         _end(self, end_time)
@@ -87,18 +88,18 @@ class EngineSpan(_OnEngine, engine.Span):
             super().finish(finish_time)
             return
         self.finished = True
-        self._raised = None  # which refers to frames, and they to this span
+        self._raised = None  # its traceback refers to frames that refer to this span
         try:
             _end(self)
         except Exception:
-            report(_log, "a span processor raised at the end of a span")
+            log_failure(_log, "a span processor raised at the end of a span")
 
 
 _end: Final = engine.Span.end
 
 
 class EngineDroppedSpan(_OnEngine, engine.DroppedSpan):
-    """A span that the sampler decided against: it takes baggage and `sampling.priority`, and no more."""
+    """A span that the sampler dropped. It keeps baggage and `sampling.priority`, and nothing else."""
 
     _expected: tuple[str, ...] = (*engine.DroppedSpan._expected, *_SET_AT_START, "finished", "_frozen")
 

@@ -1,4 +1,4 @@
-"""Inject and extract: which propagator serves which of OpenTracing's carrier formats, and how."""
+"""`inject` and `extract`, and the table of propagators by OpenTracing carrier format."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
 
 
 class Binary:
-    """`opentracing.Format.BINARY`: a bytearray in Jaeger's layout, appended to and read from its start."""
+    """`opentracing.Format.BINARY` in Jaeger's layout: appends to a bytearray, and reads from its start."""
 
     def encode(self, outgoing: Outgoing, carrier: bytearray) -> None:
         if not isinstance(carrier, bytearray):
-            raise TypeError("a bytearray is due")
+            raise TypeError("expected a bytearray")
         carrier.extend(binary_encode(outgoing))
 
     def decode(self, carrier: bytes | bytearray) -> Remote | None:
         if not isinstance(carrier, bytes | bytearray):
-            raise TypeError("a bytearray is due")
+            raise TypeError("expected a bytearray")
         return binary_decode(carrier) if carrier else None
 
 
 def propagators_by_format(given: Any) -> dict[object, TextMapPropagator | Binary | None]:
     """The table that a tracer reads. None stands for OpenTelemetry's global propagator.
 
-    given: None; what `parse_propagators` takes, for HTTP_HEADERS and TEXT_MAP; or a dict of such by format.
+    given: None; an argument of `parse_propagators`, for HTTP_HEADERS and TEXT_MAP; or a dict of such
+    arguments by format.
+    Raises ConfigurationError for an unknown propagator name.
     """
     table: dict[object, TextMapPropagator | Binary | None] = {
         Format.HTTP_HEADERS: None,
@@ -69,7 +71,7 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
 
 
 def _no_ids(carrier: object) -> None:
-    """`Propagator.read_ids` of a propagator that has none."""
+    """Stands in for `Propagator.read_ids` where a propagator has no such function."""
 
 
 class Carriers:
@@ -92,7 +94,7 @@ class Carriers:
         """
         try:
             encode = self._encode.get(format)
-        except TypeError:  # nothing that could be a key
+        except TypeError:  # not hashable
             raise UnsupportedFormatException(format) from None
         context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
@@ -112,10 +114,11 @@ class Carriers:
             raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
-        """The context that `carrier` holds: a span's, or only baggage, a decision or a debug id; else None.
+        """The caller's span context, which may hold only baggage, a sampling decision or a debug id.
 
-        Raises UnsupportedFormatException, InvalidCarrierException, and SpanContextCorruptedException for
-        a header that is there and cannot be read.
+        format: as for `inject`. carrier: anything that `Propagator.decode` reads; for BINARY bytes or a
+        bytearray. Returns None if there is nothing to read. Raises UnsupportedFormatException,
+        InvalidCarrierException, and SpanContextCorruptedException for a tracing header that cannot be read.
         """
         try:
             ids = self._read_ids[format](carrier)
@@ -129,11 +132,11 @@ class Carriers:
                         made.__dict__["parent_id"] = parent_id
                     return made
         except Exception:
-            pass  # what is not usual, or not right, is looked at closer
+            pass  # `_extract` reads what is unusual, and reports what is wrong
         return self._extract(format, carrier)
 
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:
-        """`extract` for all that is not usual."""
+        """`extract` for carriers of which `read_ids` cannot read the ids, and for other propagators."""
         try:
             propagator = self._propagator(format)
             if not isinstance(propagator, Propagator | Binary):
@@ -155,7 +158,7 @@ class Carriers:
 
 
 def with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:
-    """`context` with what OpenTelemetry code has added to the baggage while its span is active."""
+    """Adds the baggage that OpenTelemetry code has set while the span of `context` is active."""
     active = trace.get_current_span().get_span_context()
     if active.span_id != context.span_id or active.trace_id != context.trace_id:
         return context

@@ -1,4 +1,4 @@
-"""Where OpenTelemetry's context holds the current span, the baggage, the caller's `Remote` and our scope."""
+"""The keys of OpenTelemetry's context for the current span, baggage, the caller's `Remote` and our scope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a log of OpenTracing becomes: an event, or a recorded exception.
+"""Converts an OpenTracing log to an OpenTelemetry event or a recorded exception.
 
 OpenTelemetry specification, "OpenTracing Compatibility", section "Log". Nothing here raises.
 """
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ot_bridge.bridge.convert import Value, clean_copy, cleaned, key_name, named_fields, text
 
-#: What a log becomes: a named event, or an exception that is to be recorded with the attributes beside it.
+#: Name and attributes of an event, and the exception to record with these attributes, or None.
 Event: TypeAlias = tuple[str, dict[str, Value], BaseException | None]
 
 #: OpenTracing's log fields for an error -> attributes of OpenTelemetry's `exception` event.
@@ -23,7 +23,7 @@ ERROR_FIELDS: Mapping[object, str] = {
 
 
 def event(key_values: Any) -> Event:
-    """The event that a `log_kv` call means: named by its `event` field, else `log`."""
+    """Converts the argument of `log_kv`. Its `event` field names the event; without one the name is `log`."""
     fast = clean_copy(key_values)
     if fast is not None:
         name: Any = fast.get("event", "log")
@@ -42,7 +42,7 @@ def event(key_values: Any) -> Event:
     if handled is not None and raised is type(handled):  # grpcio-opentracing logs the class alone
         raised = handled
     if issubclass(type(raised), BaseException):
-        # The recorded exception says all of these itself, but a message of the program's own stays.
+        # Recording the exception sets these fields. A different message of the program stays.
         message = fields.get("message")
         if type(message) is str and message == text(raised):
             del fields["message"]

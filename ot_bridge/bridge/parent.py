@@ -1,4 +1,4 @@
-"""Who a new span's parent is, and what the span inherits."""
+"""Finds the parent of a new span and what the span inherits from it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ REFERENCE_TYPE: Final = "opentracing.ref_type"
 
 
 class Parent(NamedTuple):
-    """context: OpenTelemetry's, with the parent's span in it or none. sampler: who decides, if not the
-    provider's. trace_id: of a trace whose caller has no span in it, else 0.
+    """What a new span inherits.
+
+    context: OpenTelemetry's context with the parent span, if there is one. baggage: str to str. origin: see
+    `SpanContext`. links: for the new span. sampler: decides in place of the provider's sampler, if not None.
+    trace_id: the id of the caller's trace if the caller named no span in it, else 0.
     """
 
     context: Context
@@ -35,20 +38,20 @@ class Parent(NamedTuple):
 
 
 def has_priority(span: Any) -> bool:
-    """Whether a `sampling.priority` has changed the flags of a span, which may be another tracer's."""
+    """Whether a `sampling.priority` tag has changed the flags of `span`, which may be any tracer's."""
     return getattr(span, "priority_flags", None) is not None
 
 
 def root() -> Parent:
-    """No parent, whatever is active; nor the active span's baggage."""
+    """No parent and no baggage, even if a span is active."""
     return Parent(NOBODY.in_context(get_current()))
 
 
 def in_context(context: Context) -> Parent:
-    """The span in `context` as parent, with the baggage there."""
+    """Takes the span in `context` as the parent, with the baggage in `context`."""
     scope: Any = context.get(SCOPE_KEY)
     if scope is not None and has_priority(scope._span) and scope._otel_span is context.get(SPAN_KEY):
-        # A `sampling.priority` that was set later is known to the span's context only.
+        # Only `span.context` has the flags of a `sampling.priority` that was set after the start.
         context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
     baggage: Any = context.get(BAGGAGE_KEY) or NO_BAGGAGE
     origin: Any = context.get(REMOTE_KEY)
@@ -61,18 +64,18 @@ def in_context(context: Context) -> Parent:
 
 
 def _decider(caller: Remote | SpanContext, valid: bool) -> Decider:
-    """Who decides on a span of a caller's from another process; valid: whether there is a span of its."""
+    """What decides below a caller in another process. valid: whether the caller named a span."""
     if not valid and (caller.debug_id or caller.debug):
         return ALWAYS_ON
     if caller.sampled is None:
         return AsRoot
-    if valid:  # the sampler finds the caller's decision with its span
+    if valid:  # the sampler reads the caller's decision from the parent span
         return None
     return AsSampled if caller.sampled else AsUnsampled
 
 
 def named(child_of: Any, references: Any) -> Parent | None:
-    """The parent that the caller names; None if there is none among what it names."""
+    """The parent among `child_of` and `references`; None if none of them is a span or span context."""
     found: list[tuple[str, SpanContext]] = []
     if (parent := contexts.of(child_of)) is not None:
         found.append(("child_of", parent))
@@ -101,7 +104,7 @@ def named(child_of: Any, references: Any) -> Parent | None:
 
 
 def _listed(references: Any) -> Sequence[Any]:
-    """One reference is as good as a list of one; a `Reference` is itself a tuple."""
+    """The references as a sequence. A single `Reference`, which is itself a tuple, is wrapped in one."""
     if isinstance(references, opentracing.Reference) or not isinstance(references, Sequence):
         return (references,)
     return references

@@ -1,21 +1,29 @@
-"""`Scope` and `ScopeManager`: the active span, kept in OpenTelemetry's context and nowhere else.
+"""`Scope`: the time for which a span is active. OpenTelemetry's context is the only place that holds it.
 
-How it works:
+Invariants, each with its reason and tests (all in tests/bridge/):
 
-1. A scope makes one `Context` of its own (`_inside`), which holds its span, the span's baggage and the
-   scope, and makes it current. OpenTelemetry code copies from it what it puts above.
-2. A scope that is closed where its context is current gives the context variable its old value back. Tasks
-   and copies of the context that have inherited `_inside` keep it.
-3. A scope that is closed anywhere else (another task, thread or greenlet, or below an OpenTelemetry span
-   that is still open) cannot reach that variable, or must leave it alone. It then changes `_inside`, which
-   may come back there: what it has put there gives way to what was there before.
-4. What was there before may be another scope's. The context is then that scope's heir (`_heirs`), and is
-   changed again when that scope closes. So no context that may come back where a scope was opened shows it
-   after it has closed.
-5. No lock is held, since a finalizer may close a scope. Who makes a context an heir looks afterwards whether
-   the scope has closed meanwhile; who closes a scope says so before it looks for heirs.
-6. The variable is given back before anything else is done, and `__exit__` closes again whatever an
-   exception of a signal handler has interrupted.
+1. A scope makes one `Context` (`_inside`), which holds its span, the span's baggage and the scope, and makes
+   it current. OpenTelemetry code that sets a span or baggage inside copies from it, so that both APIs see one
+   active span (test_mixed_code.py: test_S6_any_nesting_is_one_trace_with_the_right_parents_and_baggage).
+2. A scope that is closed while `_inside` is current resets the context variable with its token. Tasks and
+   copied contexts that have inherited `_inside` keep it, since their work belongs to the span (test_tasks.py:
+   test_S8_a_task_that_outlives_the_request_is_still_its_child_and_nobody_elses).
+3. A scope that is closed elsewhere (in another task, thread or greenlet, or below an OpenTelemetry span that
+   is still open) cannot reset that variable, or must not. It then edits `_inside`, which may become current
+   again: it replaces its own entries by those of the context before it (test_scopes.py: the tests
+   test_S2_closed_*; test_gevent.py: test_S2_closed_in_another_greenlet_it_is_no_parent_any_more).
+4. The context before may belong to another scope. The edited context is then registered with that scope
+   (`_heirs`) and edited again when that scope closes. So a closed scope is visible in no context that may
+   become current where it was opened (test_odd_closings.py:
+   test_two_nested_scopes_closed_in_another_thread_leave_nothing). `_heirs` holds weak references, so that a
+   long-lived scope keeps no contexts alive
+   (test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere).
+5. There is no lock, since a finalizer may close a scope while its thread holds the lock. Code that registers
+   an heir checks afterwards whether the scope has closed meanwhile; a scope that closes sets `_closed` before
+   it reads its heirs (test_threads.py: test_one_of_many_threads_that_close_a_scope_closes_it).
+6. `close` resets the variable before it does anything else, and `__exit__` calls `close` again if an
+   exception of a signal handler has interrupted it (test_odd_closings.py:
+   test_an_interrupt_leaves_a_scope_active_no_more_often_than_with_jaeger_client).
 """
 
 from __future__ import annotations
@@ -35,7 +43,7 @@ from ot_bridge.otel import attach, current, reset
 if TYPE_CHECKING:
     from ot_bridge.bridge.scope_manager import ScopeManager
 
-# `Context` itself refuses changes; a scope changes only those that it has made.
+# `Context` refuses changes. A scope changes only contexts that this module has made.
 _put: Final = dict.__setitem__
 _take: Final = dict.pop
 _new: Final[Any] = object.__new__
@@ -45,11 +53,11 @@ _NOTHING: Final = Context()
 class Scope(ScopeBase):
     """The time for which a span is active (OpenTracing specification, "Scope").
 
-    Only the innermost scope can be closed: an outer one waits for those inside it, unless their spans
-    are finished already. Closing a second time does nothing.
+    An outer scope that is closed first stays open until the scopes inside it are closed, unless their spans
+    are finished. Closing a second time does nothing.
     """
 
-    _gone = False  # closed as in 3
+    _gone = False  # closed elsewhere (invariant 3)
 
     _manager: ScopeManager
     _span: Any
@@ -64,13 +72,13 @@ class Scope(ScopeBase):
 
     @property
     def context(self) -> Context:
-        """OpenTelemetry's context while this scope is the innermost; an empty one after it has closed."""
+        """The OpenTelemetry context that this scope makes current; an empty one after it has closed."""
         return self._inside
 
     def close(self, outwards: bool = True) -> None:
         """Ends the active period, and the span if it was activated with `finish_on_close`.
 
-        outwards: whether scopes around this one that have waited for it close as well.
+        outwards: whether outer scopes that wait for this one are closed as well.
         """
         if self._closed:
             return
@@ -78,7 +86,7 @@ class Scope(ScopeBase):
         if here is self._inside:
             try:
                 reset(self._token)
-            except (ValueError, RuntimeError):  # another task or thread has opened it
+            except (ValueError, RuntimeError):  # it was opened in another task or thread
                 self._closed = self._gone = True
                 attach(settled(Context(self._before)))
                 settled(here)
@@ -87,7 +95,7 @@ class Scope(ScopeBase):
             return
         if self._heirs is not None:
             self._bequeath()
-        self._inside = _NOTHING  # which refers to this scope
+        self._inside = _NOTHING  # the old value refers to this scope: a reference cycle
         if self._finish_on_close:
             self._span.finish()
         if self._before and outwards:
@@ -108,7 +116,7 @@ class Scope(ScopeBase):
         self._closed = self._gone = True
         if scope is self:
             for each in above:
-                if not each._closed:  # and nobody may ever close it
+                if not each._closed:  # the program may never close it
                     each._closed = each._gone = True
                     settled(each._inside)
                     each._bequeath()
@@ -120,7 +128,7 @@ class Scope(ScopeBase):
         return self._closed or getattr(self._span, "finished", False)
 
     def _leave(self, here: Context, above: list[Scope]) -> None:
-        """Gives the variable its old value back, unless OpenTelemetry code has a span active above."""
+        """Resets the context variable, unless OpenTelemetry code has a span active above this scope."""
         span = here.get(SPAN_KEY)
         if span is self._otel_span or any(span is each._otel_span for each in above):
             with contextlib.suppress(ValueError, RuntimeError):
@@ -130,7 +138,7 @@ class Scope(ScopeBase):
         attach(settled(Context(here)))
 
     def _bequeath(self) -> None:
-        """Takes this scope, which is closed, out of the contexts that fell back to it."""
+        """Removes this closed scope from the contexts that show it since an inner scope closed (`_heirs`)."""
         for heir in tuple((self._heirs or {}).values()):
             if (context := heir()) is not None:
                 if context.get(SCOPE_KEY) is self:
@@ -138,13 +146,14 @@ class Scope(ScopeBase):
                 settled(context)
 
     def _adopt(self, context: Context) -> None:
+        """Registers `context`, which shows this scope, to be edited when this scope closes."""
         heirs: dict[int, Any] = self.__dict__.setdefault("_made_heirs", {})
         self._heirs = heirs
         key = id(context)
         heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))
 
     def _strip(self, context: Context) -> None:
-        """Replaces what this scope has put into `context` by what was there before."""
+        """Replaces the entries of this scope in `context` by those of the context before it."""
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
             held[BAGGAGE_KEY] = self._span._baggage
@@ -178,7 +187,10 @@ class Scope(ScopeBase):
 
 
 def settled(context: Context) -> Context:
-    """`context`, changed: without scopes that are gone, and an heir of the open one that it now shows."""
+    """Edits `context` so that it shows no closed scope, registers it with the open one that it shows.
+
+    Returns `context`.
+    """
     while True:
         scope: Any = context.get(SCOPE_KEY)
         if not isinstance(scope, Scope):
@@ -188,14 +200,14 @@ def settled(context: Context) -> Context:
             continue
         if not scope._closed:
             scope._adopt(context)
-            if scope._closed:  # meanwhile
+            if scope._closed:  # by another thread, since the check above
                 scope._strip(context)
                 continue
         return context
 
 
 def _close_outwards(outer: Any) -> None:
-    """Closes those that have waited, from `outer` on, and leaves none that is gone in the current context."""
+    """Closes the waiting scopes from `outer` outwards, and removes closed ones from the current context."""
     while isinstance(outer, Scope):
         if outer._waits:
             outer.close(False)
@@ -216,10 +228,10 @@ def opened(
     before: Context,
     held: dict[str, object],
 ) -> Scope:
-    """A scope in which `span` is active.
+    """Makes a scope in which `span` is active, and makes its context current.
 
-    before: the current context. held: what changes in it, of the keys in `bridge.keys`; the scope is put in
-    here. It is no `__init__`, which takes longer to call (benchmark row unsampled).
+    before: the current context. held: the entries that change in it, by the keys in `bridge.keys`; the scope
+    itself is added here. This is no `__init__`, because that takes longer to call (benchmark row unsampled).
     """
     scope: Scope = _new(kind)
     scope._manager = manager
@@ -238,4 +250,4 @@ def opened(
 
 
 class NoSpanScope(Scope):
-    """The time for which no span is active; any other span is, in its scope, whether it is valid or not."""
+    """The time for which no span is active, which `ScopeManager.activate(None)` begins."""

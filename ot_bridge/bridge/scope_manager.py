@@ -1,4 +1,4 @@
-"""`ScopeManager`: which span is active, read from OpenTelemetry's context and set in it (see `scope`)."""
+"""`ScopeManager`: reads the active span from OpenTelemetry's context, and sets it there (see `scope`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ForeignScope(opentracing.Scope):
-    """Stands for a span that OpenTelemetry code made active: closing it is that code's business."""
+    """Stands for a span that OpenTelemetry code made active. Closing it does nothing to that span."""
 
 
 class ScopeManager(ScopeManagerBase):
@@ -35,9 +35,10 @@ class ScopeManager(ScopeManagerBase):
         return self._tracer
 
     def activate(self, span: Any, finish_on_close: bool = False) -> Scope:
-        """Makes `span`, its OpenTelemetry span and its baggage current; None makes "no span" current.
+        """Makes `span`, its OpenTelemetry span and its baggage current; None means that no span is active.
 
-        A span of another tracer's is what `active` then gives, and leaves OpenTelemetry's context as it is.
+        finish_on_close: whether closing the scope finishes the span. A span of another tracer becomes
+        `active`, and OpenTelemetry's current span stays the same, except for a span of the shim.
         """
         before = current()
         if isinstance(span, Span):
@@ -46,10 +47,10 @@ class ScopeManager(ScopeManagerBase):
                 held[REMOTE_KEY] = span.origin
             return opened(Scope, self, span, finish_on_close, before, held)
         if span is None:
-            nobody = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
-            # What the caller said was said of its trace.
-            held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: nobody._live_baggage(), REMOTE_KEY: None}
-            return opened(NoSpanScope, self, nobody, False, before, held)
+            no_span = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
+            # The caller's `Remote` belongs to the caller's trace, so it is removed.
+            held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: no_span._live_baggage(), REMOTE_KEY: None}
+            return opened(NoSpanScope, self, no_span, False, before, held)
         foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
         return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
 
@@ -59,7 +60,7 @@ class ScopeManager(ScopeManagerBase):
         return self.active_in(current())
 
     def active_in(self, context: Context) -> opentracing.Scope | None:
-        """`active`, if `context` were the current one."""
+        """What `active` would return if `context` were the current context."""
         scope = context.get(SCOPE_KEY)
         if isinstance(scope, Scope) and scope._gone:
             context = settled(Context(context))
@@ -81,7 +82,7 @@ class ScopeManager(ScopeManagerBase):
         return None
 
     def _wrapper(self, context: Context, otel_span: OtelSpan) -> opentracing.Scope:
-        # Kept on the span itself: it is the same wrapper, with what was set on it, as long as the span lives.
+        # The scope is kept on the span, so that the span has one wrapper, with its baggage, for all its life.
         slot = self._tracer.wrapper_slot
         scope: opentracing.Scope | None = getattr(otel_span, slot, None)
         if scope is None:

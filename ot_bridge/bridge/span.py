@@ -1,7 +1,13 @@
 """`Span`: OpenTracing's span on any OpenTelemetry span.
 
-Baggage lives in one dict a span, which is also what OpenTelemetry's context holds while the span is
-active: what is set by one API is seen by the other. `Span.context` is a frozen picture of it.
+A span keeps its baggage in one dict, and OpenTelemetry's context holds the same dict while the span is
+active, so that each API sees the items that the other sets. `Span.context` has a frozen copy of it.
+
+Without a lock, several threads may use a span (tests/bridge/test_threads.py):
+
+1. `__dict__.setdefault` is atomic, so that all threads get the same baggage dict and the same `_frozen` list.
+2. A change replaces `_frozen` by a new list. A thread that made its context from the old values puts it into
+   the old list, which is not read any more.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from ot_bridge.bridge.bases import SpanBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.engine.identity import Identity
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import dropped_by, quieten, set_kind
 from ot_bridge.wire import Remote
 
@@ -35,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class LiveBaggage(dict[str, str]):
-    """A span's baggage: another thread may set an item while this one goes through `items()`."""
+    """A span's baggage. `items()` is a copy, since another thread may set an item during an iteration."""
 
     __slots__ = ()
 
@@ -44,26 +50,26 @@ class LiveBaggage(dict[str, str]):
 
 
 def inherited(baggage: Mapping[Any, Any]) -> LiveBaggage:
-    """A copy for a span of its own; what OpenTelemetry code has put there may be no text."""
+    """A copy for a new span. Items that OpenTelemetry code has set may be no text and are converted."""
     if type(baggage) is LiveBaggage or type(baggage) is Baggage:
         return LiveBaggage(baggage)
     return LiveBaggage({convert.key_name(name): convert.text(value) for name, value in baggage.items()})
 
 
 class Span(SpanBase):
-    """A span of OpenTracing's API (specification, "Span").
+    """A span of OpenTracing's API (OpenTracing specification, "Span").
 
-    tracer: the one that made it. span: the OpenTelemetry span that does the work. baggage: str to str,
-    inherited. origin: see `SpanContext`. No method raises, whatever it is given, and every call after
-    `finish()` is ignored.
+    tracer: the tracer that made it. span: the OpenTelemetry span that it works on. baggage: str to str,
+    inherited. origin: see `SpanContext`. No method raises, whatever its arguments. After `finish()` names,
+    tags and logs are ignored.
     """
 
-    # Most spans never get any of these of their own.
-    _frozen: list[SpanContext] | None = None  # what `context` shows, once made; a new list at each change
+    # Class attributes, since most spans never set these.
+    _frozen: list[SpanContext] | None = None  # the value of `context`, once made; a new list at each change
     _baggage: LiveBaggage | None = None
-    _raised: BaseException | None = None  # the one recorded last
+    _raised: BaseException | None = None  # the last recorded exception
     origin: Remote | None = None
-    priority_flags: TraceFlags | None = None  # what a later `sampling.priority` made of the trace flags
+    priority_flags: TraceFlags | None = None  # the trace flags after a later `sampling.priority`
     finished = False
 
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
@@ -80,11 +86,11 @@ class Span(SpanBase):
 
     @property
     def context(self) -> SpanContext:
-        """What children and other processes need: ids, flags, baggage; frozen."""
+        """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
         frozen = self._frozen
         return frozen[0] if frozen else self._freeze()
 
-    _shown = context  # for subclasses whose `context` is another
+    _plain_context = context  # for subclasses whose `context` is another
 
     def _freeze(self) -> SpanContext:
         otel = self._otel_span.get_span_context()
@@ -92,7 +98,7 @@ class Span(SpanBase):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        # Without a lock: a change by another thread makes the list that this is kept in an old one.
+        # See the head of this file, 1 and 2.
         frozen = self.__dict__.setdefault("_frozen", [])
         if not frozen:
             if self.priority_flags is not None:
@@ -102,7 +108,7 @@ class Span(SpanBase):
         return frozen[0]  # type: ignore[no-any-return]
 
     def _thaw(self) -> None:
-        """Something that `context` shows has changed: it is made anew when next asked for."""
+        """Discards the frozen context after a change. `context` makes a new one when it is next read."""
         self._frozen = []
 
     def unwrap(self) -> trace.Span:
@@ -110,12 +116,12 @@ class Span(SpanBase):
         return self._otel_span  # type: ignore[no-any-return]
 
     def _alive(self) -> trace.Span | None:
-        """The OpenTelemetry span, while it is recorded and has not ended."""
+        """The OpenTelemetry span if it is recorded and has not ended, else None."""
         span: trace.Span = self._otel_span
         if span.is_recording():
             return span
         if getattr(span, "end_time", None) is not None:
-            _log.debug("ignored: the span is finished already: %r", self)
+            _log.debug("the span is finished, and a change to it was ignored: %r", self)
         return None
 
     def set_operation_name(self, operation_name: str) -> Self:
@@ -125,7 +131,11 @@ class Span(SpanBase):
         return self
 
     def set_tag(self, key: str, value: Any) -> Self:
-        """Sets an attribute; `error`, `span.kind` and `sampling.priority` mean more (`convert.TAGS`)."""
+        """Sets an attribute, or what `error`, `span.kind` and `sampling.priority` mean (`convert.TAGS`).
+
+        value: any object; see `convert.attribute`. OpenTelemetry specification, "OpenTracing Compatibility",
+        section "Set Tag".
+        """
         name = convert.key_name(key)
         meaning = convert.TAGS[name](value) if name in convert.TAGS else None
         if meaning is None or not self._apply(meaning):
@@ -133,7 +143,7 @@ class Span(SpanBase):
         return self
 
     def _apply(self, meaning: SpanKind | StatusCode | bool) -> bool:
-        """Does what a tag means. Whether that is all: if not, the tag is an attribute as well."""
+        """Applies what a tag means. False if the tag has to become an attribute as well."""
         if isinstance(meaning, bool):
             old = self._otel_span.get_span_context().trace_flags
             if meaning != old & 1 or self.priority_flags is not None:
@@ -152,7 +162,10 @@ class Span(SpanBase):
             span.set_attribute(name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
-        """Adds an event, named by the `event` field, else `log`; timestamp: seconds since the epoch."""
+        """Adds an event, named by the `event` field, else `log`; an error log records an exception.
+
+        key_values: a mapping of names to any objects. timestamp: seconds since the epoch; None is now.
+        """
         if (span := self._alive()) is not None:
             name, attributes, exception = logs.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
@@ -176,16 +189,16 @@ class Span(SpanBase):
             self._otel_span.add_event("exception", attributes, when)
 
     def log_event(self, event: Any, payload: Any = None) -> Self:
-        """OpenTracing 1's way to log; `log_kv` is today's."""
+        """Deprecated in OpenTracing 2: logs `event` and `payload` as `log_kv` does."""
         return self.log_kv({"event": event} if payload is None else {"event": event, "payload": payload})
 
     def log(self, **kwargs: Any) -> Self:
-        """OpenTracing 1's way to log: `event`, `payload`, `timestamp`."""
+        """Deprecated in OpenTracing 2: logs `event`, `payload` and `timestamp` as `log_kv` does."""
         fields = {name: kwargs[name] for name in ("event", "payload") if name in kwargs}
         return self.log_kv(fields, kwargs.get("timestamp"))
 
     def set_baggage_item(self, key: str, value: str | None) -> Self:
-        """Sets an item that children and downstream processes get; None takes it away."""
+        """Sets an item that children and downstream processes inherit. None as the value removes it."""
         name, text = convert.key_name(key), None if value is None else convert.text(value)
         items = self._live_baggage()
         if text is None:
@@ -196,18 +209,18 @@ class Span(SpanBase):
         current = get_current()
         held = current.get(BAGGAGE_KEY)
         if held is not items and trace.get_current_span(current) is self._otel_span:
-            # OpenTelemetry code has put baggage of its own above ours.
+            # OpenTelemetry code has set baggage of its own, which hides the dict of this span.
             attach(Context({**current, BAGGAGE_KEY: {**(held or {}), **items}}))  # type: ignore[dict-item]
         return self
 
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
-        if items is None:  # another thread may be here, too: both get the same
+        if items is None:  # see the head of this file, 1
             items = self._baggage = self.__dict__.setdefault("_made_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
-        """The item's value: the span's own, or what OpenTelemetry code has set while it is active."""
+        """The item's value, or None. While the span is active, OpenTelemetry's baggage goes first."""
         name, current = convert.key_name(key), get_current()
         if trace.get_current_span(current) is self._otel_span:
             value = get_baggage(name, current)
@@ -216,21 +229,21 @@ class Span(SpanBase):
         return None if self._baggage is None else self._baggage.get(name)
 
     def finish(self, finish_time: float | None = None) -> None:
-        """Ends the span; finish_time: seconds since the epoch, else now."""
+        """Ends the span. finish_time: seconds since the epoch; None is now."""
         self.finished = True
-        self._raised = None  # which refers to frames, and they to this span
+        self._raised = None  # its traceback refers to frames that refer to this span
         if (span := self._alive()) is not None:
             try:
                 span.end(None if finish_time is None else convert.nanoseconds(finish_time))
             except Exception:
-                report(_log, "a span processor raised at the end of a span")
-            if not isinstance(span, Identity):  # which says it itself
+                log_failure(_log, "a span processor raised at the end of a span")
+            if not isinstance(span, Identity):  # spans of the engine log it themselves
                 dropped, limit = dropped_by(span)
                 if dropped:
                     engine.say_dropped(dropped, limit)
 
     def fail(self, exception: BaseException) -> None:
-        """Marks the span as failed by `exception`: status ERROR and, once for each, an `exception` event."""
+        """Sets status ERROR, and adds an `exception` event unless `exception` is the last one recorded."""
         span = self._alive()
         if span is None:
             return
@@ -252,9 +265,9 @@ class Span(SpanBase):
 
     @staticmethod
     def _on_error(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
-        # OpenTracing's own scopes call this on whatever span they hold.
+        # OpenTracing's own scopes call this with any kind of span.
         if isinstance(span, Span):
-            # GeneratorExit is how a generator is closed that is not read to its end: that is no failure.
+            # Closing a generator before its end raises GeneratorExit in it. That is no failure.
             if exc_val is not None and not isinstance(exc_val, GeneratorExit):
                 span.fail(exc_val)
         else:

@@ -1,8 +1,8 @@
-"""`SpanContext`: one frozen value that is OpenTracing's span context and OpenTelemetry's.
+"""`SpanContext`: one frozen value that is both OpenTracing's and OpenTelemetry's span context.
 
-OpenTelemetry's part (ids, flags, trace state) is the tuple itself; beside it stand the baggage, what
-the wire carried that OpenTelemetry has no place for (`origin`), and links for a trace begun anew.
-It has the attributes that the encoders in `ot_bridge.wire` read, so it is injected as it is.
+The tuple itself is OpenTelemetry's part (ids, flags, trace state). Attributes hold the baggage, the caller's
+values that OpenTelemetry cannot represent (`origin`), and links for a new trace. It also has the attributes
+that the encoders in `ot_bridge.wire` read, so that `inject` passes it to them unchanged.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INVALID: Final = trace.INVALID_SPAN_CONTEXT
 
 
 class Baggage(dict[str, str]):
-    """A span context's baggage: reads as a dict, cannot be changed."""
+    """A span context's baggage: a dict that cannot be changed."""
 
     def _frozen(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("the baggage of a span context cannot change; use span.set_baggage_item()")
@@ -49,11 +49,11 @@ NO_BAGGAGE: Final = Baggage()
 
 
 class SpanContext(SpanContextBase, trace.SpanContext):
-    """What a span hands on to its children and over the wire (OpenTracing specification, "SpanContext").
+    """What children and other processes get of a span (OpenTracing specification, "SpanContext").
 
-    otel_context: ids, flags and trace state. baggage: str to str. origin: the `Remote` that the trace
-    came in with, where it says more than OpenTelemetry can. parent_id: the parent's span id, 0 if
-    unknown. links: OpenTelemetry contexts that a trace started from this one links to.
+    otel_context: ids, flags and trace state. baggage: str to str. origin: the `Remote` of the caller, if it
+    holds values that OpenTelemetry cannot represent, else None. parent_id: the parent's span id, 0 if
+    unknown. links: OpenTelemetry span contexts that a trace started from this context links to.
     """
 
     def __new__(
@@ -67,18 +67,18 @@ class SpanContext(SpanContextBase, trace.SpanContext):
         return _with(tuple.__new__(cls, otel_context), baggage, origin, parent_id, links)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        """All is done in `__new__`."""
+        """Does nothing: `__new__` sets everything."""
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         origin = self.origin
-        if origin is not None:  # what it may hold instead of dicts cannot be pickled
+        if origin is not None:  # it may hold mappings that cannot be pickled
             origin = origin._replace(baggage=dict(origin.baggage), extras=dict(origin.extras))
         return trace.SpanContext(*self[:5]), self.baggage, origin, self.parent_id, self.links
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpanContext, self.__getnewargs__()
 
-    # Most contexts have none of these, and then no dict of their own.
+    # Class attributes, so that most contexts need no dict.
     baggage: Baggage = NO_BAGGAGE
     origin: Remote | None = None
     parent_id: int = 0
@@ -86,15 +86,15 @@ class SpanContext(SpanContextBase, trace.SpanContext):
     debug: bool = False
     #: The W3C `tracestate` header's text.
     tracestate: str = ""
-    #: A caller's request for a debug trace, which only a context without a trace carries.
+    #: The id with which a caller asks for a debug trace. Only a context without a trace id has one.
     debug_id: str | None = None
 
-    # OpenTelemetry's own properties are functions; these are read at every injection.
+    # As OpenTelemetry's properties, but quicker to read: every injection reads them.
     trace_id = property(itemgetter(0))
     span_id = property(itemgetter(1))
 
     def in_context(self, context: Context) -> Context:
-        """`context` with this as the current span, and its baggage: what those who look at a child see."""
+        """A copy of `context` with this as the current span, and its baggage; samplers of children get it."""
         span = trace.NonRecordingSpan(self) if self[5] else trace.INVALID_SPAN
         made = {**context, SPAN_KEY: span, BAGGAGE_KEY: self.baggage}
         if not self.baggage:
@@ -107,18 +107,18 @@ class SpanContext(SpanContextBase, trace.SpanContext):
 
     @property
     def sampled(self) -> bool | None:
-        """Whether the trace is recorded; None while nobody has decided."""
+        """Whether the trace is sampled; None if the decision is still open (deferred)."""
         if self[3] & 1:
             return True
         origin = self.origin
         if origin is None or origin.sampled is not None:
             return False
-        # The caller's span, or one of this process that shares its id and leaves the decision as open.
+        # Open for the caller's span, and for a span of this process that has taken over its span id.
         return None if self[2] or self[1] == origin.span_id else False
 
     @property
     def extras(self) -> Mapping[str, str]:
-        """What one header format alone can say, by the names in `ot_bridge.wire`."""
+        """Values that only one header format has, by the names in `ot_bridge.wire`."""
         extras = self.origin.extras if self.origin is not None else EMPTY
         if self[3] & _RANDOM:
             return {**extras, **RANDOM_TRACE_ID} if extras else RANDOM_TRACE_ID
@@ -126,7 +126,7 @@ class SpanContext(SpanContextBase, trace.SpanContext):
 
 
 class _Decided(SpanContext):
-    """A context that OpenTelemetry's flags say all about, as most are: what encoders ask for is known."""
+    """A context without `origin`, as most are. OpenTelemetry's flags alone give `sampled` and `extras`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpanContext, self.__getnewargs__()
@@ -153,7 +153,7 @@ class _SampledRandom(_Decided):
 
 
 _BY_FLAGS: Final = (_Unsampled, _Sampled, _UnsampledRandom, _SampledRandom)
-#: The same with the flags that go with each.
+#: By the flags 0 to 3: the class, and the flags as a `TraceFlags`.
 BY_FLAGS: Final = tuple(zip(_BY_FLAGS, _FLAGS, strict=True))
 
 
@@ -164,7 +164,7 @@ def _with(
     parent_id: int,
     links: tuple[trace.SpanContext, ...] = (),
 ) -> SpanContext:
-    # OpenTelemetry's class refuses attributes from outside; these are set once, here.
+    # OpenTelemetry's class refuses to set attributes, so this is the one place that sets them.
     if made[4] is not DEFAULT_TRACE_STATE and made[4]:
         made.__dict__["tracestate"] = made[4].to_header()
     if baggage:
@@ -181,13 +181,13 @@ def _with(
 
 
 def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent_id: int) -> SpanContext:
-    """The context for the six values that an OpenTelemetry span context is made of."""
+    """Makes a context of the six values of an OpenTelemetry span context."""
     kind = _BY_FLAGS[ids[3] & 3] if origin is None else SpanContext
     return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
 
 
 def from_remote(remote: Remote) -> SpanContext:
-    """The context of a span in another process."""
+    """Converts a decoded `Remote` to the context of a span in another process."""
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
@@ -199,7 +199,7 @@ def from_remote(remote: Remote) -> SpanContext:
 
 
 def of(subject: object) -> SpanContext | None:
-    """The context that a `child_of` or a reference means, of ours or of OpenTelemetry; None if foreign."""
+    """The context of a span or span context of this package, the shim or OpenTelemetry; None for others."""
     if isinstance(subject, SpanContext):
         return subject
     if isinstance(subject, opentracing.Span):
@@ -218,7 +218,7 @@ def _link(context: SpanContext) -> SpanContext:
 
 
 def _ids_only(context: SpanContext) -> SpanContext:
-    """The caller's ids; the sampling decision left open, no debugging on a stranger's word."""
+    """Keeps the caller's ids and baggage, leaves the sampling decision open, and drops the debug flag."""
     origin = Remote(context.trace_id, context.span_id, sampled=None, extras=context.extras)
     flags = _FLAGS[context.trace_flags & _RANDOM]
     plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, context.trace_state)
@@ -234,11 +234,12 @@ _TRUST: Mapping[Trust, Callable[[SpanContext], SpanContext | None]] = {
 
 
 def trusted(context: Any, trust: Trust = "all") -> Any:
-    """What to take from a caller's extracted `context`: the parent to start a server span with, or None.
+    """Returns what `trust` allows of a caller's extracted `context`, as the parent of a server span, or None.
 
-    `all`: ids, sampling decision, debug flag and baggage. `context`: ids and baggage; the decision is
-    ours. `link`: a new trace, with a link to the caller's. `none`: nothing. A context of another
-    tracer's is taken whole or (`link`, `none`) not at all.
+    `all`: ids, sampling decision, debug flag and baggage. `context`: ids and baggage; this process decides
+    on sampling. `link`: a new trace with a link to the caller's span. `none`: nothing. A context of another
+    tracer is returned unchanged for `all` and `context`, else None. Raises ConfigurationError for another
+    word.
     """
     try:
         choose = _TRUST[trust]

@@ -1,12 +1,12 @@
-"""How a span starts: whose child it is, who decides on it, and which tracer makes it.
+"""Starts spans: finds the parent, the sampler that decides, and the tracer that makes the span.
 
-1. `Starting._fast` starts what most programs start: a span with a name, perhaps a parent and tags. For
-   anything else it returns None, and `_start` does it.
-2. Both end in one call with the parameters of `engine.Tracer.start`, which it is on the engine. On any other
-   tracer it is `_start_on`, which wraps what that tracer makes.
-3. Neither raises. Where a sampler or a span processor does, the span is one that is not recorded.
-4. A subclass with rules of its own overrides `_fast`, to return None where a rule might hold, and `_start`.
-   The signatures of `start_span` and `start_active_span` then stay where they are, in `Tracer`.
+1. `Starting._fast` starts what most programs start: a span with a name, and possibly a parent and tags. For
+   anything else it returns None, and `_start` starts the span.
+2. Both end in one call with the parameters of `engine.Tracer.start`. On the engine they call that method; on
+   any other tracer they call `_start_on`, which wraps the span of that tracer.
+3. Neither raises. If a sampler or a span processor raises, the span is not recorded.
+4. A subclass with rules of its own overrides `_start`, and `_fast` to return None where a rule may apply, so
+   that only `Tracer` has the signatures of `start_span` and `start_active_span`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
 from ot_bridge.bridge.span_context import SpanContext
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import current
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
@@ -62,12 +62,12 @@ class Starting:
         self._prepared = self._starter(tracer)
 
     def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
-        """`_start` for a root, or for the child of a span; None where there is more to think of.
+        """The short way of `_start` for a root or the child of a span; None where `_start` has to do it.
 
-        context: the current one. It skips making a `Parent`, and what follows from references, a caller's
-        `Remote`, a scope manager of the program's own, priorities and names to clean. The tests of the bridge
-        that run with options (test_fast_starts.py) hold the two together; the rows root, child, unsampled and
-        stock pay for it. A subclass may override it, too: `None` is always right.
+        context: the current one. This skips the `Parent`, and the handling of references, a caller's
+        `Remote`, a scope manager of the program's own, priorities, and names that need cleaning.
+        tests/bridge/test_fast_starts.py holds both ways together; benchmark rows root, child, unsampled and
+        stock need this one. A subclass may override it: returning None is always correct.
         """
         if type(name) is not str or not name.isascii() or len(name) > MAX_TEXT:
             return None
@@ -103,7 +103,7 @@ class Starting:
             start = self._prepared
             span: Any = start(self._kinds, name, above, seen_context, kind, attributes, (), None, True)
         except Exception:
-            report(_log, _RAISED)
+            log_failure(_log, _RAISED)
             span = self._not_recorded(name, above)
         span._tracer = self
         if baggage:
@@ -114,15 +114,15 @@ class Starting:
         return span  # type: ignore[no-any-return]
 
     def prepared(self, tags: Any) -> convert.Tags:
-        """`tags` for any number of starts, looked at and cleaned once."""
+        """Cleans `tags` once, for any number of starts."""
         return convert.tags(tags, self.maps_kind)
 
     def _plain(self, parent: Any) -> Any:
-        """The context of a parent that a program names, or what else it has named."""
+        """The context of `parent` if that is one of our spans, else `parent` itself."""
         return parent.context if issubclass(type(parent), Span) else parent
 
     def _started_as_kind(self, span: Any, tags: Any) -> None:
-        """For a subclass that has to remember where `span.kind` stood among the tags of a start."""
+        """Hook for a subclass that keeps the position of `span.kind` among the tags of a start."""
 
     def _start(
         self,
@@ -134,7 +134,7 @@ class Starting:
         ignore_active_span: bool,
         sampler: Sampler | None,
     ) -> Span:
-        """`start_span`, whatever is asked for. A subclass that has rules of its own overrides this one."""
+        """`start_span` for all arguments. A subclass that has rules of its own overrides this method."""
         parent = None if child_of is None and references is None else self._named(child_of, references)
         if parent is None:
             parent = root() if ignore_active_span else self._implicit()
@@ -157,8 +157,8 @@ class Starting:
     def _named(self, child_of: Any, references: Any) -> Parent | None:
         try:
             return named(child_of, references)
-        except Exception:  # out of an object of the program's own
-            report(_log, "what was given as a parent cannot be asked; the span has none that is named")
+        except Exception:  # raised by an object of the program
+            log_failure(_log, "child_of or references raised when read; the span starts without them")
             return None
 
     def _implicit(self) -> Parent:
@@ -171,7 +171,7 @@ class Starting:
         return in_context(current())
 
     def _starter(self, tracer: Any) -> Callable[..., Any]:
-        """Starts spans on an OpenTelemetry tracer: takes what `engine.Tracer.start` takes, from `name` on."""
+        """The function that starts spans on `tracer`, with the parameters of `engine.Tracer.start`."""
         if isinstance(tracer, engine.Tracer):
             return tracer.start
         return partial(self._start_on, tracer)
@@ -184,7 +184,7 @@ class Starting:
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
-        """Makes the span with `tracer`, or without one a span that is not recorded; never raises."""
+        """Makes the span with `tracer`, or one that is not recorded if `tracer` is None. Never raises."""
         above: Any = parent.context.get(SPAN_KEY)
         more = parent.context, start.kind, start.attributes, parent.links, moment, True
         span: Any = None
@@ -192,7 +192,7 @@ class Starting:
             try:
                 span = self._starter(tracer)(self._kinds, name, above, *more)
             except Exception:
-                report(_log, _RAISED)
+                log_failure(_log, _RAISED)
         if span is None:
             span = self._not_recorded(name, above)
         span._tracer = self
@@ -210,9 +210,9 @@ class Starting:
         return self.wrapper_class(self, trace.NonRecordingSpan(held))
 
     def _continue(self, span: Span, origin: Remote) -> None:
-        """Hands on what a caller said beyond OpenTelemetry's span context, to spans of its trace only."""
+        """Gives a span of the caller's trace the caller's values that OpenTelemetry's context cannot hold."""
         own = span.unwrap().get_span_context()
-        if not origin.trace_id:  # then it is said of the trace that begins here
+        if not origin.trace_id:  # the caller sent no trace id: its values are for the trace that begins here
             if origin.debug_id:
                 span.unwrap().set_attribute(self.debug_id_tag, convert.text(origin.debug_id))
             debug, extras = bool(origin.debug_id or origin.debug), properties(origin.extras)

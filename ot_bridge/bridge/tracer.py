@@ -1,8 +1,8 @@
 """`Tracer`: OpenTracing's API on any OpenTelemetry `TracerProvider`.
 
-Start, inject, extract (OpenTracing specification, "Tracer"; OpenTelemetry specification, "OpenTracing
-Compatibility"). What a caller passes is never the cause of an exception, but for the three that
-OpenTracing's API promises.
+It starts, injects and extracts spans (OpenTracing specification, "Tracer"; OpenTelemetry specification,
+"OpenTracing Compatibility"). No argument causes an exception, except for the three that OpenTracing's API
+defines for `inject` and `extract`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import current
 from ot_bridge.propagation import MetadataHeaders
 
@@ -38,9 +38,9 @@ _INTERNAL: Final = trace.SpanKind.INTERNAL
 class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
     """An OpenTracing tracer whose spans are OpenTelemetry spans.
 
-    tracer: the OpenTelemetry tracer that makes them. provider: what `flush` and `close` act on.
-    propagators: see `create_tracer`. scope_manager: a scope manager of the program's own, used as it is.
-    maps_kind: whether a `span.kind` tag becomes the span's kind, or stays an attribute.
+    tracer: the OpenTelemetry tracer that makes them. provider: the provider that `flush` and `close` act on.
+    propagators: see `create_tracer`. scope_manager: replaces the scope manager on OpenTelemetry's context.
+    maps_kind: whether a `span.kind` tag sets the span's kind, or stays an attribute.
     """
 
     _closing: concurrent.futures.Future[bool] | None = None
@@ -69,11 +69,11 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
 
     @property
     def active_span(self) -> opentracing.Span | None:
-        """The active span: ours, or a wrapper of the one that OpenTelemetry code made active."""
+        """The active span: one of ours, or a wrapper of a span that OpenTelemetry code made active."""
         scope = self._own_scopes.active
         if self._scope_manager is not self._own_scopes:
             given = self._scope_manager.active
-            shadow = isinstance(scope, Scope)  # which may have been inherited by a task that `given` was not
+            shadow = isinstance(scope, Scope)  # a task may have inherited it, but not the scope `given`
             if shadow or (given is not None and not self._is_inside(scope, given.span)):
                 scope = given
         return None if scope is None else scope.span
@@ -95,7 +95,10 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         *,
         sampler: Sampler | None = None,
     ) -> opentracing.Scope:
-        """`start_span`, made active: the scope that is returned ends both unless `finish_on_close` is off."""
+        """Starts a span as `start_span` does, and makes it active until the returned scope is closed.
+
+        finish_on_close: whether closing the scope finishes the span.
+        """
         if references is None and start_time is None and sampler is None and not ignore_active_span:
             before = current()
             span: Any = self._fast(operation_name, child_of, tags, before)
@@ -115,9 +118,9 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         return scope
 
     def _follow(self, scope: opentracing.Scope, span: Span) -> None:
-        """Makes OpenTelemetry's current span the same while a scope of the program's own manager is open."""
+        """Makes `span` current in OpenTelemetry's context, too, while `scope` of another manager is open."""
         if getattr(scope, "span", None) is not span:
-            return  # a manager that does nothing, and has one scope for all
+            return  # the manager does nothing and has one scope for all spans
         shadow = self._own_scopes.activate(span, False)
         close = scope.close
 
@@ -141,13 +144,13 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         *,
         sampler: Sampler | None = None,
     ) -> Span:
-        """Starts a span.
+        """Starts a span. Never raises.
 
-        child_of: a span or span context, the parent. references: one or a list of `Reference`s; without
-        `child_of` the first CHILD_OF among them is the parent, else the first; each becomes a link.
-        Without either the active span is the parent, unless `ignore_active_span`. tags: `error`,
-        `span.kind` and `sampling.priority` mean what they mean to `set_tag`. start_time: seconds since
-        the epoch. sampler: decides on this span in place of the provider's.
+        child_of: the parent, a span or span context. references: a `Reference` or a list of them; without
+        `child_of` the first CHILD_OF among them is the parent, else the first one; each becomes a link.
+        Without either, the active span is the parent, unless `ignore_active_span` is set. tags: a mapping;
+        `error`, `span.kind` and `sampling.priority` have the same effect as in `set_tag`. start_time: seconds
+        since the epoch. sampler: decides on this span in place of the provider's.
         """
         if references is None and start_time is None and sampler is None and not ignore_active_span:
             span = self._fast(operation_name, child_of, tags, current())
@@ -158,13 +161,13 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         )
 
     def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
-        """`start_span(name, tags=tags)`, and what `inject` writes for HTTP_HEADERS. Does not raise."""
+        """`start_span(name, tags=tags)`, and the headers that `inject` writes for it. Never raises."""
         span = self.start_span(name, tags=tags)
         headers = MetadataHeaders()
         try:
             self.inject(span.context, Format.HTTP_HEADERS, headers)
         except Exception:
-            report(_log, "inject failed, the trace ends at this client")
+            log_failure(_log, "inject failed; the trace ends at this client")
         return span, headers
 
     @property
@@ -172,21 +175,21 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         return self._closing is not None
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Exports what is finished; whether that was done within `timeout` seconds. Never raises."""
+        """Exports the finished spans. True if that was done within `timeout` seconds. Never raises."""
         flush = getattr(self.provider, "force_flush", None)
         try:
             return flush is None or bool(flush(int(timeout * 1000)))
         except Exception:
-            report(_log, "flush failed")
+            log_failure(_log, "the provider's force_flush raised; spans may be lost")
             return False
 
     def close(self) -> concurrent.futures.Future[bool]:
-        """Flushes and shuts the provider down, in the background; the future tells whether all was exported.
+        """Flushes and shuts down the provider in the background.
 
-        The second call gives the same future. It works with `.result(timeout)`, `asyncio.wrap_future`
-        and Tornado's `yield`.
+        The future's result is True if all spans were exported. It works with `.result(timeout)`,
+        `asyncio.wrap_future` and Tornado's `yield`. A second call returns the same future.
         """
-        # Without a lock: a signal handler may come here while its thread is here.
+        # Without a lock, since a signal handler may call this while its thread is inside.
         mine: concurrent.futures.Future[bool] = concurrent.futures.Future()
         closing = self.__dict__.setdefault("_closing", mine)
         if closing is mine:
@@ -198,6 +201,6 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         try:
             getattr(self.provider, "shutdown", lambda: None)()
         except Exception:
-            report(_log, "shutdown failed")
+            log_failure(_log, "the provider's shutdown raised; spans may be lost")
             flushed = False
         done.set_result(flushed)

@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 from ot_bridge.delivery import finalizers
 from ot_bridge.delivery.log import target
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 _log = logging.getLogger("ot_bridge.delivery")
 
@@ -105,7 +105,7 @@ def in_background(work: Callable[[], object], name: str) -> None:
         try:
             work()
         except Exception:
-            report(_log, f"{name} failed")
+            log_failure(_log, f"{name} failed")
         finally:
             _closing.discard(over)
             over.set()

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 _log = logging.getLogger("ot_bridge.delivery")
 
@@ -92,4 +92,4 @@ def _do(work: Callable[..., object], args: tuple[Any, ...]) -> None:
     try:
         work(*args)
     except Exception:
-        report(_log, "what a finalizer left to do failed")
+        log_failure(_log, "what a finalizer left to do failed")

@@ -113,7 +113,7 @@ class Losses:
                 self._away = self._away or reason != "dropped"
                 why = WHY.get(reason, reason)
                 _log.warning(
-                    "%d spans for %s are lost: %s (said once a minute at most)", new, target(exporter), why
+                    "%d spans for %s are lost: %s (logged once a minute at most)", new, target(exporter), why
                 )
 
     def works(self, exporter: object) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery.log import quieten
 from ot_bridge.delivery.refusal import refuses
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.otel import UNTRACED
 
 _log = logging.getLogger("ot_bridge.delivery")
@@ -74,7 +74,7 @@ class Outlet:
             good = exporter.export(batch) is SpanExportResult.SUCCESS
         except Exception:
             name = "making an exporter" if self.made is None else f"{type(self.made).__name__}.export"
-            report(_log, f"{name} raised; its spans are lost")
+            log_failure(_log, f"{name} raised; its spans are lost")
         after = getattr(self.made, "failed", _NOTHING)
         return _lost(before, after, count, good)
 
@@ -93,7 +93,7 @@ class Outlet:
         try:
             getattr(self.made, "give_up_at", _ignore)(self.limit)
         except Exception:
-            report(_log, f"{type(self.made).__name__}.give_up_at raised")
+            log_failure(_log, f"{type(self.made).__name__}.give_up_at raised")
 
     def flush(self, deadline: float) -> bool:
         """Flushes what the exporter itself keeps. False if it failed."""
@@ -103,7 +103,7 @@ class Outlet:
         try:
             return self.made.force_flush(left) is not False
         except Exception:
-            report(_log, f"{type(self.made).__name__}.force_flush raised")
+            log_failure(_log, f"{type(self.made).__name__}.force_flush raised")
             return False
 
     def shut(self) -> bool:
@@ -116,7 +116,7 @@ class Outlet:
             kind = inspect.signature(self.made.shutdown).parameters
             self.made.shutdown(**({"timeout_millis": 500} if "timeout_millis" in kind else {}))
         except Exception:
-            report(_log, f"{type(self.made).__name__}.shutdown raised")
+            log_failure(_log, f"{type(self.made).__name__}.shutdown raised")
             return False
         return True
 

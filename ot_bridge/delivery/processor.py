@@ -47,7 +47,7 @@ class DeliveryProcessor(SpanProcessor):
         self._makes = isinstance(exporter, type) or not hasattr(exporter, "export")
         if self._makes and not callable(exporter):
             raise ConfigurationError(
-                "exporter", exporter, "an exporter, or a callable that makes one, is due"
+                "exporter", exporter, "expected an exporter, or a callable that makes one"
             )
         given: Any = exporter
         chosen = settings(max_queue_size, max_export_batch_size, schedule_delay_millis, export_timeout_millis)

@@ -58,7 +58,7 @@ def _number(name: str, given: float | None) -> float:
         return positive_variable(variable, int) or default
     number = isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
     if not number or given <= 0 or (name.endswith("_size") and given < 1):
-        raise ConfigurationError(name, given, "a number above 0 is due")
+        raise ConfigurationError(name, given, "expected a number above 0")
     return given
 
 
@@ -73,5 +73,5 @@ def positive_variable(variable: str, read: Callable[[str], float]) -> float | No
         value = 0
     if value > 0:
         return value
-    bad_variable(variable, text, "a whole number above 0 is due", "the default is taken")
+    bad_variable(variable, text, "expected a whole number above 0", "the default is taken")
     return None

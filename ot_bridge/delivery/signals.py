@@ -14,7 +14,7 @@ import time
 from typing import Any, Final
 
 from ot_bridge.delivery import exit
-from ot_bridge.errors import bad_variable, say_once
+from ot_bridge.errors import bad_variable, log_once
 
 _log = logging.getLogger("ot_bridge.delivery")
 SECONDS: Final = 2.0
@@ -37,7 +37,7 @@ def flush_on_sigterm() -> bool:
     else:
         signal.signal(signal.SIGTERM, _flush)
         return True
-    say_once(_log, logging.WARNING, f"spans are not flushed on SIGTERM: {why}")
+    log_once(_log, logging.WARNING, f"spans are not flushed on SIGTERM: {why}")
     return False
 
 
@@ -47,7 +47,7 @@ def flush_on_sigterm_if_asked() -> None:
     if text.lower() == "true":
         flush_on_sigterm()
     elif text and text.lower() != "false":
-        bad_variable(VARIABLE, text, "true or false is due", "SIGTERM is left as it is")
+        bad_variable(VARIABLE, text, "expected true or false", "SIGTERM is left as it is")
 
 
 def _flush(number: int, frame: Any) -> None:

@@ -40,7 +40,7 @@ from ot_bridge.delivery.log import Losses
 from ot_bridge.delivery.markers import Answer, Marker, has_marker, take
 from ot_bridge.delivery.outlet import Outlet, untraced
 from ot_bridge.delivery.settings import Settings
-from ot_bridge.errors import report, say_once
+from ot_bridge.errors import log_failure, log_once
 
 _log = logging.getLogger("ot_bridge.delivery")
 _STEP: Final = 0.05  # seconds between two looks at whether a collector refuses
@@ -91,7 +91,7 @@ class Worker:
         waiting = len(self.queue)
         if self.closed:
             self.ledger.late.add()
-            say_once(_log, logging.WARNING, "spans that end after the shutdown of their tracer are lost")
+            log_once(_log, logging.WARNING, "spans that end after the shutdown of their tracer are lost")
             return False
         if waiting >= self.settings.queue:
             self.ledger.dropped.add()
@@ -109,7 +109,7 @@ class Worker:
         """Exports a span that ends in one of the program's last exit hooks, when no later export is due."""
         self.queue.append(span)
         if not self.flush(deadline):
-            say_once(_log, logging.WARNING, "spans that ended while the program exited were left behind")
+            log_once(_log, logging.WARNING, "spans that ended while the program exited were left behind")
 
     # The thread
 
@@ -135,7 +135,7 @@ class Worker:
             with untraced():
                 self._work()
         except Exception:
-            report(_log, "the export thread failed; the next span starts another")
+            log_failure(_log, "the export thread failed; the next span starts another")
         finally:
             self._thread = 0
             self.mark = 0
@@ -197,7 +197,7 @@ class Worker:
                 try:
                     self._listener(counts)
                 except Exception:
-                    report(_log, "a listener to the counts raised")
+                    log_failure(_log, "a listener to the counts raised")
 
     # Other threads wait
 

@@ -1,6 +1,6 @@
-"""What all doors share: trust in callers, start options, exclusion, activity, isolation of errors.
+"""What WSGI and gRPC share: trust in callers, start options, exclusion, active spans, isolation of errors.
 
-Nothing here knows WSGI or gRPC. Another door (ASGI, a message queue) is built on this room alone.
+Nothing here depends on WSGI or gRPC, so that another protocol (ASGI, a message queue) can use it alone.
 """
 
 from ot_bridge.edge.activity import InSteps, Step, activity, untraced_span

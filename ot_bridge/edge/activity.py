@@ -1,14 +1,18 @@
-"""When a request's span is active: while the program's code works for the request, and at no other time.
+"""Makes a request's span active while the program's code works for the request, and at no other time.
 
-A body or a stream may be read in another thread than the one in which it began, and may be dropped half-way.
+A body or a stream may be read in another thread than the one that began it, and may be dropped half-way.
 So the span is active in steps:
 
 1. A step calls one function of the program: an application, `next()` of a body, `send()` of a coroutine.
-2. Before a step the span is made active; after it, what was active before is active again, whatever the
-   function has left. Servers never see a span of the request's.
-3. What the function has left active (a generator that yields inside a `with` block) is active again in the
-   next step, so that the program's own scopes close in their order.
-4. This holds on every scope manager, ours or not: see `ot_bridge.edge.places`.
+2. A step makes the span active, and at its end restores what was active before, even if the function has left
+   scopes open. So the server never sees a span of the request
+   (test_what_was_active_before_a_step_is_active_after_it).
+3. Scopes that the function has left open (a generator that yields inside a `with` block) are active again in
+   the next step, so that the program's own scopes close in order
+   (test_scopes_that_stay_open_between_steps_are_there_in_the_next_and_not_between).
+4. This holds with every scope manager: see `ot_bridge.edge.places`.
+
+The tests are in tests/edge/test_activity.py and run with each scope manager.
 """
 
 from __future__ import annotations
@@ -31,13 +35,13 @@ T = TypeVar("T")
 
 
 class Step(Protocol):
-    """Calls a function of the program's with the request's span active around it."""
+    """Calls `function(*args)`, code of the program, with the request's span active."""
 
     def __call__(self, function: Callable[..., T], *args: Any) -> T: ...
 
 
 class _InContext:
-    """Steps in an OpenTelemetry context, which keeps what each of them leaves."""
+    """Runs steps in an OpenTelemetry context, and keeps the context in which each step ends for the next."""
 
     __slots__ = ("_context",)
 
@@ -53,13 +57,13 @@ class _InContext:
             finally:
                 self._context = current()
                 attach(before)
-        except BaseException:  # perhaps of a signal handler, between two lines here
+        except BaseException:  # a signal handler may raise between two of these lines
             attach(before)
             raise
 
 
 class _InOurScope:
-    """Steps with a scope of our own scope manager, a new one for each step while none leaves anything."""
+    """Runs each step in a new scope of our scope manager, until a step leaves a scope open."""
 
     __slots__ = ("_left", "_manager", "_span")
 
@@ -84,7 +88,7 @@ class _InOurScope:
             else:
                 self._end(scope, before)
             return result
-        except BaseException:  # of the program, or of a signal handler between two lines here
+        except BaseException:  # of the program, or of a signal handler between two of these lines
             self._end(scope, before)
             raise
 
@@ -93,16 +97,16 @@ class _InOurScope:
         if scope is not None and here is scope.context:
             scope.close()
         elif here is not before:
-            if scope is not None:  # what was left waits for the next step, and this scope with it
+            if scope is not None:  # the open scopes, with this one, are active again in the next step
                 self._left = _InContext(here)
             attach(before)
 
 
 class _InForeignScope:
-    """Steps with a scope of any scope manager.
+    """Runs steps in a scope of any scope manager.
 
-    The scope is closed at the end of a step unless the program has left another one active above it. Then
-    all that the manager keeps is taken away for the time between the steps.
+    The scope is closed at the end of a step, unless the program has left another one open inside it. Then the
+    state of the manager is put aside between the steps.
     """
 
     __slots__ = ("_left", "_manager", "_places", "_scope", "_span")
@@ -138,18 +142,18 @@ class _InForeignScope:
 
 
 def activity(tracer: opentracing.Tracer, span: opentracing.Span) -> Step:
-    """Steps with `span` active, as the scope manager of `tracer` understands it."""
+    """The `Step` that makes `span` active by the scope manager of `tracer`."""
     manager = tracer.scope_manager
     if not isinstance(span, bridge.Span):
         return _InForeignScope(manager, span)
     if type(manager) is bridge.ScopeManager:
         return _InOurScope(manager, span)
-    # Our tracer on a scope manager of the program's: the span is active for both APIs.
+    # Our tracer with another scope manager: the span is made active for both APIs.
     return partial(_InContext(trace.set_span_in_context(span.unwrap())), _InForeignScope(manager, span))
 
 
 def untraced_span(tracer: opentracing.Tracer) -> opentracing.Span:
-    """A span that is not recorded, nor is anything below it. It stands for a request that is not traced."""
+    """The span of a request that is not traced. It is not recorded, and neither are its descendants."""
     if not isinstance(tracer, bridge.Tracer):
         return tracer.start_span("untraced", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
     unsampled = trace.SpanContext(ids.bits(128) | 1, ids.bits(64) | 1, is_remote=False)
@@ -157,7 +161,7 @@ def untraced_span(tracer: opentracing.Tracer) -> opentracing.Span:
 
 
 class InSteps:
-    """An awaitable of which each resumption is a step, so that no other task sees the span active."""
+    """An awaitable that is resumed in steps, so that the span is not active in other tasks."""
 
     __slots__ = ("_iterator", "_step")
 

@@ -1,4 +1,4 @@
-"""What a request says about the trace that it belongs to, and how much of that is taken over."""
+"""Reads the trace of a caller from a request's headers, and decides how much of it is used."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ot_bridge import bridge
 from ot_bridge.edge.isolation import attempt
 from ot_bridge.edge.options import as_choice
 
-#: What may be taken from a caller; `ot_bridge.bridge.trusted` says what each word means.
+#: What is used of a caller's context; `ot_bridge.bridge.trusted` documents each word.
 TRUST: Final = ("all", "context", "link", "none")
 ON_CORRUPT: Final = ("skip", "root")
 
 _log = logging.getLogger("ot_bridge.edge")
-# One lock for all counters, so that an application that is traced can be copied and pickled.
+# One lock for all counters: an object with a lock of its own could not be copied or pickled.
 _counting = threading.Lock()
 
 
 class BrokenHeader(Exception):
-    """The caller's tracing headers cannot be read, and the request is to have no span."""
+    """Raised if the caller's tracing headers cannot be read and the request therefore gets no span."""
 
 
 class Callers:
-    """Reads callers' contexts with any tracer. corrupt: how many of them could not be read so far.
+    """Reads callers' contexts with any tracer. corrupt: the number of contexts that could not be read.
 
-    trust: a word of `TRUST`, or a callable that returns one. public_endpoint: whether to take `"link"` in its
-    place, or a callable that tells. on_corrupt: a broken header costs the span ("skip"), or only the caller's
-    trace ("root"). Raises `ConfigurationError` for other values.
+    trust: a word of `TRUST`, or a callable that returns one. public_endpoint: whether `"link"` replaces
+    `trust`, or a callable that returns this. on_corrupt: for a broken header, the request gets no span
+    ("skip") or starts a new trace ("root"). Raises `ConfigurationError` for other values.
     """
 
     def __init__(self, trust: Any, public_endpoint: Any, on_corrupt: Any) -> None:
@@ -50,10 +50,10 @@ class Callers:
     def parent(
         self, tracer: opentracing.Tracer, headers: Mapping[str, Any], *request: Any
     ) -> tuple[Any, Exception | None]:
-        """The context to start from (None for a new trace), and the error of headers that cannot be read.
+        """The parent's context (None for a new trace), and the error of headers that cannot be read, or None.
 
-        headers: names are in lower case. request: what the program's callables are asked about. Raises
-        `BrokenHeader` where a broken header costs the span.
+        headers: with names in lower case. request: the arguments for the program's callables. Raises
+        `BrokenHeader` for a broken header if `on_corrupt` is "skip".
         """
         carrier: Any = headers
         try:
@@ -84,7 +84,7 @@ class Callers:
         return error
 
     def _are_absent(self, tracer: opentracing.Tracer, headers: Mapping[str, Any]) -> bool:
-        """Whether `tracer` calls headers broken that are simply absent, as OpenTracing's mock does."""
+        """Whether the headers are absent, which some tracers report as broken (OpenTracing's mock does)."""
         names = self._written.get(type(tracer))
         if names is None:
             names = attempt("inject", _written_by, tracer, default=frozenset())

@@ -8,16 +8,16 @@ from typing import Any, Final
 from ot_bridge.edge.isolation import attempt
 from ot_bridge.edge.options import as_names
 
-# Clients may make up names without end; what is remembered of them is bounded.
+# Bounds of the remembered names, since clients can send any number of them.
 _MOST_NAMES: Final = 1024
 _LONGEST: Final = 256
 
 
 class Exclusion(dict[str, bool]):
-    """Tells by name what is not traced: `exclusion["/healthz"]`. Answers are remembered, up to a bound.
+    """Maps a name to whether it is excluded: `exclusion["/healthz"]`. Results are remembered, up to a bound.
 
-    given: a name, several names, or a callable that is asked about each request. A `*` at the end of a name
-    stands for any rest. asks: whether it is a callable. Raises `ConfigurationError` for anything else.
+    given: a name, several names, or a callable that gets each request. A `*` at the end of a name stands for
+    any text. asks: whether `given` is a callable. Raises `ConfigurationError` for anything else.
     """
 
     def __init__(self, given: Any) -> None:
@@ -29,7 +29,7 @@ class Exclusion(dict[str, bool]):
         self._prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
 
     def __missing__(self, name: str) -> bool:
-        if not isinstance(name, str):  # as a server that breaks its standard may have it
+        if not isinstance(name, str):  # from a server that does not follow its standard
             return False
         excluded = name in self._names or name.startswith(self._prefixes)
         if len(self) < _MOST_NAMES and len(name) <= _LONGEST:
@@ -37,5 +37,5 @@ class Exclusion(dict[str, bool]):
         return excluded
 
     def asked(self, request: Any) -> bool:
-        """Whether there is a callable and it excludes `request`. One that raises excludes nothing."""
+        """Whether there is a callable and it excludes `request`. If it raises, the request is traced."""
         return self._function is not None and bool(attempt("exclude", self._function, request))

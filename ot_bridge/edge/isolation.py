@@ -1,4 +1,4 @@
-"""Calling code that may fail, a program's hook or its tracer, where the request must not fail with it."""
+"""Calls code of the program (a hook or its tracer) so that the request goes on if that code raises."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 
 _log = logging.getLogger("ot_bridge.edge")
 
@@ -22,4 +22,4 @@ def attempt(name: str, function: Callable[..., Any], *args: Any, default: Any = 
 
 def failed(what: str) -> None:
     """Logs the exception that is being handled, at most once a minute for each `what`."""
-    report(_log, f"{what} failed; the request is served all the same")
+    log_failure(_log, f"{what} failed; the request is served without it")

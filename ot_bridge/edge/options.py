@@ -9,7 +9,7 @@ from ot_bridge.errors import ConfigurationError
 
 
 def as_names(option: str, value: object) -> tuple[str, ...]:
-    """The names in an iterable of text. A single text is refused, since it would be read as its letters."""
+    """The names in an iterable of texts. A single text is refused, since iterating it yields its letters."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigurationError(option, value, "a list of names")
     names = tuple(value)
@@ -20,14 +20,14 @@ def as_names(option: str, value: object) -> tuple[str, ...]:
 
 
 def as_function(option: str, value: Any) -> Any:
-    """The callable, or None."""
+    """Returns `value` if it is a callable or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(option, value, "a callable")
     return value
 
 
 def as_choice(option: str, value: object, allowed: Iterable[str]) -> str:
-    """The word, if it is one of the allowed ones."""
+    """Returns `value` if it is one of the allowed words."""
     if not isinstance(value, str) or value not in allowed:
         raise ConfigurationError(option, value, f"one of {', '.join(allowed)}")
     return value

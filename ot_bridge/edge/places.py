@@ -1,12 +1,15 @@
-"""Where a scope manager that is not ours keeps the active scope.
+"""Saves and restores the state in which another scope manager keeps the active scope.
 
-OpenTracing's API has no way to put an open scope aside: `close()` may finish its span, and does nothing for a
-scope that is not the innermost. So what the manager keeps is put aside itself:
+OpenTracing's API cannot put an open scope aside: `close()` may finish its span, and does nothing for a scope
+that is not the innermost. So this module puts the state of the manager aside:
 
 1. A manager keeps its state in context variables or thread-locals, its own or its module's, or, as two of
    OpenTracing's do, in an attribute of the running greenlet or task.
-2. Of all these, only places whose content changed when a scope was activated are ever written to.
-3. Lists are copied, since a manager may keep a stack of scopes in one.
+2. It writes only to those places whose content changed when a scope was activated, so that other data of the
+   program stays untouched.
+3. It copies lists, since a manager may keep a stack of scopes in one.
+
+tests/edge/test_activity.py runs with managers of each kind (tests/edge/managers.py).
 """
 
 from __future__ import annotations
@@ -23,14 +26,14 @@ import opentracing
 from opentracing.scope_managers.constants import ACTIVE_ATTR
 
 _ABSENT: Final[Any] = object()
-_VARIABLES: Final = -1  # the number of the place of all context variables
+_VARIABLES: Final = -1  # the place number that stands for all context variables
 
-#: By the number of a place and a key in it.
+#: (number of a place, key in it) -> value
 State: TypeAlias = dict[tuple[int, Any], Any]
 
 
 class Places:
-    """Reads and writes what a scope manager keeps for the code that calls."""
+    """Reads and writes the state that a scope manager keeps for this thread, task or greenlet."""
 
     __slots__ = ("_keys", "_locals", "_variables")
 
@@ -42,27 +45,27 @@ class Places:
 
     @property
     def known(self) -> bool:
-        """Whether a place is known."""
+        """Whether a place is known in which the manager keeps the scope."""
         return bool(self._keys)
 
     def learn(self, before: State) -> None:
-        """Compares what is kept with `before`, read just before the first scope was activated."""
+        """Finds the places by comparing with `before`, the state before the first scope was activated."""
         if not self._keys:
             now = self.read()
             self._keys = tuple(key for key, value in now.items() if not _is_same(before.get(key), value))
 
     def read(self) -> State:
-        """What is kept now."""
+        """The present state of all possible places."""
         state: State = {}
         for each in self._variables:
-            with suppress(LookupError):  # which has no value yet
+            with suppress(LookupError):  # a variable without a value
                 state[_VARIABLES, each] = _copied(each.get())
         for number, space in enumerate(self._spaces()):
             state.update({(number, key): _copied(value) for key, value in space.items()})
         return state
 
     def write(self, state: State) -> None:
-        """Puts back what was read."""
+        """Restores a state that `read` has returned."""
         if not self._keys:
             return
         spaces = list(self._spaces())
@@ -76,7 +79,7 @@ class Places:
                 spaces[number][key] = value
 
     def _spaces(self) -> Iterator[Any]:
-        """The attributes of the thread-locals in this thread, and the one of its greenlet and of its task."""
+        """The thread-locals' attributes in this thread, and the scope attribute of its greenlet and task."""
         for each in self._locals:
             yield vars(each)
         gevent: Any = sys.modules.get("gevent")

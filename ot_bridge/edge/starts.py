@@ -1,4 +1,4 @@
-"""The `start_options` option: how the program wants the span of one request to start."""
+"""The `start_options` option, by which a program chooses how the span of a request starts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _log = logging.getLogger("ot_bridge.edge")
 class StartOptions:
     """How to start the span of one request. A field that is left out changes nothing.
 
-    sampler: decides on this span alone, also where the caller has decided. kind: an OpenTelemetry `SpanKind`
-    or the text of an OpenTracing `span.kind` tag. name: the operation name. trace: False for no span, neither
-    for the request nor for anything that it does.
+    sampler: decides on this span alone, even if the caller has decided. kind: an OpenTelemetry `SpanKind` or
+    the text of an OpenTracing `span.kind` tag. name: the operation name. trace: False for no span for the
+    request, nor for anything that it does.
     """
 
     sampler: Sampler | None = None
@@ -32,7 +32,7 @@ class StartOptions:
     trace: bool = True
 
 
-#: What `start_options` returns for a request that is to have no span, nor anything below it.
+#: The `start_options` of a request that gets no span, and neither does anything below it.
 DO_NOT_TRACE: Final = StartOptions(trace=False)
 AS_USUAL: Final = StartOptions()
 
@@ -47,7 +47,7 @@ _SHORT: Final[Mapping[type, Callable[[Any], StartOptions]]] = {
 
 
 def ask(function: Callable[[Any], Any], request: Any) -> StartOptions:
-    """Asks a `start_options` callable about `request`. If it raises, or returns nonsense, nothing changes."""
+    """Calls `function(request)`. If it raises or returns another type, the span starts as usual."""
     options: StartOptions = attempt("start_options", _asked, function, request, default=AS_USUAL)
     return options
 
@@ -67,7 +67,7 @@ def sampler_argument(tracer: opentracing.Tracer, options: StartOptions) -> dict[
         return {}
     if isinstance(tracer, bridge.Tracer):
         return {"sampler": options.sampler}
-    _log.debug("a sampler for one span is ignored: this needs a tracer of ot_bridge")
+    _log.debug("the sampler of start_options is ignored: it needs a tracer of ot_bridge")
     return {}
 
 

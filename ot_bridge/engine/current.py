@@ -1,4 +1,4 @@
-"""The current span, and making one current."""
+"""`start_as_current_span`, and contexts with a span in them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from opentelemetry.trace import Span, Status, StatusCode
 from ot_bridge.otel import SPAN_KEY, attach, current, reset
 
 if TYPE_CHECKING:
-    from .tracer import Tracer
+    from ot_bridge.engine.tracer import Tracer
 
 
 def with_span(span: Span, context: Context | None = None) -> Context:
-    """`set_span_in_context` with one copy instead of two."""
+    """`set_span_in_context`, which copies the context once instead of twice."""
     made = Context(current() if context is None else context)
     dict.__setitem__(made, SPAN_KEY, span)
     return made
 
 
 def full_context(context: Context | tuple[Any, Context] | None) -> Context | None:
-    """The context that samplers and processors see; (parent, context) stands for one that is made late."""
+    """The context for samplers and processors. (parent, context) stands for one that is made only here."""
     return context[0].in_context(context[1]) if type(context) is tuple else context  # type: ignore[return-value]
 
 
 class CurrentSpan(ContextDecorator):
-    """What `start_as_current_span` returns: starts a span on entry, and is a decorator, also of coroutines.
+    """Returned by `start_as_current_span`: starts a span on entry. Also decorates functions and coroutines.
 
     As in the API's `use_span`, the previous span is current again before an exception is recorded.
     """
@@ -68,7 +68,7 @@ class CurrentSpan(ContextDecorator):
     ) -> None:
         try:
             reset(self.token)
-        except Exception:  # in another task or thread, say
+        except Exception:  # for example in another task or thread
             context_api.logger.exception("Failed to detach context")
         if error is None:
             if self.end_on_exit:
@@ -76,12 +76,12 @@ class CurrentSpan(ContextDecorator):
             return
         try:
             if isinstance(error, Exception) and self.span.is_recording():
-                self._tell(error)
+                self._record(error)
         finally:
             if self.end_on_exit:
                 self.span.end()
 
-    def _tell(self, error: Exception) -> None:
+    def _record(self, error: Exception) -> None:
         record_exception, set_status_on_exception = self.arguments[-2:]
         if record_exception:
             self.span.record_exception(error)

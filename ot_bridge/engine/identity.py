@@ -10,10 +10,10 @@ from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 
 
 class Lazy:
-    """An attribute made by a method when first read. Assigning it replaces it, as with any attribute."""
+    """An attribute that a method makes when it is first read. It can be assigned like any attribute."""
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make.__name__  # by name, so that a subclass may make it otherwise
+        self.make = make.__name__  # by name, so that a subclass may override the method
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Lazy:
 
 
 class Shared:
-    """An attribute that all spans of a tracer have in common. It, too, can be assigned."""
+    """An attribute that all spans of a tracer share. It can be assigned like any attribute."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -42,17 +42,17 @@ class Identity:
     ids: tuple[int, int, bool, TraceFlags, TraceState, bool]  # the fields of a SpanContext
 
     def _make_context(self) -> SpanContext:
-        """The hook for spans whose context is more than an OpenTelemetry one. Called once, at first use."""
+        """Makes the `SpanContext` when it is first read. Subclasses may make another class."""
         return tuple.__new__(SpanContext, self.ids)
 
     _context: Any = Lazy(_make_context)
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Tells the interpreter what attributes to expect.
+        """Sets the attribute names of `_expected` once, so that the interpreter expects them.
 
         CPython 3.11 and 3.12 keep one table of attribute names for all instances of a class. An instance that
-        sets a name that the table has no place for gets a dict of its own: more memory, and slower access
-        (tests/engine/test_benchmarks.py measures the memory; benchmark rows root and child).
+        sets a name for which the table has no place gets a dict of its own, which takes more memory and is
+        slower (tests/engine/test_benchmarks.py measures the memory; benchmark rows root and child).
         """
         super().__init_subclass__(**options)
         first = object.__new__(cls)
@@ -63,7 +63,7 @@ class Identity:
 
 
 class DroppedSpan(Identity, trace_api.NonRecordingSpan):
-    """A span that the sampler decided against: ids to propagate, and nothing recorded."""
+    """A span that the sampler dropped. It has ids to propagate and records nothing."""
 
     #: Whether it keeps its `_name`, `_start_time` and `parent_ids`, as a recorded span does.
     remembers = False

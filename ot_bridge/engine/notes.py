@@ -1,7 +1,7 @@
-"""Notes: what a span keeps of each call while it runs, and how notes become what an exporter reads.
+"""Notes: a span keeps each call as a note while it runs, and converts notes to attributes and events later.
 
-A note is `(key, value)` for an attribute, a dict for attributes given together, `(name, attributes,
-time)` for an event, and `ENDED` for the end. A note behind `ENDED` came too late.
+A note is `(key, value)` for an attribute, a dict for attributes given together, `(name, attributes, time)`
+for an event (time: nanoseconds), and `ENDED` for the end. A note after `ENDED` came too late.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ot_bridge.otel import QuietAttributes
 
 _log = logging.getLogger(__name__)
 
-PLAIN: Final = frozenset({str, int, float, bool})  # values that nobody can change: they may wait
+PLAIN: Final = frozenset({str, int, float, bool})  # immutable values, which need not be copied at once
 ENDED: Final = ("ended",)
-MOST_NOTES: Final = 256  # what a span that never ends may hold unsettled
+MOST_NOTES: Final = 256  # maximum number of notes before they are converted, for spans that never end
 
 _TEXT: Final = frozenset({str})
 
@@ -32,9 +32,9 @@ Uncut: TypeAlias = tuple[int, int, int]  # attributes, events, attributes of one
 
 
 def collected(notes: Iterable[Note], uncut: Uncut | None) -> Collected | None:
-    """Attributes and events of an ended span as they were given; None if the SDK would cut any of them.
+    """The attributes and event notes of an ended span, unchanged; None if the SDK would cut any of them.
 
-    Keys and values are counted, not checked.
+    This counts keys and values but does not check them.
     """
     if uncut is None:
         return None
@@ -55,15 +55,15 @@ def collected(notes: Iterable[Note], uncut: Uncut | None) -> Collected | None:
             return None
         else:
             events.append(note)
-    else:  # what is there came too late
+    else:  # without `ENDED` all these notes came too late
         return None
     if len(attributes) != given or given > uncut[0] or len(events) > uncut[1]:
-        return None  # what is set again moves to the end
+        return None  # too many, or a key was set twice: the SDK moves it to the end
     return attributes, events
 
 
 def uncut(limits: sdk.SpanLimits) -> Uncut | None:
-    """How much is kept as it was given; None where texts are cut."""
+    """The numbers up to which nothing is cut; None if there is a limit for the length of texts."""
     if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
         return None
     most = limits.max_span_attributes, limits.max_events, limits.max_event_attributes
@@ -72,7 +72,7 @@ def uncut(limits: sdk.SpanLimits) -> Uncut | None:
 
 
 def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | None) -> Reading | None:
-    """Attributes and events, if there is nothing to clean or to cut, as for most spans; else None."""
+    """Attributes and events if nothing has to be cleaned or cut, as for most spans; else None."""
     noted = collected(notes, uncut)
     if noted is None:
         return None
@@ -87,13 +87,16 @@ def is_plain(attributes: Mapping[Any, Any]) -> bool:
 
 
 def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
-    """Logs how many attributes were dropped since it was last said; at most once a minute."""
+    """Logs how many attributes were dropped since the last such line, at most once a minute.
+
+    silence: the time of the last line (monotonic seconds), and the number since then.
+    """
     silence[1] += dropped
     now = time.monotonic()
     if now - silence[0] >= 60.0:
         _log.warning(
             "%d attributes were dropped, the oldest of each span, since a span holds %s; raise "
-            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (said once a minute at most)",
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (logged once a minute at most)",
             *(silence[1], limit),
         )
         silence[:] = now, 0.0
@@ -106,5 +109,5 @@ def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Even
 
 
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
-    """The SDK's container for a span's attributes."""
+    """The SDK's container for a span's attributes. sealed: whether it refuses changes."""
     return QuietAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)

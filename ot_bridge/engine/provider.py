@@ -1,4 +1,13 @@
-"""The SDK's provider, handing out lean tracers. Everything else about it is the SDK's."""
+"""`TracerProvider`: the SDK's provider with lean tracers.
+
+Invariants of the `__class__` assignment in `get_tracer`:
+
+1. The SDK keeps the tracers that it hands out, to change their resource after a fork and to switch them off.
+   So the object that it keeps has to become the lean tracer; a second object would not get these changes
+   (tests/engine/test_tracer.py: test_the_sdk_keeps_the_very_tracer_that_it_hands_out).
+2. Only an object whose class is exactly the SDK's `Tracer` is changed, and only if it has all attributes that
+   the engine reads (`carries_the_engine`; tests/engine/test_fallback.py).
+"""
 
 from __future__ import annotations
 
@@ -9,20 +18,17 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.tracer import Tracer
 from ot_bridge.ids import RandomIds
 from ot_bridge.otel import carries_the_engine
-
-from .tracer import Tracer
 
 
 class TracerProvider(sdk.TracerProvider):
     """Takes what `opentelemetry.sdk.trace.TracerProvider` takes, and reads the same `OTEL_*` variables.
 
-    On a version of the SDK without the names that the engine needs (`ot_bridge.otel.NEEDED`), its tracers are
-    the SDK's own, which is logged once.
-
-    In place of the SDK's `RandomIdGenerator` it takes `ot_bridge.ids.RandomIds`, which leaves the program's
-    own random numbers alone.
+    On a version of the SDK without the names that the engine needs (`ot_bridge.otel.NEEDED`), it returns the
+    SDK's own tracers and logs it once. It replaces the SDK's `RandomIdGenerator` by
+    `ot_bridge.ids.RandomIds`, which does not use the program's random number generator.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +47,5 @@ class TracerProvider(sdk.TracerProvider):
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
         if type(tracer) is sdk.Tracer and carries_the_engine(tracer):
-            # The SDK keeps its tracers, to change their resource after a fork and to switch them off:
-            # the very object that it keeps becomes lean, so that those changes reach us.
-            tracer.__class__ = Tracer
+            tracer.__class__ = Tracer  # see the head of this file
         return tracer

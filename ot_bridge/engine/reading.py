@@ -1,12 +1,12 @@
-"""The reading half of a span: its notes become attributes and events when they are first read.
+"""Reads spans: their notes become attributes and events when these are first read.
 
-There are three ways to read, from the cheapest on:
+There are three ways to read, the cheapest first:
 
 1. `for_export` hands the notes of an ended span to an encoder as they are. It changes nothing.
-2. `_settle_at_once` puts the notes of an ended span into a dict and a tuple, where the SDK would neither
-   clean nor cut any of them. It takes no lock and makes none of the SDK's containers.
-3. `_settle` puts note by note into the SDK's containers, under the span's lock. The result is the SDK's to
-   the letter (tests/engine/test_differential.py).
+2. `_settle_at_once` puts the notes of an ended span into a dict and a tuple, if the SDK would neither clean
+   nor cut any of them. It takes no lock and makes none of the SDK's containers.
+3. `_settle` puts one note after the other into the SDK's containers, under the span's lock. The result is
+   equal to the SDK's (tests/engine/test_differential.py).
 
 Why ways 1 and 2 need no lock (tests/engine/test_threads.py; benchmark rows "export" and "whole"):
 
@@ -16,7 +16,7 @@ Why ways 1 and 2 need no lock (tests/engine/test_threads.py; benchmark rows "exp
 5. Several threads may run `_settle_at_once` at the same time. They read the same notes and store equal
    results. `_read` is stored before `_sealed`, and `_notes` is emptied last: a thread that finds no notes
    finds the rest.
-6. `ENDED` is the last note that counts. Notes behind it came from a thread that was late and are logged.
+6. `ENDED` is the last note that counts. Notes after it came too late; they are ignored and logged.
 """
 
 from __future__ import annotations
@@ -32,20 +32,19 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.identity import Identity, Lazy
+from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
 from ot_bridge.otel import set_many
 
-from .identity import Identity, Lazy
-from .notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
-
 if TYPE_CHECKING:
-    from .settings import Settings
+    from ot_bridge.engine.settings import Settings
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _FREEZES: Final = "_immutable" in sdk.Span.end.__code__.co_names  # this SDK seals attributes
 
 
 class Contained:
-    """An attribute that holds one of the SDK's containers, made of the notes when it is first read."""
+    """An attribute whose value is one of the SDK's containers, made of the notes when it is first read."""
 
     def __init__(self, own: str, make: Callable[[Any], Any]) -> None:
         self.own = own
@@ -82,11 +81,11 @@ class NotedSpan(Identity, sdk.Span):
     _notes: list[Any]
     _end_time: int | None = None
 
-    _waits = PLAIN  # types of values that need not be looked at when they are noted
+    _waits = PLAIN  # types of values that are not converted when they are noted
     _linked = False
     _settling = False
     _sealed = False
-    _guard: Any = None  # the lock, once somebody has needed one
+    _guard: Any = None  # the lock, once a thread has needed one
     _own_attributes: Any = None  # the SDK's containers, or what a processor put in their place
     _own_events: Any = None
     _read: Reading | None = None
@@ -105,12 +104,12 @@ class NotedSpan(Identity, sdk.Span):
     _links = Lazy(_make_links)
 
     def _settle(self) -> None:
-        """Makes of the notes, in order, what the SDK would have made of each at once."""
-        # Who read the span while it ran has made the lock: without one, nobody is at work on the notes.
+        """Converts the notes, in order, to what the SDK would have made of each call at once."""
+        # Without a lock, no other thread changes the notes (invariant 4).
         if self._end_time is not None and self._guard is None and self._settle_at_once():
             return
         with self._lock:
-            if self._settling:  # a value's own `__str__`, or a log handler, came back here
+            if self._settling:  # called again by the `__str__` of a value, or by a log handler
                 return
             if self._end_time is not None and self._settle_at_once():
                 return
@@ -122,7 +121,7 @@ class NotedSpan(Identity, sdk.Span):
                     done += 1
                     self._settle_one(note)
             finally:
-                # Last, so that who sees no notes sees all that they said.
+                # Last, so that a thread that finds no notes finds their result (invariant 5).
                 if self._sealed:
                     self._notes = notes[done:]
                 else:
@@ -130,20 +129,17 @@ class NotedSpan(Identity, sdk.Span):
                 self._settling = False
 
     def _settle_at_once(self) -> bool:
-        """For a span that has ended: whether nothing is left to settle.
-
-        Several threads may do this at a time, without a lock: they read the same and come to the same.
-        """
+        """Converts the notes of an ended span without a lock (invariant 5). True if none are left."""
         notes = self._notes
         if self._read is not None or self._sealed:
-            return not notes or ENDED in notes  # else a note came too late, which is logged
+            return not notes or ENDED in notes  # else a note came too late, and `_settle` logs it
         if self._own_attributes is not None or self._own_events is not None:
             return False
         settings = self._settings
         read = read_at_once(notes, settings.limits, settings.uncut)
         if read is None:
             return False
-        self._read = read  # in this order
+        self._read = read  # the order of these lines matters: invariant 5
         self._sealed = True
         self._notes = []
         return True
@@ -178,14 +174,14 @@ class NotedSpan(Identity, sdk.Span):
             self._own_events = BoundedList.from_seq(self._settings.limits.max_events, read)
         return self._own_events
 
-    # The SDK's containers. Who holds one while the span runs sees later changes, too.
+    # The SDK's containers. A processor that holds one while the span runs sees later changes, too.
     _attributes: Any = Contained("_own_attributes", _bounded_attributes)
     _events: Any = Contained("_own_events", _bounded_events)
 
-    # The same for exporters, without the containers where nothing has made them
+    # For exporters: without the containers, unless something has made them
 
     def _reading(self, container: Any) -> Reading | None:
-        """What the notes came to; None where one of the SDK's containers has it, and may have changed it."""
+        """The attributes and events of the notes; None if one of the SDK's containers has them instead."""
         if self._notes:
             self._settle()
         return self._read if container is None else None
@@ -217,11 +213,10 @@ class NotedSpan(Identity, sdk.Span):
         return super().dropped_links if self._linked else 0
 
     def for_export(self) -> Any:
-        """The notes of the ended span as they are, or None: see `ot_bridge.otlp.encode.Offer`.
+        """The notes of the ended span, unchanged, or None: see `ot_bridge.otlp.encode.Offer`.
 
-        The third way: it makes no attributes and events at all, and changes nothing. It skips all that
-        cleans and cuts. tests/otlp/test_two_readings.py holds it and the properties together, and the row
-        "export" of the benchmarks pays for it.
+        This is way 1: it makes no containers, and skips all cleaning and cutting.
+        tests/otlp/test_two_readings.py holds it and the properties together; benchmark row export needs it.
         """
         notes = self._notes
         if self._end_time is None or self._linked or not (self._guard is None or self._all_is_noted()):
@@ -236,9 +231,9 @@ class NotedSpan(Identity, sdk.Span):
         )
 
     def mentions(self, names: frozenset[str], key: str = "", value: Any = None) -> bool:
-        """Whether the ended span may have an attribute of one of these names, or `key` with this value.
+        """Whether the ended span may have an attribute with one of these names, or `key` with this value.
 
-        It makes no attributes to see that.
+        This does not convert the notes.
         """
         if self._read is not None or self._own_attributes is not None:
             attributes = self.attributes or {}
@@ -252,7 +247,7 @@ class NotedSpan(Identity, sdk.Span):
         return False
 
     def _all_is_noted(self) -> bool:
-        """Whether the SDK's containers have nothing yet."""
+        """Whether neither of the SDK's containers exists yet."""
         with self._lock:
             return self._own_attributes is None and self._own_events is None
 

@@ -1,9 +1,9 @@
-"""What the spans of one tracer share, worked out once: settings, sampling rules, span processors.
+"""`Settings`: the values that all spans of a tracer share (sampling rules, processors, limits), made once.
 
-1. A `Settings` is never changed. When the tracer gets another sampler or resource, it is made anew; spans
-   that have started keep the one that they have.
-2. `Listeners` follows the processors that are added later, because they see the end of spans that have
-   started.
+1. A `Settings` never changes. When the tracer gets another sampler or resource, it makes a new one; spans
+   that have started keep the old one.
+2. `Listeners` is updated when processors are added, because these are called at the end of spans that have
+   started before.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.trace import TraceFlags
 
 from ot_bridge import otel
+from ot_bridge.engine.current import full_context
+from ot_bridge.engine.notes import uncut
 from ot_bridge.ids import FastIds
 
-from .current import full_context
-from .notes import uncut
-
 if TYPE_CHECKING:
-    from .tracer import Tracer
+    from ot_bridge.engine.tracer import Tracer
 
 SAMPLE: Final = sampling.Decision.RECORD_AND_SAMPLE
 DROP: Final = sampling.Decision.DROP
@@ -38,16 +37,15 @@ RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs kno
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 
-# A decision; or what the low half of a trace id has to be below to be sampled; or a function of trace id and
-# name that says whether it is, and which attributes to add then (clean, and never changed); or None: ask the
-# sampler.
+# A decision; or the upper bound of the low half of sampled trace ids; or a function of trace id and name that
+# returns whether to sample, and the attributes to add (clean, never changed); or None: call the sampler.
 Rule = sampling.Decision | int | Callable[[int, str], tuple[bool, Any]] | None
 
-_KINDS: Final = 5  # of parents: a root's, and two of each of the others
+_KINDS: Final = 5  # ROOT, and two each of REMOTE and LOCAL
 
 
 def _decides_as(kind: type) -> Callable[[Any], bool]:
-    """Whether a sampler decides as this one of the SDK's does: a subclass may do otherwise."""
+    """Makes a test whether a sampler uses `should_sample` of the SDK's class `kind`, not an override."""
     usual = kind.should_sample  # type: ignore[attr-defined]
     return lambda sampler: (
         getattr(type(sampler), "should_sample", None) is usual and "should_sample" not in vars(sampler)
@@ -60,10 +58,11 @@ _is_parent_based: Final = _decides_as(sampling.ParentBased)
 
 
 def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
-    """What `sampler` decides for this kind of parent. heeded: gets the keys of contexts where it may not.
+    """The rule of `sampler` for this kind of parent.
 
-    A sampler offers this by protocol: `fast_decision()` gives the rule; or `fast_delegates()` the five
-    samplers that decide for the five kinds of parent, but where a context has one of its `context_keys`.
+    A sampler may have `fast_decision()`, which returns the rule, or `fast_delegates()`, which returns the
+    samplers for the five kinds of parent. `context_keys` of the latter are the keys of contexts in which the
+    rule does not hold; this adds them to `heeded`.
     """
     if hasattr(sampler, "fast_decision"):
         return sampler.fast_decision()  # type: ignore[no-any-return]
@@ -82,18 +81,18 @@ def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
 
 
 def rules_of(sampler: Any) -> tuple[tuple[Rule, ...], Sequence[str]]:
-    """The rule for each kind of parent, and the keys of contexts for which the sampler is asked all the same.
+    """The rule for each kind of parent, and the keys of contexts in which the sampler is called instead.
 
-    The keys are the sampler's own list, to which some may be added later.
+    The keys are the sampler's own list, to which it may add keys later.
     """
     heeded: list[Sequence[str]] = []
     rules = tuple(_rule(sampler, kind, heeded) for kind in range(_KINDS))
-    if len(heeded) > 1:  # of several lists none can be kept up to date
+    if len(heeded) > 1:  # several lists could not be merged into one that stays up to date
         return (None,) * len(rules), ()
     return rules, heeded[0] if heeded else ()
 
 
-# Hooks of the SDK's that are known to do nothing are not called.
+# Hooks of the SDK's classes that do nothing. They are not called.
 _IDLE: Final = {
     getattr(kind, hook, None)
     for kind in (sdk.SpanProcessor, export.SimpleSpanProcessor, export.BatchSpanProcessor)
@@ -108,7 +107,7 @@ def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
 
 
 class Listeners:
-    """The processors to call at a start, an ending and an end; `source` holds them as registered."""
+    """The processors to call at `on_start`, `_on_ending` and `on_end`. source: the SDK's multi-processor."""
 
     __slots__ = ("at_end", "at_ending", "at_start", "processors", "source", "watched")
     _span_processors = None
@@ -125,16 +124,16 @@ class Listeners:
         self.at_start = tuple(each for each in called if _heeds(each, "on_start"))
         self.at_ending = tuple(each for each in called if _heeds(each, "_on_ending"))
         self.at_end = tuple(called)
-        self.processors = processors  # last: who finds it up to date finds the others so
+        self.processors = processors  # last, so that a thread that finds it up to date finds the others so
 
-    def tell_start(self, span: Any, context: Any) -> None:
+    def call_on_start(self, span: Any, context: Any) -> None:
         seen = full_context(context)
         for processor in self.at_start:
             processor.on_start(span, parent_context=seen)
 
 
 class _Resource(Resource):
-    """A resource that works its hash out once: exporters group spans by it, and ask for every span."""
+    """A resource that computes its hash once. Exporters group spans by resource and hash it for each span."""
 
     _hash: int | None = None
 
@@ -148,14 +147,14 @@ _resources: WeakKeyDictionary[Resource, _Resource] = WeakKeyDictionary()
 
 
 def _hashed(resource: Resource) -> Resource:
-    """An equal resource, the same for all tracers of an equal resource."""
+    """Returns an equal `_Resource`, one object for all equal resources."""
     if type(resource) is not Resource:
         return resource
     return _resources.setdefault(resource, _Resource(resource.attributes, resource.schema_url))
 
 
 class Settings:
-    """See the module. Its attributes have the names that an SDK span has for the same things."""
+    """See the docstring of this module. Attributes are named as in the SDK's spans."""
 
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler
@@ -175,4 +174,4 @@ class Settings:
         self.enabled = otel.is_enabled(tracer)
         self.metrics = otel.metrics_of(tracer)
         if not self.enabled or self.metrics is not None:
-            self.rules = (None,) * len(self.rules)  # there is more to do than to decide
+            self.rules = (None,) * len(self.rules)  # `_ask` handles these

@@ -1,11 +1,12 @@
-"""A recorded span, which does at its start and end only what cannot wait.
+"""`Span`: a recorded span that does as little as possible at its start and end.
 
-1. At its start it gets its ids, its name and the time. What is set while it runs is appended to `_notes`, and
-   becomes attributes and events when it is first read: for most spans, by the thread that exports them.
-2. `ENDED` is the last note. A note behind it came too late, from whichever thread.
-3. A value that its owner could still change does not wait: it is copied when it is set.
-4. The span is a subclass of the SDK's. What is not on the path of every request is inherited, and the private
-   attributes of the SDK's spans are there, made when they are first read.
+1. At its start it gets its ids, its name and the time. Each later call is appended to `_notes`. Notes become
+   attributes and events when these are first read, in most cases by the export thread (benchmark rows root,
+   child and tagged).
+2. `ENDED` is the last note. A note after it came too late, from any thread (tests/engine/test_threads.py).
+3. A mutable value is copied when it is set, since its owner may change it (tests/engine/test_span.py).
+4. The class is a subclass of the SDK's span. It inherits whatever most requests do not use, and makes the
+   private attributes of the SDK's spans when they are first read (tests/engine/test_differential.py).
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from .identity import Shared
-from .notes import ENDED, MOST_NOTES, Note
-from .reading import NotedSpan
+from ot_bridge.engine.identity import Shared
+from ot_bridge.engine.notes import ENDED, MOST_NOTES, Note
+from ot_bridge.engine.reading import NotedSpan
 
 
 class Span(NotedSpan):
-    """A recorded span, which becomes its own `ReadableSpan` when it ends.
+    """A recorded span, which is also the `ReadableSpan` that exporters get.
 
-    Made by `Tracer.start`, never by calling the class.
+    `Tracer.start` makes it; the class is not to be called.
     """
 
     _name: str
     _start_time: int
     _running: bool  # deleted by the one call that ends the span
 
-    parent_ids: Any = None  # those of a local parent, or a remote parent's SpanContext: never the parent
+    parent_ids: Any = None  # the parent's SpanContext, or its fields as a tuple; never the parent itself
     _kind = SpanKind.INTERNAL
     _status = Status(StatusCode.UNSET)
     _record_exception = True
@@ -42,7 +43,7 @@ class Span(NotedSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
 
-    # First as they are set at the start of each span, then what many get later.
+    # First the attributes of every span, in the order in which they are set; then those that many spans get.
     _expected: tuple[str, ...] = (
         *("_settings", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
         *("_start_time", "_kind", "_read", "_sealed", "_context", "_status"),
@@ -76,10 +77,10 @@ class Span(NotedSpan):
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[no-any-return]
 
-    # What a running span is given
+    # Calls while the span runs
 
     def note(self, note: Note, waits: bool = True) -> None:
-        """Takes an attribute or event (see `notes`); waits: whether its values will not change."""
+        """Appends a note (see the module `notes`). waits: whether its values are immutable."""
         notes = self._notes
         notes.append(note)
         if not waits or len(notes) > MOST_NOTES or not self._waits:
@@ -87,7 +88,7 @@ class Span(NotedSpan):
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if self._end_time is not None:
-            super().set_attribute(key, value)  # says that it is too late
+            super().set_attribute(key, value)  # which logs that it is too late
         else:
             self.note((key, value), type(value) in self._waits)
 
@@ -98,7 +99,7 @@ class Span(NotedSpan):
             self._note_attributes(attributes)
 
     def _note_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """The hook for attributes given many at once, at start or later."""
+        """Hook that takes several attributes at once, at the start or later."""
         kept = dict(attributes)
         self.note(kept, self._waits.issuperset(map(type, kept.values())))
 
@@ -112,14 +113,14 @@ class Span(NotedSpan):
 
     def end(self, end_time: int | None = None) -> None:
         try:
-            del self._running  # of several threads, one gets past this line
+            del self._running  # only one of several threads gets past this line
         except AttributeError:
             sdk.logger.warning("Calling end() on an ended span.")
             return
-        self._notes.append(ENDED)  # before the next line: of an ended span, all notes are there
+        self._notes.append(ENDED)  # before the next line, so that an ended span has all its notes
         self._end_time = time_ns() if end_time is None else end_time
         if self._guard is not None:
-            with self._guard:  # a change that holds the lock was in time: let it finish
+            with self._guard:  # a thread that holds the lock began its change in time: wait for it
                 pass
         settings = self._settings
         if settings.metrics is not None and self._record_end_metrics is not None:

@@ -1,4 +1,4 @@
-"""The lean tracer: `start` is the one way a span begins, `start_span` is the OpenTelemetry face of it."""
+"""The lean tracer: `start` begins every span; `start_span` is OpenTelemetry's method, which calls it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKin
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
+from ot_bridge.engine.current import CurrentSpan, full_context
+from ot_bridge.engine.identity import DroppedSpan, Identity
+from ot_bridge.engine.notes import PLAIN
+from ot_bridge.engine.settings import (
+    DROP,
+    FLAGS,
+    ID_BITS,
+    LOCAL,
+    RANDOM,
+    REMOTE,
+    ROOT,
+    SAMPLE,
+    SAMPLED,
+    Settings,
+)
+from ot_bridge.engine.span import Span
 from ot_bridge.otel import SPAN_KEY, TRACER_SETTINGS, current
-
-from .current import CurrentSpan, full_context
-from .identity import DroppedSpan, Identity
-from .notes import PLAIN
-from .settings import DROP, FLAGS, ID_BITS, LOCAL, RANDOM, REMOTE, ROOT, SAMPLE, SAMPLED, Settings
-from .span import Span
 
 S = TypeVar("S", bound=Span)
 D = TypeVar("D", bound=DroppedSpan)
@@ -31,9 +41,9 @@ _KINDS: Final = Span, DroppedSpan, False
 
 
 class Tracer(sdk.Tracer):
-    """An `opentelemetry.sdk.trace.Tracer` in all but speed. Got from `TracerProvider.get_tracer`.
+    """An `opentelemetry.sdk.trace.Tracer` that starts spans faster. `TracerProvider.get_tracer` returns it.
 
-    `copy.copy(tracer)` followed by `copied.sampler = other` gives a tracer that decides otherwise.
+    `copied = copy.copy(tracer)` and then `copied.sampler = other` make a tracer with another sampler.
     """
 
     _settings: Settings | None = None
@@ -59,12 +69,13 @@ class Tracer(sdk.Tracer):
         start_time: int | None = None,
         clean: bool = False,
     ) -> S | D:
-        """A started span of the first of two classes, or one of the second if the sampler drops it.
+        """Starts a span.
 
-        kinds: the two classes, and whether a dropped span keeps its `_name`, `_start_time` and `parent_ids`.
-        parent: a span, or its context; anything else is no parent. context: what samplers and processors are
-        shown; (parent, context) is a context with that parent in it. start_time: nanoseconds, None for now.
-        clean: whether `attributes` is a dict of values that need no look, and that nobody will change.
+        kinds: the class of a recorded span, the class of a dropped one, and whether a dropped span keeps its
+        `_name`, `_start_time` and `parent_ids`. parent: a span or its context; anything else is no parent.
+        context: for samplers and processors; (parent, context) stands for a context with that parent in it.
+        start_time: nanoseconds since the epoch; None is now. clean: whether `attributes` is a dict of valid
+        values that no other code will change. Raises what a sampler or processor raises.
         """
         settings = self._settings
         if settings is None:
@@ -125,7 +136,7 @@ class Tracer(sdk.Tracer):
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         if listeners.at_start:
-            listeners.tell_start(span, context)
+            listeners.call_on_start(span, context)
         return span
 
     def _ask(
@@ -138,7 +149,7 @@ class Tracer(sdk.Tracer):
         attributes: Attributes,
         links: Sequence[Link],
     ) -> tuple[Any, Any, Attributes, Any]:
-        """Ids, decision, attributes and what to call at the end: with any sampler, id generator, switch."""
+        """Calls the sampler. Returns ids, decision, attributes, and what to call at the end (or None)."""
         if not settings.enabled:
             return parent or INVALID_SPAN_CONTEXT, DROP, None, None
         if parent is None or not parent[5]:
@@ -209,7 +220,7 @@ def _recorded(
 
 
 def _ids_of(parent: Any) -> SpanContext | None:
-    """The context of a parent that is no span of this engine."""
+    """The context of a parent that is no span of this engine; None if it is neither span nor context."""
     if isinstance(parent, trace_api.Span):
         parent = parent.get_span_context()
         if parent is not None and not isinstance(parent, SpanContext):
@@ -218,7 +229,7 @@ def _ids_of(parent: Any) -> SpanContext | None:
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:
-    """Whether `context`, as `start` is given it, has one of the keys."""
+    """Whether `context`, an argument of `start`, has one of the keys."""
     context = context[1] if type(context) is tuple else current() if context is None else context
     return any(key in context for key in keys)
 

@@ -12,7 +12,7 @@ import grpc
 from grpc import StatusCode
 
 from ot_bridge.edge import InSteps
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.grpc.client import carry, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
@@ -39,7 +39,7 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
         elif reader is None:
             rpc.answer()
     except Exception:
-        report(log, "reading a call's status failed")
+        log_failure(log, "reading a call's status failed")
         rpc.end(StatusCode.UNKNOWN)
 
 
@@ -89,7 +89,7 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
         else:
             (call if own is None else own).add_done_callback(ending)
     except Exception:
-        report(log, "following a call to its end failed")
+        log_failure(log, "following a call to its end failed")
         rpc.end(StatusCode.UNKNOWN)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import grpc
 
 from ot_bridge import bridge, edge
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.messages import Responses, TracedCall, shown
 from ot_bridge.grpc.rpc import log
@@ -108,7 +108,7 @@ def _follow(rpc: ClientRpc, call: Any, streams: bool, reader: TracedCall | None 
         if over:
             rpc.settle(call, streams) if reader is None else ending()
     except Exception:
-        report(log, "following a call to its end failed")
+        log_failure(log, "following a call to its end failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
 
 

@@ -13,7 +13,7 @@ from opentracing import Format
 
 from ot_bridge import bridge, edge
 from ot_bridge.bridge.convert import Tags
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.limits import MOST, lightened
 from ot_bridge.grpc.metadata import Pairs, sendable, weight, without
@@ -68,7 +68,7 @@ class ClientSettings(Settings):
             else:
                 span, headers = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})}), None
         except Exception:
-            report(log, "starting a client span failed")
+            log_failure(log, "starting a client span failed")
             return None
         rpc = ClientRpc(self, tracer, span, headers, metadata)
         if self.decorate is not None:
@@ -121,7 +121,7 @@ class ClientRpc(Rpc):
                 added = metadata + added
             self.metadata = added
         except Exception:
-            report(log, "inject failed, the trace ends at this client")
+            log_failure(log, "inject failed, the trace ends at this client")
             self.metadata = metadata
 
     def fail(self, error: BaseException) -> None:
@@ -200,7 +200,7 @@ class Ending:
         try:
             self._end(self._call())
         except Exception:
-            report(log, "reading a call's status failed")
+            log_failure(log, "reading a call's status failed")
             self._rpc.end(StatusCode.UNKNOWN)
 
     def _end(self, call: Any) -> None:

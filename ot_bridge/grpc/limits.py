@@ -21,7 +21,7 @@ from opentelemetry import trace
 from opentracing import Format
 
 from ot_bridge import bridge
-from ot_bridge.errors import say_once
+from ot_bridge.errors import log_once
 from ot_bridge.grpc.metadata import weight
 from ot_bridge.propagation import MetadataHeaders, trace_state
 from ot_bridge.wire.w3c import shorten
@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 def lightened(
     headers: Mapping[str, Any], own: int, tracer: opentracing.Tracer, span: opentracing.Span
 ) -> Mapping[str, Any]:
-    """The `headers` of a span that fit beside metadata that counts for `own`. This is said once."""
-    say_once(
+    """The `headers` of a span that fit beside metadata that counts for `own`. Logs this once."""
+    log_once(
         _log,
         logging.WARNING,
         f"a call's metadata, baggage included, is more than {MOST} bytes, for which gRPC could refuse it: "

@@ -18,7 +18,7 @@ from grpc import StatusCode
 from opentelemetry.trace import Status
 from opentelemetry.trace import StatusCode as SpanStatus
 
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import RpcInfo
 from ot_bridge.grpc.settings import Settings
 from ot_bridge.rpc_status import NUMBER as STATUS_CODE
@@ -80,7 +80,7 @@ class Rpc:
             if self.settings.message_events:
                 self.span.log_kv(_message_event(direction, number, message))
         except Exception:
-            report(log, "logging a message failed")
+            log_failure(log, "logging a message failed")
 
     def answer(self, response: Any = None) -> None:
         """Ends the span of an RPC that has come to its end. response: None where the server streams."""
@@ -92,7 +92,7 @@ class Rpc:
                 self.span.set_tag(STATUS_CODE, 0)
                 self.span.finish()
             except Exception:
-                report(log, "ending a span failed")
+                log_failure(log, "ending a span failed")
                 finish(self.span)
 
     def fail(self, error: BaseException) -> None:
@@ -120,7 +120,7 @@ class Rpc:
             if self.info is not None:
                 self._decorate(self.info, code, error, response)
         except Exception:
-            report(log, "a span's last tags, or span_decorator, failed")
+            log_failure(log, "a span's last tags, or span_decorator, failed")
         finish(self.span)
 
     def _decorate(self, info: RpcInfo, code: StatusCode, error: BaseException | None, response: Any) -> None:
@@ -134,7 +134,7 @@ def finish(span: opentracing.Span) -> None:
     try:
         span.finish()
     except Exception:
-        report(log, "span.finish failed")
+        log_failure(log, "span.finish failed")
 
 
 def describe_failure(

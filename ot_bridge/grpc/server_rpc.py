@@ -12,7 +12,7 @@ from grpc import StatusCode
 from opentelemetry import trace
 
 from ot_bridge import edge
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags, received
 from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
@@ -60,7 +60,7 @@ class ServerSettings(Settings):
         except edge.BrokenHeader:
             pass
         except Exception:
-            report(log, "starting a server span failed")
+            log_failure(log, "starting a server span failed")
         return _closed(_NO_TRACER.start_span(), context)
 
     def _begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:

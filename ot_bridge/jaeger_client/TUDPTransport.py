@@ -1,4 +1,4 @@
-"""jaeger-client's UDP transport. Spans leave by OTLP here, so this module has its names only."""
+"""The names of jaeger-client's UDP transport. It cannot be used, since spans are sent by OTLP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ot_bridge.jaeger_client.thrift_gen.generated import needs_thrift
 
 
 class TUDPTransport:
-    """Can be imported; making an object of it raises NotImplementedError."""
+    """A name to import. Calling the class raises NotImplementedError."""
 
     DEFAULT_SOCKET_FAMILY = socket.AF_INET
 
@@ -23,4 +23,4 @@ class TUDPTransport:
         return False
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing."""

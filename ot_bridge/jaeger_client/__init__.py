@@ -18,7 +18,7 @@ _MODULES = ("TUDPTransport", "ioloop_util", "rate_limiter", "thrift", "thrift_ge
 
 
 def __getattr__(name: str) -> Any:
-    """The modules that jaeger-client had imported, of which few programs speak."""
+    """Imports jaeger-client's other modules when they are first used."""
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

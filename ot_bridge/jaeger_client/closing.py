@@ -12,21 +12,21 @@ from ot_bridge import delivery
 
 
 class Closing(concurrent.futures.Future[bool]):
-    """A `concurrent.futures.Future` that can also be awaited. Its result: whether nothing was lost."""
+    """A `concurrent.futures.Future` that can also be awaited. Its result is True if no span was lost."""
 
     def __await__(self) -> Generator[Any, None, bool]:
         return asyncio.wrap_future(self).__await__()
 
 
 def done(result: bool = True) -> Closing:
-    """A `Closing` that is over already."""
+    """A `Closing` that is done already."""
     closing = Closing()
     closing.set_result(result)
     return closing
 
 
 def in_background(work: Callable[[], Any]) -> Closing:
-    """Does `work` in a thread for which the exit waits; during the exit, in the calling thread."""
+    """Calls `work` in a thread that the exit of the program waits for; during the exit, in this thread."""
     closing = Closing()
 
     def run() -> None:
@@ -40,7 +40,7 @@ def in_background(work: Callable[[], Any]) -> Closing:
 
 
 def all_of(futures: Iterable[Any]) -> Closing:
-    """A `Closing` that is over when all of these futures are; any class with `add_done_callback` will do."""
+    """A `Closing` that is done when all futures are. They may be of any class with `add_done_callback`."""
     waiting = [future for future in futures if hasattr(future, "add_done_callback")]
     closing = Closing() if waiting else done()
     left = {id(future) for future in waiting}

@@ -1,6 +1,6 @@
-"""jaeger-client's codecs: classes around the pure ones of `ot_bridge.wire`.
+"""jaeger-client's codec classes, which call the functions of `ot_bridge.wire`.
 
-A program may write its own `Codec` and give it to `Tracer(extra_codecs=...)`, or put it in `tracer.codecs`.
+A program may pass its own `Codec` to `Tracer(extra_codecs=...)`, or put it into `tracer.codecs`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ot_bridge.jaeger_client.constants import (
     TRACE_ID_HEADER,
 )
 from ot_bridge.jaeger_client.reexports import also
-from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, told_by
+from ot_bridge.jaeger_client.span_context import SpanContext, context_like, context_of, plain_context
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Outgoing, b3, jaeger
 
@@ -30,7 +30,7 @@ ZipkinSpanFormat = "zipkin-span-format"
 
 
 class Codec:
-    """Base of codecs: writes a span context into a carrier, and reads one."""
+    """Base class of codecs, which write a span context into a carrier and read one."""
 
     def inject(self, span_context: Any, carrier: Any) -> None:
         raise NotImplementedError
@@ -40,15 +40,19 @@ class Codec:
 
 
 class WireCodec(Codec):
-    """A codec of anything that encodes and decodes. Raises what OpenTracing promises, and nothing else."""
+    """A codec that calls a propagator. Raises only the exceptions that OpenTracing defines."""
 
     def __init__(self, propagator: Propagator | Binary) -> None:
         self.propagator = propagator
 
     def inject(self, span_context: Any, carrier: Any) -> None:
-        """span_context: also a span, or anything with a jaeger-client context's attributes."""
+        """Writes a context into `carrier`.
+
+        span_context: a context, a span, or any object with the attributes of jaeger-client's context. Raises
+        InvalidCarrierException.
+        """
         try:
-            self.propagator.encode(_told(span_context), carrier)
+            self.propagator.encode(_outgoing(span_context), carrier)
         except (TypeError, AttributeError) as error:
             raise InvalidCarrierException(f"{type(carrier).__name__}: {error}") from error
 
@@ -65,18 +69,18 @@ class WireCodec(Codec):
         return None if remote is None else context_of(remote)
 
 
-def _told(subject: Any) -> Outgoing:
+def _outgoing(subject: Any) -> Outgoing:
     context = contexts.of(subject)
     if context is None:
         parts = subject.trace_id, subject.span_id, subject.parent_id, subject.flags
         context = SpanContext(*parts, getattr(subject, "baggage", None))
-    return told_by(context)
+    return plain_context(context)
 
 
 def _refuse_nothing(carrier: Any) -> None:
     """Raises InvalidCarrierException for an empty list, as jaeger-client does; an empty mapping is fine."""
     if isinstance(carrier, list | tuple) and not carrier:
-        raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; a mapping is due")
+        raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; expected a mapping")
 
 
 def _is_half_of_b3(error: BadHeader) -> bool:
@@ -85,7 +89,7 @@ def _is_half_of_b3(error: BadHeader) -> bool:
 
 
 class TextCodec(WireCodec):
-    """`uber-trace-id` and its companions, under header names of one's own choice."""
+    """Jaeger's format (`uber-trace-id`, baggage and debug id), with configurable header names."""
 
     def __init__(
         self,
@@ -110,11 +114,15 @@ class TextCodec(WireCodec):
 
 
 class BinaryCodec(WireCodec):
+    """Jaeger's binary format, in a bytearray."""
+
     def __init__(self) -> None:
         super().__init__(Binary())
 
 
 class ZipkinCodec(WireCodec):
+    """The ids of a Zipkin span as integers, as TChannel carries them."""
+
     def __init__(self) -> None:
         super().__init__(Propagator((FORMATS[ZipkinSpanFormat],), raw=True))
 
@@ -129,7 +137,7 @@ class ZipkinCodec(WireCodec):
 
 
 class B3Codec(WireCodec):
-    """Zipkin's B3 in five headers."""
+    """B3 in five headers (https://github.com/openzipkin/b3-propagation)."""
 
     trace_header = "X-B3-TraceId"
     span_header = "X-B3-SpanId"
@@ -143,7 +151,7 @@ class B3Codec(WireCodec):
 
 
 class PropagatorCodec(Codec):
-    """A codec of any OpenTelemetry propagator."""
+    """A codec that calls any OpenTelemetry propagator."""
 
     def __init__(self, propagator: TextMapPropagator) -> None:
         self.propagator = propagator
@@ -159,7 +167,7 @@ class PropagatorCodec(Codec):
 
 
 def codec_of(propagator: TextMapPropagator) -> Codec:
-    """A codec of a propagator; one of this package's is called directly."""
+    """The codec for a propagator: `WireCodec` for those of this package, else `PropagatorCodec`."""
     return WireCodec(propagator) if isinstance(propagator, Propagator) else PropagatorCodec(propagator)
 
 
@@ -169,9 +177,9 @@ def span_context_to_string(trace_id: int, span_id: int, parent_id: int | None, f
 
 
 def span_context_from_string(value: Any) -> tuple[int, int, int | None, int]:
-    """(trace id, span id, parent id or None, flags) of an `uber-trace-id`, or a list with one such.
+    """(trace id, span id, parent id or None, flags) of an `uber-trace-id` header.
 
-    Raises SpanContextCorruptedException.
+    value: a text, or a list of one text. Raises SpanContextCorruptedException.
     """
     if isinstance(value, list) and len(value) == 1:
         value = value[0]

@@ -1,4 +1,4 @@
-"""`Config`: from jaeger-client's dictionary and variables to a tracer."""
+"""`Config`: makes a tracer of jaeger-client's dictionary and environment variables."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ logger = logging.getLogger("jaeger_tracing")
 
 
 def _initial_sampler(param: Any) -> Any:
-    """The sampler that decides until a remote sampler's strategies come; None for the default one."""
+    """The sampler that decides until a remote sampler has strategies; None for the default one."""
     return None if param is None else samplers.ProbabilisticSampler(float(param))
 
 
 def _setting(name: str) -> Any:
-    """A property of a `Config`, with the value of this row of `settings.ROWS`."""
+    """Makes a property of `Config` that returns the value of this row of `settings.ROWS`."""
     return property(lambda config: config._get(name))
 
 
 class Config:
-    """config: jaeger-client's dictionary, often from YAML. `ROWS` in `settings` lists every key and variable.
+    """Makes tracers as jaeger-client's `Config` does.
 
-    service_name: if the dictionary has none. metrics, metrics_factory: take the counts. validate: whether an
-    unknown key raises ValueError. scope_manager: in place of OpenTelemetry's context. Raises ValueError
-    if the service has no name.
+    config: jaeger-client's dictionary; `settings.ROWS` lists all keys and variables. service_name: used if
+    the dictionary has none. metrics, metrics_factory: get the counts. validate: whether an unknown key raises
+    ValueError. scope_manager: replaces OpenTelemetry's context. Raises ValueError if the service has no name.
     """
 
     _initialized = False
@@ -92,7 +92,7 @@ class Config:
     def _get(self, name: str) -> Any:
         return settings.value(name, self.config, os.environ)
 
-    #: What the dictionary says; as in jaeger-client, nothing depends on it. `JAEGER_DISABLED` acts.
+    #: The value in the dictionary. As in jaeger-client, it has no effect; `JAEGER_DISABLED` has.
     enabled: bool = _setting("enabled")
     logging: bool = _setting("logging")
     reporter_batch_size: int = _setting("reporter_batch_size")
@@ -117,7 +117,7 @@ class Config:
 
     @property
     def metrics(self) -> None:
-        """None, as in jaeger-client, which has deprecated it."""
+        """None: deprecated in jaeger-client, too."""
 
     @property
     def error_reporter(self) -> ErrorReporter:
@@ -143,7 +143,7 @@ class Config:
 
     @property
     def sampler(self) -> Any:
-        """The sampler that is configured, None for the remote one. Raises ValueError for an unknown type."""
+        """The configured sampler; None for the remote one. Raises ValueError for an unknown type."""
         given = self.config.get("sampler")
         if isinstance(given, samplers.Sampler):
             return given
@@ -155,14 +155,14 @@ class Config:
         return self._with_param(settings.SAMPLERS[kind])
 
     def _with_param(self, make: Callable[[Any], Any]) -> Any:
-        """A sampler of the configured param. What a variable says, and cannot be used, counts as unset."""
+        """Makes a sampler with the configured param. A variable that cannot be used is logged and ignored."""
         kind = settings.resolve("sampler_type", self.config, os.environ)
         param = settings.resolve("sampler_param", self.config, os.environ)
         try:
             return make(param.value)
         except (AssertionError, TypeError, ValueError) as error:
             blamed = param if param.source.startswith("JAEGER") else kind
-            if blamed.source == "default":  # jaeger-client does not look at a param without a type
+            if blamed.source == "default":  # jaeger-client ignores a param without a type
                 return None
             if not blamed.source.startswith("JAEGER"):
                 raise
@@ -171,7 +171,7 @@ class Config:
 
     @property
     def propagation(self) -> dict[str, Codec]:
-        """Codecs in place of the usual, by format."""
+        """The configured codecs that replace the default ones, by format."""
         setting = settings.resolve("propagation", self.config, os.environ)
         if setting.source in ("config", "default"):
             b3 = setting.value == "b3"
@@ -187,7 +187,7 @@ class Config:
             return Config._initialized
 
     def initialize_tracer(self, io_loop: Any = None) -> Tracer | None:
-        """Makes a tracer and sets it as `opentracing.tracer`; a second call does nothing, returns None."""
+        """Makes a tracer and sets it as `opentracing.tracer`. A second call returns None and does nothing."""
         with Config._initialized_lock:
             if Config._initialized:
                 logger.warning("Jaeger tracer already initialized, skipping")
@@ -198,7 +198,7 @@ class Config:
         return tracer
 
     def new_tracer(self, io_loop: Any = None) -> Tracer:
-        """A tracer as configured, which is not made global."""
+        """Makes a tracer as configured, without setting it as the global one."""
         channel = self._create_local_agent_channel(io_loop)
         if self._get("disabled"):
             return self.create_tracer(NullReporter(), samplers.ConstSampler(False))
@@ -225,7 +225,7 @@ class Config:
         return self.create_tracer(reporter, sampler, throttler)
 
     def _reporter_sizes(self) -> tuple[int, int]:
-        """Sizes of queue and batch, of which a variable makes neither unfit for the other."""
+        """The sizes of queue and batch. A batch that a variable makes too large gets the queue's size."""
         queue, batch = self.reporter_queue_size, self.reporter_batch_size
         for name, size in (("reporter_queue_size", queue), ("reporter_batch_size", batch)):
             source = settings.resolve(name, self.config, os.environ).source
@@ -251,11 +251,11 @@ class Config:
             max_operations=self.max_operations,
             metrics_factory=self._metrics_factory,
         )
-        logger.warning("no sampler is configured: %s decides until %s answers", sampler.sampler, sampler.url)
+        logger.warning("no sampler is configured; %s decides until %s replies", sampler.sampler, sampler.url)
         return sampler
 
     def create_tracer(self, reporter: Any, sampler: Any, throttler: Throttler | None = None) -> Tracer:
-        """A tracer as configured but for these."""
+        """Makes a tracer as configured, with this reporter, sampler and throttler."""
         return Tracer(
             service_name=self.service_name,
             reporter=reporter,
@@ -279,7 +279,7 @@ class Config:
         logger.info("opentracing.tracer initialized to %s[app_name=%s]", tracer, self.service_name)
 
     def _create_local_agent_channel(self, io_loop: Any) -> LocalAgentSender:
-        """The addresses of the agent, or of the collector that a variable names."""
+        """Makes the sender with the addresses of the agent, or of the collector that a variable names."""
         collector = settings.resolve("traces_endpoint", {}, os.environ)
         host = settings.resolve("reporting_host", self.config, os.environ)
         return LocalAgentSender(

@@ -20,7 +20,7 @@ BAGGAGE_HEADER_PREFIX: Final = "uberctx-"
 DEBUG_ID_HEADER_KEY: Final = "jaeger-debug-id"
 BAGGAGE_HEADER_KEY: Final = "jaeger-baggage"
 
-#: The value of the tag `jaeger.version`: the library that really makes the spans.
+#: The value of the tag `jaeger.version`: this library and its version.
 JAEGER_CLIENT_VERSION: Final = f"ot_bridge-{__version__}"
 JAEGER_VERSION_TAG_KEY: Final = "jaeger.version"
 JAEGER_HOSTNAME_TAG_KEY: Final = "hostname"

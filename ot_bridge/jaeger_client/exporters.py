@@ -1,4 +1,4 @@
-"""Where the network reporter's spans go (OTLP unless the environment names others), and how many at once."""
+"""The exporters of the network reporter (OTLP, unless the environment names others), and batch sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.errors import say_once
+from ot_bridge.errors import log_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
@@ -16,18 +16,18 @@ from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetr
 from ot_bridge.semconv.groups import opt_in
 from ot_bridge.semconv.wrapping import renaming
 
-logger = logging.getLogger("jaeger_tracing")
+_log = logging.getLogger("jaeger_tracing")
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
-#: jaeger-client's defaults fit UDP packets; with them, OpenTelemetry's are taken.
+#: jaeger-client's defaults, which are made for UDP packets. OpenTelemetry's defaults replace them.
 PACKET_SIZED: Final = frozenset({10, 100})
 
 
 def processors(
     channel: Any, queue_options: dict[str, Any], listener: Callable[[], Callable[[Counts], object]]
 ) -> Iterator[DeliveryProcessor]:
-    """One for each exporter that `OTEL_TRACES_EXPORTER` names, else OTLP's."""
+    """A processor for each exporter that `OTEL_TRACES_EXPORTER` names (default: OTLP)."""
     for name in exporters_in_environment():
         factory = exporter_factory(name, **_options(name, channel))
         if factory is not None:
@@ -35,20 +35,20 @@ def processors(
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:
-    """Where to, if the environment does not say it."""
+    """The endpoint for OTLP, if the environment names none."""
     if name != "otlp" or any(os.environ.get(variable) for variable in _ENDPOINTS):
         return {}
     endpoint = getattr(channel, "traces_endpoint", None)
     if endpoint is None:
         return {}
     old = f"{channel.host}:{channel.reporting_port}" if isinstance(channel, LocalAgentSender) else "an agent"
-    text = f"spans go to {endpoint} by OTLP, where jaeger-client sent UDP to {old}"
-    say_once(logger, logging.WARNING, text)
+    text = f"spans are sent by OTLP to {endpoint}; jaeger-client sent them by UDP to {old}"
+    log_once(_log, logging.WARNING, text)
     return {"endpoint": endpoint}
 
 
 def queue_options(capacity: int, batch_size: int, flush_interval: float | None) -> dict[str, Any]:
-    """jaeger-client's numbers (interval in seconds) as a processor's; `OTEL_BSP_*` win over all of them."""
+    """Converts jaeger-client's options to a processor's; `OTEL_BSP_*` win. flush_interval: seconds."""
     queue = _named("reporter_queue_size") or _unpacked(capacity, 2048)
     batch = _named("reporter_batch_size") or _unpacked(batch_size, 512)
     seconds = _named("reporter_flush_interval") or flush_interval
@@ -60,7 +60,7 @@ def queue_options(capacity: int, batch_size: int, flush_interval: float | None) 
 
 
 def _named(name: str) -> Any:
-    """A setting as one of OpenTelemetry's variables has it, else None."""
+    """The value of a setting if an `OTEL_*` variable sets it, else None."""
     setting = settings.resolve(name, {}, os.environ)
     return setting.value if setting.source.startswith("OTEL") else None
 
@@ -70,7 +70,7 @@ def _unpacked(size: int, otherwise: int) -> int:
 
 
 class Watch:
-    """jaeger-client's metrics of a reporter, from the counts of a processor. One for each processor."""
+    """Converts the counts of one processor to jaeger-client's reporter metrics."""
 
     def __init__(self, made_by: MetricsFactory) -> None:
         self._metrics = ReporterMetrics(made_by)
@@ -86,5 +86,5 @@ class Watch:
         self._metrics.reporter_queue_length(counts.waiting)
 
     def refused(self) -> None:
-        """A span came after the reporter was closed."""
+        """Counts a span that ended after the reporter was closed."""
         self._metrics.reporter_dropped(1)

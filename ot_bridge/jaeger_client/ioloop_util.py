@@ -1,4 +1,4 @@
-"""jaeger-client's helpers around futures, without Tornado."""
+"""jaeger-client's helpers for futures, without Tornado."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def submit(fn: Callable[..., Any], io_loop: Any, *args: Any, **kwargs: Any) -> Future[Any]:
-    """Has `fn` called on a loop (by its `add_callback`); the future of what it returns, or of its future."""
+    """Calls `fn` on a loop, by its `add_callback`. Returns a future of its result."""
     future: Future[Any] = Future()
 
     def execute() -> None:
@@ -34,14 +34,14 @@ def submit(fn: Callable[..., Any], io_loop: Any, *args: Any, **kwargs: Any) -> F
 
 
 def future_result(result: Any) -> Future[Any]:
-    """A future that is over, with this result."""
+    """A future that is done and has this result."""
     future: Future[Any] = Future()
     future.set_result(result)
     return future
 
 
 def future_exception(exception: BaseException) -> Future[Any]:
-    """A future that is over, with this exception."""
+    """A future that is done and has this exception."""
     future: Future[Any] = Future()
     future.set_exception(exception)
     return future

@@ -1,4 +1,4 @@
-"""`LocalAgentSender`: the agent's addresses. jaeger-client's holds a UDP socket; ours holds none."""
+"""`LocalAgentSender`: the addresses of the agent. Unlike jaeger-client's it opens no UDP socket."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 from ot_bridge.jaeger_client.closing import in_background
 from ot_bridge.jaeger_client.reexports import also
 
-_LARGEST_ANSWER: Final = 1 << 20
-# Past any proxy: the agent is next door.
+_LARGEST_RESPONSE: Final = 1 << 20  # bytes
+# Without a proxy, since the agent runs on this machine or near it.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Response(NamedTuple):
-    """What an agent answered, in the words of Tornado's client: `body` holds JSON."""
+    """An agent's response, with the attribute names of Tornado's client. `body` is JSON."""
 
     code: int
     headers: Mapping[str, str]
@@ -28,9 +28,9 @@ class Response(NamedTuple):
 
 
 def get(url: str, query: Sequence[tuple[str, Any]], timeout: float) -> Response:
-    """What an agent answers to this query. timeout: seconds. Raises OSError."""
-    with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as answer:
-        return Response(answer.status, dict(answer.headers), answer.read(_LARGEST_ANSWER))
+    """Sends a GET request and returns the response. timeout: seconds. Raises OSError."""
+    with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as got:
+        return Response(got.status, dict(got.headers), got.read(_LARGEST_RESPONSE))
 
 
 def credits_query(service_name: str, client_id: Any, operations: Iterable[str]) -> list[tuple[str, Any]]:
@@ -43,7 +43,7 @@ def _address(host: str, port: int) -> str:
 
 
 class LocalAgentHTTP:
-    """An agent's HTTP server. Every request gives a future of a `Response`; timeout: seconds."""
+    """Sends requests to an agent's HTTP server. Each returns a future of a `Response`. timeout: seconds."""
 
     DEFAULT_TIMEOUT = 15
 
@@ -65,9 +65,10 @@ class LocalAgentHTTP:
 
 
 class LocalAgentSender:
-    """host: of agent, collector or all-in-one. sampling_port: of its HTTP server for strategies.
+    """The addresses of an agent.
 
-    reporting_port: of UDP, to which nothing is sent. throttling_port: of its HTTP server for credits.
+    host: of the agent, collector or all-in-one. sampling_port: of its HTTP server for strategies.
+    reporting_port: its UDP port, to which nothing is sent. throttling_port: of its HTTP server for credits.
     """
 
     def __init__(
@@ -91,15 +92,15 @@ class LocalAgentSender:
         self.local_agent_http = LocalAgentHTTP(host, self.sampling_port)
         if self.throttling_port:
             self.throttling_http = LocalAgentHTTP(host, self.throttling_port)
-        #: Where spans go, unless `OTEL_EXPORTER_OTLP_*` says otherwise.
+        #: The URL to which spans are sent, unless `OTEL_EXPORTER_OTLP_*` names another.
         self.traces_endpoint = traces_endpoint or f"{_address(host, 4318)}/v1/traces"
 
     def request_sampling_strategy(self, *args: Any, **kwargs: Any) -> Any:
-        """A future of the agent's answer about sampling: (service_name, timeout)."""
+        """A future of the agent's response with sampling strategies. Arguments: service_name, timeout."""
         return self.local_agent_http.request_sampling_strategy(*args, **kwargs)
 
     def request_throttling_credits(self, *args: Any, **kwargs: Any) -> Any:
-        """A future of the agent's answer about debug traces: (service_name, client_id, operations)."""
+        """A future of the agent's response with credits. Arguments: service_name, client_id, operations."""
         return self.throttling_http.request_throttling_credits(*args, **kwargs)
 
 

@@ -1,8 +1,7 @@
-"""What a tracer says of its process, and the OpenTelemetry provider that its spans come from."""
+"""The tags of a tracer's process, and the OpenTelemetry provider that makes its spans."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,11 +27,9 @@ from ot_bridge.registered import global_provider, set_global_provider
 if TYPE_CHECKING:
     from ot_bridge.jaeger_client.tracer import Tracer
 
-logger = logging.getLogger("jaeger_tracing")
-
 
 def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
-    """The tags of this process: those given, and what jaeger-client adds."""
+    """The tags of this process: the given ones and those that jaeger-client adds."""
     made = {constants.JAEGER_VERSION_TAG_KEY: constants.JAEGER_CLIENT_VERSION, **(given or {})}
     if made.get(constants.JAEGER_IP_TAG_KEY) is None:
         made[constants.JAEGER_IP_TAG_KEY] = local_ip()
@@ -45,14 +42,14 @@ def tags(given: Mapping[str, Any] | None, throttler: Any) -> dict[str, Any]:
     return made
 
 
-#: jaeger-client has no such limits: without a variable, there are none here either.
+#: Limits that jaeger-client does not have. Without an environment variable they are off.
 _FREE: Final = ("max_events", "max_links", "max_span_attributes", "max_event_attributes")
 
 
 def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
-    """The provider of a tracer: all that ends in it goes to the tracer's reporter.
+    """Makes the provider of a tracer. Spans that end in it are passed to the tracer's reporter.
 
-    With `OTEL_CONFIG_FILE` it is the file's, which then decides on the sampler and the exporters.
+    With `OTEL_CONFIG_FILE` it is the provider of that file, which names the sampler and the exporters.
     """
     file = declared()
     if file is not None and isinstance(file.provider, TracerProvider):
@@ -71,7 +68,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
 
 
 class Reporting(SpanProcessor):
-    """Hands spans to the tracer, as the objects that the program knows.
+    """Passes ended spans to the tracer's reporter, as jaeger-client's objects.
 
     A span that OpenTelemetry code has started is wrapped in one of jaeger-client's.
     """

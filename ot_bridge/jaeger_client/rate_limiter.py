@@ -8,7 +8,7 @@ from ot_bridge import ids
 
 
 class RateLimiter:
-    """credits_per_second: the income. max_balance: the most it holds; it starts with a random part."""
+    """Holds credits up to `max_balance`, and earns `credits_per_second`. It starts with a random balance."""
 
     def __init__(self, credits_per_second: float, max_balance: float) -> None:
         self.credits_per_second = credits_per_second
@@ -21,14 +21,14 @@ class RateLimiter:
         return time.time()
 
     def update(self, credits_per_second: float, max_balance: float) -> None:
-        """Changes the rate; the bucket stays as full in proportion."""
+        """Changes the rate; the bucket stays full in the same proportion."""
         self._update_balance()
         self.credits_per_second = credits_per_second
         self.balance *= max_balance / self.max_balance
         self.max_balance = max_balance
 
     def check_credit(self, item_cost: float) -> bool:
-        """Takes the price of an item; False if there is not enough."""
+        """Takes `item_cost` from the balance; False if there is not enough."""
         self._update_balance()
         if self.balance < item_cost:
             return False

@@ -1,4 +1,4 @@
-"""What the text of a variable means, and which values of a dictionary can be used. All raise ValueError."""
+"""Functions that read the text of a variable or the value of a dictionary. All raise ValueError."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from ot_bridge.sampling.remote import strategies_url
 
 def whole(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError("a whole number from 0 on is due")
+        raise ValueError("expected a whole number from 0 on")
     return int(text)
 
 
 def count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise ValueError("a whole number above 0 is due")
+        raise ValueError("expected a whole number above 0")
     return int(text)
 
 
 def port(text: str) -> int:
-    """Kubernetes sets `JAEGER_AGENT_PORT=tcp://10.96.0.7:6831` beside a Service called jaeger-agent."""
+    """A port's number. Kubernetes sets `JAEGER_AGENT_PORT` to a URL if a Service is called jaeger-agent."""
     try:
         return count(text)
     except ValueError:
-        raise ValueError("the number of a port is due") from None
+        raise ValueError("expected the number of a port") from None
 
 
 def seconds(value: Any) -> float:
-    """A time for which a thread can wait."""
+    """A number of seconds for which a thread can wait."""
     if not 0 < float(value) <= threading.TIMEOUT_MAX:
-        raise ValueError("a time above 0 is due")
+        raise ValueError("expected a time above 0")
     return value if isinstance(value, (int, float)) else float(value)
 
 
@@ -46,7 +46,7 @@ def milliseconds(text: str) -> float:
 
 
 def host(value: Any) -> str:
-    """A host's name or address, for which a URL can be made."""
+    """A host's name or address that can be part of a URL."""
     text = "" if value is None else str(value)
     return text if _NAME.fullmatch(text) else str(ip_address(text))
 
@@ -57,7 +57,7 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 
 def duration(text: str) -> float:
-    """Seconds of `500` (milliseconds, as Java's client reads it), `500ms`, `1s` (as Go's does)."""
+    """The seconds in `500` (milliseconds, as in Jaeger's Java client), `500ms` or `1s` (Go client)."""
     parts = _DURATION.findall(text)
     if not parts:
         return milliseconds(text)
@@ -98,11 +98,11 @@ def formats(text: str) -> str:
     return text
 
 
-#: A format in `JAEGER_PROPAGATION` -> the propagators that it stands for; any other name stands for itself.
+#: A format in `JAEGER_PROPAGATION` -> the names of its propagators. Other names are used unchanged.
 _FORMATS: Final = {"jaeger": ("jaeger",), "b3": ("b3multi",), "w3c": ("tracecontext", "baggage")}
 
 
 def propagators_of(text: str) -> list[str]:
-    """The names of propagators for the formats in `JAEGER_PROPAGATION`, as `jaeger,b3`."""
+    """The names of the propagators for the formats in `JAEGER_PROPAGATION` (such as `jaeger,b3`)."""
     named = map(str.strip, text.split(","))
     return [name for each in named for name in _FORMATS.get(each, (each,))]

@@ -1,14 +1,17 @@
-"""`Span` on the engine's provider: one object that is jaeger-client's, OpenTracing's and the engine's.
+"""`Span` on the engine's provider: one object is the span of jaeger-client, OpenTracing and the engine.
 
-How it works:
+Invariants, with the tests of tests/jaeger:
 
-1. Each tag and log value is made fit for export once, when it is set (`Tracer.fit`), and noted.
-2. Two of jaeger-client's names mean something else to OpenTelemetry: `start_time` and `end_time` are seconds
-   here, nanoseconds there. A processor or exporter of OpenTelemetry's gets `as_otel(span)`: an object with
-   the same attributes in the same dict, under OpenTelemetry's names.
-3. A span that was not sampled and is made to debug later becomes a recorded one: it changes its class.
-4. jaeger-client's tags have one order, that of their first setting. The SDK's container moves what is set
-   again, and kind and status are no attributes; `_order` remembers it, from when it could be lost.
+1. Each tag and log value is converted for export once, when it is set (`Tracer.fit`), and noted
+   (test_spans.py; benchmark rows dropin-*).
+2. `start_time` and `end_time` are seconds in jaeger-client and nanoseconds in OpenTelemetry. A processor or
+   exporter of OpenTelemetry gets `as_otel(span)`: an object that shares the `__dict__` of the span and has
+   OpenTelemetry's properties (test_spans.py).
+3. The program keeps its reference to a span that was not sampled and is turned into a debug span. So that
+   object has to become a recorded span: `Span._become` assigns its `__class__` and `__dict__` (test_spans.py,
+   test_throttler.py).
+4. jaeger-client keeps tags in the order in which each was first set. The SDK's container moves a tag that is
+   set again to the end, and kind and status are no attributes. `_order` keeps the order (test_spans.py).
 """
 
 from __future__ import annotations
@@ -22,17 +25,17 @@ from typing_extensions import Self
 from ot_bridge import bridge, engine
 from ot_bridge.bridge.convert import TAGS
 from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
-from ot_bridge.jaeger_client.span_context import SpanContext, told_by
+from ot_bridge.jaeger_client.span_context import SpanContext, plain_context
 
 
 class _OnTheEngine(Span):
-    """The part that recorded spans and unsampled spans share."""
+    """The common part of recorded and unsampled spans."""
 
     ids: Any
-    _shown: Any
+    _plain_context: Any
 
     @property
     def trace_id(self) -> int:
@@ -43,9 +46,9 @@ class _OnTheEngine(Span):
         return self.ids[1]  # type: ignore[no-any-return]
 
     @property
-    def told(self) -> bridge.SpanContext:
-        """The context as one of the bridge's, which is cheaper to make than `context`."""
-        return self._shown  # type: ignore[no-any-return]
+    def plain(self) -> bridge.SpanContext:
+        """The context as a `bridge.SpanContext`, which takes less time to make than `context`."""
+        return self._plain_context  # type: ignore[no-any-return]
 
     def is_sampled(self) -> bool:
         flags = self.priority_flags
@@ -77,7 +80,7 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         if key in TAGS:
             self._ordered().setdefault(key)
             return super().set_tag(key, value)
-        # Most values are such that there is nothing to fit.
+        # Most values need no conversion.
         kind = type(value)
         if kind is str:
             if len(value) > self._tracer.max_tag_value_length or not value.isascii():
@@ -111,14 +114,14 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         try:
             _end(self)
         except Exception:
-            report(logger, "a reporter or span processor raised at the end of a span")
+            log_failure(logger, "a reporter or span processor raised at the end of a span")
 
     @property
     def tags(self) -> list[Any]:
         return records.tags_of(self, self._ordered())
 
     def _ordered(self) -> dict[str, None]:
-        """The tags so far, in the order in which each was set first."""
+        """The keys of the tags, in the order in which each was first set."""
         order: dict[str, None] = self.__dict__.setdefault("_order", {})
         for note in self._notes:
             if type(note) is dict:
@@ -128,11 +131,11 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         return order
 
     def _settle(self) -> None:
-        self._ordered()  # which the SDK's container, where notes may go, forgets
+        self._ordered()  # before the notes go into the SDK's container, which does not keep the order
         super()._settle()
 
     def end(self, end_time: int | None = None) -> None:
-        """Ends the span as OpenTelemetry code does; a later `sampling.priority` still holds."""
+        """Ends the span for OpenTelemetry code. A later `sampling.priority` stays valid."""
         _end(self, end_time)
 
 
@@ -170,11 +173,11 @@ class UnsampledSpan(_OnTheEngine, EngineDroppedSpan):
 
 
 class _AsOTel(EngineSpan):
-    """See `as_otel`."""
+    """A recorded span with OpenTelemetry's properties: see `as_otel`."""
 
 
 def as_otel(span: Any) -> Any:
-    """The span as OpenTelemetry's processors and exporters read it."""
+    """The span with OpenTelemetry's properties, for processors and exporters."""
     if not isinstance(span, RecordedSpan):
         return span._otel_span if isinstance(span, Span) else span
     made = object.__new__(_AsOTel)
@@ -182,9 +185,9 @@ def as_otel(span: Any) -> Any:
     return made
 
 
-def as_told(parent: Any) -> Any:
-    """A parent that a program names, as the bridge's context if it is one of our spans or contexts."""
+def plain_parent(parent: Any) -> Any:
+    """The bridge's context of one of our spans or contexts; any other parent unchanged."""
     kind = type(parent)
     if issubclass(kind, _OnTheEngine):
-        return parent.told
-    return told_by(parent) if issubclass(kind, SpanContext) else parent
+        return parent.plain
+    return plain_context(parent) if issubclass(kind, SpanContext) else parent

@@ -1,7 +1,6 @@
-"""What a reporter reads: `Tag` and `Log` of `thrift_gen.jaeger.ttypes`, made from an OpenTelemetry span.
+"""Makes `Tag` and `Log` of `thrift_gen.jaeger.ttypes`, which reporters read, from an OpenTelemetry span.
 
-What OpenTelemetry keeps in places of its own (kind, status, exceptions) becomes again the tags and fields
-that it was given as.
+The kind, status and exceptions of an OpenTelemetry span are converted back to tags and log fields.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _Log: Final[Any] = thrift.ttypes.Log
 
 
 def _tag(key: str, value: Any) -> Any:
-    """The tag with this value, as it is: what a span was told has its length already."""
+    """A tag with this value, uncut: values were cut when they were set."""
     return thrift.make_tag(key, value, sys.maxsize, sys.maxsize)
 
 
 def fitter(longest: int, longest_traceback: int) -> Callable[[Any], Any]:
-    """Makes a value what jaeger-client would send, and an exporter can: a scalar, or text for all else.
+    """Makes the function that converts a value as jaeger-client does: scalars stay, all else becomes text.
 
-    longest, longest_traceback: characters of a text and of a traceback.
+    longest, longest_traceback: the maximum length of a text and of a traceback, in characters.
     """
 
     def fit(value: Any) -> Any:
@@ -59,12 +58,12 @@ _NUMBERS: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 
 def moment(seconds: Any) -> Any:
-    """A time as given, or None for 0, which jaeger-client treats as not given."""
+    """Returns `seconds`, or None for 0, since jaeger-client treats 0 as no time."""
     return None if type(seconds) in (int, float) and not seconds else seconds
 
 
 def ready(given: Any, fit: Callable[[Any], Any]) -> convert.Tags:
-    """The tags of a start, fitted and split; `Tags` that an interceptor has prepared stay as they are."""
+    """Converts the tags of a start with `fit`. `Tags`, which an interceptor has prepared, stay unchanged."""
     if type(given) is convert.Tags:
         return given
     pairs = convert.named_fields(given) or {}
@@ -109,7 +108,7 @@ def _fields(event: Any) -> Iterable[Any]:
         if "event" not in attributes and event.name != "log":
             yield _tag("event", event.name)
     else:
-        recorded = attributes.pop("exception.escaped", None)  # else it was told, field by field
+        recorded = attributes.pop("exception.escaped", None)  # None: the program logged the fields
         yield _tag("event", "error")
         if recorded is not None:
             yield _tag("error.object", attributes.get("exception.message", ""))
@@ -119,7 +118,7 @@ def _fields(event: Any) -> Iterable[Any]:
 
 
 def references_of(span: Any) -> list[opentracing.Reference] | None:
-    """The links of an OpenTelemetry span, as references."""
+    """The links of an OpenTelemetry span as references; None if there are none."""
     return [
         opentracing.Reference(
             (link.attributes or {}).get(bridge.parent.REFERENCE_TYPE, "follows_from"),

@@ -1,4 +1,4 @@
-"""Names that jaeger-client's modules had from each other, so that programs import them from there."""
+"""Names that jaeger-client's modules import from each other, since programs import them from there, too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _imported(name: str) -> Any:
 
 
 def also(module: str) -> Callable[[str], Any]:
-    """A module's `__getattr__`, which finds what jaeger-client's module of this name had from others."""
+    """Makes the `__getattr__` of a module, which finds the names that jaeger-client's module imports."""
     homes = _HOMES[module.rpartition(".")[2]].split()
 
     def find(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Reporters: where a tracer's finished, sampled spans go. A program may write its own `BaseReporter`."""
+"""Reporters, which get a tracer's finished sampled spans. A program may write its own `BaseReporter`."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from ot_bridge.jaeger_client.recorded import as_otel
 from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span import Span
 
-CLOSE_SECONDS: Final = 4.0  # callers wait for five or so; jaeger-client, which threw packets, took none
+CLOSE_SECONDS: Final = 4.0  # programs made for jaeger-client wait for about five
 
 logger = logging.getLogger("jaeger_tracing")
 
 
 class BaseReporter:
-    """Base of all reporters: `report_span` is called once with each sampled span, when it ends."""
+    """Base class of reporters. The tracer calls `report_span` once for each sampled span, at its end."""
 
     def report_span(self, span: Any) -> None:
         raise NotImplementedError
 
     def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
-        """Called once by the tracer, with the tags of the process. max_length: of a value, in characters."""
+        """The tracer calls this once. tags: of the process. max_length: of a value, in characters."""
 
     def close(self) -> Any:
-        """Called when no more spans come; returns a future that is over when all spans have left."""
+        """Called after the last span. Returns a future that is done when all spans are sent."""
         return done()
 
 
 class NullReporter(BaseReporter):
-    """Keeps nothing."""
+    """Ignores all spans."""
 
     def report_span(self, span: Any) -> None:
         pass
 
 
 class InMemoryReporter(BaseReporter):
-    """Keeps all, for tests."""
+    """Keeps all spans, for tests."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
@@ -58,7 +58,7 @@ class InMemoryReporter(BaseReporter):
 
 
 class LoggingReporter(BaseReporter):
-    """Logs a line a span, at level info."""
+    """Logs one line per span, at level INFO."""
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self.logger = logger or globals()["logger"]
@@ -68,7 +68,7 @@ class LoggingReporter(BaseReporter):
 
 
 class CompositeReporter(BaseReporter):
-    """Passes everything on to several."""
+    """Passes spans and calls on to several reporters."""
 
     def __init__(self, *reporters: BaseReporter) -> None:
         self.reporters = reporters
@@ -90,17 +90,17 @@ class CompositeReporter(BaseReporter):
 
 
 def flush(reporter: Any, timeout: float) -> bool:
-    """Flushes a reporter, if it is one that can be."""
+    """Calls `reporter.flush(timeout)`; True if the reporter has no such method."""
     flush = getattr(reporter, "flush", None)
     return flush is None or bool(flush(timeout))
 
 
 class Reporter(BaseReporter):
-    """Sends spans over OTLP, in batches, from a thread.
+    """Sends spans by OTLP, in batches, from a thread.
 
-    channel: a `LocalAgentSender`; `OTEL_EXPORTER_OTLP_*` and `OTEL_TRACES_EXPORTER` win over it.
-    queue_capacity, batch_size: spans; flush_interval: seconds; `OTEL_BSP_*` win over these. Raises
-    ValueError if the queue is smaller than a batch.
+    channel: a `LocalAgentSender`; `OTEL_EXPORTER_OTLP_*` and `OTEL_TRACES_EXPORTER` override it.
+    queue_capacity, batch_size: numbers of spans. flush_interval: seconds. `OTEL_BSP_*` override these three.
+    Raises ValueError if the queue is smaller than a batch.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class Reporter(BaseReporter):
                 processor.on_end(as_otel(span))
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Sends what is queued; whether all of it arrived within `timeout` seconds."""
+        """Sends the queued spans. True if all of them arrived within `timeout` seconds."""
         sent = [processor.force_flush(int(timeout * 1000)) for processor in self._processors]
         return all(sent)
 
     def close(self) -> Closing:
-        """Sends what is queued, and stops."""
+        """Sends the queued spans and stops. The future's result is True if all of them arrived."""
         self.stopped = True
         return in_background(self._close)
 

@@ -1,4 +1,4 @@
-"""jaeger-client's samplers: those of `ot_bridge.sampling`, and wrappers that make others OpenTelemetry's."""
+"""jaeger-client's samplers: those of `ot_bridge.sampling`, and wrappers of other classes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ DEFAULT_SAMPLING_PROBABILITY = DEFAULT_PROBABILITY
 logger = logging.getLogger("jaeger_tracing")
 
 
-# The words of an agent's answer about sampling.
+# The keys in an agent's response about sampling.
 STRATEGIES_STR: Final = "perOperationStrategies"
 OPERATION_STR: Final = "operation"
 DEFAULT_LOWER_BOUND_STR: Final = "defaultLowerBoundTracesPerSecond"
@@ -72,12 +72,12 @@ RATE_LIMITING_SAMPLING_STRATEGY: Final = "RATE_LIMITING"
 
 
 def get_sampling_probability(strategy: dict[str, Any] | None = None) -> float:
-    """The probability in a strategy, else the default."""
+    """The probability in a strategy, or the default."""
     return _part(strategy, PROBABILISTIC_SAMPLING_STR, SAMPLING_RATE_STR, DEFAULT_PROBABILITY)
 
 
 def get_rate_limit(strategy: dict[str, Any] | None = None) -> float:
-    """The traces per second in a strategy, else the default."""
+    """The traces per second in a strategy, or the default."""
     return _part(strategy, RATE_LIMITING_SAMPLING_STR, MAX_TRACES_PER_SECOND_STR, DEFAULT_LOWER_BOUND)
 
 
@@ -87,7 +87,7 @@ def _part(strategy: dict[str, Any] | None, kind: str, key: str, default: float) 
 
 
 class Sampler(JaegerSampler):
-    """Base for a program's own: `is_sampled` decides. tags: what a subclass may return as `self._tags`."""
+    """Base class for a program's own sampler, which decides in `is_sampled`. tags: become `self._tags`."""
 
     def __init__(self, tags: Tags | None = None) -> None:
         self._tags = tags or {}
@@ -107,10 +107,10 @@ for _kind in (
 
 
 class RemoteControlledSampler(JaegerRemoteSampler):
-    """Asks the agent of `channel` for strategies, from now on and every `sampling_refresh_interval` seconds.
+    """Gets strategies from the agent of `channel`, at once and every `sampling_refresh_interval` seconds.
 
-    Others of jaeger-client's keywords: init_sampler, max_operations, metrics, metrics_factory; logger and
-    error_reporter are not needed.
+    Other keywords of jaeger-client: init_sampler, max_operations, metrics, metrics_factory; logger and
+    error_reporter are ignored.
     """
 
     def __init__(self, channel: Any, service_name: str, **kwargs: Any) -> None:
@@ -148,9 +148,9 @@ _fit = records.fitter(MAX_TAG_VALUE_LENGTH, MAX_TRACEBACK_LENGTH)
 
 
 class _Foreign(JaegerSampler):
-    """A sampler of a program's own, which has jaeger-client's `is_sampled`, or one of OpenTelemetry's.
+    """Wraps a sampler of the program that has jaeger-client's `is_sampled`, or one of OpenTelemetry's.
 
-    The tags of the first are made fit for export; the second is asked about roots alone.
+    It converts the tags of the former for export, and calls the latter for roots only.
     """
 
     def __init__(self, sampler: Any) -> None:
@@ -168,13 +168,13 @@ class _Foreign(JaegerSampler):
 
 
 def _own(sampler: Any) -> Any:
-    """The sampler, if it is one of jaeger-client's whose tags are fit as they are; else one around it."""
+    """Returns `sampler` if its tags need no conversion, else a wrapper of it."""
     ours = sampler is None or (isinstance(sampler, JaegerSampler) and sampler.fast_decision())
     return sampler if ours else _Foreign(sampler)
 
 
 class Roots(JaegerSampler):
-    """Decides on roots as its present `sampler` does; a running tracer may be given another."""
+    """Decides on roots by its `sampler`, which can be replaced while the tracer runs."""
 
     def __init__(self, sampler: Any) -> None:
         self.take(sampler)
@@ -190,9 +190,9 @@ class Roots(JaegerSampler):
 
 
 class Forced(otel.Sampler):
-    """Decides as it was told to. What `asked` would put on a root that it samples is put there as well.
+    """Makes the decision `sampled`, with the attributes that `asked` adds to spans that it samples.
 
-    trace_state: of the caller, if it is to be handed on; else `asked` says it.
+    trace_state: of the new span; if it is empty, the trace state of `asked` is used.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class Forced(otel.Sampler):
 
 
 class TheseIds(IdGenerator):
-    """Gives the ids of a span that exists: of an RPC's client, or of a span that is now recorded."""
+    """Returns the ids of another span: of an RPC's client, or of an unsampled span that becomes recorded."""
 
     def __init__(self, trace_id: int, span_id: int) -> None:
         self._trace_id = trace_id

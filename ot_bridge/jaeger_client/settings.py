@@ -1,7 +1,7 @@
-"""Every setting of a `Config` as a row: its key, the variables that stand for it, and its default.
+"""All settings of `Config` as rows: key, environment variables and default.
 
-`OTEL_*` wins over the dictionary, and the dictionary over `JAEGER_*`. `resolve` gives a setting with its
-source, `value` converts it as jaeger-client does; nothing here acts on it.
+`OTEL_*` variables override the dictionary, and the dictionary overrides `JAEGER_*` variables. `resolve`
+returns a setting with its source; `value` converts it as jaeger-client does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ot_bridge.errors import bad_variable, say_once
+from ot_bridge.errors import bad_variable, log_once
 from ot_bridge.exporters import PROTOCOLS
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.readers import (
@@ -45,10 +45,11 @@ class Setting(NamedTuple):
 
 
 class Row(NamedTuple):
-    """key: in the dictionary, where `a.b` is b within a. otel, jaeger: variables -> what their text means.
+    """One setting.
 
-    kind: of the value that is due: bool, int, float, str or, for what is taken as it is, object.
-    check: makes what is in the dictionary fit; what it cannot use counts as not given, and is said.
+    key: in the dictionary; `a.b` is key b in the dictionary a. otel, jaeger: variables -> functions that read
+    their text. kind: type of the value: bool, int, float, str, or object for any. check: converts the value
+    in the dictionary; a value that it refuses is logged and ignored.
     """
 
     key: str = ""
@@ -59,7 +60,7 @@ class Row(NamedTuple):
     check: Callable[[Any], Any] | None = None
 
 
-#: Type of a sampler -> the sampler of its param; None: the remote one.
+#: Type of a sampler -> function that makes the sampler of its param; None stands for the remote one.
 SAMPLERS: Final[Mapping[str, Callable[[Any], JaegerSampler | None]]] = {
     "const": lambda param: ConstSampler(get_boolean(param, False)),
     "probabilistic": lambda param: ProbabilisticSampler(float(param)),
@@ -114,7 +115,7 @@ ROWS: Final[Mapping[str, Row]] = {
         float,
         {"OTEL_BSP_SCHEDULE_DELAY": milliseconds},
         {"JAEGER_REPORTER_FLUSH_INTERVAL": duration},
-        check=lambda value: value and seconds(value),  # without one, there is no such limit
+        check=lambda value: value and seconds(value),  # 0 and None mean no interval
     ),
     "sampling_refresh_interval": Row(
         "sampling_refresh_interval",
@@ -144,22 +145,22 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
 }
 
-#: What `Config(..., validate=True)` accepts: all keys but three, which jaeger-client has left out as well.
+#: The keys that `Config(..., validate=True)` accepts: all except three that jaeger-client refuses, too.
 VALID_KEYS: Final = {"tags", *(row.key.partition(".")[0] for row in ROWS.values() if row.key)} - {
     *("metrics", "max_operations", "debug_id_header")
 }
 
 
 def problems(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong in a dictionary, in words; for tools: a `Config` raises what jaeger-client raises."""
+    """Describes what is wrong in a dictionary, for tools. (`Config` raises what jaeger-client raises.)"""
     found = []
     for group in ("local_agent", "sampler", "throttler", "tags"):
         if not isinstance(config.get(group) or {}, Mapping):
-            found.append(f"{group}: keys and values are due, and {config[group]!r} is given")
+            found.append(f"{group}: expected keys and values, not {config[group]!r}")
     for row in ROWS.values():
         given, due = _given(row, config), _DUE.get(row.kind)
         if given is not None and due is not None and row.check is not int and not isinstance(given, due[0]):
-            found.append(f"{row.key}: a {due[1]} is due, and {given!r} is given")
+            found.append(f"{row.key}: expected a {due[1]}, not {given!r}")
     return found
 
 
@@ -168,7 +169,7 @@ _DUE: Final[Mapping[type, tuple[Any, str]]] = {str: (str, "text"), int: _NUMBER,
 
 
 def value(name: str, config: Mapping[str, Any], environment: Environment) -> Any:
-    """A setting as jaeger-client understands it. Raises ValueError for a size that is no number."""
+    """The value of a setting, converted as in jaeger-client. Raises ValueError if a size is no number."""
     row, found = ROWS[name], resolve(name, config, environment).value
     if row.kind is bool:
         return get_boolean(found, row.default)
@@ -176,7 +177,7 @@ def value(name: str, config: Mapping[str, Any], environment: Environment) -> Any
 
 
 def resolve(name: str, config: Mapping[str, Any], environment: Environment) -> Setting:
-    """A setting as given, and its source. A variable that cannot be read is logged, and counts as unset."""
+    """A setting, unconverted, and its source. A variable that cannot be read is logged and ignored."""
     row = ROWS[name]
     return (
         _from_variables(row.otel, environment)
@@ -216,8 +217,8 @@ def _from_config(row: Row, config: Any) -> Setting | None:
     try:
         return Setting(row.check(given), "config")
     except (TypeError, ValueError, OverflowError):
-        text = f"{row.key}: {given!r:.80} cannot be used, and counts as not given"
-        say_once(_log, logging.WARNING, text)
+        text = f"{row.key}: {given!r:.80} cannot be used; it is ignored"
+        log_once(_log, logging.WARNING, text)
         return None
 
 
@@ -225,7 +226,7 @@ _ABSENT: Final = object()
 
 
 def tags(config: Mapping[str, Any], environment: Environment) -> dict[str, Setting]:
-    """The tags of the process; those in `JAEGER_TAGS` (`key=value,...`) win."""
+    """The tags of the process. Those in `JAEGER_TAGS` (`key=value,...`) override the dictionary's."""
     found = {key: Setting(value, "config") for key, value in (config.get("tags") or {}).items()}
     for pair in environment.get("JAEGER_TAGS", "").split(","):
         key, equals, value = pair.partition("=")
@@ -238,5 +239,5 @@ _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([^}]*))?\}")
 
 
 def _expanded(text: str, environment: Environment) -> str:
-    """`${name:default}` replaced, as all of Jaeger's clients but Python's did."""
+    """Replaces `${name:default}` by a variable's value, as Jaeger's clients for other languages did."""
     return _VARIABLE.sub(lambda match: environment.get(match[1]) or match[2] or "", text)

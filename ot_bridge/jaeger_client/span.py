@@ -1,6 +1,6 @@
-"""`Span` under jaeger-client's names: the bridge's span, with all attributes that jaeger-client's has.
+"""`Span`: the bridge's span with all attributes of jaeger-client's.
 
-This class wraps an OpenTelemetry span: one of a provider that a configuration file describes, or one that
+This class wraps an OpenTelemetry span of a provider that a configuration file describes, or one that
 OpenTelemetry code has started. The engine's provider makes spans of the classes in `recorded`.
 """
 
@@ -38,18 +38,20 @@ BILLION: Final = 1_000_000_000
 
 
 class Span(bridge.Span):
-    """A span of jaeger-client's `Tracer`.
+    """A span with jaeger-client's names.
 
-    context: its ids and flags, as a tracer or a test made them. Tags and logs are read back in the shape of
-    jaeger-client's Thrift objects; a tag that was set twice is there once.
+    context: its ids and flags. start_time: seconds since the epoch. `tags` and `logs` are lists of
+    jaeger-client's Thrift objects; a tag that was set twice is in the list once.
     """
 
     references: list[opentracing.Reference] | None = None
     _order: dict[str, None] | None = None  # see `RecordedSpan._ordered`
-    parent_ids: Any = None  # the parent's context, as a tuple, where the OpenTelemetry span does not know it
+    parent_ids: Any = None  # the parent's context as a tuple, if the OpenTelemetry span does not have it
     _name = ""
     _started_at = 0  # nanoseconds
-    _ours: tuple[bridge.SpanContext, SpanContext] | None = None  # a frozen context, and ours for it
+    _ours: tuple[bridge.SpanContext, SpanContext] | None = (
+        None  # a frozen context, and ours that is equal to it
+    )
     _tracer: Tracer
 
     def __init__(
@@ -67,12 +69,13 @@ class Span(bridge.Span):
             self.set_tag(key, value)
 
     def _become(self, other: Span) -> None:
+        """Turns this object, which the program keeps, into `other` (see `recorded`, invariant 3)."""
         self.__class__ = type(other)
         self.__dict__.update(other.__dict__)
 
     @classmethod
     def around(cls, tracer: Tracer, span: Any, baggage: Mapping[str, str] | None = None) -> Span:
-        """The span that stands for an OpenTelemetry span."""
+        """Wraps an OpenTelemetry span."""
         self = cls.__new__(cls)
         bridge.Span.__init__(self, tracer, span, baggage)
         if getattr(span, "links", None):
@@ -80,11 +83,11 @@ class Span(bridge.Span):
         return self
 
     def keep_order(self, keys: Iterable[str]) -> None:
-        """Keeps the order of tags given at the start, of which some are no attributes."""
+        """Keeps the order of the tags given at the start, some of which become no attributes."""
         self._order = dict.fromkeys(keys)
 
     def remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:
-        """Keeps what the OpenTelemetry span of a provider that is not ours does not keep, unsampled."""
+        """Keeps values that an unsampled span of another provider does not keep. start_time: nanoseconds."""
         self._name = name
         self.parent_ids = above if above.is_valid else None
         self._started_at = time_ns() if start_time is None else start_time
@@ -100,7 +103,7 @@ class Span(bridge.Span):
         return ours[1]
 
     def take_ids(self, context: SpanContext) -> None:
-        """Has the ids and flags that were assigned to its `context` from now on."""
+        """Takes over the ids and flags that the program has assigned to its `context`."""
         old = self._otel_span.get_span_context()
         ids = trace.SpanContext(
             context.trace_id, context.span_id, old.is_remote, old.trace_flags, old.trace_state
@@ -112,8 +115,9 @@ class Span(bridge.Span):
         self._put_ids(ids)
         if "flags" in context.__dict__:
             sampled, debug, extras = flags_to_bits(context.flags or 0)
-            told = debug or extras
-            self.origin = Remote(ids.trace_id, sampled=sampled, debug=debug, extras=extras) if told else None
+            self.origin = None
+            if debug or extras:
+                self.origin = Remote(ids.trace_id, sampled=sampled, debug=debug, extras=extras)
             self.priority_flags = TraceFlags(sampled)
         self._thaw()
         self._ours = super().context, context
@@ -198,7 +202,7 @@ class Span(bridge.Span):
         return super().set_tag(key, self._tracer.fit(value))
 
     def _prioritize(self, value: Any) -> None:
-        """Takes the span out of its trace's sampling (0), or makes it one to debug."""
+        """Unsamples the span (`sampling.priority` 0), or makes it a debug span (above 0)."""
         debug = convert.priority(value)
         if debug is None or (
             debug and (self.is_debug() or not self._tracer.is_debug_allowed(self.operation_name))
@@ -217,7 +221,7 @@ class Span(bridge.Span):
         self.__dict__.update(kept)
 
     def mark(self, debug: bool, value: Any) -> None:
-        """Makes this one to debug, or one that is not sampled; what is recorded of it is as it is."""
+        """Sets the flags of a debug span or of an unsampled span. What is recorded stays."""
         if debug and self.is_debug():
             return
         self.origin = Remote(self.trace_id, sampled=True, debug=True) if debug else None
@@ -241,7 +245,7 @@ class Span(bridge.Span):
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
     ) -> None:
-        with contextlib.suppress(Exception):  # an exception that cannot be printed
+        with contextlib.suppress(Exception):  # raised by the `__str__` of the exception
             lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
             attributes.setdefault("exception.stacktrace", "".join(lines)[: self._tracer.max_traceback_length])
             attributes.setdefault("exception.message", self._tracer.fit(str(exception)))
@@ -261,19 +265,17 @@ class Span(bridge.Span):
         super().finish(records.moment(finish_time))
 
     def info(self, message: str, payload: Any = None) -> Self:
-        """Logs an event. Superseded by `log_kv`."""
+        """Logs an event. Deprecated: use `log_kv`."""
         return self.log_event(message, payload or None)
 
     def error(self, message: str, payload: Any = None) -> Self:
-        """Logs an event and marks the span as failed. Superseded by `log_kv`."""
+        """Logs an event and marks the span as failed. Deprecated: use `log_kv`."""
         return self.set_tag("error", True).log_event(message, payload or None)
 
     def __repr__(self) -> str:
         context = self.context
-        told = span_context_to_string(
-            context.trace_id, context.span_id, context.parent_id, context.flags or 0
-        )
-        return f"{told} {self._tracer.service_name}.{self.operation_name}"
+        ids = span_context_to_string(context.trace_id, context.span_id, context.parent_id, context.flags or 0)
+        return f"{ids} {self._tracer.service_name}.{self.operation_name}"
 
 
 __getattr__ = also(__name__)

@@ -1,4 +1,4 @@
-"""`SpanContext` under jaeger-client's names. It is OpenTelemetry's context, too."""
+"""`SpanContext` with jaeger-client's names. It is also a `bridge.SpanContext`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _ASSIGNABLE: Final = frozenset({"trace_id", "span_id", "parent_id", "flags"})
 
 
 class SpanContext(bridge.SpanContext):
-    """trace_id: up to 128 bits. span_id, parent_id: 64 bits. flags: 1 sampled, 2 debug.
+    """A span context with jaeger-client's names.
 
-    These four can be assigned; if it is a span's `context`, the span has them from then on. A context
-    without a trace has 0 for its ids (jaeger-client: None), which is as false.
+    trace_id: up to 128 bits. span_id, parent_id: 64 bits. flags: 1 sampled, 2 debug. These four can be
+    assigned; the span whose `context` it is takes them over. A context without a trace has ids 0
+    (jaeger-client: None).
     """
 
     def __new__(
@@ -32,8 +33,8 @@ class SpanContext(bridge.SpanContext):
         debug_id: str | None = None,
     ) -> SpanContext:
         sampled, debug, extras = flags_to_bits(flags or 0)
-        told = None if flags is None else sampled
-        remote = Remote(trace_id or 0, span_id or 0, parent_id or 0, told, debug, debug_id, extras=extras)
+        decision = None if flags is None else sampled
+        remote = Remote(trace_id or 0, span_id or 0, parent_id or 0, decision, debug, debug_id, extras=extras)
         return context_of(remote._replace(baggage=baggage or NO_BAGGAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -44,7 +45,7 @@ class SpanContext(bridge.SpanContext):
         if name not in _ASSIGNABLE:
             super().__setattr__(name, value)
             return
-        # The tuple below stays what it was: `told_by` makes one of what is assigned.
+        # The tuple itself does not change: `plain_context` makes a context of the assigned values.
         self.__dict__[name] = value
         self.__dict__["plain"] = None
         self.__dict__["assigned"] = True
@@ -72,7 +73,7 @@ class SpanContext(bridge.SpanContext):
             return cast("int | None", self.__dict__["flags"])
         if not self[5]:
             return None
-        return self[3] & 1 if self.origin is None else bits_of(told_by(self))
+        return self[3] & 1 if self.origin is None else bits_of(plain_context(self))
 
     @property
     def has_trace(self) -> bool:
@@ -83,16 +84,16 @@ class SpanContext(bridge.SpanContext):
         return not self.trace_id and self.debug_id is not None
 
     def with_baggage_item(self, key: str, value: str | None) -> SpanContext:
-        """A context like this one with one item more, or (value None) less."""
+        """A copy of this context with the item. None as the value removes it; KeyError if there is none."""
         baggage = {**self.baggage, key: value}
         if value is None:
             del baggage[key]
-        told = cast(bridge.SpanContext, told_by(self))
-        return _made(told, cast("dict[str, str]", baggage), told.origin, self.parent_id or 0, told.links)
+        plain = cast(bridge.SpanContext, plain_context(self))
+        return _made(plain, cast("dict[str, str]", baggage), plain.origin, self.parent_id or 0, plain.links)
 
     @staticmethod
     def with_debug_id(debug_id: str) -> SpanContext:
-        """A request for a trace that is sampled, and tagged with this."""
+        """A context that asks for a sampled trace, which is tagged with `debug_id`."""
         return SpanContext(debug_id=debug_id)
 
 
@@ -103,13 +104,13 @@ def _made(
     parent_id: int,
     links: tuple[trace.SpanContext, ...] = (),
 ) -> SpanContext:
-    """A context from the parts of one of the bridge's."""
+    """Makes a context of the parts of a `bridge.SpanContext`."""
     make: Any = bridge.SpanContext.__new__
     return make(SpanContext, otel, baggage, origin, parent_id, links)  # type: ignore[no-any-return]
 
 
 def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> SpanContext:
-    """`context` under jaeger-client's names. parent_id: if the context itself does not know it."""
+    """`context` with jaeger-client's names. parent_id: used if `context` has none."""
     if isinstance(context, SpanContext):
         return context
     parent = context.parent_id or parent_id or 0
@@ -120,12 +121,12 @@ def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> S
 
 
 def context_of(remote: Remote) -> SpanContext:
-    """The context that a caller's headers describe."""
+    """Converts a decoded `Remote` to a context."""
     return context_like(bridge.span_context.from_remote(remote))
 
 
-def told_by(context: bridge.SpanContext) -> Outgoing:
-    """The bridge's context with the same content, which every encoder takes."""
+def plain_context(context: bridge.SpanContext) -> Outgoing:
+    """A `bridge.SpanContext` with the same values, which every encoder can read."""
     if not isinstance(context, SpanContext):
         return context
     plain: bridge.SpanContext | None = context.__dict__.get("plain")
@@ -133,7 +134,7 @@ def told_by(context: bridge.SpanContext) -> Outgoing:
         if "assigned" in context.__dict__:
             ids = context.trace_id, context.span_id, context.parent_id, context.flags
             made = SpanContext(*ids, context.baggage, context.debug_id)
-            plain = cast(bridge.SpanContext, told_by(made))
+            plain = cast(bridge.SpanContext, plain_context(made))
         else:
             make: Any = bridge.SpanContext
             parent_id = context.parent_id or 0

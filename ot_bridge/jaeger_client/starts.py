@@ -1,9 +1,9 @@
-"""How a span of jaeger-client's `Tracer` starts: its parent, the sampler that decides on it, its first tags.
+"""Starts the spans of jaeger-client's `Tracer`: finds the parent and the sampler, and converts the tags.
 
-The shorter way is the bridge's `Tracer._fast`, with three hooks: parents are read as `as_told` reads
-them, tags are fitted by the tracer, and the place of `span.kind` among them is kept. It skips the throttler,
-references and `sampling.priority`. The programs in tests/jaeger, which run beside jaeger-client both ways,
-hold the two together; the rows dropin-* of the benchmarks pay for it.
+The short way is the bridge's `Tracer._fast` with three hooks: `plain_parent` converts parents, the tracer
+converts tags, and the position of `span.kind` among them is kept. It skips the throttler, references and
+`sampling.priority`. The programs in tests/jaeger run both ways beside jaeger-client and hold them together;
+benchmark rows dropin-* need the short one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ot_bridge.bridge.parent import in_context as parent_in
 from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.jaeger_client import records
-from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, as_told
+from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, plain_parent
 from ot_bridge.jaeger_client.sampler import Forced, TheseIds
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext
@@ -43,7 +43,7 @@ def _text(name: object) -> str:
 
 
 class Scopes(ScopeManager):
-    """The bridge's scope manager, which does not see the active spans of other tracers of this kind."""
+    """The bridge's scope manager, except that it ignores active spans of other tracers of jaeger-client."""
 
     _tracer: Starts
 
@@ -67,7 +67,7 @@ class Starts(bridge.Tracer):
     _recording: Forced
 
     def is_debug_allowed(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether one more debug span may start, for this operation."""
+        """Whether the throttler allows another debug span for this operation."""
         return is_allowed(self.throttler, *args, **kwargs)
 
     if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class Starts(bridge.Tracer):
         else:
             span = super()._start(
                 operation_name,
-                as_told(child_of),
-                [Reference(each.type, as_told(each.referenced_context)) for each in listed],
+                plain_parent(child_of),
+                [Reference(each.type, plain_parent(each.referenced_context)) for each in listed],
                 start,
                 start_time,
                 ignore_active_span,
@@ -120,20 +120,20 @@ class Starts(bridge.Tracer):
         return records.ready(tags, self.fit)
 
     def _plain(self, parent: Any) -> Any:
-        return as_told(parent)
+        return plain_parent(parent)
 
     def _started_as_kind(self, span: Any, tags: Any) -> None:
         if type(tags) is dict:
             span.keep_order(tags)
 
     def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
-        """`_fast` where a program counts spans."""
+        """`_fast` for a tracer whose metrics are received."""
         start = None if tags is None else self.prepared(tags)
         span: Any = bridge.Tracer._fast(self, name, child_of, start, context)
         return None if span is None else self._started(span, tags, start or _NO_TAGS)
 
     def _never_fast(self, *arguments: Any) -> None:
-        """Takes the place of `_fast` on a provider that is not the engine's, and with `one_span_per_rpc`."""
+        """Replaces `_fast` on a provider that is not the engine's, and with `one_span_per_rpc`."""
 
     def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
         if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
@@ -143,19 +143,19 @@ class Starts(bridge.Tracer):
         return span
 
     def seen(self, context: Context) -> Context:
-        """`context` as it was before any other tracer of this kind made a span of its own active in it."""
+        """`context` as it was before other tracers of jaeger-client made their spans active in it."""
         while True:
             span: Any = context.get(SPAN_KEY)
             if not isinstance(span, Span) or span.tracer is self:
                 return context
             scope: Any = context.get(SCOPE_KEY)
-            # `Scope` keeps these two for itself, and no public name gives an open scope's context before it.
+            # These are private to `Scope`: nothing public gives the context before an open scope.
             if not isinstance(scope, Scope) or scope._otel_span is not span:
                 return context
             context = scope._before
 
     def _parent(self, child_of: Any, references: list[Any], ignore_active: bool) -> Any:
-        """The parent as jaeger-client chooses it: `child_of`, the active span, then the first reference."""
+        """The parent, in jaeger-client's order: `child_of`, the active span, the first reference."""
         if child_of is None and not ignore_active:
             child_of = self.active_span
         above = contexts.of(child_of)
@@ -165,10 +165,10 @@ class Starts(bridge.Tracer):
     def _priority(
         self, name: str | None, start: convert.Tags, sampler: Any
     ) -> tuple[convert.Tags, bool | None, Any]:
-        """Splits `sampling.priority` off the tags of a start.
+        """Removes `sampling.priority` from the tags of a start.
 
-        Returns the other tags; whether the priority asks for a debug span, or None if it means nothing; and
-        the sampler that decides then.
+        Returns the other tags, whether the priority asks for a debug span (None if it has no effect), and the
+        sampler for the span.
         """
         attributes = {**start.attributes}
         debug = convert.priority(attributes.pop("sampling.priority"))
@@ -178,14 +178,14 @@ class Starts(bridge.Tracer):
         return start, debug, self._recording if debug else ALWAYS_OFF
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
-        """The parent and the sampler; without the debug id where the throttler allows no debug trace."""
+        """The parent and the sampler. Drops a debug id if the throttler allows no debug trace."""
         asked = contexts.of(child_of)
         if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
             return child_of, sampler
         return SpanContext(baggage=asked.baggage), ALWAYS_OFF
 
     def _joined(self, child_of: Any, ignore_active: bool) -> bridge.SpanContext | None:
-        """The client's context whose ids a server span takes over with `one_span_per_rpc`, as in Zipkin."""
+        """The client's context, whose ids the server span shares with `one_span_per_rpc`, as in Zipkin."""
         context = contexts.of(child_of)
         if context is None and not ignore_active:
             context = contexts.of(self.active_span)
@@ -199,14 +199,14 @@ class Starts(bridge.Tracer):
             active = self._own_scopes.active
             if active is not None and active is scope and isinstance(active.span, Span):
                 return (
-                    named(as_told(active.span), None) or super()._implicit()
-                )  # made to debug while it was active
+                    named(plain_parent(active.span), None) or super()._implicit()
+                )  # it became a debug span while it was active
         return super()._implicit() if seen is here else parent_in(seen)
 
     def span_with_ids(
         self, context: bridge.SpanContext, name: str | None, start_time: float | None = None, tags: Any = None
     ) -> Span:
-        """A span that has the ids and the sampling decision of `context`, rather than a child of it."""
+        """Starts a span that has the ids and the sampling decision of `context`, not a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
         tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
         tracer.id_generator = TheseIds(context.trace_id, context.span_id)

@@ -1,4 +1,4 @@
-"""jaeger-client's helpers that made Thrift's structures, as far as they are values."""
+"""jaeger-client's helpers that make Thrift's structures, as plain values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACES: Final[Mapping[type, tuple[int, str]]] = {
 
 
 def id_to_int(big_id: int | None) -> int | None:
-    """An id of 64 bits as a signed number."""
+    """Converts an unsigned id of 64 bits to a signed number. None stays None."""
     return big_id if big_id is None or big_id <= _LOW >> 1 else big_id - (1 << 64)
 
 
@@ -35,7 +35,7 @@ def timestamp_micros(ts: float) -> int:
 
 
 def make_tag(key: Any, value: Any, max_length: int, max_traceback_length: int) -> Any:
-    """A tag of the value's type; what is no scalar is text, cut to its length."""
+    """A tag with this value. A value that is no scalar becomes a text, cut to the maximum length."""
     for kind, (tag_type, field) in _PLACES.items():
         if isinstance(value, kind):
             return ttypes.Tag(key=_text(key), vType=tag_type, **{field: value})
@@ -88,7 +88,7 @@ def _halves(trace_id: int) -> tuple[int | None, int | None]:
 
 
 def make_jaeger_batch(spans: Any, process: Any) -> Any:
-    """Spans of either client as a batch of values."""
+    """A `Batch` of spans of this package or of jaeger-client."""
     return ttypes.Batch(process, [_span(each) for each in spans])
 
 
@@ -110,7 +110,7 @@ def _span(span: Any) -> Any:
 
 
 class _Strategy(NamedTuple):
-    """field, rate: where an answer says the rate. fits: whether it can be used; problem: what if not."""
+    """field, rate: attributes that hold the rate. fits: whether it is valid; problem: the error if not."""
 
     field: str
     rate: str
@@ -138,7 +138,7 @@ _STRATEGIES: Final[Mapping[int, _Strategy]] = {
 
 
 def parse_sampling_strategy(response: Any) -> tuple[Any, str | None]:
-    """(sampler, None) for an agent's answer, or (None, what is wrong with it)."""
+    """(sampler, None) for an agent's response, or (None, error text)."""
     kind = _STRATEGIES.get(response.strategyType)
     if kind is None:
         return None, f"Unsupported sampling strategy type: {response.strategyType}"

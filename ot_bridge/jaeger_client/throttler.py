@@ -1,4 +1,4 @@
-"""Throttlers: how many debug traces a process may start, as an agent's `/credits` says."""
+"""Throttlers limit the number of debug traces of a process, by credits from an agent's `/credits`."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ logger = logging.getLogger("jaeger_tracing")
 
 
 class Throttler:
-    """Base of a program's own: `is_allowed` says whether one more debug span may start."""
+    """Base class. `is_allowed` returns whether another debug span may start."""
 
     def set_client_id(self, client_id: int) -> None:
-        """Called once, by the tracer."""
+        """The tracer calls this once."""
 
     def is_allowed(self, operation: str) -> bool:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Does nothing: there are no resources to release."""
 
 
 class RemoteThrottler(Throttler):
-    """Asks the agent of `channel` for credits, every `refresh_interval` seconds; one debug span costs one.
+    """Gets credits from the agent of `channel` every `refresh_interval` seconds; a debug span costs one.
 
-    Others of jaeger-client's keywords: metrics_factory; logger and error_reporter are not needed.
+    Other keywords of jaeger-client: metrics_factory; logger and error_reporter are ignored.
     """
 
     def __init__(self, channel: Any, service_name: str, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class RemoteThrottler(Throttler):
                 self.client_id = client_id
 
     def refresh(self) -> bool:
-        """Asks for credits now, if there is an operation to ask for. Never raises."""
+        """Gets credits now, if an operation has asked for any. False if that failed. Never raises."""
         with self.lock:
             operations = list(self.credits)
         if not operations:
@@ -98,7 +98,7 @@ class RemoteThrottler(Throttler):
         threading.Thread(target=_poll, args=target, name="ot_bridge-throttler", daemon=True).start()
 
     def _restart(self) -> None:
-        self.lock = threading.Lock()  # a thread that is no more may hold the old one
+        self.lock = threading.Lock()  # a thread that no longer exists may hold the old one
         if not self._stop.is_set():
             self._stop = threading.Event()
             self._start()
@@ -108,11 +108,11 @@ def _poll(throttler: weakref.ref[RemoteThrottler], stop: threading.Event, interv
     attach(set_value(SUPPRESS_KEY, True))
     while not stop.wait(interval) and (alive := throttler()):
         alive.refresh()
-        del alive  # or it could never be collected while this thread waits
+        del alive  # so that it can be collected while this thread waits
 
 
 def is_allowed(throttler: Any, operation: str) -> bool:
-    """Whether `operation` may be a debug span; without a throttler any may."""
+    """Whether `operation` may be a debug span. True without a throttler."""
     return throttler is None or bool(cast(Throttler, throttler).is_allowed(operation))
 
 

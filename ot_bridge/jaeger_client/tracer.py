@@ -1,4 +1,4 @@
-"""`Tracer` with jaeger-client's arguments: the bridge's, on an OpenTelemetry provider of its own."""
+"""`Tracer`: the bridge's tracer with jaeger-client's arguments, on an OpenTelemetry provider of its own."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ Reference = opentracing.Reference
 
 
 class Tracer(Starts):
-    """reporter: is given each sampled span when it ends. sampler: decides on roots; None for the one that
-    `OTEL_TRACES_SAMPLER` names. The other arguments are jaeger-client's, with its defaults.
+    """A tracer with jaeger-client's arguments and defaults.
 
-    Spans are kept active in OpenTelemetry's context, unless there is a scope_manager.
+    reporter: gets each sampled span when it ends. sampler: decides on roots; None for the sampler that
+    `OTEL_TRACES_SAMPLER` names. scope_manager: replaces OpenTelemetry's context, which holds active spans.
     """
 
     _closing: Closing | None
@@ -104,7 +104,7 @@ class Tracer(Starts):
         self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
-        # Not if tracing is switched off, or a file has described another's provider.
+        # Another class if tracing is switched off, or if a configuration file describes the provider.
         if not isinstance(tracer, EngineTracer) or one_span_per_rpc:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         elif self._counts:
@@ -120,7 +120,7 @@ class Tracer(Starts):
 
     @property
     def sampler(self) -> Any:
-        """Decides on roots; another one can be assigned."""
+        """The sampler that decides on roots. It can be assigned."""
         return self.provider.sampler if self._sampler is None else self._sampler  # type: ignore[union-attr]
 
     @sampler.setter
@@ -136,7 +136,7 @@ class Tracer(Starts):
         self._ask_directly()
 
     def _ask_directly(self) -> None:
-        """Has roots decided by the sampler itself here; `Roots` serves the tracers of OpenTelemetry code."""
+        """Has the tracer call the sampler itself. OpenTelemetry code's tracers call it through `Roots`."""
         tracer: Any = self._otel_tracer
         if self._roots is not None and self._on_engine:
             tracer.sampler = PerSpanSampler(ParentBased(self._roots.sampler))
@@ -148,7 +148,7 @@ class Tracer(Starts):
             getattr(self.metrics, f"traces_{'joined' if joined else 'started'}_{sampled}")(1)
 
     def report_span(self, span: Span) -> None:
-        """Called with each sampled span when it ends."""
+        """Passes a sampled span that has ended to the reporter."""
         self.reporter.report_span(span)
         if self._counts:
             self.metrics.spans_finished(1)
@@ -173,17 +173,17 @@ class Tracer(Starts):
         return codec
 
     def random_id(self) -> int:
-        """64 random bits. Not used here."""
+        """64 random bits, for programs that call it."""
         return ids.bits(constants.MAX_ID_BITS)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Has the reporter send what it has; whether that was done within `timeout` seconds."""
+        """Has the reporter send its spans. True if that was done within `timeout` seconds."""
         ours = isinstance(self.provider, process.Provider)
         return flush(self.reporter, timeout) if ours else super().flush(timeout)
 
     def close(self) -> Closing:
-        """Closes sampler and reporter; the future is over when the reporter has no span left."""
-        with self._closing_lock:  # a signal handler gets in, and closes what is closed already
+        """Closes sampler and reporter. The future is done when the reporter has no span left."""
+        with self._closing_lock:  # reentrant, since a signal handler may call this
             if self._closing is None:
                 getattr(self.sampler, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])

@@ -1,6 +1,6 @@
-"""A Jaeger configuration in OpenTelemetry's variables, for programs that leave jaeger-client's names behind.
+"""Translates a Jaeger configuration to OpenTelemetry's variables, for programs that leave jaeger-client.
 
-What has no equal there becomes a comment that says so.
+A setting without an equivalent becomes a comment that says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ot_bridge.jaeger_client.utils import get_boolean
 
 
 class Line(NamedTuple):
-    """variable: empty for a comment. text: its value, or the comment."""
+    """A line of the translation. variable: empty for a comment. text: its value, or the comment."""
 
     variable: str
     text: str
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 def effective(config: Mapping[str, Any], environment: Environment) -> dict[str, Setting]:
-    """Every setting by name, and each tag as `tags.NAME`."""
+    """All settings by name, with tags as `tags.NAME`."""
     found = {name: settings.resolve(name, config, environment) for name in settings.ROWS}
     host, endpoint = found["reporting_host"], found["traces_endpoint"]
     if endpoint.value is None or (host.source == "config" and not endpoint.source.startswith("OTEL")):
@@ -41,7 +41,7 @@ def _endpoint(host: str, protocol: str) -> str:
 
 
 def lines(config: Mapping[str, Any], environment: Environment) -> list[Line]:
-    """The variables that mean what this configuration means."""
+    """The variables that are equivalent to this configuration."""
     found = effective(config, environment)
     return [line for part in _PARTS for line in part(found, config)]
 

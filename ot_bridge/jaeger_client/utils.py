@@ -19,12 +19,12 @@ _BOOLEANS: Final[Mapping[str, bool]] = {
 
 
 def get_boolean(string: object, default: bool) -> bool:
-    """The boolean that a value in a configuration file means; `default` if it means none."""
+    """The boolean that a configuration value stands for; `default` if it stands for none."""
     return _BOOLEANS.get(str(string).lower(), default)
 
 
 def local_ip() -> str | None:
-    """The address of this machine that others can reach it at, as far as it can tell; no packet is sent."""
+    """The address at which other machines probably reach this one. Sends no packet."""
     try:
         address = socket.gethostbyname(socket.gethostname())
     except (OSError, UnicodeError):  # a host without a name, or whose name cannot be looked up
@@ -33,7 +33,7 @@ def local_ip() -> str | None:
 
 
 def host_name() -> str | None:
-    """The name of this machine, if it has one."""
+    """The name of this machine, or None."""
     try:
         return socket.gethostname()
     except (OSError, UnicodeError):
@@ -41,7 +41,7 @@ def host_name() -> str | None:
 
 
 def get_local_ip_by_socket() -> str | None:
-    """The address that a packet to another network would come from."""
+    """The source address of packets to another network, or None."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("10.255.255.255", 1))
@@ -51,7 +51,7 @@ def get_local_ip_by_socket() -> str | None:
 
 
 def get_local_ip_by_interfaces() -> str | None:
-    """The address of the first of the usual interfaces that has one."""
+    """The address of the first common interface (eth0, en0, wlan0, ...) that has one, or None."""
     for name in (f"{kind}{number}" for kind in ("eth", "en", "wlan") for number in range(3)):
         try:
             address = interface_ip(name.encode())
@@ -63,7 +63,7 @@ def get_local_ip_by_interfaces() -> str | None:
 
 
 def interface_ip(interface: bytes) -> str | None:
-    """The IPv4 address of an interface; None where the system cannot be asked. Raises OSError."""
+    """The IPv4 address of an interface; None on Windows. Raises OSError."""
     try:
         from fcntl import ioctl
     except ImportError:  # Windows
@@ -74,7 +74,7 @@ def interface_ip(interface: bytes) -> str | None:
 
 
 class ErrorReporter:
-    """Logs an error at most once in `log_interval_minutes`, and never in the first of these."""
+    """Logs an error at most once in `log_interval_minutes`, and none in the first interval."""
 
     def __init__(
         self, metrics: Any, logger: logging.Logger | None = None, log_interval_minutes: float = 15

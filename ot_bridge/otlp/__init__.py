@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .exporter import OTLPSpanExporter
+    from ot_bridge.otlp.exporter import OTLPSpanExporter
 
 __all__ = ["OTLPSpanExporter"]
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from .wire import BYTES, FIXED32, FIXED64, VARINT, every, fields, one, read, signed, tag, text
+from ot_bridge.otlp.wire import BYTES, FIXED32, FIXED64, VARINT, every, fields, one, read, signed, tag, text
 
 DEEPEST: Final = 64  # levels of lists and maps
 

@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from .decode import (
+from ot_bridge.otlp.decode import (
     DEEPEST,
     KINDS,
     STATUSES,

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
-from .values import NAMES, PLAIN, Unfit, begin, name, parts
-from .varint import sized, text, varint
+from ot_bridge.otlp.values import NAMES, PLAIN, Unfit, begin, name, parts
+from ot_bridge.otlp.varint import sized, text, varint
 
 SLICE: Final = 16  # spans that are encoded without a pause
 LONGEST: Final = 65_536  # bytes of attributes, or of a name, that the first way accepts

@@ -21,13 +21,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import UNTRACED
+from ot_bridge.otlp.settings import read_settings
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.late import loading
 
-from .settings import read_settings
-
 if TYPE_CHECKING:
-    from .sender import Sender
+    from ot_bridge.otlp.sender import Sender
 
 MAX_REQUEST: Final = 64 * 1024 * 1024  # bytes, before compression
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -60,7 +59,7 @@ class OTLPSpanExporter(SpanExporter):
         max_request_size: int = MAX_REQUEST,
     ) -> None:
         if not isinstance(max_request_size, int) or max_request_size < 1:
-            raise ConfigurationError("max_request_size", max_request_size, "a number of bytes above 0 is due")
+            raise ConfigurationError("max_request_size", max_request_size, "expected a number above 0")
         self._settings = read_settings(
             endpoint,
             headers=headers,
@@ -86,7 +85,7 @@ class OTLPSpanExporter(SpanExporter):
 
     def _made(self) -> Sender:
         with loading:
-            from .sender import Sender
+            from ot_bridge.otlp.sender import Sender
         made = Sender(self._settings, self._largest, self._patience)
         return self.__dict__.setdefault("_sender", made)  # type: ignore[no-any-return]  # one for all threads
 

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge._version import __version__
-from ot_bridge.errors import report
+from ot_bridge.errors import log_failure
+from ot_bridge.otlp.encode import encode
+from ot_bridge.otlp.settings import Settings
+from ot_bridge.otlp.verdict import Verdict, judge, judge_error
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.line import Line, lines
 from ot_bridge.sending.losses import Losses
-
-from .encode import encode
-from .settings import Settings
-from .verdict import Verdict, judge, judge_error
 
 if TYPE_CHECKING:
     from ot_bridge.sending.tls import TLS
@@ -90,7 +89,7 @@ class Sender:
         try:
             return encode(spans, _breathe)
         except Exception:
-            report(_log, "a batch could not be encoded")
+            log_failure(_log, "a batch could not be encoded")
             return b"", len(spans)
 
     def _send(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from ot_bridge.errors import ConfigurationError, bad_variable, say_once
+from ot_bridge.errors import ConfigurationError, bad_variable, log_once
 from ot_bridge.sending.url import Url, parse, without_secrets
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def read_settings(
     key = _file("client_key_file", client_key_file, "CLIENT_KEY", secure)
     certificate = _file("client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure)
     if key and not certificate:
-        say_once(
+        log_once(
             _log, logging.ERROR, f"{target}: a client's key is configured, but no certificate; none is shown"
         )
     authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
@@ -121,7 +121,7 @@ def _seconds(value: Any) -> float:
     except (TypeError, ValueError):
         number = 0.0
     if not 0 < number < math.inf:
-        raise ValueError("a number of seconds above 0 is due")
+        raise ValueError("expected a number of seconds above 0")
     return min(number / 1000 if number >= 1000 else number, _LONGEST_TIMEOUT)
 
 
@@ -140,7 +140,7 @@ def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bo
     """The path of a file. One in a variable is kept though there is no such file: then every export fails."""
     if given is not None:
         if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
-            raise ConfigurationError(option, given, "the path of a file is due")
+            raise ConfigurationError(option, given, "expected the path of a file")
         return os.fspath(given)
     variable, value = _variable(name)
     if value is None or not used or os.path.exists(value):
@@ -191,7 +191,7 @@ def _base(source: str, value: str | None) -> Url:
 
 
 def _doubt(source: str, url: Url, problem: str) -> None:
-    say_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
+    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
 
 
 _TOKEN: Final = frozenset(  # RFC 9110, 5.6.2
@@ -233,7 +233,7 @@ def _given(headers: Any) -> list[tuple[str, str]]:
         return [_checked(name, value) for name, value in pairs]
     except (TypeError, ValueError) as problem:
         raise ConfigurationError(
-            "headers", "…", f"pairs of names and values are due: one {problem}"
+            "headers", "…", f"expected pairs of names and values: one {problem}"
         ) from None
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 
-from .varint import sized, text, utf8, varint
+from ot_bridge.otlp.varint import sized, text, utf8, varint
 
 MOST_VALUES: Final = 64  # that are kept for one key and type
 MOST_KEYS: Final = 1024  # of one type

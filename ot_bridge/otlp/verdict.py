@@ -10,10 +10,9 @@ import time
 import zlib
 from typing import Final, NamedTuple
 
+from ot_bridge.otlp.wire import partial_success, status_message
 from ot_bridge.sending.answers import MAX_BODY, Answer
 from ot_bridge.sending.trouble import trouble
-
-from .wire import partial_success, status_message
 
 MAY_PASS: Final = frozenset((429, 502, 503, 504))
 _CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]+"

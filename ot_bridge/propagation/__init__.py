@@ -1,9 +1,15 @@
-"""Wire formats as OpenTelemetry propagators, and the carriers they read."""
+"""Makes OpenTelemetry propagators of wire formats, and reads carriers."""
 
-from .carriers import LOWER_CASE, MetadataHeaders, WsgiHeaders, lower_case, metadata_headers
-from .otel_context import get_remote, set_remote, trace_state, undecided
-from .parse import parse_propagators
-from .propagator import Propagator
+from ot_bridge.propagation.carriers import (
+    LOWER_CASE,
+    MetadataHeaders,
+    WsgiHeaders,
+    lower_case,
+    metadata_headers,
+)
+from ot_bridge.propagation.otel_context import get_remote, set_remote, trace_state, undecided
+from ot_bridge.propagation.parse import parse_propagators
+from ot_bridge.propagation.propagator import Propagator
 
 __all__ = [
     "LOWER_CASE",

@@ -1,7 +1,7 @@
-"""Carriers: where headers lie. `Wanted.pick` takes from any of them what a list of formats reads.
+"""Carriers, the objects that hold headers. `Wanted.pick` takes from any of them what a list of formats reads.
 
-What it gives is a plain dict of lower-case names, small, of text (and untouched values for `raw` formats).
-Names match in any case; a name that comes more than once is joined with commas, as RFC 9110 section 5.3 says.
+It returns a small dict of lower-case names to text (`raw` formats get their values unchanged). Names match in
+any case. The values of a name that occurs more than once are joined with commas (RFC 9110, section 5.3).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 from opentelemetry.propagators.textmap import Getter
 
-from ..wire import Format
-from ..wire.remote import Ids, Usual
+from ot_bridge.wire import Format
+from ot_bridge.wire.remote import Ids, Usual
 
 LEARNED = 1024
 
 
 class WsgiHeaders(Mapping[str, str]):
-    """The request headers in a WSGI environment, looked at without copying it. Names in lower case."""
+    """The request headers in a WSGI environment, as a view with names in lower case."""
 
     __slots__ = ("environ",)
 
@@ -37,7 +37,7 @@ class WsgiHeaders(Mapping[str, str]):
 
 
 def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, Any]:
-    """gRPC metadata (pairs, or `grpc.aio.Metadata`) as headers; what comes more than once is a list."""
+    """Converts gRPC metadata (pairs, or `grpc.aio.Metadata`) to headers. A repeated name gets a list."""
     headers: dict[str, Any] = {}
     for key, value in metadata or ():
         if key not in headers:
@@ -50,16 +50,16 @@ def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict
 
 
 class MetadataHeaders(dict[str, Any]):
-    """Headers that become gRPC metadata, where a value may be bytes: `raw` formats go into such only."""
+    """Headers that become gRPC metadata. Only these take `raw` formats, whose values may be bytes."""
 
     __slots__ = ()
 
 
 class _LowerCase(Getter[dict[str, Any]]):
-    """Reads what `lower_case` gives, in whatever case a name is asked for.
+    """Reads the dicts that `lower_case` makes. Names match in any case.
 
-    Values are text, and one for each name: what came more than once is joined with commas. Names that end in
-    `-bin` have bytes, or what else came.
+    Each name has one value, a text; values of a repeated name are joined with commas. The values of names
+    that end in `-bin` are returned unchanged.
     """
 
     def get(self, carrier: dict[str, Any], key: str) -> list[Any] | None:
@@ -77,9 +77,9 @@ LOWER_CASE: Getter[dict[str, Any]] = _LowerCase()
 
 
 def lower_case(carrier: Any) -> dict[str, Any]:
-    """The headers in a mapping or an iterable of pairs, for propagators of others to read with `LOWER_CASE`.
+    """The headers of a mapping or an iterable of pairs, which other propagators read with `LOWER_CASE`.
 
-    Raises `TypeError` or `AttributeError` for what is no carrier.
+    Raises `TypeError` or `AttributeError` if `carrier` is neither.
     """
     headers: dict[str, Any] = {}
     for key, value in _pairs(carrier):
@@ -102,12 +102,12 @@ def _pairs(carrier: Any) -> Iterable[tuple[Any, Any]]:
 
 
 class Known:
-    """The wanted names as one kind of carrier spells them, and those that were seen not to matter.
+    """The wanted names as one kind of carrier spells them, and names that turned out to be irrelevant.
 
-    Finding out that none of many names matters takes longer than reading a header. So such names are
-    remembered, up to a limit: one set operation then tells of a whole carrier.
-    plain: both. usual: for formats with a usual header, (its name, whether a carrier has nothing else that
-    matters, how to read its values).
+    To check many names one by one takes longer than to read a header. So up to `LEARNED` names are
+    remembered, and one set operation then shows that a carrier holds nothing else.
+    plain: the wanted and the irrelevant names. usual: for each format with a usual header, its name, the
+    function that says whether a carrier holds no other wanted name, and the function that reads the header.
     """
 
     __slots__ = ("_sets", "plain", "usual")
@@ -119,7 +119,7 @@ class Known:
         self._sets = (self.plain, *(names for names, _, _ in alone))
 
     def learn(self, name: str) -> None:
-        """Remembers that a name does not matter."""
+        """Remembers that a name is irrelevant."""
         if len(self.plain) < LEARNED and len(name) <= 64:
             for names in self._sets:
                 names.add(name)
@@ -139,7 +139,7 @@ class Wanted:
         self._exact = dict.fromkeys(name for format in formats for name in format.fields)
         self._prefixes = tuple(prefix for format in formats for prefix in format.prefixes)
         self._raw = frozenset(name for format in formats if format.raw for name in format.fields)
-        # As case-sensitive carriers have them: as the encoders write them, and in lower case.
+        # The spellings in case-sensitive carriers: as the encoders write them, and in lower case.
         self._spelled = {
             name: tuple(dict.fromkeys((spelled, name)))
             for format in formats
@@ -151,7 +151,7 @@ class Wanted:
         self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
 
     def id_reader(self) -> Callable[[Any], Ids | None]:
-        """`Propagator.read_ids`, as a function, since a method takes longer to call."""
+        """Makes `Propagator.read_ids`: a function, since a method takes longer to call."""
         of_headers, of_environ = self.headers.usual, self.environ.usual
 
         def read_ids(carrier: Any) -> Ids | None:
@@ -169,9 +169,10 @@ class Wanted:
         return read_ids
 
     def pick(self, carrier: Any) -> dict[str, Any]:
-        """From a mapping, a view of a WSGI environment (anything with `.environ`), pairs, or attributes.
+        """The wanted headers of `carrier`.
 
-        Raises `TypeError` or `AttributeError` for anything else.
+        carrier: a mapping, a view of a WSGI environment (anything with `.environ`), an iterable of pairs, or
+        an object with the names as attributes. Raises `TypeError` or `AttributeError` for anything else.
         """
         environ = getattr(carrier, "environ", None)
         if type(environ) is dict:
@@ -181,7 +182,7 @@ class Wanted:
         return self._from_items((name, getattr(carrier, name)) for name in self._exact)
 
     def pick_through(self, carrier: Any, getter: Any) -> dict[str, Any]:
-        """From any carrier that an OpenTelemetry `Getter` can read, one that tells letter case apart too."""
+        """The wanted headers of a carrier that `getter` reads, even if its names are case-sensitive."""
         found: dict[str, Any] = {}
         for name, spellings in self._spelled.items():
             for spelling in spellings:
@@ -243,7 +244,7 @@ def _text(value: object) -> str:
         return value.decode("latin-1")
     try:
         return str(value)
-    except Exception:  # whatever an application has put there
+    except Exception:  # raised by the `__str__` of an object of the application
         return f"<{type(value).__name__}>"
 
 

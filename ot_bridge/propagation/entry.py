@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from .propagator import Propagator
+from ot_bridge.propagation.propagator import Propagator
 
 tracecontext: Final = partial(Propagator, ("tracecontext",))
 baggage: Final = partial(Propagator, ("baggage",))

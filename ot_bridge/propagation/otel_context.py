@@ -1,7 +1,8 @@
-"""A `Remote` in an OpenTelemetry context, and what of a context goes out.
+"""Puts a decoded `Remote` into an OpenTelemetry context, and makes the `Remote` to send out of a context.
 
-OpenTelemetry's own span context cannot say debug, deferred, or anything that belongs to one header format;
-so the `Remote` lies beside the span, under a key of its own, and lends what it knows to the same trace.
+OpenTelemetry's span context has no place for a debug flag, an open sampling decision, or values of a single
+header format. So the context holds the caller's `Remote` under a key of its own, beside the span, and
+outgoing headers of the same trace take these values from it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, get_value, set_value
 
 from ot_bridge.otel import state_of
-
-from ..wire import RANDOM_TRACE_ID, Remote
-from ..wire.baggage import properties
-from ..wire.items import merged
-from ..wire.remote import W3C_RANDOM
+from ot_bridge.wire import RANDOM_TRACE_ID, Remote
+from ot_bridge.wire.baggage import properties
+from ot_bridge.wire.items import merged
+from ot_bridge.wire.remote import W3C_RANDOM
 
 _REMOTE_KEY = create_key("ot-bridge-remote")
 _SAMPLED, _RANDOM = 1, 2
@@ -26,21 +26,21 @@ _NO_STATE = trace.TraceState()
 
 
 def get_remote(context: Context | None = None) -> Remote | None:
-    """What the caller said, if a `Propagator` has put it into this context (default: the current one)."""
+    """The caller's `Remote` that a `Propagator` put into the context (default: the current one), or None."""
     remote = get_value(_REMOTE_KEY, context)
     return remote if isinstance(remote, Remote) else None
 
 
 def set_remote(remote: Remote, context: Context | None = None) -> Context:
-    """A context that also holds `remote`, and nothing else of it: no span, no baggage."""
+    """A copy of `context` (default: the current one) with `remote`, but without its span and baggage."""
     return set_value(_REMOTE_KEY, remote, context)
 
 
 def trace_state(text: str) -> trace.TraceState:
-    """A `Remote`'s tracestate as OpenTelemetry has it.
+    """Converts the tracestate of a `Remote` to OpenTelemetry's class.
 
-    A decoder has validated it, and after level 2 of the standard: OpenTelemetry's own parser goes by level 1,
-    and would drop the whole and warn for a key that begins with a digit.
+    A decoder has validated it by level 2 of W3C Trace Context. OpenTelemetry's own parser follows level 1 and
+    would drop all of it, with a warning, for a key that begins with a digit.
     """
     if not text:
         return _NO_STATE
@@ -48,7 +48,7 @@ def trace_state(text: str) -> trace.TraceState:
 
 
 def context_with(remote: Remote, context: Context) -> Context:
-    """A context with the caller's span and baggage. Without a span id there is no span to set."""
+    """A copy of `context` with the caller's baggage and, if it has a trace id and a span id, its span."""
     context = set_remote(remote, context)
     if remote.baggage:
         context = _context_with_baggage(remote.baggage, context)
@@ -61,7 +61,7 @@ def context_with(remote: Remote, context: Context) -> Context:
 
 
 def _context_with_baggage(items: Mapping[str, str], context: Context) -> Context:
-    """What another propagator has read of the same carrier may be in the context: see `merged`."""
+    """Adds the items to the baggage that another propagator has read of the same carrier: see `merged`."""
     held: Mapping[str, Any] = baggage.get_all(context)
     items = merged(items, held)
     for key in held.keys() - items.keys():
@@ -87,7 +87,7 @@ def undecided(state: trace.TraceState) -> trace.TraceState:
 
 
 def outgoing(context: Context | None) -> Remote:
-    """What to tell the next process about the span and the baggage of a context (default: the current)."""
+    """The `Remote` to send for the span and the baggage of a context (default: the current one)."""
     context = get_current() if context is None else context
     items: Mapping[str, Any] = baggage.get_all(context)
     span = trace.get_current_span(context)

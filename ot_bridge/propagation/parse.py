@@ -1,4 +1,4 @@
-"""From what users write (`OTEL_PROPAGATORS`, names, objects) to one propagator."""
+"""Makes one propagator of names, objects or the variable `OTEL_PROPAGATORS`."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
 
-from ..errors import ConfigurationError
-from ..variables import Parts, usable
-from ..wire import DEFAULT, FORMATS, Format
-from .propagator import Propagator
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.propagation.propagator import Propagator
+from ot_bridge.variables import Parts, usable
+from ot_bridge.wire import DEFAULT, FORMATS, Format
 
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
 _FOREIGN = Parts("propagators", "opentelemetry_propagator", also=(*FORMATS, "none"))
-# The names of our entry points, too: read here, they become part of one propagator.
+# With the names of our entry points, so that they become part of one propagator, too.
 _OURS: dict[str, tuple[Format, ...]] = {name: (format,) for name, format in FORMATS.items()}
 _OURS |= {f"ot_bridge_{name.replace('-', '_')}": formats for name, formats in _OURS.items()}
 _OURS["ot_bridge"] = tuple(FORMATS[name] for name in DEFAULT)
 
 
 def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
-    """A `Propagator` of the named formats; with foreign propagators among them, an OpenTelemetry composite.
+    """A `Propagator` of the named formats, or an OpenTelemetry composite if other propagators are among them.
 
-    spec: names with commas between, a name, a `Format`, a propagator, or a sequence of these. `none` anywhere
-    means no propagation. A name that is not ours is looked up among other packages' entry points.
-    Raises `ConfigurationError` for one that nobody knows.
+    spec: names separated by commas, a name, a `Format`, a propagator, or a sequence of these. `none` among
+    the names means no propagation. Other names are looked up in the entry points of other packages.
+    Raises `ConfigurationError` for an unknown name.
     """
     if isinstance(spec, TextMapPropagator):
         return spec
     parts = list(_parts(spec))
     if not parts or None in parts:
         return Propagator(())
-    fused: list[TextMapPropagator | list[Format]] = []
+    grouped: list[TextMapPropagator | list[Format]] = []  # neighbouring formats become one propagator
     for part in parts:
         if not isinstance(part, Format):
-            fused.append(part)  # type: ignore[arg-type]
-        elif fused and isinstance(fused[-1], list):
-            fused[-1].append(part)
+            grouped.append(part)  # type: ignore[arg-type]
+        elif grouped and isinstance(grouped[-1], list):
+            grouped[-1].append(part)
         else:
-            fused.append([part])
-    propagators = [Propagator(part) if isinstance(part, list) else part for part in fused]
+            grouped.append([part])
+    propagators = [Propagator(part) if isinstance(part, list) else part for part in grouped]
     return propagators[0] if len(propagators) == 1 else CompositePropagator(propagators)
 
 
 def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
-    """Each named thing; None for `none`."""
+    """Each format and propagator that `spec` names; None for the name `none`."""
     given = [spec] if isinstance(spec, str | Format | TextMapPropagator) else spec
     for each in given if isinstance(given, Iterable) else [given]:
         if isinstance(each, Format | TextMapPropagator):
             yield each
             continue
         if not isinstance(each, str):
-            raise ConfigurationError("propagators", each, "names, formats or propagators are due")
+            raise ConfigurationError("propagators", each, "expected names, formats or propagators")
         for name in filter(None, map(str.strip, each.split(","))):
             if name in _OURS:
                 yield from _OURS[name]
@@ -69,9 +69,9 @@ def _foreign(name: str) -> TextMapPropagator:
 
 
 def names_in_environment(default: str, value: str | None = None) -> list[str]:
-    """The known names in `OTEL_PROPAGATORS` (or in this value of it), empty if there is none.
+    """The known names in `OTEL_PROPAGATORS` (or in `value`); an empty list if there are none.
 
-    default: what the caller takes then.
+    default: what the caller uses in that case, for the log line.
     """
     return usable("OTEL_PROPAGATORS", lambda name: list(_parts(name)), default, value)
 
@@ -82,10 +82,10 @@ def propagators_in_environment(default: str) -> TextMapPropagator:
 
 
 class EnvironmentPropagator(TextMapPropagator):
-    """What `OTEL_PROPAGATORS` names, looked up when it is first used; else OpenTelemetry's default.
+    """The propagators that `OTEL_PROPAGATORS` names, else OpenTelemetry's default; looked up at first use.
 
-    `import ot_bridge` puts it in OpenTelemetry's global place, so that every name that this package knows
-    works there, and a wrong one stops no program.
+    `import ot_bridge` makes it OpenTelemetry's global propagator, so that the variable may have every name
+    that this package knows, and a wrong name stops no program.
     """
 
     @cached_property

@@ -1,8 +1,8 @@
-"""`Propagator`: lifts any list of wire formats to an OpenTelemetry `TextMapPropagator`.
+"""`Propagator`: makes an OpenTelemetry `TextMapPropagator` of any list of wire formats.
 
-Reading, the first format that yields a trace wins; a broken header of one does not spoil a good one of
-another; baggage of all is merged. Writing, every format writes. `decode` and `encode` do the same without an
-OpenTelemetry context.
+It reads the trace of the first format that yields one, even if the headers of another format are broken, and
+merges the baggage of all. It writes all formats. `decode` and `encode` do the same without an OpenTelemetry
+context.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from ..errors import BadHeader, ConfigurationError
-from ..wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
-from ..wire.items import merged, within_limits
-from ..wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
-from .carriers import MetadataHeaders, Wanted
-from .otel_context import context_with, outgoing
+from ot_bridge.errors import BadHeader, ConfigurationError
+from ot_bridge.propagation.carriers import MetadataHeaders, Wanted
+from ot_bridge.propagation.otel_context import context_with, outgoing
+from ot_bridge.wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outgoing, Remote
+from ot_bridge.wire.items import merged, within_limits
+from ot_bridge.wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
 
 _log = logging.getLogger(__name__)
 
@@ -34,17 +34,16 @@ _log = logging.getLogger(__name__)
 class Propagator(TextMapPropagator):
     """Reads and writes the given formats, in this order.
 
-    formats: names from `wire.FORMATS`, or `Format` values. limits: how much text of a caller is taken.
-    accept_baggage: False takes none from callers, a collection takes these keys only; what the application
-    itself sets always goes out. raw: write formats whose values are no text (bytes, integers) into every
-    carrier; else they go into `MetadataHeaders` only, since in an HTTP header their bytes would be an error.
+    formats: names from `wire.FORMATS`, or `Format` values. limits: how much text is accepted from a caller.
+    accept_baggage: False accepts no baggage of callers, a collection only these keys. Items that the
+    application sets are always sent. raw: writes formats whose values are no text (bytes, integers) into
+    every carrier; otherwise only into `MetadataHeaders`, since bytes are an error in an HTTP header.
     Raises `ConfigurationError` for an unknown name.
 
-    read_ids: the ids and flags (`wire.Format.usual`) in a carrier whose tracing headers say nothing else, as
-    most do; None if `decode` has to look. It may raise, whatever that is, for what `decode` would refuse or
-    read in another way, and may give an id that is 0. It skips making a `Remote` of what has no more to say,
-    and takes a third of its time (benchmark rows extract-uber and extract-w3c); tests/wire/test_hostile.py
-    holds the two together.
+    read_ids: returns the ids and flags (`wire.Format.usual`) of a carrier whose tracing headers hold nothing
+    else, as most do; None if `decode` has to read it. It may raise any exception where `decode` would refuse
+    a header or read it in another way, and may return an id of 0. It makes no `Remote`, and so takes a third
+    of the time (benchmark rows extract-uber and extract-w3c); tests/wire/test_hostile.py holds both together.
     encode: writes the headers of all formats for a context, any `Outgoing`, into a mutable mapping.
     """
 
@@ -70,12 +69,12 @@ class Propagator(TextMapPropagator):
 
     @cached_property
     def text_map(self) -> Propagator:
-        """The same for carriers that are not HTTP headers: formats that differ there are in that variant."""
+        """This propagator for carriers that are not HTTP headers, with each format's `text_map` variant."""
         return self._like([format.text_map or format for format in self.formats])
 
     @cached_property
     def raw(self) -> Propagator:
-        """The same with `raw=True`."""
+        """This propagator with `raw=True`."""
         return self._like(self.formats, raw=True)
 
     def _like(self, formats: Iterable[Format], raw: bool = False) -> Propagator:
@@ -84,21 +83,21 @@ class Propagator(TextMapPropagator):
 
     @property
     def fields(self) -> set[str]:
-        """The names of headers that may be written, as they are written, without single baggage items'."""
+        """The names of the headers that may be written, except those of single baggage items."""
         return {name for format in self.formats for name in format.spelled or format.fields}
 
     def decode(self, carrier: Any) -> Remote | None:
-        """What the headers in a carrier say, None if nothing.
+        """The `Remote` that the headers in a carrier describe; None if there are none.
 
-        carrier: any mapping, in any letter case, `WsgiHeaders`, an iterable of pairs, or an object with the
-        names as attributes. Raises `BadHeader` if no format yields a trace and one of them is broken,
+        carrier: any mapping, with names in any case, `WsgiHeaders`, an iterable of pairs, or an object with
+        the names as attributes. Raises `BadHeader` if no format yields a trace and a header is broken;
         `TypeError` or `AttributeError` if this is no carrier.
         """
         if type(carrier) is dict and self._is_plain(carrier):
             try:
                 return self._read(carrier)
             except (TypeError, AttributeError):
-                pass  # values that are no text: `pick` makes them into some
+                pass  # there are values that are no text: `pick` converts them
         headers = self._wanted.pick(carrier)
         return self._read(headers) if headers else None
 
@@ -116,7 +115,7 @@ class Propagator(TextMapPropagator):
             else:
                 remote = self._read(self._wanted.pick_through(carrier, getter))
         except (BadHeader, TypeError, AttributeError) as error:
-            _log.debug("A trace could not be continued: %s", error)
+            _log.debug("the caller's trace is not continued: %s", error)
             return context
         return context if remote is None else context_with(remote, context)
 
@@ -126,7 +125,7 @@ class Propagator(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[Any] = default_setter,
     ) -> None:
-        """Write the headers for the span and the baggage of a context (default: the current one)."""
+        """Writes the headers for the span and the baggage of a context (default: the current one)."""
         remote = outgoing(context)
         if setter is default_setter:
             return self.encode(remote, carrier)
@@ -153,7 +152,7 @@ class Propagator(TextMapPropagator):
         return self._accept(found) if found is not None and found.baggage else found
 
     def _accept(self, remote: Remote) -> Remote | None:
-        """With the baggage that the limits and `accept_baggage` allow; None if nothing is left."""
+        """`remote` with the baggage that the limits and `accept_baggage` allow; None if nothing is left."""
         held = remote.baggage
         baggage = within_limits(held, remote.extras, self.limits)
         if self._accepted is not None:
@@ -193,7 +192,7 @@ def _format(given: str | Format) -> Format:
 
 
 def _merge(first: Remote, second: Remote) -> Remote:
-    """The trace of the first that has one; of the other, what adds to it."""
+    """Takes the trace of the first that has one, and adds the values of the other."""
     baggage = merged(first.baggage, second.baggage)
     if second.trace_id and not first.trace_id:
         first, second = second, first

@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .basic import RateLimited, always_off, always_on, probability, rate_limited
-    from .jaeger import (
+    from ot_bridge.sampling.basic import RateLimited, always_off, always_on, probability, rate_limited
+    from ot_bridge.sampling.jaeger import (
         AdaptiveSampler,
         ConstSampler,
         GuaranteedThroughputProbabilisticSampler,
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
         ProbabilisticSampler,
         RateLimitingSampler,
     )
-    from .per_span import PerSpanSampler, with_sampler
-    from .remote import JaegerRemoteSampler
-    from .rules import OperationSampler, PathSampler
-    from .text import sampler_from_text
+    from ot_bridge.sampling.per_span import PerSpanSampler, with_sampler
+    from ot_bridge.sampling.remote import JaegerRemoteSampler
+    from ot_bridge.sampling.rules import OperationSampler, PathSampler
+    from ot_bridge.sampling.text import sampler_from_text
 
 __all__ = [
     "AdaptiveSampler",
@@ -38,7 +38,7 @@ __all__ = [
     "with_sampler",
 ]
 
-# `install()` needs one of them: the others are imported when a name of theirs is first asked for.
+# `install()` needs one of these modules. Each is imported when one of its names is first used.
 _MODULES = {
     "basic": ("RateLimited", "always_off", "always_on", "probability", "rate_limited"),
     "jaeger": (

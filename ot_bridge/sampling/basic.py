@@ -1,8 +1,8 @@
-"""The plain samplers: everything, nothing, a share, so many a second.
+"""The basic samplers: all traces, none, a share of them, or a number per second.
 
-The first three are the SDK's own. Like every sampler in this room they decide on each span that they are
-asked about, so in a provider they belong inside `ParentBased`, which asks them about roots only. A
-sampled span keeps its attributes, and every span the trace state of its parent.
+The first three are the SDK's own. Like every sampler in this package they decide on each span for which they
+are called. To have them decide on roots only, wrap them in `ParentBased`. A sampled span keeps its
+attributes, and every span keeps the trace state of its parent.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, TraceState, get_cu
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.errors import ConfigurationError
-
-from .rates import TokenBucket
+from ot_bridge.sampling.rates import TokenBucket
 
 LOW_64 = (1 << 64) - 1
 _DROP = SamplingResult(Decision.DROP)
 
 
 def result(sampled: bool, parent_context: Context | None, attributes: Attributes) -> SamplingResult:
-    """What `should_sample` returns for a yes or a no."""
+    """The `SamplingResult` for a decision, with the trace state of the parent."""
     parent = get_current_span(parent_context)
     trace_state = None if parent is INVALID_SPAN else parent.get_span_context().trace_state
     if sampled:
         return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, trace_state)
-    # Most answers are this one, and nothing in it changes: one object serves them all.
+    # Most results are equal to this one, and it never changes, so one object is enough.
     return SamplingResult(Decision.DROP, None, trace_state) if trace_state else _DROP
 
 
@@ -45,9 +44,10 @@ always_off: Sampler = ALWAYS_OFF
 
 
 def probability(rate: float) -> Sampler:
-    """Samples this share of all traces, by the low 64 bits of the trace id. Raises ConfigurationError.
+    """Samples this share of all traces, by the low 64 bits of the trace id.
 
-    The high bits decide nothing: those of an X-Ray trace id begin with the time of day.
+    rate: from 0 to 1; else ConfigurationError is raised. The high bits are ignored, because an X-Ray trace id
+    begins with the time of day.
     """
     if not 0.0 <= rate <= 1.0:
         raise ConfigurationError("rate", rate, "a share of traces is a number from 0 to 1")
@@ -55,12 +55,18 @@ def probability(rate: float) -> Sampler:
 
 
 def rate_limited(per_second: float) -> Sampler:
-    """Samples at most so many traces a second in each process. Raises ConfigurationError."""
+    """Samples at most `per_second` traces per second in each process.
+
+    per_second: 0 or more; else ConfigurationError is raised.
+    """
     return RateLimited(per_second)
 
 
 class RateLimited(Sampler):
-    """Samples at most this many traces a second in each process, and the first of a quiet time at once."""
+    """Samples at most `per_second` traces per second in each process, and the first after a pause.
+
+    per_second: 0 or more; else ConfigurationError is raised.
+    """
 
     def __init__(self, per_second: float) -> None:
         if not 0 <= per_second < math.inf:
@@ -102,7 +108,7 @@ class _Fast(Sampler):
         return result(trace_id & LOW_64 < self._bound, parent_context, attributes)
 
     def fast_decision(self) -> int:
-        """For tracers that work decisions out: sampled if the low 64 bits of the trace id are less."""
+        """The upper bound of the low 64 bits of sampled trace ids: see `ot_bridge.engine.settings`."""
         return self._bound
 
     def get_description(self) -> str:
@@ -110,7 +116,7 @@ class _Fast(Sampler):
 
 
 def fast(sampler: Sampler) -> Sampler:
-    """A sampler that decides the same in half the time, where the SDK's own lets itself be replaced."""
+    """For three of the SDK's samplers, one that decides the same in half the time; else `sampler`."""
     if type(sampler) is TraceIdRatioBased:
         return _Fast(sampler, sampler.bound)
     if sampler is ALWAYS_ON or sampler is ALWAYS_OFF:

@@ -11,17 +11,17 @@ from opentelemetry.sdk.resources import OTELResourceDetector
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler
 
 from ot_bridge.errors import ConfigurationError, bad_variable
-
-from .jaeger import ProbabilisticSampler
-from .per_span import PerSpanSampler
-from .remote import JaegerRemoteSampler
-from .text import sampler_from_text
+from ot_bridge.sampling.jaeger import ProbabilisticSampler
+from ot_bridge.sampling.per_span import PerSpanSampler
+from ot_bridge.sampling.remote import JaegerRemoteSampler
+from ot_bridge.sampling.text import sampler_from_text
 
 
 def from_text(argument: str) -> Sampler:
-    """`ot_bridge`: see `sampler_from_text`. Roots are decided so, all else follows its parent.
+    """`ot_bridge`: `sampler_from_text(argument)` decides on roots, and other spans follow their parent.
 
-    Spans may also bring a sampler of their own (`with_sampler`). Raises ConfigurationError.
+    A span may have a sampler of its own (`with_sampler`). Raises ConfigurationError for an argument that
+    cannot be read.
     """
     return PerSpanSampler(ParentBased(sampler_from_text(argument)))
 
@@ -29,19 +29,19 @@ def from_text(argument: str) -> Sampler:
 def jaeger_remote(argument: str) -> Sampler:
     """`jaeger_remote`: `endpoint=http://host:5778,pollingIntervalMs=60000,initialSamplingRate=0.001`.
 
-    The service is named as OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say. An argument that cannot
-    be read is logged and ignored, as OpenTelemetry's specification asks.
+    OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES name the service. An argument that cannot be read is logged
+    and ignored, as OpenTelemetry's specification asks.
     """
     service = str(OTELResourceDetector().detect().attributes.get("service.name") or "unknown_service")
     try:
         return JaegerRemoteSampler(service, **_options(argument))
     except ConfigurationError as error:
-        bad_variable("OTEL_TRACES_SAMPLER_ARG", argument, error.reason, "the defaults are taken")
+        bad_variable("OTEL_TRACES_SAMPLER_ARG", argument, error.reason, "the defaults are used")
         return JaegerRemoteSampler(service)
 
 
 def parentbased_jaeger_remote(argument: str) -> Sampler:
-    """`parentbased_jaeger_remote`: as `jaeger_remote` for roots; all else follows its parent."""
+    """`parentbased_jaeger_remote`: `jaeger_remote` decides on roots, and other spans follow their parent."""
     return PerSpanSampler(ParentBased(jaeger_remote(argument)))
 
 

@@ -1,7 +1,7 @@
 """jaeger-client's samplers as OpenTelemetry samplers.
 
-The same decision for the same trace id, the same `sampler.type` and `sampler.param` on what is sampled,
-the same equality and `str()` as in jaeger-client 4.8; its `is_sampled` is here too.
+For each trace id they decide as jaeger-client 4.8 does, and set the same tags `sampler.type` and
+`sampler.param` on sampled spans. They have its `is_sampled`, equality and `str()`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.ids import fraction
-
-from .basic import LOW_64, result
-from .rates import TokenBucket
+from ot_bridge.sampling.basic import LOW_64, result
+from ot_bridge.sampling.rates import TokenBucket
 
 DEFAULT_PROBABILITY = 0.001
 DEFAULT_LOWER_BOUND = 1.0 / 600  # one trace in ten minutes
@@ -34,10 +33,10 @@ def _tags(kind: str, param: AttributeValue) -> Tags:
 
 
 class JaegerSampler(Sampler):
-    """Base: a subclass decides in `is_sampled`."""
+    """Base class. A subclass decides in `is_sampled`."""
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
-        """Whether to sample a trace that begins with this operation, and the tags to put on it."""
+        """Whether to sample a trace whose root has this operation name, and the tags for its root span."""
         raise NotImplementedError
 
     def should_sample(
@@ -54,7 +53,7 @@ class JaegerSampler(Sampler):
         return result(sampled, parent_context, {**attributes, **tags} if attributes else tags)
 
     def fast_decision(self) -> Any:
-        """See `ot_bridge.engine.settings`; None for a program's own samplers, whose tags may be anything."""
+        """See `ot_bridge.engine.settings`. None for a program's own samplers, whose tags need checking."""
         ours = type(self).is_sampled.__module__.startswith("ot_bridge.")
         return self.is_sampled if ours and type(self).should_sample is JaegerSampler.should_sample else None
 
@@ -62,7 +61,7 @@ class JaegerSampler(Sampler):
         return str(self)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Does nothing: this sampler holds no resources."""
 
     def _state(self) -> object:
         return str(self)
@@ -74,12 +73,14 @@ class JaegerSampler(Sampler):
 
 
 class ConstSampler(JaegerSampler):
+    """Samples all traces (decision=True) or none."""
+
     def __init__(self, decision: bool) -> None:
         self.decision = decision
         self._tags = _tags("const", decision)
 
     def fast_decision(self) -> Any:
-        """A no is the same for all, and has no tags. Who changes `decision` later is asked no more."""
+        """`DROP` for a false decision, which has no tags. The engine does not see later changes of it."""
         return Decision.DROP if type(self) is ConstSampler and not self.decision else super().fast_decision()
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
@@ -90,19 +91,19 @@ class ConstSampler(JaegerSampler):
 
 
 class ProbabilisticSampler(JaegerSampler):
-    """rate: the share of traces to sample, from 0 to 1."""
+    """Samples a share of all traces. rate: from 0 to 1; else ConfigurationError is raised."""
 
     def __init__(self, rate: float) -> None:
         self.rate = checked_probability(rate)
-        # Among integers, `id < x` and `id < ceil(x)` say the same, and comparing two integers is quicker.
+        # For integer ids, `id < x` is equivalent to `id < ceil(x)`, and comparing two integers is quicker.
         self._bound = math.ceil(rate * (LOW_64 + 1))
         self._tags = _tags("probabilistic", rate)
 
-    max_number = LOW_64 + 1  # ids below this one, as jaeger-client has it
+    max_number = LOW_64 + 1  # all ids are below it; the name is jaeger-client's
 
     @property
     def boundary(self) -> float:
-        """Ids below it are sampled, as jaeger-client calculates it."""
+        """Trace ids below it are sampled; calculated as in jaeger-client."""
         return self.rate * self.max_number
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
@@ -113,7 +114,10 @@ class ProbabilisticSampler(JaegerSampler):
 
 
 class RateLimitingSampler(JaegerSampler):
-    """max_traces_per_second: in each process. It starts with a random part of a second's worth."""
+    """Samples at most `max_traces_per_second` in each process.
+
+    It starts with a random part of the tokens of one second. Raises ConfigurationError for a negative rate.
+    """
 
     def __init__(self, max_traces_per_second: float = 10) -> None:
         self.traces_per_second = checked_rate(max_traces_per_second)
@@ -124,7 +128,7 @@ class RateLimitingSampler(JaegerSampler):
         return self._bucket.take(), self._tags
 
     def update(self, max_traces_per_second: float) -> bool:
-        """Go on at another rate. Whether it was another."""
+        """Sets the rate. Returns whether it differs from the old one."""
         if max_traces_per_second == self.traces_per_second:
             return False
         self.traces_per_second = checked_rate(max_traces_per_second)
@@ -137,7 +141,10 @@ class RateLimitingSampler(JaegerSampler):
 
 
 class GuaranteedThroughputProbabilisticSampler(JaegerSampler):
-    """A share of an operation's traces, and besides `lower_bound` traces a second in any case."""
+    """Samples a share of an operation's traces, and in any case `lower_bound` traces per second.
+
+    rate: from 0 to 1. Raises ConfigurationError.
+    """
 
     def __init__(self, operation: str, lower_bound: float, rate: float) -> None:
         self.operation = operation
@@ -149,7 +156,7 @@ class GuaranteedThroughputProbabilisticSampler(JaegerSampler):
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
         sampled, tags = self.probabilistic_sampler.is_sampled(trace_id)
-        # What the share has let through counts towards the lower bound too.
+        # Traces that the share has sampled count towards the lower bound, too.
         guaranteed, _ = self.lower_bound_sampler.is_sampled(trace_id)
         return (True, tags) if sampled else (guaranteed, self._tags)
 
@@ -167,10 +174,11 @@ class GuaranteedThroughputProbabilisticSampler(JaegerSampler):
 
 
 class AdaptiveSampler(JaegerSampler):
-    """Each operation with a share of its own.
+    """Samples each operation with a rate of its own.
 
-    strategies: `operationSampling` of a Jaeger server's answer. max_operations: how many to tell apart;
-    those that come later share one probability, without a lower bound. Raises ConfigurationError.
+    strategies: the `operationSampling` object of a Jaeger server's response. max_operations: the number of
+    operations with their own sampler; later ones share one probability without a lower bound. Raises
+    ConfigurationError for a rate that cannot be used.
     """
 
     def __init__(self, strategies: Mapping[str, Any], max_operations: int = DEFAULT_MAX_OPERATIONS) -> None:
@@ -184,12 +192,12 @@ class AdaptiveSampler(JaegerSampler):
             if len(self.samplers) >= self.max_operations:
                 return self.default_sampler.is_sampled(trace_id)
             sampler = self._new(operation, self.default_sampling_probability)
-            # Another thread may have been quicker: then its sampler, with its balance, is the one.
+            # Another thread may have added a sampler in the meantime: that one, with its balance, is used.
             sampler = self.samplers.setdefault(operation, sampler)
         return sampler.is_sampled(trace_id)
 
     def update(self, strategies: Mapping[str, Any]) -> None:
-        """Take up other strategies; operations keep the balance they have. All of them, or none."""
+        """Replaces the strategies; operations keep their balance. If one cannot be used, nothing changes."""
         probability = checked_probability(strategies.get("defaultSamplingProbability", DEFAULT_PROBABILITY))
         lower_bound = checked_rate(strategies.get("defaultLowerBoundTracesPerSecond", DEFAULT_LOWER_BOUND))
         rates = {s["operation"]: sampling_rate(s) for s in strategies.get("perOperationStrategies") or ()}
@@ -214,7 +222,7 @@ class AdaptiveSampler(JaegerSampler):
 
 
 def sampling_rate(strategy: Mapping[str, Any]) -> float:
-    """The probability in a strategy, or jaeger-client's default."""
+    """The probability in a strategy, or jaeger-client's default. Raises ConfigurationError."""
     return checked_probability(
         (strategy.get("probabilisticSampling") or {}).get("samplingRate", DEFAULT_PROBABILITY)
     )

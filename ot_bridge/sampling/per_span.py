@@ -1,11 +1,11 @@
-"""One span's own sampler, handed over in the OpenTelemetry context.
+"""Lets a program choose the sampler of a single span, by way of the OpenTelemetry context.
 
     context = with_sampler(always_on)
     with tracer.start_as_current_span("settle", context=context): ...
 
-`PerSpanSampler`, at the root of the provider's samplers, asks that sampler instead of its own, even
-below a local parent. Spans further down are decided as ever: the choice is for spans whose parent is
-the span that was current when it was made, so make it last, and start the span from its result.
+`PerSpanSampler`, which has to be the provider's outermost sampler, asks the chosen sampler instead of its
+own, even below a local parent. The choice holds for spans whose parent is the span that is current in the
+given context, and not for their descendants. So call `with_sampler` last, and start the span with its result.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from opentelemetry.trace import Link, Span, SpanKind, TraceState, get_current_sp
 from opentelemetry.util.types import Attributes
 
 _KEY = create_key("ot-bridge-sampler")
-# The keys that any context can hold so far: a program that never chooses is never asked for its choice.
+# Empty until `with_sampler` is first called, so that no context is searched in a program that never does.
 _KEYS: list[str] = []
 
 
 def with_sampler(sampler: Sampler, context: Context | None = None) -> Context:
-    """A context like `context` (default: the current one) for a span that `sampler` decides on."""
+    """A copy of `context` (default: the current one) with which a span starts that `sampler` decides on."""
     if not _KEYS:
         _KEYS.append(_KEY)
     return set_value(_KEY, (sampler, get_current_span(context)), context)
 
 
 class PerSpanSampler(Sampler):
-    """Asks the sampler that `with_sampler` put into the span's context, if there is one, else `default`."""
+    """Asks the sampler that `with_sampler` has put into the span's context, else `default`."""
 
-    #: See `fast_delegates`: what these decide holds but where a context has one of these keys.
+    #: Where a context has one of these keys, the samplers of `fast_delegates` do not decide.
     context_keys = _KEYS
 
     def __init__(self, default: Sampler) -> None:
@@ -52,8 +52,8 @@ class PerSpanSampler(Sampler):
         return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def fast_delegates(self) -> Sequence[Sampler]:
-        """For tracers that work decisions out beforehand: who decides on a root, on the child of a remote
-        parent (unsampled, sampled), and of a local one (unsampled, sampled)."""
+        """The samplers that decide on a root, on the child of a remote parent (unsampled, sampled), and on
+        the child of a local parent (unsampled, sampled): see `ot_bridge.engine.settings`."""
         return (self.default,) * 5
 
     def get_description(self) -> str:

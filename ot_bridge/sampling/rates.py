@@ -1,4 +1,4 @@
-"""A token bucket: so many a second, with a reserve for bursts. Safe with threads and after a fork."""
+"""A token bucket: a rate per second, with a reserve for bursts. Safe with threads and after a fork."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import threading
 import time
 
-# One lock for all buckets: it is held for some hundred nanoseconds, and a child process that was forked
-# while another thread held it has one thing to renew, not one for each bucket. A signal handler or finalizer
-# that comes while its thread holds the lock gets in, and at worst is given a token too many.
+# One lock for all buckets. It is held for some hundred nanoseconds, and a child process that was forked while
+# another thread held it has only one lock to renew. It is reentrant: a signal handler or finalizer that runs
+# while its thread holds the lock does not block, and at worst gets a token too many.
 _lock = threading.RLock()
 
 
@@ -36,7 +36,7 @@ class TokenBucket:
         self._filled_at = time.monotonic()
 
     def take(self) -> bool:
-        """Take one token; False if there is none."""
+        """Takes one token; False if there is none."""
         with _lock:
             self._refill()
             if self._balance < 1.0:
@@ -45,7 +45,7 @@ class TokenBucket:
             return True
 
     def resize(self, rate: float) -> None:
-        """Go on at another rate, as full in proportion as before."""
+        """Sets another rate; the bucket stays full in the same proportion."""
         with _lock:
             self._refill()
             size = max(rate, 1.0)

@@ -1,8 +1,8 @@
-"""The Jaeger remote sampler: strategies come from a server, in the background.
+"""The Jaeger remote sampler: it gets sampling strategies from a server, in the background.
 
-Polls `GET {endpoint}?service={name}` (a Jaeger agent or collector, or an OpenTelemetry Collector with
-`jaegerremotesampling`), takes up what it answers, and keeps the last good strategy whenever it answers
-nothing useful. Samples by `initial` until the first answer. One daemon thread a sampler and process.
+It polls `GET {endpoint}?service={name}` (a Jaeger agent or collector, or an OpenTelemetry Collector with
+`jaegerremotesampling`) and applies each response. While there is no usable response it keeps the last
+strategy, and before the first one it samples by `initial`. Each sampler has one daemon thread per process.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from opentelemetry.context import attach, set_value
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import SUPPRESS_KEY
-
-from .jaeger import (
+from ot_bridge.sampling.jaeger import (
     DEFAULT_LOWER_BOUND,
     DEFAULT_MAX_OPERATIONS,
     DEFAULT_PROBABILITY,
@@ -39,26 +38,28 @@ from .jaeger import (
 DEFAULT_ENDPOINT = "http://localhost:5778/sampling"
 DEFAULT_POLLING_INTERVAL = 60.0
 REQUEST_TIMEOUT = 10.0
-_LARGEST_ANSWER = 4 << 20
+_LARGEST_RESPONSE = 4 << 20  # bytes
 _MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def _ask(url: str) -> Any:
-    """What the server answers. As jaeger-client does, past any proxy: the server is next door."""
-    import urllib.request  # 10 ms that only a program with such a server is worth
+    """The JSON of the server's response. Ignores proxies, as jaeger-client does: the server is near."""
+    import urllib.request  # takes 10 ms, which only programs with such a server need to spend
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=REQUEST_TIMEOUT) as answer:
-        return json.loads(answer.read(_LARGEST_ANSWER))
+    with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
+        return json.loads(response.read(_LARGEST_RESPONSE))
 
 
 class JaegerRemoteSampler(JaegerSampler):
-    """endpoint: URL of the strategies; without a path, `/sampling` is meant; without a scheme, http.
+    """Samples by the strategies of a Jaeger server.
 
-    polling_interval: seconds. initial: what decides until the server has answered (default: one trace
-    in a thousand). max_operations: see `AdaptiveSampler`. Raises ConfigurationError.
+    endpoint: URL of the strategies; the default path is `/sampling`, the default scheme http.
+    polling_interval: seconds. initial: decides until the server has responded (default: one trace in a
+    thousand). max_operations: see `AdaptiveSampler`. Raises ConfigurationError for an endpoint or an interval
+    that cannot be used.
     """
 
     def __init__(
@@ -87,32 +88,32 @@ class JaegerRemoteSampler(JaegerSampler):
         return self.sampler.is_sampled(trace_id, operation)
 
     def refresh(self) -> bool:
-        """Ask the server now. Whether the answer could be taken up. Never raises."""
+        """Polls the server now. Returns whether the response could be applied. Never raises."""
         try:
             self.sampler = _next_sampler(self.sampler, _ask(self.url), self._max_operations)
         except Exception as error:
-            _logger.log(
+            _log.log(
                 logging.DEBUG if self._failing else logging.WARNING,
-                "No sampling strategy from %s: %r; still sampling by %s",
+                "no sampling strategy from %s: %r; sampling goes on by %s",
                 self.url,
                 error,
                 self.sampler,
             )
             self._failing = True
             return False
-        _logger.debug("Sampling by %s, as %s says", self.sampler, self.url)
+        _log.debug("sampling by %s, as received from %s", self.sampler, self.url)
         self._failing = False
         return True
 
     def close(self) -> None:
-        """Stop asking; the last strategy stays."""
+        """Stops polling; the last strategy stays."""
         self._closed = True
         self._calls.put(None)
 
     def _start(self) -> None:
         if self._closed:
             return
-        # A new one: in a forked child, the lock within may be held by a thread that is no more.
+        # A new queue: in a forked child, a thread that no longer exists may hold the lock of the old one.
         self._calls = queue.SimpleQueue()
         weakref.finalize(self, self._calls.put, None)
         target = (weakref.ref(self), self._calls, self._interval)
@@ -123,15 +124,15 @@ class JaegerRemoteSampler(JaegerSampler):
 
 
 def _poll(sampler: weakref.ref[JaegerRemoteSampler], calls: queue.SimpleQueue[None], interval: float) -> None:
-    """Asks at each interval, until it is called off.
+    """Polls at each interval until an item arrives in `calls`.
 
-    The queue is a `SimpleQueue` because a finalizer or a signal handler may put into it at any moment, also
-    while its own thread is inside `get`; an `Event` has a lock that would then be waited for for ever.
+    `calls` is a `SimpleQueue` because a finalizer or a signal handler may put into it at any moment, even
+    while its thread is inside `get`. The lock of an `Event` would block it for ever.
     """
     attach(set_value(SUPPRESS_KEY, True))
     while (alive := sampler()) and not alive._closed:
         alive.refresh()
-        del alive  # or it could never be collected while this thread waits
+        del alive  # so that the sampler can be collected while this thread waits
         with contextlib.suppress(queue.Empty):
             calls.get(timeout=interval)
 
@@ -157,7 +158,7 @@ def strategies_url(endpoint: str) -> str:
 
 
 def _next_sampler(current: JaegerSampler, response: Mapping[str, Any], max_operations: int) -> JaegerSampler:
-    """The sampler that this answer asks for: `current`, brought up to date, where it can go on."""
+    """The sampler for this response: `current`, updated, if it is of the right type, else a new one."""
     if operations := response.get("operationSampling"):
         if not isinstance(current, AdaptiveSampler):
             return AdaptiveSampler(operations, max_operations)
@@ -168,7 +169,7 @@ def _next_sampler(current: JaegerSampler, response: Mapping[str, Any], max_opera
 
 
 def _strategy_type(response: Mapping[str, Any]) -> str:
-    # Servers that leave default values out of their JSON leave this one out for probabilities.
+    # Servers that omit default values from their JSON omit this one for probabilities.
     default = "RATE_LIMITING" if "rateLimitingSampling" in response else "PROBABILISTIC"
     found = response.get("strategyType", default if response else None)
     return found if isinstance(found, str) else ("PROBABILISTIC", "RATE_LIMITING")[found]

@@ -1,20 +1,20 @@
-"""Rules: patterns in order, each with the sampler for what it matches; the first match wins.
+"""Samplers with rules: a list of patterns, each with a sampler. The first pattern that matches decides.
 
-A pattern is text, or a compiled regular expression. As text, `*` stands for any characters, line breaks
-among them, and
+A pattern is text or a compiled regular expression. In text, `*` stands for any characters, including line
+breaks, and the forms are
 
-    paths        /api            that path and everything below it (`/apiary` is something else)
-                 /api$           that path alone
-                 /api*           whatever begins so
-                 GET /api        the same for one HTTP method
-    operations   users.list      that name alone
-                 grpc.health.*   whatever begins so
-                 client SELECT*  the same for one span kind
+    paths        /api            this path and all paths below it (but not `/apiary`)
+                 /api$           only this path
+                 /api*           all paths with this prefix
+                 GET /api        a pattern for one HTTP method
+    operations   users.list      only this name
+                 grpc.health.*   all names with this prefix
+                 client SELECT*  a pattern for one span kind
     both         ~REGEX          a regular expression, matched from the start
 
-Rules are compiled once into as few regular expressions as they allow, so that many cost little more
-than one. Patterns with `*` are matched in a time that grows linearly with the path; how long a regular
-expression of the user's takes is for that expression to say.
+Rules are compiled once into as few regular expressions as possible, so that many rules cost little more than
+one. The time to match patterns with `*` grows linearly with the length of the path. The time of a user's
+regular expression depends on that expression.
 """
 
 from __future__ import annotations
@@ -30,29 +30,28 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.errors import ConfigurationError
-
-from .basic import fast
+from ot_bridge.sampling.basic import fast
 
 Pattern = Union[str, "re.Pattern[str]"]
 Rule = tuple[Pattern, Sampler]
 Read = Callable[[str], tuple[str | None, str]]
 _Step = tuple[Callable[[str], Optional["re.Match[str]"]], tuple[Sampler, ...]]
 
-# Where the path of a request is found: OpenTelemetry's present and former attributes, and OpenTracing's
-# tags, from the clearest to the least clear.
+# Attributes that hold the path of a request: OpenTelemetry's present and former ones, and OpenTracing's tags,
+# in order of preference.
 _LOCATIONS = ("url.path", "http.target", "http.path", "http.url", "url.full")
 _KINDS = {kind: kind.name.lower() for kind in SpanKind}
-# So that no caller can fill the memory with paths of its making.
+# Bounds of the remembered texts, so that callers cannot fill the memory with paths.
 _MOST_KNOWN = 1024
 _LONGEST_KNOWN = 256
 _NO_FLAGS = re.compile("").flags
 
 
-class Rules:
-    """A compiled list of rules. `find(key, text)` gives the sampler of the first that matches, or None.
+class PatternRules:
+    """A compiled list of rules. `find(key, text)` returns the sampler of the first match, or None.
 
-    read: takes a pattern apart into the key it is for (None: any) and a regular expression. subject: what
-    of a text the patterns are about; without one, all of it.
+    read: splits a pattern into its key (an HTTP method or span kind; None for any) and a regular expression.
+    subject: returns the part of a text that is matched; without it, all of the text is.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Rules:
 
 
 class _Table:
-    """The rules for one key. Remembers what it found for the first texts that it saw."""
+    """The rules for one key. Remembers the sampler for a bounded number of texts."""
 
     __slots__ = ("_known", "_steps", "_subject")
 
@@ -118,13 +117,13 @@ def _checked(pattern: Pattern, sampler: object) -> Sampler:
 
 
 def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...]:
-    """Neighbours go into one expression, a group each; one with flags or groups of its own stays alone."""
+    """Merges neighbouring rules into one expression, except those with flags or groups of their own."""
     steps: list[_Step] = []
     for mergeable, group in groupby(rules, lambda rule: not rule[0].groups and rule[0].flags == _NO_FLAGS):
         run = list(group)
         if mergeable:
             merged = re.compile("|".join(f"({regex.pattern})" for regex, _ in run))
-            # `find` looks a match up by its group, and groups count from 1.
+            # `_match` finds the sampler by the number of the group, which counts from 1.
             steps.append((merged.match, (run[0][1], *(sampler for _, sampler in run))))
         else:
             steps.extend((regex.match, (sampler,) * (regex.groups + 1)) for regex, sampler in run)
@@ -132,11 +131,11 @@ def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...
 
 
 def _glob(text: str, end: str = "") -> str:
-    """A regular expression for text in which `*` stands for any characters; end: what has to follow.
+    """A regular expression for text in which `*` stands for any characters. end: an expression to append.
 
-    Behind each `*` but the last the first place is taken where the text that follows it is found. No later
-    place could match more, so no other is tried, and the time to match grows with the length of the subject,
-    not with a power of it.
+    After each `*` but the last, the expression takes the first occurrence of the text that follows. A later
+    occurrence could not match more, so none is tried, and the time to match grows linearly with the length of
+    the subject.
     """
     first, *rest = map(re.escape, text.split("*"))
     if not rest:
@@ -147,7 +146,7 @@ def _glob(text: str, end: str = "") -> str:
 
 
 def read_path(pattern: str) -> tuple[str | None, str]:
-    """A pattern for paths -> its HTTP method and a regular expression."""
+    """Splits a pattern for paths into its HTTP method (or None) and a regular expression."""
     method, blank, rest = pattern.partition(" ")
     key, path = (method, rest) if blank and method.isupper() else (None, pattern)
     if path.startswith("~"):
@@ -160,7 +159,7 @@ def read_path(pattern: str) -> tuple[str | None, str]:
 
 
 def read_operation(pattern: str) -> tuple[str | None, str]:
-    """A pattern for span names -> its span kind and a regular expression."""
+    """Splits a pattern for span names into its span kind (or None) and a regular expression."""
     kind, blank, rest = pattern.partition(" ")
     key, name = (kind, rest) if blank and kind in _KINDS.values() else (None, pattern)
     if name.startswith("~"):
@@ -186,17 +185,17 @@ def _location(attributes: Mapping[str, object]) -> str | None:
 
 
 class PathSampler(Sampler):
-    """Samples by the path (and method) of the request a span serves.
+    """Samples by the path and the method of the request that a span serves.
 
-    rules: pairs of a pattern and a sampler; see the head of this file. default: for requests that no
-    rule matches and for spans that serve none. Spans of kind CLIENT go to `default` too: their URL is
-    another service's.
+    rules: pairs of a pattern and a sampler; the docstring of this module lists the forms of patterns.
+    default: decides if no rule matches, if the span has no path, and on spans of kind CLIENT, whose URL is
+    another service's. Raises ConfigurationError for a rule that cannot be used.
     """
 
     def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:
-        self._rules = Rules(rules, read_path, path_in)
+        self._rules = PatternRules(rules, read_path, path_in)
         self._default = _checked("default", default)
-        self._shown = _shown(rules, default)
+        self._description = _described(rules, default)
 
     def should_sample(
         self,
@@ -221,19 +220,20 @@ class PathSampler(Sampler):
         )
 
     def get_description(self) -> str:
-        return f"PathSampler{self._shown}"
+        return f"PathSampler{self._description}"
 
 
 class OperationSampler(Sampler):
-    """Samples by the name (and kind) of a span: for work that no HTTP request begins.
+    """Samples by the name and the kind of a span, for work that does not begin with an HTTP request.
 
-    rules: pairs of a pattern and a sampler; see the head of this file. default: for all other spans.
+    rules: pairs of a pattern and a sampler; the docstring of this module lists the forms of patterns.
+    default: decides if no rule matches. Raises ConfigurationError for a rule that cannot be used.
     """
 
     def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:
-        self._rules = Rules(rules, read_operation)
+        self._rules = PatternRules(rules, read_operation)
         self._default = _checked("default", default)
-        self._shown = _shown(rules, default)
+        self._description = _described(rules, default)
 
     def should_sample(
         self,
@@ -249,9 +249,9 @@ class OperationSampler(Sampler):
         return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
-        return f"OperationSampler{self._shown}"
+        return f"OperationSampler{self._description}"
 
 
-def _shown(rules: Sequence[Rule], default: Sampler) -> str:
+def _described(rules: Sequence[Rule], default: Sampler) -> str:
     pairs = [(p if isinstance(p, str) else f"~{p.pattern}", s) for p, s in (*rules, ("*", default))]
     return f"{{{','.join(f'{pattern}={sampler.get_description()}' for pattern, sampler in pairs)}}}"

@@ -1,12 +1,12 @@
 """Samplers as text, for `OTEL_TRACES_SAMPLER_ARG` and configuration files.
 
     0.01                                   a share of all traces
-    10/s                                   so many traces a second
-    /api=1.0,/static=0,*=0.01              by path: patterns as in rules.py, `*` (last) for the rest
+    10/s                                   a number of traces per second
+    /api=1.0,/static=0,*=0.01              by path: patterns as in rules.py; `*`, at the end, for the rest
     GET /api=1,op:cron.*=1/s,*=0           by method; `op:` begins a rule for span names
 
-Without `*` the rest is sampled, as OpenTelemetry does by default. A leading `ot_bridge:` is allowed. A
-pattern holds no comma here.
+Without `*` all other traces are sampled, as OpenTelemetry does by default. A leading `ot_bridge:` is allowed.
+A pattern in such a text cannot contain a comma.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from __future__ import annotations
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from ot_bridge.errors import ConfigurationError
-
-from .basic import always_on, probability, rate_limited
-from .rules import OperationSampler, PathSampler, Rule
+from ot_bridge.sampling.basic import always_on, probability, rate_limited
+from ot_bridge.sampling.rules import OperationSampler, PathSampler, Rule
 
 _FORM = "a share (0.01), a rate (10/s), or rules (/api=1.0,op:cron.*=1/s,*=0.01)"
 
 
 def sampler_from_text(text: str) -> Sampler:
-    """The sampler that this text describes. Raises ConfigurationError."""
+    """The sampler that this text describes; the docstring of this module lists the forms.
+
+    Raises ConfigurationError for a text of another form, a share above 1 or a negative rate.
+    """
     entries = [entry.strip() for entry in text.strip().removeprefix("ot_bridge:").split(",")]
     if len(entries) == 1 and "=" not in entries[0]:
         return _decision(entries[0], text) if entries[0] else always_on

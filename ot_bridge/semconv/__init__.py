@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .export import SemconvExporter
+    from ot_bridge.semconv.export import SemconvExporter
 
 __all__ = ["SemconvExporter"]
 

@@ -21,10 +21,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext
 
-from ot_bridge.errors import report
-
-from .groups import OptIn, opt_in
-from .translate import Translator
+from ot_bridge.errors import log_failure
+from ot_bridge.semconv.groups import OptIn, opt_in
+from ot_bridge.semconv.translate import Translator
 
 _log = logging.getLogger("ot_bridge.semconv")
 
@@ -66,7 +65,7 @@ class SemconvExporter(SpanExporter):
                     span = _as_offered(translator, span) or _as_read(translator, span)
             except Exception:
                 self.untranslated += 1
-                report(_log, "a span could not be translated; it is exported under its old names")
+                log_failure(_log, "a span could not be translated; it is exported under its old names")
             told.append(span)
         return self.exporter.export(told)
 

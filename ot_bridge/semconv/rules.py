@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ot_bridge import rpc_status
-
-from .addresses import host_and_port, number, split
-from .names import DRIVERS, GRPC_CODES, SYSTEMS
+from ot_bridge.semconv.addresses import host_and_port, number, split
+from ot_bridge.semconv.names import DRIVERS, GRPC_CODES, SYSTEMS
 
 Told: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Told, Any], bool]

@@ -18,10 +18,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import rpc_status
-
-from .groups import OptIn
-from .names import GRPC_CODES, SIGNS
-from .rules import Rule, rows
+from ot_bridge.semconv.groups import OptIn
+from ot_bridge.semconv.names import GRPC_CODES, SIGNS
+from ot_bridge.semconv.rules import Rule, rows
 
 _USUAL_METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .groups import OptIn
+from ot_bridge.semconv.groups import OptIn
 
 
 def renaming(exporter: Any, opted: OptIn) -> Any:
     """An exporter, or a factory of one, behind the translation of these groups; without groups, itself."""
     if not opted:
         return exporter
-    from .export import wrapped  # here, so that only a program that opts in imports it
+    from ot_bridge.semconv.export import wrapped  # here, so that only a program that opts in imports it
 
     return wrapped(exporter, opted)

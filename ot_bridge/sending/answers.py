@@ -15,8 +15,8 @@ import io
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from .late import loading
-from .trouble import trouble
+from ot_bridge.sending.late import loading
+from ot_bridge.sending.trouble import trouble
 
 MAX_BODY: Final = 4 * 1024 * 1024  # bytes
 _PIECE: Final = 64 * 1024

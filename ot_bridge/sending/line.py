@@ -21,13 +21,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from .answers import Answer, NoAnswer, read_answer
-from .clock import Clock
-from .trouble import CannotConnect
-from .url import Url, parse, without_secrets
+from ot_bridge.sending.answers import Answer, NoAnswer, read_answer
+from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.trouble import CannotConnect
+from ot_bridge.sending.url import Url, parse, without_secrets
 
 if TYPE_CHECKING:
-    from .tls import TLS
+    from ot_bridge.sending.tls import TLS
 
 #: Seconds for which an unused connection is kept. Load balancers may forget a connection without closing it,
 #: and a request on it would wait until its time is over. Servers close theirs after 60 s or more.

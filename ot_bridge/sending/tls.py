@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 
-from .trouble import CannotConnect
+from ot_bridge.sending.trouble import CannotConnect
 
 
 class TLS:

@@ -1,9 +1,9 @@
 """Header formats as pure codecs: `remote` has their contract, `formats` the table of all of them."""
 
-from .binary import binary_decode, binary_encode
-from .formats import DEFAULT, FORMATS
-from .jaeger import jaeger
-from .remote import EMPTY, LIMITS, RANDOM_TRACE_ID, Format, Limits, Outgoing, Remote
+from ot_bridge.wire.binary import binary_decode, binary_encode
+from ot_bridge.wire.formats import DEFAULT, FORMATS
+from ot_bridge.wire.jaeger import jaeger
+from ot_bridge.wire.remote import EMPTY, LIMITS, RANDOM_TRACE_ID, Format, Limits, Outgoing, Remote
 
 __all__ = [
     "DEFAULT",

@@ -10,9 +10,9 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain, is_zero, read_hex, read_three, text_of
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import Hex, explain, is_zero, read_hex, read_three, text_of
 
 SPELLED = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
 TRACE_ID, SPAN_ID, PARENT_ID, SAMPLED, FLAGS = FIELDS = tuple(map(str.lower, SPELLED))

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from .items import items_to_write, member
-from .remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import as_text, cut, text_of
+from ot_bridge.wire.items import items_to_write, member
+from ot_bridge.wire.remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import as_text, cut, text_of
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"

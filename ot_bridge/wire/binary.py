@@ -10,11 +10,11 @@ import struct
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .items import items_to_write
-from .jaeger import bits_of, flags_to_bits
-from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import as_text, not_list
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.items import items_to_write
+from ot_bridge.wire.jaeger import bits_of, flags_to_bits
+from ot_bridge.wire.remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import as_text, not_list
 
 NAME = "binary"
 _HEAD = struct.Struct(">QQQQBI")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
-from .text import not_list
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import not_list
 
 HEADER = "grpc-trace-bin"
 

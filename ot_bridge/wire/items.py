@@ -13,9 +13,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote, unquote
 
-from ..errors import say_once
-from .remote import BAGGAGE_MEMBER, EMPTY, Headers, Limits, Outgoing
-from .text import as_text, is_token, is_unsafe, percent
+from ot_bridge.errors import log_once
+from ot_bridge.wire.remote import BAGGAGE_MEMBER, EMPTY, Headers, Limits, Outgoing
+from ot_bridge.wire.text import as_text, is_token, is_unsafe, percent
 
 Baggage = Mapping[str, str]
 Items = Callable[[Baggage], Iterable[tuple[str, str]]]
@@ -58,7 +58,7 @@ def items_to_write(outgoing: Outgoing, limits: Limits) -> Baggage:
     baggage = outgoing.baggage
     kept = within_limits(baggage, outgoing.extras or EMPTY, limits)
     if kept is not baggage:
-        say_once(
+        log_once(
             _log,
             logging.WARNING,
             f"there is more baggage than {limits.baggage_items} items or {limits.baggage_bytes} bytes: "

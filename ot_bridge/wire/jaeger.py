@@ -12,8 +12,8 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from .items import Items, items_to_write, merged, plain_items, prefixed_items, url_encoded_items
-from .remote import (
+from ot_bridge.wire.items import Items, items_to_write, merged, plain_items, prefixed_items, url_encoded_items
+from ot_bridge.wire.remote import (
     EMPTY,
     JAEGER_FLAGS,
     LIMITS,
@@ -27,7 +27,7 @@ from .remote import (
     Outgoing,
     Remote,
 )
-from .text import Hex, cut, explain, text_of
+from ot_bridge.wire.text import Hex, cut, explain, text_of
 
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .remote import LIMITS, Format, Remote
+from ot_bridge.wire.remote import LIMITS, Format, Remote
 
 # Attribute -> its name for users.
 _PARTS = {

@@ -11,10 +11,10 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .items import items_to_write, plain_items, prefixed_items
-from .remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, is_token, is_zero, read_hex, text_of
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.items import items_to_write, plain_items, prefixed_items
+from ot_bridge.wire.remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import Hex, is_token, is_zero, read_hex, text_of
 
 TRACE_ID, SPAN_ID, SAMPLED = FIELDS = ("ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled")
 PREFIX = "ot-baggage-"

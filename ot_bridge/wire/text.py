@@ -8,8 +8,8 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ..errors import BadHeader
-from .remote import Ids
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.remote import Ids
 
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 """A header name as RFC 9110 section 5.6.2 has it."""

@@ -10,8 +10,8 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .remote import (
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.remote import (
     EMPTY,
     LIMITS,
     RANDOM_TRACE_ID,
@@ -22,7 +22,7 @@ from .remote import (
     Outgoing,
     Remote,
 )
-from .text import Hex, cut, explain, read_three, text_of
+from ot_bridge.wire.text import Hex, cut, explain, read_three, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32

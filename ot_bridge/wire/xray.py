@@ -10,9 +10,19 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .remote import EMPTY, LIMITS, NOT_SAMPLED, XRAY_LINEAGE, Format, Headers, Limits, Outgoing, Remote
-from .text import Hex, explain
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.remote import (
+    EMPTY,
+    LIMITS,
+    NOT_SAMPLED,
+    XRAY_LINEAGE,
+    Format,
+    Headers,
+    Limits,
+    Outgoing,
+    Remote,
+)
+from ot_bridge.wire.text import Hex, explain
 
 SPELLED = "X-Amzn-Trace-Id"
 HEADER = SPELLED.lower()

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..errors import BadHeader
-from .jaeger import bits_of, flags_to_bits
-from .remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
-from .text import not_list
+from ot_bridge.errors import BadHeader
+from ot_bridge.wire.jaeger import bits_of, flags_to_bits
+from ot_bridge.wire.remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.text import not_list
 
 NAME = "zipkin-span-format"
 FIELDS = ("trace_id", "span_id", "parent_id", "traceflags")

@@ -3,14 +3,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .daemon import XRayDaemonExporter
-from .document import trimmed
-from .ids import XRayIdGenerator
-from .segment import segment
+from ot_bridge.xray.daemon import XRayDaemonExporter
+from ot_bridge.xray.document import trimmed
+from ot_bridge.xray.ids import XRayIdGenerator
+from ot_bridge.xray.segment import segment
 
 if TYPE_CHECKING:
-    from .api import XRayExporter
-    from .otlp import XRayOTLPExporter
+    from ot_bridge.xray.api import XRayExporter
+    from ot_bridge.xray.otlp import XRayOTLPExporter
 
 __all__ = [
     "XRayDaemonExporter",

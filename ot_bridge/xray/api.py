@@ -17,11 +17,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from ot_bridge.otlp.verdict import retry_after
 from ot_bridge.sending.clock import Clock
 from ot_bridge.sending.url import parse
-
-from .aws_access import EXPIRED, Access, Session, checked, region_of
-from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TryAgain
-from .document import trimmed
-from .segment import Annotate, segment
+from ot_bridge.xray.aws_access import EXPIRED, Access, Session, checked, region_of
+from ot_bridge.xray.base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TryAgain
+from ot_bridge.xray.document import trimmed
+from ot_bridge.xray.segment import Annotate, segment
 
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 _UNSIGNED = botocore.config.Config(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .attributes import Attributes, filled, first, number, text, texts
+from ot_bridge.xray.attributes import Attributes, filled, first, number, text, texts
 
 _ECS_ORIGINS = {"ec2": "AWS::ECS::EC2", "fargate": "AWS::ECS::Fargate"}
 _ORIGINS = {

@@ -27,8 +27,7 @@ from ot_bridge.sending.line import Line, lines
 from ot_bridge.sending.tls import TLS
 from ot_bridge.sending.trouble import trouble
 from ot_bridge.sending.url import Url, parse, without_secrets
-
-from .base import Failure, TryAgain
+from ot_bridge.xray.base import Failure, TryAgain
 
 Session: TypeAlias = Any  # botocore's, which has no types
 #: The codes of errors after which new credentials are looked up.
@@ -145,5 +144,5 @@ def region_of(region: str | None, session: Session | None) -> str:
     if not found:
         raise ConfigurationError("region", region, "pass one, or set AWS_REGION, or configure one for AWS")
     if not isinstance(found, str) or not _REGION.fullmatch(found):
-        raise ConfigurationError("region", found, "a name as eu-west-1 is due")
+        raise ConfigurationError("region", found, "expected a name such as eu-west-1")
     return found

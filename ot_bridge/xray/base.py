@@ -33,7 +33,7 @@ MOST_IDLE_ROUNDS = 5  # rounds in a row in which the receiver answered and took 
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
 SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
 
-_logger = logging.getLogger("ot_bridge.xray")
+_log = logging.getLogger("ot_bridge.xray")
 T = TypeVar("T")
 
 
@@ -86,7 +86,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._exporting = threading.RLock()
         self._patience = Patience()
         self._clock: Clock | None = None  # of the export under way
-        self._losses = Losses(_logger, self.target, {})
+        self._losses = Losses(_log, self.target, {})
         self._refusing = False
         self._flushed = 0
         if self._closed:

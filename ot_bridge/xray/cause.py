@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .. import rpc_status
-from .attributes import filled, first, number
+from ot_bridge import rpc_status
+from ot_bridge.xray.attributes import filled, first, number
 
 MOST_FRAMES = 100
 _TOO_MANY_REQUESTS = 429

@@ -12,10 +12,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sending.clock import Clock
 from ot_bridge.sending.trouble import trouble
-
-from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure
-from .document import trimmed
-from .segment import Annotate, segment
+from ot_bridge.xray.base import DEFAULT_TIMEOUT, DeliveringExporter, Failure
+from ot_bridge.xray.document import trimmed
+from ot_bridge.xray.segment import Annotate, segment
 
 DEFAULT_ADDRESS = "127.0.0.1:2000"
 _HEADER = b'{"format":"json","version":1}\n'

@@ -9,7 +9,7 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from .attributes import Attributes, filled, first, number, text
+from ot_bridge.xray.attributes import Attributes, filled, first, number, text
 
 # A span with one of these attributes is about HTTP. Hosts and addresses alone do not make it so.
 _SIGNS = (

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
-from .attributes import first
+from ot_bridge.xray.attributes import first
 
 LONGEST_NAME = 200
 _REFUSED = re.compile(r"[^\w .:/%&#=+\-@]")

@@ -12,9 +12,8 @@ from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.verdict import judge
 from ot_bridge.sending.answers import Answer
 from ot_bridge.sending.clock import Clock
-
-from .aws_access import EXPIRED, Access, Session, checked, error_code, region_of
-from .base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TooLarge, TryAgain
+from ot_bridge.xray.aws_access import EXPIRED, Access, Session, checked, error_code, region_of
+from ot_bridge.xray.base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TooLarge, TryAgain
 
 # The endpoint's limit is 5 MB before compression.
 _LARGEST_REQUEST = 4_500_000

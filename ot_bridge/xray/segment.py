@@ -15,12 +15,12 @@ from typing import Any, Literal
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, format_span_id
 
-from .attributes import Attributes, filled, first, text, texts
-from .aws import call, is_sdk_call, place
-from .cause import cause, flags
-from .http import http
-from .names import name
-from .secrets import cleaned
+from ot_bridge.xray.attributes import Attributes, filled, first, text, texts
+from ot_bridge.xray.aws import call, is_sdk_call, place
+from ot_bridge.xray.cause import cause, flags
+from ot_bridge.xray.http import http
+from ot_bridge.xray.names import name
+from ot_bridge.xray.secrets import cleaned
 
 MOST_ANNOTATIONS = 50
 LONGEST_ANNOTATION = 1000

@@ -26,7 +26,7 @@ def provider_class(
 
 @pytest.fixture(autouse=True)
 def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_reported", {})
+    monkeypatch.setattr(errors, "_failures", {})
 
 
 @pytest.fixture

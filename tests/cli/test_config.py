@@ -191,21 +191,21 @@ def test_what_is_no_configuration_is_refused(
     assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
     assert main(["config", str(tmp_path / "missing")]) == 2
     monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "many")
-    errors._said.clear()
+    errors._logged.clear()
     assert main(["config"]) == 1
-    assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many': a whole number above 0 is due" in capsys.readouterr().out
+    assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many': expected a whole number above 0" in capsys.readouterr().out
 
 
 USELESS = {
-    "tags": ({"tags": ["a"]}, "tags: keys and values are due, and ['a'] is given"),
+    "tags": ({"tags": ["a"]}, "tags: expected keys and values, not ['a']"),
     "host": (
         {"local_agent": {"reporting_host": 5}},
-        "local_agent.reporting_host: a text is due, and 5 is",
+        "local_agent.reporting_host: expected a text, not 5",
     ),
-    "formats": ({"propagation": ["b3"]}, "propagation: a text is due, and ['b3'] is given"),
-    "type": ({"sampler": {"type": ["a"]}}, "sampler.type: a text is due, and ['a'] is given"),
-    "group": ({"sampler": 5}, "sampler: keys and values are due, and 5 is given"),
-    "size": ({"reporter_batch_size": "x"}, "reporter_batch_size: a number is due, and 'x' is given"),
+    "formats": ({"propagation": ["b3"]}, "propagation: expected a text, not ['b3']"),
+    "type": ({"sampler": {"type": ["a"]}}, "sampler.type: expected a text, not ['a']"),
+    "group": ({"sampler": 5}, "sampler: expected keys and values, not 5"),
+    "size": ({"reporter_batch_size": "x"}, "reporter_batch_size: expected a number, not 'x'"),
 }
 
 

@@ -51,7 +51,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_", "OT_BRIDGE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    errors._said.clear()
+    errors._logged.clear()
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "parentbased_always_on",
     ),
     "an unknown propagator": ({"OTEL_PROPAGATORS": "jeager"}, "variable", "wrong", "jaeger"),
-    "no number": ({"OTEL_BSP_SCHEDULE_DELAY": "soon"}, "variable", "wrong", "above 0 is due"),
+    "no number": ({"OTEL_BSP_SCHEDULE_DELAY": "soon"}, "variable", "wrong", "above 0"),
     "a typo": (
         {"OTEL_EXPORTER_OTLP_PROTCOL": "http/json"},
         "variable",
@@ -274,7 +274,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         {"JAEGER_AGENT_PORT": "tcp://10.96.0.7:6831", "JAEGER_AGENT_SERVICE_HOST": "10.96.0.7"},
         "variable",
         "wrong",
-        "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': the number of a port is due",
+        "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': expected the number of a port",
     ),
     "disabled": ({"OTEL_SDK_DISABLED": "true"}, "exporter", "wrong", "why: OTEL_SDK_DISABLED is true"),
     "no exporter": ({"OTEL_TRACES_EXPORTER": "none"}, "exporter", "wrong", "why: OTEL_TRACES_EXPORTER=none"),

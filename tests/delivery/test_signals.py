@@ -131,7 +131,7 @@ ready()
 def test_a_handler_that_is_there_already_stays_and_that_is_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._said", set())
+    monkeypatch.setattr("ot_bridge.errors._logged", set())
     before = signal.signal(signal.SIGTERM, _mine)
     try:
         assert flush_on_sigterm() is False
@@ -150,7 +150,7 @@ def _mine(number: int, frame: object) -> None:
 def test_outside_the_main_thread_nothing_is_set_and_that_is_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._said", set())
+    monkeypatch.setattr("ot_bridge.errors._logged", set())
     done: list[bool] = []
     thread = threading.Thread(target=lambda: done.append(flush_on_sigterm()))
     thread.start()
@@ -172,7 +172,7 @@ def test_outside_the_main_thread_nothing_is_set_and_that_is_said(
 def test_the_variable(
     text: str, asked: bool, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._said", set())
+    monkeypatch.setattr("ot_bridge.errors._logged", set())
     monkeypatch.setenv("OT_BRIDGE_FLUSH_ON_SIGTERM", text)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

@@ -21,7 +21,7 @@ NAMES = [f"{kind}.{name}" for kind, names in otel.NEEDED.items() for name in nam
 @pytest.fixture(autouse=True)
 def _asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otel, "_known", {})
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_logged", set())
 
 
 def without(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -29,7 +29,7 @@ CALLER = {
 
 @pytest.fixture(autouse=True)
 def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_logged", set())
 
 
 def _tracer(names: str, items: int, length: int) -> Any:

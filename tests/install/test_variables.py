@@ -139,7 +139,7 @@ def test_every_name_of_ours_works_in_opentelemetrys_variable() -> None:
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OTEL_PROPAGATORS", "OTEL_TRACES_EXPORTER", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_logged", set())
     yield
     ot_bridge.uninstall()
 

@@ -279,7 +279,7 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
             {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "x", "JAEGER_REPORTER_FLUSH_INTERVAL": "soon"},
             (100, 10),
             [
-                "a whole number above 0 is due; it counts as unset",
+                "expected a whole number above 0; it counts as unset",
                 "could not convert string to float: 'soon'; it counts as unset",
             ],
         ),
@@ -287,8 +287,8 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
             {"JAEGER_REPORTER_MAX_QUEUE_SIZE": "-5", "OTEL_BSP_SCHEDULE_DELAY": "0"},
             (100, 10),
             [
-                "a whole number above 0 is due; it counts as unset",
-                "a time above 0 is due; it counts as unset",
+                "expected a whole number above 0; it counts as unset",
+                "expected a time above 0; it counts as unset",
             ],
         ),
     ],
@@ -406,7 +406,7 @@ def test_without_a_sampler_it_is_the_remote_one_at_one_in_a_thousand(
     assert agent.requests[0][0] == "/sampling?service=the+service"
     assert str(tracer.sampler) == "RemoteControlledSampler(ProbabilisticSampler(0.001))"
     assert tracer.sampler.max_operations == 3
-    assert "no sampler is configured: ProbabilisticSampler(0.001) decides until" in caplog.text
+    assert "no sampler is configured; ProbabilisticSampler(0.001) decides until" in caplog.text
     tracer.close().result(5)
 
 

@@ -108,8 +108,8 @@ def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("jaeger_tracing", "WARNING")
     assert record.getMessage() == (
-        "spans go to http://jaeger-agent:4318/v1/traces by OTLP, "
-        "where jaeger-client sent UDP to jaeger-agent:6831"
+        "spans are sent by OTLP to http://jaeger-agent:4318/v1/traces; "
+        "jaeger-client sent them by UDP to jaeger-agent:6831"
     )
     made.clear()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other/v1/traces")

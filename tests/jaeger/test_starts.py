@@ -58,7 +58,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_")):
             monkeypatch.delenv(name)
-    errors._said.clear()
+    errors._logged.clear()
 
 
 def _problem(package: str, config: dict[str, Any]) -> Exception | None:
@@ -136,7 +136,7 @@ def test_a_port_of_kubernetes_is_said_and_the_default_taken(
     for package in ("jaeger_client", "ot_bridge.jaeger_client"):
         config = importlib.import_module(f"{package}.config").Config({}, service_name="service")
         assert config.local_agent_reporting_port == 6831
-    assert "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': the number of a port is due" in caplog.text
+    assert "JAEGER_AGENT_PORT='tcp://10.96.0.7:6831': expected the number of a port" in caplog.text
 
 
 @pytest.mark.parametrize("error", [OSError("no name"), UnicodeError("label empty")], ids=["OSError", "text"])

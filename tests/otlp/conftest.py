@@ -22,7 +22,7 @@ def _nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("OTEL_") or name.lower().endswith("_proxy") or name == "REQUESTS_CA_BUNDLE":
             monkeypatch.delenv(name)
-    errors._said.clear()
+    errors._logged.clear()
 
 
 @pytest.fixture(scope="session")

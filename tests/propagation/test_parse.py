@@ -133,5 +133,5 @@ def test_without_entry_points_an_unknown_name_is_refused_all_the_same(
 
 
 def test_what_is_no_propagator_at_all_is_a_type_error() -> None:
-    with pytest.raises(ConfigurationError, match="names, formats or propagators are due"):
+    with pytest.raises(ConfigurationError, match="expected names, formats or propagators"):
         parse_propagators(["jaeger", 7])  # type: ignore[list-item]

@@ -244,7 +244,7 @@ def test_failures_are_logged_once_until_it_works_again(
         for server.status in (500, 500, 200, 200, 503, 503):
             sampler.refresh()
     assert [record.args[1].code for record in caplog.records] == [500, 503]  # type: ignore[union-attr,index]
-    assert "still sampling by ProbabilisticSampler(0.5)" in caplog.text
+    assert "sampling goes on by ProbabilisticSampler(0.5)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_call_to_another_service_is_not_taken_for_a_request_to_this_one() -> N
 
 
 def test_paths_without_end_do_not_fill_the_memory() -> None:
-    table = rules.Rules([("/api", always_on)], rules.read_path)
+    table = rules.PatternRules([("/api", always_on)], rules.read_path)
     for number in range(5000):
         assert table.find("", f"/api/{number}") is not None
     assert table.find("", "/api/" + "x" * 9000) is not None

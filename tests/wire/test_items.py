@@ -23,7 +23,7 @@ BAGGAGE = st.dictionaries(WORDS, st.sampled_from(["1", "2"]), max_size=4)
 
 @pytest.fixture(autouse=True)
 def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_said", set())
+    monkeypatch.setattr(errors, "_logged", set())
 
 
 def written(formats: list[str], baggage: Mapping[str, str], **more: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Spans:
 
 @pytest.fixture(autouse=True)
 def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_reported", {})
+    monkeypatch.setattr(errors, "_failures", {})
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class LogLines(logging.Handler):
 def collected_log() -> Iterator[LogLines]:
     """Collects what the library logs while the block runs; what it logged at import comes first."""
     log = LogLines()
-    log.lines += [(logging.ERROR, text) for text in errors.said()]
+    log.lines += [(logging.ERROR, text) for text in errors.logged()]
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [each.propagate for each in loggers]
     for each in loggers:

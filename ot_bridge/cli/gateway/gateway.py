@@ -19,11 +19,10 @@ from werkzeug.serving import run_simple
 from werkzeug.wrappers import Request, Response
 
 import ot_bridge
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.gateway.service import serve
 from ot_bridge.grpc import trace_channel
-
-from . import greeter_pb2 as pb
-from . import greeter_pb2_grpc as rpc
-from .service import serve
 
 URLS = Map(
     [

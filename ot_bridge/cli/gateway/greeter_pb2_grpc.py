@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import grpc
 
-from . import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2 as pb
 
 SERVICE: Final = "greeter.v1.Greeter"
 _ARITIES: Final = {

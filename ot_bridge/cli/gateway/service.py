@@ -10,10 +10,9 @@ import grpc
 import opentracing
 from opentelemetry import baggage, trace
 
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
 from ot_bridge.grpc import server_interceptor
-
-from . import greeter_pb2 as pb
-from . import greeter_pb2_grpc as rpc
 
 
 class Greeter(rpc.GreeterServicer):

@@ -20,12 +20,11 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import run_simple
 
 import ot_bridge
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.gateway.gateway import Gateway
+from ot_bridge.cli.gateway.service import Greeter
 from ot_bridge.grpc import RpcInfo, server_interceptor, trace_channel
 from ot_bridge.sampling import always_on, probability
-
-from ..gateway import greeter_pb2_grpc as rpc
-from ..gateway.gateway import Gateway
-from ..gateway.service import Greeter
 
 OWN_SAMPLER: Final = f"/{rpc.SERVICE}/GreetAll"
 HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"

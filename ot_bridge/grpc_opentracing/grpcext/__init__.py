@@ -1,4 +1,4 @@
-"""The interceptors that grpcio-opentracing had before gRPC had its own, and how to apply either kind."""
+"""The interceptor classes that grpcio-opentracing had before gRPC had its own, and how to apply them."""
 
 from ot_bridge.grpc_opentracing.grpcext.channel import intercept_channel
 from ot_bridge.grpc_opentracing.grpcext.interceptors import (

@@ -1,4 +1,4 @@
-"""`intercept_channel`: a channel with interceptors around its calls; the last one given is the outermost."""
+"""`intercept_channel`: adds interceptors to the calls of a channel. The last one is the outermost."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from ot_bridge.grpc_opentracing.grpcext.interceptors import (
 
 
 def intercept_channel(channel: Any, *interceptors: Any) -> Any:
-    """`channel` with these around every call. Raises TypeError for what is no interceptor."""
+    """A channel whose calls pass through the interceptors; the last one is the outermost.
+
+    Raises TypeError if an argument is no interceptor.
+    """
     for interceptor in interceptors:
         if isinstance(interceptor, ClientInterceptor):
-            # The traced channel does what the interceptor does, for half of the cost.
+            # The traced channel does the same as this interceptor at half the cost.
             channel = TracedChannel(channel, interceptor.settings)
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)
@@ -33,7 +36,7 @@ def intercept_channel(channel: Any, *interceptors: Any) -> Any:
 
 
 class _MultiCallable:
-    """One method of a stub, in the three ways in which a stub is called."""
+    """One method of a stub, with the three ways to call it."""
 
     def __init__(self, inner: Any, method: str, interceptor: Any, streams: tuple[bool, bool]) -> None:
         self._inner = inner

@@ -1,6 +1,6 @@
-"""The base classes of a program's own interceptors, and the descriptions of an RPC that these get.
+"""Base classes for a program's own interceptors, and the descriptions of an RPC that are passed to them.
 
-An interceptor of `ot_bridge.grpc` counts as one of each.
+An interceptor of `ot_bridge.grpc` is an instance of each client or server class.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ot_bridge.grpc.server import ServerInterceptor
 
 
 class UnaryClientInfo(NamedTuple):
-    """full_method: "/package.Service/Method". timeout: seconds, or None."""
+    """Describes a call. full_method: "/package.Service/Method". timeout: seconds, or None."""
 
     full_method: str
     timeout: float | None
 
 
 class StreamClientInfo(NamedTuple):
-    """full_method: "/package.Service/Method". timeout: seconds, or None. The flags: which side streams."""
+    """Describes a call. full_method: "/package.Service/Method". timeout: seconds, or None."""
 
     full_method: str
     is_client_stream: bool
@@ -29,13 +29,13 @@ class StreamClientInfo(NamedTuple):
 
 
 class UnaryServerInfo(NamedTuple):
-    """full_method: "/package.Service/Method"."""
+    """Describes a handled RPC. full_method: "/package.Service/Method"."""
 
     full_method: str
 
 
 class StreamServerInfo(NamedTuple):
-    """full_method: "/package.Service/Method". The flags: which side streams."""
+    """Describes a handled RPC. full_method: "/package.Service/Method"."""
 
     full_method: str
     is_client_stream: bool
@@ -47,7 +47,7 @@ class UnaryClientInterceptor(ABC):
 
     @abstractmethod
     def intercept_unary(self, request: Any, metadata: Any, client_info: UnaryClientInfo, invoker: Any) -> Any:
-        """Returns what `invoker(request, metadata)` does: a response, a pair with its call, or a future."""
+        """Returns the result of `invoker(request, metadata)`: a response, such with its call, or a future."""
 
 
 class StreamClientInterceptor(ABC):
@@ -57,7 +57,7 @@ class StreamClientInterceptor(ABC):
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: StreamClientInfo, invoker: Any
     ) -> Any:
-        """Returns what `invoker(request_or_iterator, metadata)` does."""
+        """Returns the result of `invoker(request_or_iterator, metadata)`."""
 
 
 class UnaryServerInterceptor(ABC):
@@ -67,7 +67,7 @@ class UnaryServerInterceptor(ABC):
     def intercept_unary(
         self, request: Any, servicer_context: Any, server_info: UnaryServerInfo, handler: Any
     ) -> Any:
-        """Returns what `handler(request, servicer_context)` does."""
+        """Returns the result of `handler(request, servicer_context)`."""
 
 
 class StreamServerInterceptor(ABC):
@@ -77,7 +77,7 @@ class StreamServerInterceptor(ABC):
     def intercept_stream(
         self, request_or_iterator: Any, servicer_context: Any, server_info: StreamServerInfo, handler: Any
     ) -> Any:
-        """Returns what `handler(request_or_iterator, servicer_context)` does."""
+        """Returns the result of `handler(request_or_iterator, servicer_context)`."""
 
 
 UnaryClientInterceptor.register(ClientInterceptor)

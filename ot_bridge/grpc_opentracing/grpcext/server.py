@@ -1,4 +1,4 @@
-"""`intercept_server`: a server with interceptors around the handlers that are added to it from now on."""
+"""`intercept_server`: adds interceptors to the handlers that are added to a server afterwards."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ot_bridge.grpc_opentracing.grpcext.interceptors import (
     UnaryServerInterceptor,
 )
 
-#: (what finds a handler, for which call) -> the handler with the interceptor around it
+#: (function that finds a handler, details of the call) -> the handler, wrapped in the interceptor
 Intercept = Callable[[Callable[[Any], Any], Any], Any]
 
 
 def intercept_server(server: Any, *interceptors: Any) -> Any:
-    """`server` with these around every handler. Raises TypeError for what is no interceptor."""
+    """A server that wraps the handlers added to it. Raises TypeError if an argument is no interceptor."""
     for interceptor in interceptors:
         if isinstance(interceptor, ServerInterceptor):
             server = _Server(server, interceptor.intercept_service)
@@ -36,7 +36,7 @@ def intercept_server(server: Any, *interceptors: Any) -> Any:
 
 
 def _adapted(interceptor: Any, find: Callable[[Any], Any], details: Any) -> Any:
-    """The handler, wrapped in an interceptor of a program's own."""
+    """The handler that `find` returns, wrapped in an interceptor of the program; None if there is none."""
     handler = find(details)
     if handler is None:
         return None
@@ -73,7 +73,7 @@ class _Handler(grpc.GenericRpcHandler):
 
 
 class _Server:
-    """A `grpc.Server` whose two methods for adding handlers wrap them first."""
+    """A `grpc.Server` that wraps handlers before it adds them."""
 
     def __init__(self, server: Any, intercept: Intercept) -> None:
         self._server = server
@@ -84,7 +84,7 @@ class _Server:
         return self._server.add_generic_rpc_handlers(wrapped)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> Any:
-        """Called in addition by stubs that were generated since grpcio 1.63."""
+        """Stubs that were generated since grpcio 1.63 call this, too."""
         wrapped = {
             name: self._intercept(partial(_given, handler), _Details(f"/{service_name}/{name}"))
             for name, handler in method_handlers.items()

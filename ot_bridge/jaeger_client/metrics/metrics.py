@@ -1,4 +1,4 @@
-"""What jaeger-client counts of its own work, and the classes by which a program takes the counts."""
+"""jaeger-client's metrics of its own work, and the classes by which a program receives them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Count: TypeAlias = Callable[[Any], Any]
 
 
 class MetricsFactory:
-    """Makes nothing that counts; a subclass does."""
+    """Makes functions that do nothing. A subclass makes real counters, timers and gauges."""
 
     def _noop(self, *args: Any) -> None:
         pass
@@ -29,7 +29,7 @@ class MetricsFactory:
 
 
 class Metrics:
-    """Up to three functions of (key, value); timings are in milliseconds. Superseded by `MetricsFactory`."""
+    """Up to three functions of (key, value); timings are in milliseconds. `MetricsFactory` supersedes it."""
 
     def __init__(self, count: Any = None, gauge: Any = None, timing: Any = None) -> None:
         self._count = count if callable(count) else None
@@ -38,7 +38,7 @@ class Metrics:
 
     @property
     def counts(self) -> bool:
-        """Whether a count goes anywhere."""
+        """Whether any of the counts is received."""
         overridden = type(self) is not Metrics
         return overridden or bool(self._count or self._gauge or self._timing)
 
@@ -56,7 +56,7 @@ class Metrics:
 
 
 class LegacyMetricsFactory(MetricsFactory):
-    """Makes counters of a `Metrics`: the tags become part of the key."""
+    """Makes counters that call a `Metrics`. Tags become part of the key."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -78,19 +78,19 @@ class LegacyMetricsFactory(MetricsFactory):
 
 
 def factory(metrics_factory: MetricsFactory | None, metrics: Metrics | None) -> MetricsFactory:
-    """The one of the two that was given, as a factory."""
+    """Returns `metrics_factory`, or a factory that calls `metrics` if the first is None."""
     return metrics_factory or LegacyMetricsFactory(metrics or Metrics())
 
 
 def silent(made_by: MetricsFactory) -> bool:
-    """Whether the counters of this factory do nothing, so that calling them can be left out."""
+    """Whether the counters of this factory do nothing, so that there is no need to call them."""
     if type(made_by) is LegacyMetricsFactory:
         return not made_by._metrics.counts
     return type(made_by) is MetricsFactory
 
 
 class Counters:
-    """The counters of one part of jaeger-client: each an attribute, which is called with what to add."""
+    """The counters of one part of jaeger-client. Each attribute is a function of the number to add."""
 
     #: Attribute -> (metric, tags).
     table: Mapping[str, tuple[str, Tags]]

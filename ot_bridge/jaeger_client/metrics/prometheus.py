@@ -11,7 +11,10 @@ from ot_bridge.jaeger_client.metrics.metrics import Count, MetricsFactory
 
 
 class PrometheusMetricsFactory(MetricsFactory):
-    """namespace: prefix of the metrics' names. service_name_label: value of a `service` label, if given."""
+    """Makes metrics of `prometheus_client`.
+
+    namespace: prefix of their names. service_name_label: the value of a `service` label; None for no label.
+    """
 
     def __init__(self, namespace: str = "", service_name_label: str | None = None) -> None:
         self._cache: dict[str, Any] = {}

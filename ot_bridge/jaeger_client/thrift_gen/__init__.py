@@ -1,4 +1,4 @@
-"""The names that Thrift's compiler made for jaeger-client. What needs Thrift raises when it is used."""
+"""The names that Thrift's compiler makes for jaeger-client. Names that need Thrift raise when used."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The modules that Thrift's compiler made for jaeger-client, made here from one table.
+"""Makes the modules that Thrift's compiler generates for jaeger-client, from one table.
 
 Structures and enumerations are plain values. The services cannot work without Thrift: their names can be
 imported, and raise NotImplementedError when they are used. jaeger-client 4.8 has five modules a package:
@@ -104,7 +104,7 @@ class Value:
         raise needs_thrift(f"{type(self).__name__}.write")
 
     def validate(self) -> None:
-        """Nothing is sent from here, so no field is required."""
+        """Does nothing: these values are not sent, so no field is required."""
 
 
 def needs_thrift(name: str) -> NotImplementedError:
