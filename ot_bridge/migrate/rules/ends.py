@@ -1,4 +1,4 @@
-"""`finish` and `set_operation_name`."""
+"""Rewrites `finish` and `set_operation_name`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ot_bridge.migrate.uses import Block, Site
 def finish(site: Site) -> list[Edit] | Block:
     """`end`, with the time in nanoseconds."""
     if site.call is None:
-        return Block("OTB302", "finish is handed on as a function")
+        return Block("OTB302", "finish is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -37,7 +37,7 @@ def finish(site: Site) -> list[Edit] | Block:
 def set_operation_name(site: Site) -> list[Edit] | Block:
     """`update_name`."""
     if site.call is None:
-        return Block("OTB302", "set_operation_name is handed on as a function")
+        return Block("OTB302", "set_operation_name is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given

@@ -19,7 +19,9 @@ _ERROR_FIELDS: Final = {
     "message": "exception.message",
     "stack": "exception.stacktrace",
 }
-_UNKNOWN: Final = Block("OTB305", "the log is of unknown content: it may be an error, or name the event")
+_UNKNOWN: Final = Block(
+    "OTB305", "the content of the log is not known: it may be an error, or name the event"
+)
 
 
 def log_kv(site: Site) -> list[Edit] | Block:
@@ -27,7 +29,7 @@ def log_kv(site: Site) -> list[Edit] | Block:
     exception.
     """
     if site.call is None:
-        return Block("OTB302", "log_kv is handed on as a function")
+        return Block("OTB302", "log_kv is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -38,7 +40,7 @@ def log_kv(site: Site) -> list[Edit] | Block:
     if not isinstance(fields, ast.Dict):
         return _UNKNOWN
     if any(key is None for key in fields.keys):
-        return Block("OTB312", "what ** brings into the log is not visible")
+        return Block("OTB312", "the fields that ** adds to the log are not visible")
     names = [site.text(key) for key in fields.keys if key is not None]
     if any(name is None for name in names):
         return _UNKNOWN
@@ -97,7 +99,7 @@ def _error(
     }
     if _goes_on(site, value.what):
         if rest or chain.edits:
-            return Block("OTB305", "the exception goes on through the span, which records it once more")
+            return Block("OTB305", "the exception leaves the block of the span, which records it again")
         return [Split(site.statement)]
     arguments = [Argument(raised)]
     parts = [
@@ -110,12 +112,12 @@ def _error(
 
 
 def _says(node: ast.expr, raised: ast.expr) -> bool:
-    """Whether a message is the exception's own: `str(e)`."""
+    """Whether a message is that of the exception: `str(e)`."""
     return ast.dump(node) == ast.dump(ast.Call(ast.Name("str", ast.Load()), [raised], []))
 
 
 def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
-    """Whether the handler ends by raising the exception again, inside the block of the span."""
+    """Whether the handler, inside the block of the span, ends by raising the exception again."""
     last = handler.body[-1]
     again = isinstance(last, ast.Raise) and (
         last.exc is None or (isinstance(last.exc, ast.Name) and last.exc.id == handler.name)
@@ -136,7 +138,7 @@ def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
 def log_event(site: Site) -> list[Edit] | Block:
     """`log_event(e, payload)` and `log(event=…, payload=…, timestamp=…)`: as `log_kv` with these fields."""
     if site.call is None:
-        return Block("OTB302", f"{site.name} is handed on as a function")
+        return Block("OTB302", f"{site.name} is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
