@@ -71,6 +71,12 @@ class Site:
     def name(self) -> str:
         return self.node.attr
 
+    @property
+    def called(self) -> ast.Call:
+        """The call. Only for a rule that has got its `arguments`, so that there is one."""
+        assert self.call is not None
+        return self.call
+
     def value(self, node: ast.AST) -> Value | None:
         return self.reading.value(self.file, node)
 
@@ -96,7 +102,8 @@ class Site:
 
     def arguments(self) -> dict[str, ast.expr] | Block:
         """The call's arguments by their names in the API, in order."""
-        assert self.call is not None
+        if self.call is None:
+            return Block("OTB302", f"{self.name} is passed on as a function")
         names = legacy.ARGUMENTS[self.name]
         found: dict[str, ast.expr] = {}
         for position, node in enumerate(self.call.args):

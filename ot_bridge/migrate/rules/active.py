@@ -90,12 +90,10 @@ def _is_first(site: Site, statement: ast.AST) -> bool:
 
 def activate(site: Site) -> list[Edit] | Block:
     """`with trace.use_span(span, end_on_exit=…)`."""
-    if site.call is None:
-        return Block("OTB302", "activate is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
-    item = site.parent(site.call)
+    item = site.parent(site.called)
     if not (isinstance(item, ast.withitem) and isinstance(item.optional_vars, (ast.Name, type(None)))):
         return Block("OTB303", "the scope is used without with; use trace.use_span in a with block")
     value = site.value(given["span"]) if "span" in given else None
@@ -113,7 +111,7 @@ def activate(site: Site) -> list[Edit] | Block:
     arguments = [Argument(given["span"])]
     if "finish_on_close" in given:
         arguments.append(Argument(given["finish_on_close"], "end_on_exit"))
-    return [*edits, Call(site.call, "{trace}.use_span", None, tuple(arguments))]
+    return [*edits, Call(site.called, "{trace}.use_span", None, tuple(arguments))]
 
 
 def context(site: Site) -> list[Edit] | Block:

@@ -15,14 +15,13 @@ def inject(site: Site) -> list[Edit] | Block:
     given = _given(site, {"span_context", "format", "carrier"})
     if isinstance(given, Block):
         return given
-    assert site.call is not None
     found = around(site, given["span_context"], "the injected object")
     if isinstance(found, Block):
         return found
     if not found.template:
         return Block("OTB304", "None is injected")
     context = Argument(None, "context", found.template, found.holes)
-    return [Call(site.call, "{propagate}.inject", None, (Argument(given["carrier"]), context))]
+    return [Call(site.called, "{propagate}.inject", None, (Argument(given["carrier"]), context))]
 
 
 def extract(site: Site) -> list[Edit] | Block:
@@ -30,16 +29,13 @@ def extract(site: Site) -> list[Edit] | Block:
     given = _given(site, {"format", "carrier"})
     if isinstance(given, Block):
         return given
-    assert site.call is not None
     carrier = given["carrier"]
     lower = "{{key.lower(): value for key, value in {0}.items()}}" if _in_title_case(site, carrier) else None
     current = Argument(None, None, "{context}.get_current()")
-    return [Call(site.call, "{propagate}.extract", None, (Argument(carrier, None, lower), current))]
+    return [Call(site.called, "{propagate}.extract", None, (Argument(carrier, None, lower), current))]
 
 
 def _given(site: Site, names: set[str]) -> dict[str, ast.expr] | Block:
-    if site.call is None:
-        return Block("OTB302", f"{site.name} is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given

@@ -20,18 +20,17 @@ class Chain(NamedTuple):
 
 def chained(site: Site) -> Chain | Block:
     """The chain of a call that returns the span, or the reason why the call is left."""
-    assert site.call is not None
-    parts: list[ast.expr] = [site.call]
+    parts: list[ast.expr] = [site.called]
     receiver = site.node.value
     while _is_link(receiver):
         parts.append(receiver)
         receiver = receiver.func.value  # type: ignore[attr-defined]
-    top: ast.AST = site.call
+    top: ast.AST = site.called
     above = site.parent(top)
     while isinstance(above, ast.Attribute) and above.attr in (*_LINKS, "finish"):
         top = site.parent(above)
         above = site.parent(top)
-    last = top is site.call
+    last = top is site.called
     if not isinstance(above, ast.Expr):
         return Block("OTB302", f"the result of {site.name}() is used; OpenTelemetry returns None")
     if len(parts) > 1 or not last:

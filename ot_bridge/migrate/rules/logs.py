@@ -28,8 +28,6 @@ def log_kv(site: Site) -> list[Edit] | Block:
     """`add_event`, named by the `event` field, else `log`; `record_exception` for an error with its
     exception.
     """
-    if site.call is None:
-        return Block("OTB302", "log_kv is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -54,8 +52,7 @@ def log_kv(site: Site) -> list[Edit] | Block:
     wrap = _wraps(site, fields)
     edits: list[Edit] = [*chain.edits, *([Dict(fields, frozenset(), wrap)] if wrap else [])]
     named = Argument(None, None, _quoted(event or "log"))
-    assert site.call is not None
-    return [*edits, Call(site.call, "{0}.add_event", chain.receiver, (named, Argument(fields), *time))]
+    return [*edits, Call(site.called, "{0}.add_event", chain.receiver, (named, Argument(fields), *time))]
 
 
 def _quoted(text: str) -> str:
@@ -76,7 +73,6 @@ def _wraps(site: Site, fields: ast.Dict) -> dict[int, str]:
 def _error(
     site: Site, fields: ast.Dict, found: dict[str, ast.expr], chain: Chain, time: tuple[Argument, ...]
 ) -> list[Edit] | Block:
-    assert site.call is not None
     raised = found.get("error.object")
     if raised is None:
         parts = [
@@ -88,7 +84,7 @@ def _error(
         attributes = '{{"event": "error"' + "".join(f", {part}" for part in parts) + "}}"
         named = Argument(None, None, '"exception"')
         given = (named, Argument(None, None, attributes, holes), *time)
-        return [*chain.edits, Call(site.call, "{0}.add_event", chain.receiver, given)]
+        return [*chain.edits, Call(site.called, "{0}.add_event", chain.receiver, given)]
     value = site.value(raised)
     if value is None or value.kind != "exception":
         return Block("OTB305", "error.object may be no exception")
@@ -108,7 +104,7 @@ def _error(
     ]
     attributes = '{{"event": "error"' + "".join(f", {part}" for part in parts) + "}}"
     arguments.append(Argument(None, "attributes", attributes, tuple(rest.values())))
-    return [*chain.edits, Call(site.call, "{0}.record_exception", chain.receiver, (*arguments, *time))]
+    return [*chain.edits, Call(site.called, "{0}.record_exception", chain.receiver, (*arguments, *time))]
 
 
 def _says(node: ast.expr, raised: ast.expr) -> bool:
@@ -137,8 +133,6 @@ def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
 
 def log_event(site: Site) -> list[Edit] | Block:
     """`log_event(e, payload)` and `log(event=…, payload=…, timestamp=…)`: as `log_kv` with these fields."""
-    if site.call is None:
-        return Block("OTB302", f"{site.name} is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -158,4 +152,4 @@ def log_event(site: Site) -> list[Edit] | Block:
     named = Argument(None, None, _quoted(event or "log"))
     attributes = Argument(None, None, "{{" + ", ".join(fields) + "}}", holes)
     arguments = (named, attributes, *_time(site, given.get("timestamp")))
-    return [*chain.edits, Call(site.call, "{0}.add_event", chain.receiver, arguments)]
+    return [*chain.edits, Call(site.called, "{0}.add_event", chain.receiver, arguments)]

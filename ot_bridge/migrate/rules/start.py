@@ -30,12 +30,10 @@ class Started:
 
 def start(site: Site) -> list[Edit] | Block:
     """The edits for a start, or the reason why it is left."""
-    call = site.call
-    if call is None:
-        return Block("OTB302", f"{site.name} is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
+    call = site.called
     active = site.name == "start_active_span"
     item = site.parent(call)
     if active and not (
@@ -98,7 +96,7 @@ def _with_status(made: Started, call: ast.Call, slot: Slot | None) -> Block | No
 
 
 def _operation_name(made: Started, node: ast.expr) -> Block | None:
-    positional = made.site.call is not None and node in made.site.call.args
+    positional = node in made.site.called.args
     if isinstance(node, ast.Constant) and node.value is None:
         made.arguments.append(Argument(None, None, '""'))
     else:

@@ -12,8 +12,6 @@ from ot_bridge.migrate.uses import Block, Site
 
 def set_tag(site: Site) -> list[Edit] | Block:
     """`set_attribute`, `set_status`, or the start's `kind=`."""
-    if site.call is None:
-        return Block("OTB302", "set_tag is passed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -36,20 +34,21 @@ def set_tag(site: Site) -> list[Edit] | Block:
     value = given["value"]
     arguments = tuple(
         Argument(
-            each, key if each not in site.call.args else None, wrapped(site, each) if each is value else None
+            each,
+            key if each not in site.called.args else None,
+            wrapped(site, each) if each is value else None,
         )
         for key, each in given.items()
     )
-    return [*chain.edits, Call(site.call, "{0}.set_attribute", chain.receiver, arguments)]
+    return [*chain.edits, Call(site.called, "{0}.set_attribute", chain.receiver, arguments)]
 
 
 def _error(site: Site, value: ast.expr, chain: Chain) -> list[Edit] | Block:
-    assert site.call is not None
     status = status_of(site, value)
     if status is None:
         return Block("OTB203", "the value of the error tag is not True or False")
     argument = Argument(None, None, "{Status}({StatusCode}." + status + ")")
-    return [*chain.edits, Call(site.call, "{0}.set_status", chain.receiver, (argument,))]
+    return [*chain.edits, Call(site.called, "{0}.set_status", chain.receiver, (argument,))]
 
 
 def _kind(site: Site, value: ast.expr) -> list[Edit] | Block:
