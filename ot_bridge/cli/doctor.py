@@ -92,7 +92,7 @@ def _elsewhere(args: argparse.Namespace) -> tuple[list[Row], list[Finding]]:
     options += ["--service-name", args.service_name] if args.service_name else []
     options += [args.file] if args.file else []
     options += [] if args.send else ["--no-send"]
-    rows, findings = program.asked(looked.interpreter, options) if looked.there else ([], [])
+    rows, findings = program.report_of(looked.interpreter, options) if looked.there else ([], [])
     inner = [each for each in rows if each.name != "redirect"]
     return [*looked.rows, *inner], [*looked.findings, *findings]
 

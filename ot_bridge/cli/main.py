@@ -75,7 +75,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"ot-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    asked = next((name for name in arguments if name in COMMANDS), None)
+    chosen = next((name for name in arguments if name in COMMANDS), None)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -84,7 +84,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == asked:
+        if name == chosen:
             module = _load(parser, name)
             command.epilog = getattr(module, "EPILOG", None)
             module.add_arguments(command)

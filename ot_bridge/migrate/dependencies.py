@@ -138,9 +138,9 @@ def findings(paths: Iterable[Path]) -> list[Finding]:
     found = []
     for name, rule in RULES.items():
         for requirement in declared.by_name.get(name, ()):
-            said = rule(requirement, declared)
-            if said is not None:
-                found.append(Finding(requirement, *said))
+            problem = rule(requirement, declared)
+            if problem is not None:
+                found.append(Finding(requirement, *problem))
     return sorted(found, key=lambda each: (str(each.requirement.path), each.requirement.line))
 
 

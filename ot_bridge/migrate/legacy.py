@@ -240,7 +240,7 @@ def package_code(dotted: str) -> str:
     return "OTB401" if last in (*_SET_UP, package) else "OTB402"
 
 
-def said(name: str) -> tuple[str, str]:
+def advice(name: str) -> tuple[str, str]:
     """The code and the message for a name without a counterpart, or for one of another legacy package."""
     if top(name) != API:
         code = package_code(name)

@@ -94,7 +94,7 @@ class Names(Places):
         elif name in legacy.FORMATS or name == "opentracing.Format":
             self._format(node, parent)
         else:
-            self._add(node, *legacy.said(name))
+            self._add(node, *legacy.advice(name))
 
     def _config(self, call: ast.Call) -> str:
         """The replacement of jaeger-client's `Config`: `install()` and the variables that mean the same."""
@@ -108,10 +108,12 @@ class Names(Places):
             return legacy.SETUP["OTB401"]
         if not isinstance(config, dict) or self.reading.variables is None:
             return legacy.SETUP["OTB401"]
-        said = " ".join(
+        variables = " ".join(
             self.reading.variables({**config, **({} if name is None else {"service_name": name})})
         )
-        return f"set-up: ot_bridge.install({'' if name is None else repr(name)}), or the SDK's, with {said}"
+        return (
+            f"set-up: ot_bridge.install({'' if name is None else repr(name)}), or the SDK's, with {variables}"
+        )
 
     def _of_setup(self, node: ast.AST, name: str) -> None:
         """A method of an object of another legacy package: `config.initialize_tracer`, `tracing.get_span`."""
@@ -173,7 +175,7 @@ class Names(Places):
             function.what == "opentracing.Tracer" and not node.args and not node.keywords
         ):
             return
-        code, text = legacy.said(function.what)
+        code, text = legacy.advice(function.what)
         use = Use(self.file, node, code, value.flow, [], Block(code, text), reported=False, origin=True)  # type: ignore[arg-type]
         self.uses.append(use)
 

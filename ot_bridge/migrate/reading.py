@@ -121,8 +121,8 @@ class Reading(Slots):
             return None
         loads = [] if slot.scope is None else slot.scope.loads.get(slot.name, [])
         parents = [slot.bindings[0][0].module.parents.get(load) for load in loads]
-        asked = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
-        if not asked and not (slot.scope is None and kind != "scope"):
+        used = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
+        if not used and not (slot.scope is None and kind != "scope"):
             return None
         return Value(kind, flow=slot.flow, shared=kind == "tracer", maybe=NONE in values)
 

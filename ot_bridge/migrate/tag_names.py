@@ -59,9 +59,9 @@ class Name(NamedTuple):
         return {**fields, "count": fields.pop("found")}
 
     def __str__(self) -> str:
-        said = ", ".join(self.new) if self.new else self.why
+        outcome = ", ".join(self.new) if self.new else self.why
         group = f" [{', '.join(self.groups)}]" if self.groups else ""
-        return f"{self.name} -> {said}{group}: {self.found} ({', '.join(self.places[:3])})"
+        return f"{self.name} -> {outcome}{group}: {self.found} ({', '.join(self.places[:3])})"
 
 
 class Stale(NamedTuple):

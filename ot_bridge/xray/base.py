@@ -212,8 +212,8 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             idle = idle + 1 if error is None and len(pending) == before else 0
             if why is None or error is None or error.kind != "timeout" or not clock.over:
                 why = error  # an attempt that ran out of time has a less useful error than the one before it
-            asked = error.after if error else None
-            if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, asked)):
+            delay = error.after if error else None
+            if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, delay)):
                 kind = "shut down" if self._patience.ended else why.kind if why else "partial"
                 self._lose(len(pending), kind, why or "left unprocessed")
                 return

@@ -137,8 +137,11 @@ def _annotations_and_metadata(
 
     given: the span's attributes. left: the attributes of span and resource that no other part contains.
     """
-    asked = left.pop("aws.xray.annotations", None)
-    wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
+    listed = left.pop("aws.xray.annotations", None)
+    wanted = {
+        *(annotate if annotate != "all" else ()),
+        *(listed if isinstance(listed, (list, tuple)) else ()),
+    }
     # An attribute that another part contains becomes an annotation too, if it is asked for.
     candidates = {key: value for key, value in given.items() if key in wanted} | left
     annotations: dict[str, Any] = {}

@@ -137,15 +137,15 @@ def _exporters() -> Iterator[Row]:
         if name.lower() != "otlp":
             yield Row("exporter", name, "OTEL_TRACES_EXPORTER")
             continue
-        asked = protocol()
+        chosen = protocol()
         by = source(f"{_OTLP}TRACES_PROTOCOL", f"{_OTLP}PROTOCOL", "OTEL_TRACES_EXPORTER")
-        yield Row("exporter", f"otlp ({asked})", by)
-        yield from _otlp(asked)
+        yield Row("exporter", f"otlp ({chosen})", by)
+        yield from _otlp(chosen)
 
 
-def _otlp(asked: str) -> Iterator[Row]:
+def _otlp(chosen: str) -> Iterator[Row]:
     traces, general = f"{_OTLP}TRACES_ENDPOINT", f"{_OTLP}ENDPOINT"
-    if asked == "grpc":
+    if chosen == "grpc":
         yield Row(
             "  endpoint",
             variable(source(traces, general)) or "http://localhost:4317",

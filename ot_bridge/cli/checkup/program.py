@@ -153,7 +153,7 @@ def _forks(names: set[str], command: Sequence[str]) -> bool:
     return "celery" in names and not any(word.endswith(("solo", "threads")) for word in command)
 
 
-def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
+def report_of(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
     """The report of `doctor` in that Python."""
     done = subprocess.run(
         [interpreter.python, *interpreter.options, "-m", "ot_bridge", "doctor", "--json", *options],
