@@ -293,7 +293,7 @@ LINES = {
     "env's own splitting": (["./split"], sys.executable, "option -I"),
     "a script": (["./script", "-E"], sys.executable, ""),
     "a script with an option": (["./isolated"], sys.executable, "option -E"),
-    "pex": ([sys.executable, "app.pex"], sys.executable, "a PEX file starts itself anew"),
+    "pex": ([sys.executable, "app.pex"], sys.executable, "a PEX file restarts itself"),
     "no python": (["sh", "-c", "true"], "", ""),
     "not there": (["no-such-program"], "", ""),
     "a circle": (["./circle"], "", ""),
