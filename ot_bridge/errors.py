@@ -25,7 +25,7 @@ def log_failure(logger: logging.Logger, what: str) -> None:
         if len(_failures) >= _MOST:
             _failures.clear()
         _failures[logger.name, what] = now
-        logger.warning("%s (logged once a minute at most)", what, exc_info=True)
+        logger.warning("%s (logged at most once a minute)", what, exc_info=True)
 
 
 def log_once(logger: logging.Logger, level: int, what: str) -> None:

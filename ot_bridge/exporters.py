@@ -118,10 +118,10 @@ def default_target() -> str:
 
 
 def _otlp(options: Mapping[str, Any]) -> ExporterFactory | None:
-    asked = protocol()
-    path, hint = PROTOCOLS[asked]
+    chosen = protocol()
+    path, hint = PROTOCOLS[chosen]
     credentials = next(filter(text, _CREDENTIALS), None)
-    if credentials is not None and asked == _DEFAULT:
+    if credentials is not None and chosen == _DEFAULT:
         path, hint = _THEIRS, "pip install opentelemetry-exporter-otlp-proto-http"
     try:
         made = loaded(path)
@@ -131,7 +131,7 @@ def _otlp(options: Mapping[str, Any]) -> ExporterFactory | None:
             variable, text(variable), f"its exporter is not installed: {hint}", "nothing is exported"
         )
         return None
-    return partial(made, **(_for_grpc(options) if asked == "grpc" else options))
+    return partial(made, **(_for_grpc(options) if chosen == "grpc" else options))
 
 
 def _for_grpc(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -142,10 +142,10 @@ def install(
         return _installed.tracer
 
 
-def _obey_sigterm(asked: bool | None) -> None:
-    if asked is None:
+def _obey_sigterm(wanted: bool | None) -> None:
+    if wanted is None:
         delivery.flush_on_sigterm_if_asked()
-    elif asked:
+    elif wanted:
         delivery.flush_on_sigterm()
 
 

@@ -1,8 +1,8 @@
-"""`ot-bridge check PATH…`: what of a code base works unchanged, works differently, or needs a person.
+"""`ot-bridge check PATH…`: reports what in a code base works unchanged, works differently or needs a person.
 
-Reads every `*.py` that imports OpenTracing or a package around it, by its syntax alone, and what the project
-declares. Writes nothing, imports nothing, reaches no network. Exit status: 0 if nothing needs a person, 1 if
-something does, 2 for wrong use or a file that cannot be read (the others are still read).
+It reads the syntax of every `*.py` that imports OpenTracing or a package around it, and the requirements that
+the project declares. It writes nothing, imports nothing and uses no network. Exit status: 0 if nothing needs
+a person, 1 if something does, 2 for wrong use or a file that cannot be read (the other files are still read).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ot_bridge.migrate.report import check
 
-#: What follows `--` is a program's command line.
+#: The arguments after `--` are a program's command line.
 AFTER_DASHES = True
 EPILOG = """\
 examples:
-  ot-bridge check .                    one line a reference, and a summary by code
+  ot-bridge check .                    one line per reference, and a summary by code
   ot-bridge check src tests --json     for programs
-  ot-bridge check . | grep ' OTB[345]' what a person has to look at
-  ot-bridge check . --tags --in grafana/             tags that get other names, and queries that miss them
+  ot-bridge check . | grep ' OTB[345]' the references that a person has to look at
+  ot-bridge check . --tags --in grafana/             tags whose names change, and queries that miss them
   ot-bridge check --tags --run -- python app.py      the tags that a run sends
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
@@ -29,13 +29,13 @@ exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a folder or a file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument(
         "--tags",
         action="store_true",
-        help="list the tags that get other names (docs/semconv.md); reads OTLP/JSON too",
+        help="list the tags whose names change (docs/semconv.md); PATH may also be a file of OTLP in JSON",
     )
     parser.add_argument(
         "--in",
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="with --tags: name the lines of dashboards, alerts and collector files that stop matching",
+        help="with --tags: list the lines of dashboards, alerts and collector files that stop matching",
     )
     parser.add_argument(
         "--run",
@@ -51,11 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --tags: run the program after -- and read its spans",
     )
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="of that run (60)")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="limit of that run (default: 60)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; the exit status as above."""
+    """Prints the report. Returns the exit status that `EPILOG` describes."""
     if args.tags:
         from ot_bridge.cli import check_tags  # it needs what decodes spans, and the report does not
 

@@ -18,7 +18,7 @@ from ot_bridge.semconv.groups import VARIABLE, opt_in
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; 1 if a name changes and no group is opted in, 2 if something cannot be read."""
+    """Prints the report. Returns 1 if a name changes and no group is opted in, 2 if a file cannot be read."""
     found = Found()
     paths = [Path(each) for each in args.paths]
     spans = [path for path in paths if path.suffix == ".json" and path.is_file()]
@@ -48,7 +48,7 @@ def _add(found: Found, names: object, place: str) -> None:
 
 
 def _add_run(found: Found, program: Sequence[str], seconds: float) -> int:
-    """Adds the names of the spans that a program sends on the bridge; 1 if it does not end in time."""
+    """Runs a program on ot_bridge and adds the names in its spans. Returns 1 if it does not end in time."""
     if not program:
         raise ValueError("no program given; for example: ot-bridge check --tags --run -- python app.py")
     with receiving() as received:

@@ -1,8 +1,8 @@
 """`ot-bridge compare -- python app.py`: runs a program on jaeger-client and then on ot_bridge, and shows how
 the traces differ.
 
-What both send is received on loopback. Each runs in a process group of its own, and nothing of that group is
-left running at the end.
+The spans of both runs are received on loopback. Each run has a process group of its own, and no process of
+that group is left running at the end.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ examples:
   ot-bridge compare --ignore hostname --ignore build -- make test
   ot-bridge compare --html compared.html -- python app.py
 
-The program's Python needs ot_bridge and jaeger-client (pip install 'ot-bridge[legacy]'). Each run is in a
-process group of its own: when the command after --then has ended, the whole group is
-interrupted as by Ctrl-C, and what still runs 5 s later is ended.
+The program's Python needs ot_bridge and jaeger-client (pip install 'ot-bridge[legacy]'). Each run has
+a process group of its own. When the command after --then has ended, the whole group is
+interrupted as by Ctrl-C, and processes that still run 5 s later are killed.
 
-exit status: 0 the traces are the same but for the differences that are documented, 1 they differ, 2 they
+exit status: 0 the traces are the same except for the documented differences, 1 they differ, 2 they
 could not be compared. Needs Linux, macOS or WSL.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
-    parser.add_argument("--sample", action="store_true", help="have both sample every trace")
+    """Adds the options that `run` reads."""
+    parser.add_argument("--sample", action="store_true", help="sample every trace in both runs")
     parser.add_argument("--ignore", action="append", default=[], metavar="TAG", help="a tag that may differ")
     parser.add_argument("--show", action="store_true", help="print the traces of both runs as trees")
     parser.add_argument(
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Failure(Exception):
-    """Why there is nothing to compare; what is said."""
+    """The traces cannot be compared. The text of the exception is the message for the user."""
 
 
 class _Run(NamedTuple):
@@ -78,7 +78,7 @@ class _Run(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run both and print the difference; the exit status as above."""
+    """Runs the program twice and prints the differences. Returns the exit status that `EPILOG` describes."""
     try:
         theirs, ours = _both(_checked(command_of(args.program)), args)
         _check_spans(theirs, ours)
@@ -116,7 +116,7 @@ def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]
 
 
 def _check_spans(theirs: _Run, ours: _Run) -> None:
-    """Raises _Failure if one has sent nothing."""
+    """Raises _Failure if one of the runs has sent no span."""
     silent = [each for each in (theirs, ours) if not each.spans]
     if silent:
         names = " and ".join(f"{each.name} (exit status {each.status})" for each in silent)
@@ -150,11 +150,11 @@ def _report(theirs: _Run, ours: _Run, args: argparse.Namespace) -> int:
 
 
 def _run(name: str, command: Sequence[str], environ: Mapping[str, str], args: argparse.Namespace) -> int:
-    """Runs the program to its end; its exit status. Raises _Failure."""
+    """Runs the program to its end and returns its exit status. Raises _Failure."""
     try:
         with running(command, environ) as program:
             if args.then:
-                return _asked(name, program, environ, args)
+                return _with_requests(name, program, environ, args)
             if not program.ends(args.timeout):
                 raise _Failure(
                     f"on {name} the program did not end within {args.timeout:g} seconds (--timeout); a server"
@@ -165,8 +165,8 @@ def _run(name: str, command: Sequence[str], environ: Mapping[str, str], args: ar
         raise _Failure(f"{command[0]}: {error.strerror}") from None
 
 
-def _asked(name: str, server: Group, environ: Mapping[str, str], args: argparse.Namespace) -> int:
-    """Runs the command of `--then` against a server, and interrupts that; its exit status."""
+def _with_requests(name: str, server: Group, environ: Mapping[str, str], args: argparse.Namespace) -> int:
+    """Runs the command of `--then`, then interrupts the server. Returns the server's exit status."""
     time.sleep(args.after)
     with running(args.then, environ) as asking:
         if not asking.ends(args.timeout):
@@ -177,7 +177,7 @@ def _asked(name: str, server: Group, environ: Mapping[str, str], args: argparse.
                 f" after {args.after:g} seconds (--after)?"
             )
     server.signal(signal.SIGINT)
-    if not server.wait(_GRACE):  # what ignores it, or a shell's background job
+    if not server.wait(_GRACE):  # it ignores SIGINT, or is a background job of a shell
         server.end()
     return _status(server)
 

@@ -12,5 +12,5 @@ run = doctor.run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     doctor.add_arguments(parser, send=False)

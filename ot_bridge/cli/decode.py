@@ -1,6 +1,6 @@
-"""`ot-bridge decode`: say what is in tracing headers, in words and in all other formats, or why not.
+"""`ot-bridge decode`: explains tracing headers, or why one is refused, and converts them to all formats.
 
-Headers come as arguments (`name: value`), as curl's `-H`, or on standard input: one a line, or a curl
+Headers are given as arguments (`name: value`), as curl's `-H`, or on standard input: one per line, or a curl
 command.
 """
 
@@ -24,7 +24,7 @@ Headers = list[tuple[str, Any]]
 
 _header = re.compile(r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+):\s?(.*)").fullmatch
 _curl = re.compile(r"\s*(\$\s+)?(curl(\.exe)?|-H|--header)\b").match
-# curl's options of one letter that take no value, -H among them, and what follows that at once.
+# A group of curl's one-letter options without a value that ends with -H, and the text right after it.
 _header_option = re.compile(
     r"--header(?:=|$)(.*)|-[#0-46aBfgGiIjJklLMnNOpqRsSvVZ]*H(.*)", re.DOTALL
 ).fullmatch
@@ -36,14 +36,14 @@ EPILOG: Final = """\
 examples:
   ot-bridge decode 'uber-trace-id: 5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1'
   ot-bridge decode -H 'b3: 463ac35c9f6413ad-72485a3953bb6124-1' -H 'baggage: user=ann'
-  ot-bridge decode < headers.txt      # one a line, or a browser's "Copy as cURL"
+  ot-bridge decode < headers.txt      # one per line, or a browser's "Copy as cURL"
 
-exit status: 0 all could be read, 1 something was refused, 2 nothing was a tracing header.
+exit status: 0 all headers could be read, 1 at least one was refused, 2 none was a tracing header.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     parser.add_argument("headers", nargs="*", metavar="HEADER", help="'name: value', or a curl command")
     parser.add_argument(
         "-H",
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the headers say; the exit status as above."""
+    """Prints what the headers contain. Returns the exit status that `EPILOG` describes."""
     given = [*args.headers, *args.curl_headers]
     headers = parse_headers(given or [sys.stdin.read()])
     formats = [format for format in FORMATS.values() if any(claims(format, name) for name, _ in headers)]
@@ -82,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def parse_headers(texts: Iterable[str]) -> Headers:
-    """The headers in these texts: each a header, lines of headers, or a curl command."""
+    """The headers in these texts. Each text is a header, lines of headers, or a curl command."""
     lines = [line for text in texts for line in _split(text)]
     return [parsed for line in lines if (parsed := _parse(line))]
 
 
 def _split(text: str) -> Iterable[str]:
-    """One header each, from a header, a curl command or lines of headers."""
+    """Splits a header, lines of headers or a curl command into single headers."""
     if not _curl(text):
         return text.splitlines()
     try:
@@ -114,7 +114,7 @@ def _parse(line: str) -> tuple[str, Any] | None:
 
 
 def _bytes(value: str) -> bytes | str:
-    """From hex or base64; what is neither stays what it is."""
+    """The bytes that a text in hex or base64 stands for. Any other text is encoded as it is."""
     try:
         return bytes.fromhex(value)
     except ValueError:
@@ -126,7 +126,7 @@ def _bytes(value: str) -> bytes | str:
 
 
 def claims(format: Format, name: str) -> bool:
-    """Whether a header of this name, in lower case, is one of the format's."""
+    """Whether a header of this name (in lower case) belongs to the format."""
     return name in format.fields or name.startswith(format.prefixes)
 
 
@@ -157,7 +157,7 @@ def _describe(remote: Remote) -> Iterator[str]:
 
 
 def _refusal(error: BadHeader) -> Iterator[str]:
-    """Three lines: the reason, the value (escaped, and only what fits of it), an arrow to the character."""
+    """Three lines: the reason, the part of the escaped value that fits, and an arrow to the bad character."""
     yield f"{error.header} is refused: {error.reason}"
     value = error.value if isinstance(error.value, str) else repr(error.value)
     at = error.position if isinstance(error.value, str) else None
@@ -169,7 +169,7 @@ def _refusal(error: BadHeader) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """In printable ASCII, whatever came in."""
+    """The text in printable ASCII, with all other characters escaped."""
     return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text)
 
 

@@ -1,7 +1,7 @@
-"""`ot-bridge demo`: the main job on real parts, offline.
+"""`ot-bridge demo`: shows traces of a real gateway and gRPC service, without a network.
 
-A gRPC service and a Werkzeug gateway in front of it run on loopback; five requests come in as old
-neighbours send them; the spans that result are read back from memory and shown as trees.
+A gRPC service and a Werkzeug gateway in front of it run on loopback. Five requests are sent with the headers
+of older clients. The resulting spans are read from memory and printed as trees.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PROPAGATORS = "tracecontext,baggage,jaeger,b3multi"
 
 
 class Request(NamedTuple):
-    """What an old neighbour sends. caller: the trace and span id in its headers, if any are usable."""
+    """A request of an older client. caller: the trace id and span id in its headers, if they are usable."""
 
     sender: str
     headers: dict[str, str]
@@ -71,7 +71,7 @@ REQUESTS = (
 
 
 class Answer(NamedTuple):
-    """What came back for a request, and the spans that it left."""
+    """The response to a request, and the spans that the request caused."""
 
     request: Request
     status: int
@@ -79,9 +79,10 @@ class Answer(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Answered, with all spans in one trace, the caller's if it had one, and each parent known.
+        """Whether the request was answered and its spans are one complete trace.
 
-        A broken header costs the gateway's own span: that trace begins at the gRPC client.
+        They all have the caller's trace id, if it sent one, and every parent is known. After a broken header
+        the gateway has no span of its own, and the trace begins at the gRPC client.
         """
         known = {span.context.span_id for span in self.spans}
         tops = [span.parent for span in self.spans if span.parent is None or span.parent.span_id not in known]
@@ -98,7 +99,7 @@ class Answer(NamedTuple):
 
 @contextmanager
 def _services(tracer: Tracer) -> Iterator[int]:
-    """Runs the gRPC service and the gateway; gives the gateway's port."""
+    """Runs the gRPC service and the gateway. Yields the gateway's port."""
     server, port = serve(tracer=tracer)
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -110,7 +111,7 @@ def _services(tracer: Tracer) -> Iterator[int]:
 
 
 def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
-    """Sends the requests. Gives the answers, and whether `exporters` took all spans."""
+    """Sends the requests. Returns the answers, and whether `exporters` took all spans."""
     memory = InMemorySpanExporter()
     tracer = install("demo", propagators=PROPAGATORS, exporters=[SimpleSpanProcessor(memory), *exporters])
     try:
@@ -125,7 +126,7 @@ def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
 
 
 def _settled(memory: InMemorySpanExporter) -> Sequence[ReadableSpan]:
-    """The spans of the last request, once all have ended: the gateway's ends after its answer is read."""
+    """Waits for the spans of the last request: the gateway's ends after its response has been read."""
     pause = threading.Event()
     before = -1
     for _ in range(100):
@@ -145,33 +146,35 @@ examples:
   ot-bridge demo --html demo.html
   ot-bridge demo --xray
 
-exit status: 0 all requests were answered and every span was delivered, 1 something was not, 2 the file of
+exit status: 0 all requests were answered and every span was delivered, 1 not all were, 2 the file of
 --html cannot be written.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the traces for a program to read")
-    parser.add_argument("--all", action="store_true", help="a line for every span, alike siblings too")
+    parser.add_argument("--json", action="store_true", help="print the traces as JSON")
+    parser.add_argument("--all", action="store_true", help="print every span, also similar siblings in a row")
     parser.add_argument(
-        "--html", metavar="FILE", help="write the traces as a page too (-: to standard output)"
+        "--html", metavar="FILE", help="also write the traces as a page (-: to standard output)"
     )
     ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--otlp", metavar="URL", help="send the spans to this collector too (OTLP over HTTP)")
+    ways.add_argument("--otlp", metavar="URL", help="also send the spans to this collector (OTLP over HTTP)")
     ways.add_argument("--view", action="store_true", help="show the traces in a browser, until Ctrl-C")
-    ways.add_argument("--xray", action="store_true", help="show sampling rules, and what AWS X-Ray gets")
+    ways.add_argument(
+        "--xray", action="store_true", help="show sampling rules, and the segments that AWS X-Ray receives"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit status as above."""
+    """Runs the demo. Returns the exit status that `EPILOG` describes."""
     logging.getLogger("ot_bridge").setLevel(logging.ERROR)
     if options.xray:
         return _xray(options.json, options.all)
     if not options.view:
         return _played(options, options.otlp)
-    with viewing.viewer(Store()) as shown:
-        status = _played(options, shown.url)
-        viewing.serve(shown)
+    with viewing.viewer(Store()) as address:
+        status = _played(options, address.url)
+        viewing.serve(address)
         return status
 
 

@@ -1,7 +1,8 @@
-"""`ot-bridge demo --xray`: the recipe of `xray_gateway` on real parts, offline.
+"""`ot-bridge demo --xray`: runs the recipe of `xray_gateway` with real parts, without a network.
 
-The gateway and its gRPC service run on loopback, with a global configuration and without one; their spans
-go through botocore's own client to an embedded X-Ray, and what arrived there is shown as trees.
+The gateway and its gRPC service run on loopback, once with a global configuration and once without. Their
+spans go through botocore's own client to an X-Ray server in this process. The segments that arrive there are
+printed as trees.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from ot_bridge.xray import XRayExporter
 Document = dict[str, Any]
 SHARE = 0.5
 
-# The global share looks at the low half of a trace id: these are decided one way and the other.
+# The global share decides by the low half of a trace id. It samples one of these and not the other.
 CHOSEN, PASSED_OVER = "0" * 23 + "1", "f" * 24
 
 
 class Services(NamedTuple):
-    """Where the recipe runs: the gateway's port, and a channel to the service that traces nothing."""
+    """The running recipe: the gateway's port, and an untraced channel to the service."""
 
     port: int
     channel: grpc.Channel
@@ -50,7 +51,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What X-Ray got of a request, and whether that is what the recipe promises."""
+    """The segments that X-Ray received for a request, and whether these are the expected ones."""
 
     title: str
     documents: Sequence[Document]
@@ -59,7 +60,7 @@ class Answer(NamedTuple):
 
 
 def _web(path: str, random_part: str) -> Callable[[Services], object]:
-    """A request as a load balancer hands it on: with a trace, and no decision on it."""
+    """A request as a load balancer forwards it: with a trace id and without a sampling decision."""
 
     def send(services: Services) -> int:
         root = f"Root=1-{int(time.time()):08x}-{random_part}"
@@ -107,7 +108,7 @@ def _services(tracer: Tracer) -> Iterator[Services]:
 
 
 def play(share: float | None, xray: FakeXRay) -> list[Answer]:
-    """Sends the requests. share: of the global configuration; None for none."""
+    """Sends the requests. share: sampled by the global configuration; None without one."""
     session = botocore.session.Session()
     session.set_credentials("demo", "demo")
     exporter = XRayExporter("eu-west-1", endpoint=xray.url, session=session)
@@ -131,7 +132,7 @@ def _answer(
 
 
 def run(as_json: bool, everything: bool = False) -> int:
-    """Prints what arrived. 0 if all was delivered, and is what the recipe promises; else 1."""
+    """Prints the segments that arrived. Returns 0 if all expected segments were delivered, else 1."""
     with fake_xray() as xray:
         played = {
             f"with a global configuration, a share of {SHARE}": play(SHARE, xray),
@@ -165,7 +166,7 @@ def _tree(answer: Answer, style: Style, everything: bool) -> Iterator[str]:
 
 
 def _record(document: Document) -> SpanRecord:
-    """A segment as the span that X-Ray's own page makes of it."""
+    """The span record that corresponds to a segment."""
     url = document.get("http", {}).get("request", {}).get("url", "")
     failed = bool(document.get("fault") or document.get("error"))
     return BLANK._replace(

@@ -1,5 +1,7 @@
-"""`ot-bridge doctor`: the effective configuration with the origin of every value, what is wrong with it, and
-what becomes of one span with each exporter. Changes nothing, needs no extra, takes 5 s with everything down.
+"""`ot-bridge doctor`: prints the effective configuration with the origin of every value, finds faults in it,
+and sends one span with each exporter.
+
+It changes nothing and needs no extra. If no collector can be reached, it takes 5 s.
 """
 
 from __future__ import annotations
@@ -20,42 +22,40 @@ from ot_bridge.jaeger_client.settings import ROWS, problems
 from ot_bridge.jaeger_client.translate import effective as jaeger_settings
 from ot_bridge.jaeger_client.translate import lines
 
-#: What follows `--` is a program's command line.
+#: The arguments after `--` are a program's command line.
 AFTER_DASHES: Final = True
 FINE, PROBLEMS, NOT_DONE = 0, 1, 2
 
 EPILOG: Final = """\
 examples:
   ot-bridge doctor
-  ot-bridge doctor -H 'x-b3-traceid: 463ac35c9f6413ad'        # would this caller's trace go on?
-  ot-bridge doctor -- gunicorn app:app                        # what that program's Python would get
-  ot-bridge doctor jaeger.yml --service-name shop             # with a dictionary of jaeger-client's Config
-  ot-bridge config jaeger.yml --otel > otel.env               # the same in OpenTelemetry's variables
+  ot-bridge doctor -H 'x-b3-traceid: 463ac35c9f6413ad'        # is this caller's trace continued?
+  ot-bridge doctor -- gunicorn app:app                        # the configuration in that program's Python
+  ot-bridge doctor jaeger.yml --service-name shop             # a dictionary of jaeger-client's Config
+  ot-bridge config jaeger.yml --otel > otel.env               # translated to OpenTelemetry's variables
   ot-bridge doctor --json --no-send
 
 `ot-bridge config` is `ot-bridge doctor --no-send`. Values of headers, tokens and user names are not shown.
 
-exit status: 0 all is well, 1 something is wrong, 2 it could not look (a file cannot be read).
+exit status: 0 nothing is wrong, 1 something is wrong, 2 the check failed (a file cannot be read).
 """
 _MARKS: Final = {WRONG: "x", LOOK: "!", WELL: "+"}
 _VARIABLE: Final = re.compile(r"(OTEL|JAEGER|OT_BRIDGE)_\w+")
 
 
 def add_arguments(parser: argparse.ArgumentParser, send: bool = True) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     parser.add_argument("file", nargs="?", help="a Jaeger configuration in YAML, JSON or Python; - for stdin")
     parser.add_argument(
-        "-H", "--header", action="append", default=[], metavar="HEADER", help="a header that comes in"
+        "-H", "--header", action="append", default=[], metavar="HEADER", help="a request header to check"
     )
     parser.add_argument(
         "--service-name",
         metavar="NAME",
         help="the service name that the program passes to install() or Config",
     )
-    parser.add_argument(
-        "--otel", action="store_true", help="print OpenTelemetry's variables and nothing else"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument("--otel", action="store_true", help="print only OpenTelemetry's variables")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     if send:
         parser.add_argument("--no-send", action="store_false", dest="send", help="send no span")
     else:
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser, send: bool = True) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, print, and give the exit status as above."""
+    """Prints the report. Returns the exit status that `EPILOG` describes."""
     try:
         config = read(args.file) if args.file else {}
         if args.service_name:
@@ -92,7 +92,7 @@ def _elsewhere(args: argparse.Namespace) -> tuple[list[Row], list[Finding]]:
     options += ["--service-name", args.service_name] if args.service_name else []
     options += [args.file] if args.file else []
     options += [] if args.send else ["--no-send"]
-    rows, findings = program.asked(looked.interpreter, options) if looked.there else ([], [])
+    rows, findings = program.report_of(looked.interpreter, options) if looked.there else ([], [])
     inner = [each for each in rows if each.name != "redirect"]
     return [*looked.rows, *inner], [*looked.findings, *findings]
 
@@ -116,14 +116,14 @@ def _here(args: argparse.Namespace, config: dict[str, Any], log: LogLines) -> tu
 
 
 def _from_log(log: LogLines) -> Iterator[Finding]:
-    """What the library has to say about the variables: its own messages, each once."""
+    """The messages that the library logs about the variables, each once."""
     for level, text in dict.fromkeys(log.take()):
         about = "variable" if _VARIABLE.match(text) else "library"
         yield Finding(WRONG if level >= logging.ERROR else LOOK, about, text)
 
 
 def _jaeger(config: dict[str, Any], args: argparse.Namespace) -> Iterator[Row]:
-    """The drop-in's settings: all of them for a dictionary or `config`, else those that a variable sets."""
+    """The drop-in's settings: all of them for a dictionary or `config`, else those that variables set."""
     for name, setting in jaeger_settings(config, os.environ).items():
         if config or args.command == "config" or setting.source.startswith("JAEGER"):
             yield Row(f"jaeger.{name}", effective.as_text(setting.value), _origin(name, setting.source, args))

@@ -1,6 +1,6 @@
-"""An X-Ray for `ot-bridge demo --xray`: takes PutTraceSegments on loopback and keeps the documents.
+"""An X-Ray server for `ot-bridge demo --xray`: accepts PutTraceSegments on loopback and keeps the documents.
 
-After AWS X-Ray's API reference, "PutTraceSegments".
+Source: AWS X-Ray's API reference, "PutTraceSegments".
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ot_bridge.cli.serving import serving
 
 
 class FakeXRay:
-    """A WSGI application that keeps the segment documents that it is sent. url: where it listens."""
+    """A WSGI application that keeps the segment documents that it receives. url: its address."""
 
     def __init__(self) -> None:
         self.documents: list[dict[str, Any]] = []
         self.url = ""
 
     def take(self) -> list[dict[str, Any]]:
-        """The documents that came since the last call."""
+        """The documents that were received since the last call."""
         taken, self.documents = self.documents, []
         return taken
 
@@ -40,7 +40,7 @@ class FakeXRay:
 
 @contextmanager
 def fake_xray() -> Iterator[FakeXRay]:
-    """Runs an X-Ray until the block ends."""
+    """Runs the server until the block ends."""
     xray = FakeXRay()
     with serving(xray) as port:
         xray.url = f"http://127.0.0.1:{port}"

@@ -1,11 +1,12 @@
-"""A program in a process group of its own, so that all that it starts can be interrupted and ended with it.
+"""Runs a program in a process group of its own, so that its child processes can be ended with it.
 
-1. The group's leader is the program; what it starts (a shell's command, make's, npm's, a reloader's child) is
-   in the group unless it leaves it by itself.
-2. It begins with the default actions of SIGINT, SIGQUIT and SIGTERM, also where this process ignores them, as
-   a shell's background job does: a signal that is handled here is at its default after `exec`.
-3. While a group runs, SIGTERM and SIGHUP end this process as an exception does, and so the group as well.
-4. The end of the `with` block leaves nothing of the group running: SIGTERM, and SIGKILL after `PATIENCE`.
+1. The program is the group's leader. The processes that it starts (the commands of a shell, make or npm, the
+   child of a reloader) are in the group unless they leave it.
+2. The program starts with the default actions of SIGINT, SIGQUIT and SIGTERM, even if this process ignores
+   them (as a background job of a shell does). A signal with a handler here has its default after `exec`.
+3. While a group runs, SIGTERM and SIGHUP end this process by an exception, which ends the group as well.
+4. At the end of the `with` block no process of the group is left: it gets SIGTERM, and SIGKILL after
+   `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ _PROC: Final = Path("/proc")
 
 
 class Group:
-    """What runs in it. leader: its first process."""
+    """A running process group. leader: its first process."""
 
     def __init__(self, leader: subprocess.Popen[bytes]) -> None:
         self.leader = leader
 
     def signal(self, number: int) -> None:
-        """Sends a signal to all of it."""
-        with suppress(ProcessLookupError, PermissionError):  # macOS says so of a group of zombies
+        """Sends a signal to every process of the group."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS reports this for a group of zombies
             os.killpg(self.leader.pid, number)
 
     def ends(self, seconds: float) -> bool:
-        """Whether the leader has ended within this time."""
+        """Waits for the leader to end, for this time at most. Returns whether it has ended."""
         try:
             self.leader.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -46,7 +47,7 @@ class Group:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Whether all of it has ended within this time."""
+        """Waits for all processes to end, for this time at most. Returns whether they have ended."""
         end = time.monotonic() + seconds
         while self._running():
             if time.monotonic() > end:
@@ -64,7 +65,7 @@ class Group:
         return not _PROC.is_dir() or any(_groups_that_live(self.leader.pid))
 
     def end(self) -> None:
-        """Ends what still runs."""
+        """Ends the processes that still run."""
         if not self._running():
             return
         self.signal(signal.SIGTERM)
@@ -74,7 +75,7 @@ class Group:
 
 
 def _groups_that_live(group: int) -> Iterator[bool]:
-    """Linux: True for each process of the group that is not a zombie; nothing may wait for a zombie."""
+    """Linux: yields True for each process of the group that is not a zombie."""
     for entry in _PROC.iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
@@ -85,7 +86,7 @@ def _groups_that_live(group: int) -> Iterator[bool]:
 
 @contextmanager
 def running(command: Sequence[str] | str, environ: Mapping[str, str]) -> Iterator[Group]:
-    """Starts a command (a text: by the shell), its output on our standard error. Raises OSError."""
+    """Starts a command, a string in the shell, with its output on our standard error. Raises OSError."""
     with _default_signals():
         group = Group(
             subprocess.Popen(

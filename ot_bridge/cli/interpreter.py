@@ -1,6 +1,6 @@
-"""Which Python a command line starts, and whether that one reads the `sitecustomize` of `ot-bridge run`.
+"""Finds the Python that a command line starts, and whether it reads the `sitecustomize` of `ot-bridge run`.
 
-Nothing is executed here: a script's first line is read (`#!`, `env`), and Python's options are.
+Nothing is executed here. Only a script's first line (`#!`, `env`) and Python's options are read.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Final, NamedTuple
 _PYTHON: Final = re.compile(r"(python|pypy)[\d.]*t?(\.exe)?", re.IGNORECASE)
 _OPTION: Final = re.compile(r"-([bBdEhiIOPqRsSuvVx?]*)([cmWXJ]?)(.*)", re.DOTALL)
 _ASSIGNED: Final = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
-#: Options of Python's with which it reads no `sitecustomize` from PYTHONPATH.
+#: Python's options that keep it from reading `sitecustomize` from PYTHONPATH.
 _ISOLATING: Final = frozenset("IES")
 _CALL: Final = "call ot_bridge.redirect.redirect() first in the program"
 _HIDDEN: Final = f"hides the sitecustomize on PYTHONPATH: leave it out, or {_CALL}"
-PEX: Final = f"a PEX file starts itself anew without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
-_LINKS: Final = 5  # interpreters of interpreters that are followed
+PEX: Final = f"a PEX file restarts itself without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
+_LINKS: Final = 5  # how many interpreters of interpreters are followed
 
 
 class Interpreter(NamedTuple):
-    """python: its path, "" where none is found. options: those before the program.
+    """python: its path, "" if none is found. options: the options before the program.
 
-    hindrance: why it reads no `sitecustomize` of ours; "" if it does.
+    hindrance: why it does not read our `sitecustomize`; "" if it does.
     """
 
     python: str
@@ -50,7 +50,7 @@ def interpreter_of(command: Sequence[str]) -> Interpreter:
 
 
 def _behind(program: str, words: list[str]) -> list[str]:
-    """The command line that this one becomes: what `env` starts, or the interpreter of a script."""
+    """The command line that replaces this one: the program that `env` starts, or a script's interpreter."""
     if Path(program).name == "env":
         return _without_assignments(words[1:])
     try:
@@ -61,12 +61,12 @@ def _behind(program: str, words: list[str]) -> list[str]:
     if not first.startswith(b"#!"):
         return []
     line = first[2:].decode(errors="replace").strip()
-    name, _, option = line.partition(" ")  # the system gives all that follows as one word
+    name, _, option = line.partition(" ")  # the system passes the rest of the line as one word
     return [name, *([option.strip()] if option.strip() else []), program, *words[1:]]
 
 
 def _without_assignments(words: list[str]) -> list[str]:
-    """What follows `env`'s own options and variables."""
+    """The arguments after the options and variables of `env`."""
     while words and (words[0].startswith("-") or _ASSIGNED.match(words[0])):
         word = words.pop(0)
         if word.startswith(("-S", "--split-string")):

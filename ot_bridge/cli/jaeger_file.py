@@ -1,4 +1,4 @@
-"""A dictionary of jaeger-client's `Config` in a file: YAML, JSON or Python, by itself or within more."""
+"""Reads the dictionary of jaeger-client's `Config` from a file in YAML, JSON or Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(file: str) -> dict[str, Any]:
         except Exception:
             continue
         if isinstance(found, dict):
-            # Many files hold more than tracing: `jaeger: {...}` or `tracing: {config: {...}}`.
+            # Many files have it in a larger dictionary: `jaeger: {...}` or `tracing: {config: {...}}`.
             return _section(found)
     raise ValueError(f"{file}: no dictionary in YAML, JSON or Python")
 

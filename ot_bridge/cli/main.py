@@ -1,7 +1,7 @@
 """`ot-bridge COMMAND`: each command is a module of this room with `add_arguments(parser)` and `run(args)`.
 
-A module's `EPILOG` has examples and exit statuses for `--help`. Only the module of the command that was
-asked for is imported, so that each needs what it needs alone. Results go to standard output, messages to
+A module's `EPILOG` has examples and exit statuses for `--help`. Only the module of the given command is
+imported, so that a command does not need the extras of another. Results go to standard output, messages to
 standard error.
 """
 
@@ -18,37 +18,37 @@ from typing import Any, Final
 from ot_bridge._version import __version__
 
 COMMANDS = {
-    "demo": "send old neighbours' requests through a gateway and show the traces",
-    "decode": "say what is in a tracing header, or why it is refused",
+    "demo": "send requests of older clients through a gateway and show the traces",
+    "decode": "explain a tracing header, or why it is refused",
     "run": "run a program on ot_bridge without changing it",
-    "doctor": "say what is configured, send one span, and find out why traces are missing",
+    "doctor": "show the configuration, send one span, and find out why traces are missing",
     "view": "show the traces that programs on this machine send, in a browser",
     "config": "show the effective configuration, or translate Jaeger's",
     "compare": "run a program on jaeger-client and on ot_bridge and show how the traces differ",
-    "rewrite": "take OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
-    "check": "say what of a code base works unchanged, works differently, or needs a person",
+    "rewrite": "rewrite OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
+    "check": "report which parts of a code base work unchanged, work differently, or need a person",
 }
 EPILOG: Final = """\
-Each command says more: ot-bridge COMMAND --help.
+For one command: ot-bridge COMMAND --help.
 
-exit status: 0 all is well, 1 something differs, is refused or is wrong, 2 it could not be done (wrong
-arguments too), 130 interrupted. `run` has the program's own.
+exit status: 0 success, 1 something differs, is refused or is wrong, 2 the command failed or its arguments
+are wrong, 130 interrupted. `run` returns the program's exit status.
 
-On Windows, `run` waits for the program in place of becoming it; `compare` needs process groups, and therefore
-Linux, macOS or WSL. All other commands are the same everywhere.
+On Windows, `run` starts the program and waits for it. `compare` needs process groups, and therefore Linux,
+macOS or WSL. All other commands are the same everywhere.
 """
 INTERRUPTED: Final = 130
-BROKEN_PIPE: Final = 141  # as a shell says of a filter that SIGPIPE has ended
+BROKEN_PIPE: Final = 141  # the exit status that a shell reports after SIGPIPE
 
-#: package that a command may miss -> the extra that brings it
+#: package that a command needs -> the extra that installs it
 EXTRAS = {"libcst": "migrate"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit status. argv: without the program's name."""
+    """Runs a command and returns its exit status. argv: the arguments without the program's name."""
     options = parse(sys.argv[1:] if argv is None else argv)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # a terminal that has no such letter must not end a command
+    if reconfigure is not None:  # a character that the terminal cannot show must not end a command
         reconfigure(errors="backslashreplace")
     try:
         status = int(options.run(options) or 0)
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. Raises SystemExit for `--help` and for what is not understood."""
+    """The options of a command line. Raises SystemExit for `--help` and for wrong arguments."""
     arguments = list(argv)
     parser = argparse.ArgumentParser(
         "ot-bridge",
@@ -75,7 +75,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"ot-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    asked = next((name for name in arguments if name in COMMANDS), None)
+    chosen = next((name for name in arguments if name in COMMANDS), None)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -84,7 +84,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == asked:
+        if name == chosen:
             module = _load(parser, name)
             command.epilog = getattr(module, "EPILOG", None)
             module.add_arguments(command)
@@ -96,7 +96,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _divided(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """What is before and after the first `--`: argparse would read the program as a file's name."""
+    """The arguments before and after the first `--`. argparse would take the program for a file name."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:at], arguments[at + 1 :]
 
@@ -120,7 +120,7 @@ def _gone(command: str, error: OSError) -> int:
     return BROKEN_PIPE
 
 
-#: What can happen to standard output -> what is said, and the exit status.
+#: Errors of standard output -> the message, and the exit status.
 _OUTPUT: Final[dict[int | None, Callable[[str, OSError], int]]] = {
     errno.EPIPE: _gone,
     errno.ENOSPC: _full,
@@ -129,7 +129,7 @@ _OUTPUT: Final[dict[int | None, Callable[[str, OSError], int]]] = {
 
 
 def _abandon_output() -> None:
-    """Has Python's own flush at the exit meet a file that takes everything."""
+    """Redirects standard output to the null device, so that Python's flush at the exit cannot fail."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""What programs send to `compare` and `check --tags`: the viewer's receiver, which keeps spans in a list."""
+"""Receives spans for `compare` and `check --tags`: the viewer's receiver, which keeps them in a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ot_bridge.view.serving import Packets
 
 
 class Received:
-    """Spans that have come. variables: with which a program sends here; udp_port: for jaeger-client."""
+    """Received spans. variables: make a program send its spans here. udp_port: the port for jaeger-client."""
 
     def __init__(self) -> None:
         self._spans: list[SpanRecord] = []
@@ -22,17 +22,17 @@ class Received:
         self.variables: dict[str, str] = {}
 
     def add(self, spans: Iterable[SpanRecord]) -> None:
-        """Called by the receivers."""
+        """Adds spans. The receivers call it."""
         self._spans += spans
 
     def take(self) -> list[SpanRecord]:
-        """The spans that have come since the last call."""
+        """The spans that were received since the last call."""
         self._packets.drain()
         taken, self._spans = self._spans, []
         return taken
 
     def stop(self) -> None:
-        """Frees the port for packets."""
+        """Stops receiving packets and frees their port."""
         self._packets.stop()
 
 

@@ -1,10 +1,8 @@
-"""`ot-bridge rewrite PATH…`: OpenTracing calls become OpenTelemetry calls; what a person decides is marked.
+"""`ot-bridge rewrite PATH…`: rewrites OpenTracing calls to OpenTelemetry, and marks what a person decides.
 
-All that one object reaches is rewritten together or left together; what is left stays as it is, below a
-comment
-that begins `# ot-bridge:`. Shows a diff unless it is told to write. Exit status: 0 if everything was taken
-over, 1 if
-something is left, 2 for wrong use.
+All uses of one object are rewritten together or left together. Code that is left stays unchanged, below a
+comment that begins with `# ot-bridge:`. The command prints a diff unless `--write` is given. Exit status: 0
+if everything was rewritten, 1 if something is left, 2 for wrong use.
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ from ot_bridge.migrate.rewriting import Outcome, rewrite, write
 
 EPILOG = """\
 examples:
-  ot-bridge rewrite src                  show what would change
+  ot-bridge rewrite src                  show the changes as a diff
   ot-bridge rewrite src > way-out.patch  a patch for `git apply` or a review
-  ot-bridge rewrite src --write          change the files; commit before, and read the marks after
-  grep -rn '# ot-bridge:' src            what a person decides
+  ot-bridge rewrite src --write          change the files; commit first, and read the marks afterwards
+  grep -rn '# ot-bridge:' src            list what a person decides
 
-exit status: 0 everything was taken over; 1 something is left, below its mark; 2 wrong use
+exit status: 0 everything was rewritten; 1 something is left, below a mark; 2 wrong use
 """
 _ONCE = (
     "A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR on the bridge, and none after.",
@@ -37,22 +35,22 @@ _ONCE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder or a file")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--diff", action="store_true", help="show a diff (what it does by default)")
+    how.add_argument("--diff", action="store_true", help="show a diff (the default)")
     how.add_argument("--write", action="store_true", help="change the files")
     parser.add_argument(
-        "--trust-names", action="store_true", help="take span, tracer and scope for what their names say"
+        "--trust-names", action="store_true", help="trust names such as span, tracer and scope"
     )
     parser.add_argument(
-        "--semconv", action="store_true", help="OpenTelemetry's stable names for opentracing.tags"
+        "--semconv", action="store_true", help="write OpenTelemetry's stable names for opentracing.tags"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else; the diff is in it")
+    parser.add_argument("--json", action="store_true", help="print only JSON, which contains the diff")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show or write; the exit status as above."""
+    """Shows or writes the changes. Returns the exit status that `EPILOG` describes."""
     try:
         paths = [Path(each) for each in args.paths]
         outcome = rewrite(paths, args.trust_names, args.semconv, _variables)
@@ -72,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _variables(config: dict[str, Any]) -> list[str]:
-    """What `ot-bridge config --otel` prints for a configuration, without its comments."""
+    """The lines that `ot-bridge config --otel` prints for a configuration, without comments."""
     try:
         return [str(line) for line in lines(config, {}) if line.variable]
-    except Exception:  # a configuration that jaeger-client would refuse as well
+    except Exception:  # jaeger-client would refuse this configuration as well
         return []
 
 

@@ -1,9 +1,9 @@
-"""`ot-bridge run -- python app.py`: runs a program with jaeger-client's and grpcio-opentracing's imports
-redirected, in it and in every Python that it starts: gunicorn's workers, uWSGI's interpreter, celery's.
+"""`ot-bridge run -- python app.py`: runs a program with the imports of jaeger-client and grpcio-opentracing
+redirected, in the program and in every Python that it starts (the workers of gunicorn, uWSGI and celery).
 
-The program replaces this process, so signals and exit status are its own. On Windows, where a process cannot
-become another, it is waited for. What is redirected is said by the Python that does it, and not here: this
-process cannot know which Python a program will start.
+The program replaces this process, so signals and the exit status are its own. On Windows a process cannot
+replace another, so this process waits for it. The message about redirected imports comes from the Python that
+redirects them, since this process cannot know which Python a program will start.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from typing import Final
 
 from ot_bridge.cli.interpreter import PEX, interpreter_of
 
-#: Put first on PYTHONPATH, it has its `sitecustomize` read by every interpreter that is not isolated.
+#: A folder that is put first on PYTHONPATH, so that every interpreter that is not isolated reads its
+#: `sitecustomize`.
 SITE: Final = str(Path(__file__).parent / "site")
 _TREE: Final = "ot_bridge_tree"  # the exporter that prints traces
-#: Unless the user has set them: every trace is sampled, and spans leave within 0.2 s.
+#: Variables that the user has not set: every trace is sampled, and spans are sent within 0.2 s.
 _SEEN: Final = {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_SCHEDULE_DELAY": "200"}
 _SENDING: Final = {
     "OTEL_CONFIG_FILE": "",
@@ -43,25 +44,25 @@ examples:
   ot-bridge run -- gunicorn --workers 4 app:app
   OTEL_TRACES_EXPORTER=console ot-bridge run --quiet -- celery -A tasks worker
 
---view starts a viewer (see ot-bridge view --help) or uses the one that runs. When the program has ended, it
-stays until Ctrl-C. With --view or --show every trace is sampled unless OTEL_TRACES_SAMPLER is set, and the
-file that OTEL_CONFIG_FILE names is not used.
+--view starts a viewer (see ot-bridge view --help) or uses the one that runs. When the program has ended, the
+viewer stays until Ctrl-C. With --view or --show every trace is sampled unless OTEL_TRACES_SAMPLER is set, and
+the file that OTEL_CONFIG_FILE names is not used.
 
-Every Python that the program starts says what it redirects, the first one only. Not redirected are: a Python
-without ot_bridge (it gets the real packages), one with -I, -E or -S or started without PYTHONPATH (a PEX file
-that runs itself anew, some process managers), and what imports jaeger_client before `sitecustomize` is read.
+The first Python that the program starts prints what it redirects. Imports are not redirected in a Python
+without ot_bridge (it gets the real packages), in one with -I, -E or -S or without PYTHONPATH (a PEX file that
+restarts itself, some process managers), and where jaeger_client is imported before `sitecustomize` is read.
 There, put these two lines first in the program:
 
   from ot_bridge.redirect import redirect
   redirect()
 
-exit status: the program's own; 2 no program given, 126 it cannot be executed, 127 it is not found.
-On Windows this process waits for the program, and passes its exit status on.
+exit status: the program's own; 2 no program is given, 126 it cannot be executed, 127 it is not found.
+On Windows this process waits for the program and returns its exit status.
 """
 
 
 class NotRunnable(Exception):
-    """A command line that cannot be run. status: the exit status that says so."""
+    """A command line that cannot be run. status: the exit status for it."""
 
     def __init__(self, problem: str, status: int) -> None:
         super().__init__(problem)
@@ -69,15 +70,15 @@ class NotRunnable(Exception):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
-    parser.add_argument("--quiet", action="store_true", help="do not say what is redirected")
+    """Adds the options that `run` reads."""
+    parser.add_argument("--quiet", action="store_true", help="do not print what is redirected")
     parser.add_argument("--show", action="store_true", help="print each trace on standard error when it ends")
     parser.add_argument("--view", action="store_true", help="show the traces in a browser")
     parser.add_argument("program", nargs=argparse.REMAINDER, help="the program and its arguments, after --")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Becomes the program; the exit status as above if there is none."""
+    """Replaces this process by the program. Returns an exit status only if there is no program to run."""
     command = command_of(args.program)
     try:
         program = program_of(command, args.command)
@@ -88,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
     hindrance = interpreter_of(command).hindrance
     if hindrance and not args.quiet:
         print(f"ot-bridge: nothing is redirected: {hindrance}", file=sys.stderr)
-    if hindrance == PEX:  # what unpacks the file would say that it redirects, and then start the program anew
+    if (
+        hindrance == PEX
+    ):  # else the Python that unpacks it reports a redirection that the program does not get
         environ["OT_BRIDGE_REDIRECT"] = "off"
     try:
         return (_viewed if args.view else _start)(program, command, environ)
@@ -98,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _environment_of(args: argparse.Namespace) -> dict[str, str]:
-    """The program's environment, but for where the viewer is."""
+    """The program's environment, without the viewer's address."""
     environ = environment(os.environ)
     if args.quiet:
         environ["OT_BRIDGE_QUIET"] = "1"
@@ -112,25 +115,25 @@ def _environment_of(args: argparse.Namespace) -> dict[str, str]:
 
 
 def sending_to(url: str) -> dict[str, str]:
-    """The variables with which a program sends its spans to a receiver at this address, and nowhere else."""
+    """Variables that make a program send its spans to a receiver at this address, and nowhere else."""
     return {**_SENDING, _ENDPOINT: f"{url}/v1/traces"}
 
 
 def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs the program beside a viewer, and that until it is told to end; the program's exit status."""
+    """Runs the program, and a viewer until SIGINT or SIGTERM. Returns the program's exit status."""
     from ot_bridge.cli import viewing
     from ot_bridge.view.store import Store
 
-    with viewing.viewer(Store()) as shown:
-        environ = {**environ, _ENDPOINT: f"{shown.url}/v1/traces"}
-        print(f"ot-bridge run: traces are shown at {shown.url}/", file=sys.stderr, flush=True)
-        if not shown.ours:
+    with viewing.viewer(Store()) as address:
+        environ = {**environ, _ENDPOINT: f"{address.url}/v1/traces"}
+        print(f"ot-bridge run: traces are shown at {address.url}/", file=sys.stderr, flush=True)
+        if not address.ours:
             return _start(program, command, environ)
         process = subprocess.Popen(command, executable=program, env=environ)
         ended: list[int] = []
 
         def handle(number: int, frame: FrameType | None) -> None:
-            if number == signal.SIGTERM:  # SIGINT comes from the terminal, which sends it to the program too
+            if number == signal.SIGTERM:  # the terminal sends SIGINT to the program too
                 ended.append(number)
                 process.terminate()
 
@@ -138,7 +141,7 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
             status = process.wait()
         if not ended:
             print(f"ot-bridge run: the program has ended with exit status {status}", file=sys.stderr)
-            viewing.serve(shown)
+            viewing.serve(address)
         return status if status >= 0 else 128 - status
 
 
@@ -154,7 +157,10 @@ def _become(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
 
 
 def _wait_for(program: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Its exit status. An interrupt from the keyboard reaches both; the program decides what it means."""
+    """Waits for the program and returns its exit status.
+
+    Ctrl-C reaches both processes. The program decides what to do with it.
+    """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if os.name == "nt" else lambda number, frame: None)
     try:
         return subprocess.call(command, executable=program, env=dict(environ))
@@ -163,17 +169,17 @@ def _wait_for(program: str, command: Sequence[str], environ: Mapping[str, str]) 
 
 
 def command_of(words: Sequence[str]) -> list[str]:
-    """The command line, without the `--` before it; a script alone is run by this Python."""
+    """The command line without the `--` before it. A script without an interpreter is run by this Python."""
     command = list(words[1:] if words[:1] == ["--"] else words)
     if command and command[0].endswith(".py"):
         command.insert(0, sys.executable)
     return command
 
 
-def program_of(command: Sequence[str], asked: str) -> str:
-    """The path of the program that a command line starts. asked: run or compare. Raises NotRunnable."""
+def program_of(command: Sequence[str], subcommand: str) -> str:
+    """The path of the program that a command line starts. subcommand: run or compare. Raises NotRunnable."""
     if not command:
-        raise NotRunnable(f"no program given; for example: ot-bridge {asked} -- python app.py", 2)
+        raise NotRunnable(f"no program given; for example: ot-bridge {subcommand} -- python app.py", 2)
     program = shutil.which(command[0])
     if program is not None:
         return program
@@ -184,6 +190,6 @@ def program_of(command: Sequence[str], asked: str) -> str:
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """`base`, for a program whose imports are to be redirected."""
+    """`base` with the variables that redirect imports in a program."""
     entries = [entry for entry in base.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != SITE]
     return {**base, "PYTHONPATH": os.pathsep.join([SITE, *entries])}

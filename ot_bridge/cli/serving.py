@@ -1,4 +1,4 @@
-"""HTTP on loopback for the demos and `compare`: applications on the viewer's server, and requests to them."""
+"""HTTP on loopback for the demos: runs applications on the viewer's server, and sends requests to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ot_bridge.view.serving import Server, bound
 
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
-    """Runs a WSGI application on a free port of 127.0.0.1; gives the port."""
+    """Runs a WSGI application on a free port of 127.0.0.1. Yields the port."""
     (listening,) = bound(["127.0.0.1"], 0)
     server = Server(app, listening, print)
     try:
@@ -22,7 +22,10 @@ def serving(app: Any) -> Iterator[int]:
 
 
 def get(port: int, path: str, headers: Mapping[str, str]) -> int:
-    """The status of a GET. The server has closed the response's body by then, and its span with it."""
+    """Sends a GET and returns the status.
+
+    The server has closed the response's body by then, so the span has ended.
+    """
     lines = [f"GET {path} HTTP/1.0", "Host: localhost", *map(": ".join, headers.items())]
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())

@@ -1,7 +1,7 @@
-"""Traces as text that two runs of a program have in common: no ids, no times, an order that runs share.
+"""Traces as text that is equal for equal runs of a program: sorted, without ids and times.
 
-Both sides are span records, made of jaeger-client's packets or of OTLP, and are put in the same words, which
-are Jaeger's. Differences that are by design are left out on both sides: see `KNOWN`.
+The spans come from jaeger-client's packets or from OTLP, and are described in Jaeger's terms in both cases.
+Differences that are intended are left out on both sides (see `KNOWN`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from ot_bridge import rpc_status
 from ot_bridge.otlp.decode import EventRecord, LinkRecord, SpanRecord
-from ot_bridge.view.tree import Tree, trees
+from ot_bridge.view.tree import Tree, identity, trees
 
-#: What is left out, and why.
+#: The differences that are left out, and the reasons.
 KNOWN: Final = (
     "ids, times, durations and peer.port belong to one run",
     "the process names jaeger.version on one side, telemetry.sdk.* on the other",
@@ -28,7 +28,7 @@ _TAGS: Final = frozenset({"peer.port", *rpc_status.READ})
 _ERROR: Final = {"OK": False, "ERROR": True}  # status -> the `error` tag that it stands for
 _KINDS: Final = frozenset({"SERVER", "CLIENT", "PRODUCER", "CONSUMER"})
 _EXCEPTION: Final = ("error.object", "stack")
-#: OpenTelemetry's words for what OpenTracing's logs of an exception say.
+#: OpenTelemetry's attributes of an exception -> OpenTracing's fields.
 _WORDS: Final = {
     "exception.type": "error.kind",
     "exception.message": "message",
@@ -41,9 +41,10 @@ _Spans = Mapping[tuple[str, str], SpanRecord]
 
 
 def text(spans: Iterable[SpanRecord], ignore: Collection[str] = ()) -> list[str]:
-    """One line for each process, span, log and reference. ignore: names of tags to leave out."""
+    """The lines for all processes, spans, logs and references. ignore: names of tags to leave out."""
     spans = list(spans)
-    known = {(span.trace_id, span.span_id): span for span in spans}
+    # A reference to an id that a client and a server share leads to the server, whatever came first.
+    known = {(span.trace_id, span.span_id): span for span in sorted(spans, key=identity)}
     processes = sorted({_process(span, ignore) for span in spans})
     # Traces and siblings are ordered by their whole text: two runs make them in different orders.
     tops = sorted(top for tree in trees(spans) for top in _tops(tree, known, ignore))
@@ -56,7 +57,7 @@ def _process(span: SpanRecord, ignore: Collection[str]) -> str:
 
 
 def _tops(tree: Tree, known: _Spans, ignore: Collection[str]) -> Iterator[list[str]]:
-    """The lines of each span that has no parent in the trace, with those of all spans below it."""
+    """The lines of each span without a parent in the trace, with the lines of all spans below it."""
     below: list[list[list[str]]] = [[] for _ in tree.nodes]
     for at in range(len(tree.nodes) - 1, -1, -1):  # parents come first: each span's children are complete
         node = tree.nodes[at]
@@ -92,7 +93,7 @@ def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value with its type; a long one is cut, with a checksum of the whole."""
+    """A value in a form that shows its type. A long one is cut, and a checksum of the whole is added."""
     whole = repr(value)
     return whole if len(whole) <= 100 else f"{whole[:80]}... (checksum {zlib.crc32(whole.encode()):08x})"
 

@@ -1,7 +1,7 @@
-"""`ot-bridge view`: takes the spans that programs on this machine send, and shows them in a browser.
+"""`ot-bridge view`: receives the spans of programs on this machine, and shows them in a browser.
 
-It listens where `ot_bridge.install()` and OpenTelemetry send to by default, keeps the last traces in memory,
-and ends with Ctrl-C.
+It listens on the ports that `ot_bridge.install()` and OpenTelemetry use by default, keeps the last traces in
+memory, and runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,28 +25,30 @@ examples:
   ot-bridge view --open
   ot-bridge view --port 4319 traces.json
 
-exit status: 0 it was told to end, 2 it cannot listen there or cannot read a file.
+exit status: 0 it was ended by Ctrl-C or SIGTERM, 2 it cannot listen on the port or cannot read a file.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that `run` reads."""
+    """Adds the options that `run` reads."""
     parser.add_argument(
         "--host",
         action="append",
         default=[],
-        help="an address to listen on (default: 127.0.0.1 and ::1), or a name that requests may give as Host",
+        help="an address to listen on (default: 127.0.0.1 and ::1), or a name to accept as Host",
     )
     parser.add_argument(
-        "--port", type=int, help=f"for OTLP over HTTP, and the page (default: {viewing.PORT})"
+        "--port", type=int, help=f"port for OTLP over HTTP and for the page (default: {viewing.PORT})"
     )
-    parser.add_argument("--keep", type=int, default=KEEP, help=f"traces that are kept (default: {KEEP})")
+    parser.add_argument("--keep", type=int, default=KEEP, help=f"number of traces to keep (default: {KEEP})")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="traces to begin with, as OTLP in JSON")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="traces to show from the start, as OTLP in JSON"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until it is told to end; the exit status as above."""
+    """Serves until SIGINT or SIGTERM. Returns the exit status that `EPILOG` describes."""
     if options.keep < 1:
         return _fail("--keep needs a number of traces, at least 1")
     store = Store(options.keep)
@@ -60,22 +62,22 @@ def run(options: argparse.Namespace) -> int:
     names = {*NAMES, *options.host, *({Viewer.ANY_ADDRESS} if public else ())}
     with ExitStack() as stack:
         try:
-            shown = stack.enter_context(viewing.viewer(store, addresses, names, options.port))
+            address = stack.enter_context(viewing.viewer(store, addresses, names, options.port))
         except (OSError, OverflowError) as error:
             port = viewing.PORT if options.port is None else options.port
             return _fail(f"port {port} cannot be listened on: {error}")
-        _say_what_is_special(shown, public, options.port)
-        viewing.serve(shown, options.open)
+        _print_notes(address, public, options.port)
+        viewing.serve(address, options.open)
         return 0
 
 
-def _say_what_is_special(shown: viewing.Address, public: bool, port: int | None) -> None:
-    if not shown.ours:
+def _print_notes(address: viewing.Address, public: bool, port: int | None) -> None:
+    if not address.ours:
         viewing.say("it runs already")
         return
-    if port is None and shown.port != viewing.PORT:
+    if port is None and address.port != viewing.PORT:
         print(f"Port {viewing.PORT} is taken by another program. For programs to send here:")
-        print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={shown.url}")
+        print(f"export OTEL_EXPORTER_OTLP_ENDPOINT={address.url}")
     if public:
         viewing.say(
             "everyone who reaches this machine can read the traces. A name in the Host header must be given"

@@ -1,4 +1,4 @@
-"""The viewer as commands run it: `view`, `run --view` and `demo --view`."""
+"""Runs the viewer for the commands `view`, `run --view` and `demo --view`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
 class Address(NamedTuple):
-    """Where traces can be seen and sent to. ours: False where another process has served it before."""
+    """The address of a viewer. ours: False if another process runs that viewer."""
 
     port: int
     ours: bool
@@ -37,8 +37,9 @@ def viewer(
 ) -> Iterator[Address]:
     """Runs a viewer while the block runs.
 
-    port None: 4318; where another viewer has that, its address is given and none is started; where another
-    program has it, a free port is taken. Raises OSError or OverflowError where the port cannot be had.
+    port: None means 4318. If another viewer has port 4318, its address is used and no viewer is started. If
+    another program has it, a free port is taken. Raises OSError or OverflowError if a given port cannot be
+    used.
     """
     try:
         sockets = bound(addresses, PORT if port is None else port)
@@ -70,7 +71,7 @@ def _is_viewer(port: int) -> bool:
 
 
 def _others(store: Store, host: str) -> Iterator[Any]:
-    """What listens on the other ports, as far as they are free: jaeger-client's, and gRPC's."""
+    """Starts the receivers of jaeger-client's packets and of gRPC, if their ports are free."""
     for name, make in (("Jaeger's packets (UDP 6831)", _packets), ("OTLP over gRPC (4317)", _grpc)):
         try:
             yield make(store, host)
@@ -97,7 +98,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Has SIGINT and SIGTERM call the handler while the block runs."""
+    """Makes SIGINT and SIGTERM call the handler while the block runs."""
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -106,12 +107,12 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(shown: Address, open_page: bool = False) -> None:
-    """Prints where the traces are, and waits for SIGINT (Ctrl-C) or SIGTERM if the viewer is ours."""
+def serve(address: Address, open_page: bool = False) -> None:
+    """Prints the address. If the viewer is ours, waits for SIGINT (Ctrl-C) or SIGTERM."""
     over = threading.Event()
     with signals(lambda *_: over.set()):
-        print(f"Traces are shown at {shown.url}/{' (Ctrl-C ends it)' * shown.ours}", flush=True)
+        print(f"Traces are shown at {address.url}/{' (Ctrl-C ends it)' * address.ours}", flush=True)
         if open_page:
-            webbrowser.open(f"{shown.url}/")
-        while shown.ours and not over.wait(0.5):
+            webbrowser.open(f"{address.url}/")
+        while address.ours and not over.wait(0.5):
             pass

@@ -80,8 +80,8 @@ def finish() -> None:
         worker.outlet.hurry(time.monotonic())
         counts = worker.counts()
         number = counts.waiting + counts.in_flight
-        if number and not worker.told_left:
-            worker.told_left = True
+        if number and not worker.reported_left:
+            worker.reported_left = True
             name = target(worker.outlet.made)
             _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
     for processor in list(PROCESSORS):

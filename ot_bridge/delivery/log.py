@@ -82,12 +82,12 @@ def restore(owner: object) -> None:
 
 def target(exporter: object) -> str:
     """The address that an exporter sends to, without user, password and query; else its class's name."""
-    told = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
-    if not isinstance(told, str) or not told:
+    address = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
+    if not isinstance(address, str) or not address:
         return type(exporter).__name__
-    if "://" not in told:
-        return told.rpartition("@")[2]
-    parts = urlsplit(told)
+    if "://" not in address:
+        return address.rpartition("@")[2]
+    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -95,8 +95,8 @@ class Losses:
     """Logs losses, with the number since the last line of that reason. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}  # reason -> how many have been said
-        self._said: dict[str, float] = {}  # reason -> when
+        self._known: dict[str, int] = {}  # reason -> how many have been logged
+        self._said: dict[str, float] = {}  # reason -> when it was logged last
         self._away = False
 
     def note(self, lost: Mapping[str, int], exporter: object, final: bool = False) -> None:
@@ -113,7 +113,7 @@ class Losses:
                 self._away = self._away or reason != "dropped"
                 why = WHY.get(reason, reason)
                 _log.warning(
-                    "%d spans for %s are lost: %s (logged once a minute at most)", new, target(exporter), why
+                    "%d spans for %s are lost: %s (logged at most once a minute)", new, target(exporter), why
                 )
 
     def works(self, exporter: object) -> None:

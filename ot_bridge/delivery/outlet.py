@@ -47,15 +47,15 @@ class Outlet:
         made = self.made
         if made is None:
             made = self.made = self._make()
-            quieten()  # it may have brought loggers
+            quieten()  # the exporter may have added loggers
         return made
 
     @property
     def refusing(self) -> bool:
-        """Whether nothing listens at the collector's address. An exporter that does not say is probed."""
-        told = getattr(self.made, "refusing", None)
-        if told is not None or self.made is None:
-            return bool(told)
+        """Whether nothing listens at the collector's address, as the exporter or else a probe tells."""
+        refusing = getattr(self.made, "refusing", None)
+        if refusing is not None or self.made is None:
+            return bool(refusing)
         if time.monotonic() >= self._probe_at:
             self._probe_at = time.monotonic() + _PROBE_SECONDS
             self._probed = refuses(self.made)

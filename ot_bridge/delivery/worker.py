@@ -14,7 +14,8 @@ How it works:
    be started (at the exit of Python 3.12), the caller takes the turn and exports by itself.
 4. `flush` appends a `Marker`. The queue is first in, first out, and a batch ends at a marker: when the marker
    is answered, every span that had ended before the call has been exported or lost.
-5. Each thread has its own number of lost spans that a flush has told it of, so that a loss is told to each.
+5. For each thread that flushes, `_flushed` has the number of losses that its flushes have reported, so every
+   thread learns of every loss.
 6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`).
    Code that still runs on the old one, such as a frame that was on the stack, finds that the pid has changed.
 """
@@ -47,7 +48,7 @@ _STEP: Final = 0.05  # seconds between two looks at whether a collector refuses
 
 
 class Worker:
-    """The module's docstring tells how it works. make: makes the exporter. listener: gets the counts."""
+    """Delivers the spans of one process. make: makes the exporter. listener: gets the counts."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Worker:
         self.mark = 0
         self.closed = False
         self.leaving: float | None = None  # the exit's deadline, once the exit has begun
-        self.told_left = False  # whether the log tells of spans left behind
+        self.reported_left = False  # whether spans left behind at the exit were logged
         self.outlet = Outlet(make, settings.timeout)
         self.ledger = Ledger()
         self._make = make
@@ -71,9 +72,9 @@ class Worker:
         self._turn = Turn()
         self._calls = Calls()
         self._thread = 0
-        self._told = threading.local()
+        self._flushed = threading.local()
         self._losses = Losses()
-        self._heard: Counts | None = None
+        self._last_counts: Counts | None = None
 
     def heir(self, keeps: bool) -> Worker:
         """The worker for a forked child. keeps: it has the same exporter, because the program made that."""
@@ -192,8 +193,8 @@ class Worker:
             self._losses.note(lost, self.outlet.made, final)
         if self._listener is not None:
             counts = self.counts()
-            if counts != self._heard:
-                self._heard = counts
+            if counts != self._last_counts:
+                self._last_counts = counts
                 try:
                     self._listener(counts)
                 except Exception:
@@ -249,9 +250,9 @@ class Worker:
         if not self.idle or (self.outlet.made is not None and not self.closed):
             answer = self.finish(self.begin(deadline), deadline)
         failed, flushed = answer or (ledger.failed, False)
-        told = getattr(self._told, "lost", 0)
-        self._told.lost = failed + refused
-        return flushed and failed + refused == told
+        known = getattr(self._flushed, "lost", 0)
+        self._flushed.lost = failed + refused
+        return flushed and failed + refused == known
 
     def _export_here(self, deadline: float) -> Answer | None:
         """Exports in the calling thread. None if that did not end in time."""

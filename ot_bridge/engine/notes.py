@@ -96,7 +96,7 @@ def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 
     if now - silence[0] >= 60.0:
         _log.warning(
             "%d attributes were dropped, the oldest of each span, since a span holds %s; raise "
-            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (logged once a minute at most)",
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (logged at most once a minute)",
             *(silence[1], limit),
         )
         silence[:] = now, 0.0

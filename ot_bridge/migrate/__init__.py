@@ -1,6 +1,5 @@
-"""`ot-bridge check` and `ot-bridge rewrite`: from OpenTracing's API to OpenTelemetry's, by facts.
+"""`ot-bridge check` and `ot-bridge rewrite`: from OpenTracing's API to OpenTelemetry's.
 
-`project` reads files, `reading` says what every expression is, `judge` what becomes of each reference;
-`report`
-prints it, and `rewrite` (which needs libcst) changes the files.
+`project` reads files, `reading` finds the value of every expression, and `judge` decides on each reference.
+`report` prints the decisions, and `rewriting` (which needs libcst) changes the files.
 """

@@ -1,4 +1,4 @@
-"""What an annotation says of a variable: `opentracing.Span`, `Optional[Span]`, `Span | None`, `"Span"`."""
+"""Reads annotations such as `opentracing.Span`, `Optional[Span]`, `Span | None` and `"Span"`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def kind_of(reading: Reading, file: File, annotation: ast.expr) -> tuple[str, bool] | None:
-    """(kind, whether None is possible) of an annotation that names a class of the API; None for any other."""
+    """(kind, whether None is possible) for an annotation that names a class of the API, else None."""
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return _in_text(reading, file, annotation)
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
@@ -34,7 +34,7 @@ def kind_of(reading: Reading, file: File, annotation: ast.expr) -> tuple[str, bo
 
 
 def _in_text(reading: Reading, file: File, annotation: ast.Constant) -> tuple[str, bool] | None:
-    """Of an annotation in quotes: only a plain or dotted name is read."""
+    """The kind that an annotation in quotes names. Only a plain or dotted name is read."""
     try:
         inner = ast.parse(str(annotation.value), mode="eval").body
     except (SyntaxError, ValueError):

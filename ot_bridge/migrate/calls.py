@@ -1,4 +1,4 @@
-"""The calls of the project's functions, and the places where a function is used without a call."""
+"""Finds the calls of the project's functions, and the places where a function is used without a call."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _HANDED: Final = (ast.Call, ast.keyword, ast.Assign, ast.Return, ast.List, ast.T
 
 
 class Calls:
-    """Filled once by `collect`, when nothing is known yet about parameters."""
+    """The calls of all functions. `collect` fills it once, before anything is known about parameters."""
 
     def __init__(self) -> None:
         self._calls: dict[ast.AST, list[tuple[File, ast.Call, bool]]] = defaultdict(list)
-        self._loose: set[ast.AST] = set()  # functions that are handed on, or reached in unknown ways
+        self._loose: set[ast.AST] = set()  # functions that are passed as values, or called in unknown ways
         self._attributes: dict[
             str, tuple[Any, int]
         ] = {}  # attributes of unknown receivers -> where they stand
@@ -65,15 +65,15 @@ class Calls:
                 self._loose.add(made.what[1])
 
     def of(self, function: ast.AST) -> list[tuple[File, ast.Call, bool]]:
-        """The calls: file, call, and whether the first parameter is given by the instance."""
+        """The calls of a function: file, call, and whether the instance is its first argument."""
         return self._calls.get(function, [])
 
     def loose_attribute(self, name: str) -> tuple[Any, int] | None:
-        """Where an attribute of this name is used on something unknown; None if nowhere."""
+        """A place where an attribute of this name is used on an unknown object, or None."""
         return self._attributes.get(name)
 
     def closed(self, reading: Reading, file: File, function: Function) -> bool:
-        """Whether every use of the function is a call that is known."""
+        """Whether every use of the function is a known call."""
         if function in self._loose or not self.of(function):
             return False
         owner = file.module.parents[function]
@@ -86,7 +86,7 @@ class Calls:
         return not outside(reading, file, function.name)
 
     def parameter(self, reading: Reading, file: File, function: Function, node: ast.arg) -> Value | None:
-        """What all calls pass for a parameter without annotation."""
+        """The value that all calls pass for a parameter without annotation."""
         if function.decorator_list or not self.closed(reading, file, function):
             return None
         values: list[Value | None] = []
@@ -109,7 +109,7 @@ class Calls:
 
 
 def outside(reading: Reading, file: File, name: str) -> str | None:
-    """The file without a legacy import that uses a module's name; None if there is none."""
+    """A file without a legacy import that uses this name of the module, or None."""
     for module in file.names:
         for each, plain in reading.project.users.get(module.rpartition(".")[2], ()):
             if module != each and not module.endswith(f".{each}"):
@@ -131,7 +131,7 @@ def default_of(function: Function, node: ast.arg) -> ast.expr | None:
 
 
 def argument(function: Function, call: ast.Call, node: ast.arg, bound: bool) -> ast.expr | None:
-    """What a call passes for a parameter; None if it passes nothing that can be seen."""
+    """The expression that a call passes for a parameter, or None if none is visible."""
     for keyword in call.keywords:
         if keyword.arg == node.arg:
             return keyword.value
@@ -145,6 +145,6 @@ def argument(function: Function, call: ast.Call, node: ast.arg, bound: bool) -> 
 
 
 def parameter_of(function: Function, call: ast.Call, given: ast.expr, bound: bool) -> ast.arg | None:
-    """The parameter for which a call passes an argument."""
+    """The parameter that an argument of a call is passed for."""
     everything = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     return next((each for each in everything if argument(function, call, each, bound) is given), None)

@@ -1,4 +1,4 @@
-"""Which declared packages do not work today, block an upgrade, or are no longer needed on ot_bridge.
+"""Finds declared packages that do not work today, block an upgrade, or are no longer needed on ot_bridge.
 
 Each row was found by installing the package on Python 3.11 and 3.13 beside the newest release of
 everything else.
@@ -15,7 +15,7 @@ from ot_bridge.migrate.requirements import Requirement, allows, find, numbers
 
 
 class Finding(NamedTuple):
-    """A requirement and what is to be said of it."""
+    """A requirement, and the message about it."""
 
     requirement: Requirement
     code: str
@@ -23,7 +23,7 @@ class Finding(NamedTuple):
 
 
 class Declared:
-    """All that a project declares, by name."""
+    """The requirements of a project, by name."""
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
         self.by_name: dict[str, list[Requirement]] = {}
@@ -31,7 +31,7 @@ class Declared:
             self.by_name.setdefault(each.name, []).append(each)
 
     def may_be(self, name: str, version: str) -> bool:
-        """Whether a package may be that version or a newer one: declared so, or else installed here."""
+        """Whether a package may have this version or a newer one, as declared or else as installed here."""
         if name in self.by_name:
             return any(_reaches(each.spec, version) for each in self.by_name[name])
         try:
@@ -41,7 +41,7 @@ class Declared:
 
 
 def _reaches(spec: str, version: str) -> bool:
-    """Whether a specification allows `version` or anything newer."""
+    """Whether a specification allows `version` or a newer one."""
     return (
         allows(spec, version)
         or allows(spec, "999")
@@ -74,7 +74,7 @@ def _flask(requirement: Requirement, declared: Declared) -> tuple[str, str]:
 
 def _django(requirement: Requirement, declared: Declared) -> tuple[str, str]:
     if declared.may_be("django", "5.1"):
-        return "OTB501", "django-opentracing makes an error of every request from Django 5.1 on"
+        return "OTB501", "django-opentracing turns every request into an error from Django 5.1 on"
     return "OTB503", "django-opentracing is no longer needed: ot_bridge's TracingMiddleware takes its place"
 
 
@@ -133,19 +133,19 @@ RULES: Final[Mapping[str, Callable[[Requirement, Declared], tuple[str, str] | No
 
 
 def findings(paths: Iterable[Path]) -> list[Finding]:
-    """What is to be said of what is declared below the paths, in the order of files and lines."""
+    """The findings about the requirements declared below the paths, ordered by file and line."""
     declared = Declared(find(paths))
     found = []
     for name, rule in RULES.items():
         for requirement in declared.by_name.get(name, ()):
-            said = rule(requirement, declared)
-            if said is not None:
-                found.append(Finding(requirement, *said))
+            problem = rule(requirement, declared)
+            if problem is not None:
+                found.append(Finding(requirement, *problem))
     return sorted(found, key=lambda each: (str(each.requirement.path), each.requirement.line))
 
 
 def too_old(found: Iterable[Finding]) -> Finding | None:
-    """The pin that keeps opentracing below 2, where nothing can be rewritten."""
+    """The pin that keeps opentracing below 2, for which nothing can be rewritten, or None."""
     return next(
         (each for each in found if each.requirement.name == "opentracing" and "before 2.0" in each.text), None
     )

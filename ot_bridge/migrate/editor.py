@@ -1,7 +1,7 @@
-"""Carries out a plan on a file's text, with LibCST: what no edit names stays as it is, to the byte.
+"""Applies a plan to a file's text with LibCST. Code that no edit names stays the same to the byte.
 
-LibCST's nodes are found by the bytes that they span, which are those of the syntax tree that was read.
-Here are the statements, the imports and the marks; expressions are in `expression_edits`.
+LibCST's nodes and the nodes of the syntax tree are matched by the bytes that they span. This module edits
+statements, imports and marks; `expression_edits` edits expressions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _COMPOUND: Final = (
 
 
 def edit(plan: Plan) -> bytes:
-    """The file's bytes after the plan. Raises what LibCST raises for text that it cannot parse."""
+    """The file's bytes after the plan. Raises LibCST's errors for text that it cannot parse."""
     module = cst.parse_module(plan.file.source.data)
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
     spans = {
@@ -68,9 +68,7 @@ class _Editor(Expressions):
             self._need(each)
         self.marks = {at(statement): text for statement, text in self.plan.marks.items()}
         if node.body and any(line.comment is not None and MARK in line.comment.value for line in node.header):
-            self.marks.pop(
-                at(self.plan.file.tree.body[0]), None
-            )  # it has its mark, above the first statement
+            self.marks.pop(at(self.plan.file.tree.body[0]), None)  # its mark stands above the first statement
         self.aliases = {at(alias) for alias in self.plan.dropped}
         self._find_anchor()
         spans = [*self.expressions, *self.statements, *self.marks, *self.aliases, *self.holes]
@@ -87,7 +85,7 @@ class _Editor(Expressions):
         self.holes.update(map(self.offsets.span, holes))
 
     def _find_anchor(self) -> None:
-        """New imports stand before the first import, at the top level, of which a part goes."""
+        """Finds the place for new imports: before the first top-level import of which a part is removed."""
         if not (self.plan.imports or self.plan.tracers):
             return
         body = self.plan.file.tree.body
@@ -113,7 +111,7 @@ class _Editor(Expressions):
         return not isinstance(node, cst.BaseCompoundStatement) or self._is_touched(node)
 
     def _is_touched(self, node: cst.CSTNode) -> bool:
-        """Whether anything inside a statement changes. Statements without a change are not visited."""
+        """Whether an edit changes anything inside a statement. Other statements are not visited."""
         start, end = self.spans.get(node, (0, 1 << 62))
         position = bisect_left(self.places, start)
         return position < len(self.places) and self.places[position] <= end
@@ -186,7 +184,7 @@ class _Editor(Expressions):
         return cst.FlattenSentinel(everything) if everything else cst.RemoveFromParent()
 
     def _parts(self, spans: list[Span | None], updated: cst.SimpleStatementLine) -> list[cst.BaseStatement]:
-        """What a line becomes: nothing, itself, or several lines."""
+        """The lines that replace a line: none, the line itself, or several."""
         splits = self._edits(spans, Split)
         if not updated.body:
             return []
@@ -238,7 +236,7 @@ class _Editor(Expressions):
             return updated
         if (
             updated.leading_lines and updated.leading_lines[0].comment is None
-        ):  # blank lines of its own will do
+        ):  # it has blank lines of its own
             kept = [line for line in kept if line.comment is not None]
         return updated.with_changes(leading_lines=[*kept, *updated.leading_lines])
 

@@ -1,10 +1,8 @@
-"""What a rule wants changed, as data: which node, and what stands there afterwards. No libcst here.
+"""Edits as data: which node is changed, and what replaces it. This module does not need libcst.
 
-Templates are Python text in which `{0}`, `{1}`, … stand for nodes of the old text (as they are after their
-own
-edits), and `{trace}`, `{context}`, `{propagate}`, `{SpanKind}`, `{Status}`, `{StatusCode}` for names that
-the file
-imports when they are used. `{tracer}` is this module's OpenTelemetry tracer, `{name}` the new name of a slot.
+Templates are Python text. In them `{0}`, `{1}`, … stand for nodes of the old text after their own edits, and
+`{trace}`, `{context}`, `{propagate}`, `{SpanKind}`, `{Status}` and `{StatusCode}` for names that the file
+imports if they are used. `{tracer}` is this module's OpenTelemetry tracer, `{name}` the new name of a slot.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from ot_bridge.migrate.values import Flow, Slot
 
 @dataclass(frozen=True, eq=False)
 class Replace:
-    """An expression by another. `slot`: whose new name `{name}` is."""
+    """Replaces an expression by another. slot: the slot whose new name is `{name}`."""
 
     node: ast.AST
     template: str
@@ -28,7 +26,7 @@ class Replace:
 
 @dataclass(frozen=True, eq=False)
 class Argument:
-    """One argument of a call as it is afterwards; `source` is the old one's value, `{0}` in the template."""
+    """An argument of the new call. source: the value of the old argument, `{0}` in the template."""
 
     source: ast.expr | None
     keyword: str | None = None
@@ -38,8 +36,8 @@ class Argument:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call's function and arguments. tracer: the flow of the tracer, if the receiver is one that may be
-    replaced by the module's own where that flow is left.
+    """Replaces a call's function and arguments. tracer: the tracer's flow, if the module's own tracer
+    may replace the receiver where that flow is left.
     """
 
     node: ast.Call
@@ -51,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class AddArgument:
-    """An argument more for a call that another edit changes as well."""
+    """Adds an argument to a call that another edit may change as well."""
 
     node: ast.Call
     argument: Argument
@@ -59,7 +57,7 @@ class AddArgument:
 
 @dataclass(frozen=True, eq=False)
 class Dict:
-    """Entries of a dictionary left out, or wrapped: position -> template."""
+    """Removes entries of a dictionary, or wraps them: position -> template."""
 
     node: ast.Dict
     drop: frozenset[int] = frozenset()
@@ -68,7 +66,7 @@ class Dict:
 
 @dataclass(frozen=True, eq=False)
 class Rename:
-    """The name after `as` is the slot's new one."""
+    """Replaces the name after `as` by the slot's new name."""
 
     item: ast.withitem
     slot: Slot
@@ -76,7 +74,7 @@ class Rename:
 
 @dataclass(frozen=True, eq=False)
 class Insert:
-    """A statement more: after `statement`, or (`first`) at the beginning of its block."""
+    """Adds a statement after `statement`, or (`first`) at the beginning of its block."""
 
     statement: ast.stmt
     template: str
@@ -87,7 +85,7 @@ class Insert:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A statement becomes several, each an expression; none: it goes."""
+    """Replaces a statement by several expressions. Without any, the statement is removed."""
 
     statement: ast.stmt
     parts: tuple[ast.expr, ...] = ()

@@ -1,7 +1,6 @@
-"""The half of the editor that changes expressions: replaced ones, calls and their arguments, literal dicts.
+"""The half of the editor that changes expressions: replacements, calls and their arguments, literal dicts.
 
-Children are left before their parents, so that a template's holes are filled with what has been edited
-already.
+Children are edited before their parents, so templates are filled with edited nodes.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ot_bridge.migrate.plan import Plan
 
 
 class Expressions(cst.CSTTransformer):
-    """expressions: edits by the bytes that they span. holes: what templates take. done: what that became."""
+    """expressions: edits by the bytes that they span. holes: nodes of templates. done: these, edited."""
 
     offsets: Offsets
 
@@ -31,7 +30,7 @@ class Expressions(cst.CSTTransformer):
         self.expressions: dict[Span, list[Edit]] = defaultdict(list)
 
     def expression(self, span: Span | None, node: cst.BaseExpression) -> cst.BaseExpression:
-        """What an expression becomes, when what is inside it has been edited."""
+        """The edited form of an expression whose children have been edited."""
         if span is None:
             return node
         for each in sorted(self.expressions.get(span, ()), key=lambda each: wraps_itself(each)):
@@ -53,7 +52,7 @@ class Expressions(cst.CSTTransformer):
         return new
 
     def filled(self, template: str, holes: Sequence[ast.AST], slot: Any = None) -> cst.BaseExpression:
-        """The expression that a template gives, with edited nodes in its holes."""
+        """The expression of a template that is filled with edited nodes."""
         marks = [f"__hole{position}__" for position in range(len(holes))]
         names = {**self.plan.names, "name": self.plan.slots.get(slot, "")}
         expression = cst.parse_expression(template.format(*marks, **names))
@@ -79,7 +78,7 @@ class Expressions(cst.CSTTransformer):
         in_order = sorted(given, key=self.offsets.span)
         old = dict(zip(in_order, node.args, strict=True))
         made = [self._argument(argument, old) for argument in each.arguments]
-        made.sort(key=lambda arg: arg.keyword is not None)  # stable: what has no name comes first
+        made.sort(key=lambda arg: arg.keyword is not None)  # stable: arguments without a name come first
         between = next(
             (arg.comma for arg in node.args[:-1] if isinstance(arg.comma, cst.Comma)),
             cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),

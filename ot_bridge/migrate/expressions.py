@@ -1,4 +1,4 @@
-"""The value of one expression, by its kind of node; what is put into variables is `reading`'s."""
+"""Finds the value of one expression by its kind of node. `reading` finds the values of variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are read, and how: `*.py` below the paths, without what is generated, vendored or installed."""
+"""Reads `*.py` below the paths, except for generated, vendored and installed files."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ _OFF: Final = b"# ot-bridge: off"
 
 
 class Source(NamedTuple):
-    """A file that was read. tree: None where it does not parse; problem says why. off: it says to leave
-    it.
-    """
+    """A file that was read. tree: None if it does not parse; problem says why. off: it asks to be left."""
 
     path: Path
     data: bytes
@@ -41,7 +39,7 @@ class Source(NamedTuple):
 
 
 def walk(paths: Iterable[Path], endings: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    """(root, file) of every file below the paths whose name has one of the endings; a path may be a file."""
+    """Yields (root, file) for every file below the paths with one of the endings. A path may be a file."""
     seen: set[Path] = set()
     for root in paths:
         found = [root] if root.is_file() else _below(root, endings)
@@ -71,18 +69,20 @@ def _skipped(folder: Path) -> bool:
 
 
 def generated(path: Path, data: bytes) -> bool:
-    """Whether a program wrote the file: by its name, or by what its first lines say."""
+    """Whether the name or the first lines of the file say that a program wrote it."""
     head = b"\n".join(line for line in data[:2000].split(b"\n")[:10] if line.startswith(b"#")).lower()
     return path.name.endswith(_GENERATED_NAMES) or any(word in head for word in _GENERATED_WORDS)
 
 
 def read(path: Path) -> Source:
-    """The file and its syntax tree. Never raises for what stands in the file; raises OSError."""
+    """The file and its syntax tree. Raises OSError, and nothing for the file's content."""
     data = path.read_bytes()
     off = any(line.strip().startswith(_OFF) for line in data.splitlines()) if _OFF in data else False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of invalid escapes: the file is not ours
+            warnings.simplefilter(
+                "ignore"
+            )  # warnings about invalid escapes, which are not for the user of this command
             tree = ast.parse(data, str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Source(path, data, None, str(error) or type(error).__name__, off)
@@ -90,6 +90,6 @@ def read(path: Path) -> Source:
 
 
 def text_of(data: bytes) -> str:
-    """The file's text, line ends kept, by its coding cookie or mark."""
+    """The file's text with its line ends, decoded by its coding cookie or byte order mark."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return data.decode(encoding)

@@ -1,10 +1,10 @@
-"""`Judge`: goes through every file once and says what each reference is, and what becomes of it.
+"""`Judge`: goes through every file once and decides what each reference is and how it is rewritten.
 
 Theory of operation:
 1. A reference is an attribute of a known object (`span.set_tag`), or a name of a legacy package.
-2. A rule (one a file, in `rules`) says what stands there afterwards, or blocks the reference's flow.
-3. An object that goes anywhere else (`sinks`) joins its flow with what it goes into, or blocks its flow.
-4. Nothing is decided before everything is read: `decided` asks, at the end, which flows are blocked.
+2. A rule (one in each file of `rules`) gives the edits, or blocks the reference's flow.
+3. Where an object goes anywhere else (`sinks`), its flow is joined with that of the target, or is blocked.
+4. Nothing is decided before everything is read. `block_of` tells at the end which flows are blocked.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("span", "context"): active.context,
 }
 
-#: What has no counterpart: kind and attribute -> what a person is told.
+#: Members without a counterpart: kind and attribute -> the message for a person.
 NO_RULE: Final[dict[tuple[str, str], Block]] = {
     ("span", "set_baggage_item"): Block(
         "OTB204", "baggage: token = context.attach(baggage.set_baggage(k, v)), and detach where the item ends"
@@ -63,17 +63,19 @@ NO_RULE: Final[dict[tuple[str, str], Block]] = {
     ("tracer", "reset"): Block(
         "OTB207", "ot_bridge.testing.RecordingTracer, or the SDK's in-memory exporter"
     ),
-    ("scope", "close"): Block("OTB303", "the scope is held by hand: attach and detach, or a with"),
+    ("scope", "close"): Block(
+        "OTB303", "the scope is used without with: use attach and detach, or a with block"
+    ),
     ("scope", "manager"): Block("OTB303", "OpenTelemetry has no scope manager"),
     ("context", "baggage"): Block("OTB204", "baggage is in the context, not in the span context"),
     ("extracted", "baggage"): Block("OTB204", "baggage.get_all(context) reads what was extracted"),
 }
 
-_STAYS: Final = Block("OTB101", "the tracer stays, as one of its uses is left")
+_STAYS: Final = Block("OTB101", "the tracer stays, because one of its uses is left")
 
 
 class Judge:
-    """uses: all that was found. reading: what is known of the project."""
+    """uses: all references that were found. reading: what is known of the project."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -126,13 +128,13 @@ class Judge:
             flow = Flow()
         if base.kind == "manager":
             flow = result.flow if result is not None and result.flow is not None else Flow()
-            base.flow.join(flow)  # the tracer is asked for it for this alone
+            base.flow.join(flow)  # the program reads the manager from the tracer only for this
         site = Site(self.reading, file, node, base, flow, call)
         code = legacy.METHODS[base.kind].get(node.attr)
         rule = RULES.get((base.kind, node.attr))
         if code is None or rule is None:
             missing = NO_RULE.get((base.kind, node.attr)) or Block(
-                "OTB308", f"{node.attr} is no part of OpenTracing's API, but of an implementation's"
+                "OTB308", f"{node.attr} belongs to an implementation, not to OpenTracing's API"
             )
             flow = base.flow
             found: list[Edit] | Block = missing
@@ -141,8 +143,8 @@ class Judge:
         block = found if isinstance(found, Block) else None
         if block is not None and call is not None:
             self._keep_arguments(file, call, flow)
-        shown = block.code if block is not None else _code(code or "OTB308", site)
-        use = Use(file, node, shown, flow, [] if isinstance(found, Block) else found, block)
+        reported = block.code if block is not None else _code(code or "OTB308", site)
+        use = Use(file, node, reported, flow, [] if isinstance(found, Block) else found, block)
         use.origin = (
             result is not None and result.flow is flow and node.attr.startswith(("start_", "extract", "act"))
         )
@@ -158,7 +160,7 @@ class Judge:
         self.uses.append(use)
 
     def _keep_arguments(self, file: File, call: ast.Call, flow: Flow) -> None:
-        """A call that is left must be given what it was given: those flows are left with it."""
+        """Leaves the flows of the arguments of a call that is left: it must get the same objects."""
         for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
             for node in ast.walk(argument):
                 value = self.reading.value(file, node)
@@ -166,7 +168,7 @@ class Judge:
                     flow.join(value.flow)  # type: ignore[arg-type]
 
     def _follow_calls(self) -> None:
-        """A format or a reference in a call's arguments goes with the call."""
+        """Rewrites or leaves a format or a reference together with the call that it is an argument of."""
         calls = {use.node: use.flow for use in self.uses if isinstance(use.node, ast.Attribute)}
         for use in self.uses:
             if use.block is None and not use.edits and use.code in ("OTB108", "OTB205"):
@@ -175,39 +177,37 @@ class Judge:
                         use.flow = calls[above.func]
                         break
                 else:
-                    use.block = Block("OTB306", "what takes this is not known to be a tracer; left as it is")
+                    use.block = Block("OTB306", "its receiver is not known to be a tracer; left as it is")
 
     def _leave_tested_files(self) -> None:
-        """In a file that tests or patches the module nothing but constants is rewritten."""
+        """Leaves all but constants in a file that tests or patches the module."""
         tested = {use.file for use in self.uses if use.code == "OTB310"}
         for use in self.uses:
             if use.file in tested and use.block is None and (use.code != "OTB108" or not use.edits):
                 use.block = Block("OTB310", "this file tests or patches the module; left as it is")
 
     def _leave_formatted_texts(self) -> None:
-        """Leaves what stands in an f-string: before 3.12 it has no positions, and quotes clash."""
+        """Leaves expressions in f-strings: before 3.12 they have no positions, and quotes could clash."""
         for use in self.uses:
             inside = any(isinstance(above, ast.JoinedStr) for above in use.file.module.ancestors(use.node))
             if inside and use.block is None:
                 use.block = Block("OTB302", "this stands in an f-string; left as it is")
 
     def _spread(self) -> None:
-        """What is blocked is left whole: joined flows share one root, so that nothing is left to do but to
-        ask.
-        """
+        """Blocks the flow of each blocked use. Joined flows share one root, so all their uses are left."""
         for use in self.uses:
             if use.block is None and (block := self.blocks.get(use.flow.root)) is not None and use.origin:
                 use.code = block.code if block.code[3] in "34" else use.code
 
     def block_of(self, use: Use) -> Block | None:
-        """Why a use is left; None if it is rewritten."""
+        """The reason for which a use is left, or None if it is rewritten."""
         block = self.blocks.get(use.flow.root)
         if block is None and use.code == "OTB101" and not self.tracer_goes(use.flow):
             return _STAYS
         return block
 
     def tracer_goes(self, flow: Flow) -> bool:
-        """Whether every use of a tracer is rewritten, so that its variable can hold OpenTelemetry's."""
+        """Whether every use of a tracer is rewritten. Then its variable can hold OpenTelemetry's tracer."""
         root = flow.root
         if root not in self._tracers:
             if not self._of_tracer:
@@ -227,7 +227,7 @@ class Judge:
 
 
 def _code(code: str, site: Site) -> str:
-    """The code of a reference whose arguments say that it works differently."""
+    """The code of a reference, which depends on its arguments."""
     if site.call is not None and code == "OTB103" and site.call.args:
         return {"span.kind": "OTB201", "sampling.priority": "OTB202"}.get(
             site.text(site.call.args[0]) or "", code

@@ -40,7 +40,7 @@ PACKAGES: Final = frozenset({API}) | TRACERS | FRAMEWORKS | CLIENTS
 
 _SET_UP: Final = ("Config", "Tracer", "BasicTracer", "initialize_tracer", "create_tracer", "new_tracer")
 
-#: What is asked of an object of another legacy package, and has a counterpart in its set-up.
+#: Attributes of objects of other legacy packages that have a counterpart in the set-up.
 SET_UP_METHODS: Final = frozenset({*_SET_UP, "trace", "get_span", "init_app"})
 
 #: Modules of `opentracing` -> the shortest name of what they hold. `None`: the module's own names.
@@ -60,7 +60,7 @@ MODULES: Final[Mapping[str, str]] = {
     "opentracing.scope_managers": "opentracing.scope_managers",
 }
 
-#: Constants -> their values, which dashboards know.
+#: Constants -> their values, which dashboards use.
 CONSTANTS: Final[Mapping[str, str]] = {
     **{
         f"opentracing.tags.{name}": value
@@ -97,7 +97,7 @@ CONSTANTS: Final[Mapping[str, str]] = {
     "opentracing.logs.STACK": "stack",
 }
 
-#: Tags -> OpenTelemetry's names, for `--semconv`. What has no successor is not here, and stays.
+#: Tags -> OpenTelemetry's names, for `--semconv`. Tags that are not here have no other name, and stay.
 TODAY: Final[Mapping[str, str]] = {
     **{old: names.new[0] for old, names in RENAMED.items()},
     "message_bus.destination": "messaging.destination.name",
@@ -129,7 +129,7 @@ REFERENCES: Final = frozenset(
     f"opentracing.{name}" for name in ("child_of", "follows_from", "Reference", "ReferenceType")
 )
 
-#: What can be called or read on a value: kind -> attribute -> code.
+#: The members of each kind of value: kind -> attribute -> code.
 METHODS: Final[Mapping[str, Mapping[str, str]]] = {
     "tracer": {
         "start_span": "OTB102",
@@ -162,16 +162,16 @@ METHODS: Final[Mapping[str, Mapping[str, str]]] = {
     "extracted": {"baggage": "OTB204"},
 }
 
-#: Names so rare elsewhere that they are OpenTracing's on any receiver, in a file that imports it.
+#: Names so rare elsewhere that they count as OpenTracing's on any receiver, in a file that imports it.
 TELLING: Final = frozenset(
     {"start_active_span", "set_tag", "log_kv", "set_baggage_item", "get_baggage_item", "set_operation_name"}
 )
 
-#: What a test reads of a span that ended, and its receiver's name: `span.events`, `spans[0].status`.
+#: Attributes of an ended span that a test reads, and names of such spans: `span.events`, `spans[0].status`.
 SEEN: Final = frozenset({"events", "logs", "status"})
 SPANS: Final = re.compile(r"(?:^|_)spans?$")
 
-#: What a person is told of the set-up, by code.
+#: Messages about the set-up, by code.
 SETUP: Final = {
     "OTB401": "set-up: ot_bridge.install(service), or the SDK's provider, processor and exporter",
     "OTB402": "set-up of a tracer: samplers, exporters and propagators of OpenTelemetry take its place",
@@ -179,7 +179,7 @@ SETUP: Final = {
     "OTB404": "a framework's package: ot_bridge's middleware, interceptors, or opentelemetry-instrumentation",
     "OTB405": "a client library's package: opentelemetry-instrumentation takes its place",
 }
-#: The start of a name of the API -> code, and what takes its place.
+#: The start of a name of the API -> its code, and its replacement.
 _OTHERS: Final = {
     "opentracing.mocktracer": (
         "OTB207",
@@ -196,7 +196,7 @@ _OTHERS: Final = {
 }
 _OTHER: Final = ("OTB308", "this is no part of OpenTracing's public API")
 
-#: The end of a name -> what a receiver of this name would be.
+#: The end of a name -> the kind of a receiver with this name.
 BY_NAME: Final = re.compile(r"(?:^|_|\.)(span|tracer|scope)$")
 
 #: Arguments by position.
@@ -221,7 +221,7 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def canonical(dotted: str) -> str:
-    """The shortest name of what `dotted` names: `opentracing.ext.tags.ERROR` is `opentracing.tags.ERROR`."""
+    """The shortest equivalent of a dotted name: `opentracing.tags.ERROR` for `opentracing.ext.tags.ERROR`."""
     head, _, last = dotted.rpartition(".")
     return f"{MODULES[head]}.{last}" if head in MODULES else dotted
 
@@ -231,7 +231,7 @@ def top(dotted: str) -> str:
 
 
 def package_code(dotted: str) -> str:
-    """The code of a use of a name from another legacy package than `opentracing`."""
+    """The code for a name of a legacy package other than `opentracing`."""
     package, last = top(dotted), dotted.rpartition(".")[2]
     if package in FRAMEWORKS:
         return "OTB404"
@@ -240,8 +240,8 @@ def package_code(dotted: str) -> str:
     return "OTB401" if last in (*_SET_UP, package) else "OTB402"
 
 
-def said(name: str) -> tuple[str, str]:
-    """Code and words for a name of the API that has no counterpart, or of another legacy package."""
+def advice(name: str) -> tuple[str, str]:
+    """The code and the message for a name without a counterpart, or for one of another legacy package."""
     if top(name) != API:
         code = package_code(name)
         return code, SETUP[code]

@@ -1,4 +1,4 @@
-"""Names of legacy packages in expressions: what each is, and what becomes of it."""
+"""Decides on the names of legacy packages in expressions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Names(Places):
-    """Of one file: every name of a legacy package that stands in an expression."""
+    """The names of legacy packages in the expressions of one file."""
 
     def look(self, node: ast.AST) -> None:
-        """Every node once."""
+        """Visits every node once."""
         handler = self._HANDLERS.get(type(node))
         if handler is not None:
             handler(self, node)
@@ -67,7 +67,7 @@ class Names(Places):
         if isinstance(
             parent, (ast.Compare, ast.If, ast.UnaryOp, ast.BoolOp, ast.IfExp, ast.Call, ast.keyword)
         ):
-            self._add(node, "OTB310", f"{name} is tested, patched or handed on as a module")
+            self._add(node, "OTB310", f"{name} is tested, patched or passed on as a module")
 
     def _api(self, node: ast.AST, name: str, parent: ast.AST) -> None:
         call = parent if isinstance(parent, ast.Call) and parent.func is node else None
@@ -78,7 +78,7 @@ class Names(Places):
         elif name == "opentracing.global_tracer":
             value = None if call is None else self.reading.value(self.file, call)
             if call is None or value is None:
-                self._add(node, "OTB302", "global_tracer is handed on as a function")
+                self._add(node, "OTB302", "global_tracer is passed on as a function")
             else:
                 self.uses.append(Use(self.file, call, "OTB101", value.flow, [Replace(call, "{tracer}")]))  # type: ignore[arg-type]
         elif name in legacy.CLASSES:
@@ -87,17 +87,17 @@ class Names(Places):
             self._add(
                 node,
                 "OTB206",
-                "OpenTelemetry's propagators never raise this; what is caught here is dead code",
+                "OpenTelemetry's propagators never raise this; the handler is dead code",
             )
         elif name in legacy.REFERENCES:
             self._reference(node, name, call)
         elif name in legacy.FORMATS or name == "opentracing.Format":
             self._format(node, parent)
         else:
-            self._add(node, *legacy.said(name))
+            self._add(node, *legacy.advice(name))
 
     def _config(self, call: ast.Call) -> str:
-        """What takes the place of jaeger-client's `Config`: `install()`, with the variables that it means."""
+        """The replacement of jaeger-client's `Config`: `install()` and the variables that mean the same."""
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         held = given.get("config", call.args[0] if call.args else None)
         service = given.get("service_name")
@@ -108,10 +108,12 @@ class Names(Places):
             return legacy.SETUP["OTB401"]
         if not isinstance(config, dict) or self.reading.variables is None:
             return legacy.SETUP["OTB401"]
-        said = " ".join(
+        variables = " ".join(
             self.reading.variables({**config, **({} if name is None else {"service_name": name})})
         )
-        return f"set-up: ot_bridge.install({'' if name is None else repr(name)}), or the SDK's, with {said}"
+        return (
+            f"set-up: ot_bridge.install({'' if name is None else repr(name)}), or the SDK's, with {variables}"
+        )
 
     def _of_setup(self, node: ast.AST, name: str) -> None:
         """A method of an object of another legacy package: `config.initialize_tracer`, `tracing.get_span`."""
@@ -120,7 +122,7 @@ class Names(Places):
             code = legacy.package_code(name)
             self._add(node, code, legacy.SETUP[code])
         elif isinstance(node, ast.Attribute):
-            self.by_name(node)  # a span that another package's function gave
+            self.by_name(node)  # a span from a function of another package
 
     def _format(self, node: ast.AST, parent: ast.AST) -> None:
         call = self.file.module.parents[parent] if isinstance(parent, ast.keyword) else parent
@@ -134,7 +136,7 @@ class Names(Places):
             self._add(
                 node,
                 "OTB306",
-                "the format is used by something else than a known tracer's inject and extract",
+                "the format is used outside inject and extract of a known tracer",
             )
         else:
             self.uses.append(Use(self.file, node, "OTB108", Flow()))
@@ -145,7 +147,7 @@ class Names(Places):
                 if isinstance(above, ast.keyword) and above.arg == "references":
                     self.uses.append(Use(self.file, node, "OTB205", Flow()))
                     return
-        self._add(node, "OTB205", "references: say by hand which is the parent, and which are links")
+        self._add(node, "OTB205", "references: a person decides which one is the parent, and which are links")
 
     def _class(self, node: ast.AST, name: str, parent: ast.AST, call: ast.Call | None) -> None:
         slot = self._annotated(node)
@@ -163,7 +165,7 @@ class Names(Places):
             self._add(node, "OTB302", f"{name} is used as a value; left as it is")
 
     def _made(self, node: ast.AST) -> None:
-        """A tracer or span that is made by something without a counterpart: its flow is left."""
+        """Blocks the flow of a tracer or span that is made by a function without a counterpart."""
         assert isinstance(node, ast.Call)
         value = self.reading.value(self.file, node)
         function = self.reading.value(self.file, node.func)
@@ -173,8 +175,8 @@ class Names(Places):
             function.what == "opentracing.Tracer" and not node.args and not node.keywords
         ):
             return
-        code, text = legacy.said(function.what)
-        use = Use(self.file, node, code, value.flow, [], Block(code, text), shown=False, origin=True)  # type: ignore[arg-type]
+        code, text = legacy.advice(function.what)
+        use = Use(self.file, node, code, value.flow, [], Block(code, text), reported=False, origin=True)  # type: ignore[arg-type]
         self.uses.append(use)
 
     _HANDLERS: Final = {

@@ -1,4 +1,4 @@
-"""What is still needed after edits: which nodes vanish, and which names others look for in a file."""
+"""Finds the nodes that vanish in an edit, and the names of a file that are still needed afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def vanishing(edit: Edit, inline: set[ast.Call]) -> Iterator[ast.AST]:
-    """The nodes that are no longer there after an edit."""
+    """The nodes that an edit removes."""
     if isinstance(edit, Replace):
         yield from _subtree(edit.node, edit.holes)
     elif isinstance(edit, Call):
@@ -78,7 +78,7 @@ def identifiers(tree: ast.AST) -> set[str]:
 
 
 def opentelemetry(tree: ast.Module) -> dict[str, str]:
-    """What the file imports from OpenTelemetry already, in its first statements: dotted name -> name here."""
+    """Imports from OpenTelemetry in the file's first statements: dotted name -> name in the file."""
     found: dict[str, str] = {}
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module in (
@@ -93,7 +93,7 @@ def opentelemetry(tree: ast.Module) -> dict[str, str]:
 
 
 def exported(tree: ast.Module) -> set[str]:
-    """What `__all__` lists."""
+    """The names in `__all__`."""
     return {
         each.value
         for statement in tree.body
@@ -108,7 +108,7 @@ def exported(tree: ast.Module) -> set[str]:
 
 
 def in_types(file: File, edits: Iterable[Edit]) -> set[str]:
-    """Names in annotations in quotes that stay, and in `# type:` comments."""
+    """The names in quoted annotations that stay, and in `# type:` comments."""
     replaced = {edit.node for edit in edits if isinstance(edit, Replace)}
     texts: list[str] = []
     for node in file.module.nodes:

@@ -1,4 +1,4 @@
-"""Small parts of the editor: where nodes stand, how templates are filled, how a comment is put above."""
+"""Small parts of the editor: positions of nodes, filling of templates, comments above statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOLE: Final = re.compile(r"__hole(\d+)__")
 
 
 class Offsets:
-    """From lines and columns of the syntax tree to bytes."""
+    """Converts lines and columns of the syntax tree to byte offsets."""
 
     def __init__(self, data: bytes, encoding: str) -> None:
         mark = 3 if data.startswith(b"\xef\xbb\xbf") else 0
@@ -58,7 +58,7 @@ def wraps_itself(each: Edit) -> bool:
 
 
 def without_blank_lines(block: cst.IndentedBlock) -> cst.IndentedBlock:
-    """A block whose first statement went does not begin with a blank line."""
+    """The block without blank lines at its beginning, after its first statement was removed."""
     if not block.body:
         return block
     first: Any = block.body[0]
@@ -69,7 +69,7 @@ def without_blank_lines(block: cst.IndentedBlock) -> cst.IndentedBlock:
 
 
 def marked(statement: Any, text: str) -> Any:
-    """The statement with a comment above it, unless it has one of ours."""
+    """The statement with a comment above it, unless it has a mark already."""
     lines = list(statement.leading_lines)
     if any(line.comment is not None and line.comment.value.startswith(MARK) for line in lines):
         return statement

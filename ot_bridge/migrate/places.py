@@ -1,4 +1,4 @@
-"""Where a legacy package is named outside expressions, and receivers that are known by their name only.
+"""Finds names of legacy packages outside expressions, and receivers of which only the name is known.
 
 Imports, annotations, texts that name a module, assignments to a module's names, and attributes of receivers
 whose value is not known.
@@ -25,7 +25,7 @@ _PATCHERS: Final = frozenset({"patch", "object", "setattr", "dict"})
 
 
 class Places:
-    """Of one file. What is found is added to `uses`."""
+    """The places in one file. References are added to `uses`."""
 
     def __init__(self, reading: Reading, file: File, uses: list[Use]) -> None:
         self.reading = reading
@@ -47,7 +47,7 @@ class Places:
             if legacy.top(name) not in legacy.PACKAGES or (isinstance(node, ast.ImportFrom) and node.level):
                 continue
             if alias.name == "*":
-                self._add(node, "OTB312", "a *-import: what it brings is not visible")
+                self._add(node, "OTB312", "a star import: the imported names are not visible")
             elif legacy.top(name) != legacy.API and not self._is_used(node, alias):
                 code = legacy.package_code(f"{module}.{alias.name}" if module else alias.name)
                 self._add(node, code, legacy.SETUP[code])
@@ -76,7 +76,7 @@ class Places:
                 self._add(node, "OTB310", f"{node.value} is patched")
         elif isinstance(parent, (ast.List, ast.Tuple)) and "." in node.value:
             code = legacy.package_code(node.value) if legacy.top(node.value) != legacy.API else "OTB311"
-            self._add(node, code, legacy.SETUP.get(code, "a module by its name in a string"))
+            self._add(node, code, legacy.SETUP.get(code, "a string names a module"))
 
     def stored(self, node: ast.AST) -> None:
         """`opentracing.tracer = t`, and `opentracing = None` beside an import of it."""
@@ -147,7 +147,9 @@ class Places:
     def _annotation(self, node: ast.AST, name: str, slot: Slot | None, value: Value | None) -> None:
         kind, new = legacy.CLASSES[name]
         if slot is None or value is None or value.kind != kind:
-            self._add(node, "OTB109", "what this annotation says of is not known everywhere; left as it is")
+            self._add(
+                node, "OTB109", "the value of the annotated variable is not known everywhere; left as it is"
+            )
         elif new is None:
             block = Block("OTB303", f"OpenTelemetry has no {name.rpartition('.')[2]}")
             self.uses.append(Use(self.file, node, "OTB303", slot.flow, [], block))
@@ -156,12 +158,12 @@ class Places:
             self.uses.append(Use(self.file, node, "OTB109", slot.flow, [Replace(node, text)]))
 
     def by_name(self, node: ast.Attribute) -> None:
-        """OTB301: the API's attribute on an unknown receiver; OTB209: what a test reads of a span."""
+        """Reports the API's attributes on unknown receivers (OTB301) and those that a test reads (OTB209)."""
         if node.attr in legacy.SEEN and self.file.is_test and _is_a_span(node.value):
             self.uses.append(Use(self.file, node, "OTB209", Flow()))
             return
-        shown = dotted(node.value)
-        last = shown.rpartition(".")[2] if shown else ""
+        name = dotted(node.value)
+        last = name.rpartition(".")[2] if name else ""
         match = legacy.BY_NAME.search(last)
         kind = match[1] if match else None
         known = (
@@ -172,12 +174,12 @@ class Places:
         if not (known or node.attr in legacy.TELLING) or self._is_elsewhere(node.value):
             return
         function = self.file.module.scope_of[node].nearest()
-        flow = self._flows.setdefault((function, shown or ast.dump(node.value)), Flow())
-        self._add(node, "OTB301", f"{shown or 'the receiver'} is known by its name only; left as it is", flow)
+        flow = self._flows.setdefault((function, name or ast.dump(node.value)), Flow())
+        self._add(node, "OTB301", f"{name or 'the receiver'} is known only by its name; left as it is", flow)
         self.uses[-1].always = False
 
     def _is_elsewhere(self, node: ast.expr) -> bool:
-        """Whether a receiver comes from OpenTelemetry, or is a text's or a pattern's."""
+        """Whether a receiver comes from OpenTelemetry, or belongs to a string or a pattern."""
         value = self.reading.value(self.file, node)
         if value is not None:
             return value.kind not in ("setup", "member")
@@ -194,10 +196,10 @@ class Places:
 
 
 def _is_a_span(node: ast.expr) -> bool:
-    """Whether a receiver is called `span`, or is an item of what is called `spans` or `finished_spans()`."""
+    """Whether a receiver is named `span`, or is an item of `spans` or `finished_spans()`."""
     if isinstance(node, ast.Subscript):
         node = node.value
     if isinstance(node, ast.Call):
         node = node.func
-    shown = dotted(node)
-    return shown is not None and legacy.SPANS.search(shown.rpartition(".")[2]) is not None
+    name = dotted(node)
+    return name is not None and legacy.SPANS.search(name.rpartition(".")[2]) is not None

@@ -1,13 +1,11 @@
-"""What is done to each file: edits of the flows that are rewritten, marks for those that are left, and
-imports.
+"""Plans the changes of each file: edits for flows that are rewritten, marks for those that are left, imports.
 
 Theory of operation:
 1. A use is rewritten if its flow is not blocked; its edits then say which nodes vanish from the text.
-2. An import goes if every load of its name vanishes, and no other file uses the name.
-3. A mark stands above the statement where a left object is made, or else above its first use, once for
-   each flow
-   and function; and above what needs a person wherever it stands (set-up, patches, subclasses, …).
-4. A receiver that is the global tracer is replaced by this module's where its variable cannot be rewritten.
+2. An import is removed if every load of its name vanishes and no other file uses the name.
+3. A mark stands above the statement that makes an object that is left, or else above its first use, once for
+   each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own mark.
+4. Where the variable of the global tracer cannot be rewritten, the module's own tracer replaces the receiver.
 """
 
 from __future__ import annotations
@@ -39,10 +37,9 @@ MARK: Final = "# ot-bridge:"
 
 @dataclass
 class Plan:
-    """edits: of this file. inline: calls whose receiver is replaced by the module's tracer. marks:
-    statement (or
-    `except` clause) -> what the comment above it says. dropped: import aliases that go. names: what the
-    placeholders of templates stand for. imports, tracers: lines to add.
+    """The changes of one file. inline: calls whose receiver is replaced by the module's tracer. marks:
+    statement (or `except` clause) -> the comment above it. dropped: import aliases that are removed. names:
+    the values of the templates' placeholders. imports, tracers: lines to add.
     """
 
     file: File
@@ -88,7 +85,7 @@ class _Planner:
         added: list[AddArgument] = []
         for use in self.uses:
             left = self.judge.block_of(use) is not None
-            if use.shown:
+            if use.reported:
                 plan.left += left
                 plan.rewritten += not left
             if left:
@@ -111,7 +108,7 @@ class _Planner:
                         edit.node, edit.function, edit.receiver, (*edit.arguments, more.argument), edit.tracer
                     )
 
-    # Imports that go
+    # Imports that are removed
 
     def _drop_imports(self) -> None:
         gone = {node for edit in self.plan.edits for node in vanishing(edit, self.plan.inline)}
@@ -144,12 +141,10 @@ class _Planner:
         return legacy.top(node.name) == legacy.API
 
     def _is_seen(self, scope: Scope, name: str, loads: list[ast.Name]) -> bool:
-        """Whether anybody else needs an imported name: other modules, `__all__`, texts and comments that
-        are types.
-        """
+        """Whether an imported name is needed by other modules, `__all__`, quoted types or type comments."""
         if scope.parent is not None:
             return False
-        if not loads and (self.file.is_package or self._is_told(scope, name)):
+        if not loads and (self.file.is_package or self._is_intended(scope, name)):
             return True
         if name in exported(self.file.tree) or name in in_types(self.file, self.plan.edits):
             return True
@@ -159,8 +154,8 @@ class _Planner:
                     return True
         return False
 
-    def _is_told(self, scope: Scope, name: str) -> bool:
-        """Whether an import that this file does not use says that it stands there on purpose: `# noqa`."""
+    def _is_intended(self, scope: Scope, name: str) -> bool:
+        """Whether `# noqa` marks an import as intended although this file does not use it."""
         lines = self.file.source.data.split(b"\n")
         numbers = [getattr(each.node, "lineno", 1) for each in scope.names[name]]
         return any(number <= len(lines) and b"noqa" in lines[number - 1] for number in numbers)
@@ -168,7 +163,7 @@ class _Planner:
     # Names
 
     def _name_slots(self) -> None:
-        """New names for `as scope`, free in the function around."""
+        """New names for `as scope`, which the function around does not use."""
         for edit in self.plan.edits:
             slot = edit.slot if isinstance(edit, (Rename, Replace)) else getattr(edit, "slot", None)
             if slot is not None and slot not in self.plan.slots:
@@ -270,9 +265,7 @@ class _Planner:
         return module.scope_of[node].nearest() if node in module.scope_of else None
 
     def _statement(self, node: ast.AST) -> ast.AST:
-        """The statement above which a mark for a node stands: never inside a line, `except` clauses
-        included.
-        """
+        """The statement or `except` clause above which the mark for a node is put."""
         module = self.file.module
         below = node
         while not isinstance(below, (ast.stmt, ast.ExceptHandler)):
@@ -287,5 +280,5 @@ class _Planner:
 
 
 def _plain(text: str) -> str:
-    """One line that every encoding can hold."""
+    """The text on one line, in ASCII, which every encoding can hold."""
     return " ".join(text.encode("ascii", "replace").decode().split())

@@ -1,4 +1,4 @@
-"""All Python files below some paths: which import a legacy package, and which module a dotted name means."""
+"""Reads all Python files below some paths, and finds the modules that dotted names mean."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class File:
 
     @property
     def is_test(self) -> bool:
-        """Whether pytest or unittest would take it for a test."""
+        """Whether pytest or unittest would run it as a test."""
         stem = self.path.stem
         return stem.startswith("test_") or stem.endswith("_test") or stem in ("conftest", "tests")
 
@@ -40,13 +40,13 @@ class File:
 
     @property
     def package(self) -> Sequence[str]:
-        """The dotted names, as a list, of the package that relative imports start from."""
+        """The names of the package that relative imports start from, outermost first."""
         own = max(self.names, key=len, default="").split(".")
         return own if self.is_package else own[:-1]
 
 
 class Plain(NamedTuple):
-    """What a file without a legacy import touches: (module, name) pairs, and attributes of anything."""
+    """The names that a file without a legacy import uses: (module, name) pairs, and attributes."""
 
     path: Path
     imported: frozenset[tuple[str, str]]
@@ -55,13 +55,13 @@ class Plain(NamedTuple):
 
 
 class Project:
-    """legacy: the files to look at. plain: the others. unread: (path, problem) of what cannot be parsed."""
+    """legacy: files that import a legacy package. plain: other files. unread: (path, problem)."""
 
     def __init__(self) -> None:
         self.legacy: list[File] = []
         self.plain: list[Plain] = []
         self.unread: list[tuple[Path, str]] = []
-        self.left: list[Path] = []  # by `# ot-bridge: off`
+        self.left: list[Path] = []  # files with `# ot-bridge: off`
         self.searched = 0
         #: last part of a module's name -> (name, the file that imports it), of the plain files
         self.users: dict[str, list[tuple[str, Plain]]] = defaultdict(list)
@@ -79,7 +79,7 @@ class Project:
             self._by_end[".".join(parts[-length:])].append(file)
 
     def find(self, name: str, near: File) -> File | None:
-        """The legacy file that `import name` in `near` means; None if that is not clear."""
+        """The legacy file that `import name` in the file `near` means, or None if that is not clear."""
         top = name.partition(".")[0]
         if top in legacy.PACKAGES and not shadowed(near.path, top):
             return None
@@ -114,7 +114,7 @@ def names_of(path: Path, root: Path) -> frozenset[str]:
 
 
 def shadowed(path: Path, top: str) -> bool:
-    """Whether a module of the project's own stands where `import top` in a program of that folder looks."""
+    """Whether `import top` in a program of that folder would find a module of the project."""
     folder = path.resolve().parent
     if (folder / "__init__.py").exists():
         return False
@@ -122,7 +122,7 @@ def shadowed(path: Path, top: str) -> bool:
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str | None, int]]:
-    """(module, name or None, level) of every import."""
+    """Yields (module, name or None, level) for every import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -146,7 +146,7 @@ def is_legacy(path: Path, tree: ast.Module) -> bool:
 
 
 def load(paths: Iterable[Path]) -> Project:
-    """Reads everything below the paths. Raises OSError only for a path that is not there."""
+    """Reads everything below the paths. Raises OSError only for a path that does not exist."""
     project = Project()
     paths = list(paths)
     for path in paths:

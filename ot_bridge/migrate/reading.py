@@ -1,15 +1,15 @@
-"""`Reading`: the value of every expression, of every variable and of every function's result.
+"""`Reading`: finds the values of all expressions, variables and function results.
 
 Theory of operation:
-1. Variables are read without regard to order: a slot's value is the union of all that is ever put into it,
-   and is
-   known only if all of that is known and of one kind (None aside). So a known receiver is known on every
-   path.
-2. A name bound by `with … as name` alone, and read only inside those blocks, is one slot for each block.
-3. A parameter without annotation is known if every use of the function below the paths is a call, and each
-   passes
-   the same kind. What code outside the paths passes is not seen; nor would it be rewritten.
-4. What leads in a circle (a slot put into itself) adds nothing; a value found on the way round is not kept.
+1. The order of assignments does not matter. The value of a slot is the union of all values that are assigned
+   to it. It is known only if all of them are known and of one kind, apart from None. So a known receiver is
+   known on every path.
+2. A name that only `with … as name` binds, and that is read only inside those blocks, has a slot for each
+   block.
+3. A parameter without annotation is known if every use of the function below the paths is a call and all
+   calls pass the same kind. Calls outside the paths are not seen, and would not be rewritten either.
+4. A circle (a slot that is assigned to itself) adds nothing. A value that was found inside the circle is not
+   kept.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, union
 
 
 class Reading(Slots):
-    """project: what is read. `value(file, node)` and `slot_of(file, name)` are what rules ask."""
+    """The values in a project. Rules call `value(file, node)` and `slot_of(file, name)`."""
 
     def __init__(self, project: Project, trust_names: bool = False, semconv: bool = False) -> None:
         super().__init__(project)
         self.trust_names = trust_names
         self.semconv = semconv
-        #: from a Jaeger configuration to OpenTelemetry's variables, if the caller can tell
+        #: Translates a Jaeger configuration to OpenTelemetry's variables, if the caller has such a function
         self.variables: Callable[[dict[str, Any]], Iterable[str]] | None = None
         self.calls = Calls()
         self.guess_parameters = False
@@ -67,7 +67,7 @@ class Reading(Slots):
         handler = HANDLERS.get(type(node))
         if handler is None:
             return None
-        if self._depth > 60:  # the value of absurdly nested code is not looked for
+        if self._depth > 60:  # extremely nested code has no known value
             return None
         self._depth += 1
         try:
@@ -81,7 +81,7 @@ class Reading(Slots):
         return value
 
     def slot_value(self, slot: Slot | None) -> Value | None:
-        """What a variable holds, whatever put it there (invariant 1)."""
+        """The union of all values that are assigned to a variable (invariant 1)."""
         if slot is None:
             return None
         if slot.state == "done":
@@ -112,7 +112,7 @@ class Reading(Slots):
         return value
 
     def _trusted(self, slot: Slot, values: list[Value | None]) -> Value | None:
-        """What a variable would be by its name, if it is used as such, and nothing speaks against it."""
+        """The value that a variable's name suggests, if it is used accordingly and nothing contradicts it."""
         match = legacy.BY_NAME.search(slot.name)
         kind = match[1] if match else ""
         if kind not in legacy.METHODS or any(
@@ -121,13 +121,13 @@ class Reading(Slots):
             return None
         loads = [] if slot.scope is None else slot.scope.loads.get(slot.name, [])
         parents = [slot.bindings[0][0].module.parents.get(load) for load in loads]
-        asked = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
-        if not asked and not (slot.scope is None and kind != "scope"):
+        used = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
+        if not used and not (slot.scope is None and kind != "scope"):
             return None
         return Value(kind, flow=slot.flow, shared=kind == "tracer", maybe=NONE in values)
 
     def trusted_attribute(self, file: File, node: ast.Attribute) -> Value | None:
-        """What an attribute of an unknown object would be by its name, such as `request.span`."""
+        """The value that the name of an attribute of an unknown object suggests, such as `request.span`."""
         match = legacy.BY_NAME.search(node.attr)
         if not self.trust_names or match is None or match[1] == "scope":
             return None
@@ -181,7 +181,7 @@ class Reading(Slots):
         return Value("module", what=f"{module}.{name}") if submodule is not None else None
 
     def named(self, file: File, dotted: str, node: ast.AST) -> Value | None:
-        """What a dotted name means that begins with a package."""
+        """The value of a dotted name that begins with a package."""
         top = legacy.top(dotted)
         if top not in legacy.PACKAGES or shadowed(file.path, top):
             return Value("module", what=dotted)
@@ -214,7 +214,7 @@ class Reading(Slots):
         return self.calls.parameter(self, file, function, node)
 
     def result(self, file: File, function: Function) -> Slot:
-        """The slot of what a function returns."""
+        """The slot of a function's result."""
         if function not in self._results:
             returns = [
                 Binding("assign", each, each.value or ast.Constant(None))
@@ -231,7 +231,7 @@ class Reading(Slots):
         return self._results[function]
 
     def called(self, file: File, function: Function) -> Value | None:
-        """What a call of a function of the project gives."""
+        """The value of a call of a function of the project."""
         if function.decorator_list and not _harmless(function):
             return None
         if any(

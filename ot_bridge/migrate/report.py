@@ -1,4 +1,4 @@
-"""What `check` says: one line a reference, sorted, and a summary by code."""
+"""The report of `check`: one line for each reference, sorted, and a summary by code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ot_bridge.migrate.uses import Use
 
 
 class Line(NamedTuple):
-    """One reference, or one requirement. rewritten: whether `rewrite` takes it over."""
+    """One reference or one requirement. rewritten: whether `rewrite` would rewrite it."""
 
     file: str
     line: int
@@ -44,7 +44,7 @@ class Report(NamedTuple):
         return int(any(needs_a_person(each.code) for each in self.lines))
 
     def summary(self) -> Iterator[str]:
-        """By code, with what the code means."""
+        """The number of references for each code, with its description."""
         counts = Counter(each.code for each in self.lines)
         files = len({each.file for each in self.lines})
         yield f"{len(self.lines)} references in {files} files ({self.searched} Python files read)"
@@ -72,7 +72,7 @@ class Report(NamedTuple):
 
 
 def check(paths: Iterable[Path]) -> Report:
-    """Reads everything below the paths. Raises OSError for a path that is not there."""
+    """Reads everything below the paths. Raises OSError for a path that does not exist."""
     paths = list(paths)
     project = load(paths)
     judge = Judge(Reading(project))
@@ -84,9 +84,9 @@ def check(paths: Iterable[Path]) -> Report:
 
 
 def references(judge: Judge) -> Iterator[Line]:
-    """A line for each reference that is shown."""
+    """A line for each reference that is reported."""
     for use in judge.uses:
-        if use.shown:
+        if use.reported:
             line, column = place(use)
             yield Line(
                 str(use.file.path), line, column, use.code, text_of(judge, use), is_rewritten(judge, use)
@@ -107,7 +107,7 @@ def text_of(judge: Judge, use: Use) -> str:
 
 
 def place(use: Use) -> tuple[int, int]:
-    """Line and column, both from 1, of the name that is meant; columns count characters."""
+    """Line and column of the name, both from 1. Columns count characters."""
     line, column = use.place
     lines = _lines(use.file)
     before = lines[line - 1][: column - 1] if line <= len(lines) else b""

@@ -1,5 +1,6 @@
-"""What a project declares: requirements*.txt, setup.py and .cfg, pyproject.toml, Pipfile, lock files. By
-lines.
+"""Reads a project's requirements, line by line.
+
+The files are requirements*.txt, setup.py, setup.cfg, pyproject.toml, Pipfile and lock files.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _KEYS: Final = frozenset({"name", "version", "python", "description", "readme", 
 
 
 class Requirement(NamedTuple):
-    """name: in lower case with dashes. spec: as it stands, "" for any version."""
+    """name: in lower case with dashes. spec: as written, "" for any version."""
 
     path: Path
     line: int
@@ -46,7 +47,7 @@ def normal(name: str) -> str:
 
 
 def find(paths: Iterable[Path]) -> Iterator[Requirement]:
-    """Every requirement in the files below the paths. Files that cannot be read are passed over."""
+    """Every requirement in the files below the paths. Files that cannot be read are skipped."""
     for root, path in files.walk(paths, (".txt", ".in", ".py", ".cfg", ".toml", ".lock", "Pipfile")):
         is_list = _FOLDER.search(path.parent.name) and path.suffix == ".txt" and path.parent != root
         if not _FILES.fullmatch(path.name) and not is_list:
@@ -124,7 +125,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def allows(spec: str, version: str) -> bool:
-    """Whether a specification allows a version. Whatever cannot be read allows it."""
+    """Whether a specification allows a version. A specification that cannot be read allows it."""
     wanted = numbers(version)
     for operator, text in re.findall(r"([<>=!~^]*)\s*([0-9][0-9A-Za-z.*+!-]*)", spec):
         given = numbers(text)

@@ -1,4 +1,4 @@
-"""`rewrite`: plans, edits, and writes files whole or not at all. Needs libcst."""
+"""`rewrite`: plans and edits files, and writes each file as a whole. It needs libcst."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Variables: TypeAlias = Callable[[dict[str, Any]], Iterable[str]]
 
 @dataclass
 class Changed:
-    """A file before and after. rewritten, left: references. marks: how many comments were put in."""
+    """A file before and after. rewritten, left: numbers of references. marks: number of comments."""
 
     path: Path
     before: bytes
@@ -36,20 +36,18 @@ class Changed:
     left: int
 
     def diff(self) -> Iterator[str]:
-        """A unified diff, as `patch` takes it."""
+        """A unified diff that `patch` can apply."""
         before, after = (text_of(data).splitlines(keepends=True) for data in (self.before, self.after))
-        shown = self.path
+        path = self.path
         with contextlib.suppress(ValueError):
-            shown = shown.resolve().relative_to(Path.cwd())
-        name = str(shown).lstrip("/")
+            path = path.resolve().relative_to(Path.cwd())
+        name = str(path).lstrip("/")
         yield from _unified(before, after, name)
 
 
 @dataclass
 class Outcome:
-    """changed: files. unread: files that do not parse. failed: files that could not be edited, left as
-    they are.
-    """
+    """changed: files. unread: files that do not parse. failed: files that could not be edited."""
 
     changed: list[Changed] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
@@ -61,12 +59,12 @@ class Outcome:
 
     @property
     def status(self) -> int:
-        """0: all taken over; 1: something is left; 2 is wrong use, which is said elsewhere."""
+        """The exit status: 0 if everything was rewritten, 1 if something is left."""
         return int(bool(self.left or self.unread or self.failed or self.refused))
 
 
 def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
-    """As `difflib.unified_diff`, which takes frequent lines for noise and shows them as changed."""
+    """A unified diff. `difflib.unified_diff` would treat frequent lines as noise and show them as changed."""
     yield f"--- a/{name}\n+++ b/{name}\n"
     for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(3):
         (_, start, _, new_start, _), (_, _, end, _, new_end) = group[0], group[-1]
@@ -92,9 +90,9 @@ def rewrite(
     semconv: bool = False,
     variables: Variables | None = None,
 ) -> Outcome:
-    """What is to be written; writes nothing. Raises OSError for a path that is not there.
+    """The changes, which are not written. Raises OSError for a path that does not exist.
 
-    variables: from a Jaeger configuration to the `OTEL_*` lines that mean the same, for the marks of set-up.
+    variables: translates a Jaeger configuration to `OTEL_*` lines, for the marks of set-up code.
     """
     paths = list(paths)
     outcome = Outcome()
@@ -124,7 +122,7 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
     try:
         after = edit(plan)
         problem = _problem(plan, after)
-    except Exception as error:  # one file's trouble must not be another's
+    except Exception as error:  # an error in one file must not affect other files
         problem, after = f"{type(error).__name__}: {error}", source.data
     if problem is not None:
         outcome.failed.append((source.path, problem))
@@ -135,13 +133,13 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
 
 
 def _problem(plan: Plan, after: bytes) -> str | None:
-    """Why an edited text must not be written: it does not parse, or a name in it is bound nowhere."""
+    """Why an edited text must not be written: it does not parse, or a name in it is not bound."""
     try:
         tree = ast.parse(after)
     except SyntaxError as error:
         return f"the edited text would not parse: {error}"
     new = _unbound(Module(tree)) - _unbound(plan.file.module)
-    return f"names would be bound nowhere: {', '.join(sorted(new))}" if new else None
+    return f"these names would not be bound: {', '.join(sorted(new))}" if new else None
 
 
 def _unbound(module: Module) -> set[str]:
@@ -156,7 +154,7 @@ def _unbound(module: Module) -> set[str]:
 
 
 def write(changed: Sequence[Changed]) -> list[tuple[Path, str]]:
-    """Writes each file whole, or leaves it; what could not be written, with the reason."""
+    """Writes each file as a whole. Returns the files that could not be written, with the reasons."""
     failed = []
     for each in changed:
         try:

@@ -1,6 +1,4 @@
-"""Names of one module: which scopes there are, and what binds each name in them. Python's own rules, no
-types.
-"""
+"""Finds the scopes of a module and the bindings of each name in them, by Python's rules and without types."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ _OPEN: Final = (*FUNCTIONS, ast.Lambda, ast.ClassDef, *_COMPREHENSIONS)
 
 
 class Binding(NamedTuple):
-    """One place that gives a name a value. kind: assign, with, param, import, def, class, other.
+    """A place that binds a name. kind: assign, with, param, import, def, class, other.
 
     node: the statement, parameter, `with` item or import alias. value: the expression, where there is one.
     """
@@ -32,7 +30,7 @@ class Scope:
         self.node = node
         self.parent = parent
         self.names: dict[str, list[Binding]] = {}
-        self.loads: dict[str, list[ast.Name]] = {}  # by name: loads that this scope's binding answers
+        self.loads: dict[str, list[ast.Name]] = {}  # by name: loads that use the binding of this scope
         self.elsewhere: dict[str, str] = {}  # name -> "global" or "nonlocal"
 
     @property
@@ -52,7 +50,7 @@ class Scope:
         return self
 
     def find(self, name: str, inner: bool = False) -> Scope | None:
-        """The scope where a load of `name` finds its value; None for builtins and what is not there."""
+        """The scope where a load of `name` finds its value, or None for builtins and unbound names."""
         if self.elsewhere.get(name) == "global":
             return self.module()
         if name in self.names and not (inner and self.is_class):
@@ -60,14 +58,14 @@ class Scope:
         return self.parent.find(name, True) if self.parent is not None else None
 
     def nearest(self) -> Scope:
-        """The innermost function around, or the module."""
+        """The innermost function around this scope, or the module."""
         scope = self
         while scope.parent is not None and not isinstance(scope.node, FUNCTIONS):
             scope = scope.parent
         return scope
 
     def function(self) -> Scope:
-        """The outermost function around, or the module: where a new name must not clash."""
+        """The outermost function around this scope, or the module. A new name must not clash in it."""
         scope, found = self, self
         while scope.parent is not None:
             if isinstance(scope.node, (*FUNCTIONS, ast.Lambda)):
@@ -82,8 +80,8 @@ class Module:
     def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
         self.parents: dict[ast.AST, ast.AST] = {}
-        self.scope_of: dict[ast.AST, Scope] = {}  # of the node itself: where its names are looked up
-        self.own: dict[ast.AST, Scope] = {}  # of a function or class: the scope that it opens
+        self.scope_of: dict[ast.AST, Scope] = {}  # node -> the scope where its names are looked up
+        self.own: dict[ast.AST, Scope] = {}  # function or class -> the scope that it opens
         self.nodes: list[ast.AST] = []
         self.root = Scope(tree, None)
         self.own[tree] = self.root
@@ -105,7 +103,9 @@ class Module:
             inner = outer = scope
             if isinstance(node, _OPEN):
                 inner = self.own[node] = Scope(node, scope)
-            elif isinstance(node, (ast.arguments, ast.arg)):  # the node itself stands in the function's scope
+            elif isinstance(
+                node, (ast.arguments, ast.arg)
+            ):  # the node itself belongs to the function's scope
                 outer = scope.parent or scope
             elif isinstance(node, (ast.Global, ast.Nonlocal)):
                 kind = "global" if isinstance(node, ast.Global) else "nonlocal"
@@ -153,7 +153,7 @@ class Module:
         return Binding("other", parent)
 
     def statement(self, node: ast.AST) -> ast.stmt:
-        """The statement that `node` stands in."""
+        """The statement that contains `node`."""
         while not isinstance(node, ast.stmt):
             node = self.parents[node]
         return node
@@ -165,7 +165,7 @@ class Module:
 
 
 def _evaluated_outside(node: ast.AST) -> Iterator[ast.AST]:
-    """Children whose names are looked up around the scope: decorators, bases, defaults, annotations."""
+    """Children whose names are looked up outside the scope: decorators, bases, defaults, annotations."""
     if isinstance(node, FUNCTIONS):
         yield from node.decorator_list
         if node.returns is not None:

@@ -1,6 +1,4 @@
-"""Where an object goes that is not asked for an attribute: into variables, arguments, results, tests, and
-away.
-"""
+"""Follows objects into variables, arguments, results and tests, and to places that cannot be followed."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ot_bridge.migrate import legacy
 from ot_bridge.migrate.calls import argument, outside, parameter_of
-from ot_bridge.migrate.edits import ImportedTracer
+from ot_bridge.migrate.edits import Edit, ImportedTracer
 from ot_bridge.migrate.rules.active import consumes, test
 from ot_bridge.migrate.scopes import FUNCTIONS
 from ot_bridge.migrate.uses import Block, Site, Use
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Sinks:
-    """Of one file."""
+    """Follows the objects of one file."""
 
     def __init__(self, reading: Reading, file: File, uses: list[Use]) -> None:
         self.reading = reading
@@ -29,7 +27,7 @@ class Sinks:
         self.uses = uses
 
     def goes(self, node: ast.expr, value: Value) -> None:
-        """Joins the flow with where the object goes, or blocks it."""
+        """Joins the object's flow with the flow of its target, or blocks it."""
         parent = self.file.module.parents.get(node)
         if parent is None or (isinstance(parent, ast.Attribute) and parent.value is node):
             return
@@ -43,24 +41,25 @@ class Sinks:
         if tested is True:
             return
         if tested is not None:
-            self._add(node, value, tested if isinstance(tested, Block) else None, tested)
+            self._add(node, value, tested if isinstance(tested, Block) else None, tested)  # type: ignore[arg-type]
             return
         handler = getattr(self, f"_{type(parent).__name__.lower()}", None)
         problem = handler(node, value, parent) if handler is not None else self._kept(value)
         if problem is not None:
             self._add(node, value, problem)
 
-    def _add(self, node: ast.AST, value: Value, block: Block | None, edit: object = None) -> None:
+    def _add(self, node: ast.AST, value: Value, block: Block | None, edit: Edit | None = None) -> None:
         assert value.flow is not None
         edits = [] if block is not None or edit is None else [edit]
-        use = Use(self.file, node, block.code if block else "OTB107", value.flow, edits, block, shown=False)  # type: ignore[arg-type]
+        code = block.code if block else "OTB107"
+        use = Use(self.file, node, code, value.flow, edits, block, reported=False)
         use.always = value.shared
         self.uses.append(use)
 
     def _kept(self, value: Value) -> Block:
-        return Block("OTB302", f"{WORDS[value.kind]} is put where it cannot be followed; left as it is")
+        return Block("OTB302", f"{WORDS[value.kind]} goes where it cannot be followed; left as it is")
 
-    # Where it may go
+    # Targets that can be followed
 
     def _expr(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
         if value.kind == "scope" and not value.active and isinstance(node, ast.Call):
@@ -78,7 +77,7 @@ class Sinks:
         )
 
     def _if(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
-        return None  # a tracer's test for truth
+        return None  # a truth test of a tracer
 
     def _unaryop(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
         return None
@@ -89,7 +88,7 @@ class Sinks:
     def _boolop(self, node: ast.expr, value: Value, parent: ast.BoolOp) -> Block | None:
         found = self._choice(node, value, parent)
         if found is None and (value.active or value.maybe) and value.kind != "tracer":
-            return Block("OTB302", f"{WORDS[value.kind]} is one choice of several; left as it is")
+            return Block("OTB302", f"{WORDS[value.kind]} is one of several possible values; left as it is")
         return found
 
     def _choice(self, node: ast.expr, value: Value, parent: ast.expr) -> Block | None:
@@ -109,7 +108,9 @@ class Sinks:
             if problem is not None:
                 return problem
         if value.kind == "scope" and isinstance(node, ast.Call):
-            return Block("OTB303", "the scope is held by hand; use start_as_current_span in a with")
+            return Block(
+                "OTB303", "the scope is used without with; use start_as_current_span in a with block"
+            )
         return None
 
     def _annassign(self, node: ast.expr, value: Value, parent: ast.AnnAssign) -> Block | None:
@@ -134,12 +135,10 @@ class Sinks:
     def _into(self, value: Value, slot: Slot | None) -> Block | None:
         held = self.reading.slot_value(slot)
         if slot is None or held is None or held.kind != value.kind:
-            where = (
-                "a place" if slot is None else f"{slot.name.lstrip('.')}, which holds other things as well"
-            )
+            where = "a place" if slot is None else f"{slot.name.lstrip('.')}, which also holds other values"
             if slot is None:
                 return self._kept(value)
-            return Block("OTB302", f"{WORDS[value.kind]} is put into {where}; left as it is")
+            return Block("OTB302", f"{WORDS[value.kind]} is assigned to {where}; left as it is")
         slot.flow.join(value.flow)  # type: ignore[arg-type]
         return None
 
@@ -149,7 +148,7 @@ class Sinks:
             return None if name is None or isinstance(name, ast.Name) else self._kept(value)
         if value.kind == "scope" and isinstance(node, ast.Call):
             return None  # the rule of the start
-        return Block("OTB303", "the scope is held by hand")
+        return Block("OTB303", "the scope is used without with")
 
     def _call(self, node: ast.expr, value: Value, parent: ast.Call) -> Block | None:
         if parent.func is node:
@@ -168,28 +167,28 @@ class Sinks:
 
     def _given(self, node: ast.expr, value: Value, call: ast.Call) -> Block | None:
         function = self.reading.value(self.file, call.func)
-        shown = dotted(call.func) or "a function"
+        callee = dotted(call.func) or "a function"
         if function is not None and function.kind == "class":
             made = self.reading.method(function.what, "__init__")
             function = made
         if function is None or function.kind != "function":
             if function is not None and function.kind == "api" and value.kind == "tracer":
-                return Block(_api_code(function.what), f"the tracer is given to {shown}(); left as it is")
+                return Block(_api_code(function.what), f"the tracer is passed to {callee}(); left as it is")
             return Block(
                 "OTB302",
-                f"{WORDS[value.kind]} is given to {shown}(), which is not in this tree; left as it is",
+                f"{WORDS[value.kind]} is passed to {callee}(), which is not below the paths; left as it is",
             )
         home, definition = function.what
         owner = home.module.parents[definition]
         if isinstance(owner, ast.ClassDef) and self.reading.is_overridden(owner, definition.name):
-            return Block("OTB302", f"{WORDS[value.kind]} is given to {shown}(), which a subclass has anew")
+            return Block("OTB302", f"{WORDS[value.kind]} is passed to {callee}(), which a subclass overrides")
         parameter = parameter_of(definition, call, node, function.maybe)
         slot = None if parameter is None else self.reading.slot_of(home, parameter)
         held = self.reading.slot_value(slot)
         if slot is None or held is None or held.kind != value.kind:
             return Block(
                 "OTB302",
-                f"{WORDS[value.kind]} is given to {shown}(), where its type is not known; left as it is",
+                f"{WORDS[value.kind]} is passed to {callee}(), where its type is not known; left as it is",
             )
         slot.flow.join(value.flow)  # type: ignore[arg-type]
         return None
@@ -211,10 +210,10 @@ class Sinks:
         held.flow.join(value.flow)  # type: ignore[union-attr, arg-type]
         return None
 
-    # What is put into variables that are known by their annotation, or seen from outside
+    # Values of variables that have an annotation or are used by other files
 
     def slots(self) -> None:
-        """Blocks variables that files without a legacy import use, and parameters that get unknown things."""
+        """Blocks variables that files without a legacy import use, and parameters that get unknown values."""
         for scope in self.file.module.own.values():
             for name in scope.names:
                 slot = self.reading._slots.get((scope, name))
@@ -236,19 +235,22 @@ class Sinks:
                 f"{name} is used in {where}, which has no import to change; left as it is",
             )
         if isinstance(binding.node, ast.alias):
-            use = Use(self.file, binding.node, "OTB101", slot.flow, shown=False)
+            use = Use(self.file, binding.node, "OTB101", slot.flow, reported=False)
             if is_global and value.kind == "tracer" and len(slot.bindings) == 1:
                 use.edits = [ImportedTracer(binding.node, name)]
             elif legacy.top(_source(self.file, binding.node)) in legacy.PACKAGES:
-                use.block = Block("OTB101", "the tracer is imported where no assignment can stand")
+                use.block = Block("OTB101", "the tracer is imported where an assignment is not possible")
             self.uses.append(use)
         for _, each in slot.bindings:
             given = each.value if isinstance(each.node, ast.AnnAssign) else None
             if given is not None and self.reading.value(self.file, given) is None:
-                self._block(each.node, value, f"{name} gets something that is not known; left as it is")
+                self._block(each.node, value, f"{name} gets a value that is not known; left as it is")
 
     def _block(self, node: ast.AST, value: Value, text: str) -> None:
-        self.uses.append(Use(self.file, node, "OTB302", value.flow, [], Block("OTB302", text), shown=False))  # type: ignore[arg-type]
+        assert value.flow is not None
+        self.uses.append(
+            Use(self.file, node, "OTB302", value.flow, [], Block("OTB302", text), reported=False)
+        )
 
     def _calls_of(self, function: ast.AST) -> None:
         assert isinstance(function, FUNCTIONS)
@@ -263,7 +265,7 @@ class Sinks:
                 passed = None if given is None else self.reading.value(home, given)
                 if given is not None and (passed is None or passed.kind not in (value.kind, "none")):
                     self._block(
-                        each, value, f"{function.name}() is also called with something that is not known"
+                        each, value, f"{function.name}() is also called with a value that is not known"
                     )
 
 

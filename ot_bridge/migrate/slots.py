@@ -1,4 +1,4 @@
-"""`Slots`: a slot for every variable, every `with` block's name and every attribute of a class."""
+"""`Slots`: makes a slot for every variable, every name of a `with` block and every attribute of a class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ot_bridge.migrate.values import Slot, Value
 
 
 class Slots:
-    """Where values are kept. What they are is what `Reading` finds out, which is built on this."""
+    """The slots of a project. `Reading`, which is built on this class, finds their values."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -22,7 +22,7 @@ class Slots:
         self._home: dict[ast.AST, File] = {}
 
     def value(self, file: File, node: ast.AST) -> Value | None:
-        """What an expression gives; None if that is not known."""
+        """The value of an expression, or None if it is not known."""
         raise NotImplementedError
 
     def find_slots(self) -> None:
@@ -44,7 +44,7 @@ class Slots:
         self._find_attributes(classes)
 
     def slots(self) -> Iterable[Slot]:
-        """All that were made."""
+        """All slots."""
         yield from self._slots.values()
         yield from self._regions.values()
         yield from self._attributes.values()
@@ -60,7 +60,7 @@ class Slots:
     def _make_regions(
         self, file: File, scope: Scope, name: str, bindings: list[Binding], loads: list[ast.Name]
     ) -> bool:
-        """A slot for each `with … as name` (invariant 2); whether that could be done."""
+        """Makes a slot for each `with … as name` (invariant 2 of `reading`). False if that is impossible."""
         if len(bindings) < 2 or any(each.kind != "with" for each in bindings) or scope.is_class:
             return False
         items = {each.node for each in bindings}
@@ -80,7 +80,7 @@ class Slots:
         return True
 
     def slot_of(self, file: File, name: ast.Name | ast.withitem | ast.arg) -> Slot | None:
-        """The slot of a name, read or bound; None for builtins."""
+        """The slot of a name that is read or bound, or None for builtins."""
         if name in self._regions:
             return self._regions[name]
         if isinstance(name, ast.withitem):
@@ -102,7 +102,7 @@ class Slots:
     # Classes and their attributes
 
     def family(self, node: ast.ClassDef) -> ast.ClassDef:
-        """One class for all that inherit from each other."""
+        """A class that represents all classes that inherit from each other."""
         while node in self._family:
             node = self._family[node]
         return node
@@ -138,7 +138,7 @@ class Slots:
     def method(
         self, node: ast.ClassDef, name: str, seen: frozenset[ast.ClassDef] = frozenset()
     ) -> Value | None:
-        """The function that `instance.name` means."""
+        """The method that `instance.name` calls, or None."""
         file = self._home[node]
         for each in node.body:
             if isinstance(each, FUNCTIONS) and each.name == name:
@@ -149,7 +149,7 @@ class Slots:
         return None
 
     def is_overridden(self, node: ast.ClassDef, name: str) -> bool:
-        """Whether more than one class of a family has a method of this name: a call may mean either."""
+        """Whether several classes of a family have this method, so that a call may mean any of them."""
         root = self.family(node)
         owners = [
             each
@@ -165,7 +165,7 @@ class Slots:
 
 
 def _enclosing(file: File, node: ast.AST, items: set[ast.AST]) -> list[ast.AST]:
-    """Those of the `with` items in whose block (or behind which in the same `with`) the node stands."""
+    """The `with` items in whose block the node is, or before which they stand in the same `with`."""
     found: list[ast.AST] = []
     below = node
     for above in file.module.ancestors(node):

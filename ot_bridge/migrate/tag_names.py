@@ -1,7 +1,7 @@
-"""`ot-bridge check --tags`: which names of a program change, which stay, and which carry secrets.
+"""`ot-bridge check --tags`: finds tags of a program whose names change, stay, or whose values carry secrets.
 
-Names come from code (what `set_tag`, `tags=`, `log_kv` and OpenTracing's constants say, and what the old
-libraries that are imported set), or from spans that were recorded. `stale_lines` looks for the old names in
+Names come from code (`set_tag`, `tags=`, `log_kv` and OpenTracing's constants, and the tags that imported old
+libraries set), or from recorded spans. `stale_lines` looks for the old names in
 dashboards, alerts and collector configurations.
 """
 
@@ -21,7 +21,7 @@ from ot_bridge.semconv.names import RENAMED, SECRETS, why_it_stays
 
 _HTTP: Final = ("component", "http.method", "http.url", "http.status_code")
 _SQL: Final = ("db.type", "db.instance", "db.statement")
-#: Package -> the names that its spans have, as they were recorded.
+#: Package -> the names of the tags in its recorded spans.
 LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "flask_opentracing": _HTTP,
     "django_opentracing": _HTTP,
@@ -45,7 +45,7 @@ LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Name(NamedTuple):
-    """One name. new: what it becomes; empty: it stays, and `why` says why. found: how often it was found."""
+    """A tag's name. new: its new names; if empty, it stays, and `why` has the reason. found: how often."""
 
     name: str
     new: tuple[str, ...]
@@ -59,13 +59,13 @@ class Name(NamedTuple):
         return {**fields, "count": fields.pop("found")}
 
     def __str__(self) -> str:
-        said = ", ".join(self.new) if self.new else self.why
+        outcome = ", ".join(self.new) if self.new else self.why
         group = f" [{', '.join(self.groups)}]" if self.groups else ""
-        return f"{self.name} -> {said}{group}: {self.found} ({', '.join(self.places[:3])})"
+        return f"{self.name} -> {outcome}{group}: {self.found} ({', '.join(self.places[:3])})"
 
 
 class Stale(NamedTuple):
-    """A line that asks for an old name. new: what to ask for in its place."""
+    """A line that contains an old name. new: the name that replaces it."""
 
     file: str
     line: int
@@ -73,12 +73,12 @@ class Stale(NamedTuple):
     new: str
 
     def __str__(self) -> str:
-        by_hand = "; of servers it becomes several names: rewrite by hand" if self.name == "http.url" else ""
+        by_hand = "; for servers it becomes several names: rewrite by hand" if self.name == "http.url" else ""
         return f"{self.file}:{self.line}: {self.name} -> {self.new}{by_hand}"
 
 
 class Found:
-    """Names as they are found, with their places."""
+    """Collects names and their places."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -89,7 +89,7 @@ class Found:
         self._places.setdefault(name, {})[place] = None
 
     def names(self) -> Iterator[Name]:
-        """Those that change or are known to stay, by name; a program's own names are neither."""
+        """The names that change or are known to stay, in order. A program's own names are left out."""
         for name, count in sorted(self._counts.items()):
             row = RENAMED.get(name)
             why = why_it_stays(name)
@@ -99,12 +99,12 @@ class Found:
                 yield Name(name, new, groups, why or "", count, tuple(self._places[name]))
 
     def secrets(self) -> dict[str, str]:
-        """Names whose values carry secrets, and which."""
+        """Names whose values carry secrets -> the kind of secret."""
         return {name: what for name, what in SECRETS.items() if name in self._counts}
 
 
 def in_code(paths: Iterable[Path], found: Found) -> list[tuple[Path, str]]:
-    """Adds the names that stand in the code below the paths; the files that cannot be read, and why."""
+    """Adds the names in the code below the paths. Returns the files that cannot be read, with the reasons."""
     project = load(paths)
     reading = Reading(project)
     for file in project.legacy:
@@ -154,7 +154,7 @@ _PREFIX: Final = r"(?<![\w.])(?:(?:span|resource|attributes|tags?)[._]|\.)?"
 
 
 def _spelt(name: str) -> str:
-    """The name as OpenTelemetry, TraceQL (`span.http.method`) and Prometheus (`http_method`) spell it."""
+    """A pattern for the spellings of a name in OpenTelemetry, TraceQL and Prometheus (`http_method`)."""
     return re.escape(name).replace(r"\.", "[._]")
 
 
@@ -165,7 +165,7 @@ _BY_SPELLING: Final[Mapping[str, str]] = {name.replace(".", "_"): name for name 
 
 
 def stale_lines(folders: Iterable[Path]) -> Iterator[Stale]:
-    """The lines below the folders that ask for an old name. Raises OSError for a path that is not there."""
+    """The lines below the folders that contain an old name. Raises OSError for a path that does not exist."""
     folders = list(folders)
     for folder in folders:
         folder.stat()

@@ -1,4 +1,4 @@
-"""`Use`: one reference to the API, what it is, and what a rule says of it."""
+"""`Use`: one reference to the API, and the decision of a rule on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Block(NamedTuple):
-    """Why a flow, or one reference, is left as it is."""
+    """The reason why a flow or one reference is left as it is."""
 
     code: str
     text: str
@@ -25,11 +25,10 @@ class Block(NamedTuple):
 
 @dataclass(eq=False)
 class Use:
-    """A reference. shown: whether `check` prints it; a use may be nothing but the place where a span leaves.
+    """A reference. reported: whether `check` prints it; it omits places that a span only passes.
 
-    flow: what it is rewritten with. tracer: the flow of the tracer that it is a use of, where that is the
-    global
-    one: then the use can be rewritten though other uses of the tracer are left.
+    flow: the flow that it is rewritten or left with. tracer: the flow of the global tracer that it uses, if
+    any. Then the use can be rewritten although other uses of that tracer are left.
     """
 
     file: File
@@ -39,9 +38,9 @@ class Use:
     edits: Sequence[Edit] = ()
     block: Block | None = None
     tracer: Flow | None = None
-    shown: bool = True
-    origin: bool = False  # the object is made here: where a mark for its flow belongs
-    always: bool = False  # what is left gets its own mark, whatever is said of the flow
+    reported: bool = True
+    origin: bool = False  # the object is made here, so a mark for its flow is put here
+    always: bool = False  # it gets its own mark if it is left, whether or not its flow has one
 
     @property
     def place(self) -> tuple[int, int]:
@@ -58,7 +57,7 @@ class Use:
 
 @dataclass
 class Site:
-    """What a rule is given: the attribute `base.name`, and the call of it where it is called."""
+    """The input of a rule: the attribute `base.name`, and the call if it is called."""
 
     reading: Reading
     file: File
@@ -72,6 +71,12 @@ class Site:
     def name(self) -> str:
         return self.node.attr
 
+    @property
+    def called(self) -> ast.Call:
+        """The call. Only for a rule that has got its `arguments`, so that there is one."""
+        assert self.call is not None
+        return self.call
+
     def value(self, node: ast.AST) -> Value | None:
         return self.reading.value(self.file, node)
 
@@ -83,7 +88,7 @@ class Site:
         return self.file.module.statement(self.node)
 
     def text(self, node: ast.AST) -> str | None:
-        """The text that an expression is known to be: a literal, a constant of the API, or of the project."""
+        """The known string value of an expression: a literal, or a constant of the API or the project."""
         value = self.value(node)
         if value is None or value.maybe:
             return None
@@ -92,22 +97,23 @@ class Site:
         return value.what if value.kind == "literal" and isinstance(value.what, str) else None
 
     def literal(self, node: ast.AST) -> object:
-        """The value of a literal; `...` for anything else."""
+        """The value of a literal, or `...` for any other expression."""
         return node.value if isinstance(node, ast.Constant) else ...
 
     def arguments(self) -> dict[str, ast.expr] | Block:
-        """The call's arguments by the API's names, in their order."""
-        assert self.call is not None
+        """The call's arguments by their names in the API, in order."""
+        if self.call is None:
+            return Block("OTB302", f"{self.name} is passed on as a function")
         names = legacy.ARGUMENTS[self.name]
         found: dict[str, ast.expr] = {}
         for position, node in enumerate(self.call.args):
             if isinstance(node, ast.Starred) or position >= len(names):
-                return Block("OTB312", f"what is given to {self.name}() by a star is not visible")
+                return Block("OTB312", f"arguments that {self.name}() gets by * are not visible")
             found[names[position]] = node
         for keyword in self.call.keywords:
             if keyword.arg is None:
-                return Block("OTB312", f"what is given to {self.name}() by ** is not visible")
+                return Block("OTB312", f"arguments that {self.name}() gets by ** are not visible")
             if names and keyword.arg not in names:
-                return Block("OTB308", f"{keyword.arg}= is an implementation's own argument")
+                return Block("OTB308", f"{keyword.arg}= is an argument of an implementation, not of the API")
             found[keyword.arg] = keyword.value
         return found

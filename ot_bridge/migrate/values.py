@@ -1,10 +1,10 @@
-"""What an expression is worth, as far as it matters: a tracer, a span, a scope, a name of the API.
+"""The values of expressions that rules distinguish: a tracer, a span, a scope, a name of the API, ….
 
 Theory of operation:
-1. A `Value` says what kind of thing an expression gives; None says that this is not known.
-2. A `Flow` stands for all that one object reaches. Two expressions that may give the same object have their
-   flows joined; joining is all that is ever done to a flow, so that the order of reading does not matter.
-3. A flow is rewritten whole or not at all: a use without a counterpart blocks the flow.
+1. A `Value` has the kind of an expression's result. None means that the kind is not known.
+2. A `Flow` stands for all expressions that one object may reach. The flows of two expressions that may give
+   the same object are joined. Flows are never split, so the order of reading does not matter.
+3. A flow is rewritten as a whole or not at all: a use without a counterpart blocks the flow.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WORDS: Final = {
 
 
 class Flow:
-    """A set of expressions, joined with others as reading goes on (a union-find forest)."""
+    """A set of expressions, which is joined with others while code is read (a union-find forest)."""
 
     __slots__ = ("_parent",)
 
@@ -53,8 +53,8 @@ class Flow:
 class Value(NamedTuple):
     """kind: one of OBJECTS, or module, api, constant, foreign, function, class, instance, none, pending, ….
 
-    what: the dotted name, or the definition. maybe: None is possible as well. active: it is what was active,
-    which in OpenTelemetry is never None. shared: a tracer that is the global one, whatever variable holds it.
+    what: the dotted name, or the definition. maybe: None is possible as well. active: it was the active span,
+    which in OpenTelemetry is never None. shared: it is the global tracer, in whatever variable.
     """
 
     kind: str
@@ -74,7 +74,7 @@ PENDING: Final = Value("pending")
 
 
 class Slot:
-    """A variable, parameter, attribute or function's result: whatever may hold an object."""
+    """A variable, parameter, attribute or function result, which may hold an object."""
 
     def __init__(self, name: str, bindings: list[tuple[Any, Binding]], scope: Scope | None = None) -> None:
         self.name = name
@@ -90,9 +90,7 @@ class Slot:
 
 
 def union(values: list[Value | None]) -> Value | None:
-    """The value of something that is one of `values`: known if all that are known agree and none is
-    unknown.
-    """
+    """The value of an expression that is one of `values`: known if all of them are known and agree."""
     known = [value for value in values if value is not None and value.kind != "pending"]
     if len(known) < len([value for value in values if value is None or value.kind != "pending"]):
         return None
@@ -114,12 +112,12 @@ def union(values: list[Value | None]) -> Value | None:
 
 
 def mixed_activity(values: list[Value | None]) -> bool:
-    """Whether some may be what was active, and others None or a span that was started."""
+    """Whether some of the values may be the active span, and others None or a started span."""
     return len({value.active for value in values if value is not None}) > 1
 
 
 def dotted(node: ast.expr) -> str | None:
-    """`a.b.c` of a chain of names; None for anything else."""
+    """`a.b.c` for a chain of names, or None for any other expression."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

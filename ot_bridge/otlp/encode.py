@@ -154,13 +154,13 @@ def _scope(scope: Any) -> bytes:
     """The fields of a `ScopeSpans` without the spans."""
     if scope is None:
         return b"\x0a\x00"
-    said = b"\x0a" + name(scope.name)
+    message = b"\x0a" + name(scope.name)
     if scope.version:
-        said += b"\x12" + name(scope.version)
+        message += b"\x12" + name(scope.version)
     given = getattr(scope, "attributes", None)
     attributes, lost = parts(given)
-    said += _tagged(b"\x1a", attributes, b"\x20", lost + getattr(given, "dropped", 0))
-    return b"\x0a" + sized(said) + _schema(scope)
+    message += _tagged(b"\x1a", attributes, b"\x20", lost + getattr(given, "dropped", 0))
+    return b"\x0a" + sized(message) + _schema(scope)
 
 
 def _head(ids: Any, parent: Any, kind: Any, start: Any, end: Any) -> bytes:
@@ -194,8 +194,8 @@ def _status(status: Status) -> bytes:
         return b""
     if code is StatusCode.OK:
         return _OK
-    said = b"\x12" + name(status.description) if status.description else b""
-    return b"\x7a" + sized(said + b"\x18\x02")
+    message = b"\x12" + name(status.description) if status.description else b""
+    return b"\x7a" + sized(message + b"\x18\x02")
 
 
 # The first way
@@ -217,10 +217,10 @@ def _as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
         if attributes:
             pieces += b"J", _plain(b"J", attributes)
         for title, attributes, moment in events:
-            said = _TIME(0x09, moment) + b"\x12" + _short(title)
+            message = _TIME(0x09, moment) + b"\x12" + _short(title)
             if attributes:
-                said += b"\x1a" + _plain(b"\x1a", attributes)
-            pieces += b"Z", varint(len(said)), said
+                message += b"\x1a" + _plain(b"\x1a", attributes)
+            pieces += b"Z", varint(len(message)), message
         if status.status_code is not _UNSET:
             pieces.append(_status(status))
         return b"".join(pieces), resource, scope
@@ -284,14 +284,14 @@ def _time(moment: Any) -> int:
 
 def _event(event: Any) -> bytes:
     attributes, lost = parts(event.attributes)
-    said = _TIME(0x09, _time(event.timestamp)) + b"\x12" + name(event.name)
-    return said + _tagged(b"\x1a", attributes, b"\x20", lost + event.dropped_attributes)
+    message = _TIME(0x09, _time(event.timestamp)) + b"\x12" + name(event.name)
+    return message + _tagged(b"\x1a", attributes, b"\x20", lost + event.dropped_attributes)
 
 
 def _link(link: Any) -> bytes:
     ids = _ids(link.context)
     flags = ids[3] & 0xFF | _KNOWN | (_REMOTE if ids[2] else 0)
-    said = b"\x0a\x10" + ids[0].to_bytes(16, "big") + b"\x12\x08" + ids[1].to_bytes(8, "big")
+    message = b"\x0a\x10" + ids[0].to_bytes(16, "big") + b"\x12\x08" + ids[1].to_bytes(8, "big")
     attributes, lost = parts(link.attributes)
-    said += _state(ids[4]) + _tagged(b"\x22", attributes, b"\x28", lost + link.dropped_attributes)
-    return said + _FLAGS(0x35, flags)
+    message += _state(ids[4]) + _tagged(b"\x22", attributes, b"\x28", lost + link.dropped_attributes)
+    return message + _FLAGS(0x35, flags)

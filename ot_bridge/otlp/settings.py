@@ -161,9 +161,9 @@ def _url_of(endpoint: str | None) -> tuple[Url | None, str]:
     try:
         url = _whole(variable, value) if "TRACES" in variable and value else _base(variable, value)
     except ValueError as problem:
-        shown = without_secrets(value or "")
-        bad_variable(variable, shown, str(problem), _NOTHING)
-        return None, f"{variable}={shown!r}"
+        safe = without_secrets(value or "")
+        bad_variable(variable, safe, str(problem), _NOTHING)
+        return None, f"{variable}={safe!r}"
     return url, str(url)
 
 

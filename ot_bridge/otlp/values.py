@@ -132,12 +132,12 @@ class _Values(dict[Any, bytes]):
         self.most = most
 
     def __missing__(self, value: Any) -> bytes:
-        said = self.write(value)
-        size = len(said)
+        encoded = self.write(value)
+        size = len(encoded)
         if size < 128:
-            part = b"%b%b%c%b" % (varint(self.longer + size), self.head, size, said)
+            part = b"%b%b%c%b" % (varint(self.longer + size), self.head, size, encoded)
         else:
-            part = sized(self.head + sized(said))
+            part = sized(self.head + sized(encoded))
         if len(self) < self.most and len(part) <= LONGEST:
             self[value] = part
             _budget.pay(len(part))

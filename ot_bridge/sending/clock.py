@@ -98,15 +98,15 @@ class Clock:
             return "shut down", "the exporter was shut down before"
         return ("timeout", "there was no time for an attempt") if self.over else None
 
-    def pause(self, rounds: int, asked: float | None = None) -> bool:
+    def pause(self, rounds: int, delay: float | None = None) -> bool:
         """Waits before the next attempt. False, at once, if there is no time for it.
 
-        rounds: the number of attempts before the last one. asked: the seconds that the receiver asks for; 0
+        rounds: the number of attempts before the last one. delay: the seconds that the receiver asks for; 0
         is obeyed after the first attempt only.
         """
-        if asked is None or (rounds and not asked):
-            asked = min(FIRST_PAUSE * 2.0 ** min(rounds, 99) * _random.uniform(0.8, 1.2), LONGEST_PAUSE)
-        return self._patience.wait(time.monotonic() + asked, self._deadline)
+        if delay is None or (rounds and not delay):
+            delay = min(FIRST_PAUSE * 2.0 ** min(rounds, 99) * _random.uniform(0.8, 1.2), LONGEST_PAUSE)
+        return self._patience.wait(time.monotonic() + delay, self._deadline)
 
     def _seconds(self) -> float:
         return min(self._deadline, self._patience.moment) - time.monotonic()

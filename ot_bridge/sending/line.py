@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: and a request on it would wait until its time is over. Servers close theirs after 60 s or more.
 IDLE: Final = 50.0
 _CONNECTING: Final = 3.0  # seconds for one of a host's addresses
-_SLICE: Final = 0.25  # seconds of waiting, after which the clock is asked again
+_SLICE: Final = 0.25  # seconds of waiting, after which the clock is read again
 _PIECE: Final = 256 * 1024  # bytes that are handed to a socket at once
 
 
@@ -82,7 +82,7 @@ class Line:
         except IndexError:
             return None
         ours = connection.pid == os.getpid() and connection.origin == url[:3]
-        if ours and time.monotonic() < connection.fresh_until and connection.quiet():
+        if ours and time.monotonic() < connection.fresh_until and connection.is_usable():
             return connection
         connection.close()
         return None
@@ -134,7 +134,7 @@ class Connection:
         self.headers = lines([("Host", url.netloc)])
         self._sock = sock
 
-    def quiet(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether the connection is open and has received nothing since the last answer."""
         try:
             self._sock.settimeout(0)
@@ -160,7 +160,7 @@ class Connection:
         return self._answer(clock)
 
     def tunnel(self, url: Url, proxy: Url, clock: Clock) -> None:
-        """Raises _Declined."""
+        """Makes a tunnel through the proxy. Raises _Declined."""
         headers = lines([("Host", url.authority), *_proxy_headers(proxy)])
         self._send(f"CONNECT {url.authority} HTTP/1.1\r\n".encode() + headers + b"\r\n", clock)
         answer = self._answer(clock, "CONNECT")
@@ -188,7 +188,7 @@ class Connection:
             try:
                 return work(*arguments)
             except TimeoutError:
-                continue  # until the clock says that it is over
+                continue  # until `clock.left` raises
 
 
 def lines(headers: Collection[tuple[str, str]]) -> bytes:
@@ -229,7 +229,7 @@ def _proxy_headers(proxy: Url) -> list[tuple[str, str]]:
 
 
 def _proxy_for(url: Url) -> Url | None:
-    # In a variable, or where the system has a register of them.
+    # Proxies are set by variables, and on some systems in a registry.
     if sys.platform not in ("darwin", "win32") and not any(
         name.lower().endswith("_proxy") for name in os.environ
     ):

@@ -19,7 +19,7 @@ REASONS: Final = (
     "shut down",
     "other",
 )
-_ILLNESSES: Final = ("refused", "timeout", "status", "other")
+_FAILURES: Final = ("refused", "timeout", "status", "other")
 
 
 class Losses:
@@ -34,13 +34,13 @@ class Losses:
         self.target = target
         self._hints = hints
         self._counts = dict.fromkeys(REASONS, 0)
-        self._unsaid = dict.fromkeys(REASONS, 0)
-        self._said: dict[str, float] = {}
-        self._ill = False
+        self._unlogged = dict.fromkeys(REASONS, 0)
+        self._logged: dict[str, float] = {}
+        self._failing = False
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """How many spans were lost, by reason; only reasons that there were."""
+        """The numbers of lost spans, by reason, without reasons of which there were none."""
         return {reason: count for reason, count in self._counts.items() if count}
 
     @property
@@ -52,10 +52,10 @@ class Losses:
         # No other thread and no signal handler runs between the reading and the writing of a sum, since from
         # Python 3.10 on they run only at calls and at the ends of loops.
         self._counts[reason] += count
-        self._unsaid[reason] += count
+        self._unlogged[reason] += count
         if self._due(reason):
-            number, self._unsaid[reason] = self._unsaid[reason], 0
-            self._ill = self._ill or reason in _ILLNESSES
+            number, self._unlogged[reason] = self._unlogged[reason], 0
+            self._failing = self._failing or reason in _FAILURES
             spans = "1 span is" if number == 1 else f"{number} spans are"
             hint = self._hints.get(reason, "")
             self._logger.warning("%s lost on the way to %s: %s%s", spans, self.target, text, hint)
@@ -67,18 +67,18 @@ class Losses:
 
     def delivered(self) -> None:
         """Logs, after a failure, that a request was delivered."""
-        if self._ill:
-            unsaid = 0
-            for reason in _ILLNESSES:
-                unsaid += self._unsaid[reason]
-                self._unsaid[reason] = 0
-            more = f"; {unsaid} more were lost since that was said last" if unsaid else ""
-            self._ill = False
+        if self._failing:
+            unlogged = 0
+            for reason in _FAILURES:
+                unlogged += self._unlogged[reason]
+                self._unlogged[reason] = 0
+            more = f"; {unlogged} more were lost since the last line about it" if unlogged else ""
+            self._failing = False
             self._logger.warning("spans reach %s again%s", self.target, more)
 
     def _due(self, kind: str) -> bool:
         now = time.monotonic()
-        due = now - self._said.get(kind, -PAUSE) >= PAUSE
+        due = now - self._logged.get(kind, -PAUSE) >= PAUSE
         if due:
-            self._said[kind] = now
+            self._logged[kind] = now
         return due

@@ -1,1 +1,1 @@
-"""Traces to look at: one span record, one tree, drawn in the terminal, in a file, and by `ot-bridge view`."""
+"""Shows traces in the terminal, in an HTML file, and in the browser with `ot-bridge view`."""

@@ -1,9 +1,9 @@
-"""The viewer as a WSGI application: takes spans as a collector does, and shows them.
+"""The viewer as a WSGI application: receives spans as a collector does, and shows them.
 
-1. It serves this machine. A request whose Host names another machine, or that a page of another origin makes,
-   is refused, whatever it asks for: other pages may neither read traces nor put spans here.
-2. Only POST changes anything.
-3. Whatever a request holds, the answer is an answer: no request ends the server or prints a traceback.
+1. It serves this machine only. A request is refused if its Host names another machine or if a page of another
+   origin makes it, so other pages can neither read traces nor add spans.
+2. Only POST requests change anything.
+3. Every request gets a response. No request ends the server or prints a traceback.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _HEADERS: Final = {
 
 
 class Receiver:
-    """The part of the application that takes spans, and gives them to `sink`. A WSGI application by itself.
+    """A WSGI application that receives spans and passes them to `sink`.
 
-    names: the values of Host that are accepted, `ANY_ADDRESS` for every address. say: called once for each
-    signal that is received and not shown.
+    names: the accepted values of Host, `ANY_ADDRESS` for every address. say: called with a message once for
+    metrics and once for logs, which are received and not shown.
     """
 
     ANY_ADDRESS: Final = "*"
@@ -50,7 +50,7 @@ class Receiver:
         self._sink = sink
         self._names = {name.lower() for name in names}
         self._say = say
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self.handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
             ("POST", "/v1/traces"): self._take,
             ("POST", "/v1/metrics"): self._ignore,
@@ -64,13 +64,13 @@ class Receiver:
             response = self.answer(request)
         except receive.Refused as refused:
             response = Response(refused.why + "\n", refused.status, mimetype="text/plain")
-        except Exception as error:  # see 3
+        except Exception as error:  # invariant 3
             response = Response(f"{type(error).__name__}\n", 500, mimetype="text/plain")
         response.headers.update(_HEADERS)
         return response(environ, start_response)
 
     def answer(self, request: Request) -> Response:
-        """The answer to a request that may be made. Raises Refused."""
+        """The response to a request that has passed the checks. Raises Refused."""
         method = "GET" if request.method == "HEAD" else request.method
         handler = self.handlers.get((method, request.path))
         if handler is not None:
@@ -103,14 +103,14 @@ class Receiver:
     def _ignore(self, request: Request) -> Response:
         form = receive.form_of(request)
         receive.body_of(request)
-        if request.path not in self._said:
-            self._said.add(request.path)
-            self._say(f"{request.path}: taken and thrown away; only traces are shown")
+        if request.path not in self._reported:
+            self._reported.add(request.path)
+            self._say(f"{request.path}: received and discarded; the viewer shows only traces")
         return Response(receive.answer(form, receive.Received([], 0, "")), mimetype=request.mimetype)
 
 
 class Viewer(Receiver):
-    """The whole application: a receiver whose store can be looked at."""
+    """The whole application: a receiver, and the page that shows its store."""
 
     def __init__(
         self, store: Store, names: Collection[str] = NAMES, say: Callable[[str], object] = lambda text: None
@@ -129,7 +129,7 @@ class Viewer(Receiver):
         }
 
     def answer(self, request: Request) -> Response:
-        """As the receiver's; traces have a path each."""
+        """The response to a request. Each trace has a path of its own. Raises Refused."""
         if request.method in ("GET", "HEAD") and request.path.startswith("/api/trace/"):
             return self._trace(request.path.removeprefix("/api/trace/"))
         return super().answer(request)
@@ -154,7 +154,7 @@ class Viewer(Receiver):
         return response
 
     def _requests(self) -> Iterator[str]:
-        """One request with all spans, piece by piece."""
+        """The pieces of one OTLP request with all spans."""
         yield '{"resourceSpans":['
         between = ""
         for spans in self.store.everything():
@@ -182,7 +182,7 @@ def _index() -> str:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, in lower case, without port and brackets; "" for what is none."""
+    """The name in a Host header, in lower case, without port and brackets. "" for an invalid header."""
     name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
     if port and not port.isdecimal():
         return ""

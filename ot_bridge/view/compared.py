@@ -1,7 +1,7 @@
-"""Two runs of a program beside each other: the page of `compare --html`.
+"""The page of `compare --html`, which shows two runs of a program side by side.
 
-Spans match by the names on their path and by their rank among siblings of that name; traces by the name of
-their first span and by their rank.
+Spans match if the names on their paths are equal and they have the same rank among siblings of that name.
+Traces match if the names of their first spans and their ranks are equal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ot_bridge.view.tree import Tree
 
 
 class Row(NamedTuple):
-    """A line of the comparison: the indexes of the nodes of either side, None for none; up: the row above."""
+    """A row. before, after: the indexes of the nodes, or None. up: the parent's row, or -1."""
 
     before: int | None
     after: int | None
@@ -29,7 +29,7 @@ def of_comparison(
     differences: Sequence[str] = (),
     names: tuple[str, str] = ("before", "after"),
 ) -> str:
-    """The page. differences: what `compare` prints; each line leads to the row that it is about."""
+    """The page. differences: the lines that `compare` prints. Each becomes a link to its row."""
     pairs = _matched(before, after, lambda tree: tree.nodes[0].span.name, lambda tree: tree.start)
     data = [_pair_data(one, other) for one, other in pairs]
     linked = [_linked(text, data) for text in differences]
@@ -42,7 +42,7 @@ _Item = TypeVar("_Item")
 def _matched(
     before: Iterable[_Item], after: Iterable[_Item], name: Any, start: Any
 ) -> list[tuple[_Item | None, _Item | None]]:
-    """Items of both sides by name and rank, in the order of their starts."""
+    """The items of both sides in pairs with the same name and rank, ordered by start."""
     left, right = _ranked(before, name), _ranked(after, name)
     pairs = [(left.get(key), right.get(key)) for key in dict.fromkeys([*left, *right])]
     return sorted(pairs, key=lambda pair: start(pair[1] if pair[0] is None else pair[0]))
@@ -59,7 +59,7 @@ def _ranked(items: Iterable[_Item], name: Any) -> dict[Hashable, _Item]:
 
 
 def merged(before: Tree | None, after: Tree | None) -> list[Row]:
-    """The lines of two traces, parents first."""
+    """The rows of two traces. Parents come before their children."""
     sides = [before, after]
     below = [side.children() if side else [] for side in sides]
     tops = [[at for at, node in enumerate(side.nodes) if node.parent < 0] if side else [] for side in sides]
@@ -93,20 +93,20 @@ def _siblings(
 
 
 def _pair_data(before: Tree | None, after: Tree | None) -> dict[str, Any]:
-    shown = after or before
-    assert shown is not None
+    tree = after or before
+    assert tree is not None
     rows = [[row.before, row.after, row.depth, row.up] for row in merged(before, after)]
     return {
-        "id": shown.trace_id,
-        "summary": page.summary(shown),
+        "id": tree.trace_id,
+        "summary": page.summary(tree),
         "pair": [page.trace_data(each) if each else None for each in (before, after)],
         "rows": rows,
     }
 
 
 def _linked(text: str, data: Sequence[dict[str, Any]]) -> list[Any]:
-    """A difference, and the trace and row that it is about where one can be found: the longest name in it."""
-    best: tuple[int, str, str] = (0, "", "")  # the row is named as the page names it
+    """A difference, its trace and its row: the row whose name is the longest that the text contains."""
+    best: tuple[int, str, str] = (0, "", "")  # the name of a row as the page forms it
     for pair in data if text[:1] in "+-" else ():
         for one, other, *_ in pair["rows"]:
             side = 0 if other is None or (text.startswith("-") and one is not None) else 1

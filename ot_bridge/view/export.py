@@ -1,4 +1,4 @@
-"""Spans of this process as records, and `OTEL_TRACES_EXPORTER=ot_bridge_tree`: traces on standard error."""
+"""Converts spans of this process to records. `OTEL_TRACES_EXPORTER=ot_bridge_tree` prints traces as trees."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ot_bridge.otlp.decode import SpanRecord, decode
 from ot_bridge.otlp.encode import encode
 from ot_bridge.view.terminal import Style, draw
 
-_MOST: Final = 10_000  # spans that wait for their local root
-_REMEMBERED: Final = 10_000  # traces of which late spans are shown at once
+_MOST: Final = 10_000  # the number of spans that may wait for their local root
+_REMEMBERED: Final = 10_000  # the number of printed traces whose late spans are printed at once
 
 
 def records(spans: Sequence[ReadableSpan]) -> list[SpanRecord]:
-    """Ended spans, as a collector would get them."""
+    """Ended spans as a collector would receive them."""
     return decode(encode(spans).body)
 
 
 class TreeExporter(SpanExporter):
-    """Shows a trace when its local root (a root, or a span whose parent is remote) has ended.
+    """Prints a trace when its local root (a root, or a span whose parent is remote) has ended.
 
-    What comes later of that trace is shown in a tree of its own, what has no local root at the end then.
-    At most 10,000 spans wait; what was left out is said.
+    Later spans of the trace are printed as a tree of their own. Spans without a local root are printed at
+    shutdown. At most 10,000 spans wait; the number of spans that were left out is printed.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -53,7 +53,7 @@ class TreeExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def _show(self, traces: Iterable[str], rooted: bool = True) -> None:
-        """Shows those of these traces that have a local root; all of them if `rooted` is False."""
+        """Prints the traces that have a local root, or all of them if `rooted` is False."""
         ready = [
             span
             for trace_id in traces
@@ -89,5 +89,5 @@ class TreeExporter(SpanExporter):
 
 
 def _rooted(spans: Sequence[SpanRecord]) -> bool:
-    # A parent that is only not here yet is no reason to show what waits for it.
+    # A span whose parent may still end waits for it.
     return any(not span.parent_id or span.parent_is_remote for span in spans)

@@ -1,4 +1,4 @@
-"""OTLP over gRPC for the viewer; it needs grpcio."""
+"""Receives OTLP over gRPC for the viewer. It needs grpcio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORM: Final = receive.FORMS["application/x-protobuf"]
 
 
 class GrpcPort:
-    """Takes spans over gRPC until `stop()`. Raises OSError where the port is taken."""
+    """Receives spans over gRPC until `stop()`. Raises OSError if the port is taken."""
 
     def __init__(self, sink: receive.Sink, host: str = "127.0.0.1", port: int = 4317) -> None:
         self._sink = sink

@@ -1,4 +1,4 @@
-"""Durations as people read them. The page has the same function (`duration` in page/text.js, same test)."""
+"""Formats durations. `duration` in files/text.js is the same function, and the same test holds both."""
 
 from __future__ import annotations
 

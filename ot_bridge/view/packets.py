@@ -1,5 +1,6 @@
-"""jaeger-client's packets: Thrift's compact protocol ("Thrift Compact protocol", Apache Thrift; Jaeger's
-`jaeger.thrift` and `agent.thrift`), read as far as Jaeger uses it.
+"""Reads jaeger-client's packets: the part of Thrift's compact protocol that Jaeger uses.
+
+Sources: "Thrift Compact protocol" (Apache Thrift), and Jaeger's `jaeger.thrift` and `agent.thrift`.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def _event(log: Mapping[int, Any]) -> EventRecord:
 
 
 def _links(references: Iterable[Mapping[int, Any]], parent: int) -> Iterator[LinkRecord]:
-    """The references but for `child_of` the parent, which the span's parent id says already."""
+    """The references as links, without `child_of` the parent, which is the span's parent id."""
     for each in references:
         kind = "follows_from" if each.get(1) else "child_of"
         if kind != "child_of" or each[4] != parent:

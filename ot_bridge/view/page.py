@@ -1,10 +1,12 @@
-"""Traces as one page that needs nothing but itself, and the page's data for the viewer.
+"""Makes one self-contained HTML page of traces, and the page's data for the viewer.
 
-1. The page does not sort, nest or measure: it gets rows parents first, with depth, times as offsets from the
-   trace's start (nanoseconds since 1970 do not fit a JavaScript number), and values as texts.
-2. Data is JSON in a block that no browser runs, with every `<` as an escape; the script sets text, never
+1. The page does not sort, nest or measure. It gets rows with parents before children, their depths, their
+   times as offsets from the trace's start (nanoseconds since 1970 do not fit a JavaScript number), and
+   values as texts.
+2. The data is JSON in a block that no browser runs, with every `<` escaped. The script sets text, never
    markup.
-3. A policy in the page allows its one script and its one style, by their hashes, and nothing else.
+3. The page's Content-Security-Policy allows its one script and its one style by their hashes, and nothing
+   else.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from typing import Any, Final
 from ot_bridge.otlp.decode import Attributes
 from ot_bridge.view.text import value_text
 from ot_bridge.view.times import critical_path, own_times
-from ot_bridge.view.tree import Node, Tree
+from ot_bridge.view.tree import Node, Tree, identity
 
 _FILES: Final = Path(__file__).parent / "files"
-_SHORT: Final = 200  # characters of a name in the list
-_SERVICES: Final = 20  # of a trace, in the list
+_SHORT: Final = 200  # characters of a name in the list of traces
+_SERVICES: Final = 20  # services of a trace in the list of traces
 SCRIPTS: Final = (
     "text.js",
     "grid.js",
@@ -44,7 +46,7 @@ SCRIPTS: Final = (
 
 @lru_cache
 def part(name: str) -> str:
-    """A file of the page, without indents and comments; `page.js` is all scripts, one after the other."""
+    """A file of the page without indents and comments. `page.js` is all scripts, one after the other."""
     if name == "page.js":
         return "\n".join(map(part, SCRIPTS))
     lines = map(str.strip, (_FILES / name).read_text("utf-8").splitlines())
@@ -78,7 +80,10 @@ def _json(data: Any) -> str:
 
 
 def write_page(text: str, target: str, command: str) -> bool:
-    """Puts the page at `target`, whole or not at all; `-` is standard output. False if not, which is said."""
+    """Writes the whole page to the file `target`, or to standard output for `-`.
+
+    If the file cannot be written, it stays as it was, a message is printed, and False is returned.
+    """
     if target == "-":
         sys.stdout.write(text)
         return True
@@ -91,7 +96,7 @@ def write_page(text: str, target: str, command: str) -> bool:
 
 
 def _put(text: str, path: Path) -> None:
-    if path.exists() and not path.is_file():  # a device or a pipe: nothing to put in its place
+    if path.exists() and not path.is_file():  # a device or a pipe, which cannot be replaced
         path.write_text(text, encoding="utf-8")
         return
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
@@ -106,7 +111,7 @@ def _put(text: str, path: Path) -> None:
 
 
 def trace_data(tree: Tree) -> dict[str, Any]:
-    """A trace as the page wants it."""
+    """A trace in the form that the page reads."""
     shared = _Shared()
     own, critical = own_times(tree), critical_path(tree)
     spans = [
@@ -125,7 +130,7 @@ def trace_data(tree: Tree) -> dict[str, Any]:
 
 
 def summary(tree: Tree) -> dict[str, Any]:
-    """A trace's line in the list. at: its start in microseconds, to order by."""
+    """A trace's row in the list of traces. at: its start in microseconds, by which the list is ordered."""
     services = {node.span.service: None for node in tree.nodes if node.span.service}
     return {
         "id": tree.trace_id,
@@ -140,7 +145,7 @@ def summary(tree: Tree) -> dict[str, Any]:
 
 
 def started(nanoseconds: int) -> str:
-    """A moment as text, in UTC."""
+    """The time in UTC as text."""
     try:
         moment = datetime.fromtimestamp(nanoseconds // 10**9, timezone.utc)
     except (OverflowError, ValueError, OSError):
@@ -149,7 +154,7 @@ def started(nanoseconds: int) -> str:
 
 
 class _Shared:
-    """Resources and scopes, each once."""
+    """A list of resources and scopes in which each stands once."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -167,12 +172,19 @@ def _pairs(attributes: Attributes) -> list[tuple[str, str]]:
     return sorted((key, value_text(value)) for key, value in attributes.items())
 
 
+def _key(node: Node, tree: Tree) -> str:
+    """A key for a server span that shares its client's span id; "" for any other span."""
+    above = tree.nodes[node.parent].span if node.parent >= 0 else None
+    return identity(node.span) if above is not None and above.span_id == node.span.span_id else ""
+
+
 def _span(
     node: Node, tree: Tree, shared: _Shared, own: int, critical: Iterable[tuple[int, int]]
 ) -> dict[str, Any]:
     span = node.span
     made: dict[str, Any] = {
         "id": span.span_id,
+        "key": _key(node, tree),
         "parent": span.parent_id,
         "up": node.parent,
         "depth": node.depth,

@@ -1,4 +1,4 @@
-"""The body of a request to `/v1/traces` as records, or the reason for which it is refused."""
+"""Decodes the body of a request to `/v1/traces` into records, or refuses it with a reason."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from ot_bridge.otlp.decode import SpanRecord, decode
 from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.otlp.varint import text, varint
 
-MOST: Final = 20 << 20  # bytes of a body, and of what it unpacks to
-_DRAINED: Final = 64 << 20  # bytes that are read of one that is too large, so that its sender hears why
+MOST: Final = 20 << 20  # bytes of a body, also after decompression
+_DRAINED: Final = (
+    64 << 20
+)  # bytes that are read of a body that is too large, so that its sender gets the response
 _PIECE: Final = 1 << 16
 
 
 class Sink(Protocol):
-    """Where received spans go, from any thread."""
+    """Receives spans, from any thread."""
 
     def add(self, spans: Iterable[SpanRecord]) -> None:
-        """Takes spans of any traces, in any order."""
+        """Adds spans of any traces in any order."""
 
 
 class Refused(Exception):
-    """A request is refused. status: the HTTP status of the answer; why: its text."""
+    """A request is refused. status: the HTTP status of the response. why: its text."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -35,7 +37,7 @@ class Refused(Exception):
 
 
 class Received(NamedTuple):
-    """spans: those that could be read; rejected: how many could not, and why the first."""
+    """spans: those that could be read. rejected: how many could not, and why the first of them."""
 
     spans: list[SpanRecord]
     rejected: int
@@ -43,7 +45,7 @@ class Received(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A content type of OTLP: how to read it, and how its answers are written."""
+    """A content type of OTLP: how a request is decoded, and how responses are written."""
 
     read: Callable[[bytes, list[str]], list[SpanRecord]]
     partial: Callable[[int, str], bytes]
@@ -66,14 +68,14 @@ FORMS: Final[Mapping[str, Form]] = {
 
 
 def answer(form: Form, received: Received) -> bytes:
-    """The body of a success: empty, or how many spans were not taken."""
+    """The body of a successful response: empty, or with the number of rejected spans."""
     if received.rejected:
         return form.partial(received.rejected, received.why)
     return b"{}" if form.read is decode_json else b""
 
 
 def form_of(request: Request) -> Form:
-    """Raises Refused for a type that is not OTLP's."""
+    """The form for the request's content type. Raises Refused for a type that OTLP does not have."""
     form = FORMS.get(request.mimetype)
     if form is None:
         raise Refused(415, f"the content type is to be one of {', '.join(FORMS)}")
@@ -81,7 +83,7 @@ def form_of(request: Request) -> Form:
 
 
 def received(form: Form, body: bytes) -> Received:
-    """The spans of a body. Raises Refused for what is no request."""
+    """The spans of a body. Raises Refused for a body that is not an OTLP request."""
     unread: list[str] = []
     try:
         spans = form.read(body, unread)
@@ -96,13 +98,13 @@ def received(form: Form, body: bytes) -> Received:
 
 
 def is_known_by(span: SpanRecord) -> bool:
-    """Whether a span has ids."""
+    """Whether the ids of a span are valid."""
     whole = len(span.trace_id) == 32 and len(span.span_id) == 16
     return whole and bool(span.trace_id.strip("0") and span.span_id.strip("0"))
 
 
 def body_of(request: Request) -> bytes:
-    """The body, unpacked. Raises Refused for one that is too large, or is no gzip."""
+    """The decompressed body. Raises Refused for a body that is too large or is not valid gzip."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip"):
         raise Refused(415, f"the content encoding {encoding[:40]} is not known; gzip is")

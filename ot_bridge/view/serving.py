@@ -1,4 +1,4 @@
-"""The viewer's sockets for HTTP, and for jaeger-client's packets."""
+"""Serves the viewer over HTTP, and receives jaeger-client's packets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ GRPC_INSTEAD: Final = (
     "a program speaks gRPC to the port for HTTP; the port for gRPC is 4317: "
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"
 )
-_WAITING: Final = 4 << 20  # bytes of packets that the system may hold for us
+_WAITING: Final = 4 << 20  # bytes of packets that the system buffers
 _SLOWEST: Final = 30.0  # seconds that a client may be silent
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def bound(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """Listening sockets on one port of all hosts; port 0: any. An address that is not here is left out.
+    """Listening sockets on one port (0: any) of all hosts. An address that this machine lacks is left out.
 
-    Raises OSError where the port is taken on one of them, or no address is left.
+    Raises OSError if the port is taken on one of them, or if no address is left.
     """
     made: list[socket.socket] = []
     missing: OSError | None = None
@@ -102,14 +102,14 @@ class Server(ThreadedWSGIServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores it: the client has gone away or does not speak HTTP."""
+        """Ignores an error: the client has gone away or does not speak HTTP."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Logs nothing."""
 
 
 class Packets:
-    """Takes jaeger-client's packets until `stop()`. Raises OSError where the port is taken."""
+    """Receives jaeger-client's packets until `stop()`. Raises OSError if the port is taken."""
 
     def __init__(self, sink: Sink, host: str = "127.0.0.1", port: int = 6831) -> None:
         self._sink = sink
@@ -135,11 +135,11 @@ class Packets:
                     self._marked.set()
                     continue
                 self._sink.add(filter(is_known_by, records(packet)))
-            except Exception:  # no packet yet, or not one of Jaeger's: UDP has no answer that could say so
+            except Exception:  # no packet yet, or no Jaeger packet: UDP has no response to report that
                 continue
 
     def drain(self, seconds: float = 5.0) -> bool:
-        """Waits until every packet that has arrived by now is taken; False if that takes longer."""
+        """Waits until every packet that has arrived is read. False if that takes too long."""
         self._marked.clear()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
             last.sendto(self._mark, ("127.0.0.1", self.port))

@@ -1,12 +1,12 @@
-"""The traces that the viewer holds, packed, within bounds.
+"""Keeps the viewer's traces in memory, packed and within bounds.
 
-1. A span is held as bytes (`marshal`, which only this module writes and reads), its resource once a trace
-   and, where it is the same, once for all. Trees and summaries are made when they are asked for.
-2. Traces are numbered as they come (`serial`), and the oldest goes first and whole. A reader drops all below
-   `first`: that is how it learns which traces are gone.
-3. Every change of a trace has a number too (`changed`): a reader asks for what changed after the last that
+1. A span is kept as bytes (`marshal`, which only this module writes and reads). Its resource is kept once for
+   each trace, and equal resources share their bytes. Trees and summaries are made on request.
+2. Traces are numbered in the order of their arrival (`serial`). The oldest trace is dropped first, as a
+   whole. A reader drops all traces with a number below `first`.
+3. Every change of a trace gets a number (`changed`). A reader asks for the changes after the last number that
    it knows.
-4. The lock is held to put and to take bytes, never while a tree is made.
+4. The lock is held while bytes are stored or read, never while a tree is made.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any, Final
 
 from ot_bridge.otlp.decode import EventRecord, LinkRecord, SpanRecord
 from ot_bridge.view.page import summary, trace_data
-from ot_bridge.view.tree import Tree, trees
+from ot_bridge.view.tree import Tree, identity, trees
 
 KEEP: Final = 10_000  # traces
 MOST_BYTES: Final = 64 << 20  # of all packed spans
 MOST_SPANS: Final = 20_000  # of a trace
-_AT_ONCE: Final = 1000  # summaries in one answer
-_OVERHEAD: Final = 150  # bytes that a packed span costs besides its own
-_RESOURCES: Final = 1000  # that are remembered to be shared
+_AT_ONCE: Final = 1000  # summaries in one response
+_OVERHEAD: Final = 150  # bytes that a packed span takes in addition to its own
+_RESOURCES: Final = 1000  # the number of resources that can be shared
 
 _RESOURCE: Final = SpanRecord._fields.index("resource")
 _EVENTS: Final = SpanRecord._fields.index("events")
@@ -42,7 +42,7 @@ class _Trace:
         self.changed = 0
         self.size = 0
         self.left_out = 0
-        self.spans: dict[bytes, tuple[bytes, int]] = {}  # by span id: the packed span, its resource's place
+        self.spans: dict[str, tuple[bytes, int]] = {}  # by identity: the packed span, its resource's place
         self.resources: dict[bytes, int] = {}  # packed resources and their places
         self.summary: dict[str, Any] | None = None
 
@@ -53,7 +53,7 @@ class Store:
     def __init__(self, keep: int = KEEP, most_bytes: int = MOST_BYTES, most_spans: int = MOST_SPANS) -> None:
         self._keep, self._most_bytes, self._most_spans = keep, most_bytes, most_spans
         self._lock = threading.Lock()
-        self._traces: dict[str, _Trace] = {}  # in the order in which they came
+        self._traces: dict[str, _Trace] = {}  # in the order of their arrival
         self._by_change: OrderedDict[str, _Trace] = OrderedDict()
         self._resources: OrderedDict[bytes, bytes] = OrderedDict()
         self._size = 0
@@ -63,7 +63,7 @@ class Store:
         self._run = os.urandom(4).hex()
 
     def add(self, spans: Iterable[SpanRecord]) -> None:
-        """Takes spans, of any traces, in any order; one that is here already is replaced."""
+        """Adds spans of any traces in any order. A span that is stored already is replaced."""
         for span in spans:
             packed, resource = _packed(span), marshal.dumps(span.resource)
             with self._lock:
@@ -74,7 +74,7 @@ class Store:
         if trace is None:
             self._serial += 1
             trace = self._traces[span.trace_id] = self._by_change[span.trace_id] = _Trace(self._serial)
-        key = bytes.fromhex(span.span_id)
+        key = identity(span)
         before = trace.spans.get(key)
         size = len(packed) + _OVERHEAD
         full = len(trace.spans) >= self._most_spans or trace.size + size > self._most_bytes
@@ -93,7 +93,7 @@ class Store:
             self._gone += 1
 
     def _resource(self, trace: _Trace, resource: bytes) -> int:
-        """The place of a resource in its trace."""
+        """The index of a resource in its trace."""
         place = trace.resources.get(resource)
         if place is not None:
             return place
@@ -118,10 +118,10 @@ class Store:
             self._now += 1
 
     def changes(self, after: int) -> dict[str, Any]:
-        """Summaries of what has changed after that number, and what else the list says.
+        """The summaries of traces that have changed after the change with this number.
 
-        run: differs between two stores; now: to ask with the next time; first: the serial of the oldest trace
-        that is held; gone: how many went for want of room; more: whether to ask again at once.
+        run: an id of this store. now: the number for the next call. first: the serial of the oldest trace.
+        gone: how many traces were dropped to make room. more: whether to call again at once.
         """
         with self._lock:
             newest_first = reversed(self._by_change.items())
@@ -133,10 +133,10 @@ class Store:
             more = len(changed) > _AT_ONCE
             chosen = changed[-_AT_ONCE:]
             first = next(iter(self._traces.values())).serial if self._traces else self._serial + 1
-            answer = {"run": self._run, "first": first, "gone": self._gone, "more": more}
-            answer["now"] = chosen[0][2] if more else self._now
-        answer["traces"] = [self._summary(*each) for each in reversed(chosen)]
-        return answer
+            found = {"run": self._run, "first": first, "gone": self._gone, "more": more}
+            found["now"] = chosen[0][2] if more else self._now
+        found["traces"] = [self._summary(*each) for each in reversed(chosen)]
+        return found
 
     def _summary(self, trace_id: str, trace: _Trace, changed: int) -> dict[str, Any]:
         found = trace.summary
@@ -154,7 +154,7 @@ class Store:
         return tree
 
     def trace(self, trace_id: str) -> dict[str, Any] | None:
-        """A trace for the page; None if it is not held."""
+        """A trace for the page, or None if it is not stored."""
         trace = self._traces.get(trace_id)
         return None if trace is None else {**trace_data(self._tree(trace)), "left_out": trace.left_out}
 

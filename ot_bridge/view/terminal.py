@@ -1,4 +1,4 @@
-"""Trees for a terminal, a pipe or a log: one line a span, and one for each of its events and links."""
+"""Draws traces as text: one line for each span, and one for each of its events and links."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ot_bridge.view.numbers import duration
 from ot_bridge.view.text import cut, harmless, padded, value_text, width
 from ot_bridge.view.tree import Node, Tree, trees
 
-_NARROWEST: Final = 20  # columns that a name keeps
+_NARROWEST: Final = 20  # the least number of columns of a name
 _WIDEST_BAR: Final = 20
-_DEEPEST: Final = 12  # levels that are shown by indenting
-ALIKE: Final = 5  # alike siblings in a row that become one line
+_DEEPEST: Final = 12  # levels that are indented
+ALIKE: Final = 5  # the number of similar siblings in a row that become one line
 _COLOURS: Final = {"error": "\x1b[31m", "warning": "\x1b[33m", "dim": "\x1b[2m", "off": "\x1b[0m"}
 _PICTURES: Final = "└─│✖⚠→·µ…×"
 _PLAIN: Final = {
@@ -33,7 +33,7 @@ _PLAIN: Final = {
 
 
 class Style(NamedTuple):
-    """How to draw. width: columns, None not to cut; pictures: characters beyond ASCII may be used."""
+    """How to draw. width: columns, or None for no limit. pictures: whether to use non-ASCII characters."""
 
     width: int | None = None
     pictures: bool = False
@@ -42,7 +42,7 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] = os.environ) -> Style:
-        """As fits a stream: without colours and pictures, and not cut, where it is no terminal."""
+        """The style for a stream. Without a terminal: no colours, no pictures, no limit of the width."""
         encoding = getattr(stream, "encoding", None) or "ascii"
         terminal = bool(getattr(stream, "isatty", bool)()) and environ.get("TERM") != "dumb"
         columns = shutil.get_terminal_size().columns if terminal else None
@@ -50,7 +50,7 @@ class Style(NamedTuple):
         return cls(columns, terminal and not plain and _can(encoding), terminal and not plain, encoding)
 
     def fit(self, text: str) -> str:
-        """A finished line, in what this terminal can show."""
+        """A finished line with the characters that this terminal can show."""
         if not self.pictures:
             for picture, plain in _PLAIN.items():
                 text = text.replace(picture, plain)
@@ -69,7 +69,7 @@ def _can(encoding: str) -> bool:
 
 
 class _Row(NamedTuple):
-    """What stands in the columns of a line. start, end: of the bar, as shares of the trace; -1 for none."""
+    """The columns of a line. start, end: of the bar, as shares of the trace's duration; -1 for no bar."""
 
     indent: str
     name: str
@@ -90,9 +90,9 @@ def draw(
     everything: bool = False,
     headed: bool = True,
 ) -> Iterator[str]:
-    """The lines of all traces. keys: the attributes to show, None for all; everything: alike siblings too.
+    """The lines of all traces. keys: the attributes to show, None for all. headed: with a first line.
 
-    headed: each trace begins with a line about it.
+    everything: whether similar siblings in a row get a line each.
     """
     for tree in trees(spans):
         if headed:
@@ -104,13 +104,13 @@ def draw(
 def _head(tree: Tree, style: Style) -> str:
     trace_id = harmless(tree.trace_id)
     count = len(tree.nodes)
-    said = [
+    facts = [
         cut(trace_id, 13, "…") if style.width else trace_id,
         f"{count} span{'s' * (count != 1)}",
         duration(tree.end - tree.start),
         *(["continues the caller's"] if tree.continues else []),
     ]
-    return " · ".join(said)
+    return " · ".join(facts)
 
 
 def _rows(tree: Tree, keys: Collection[str] | None, everything: bool) -> Iterator[_Row]:
@@ -131,7 +131,7 @@ def _rows(tree: Tree, keys: Collection[str] | None, everything: bool) -> Iterato
 def _runs(
     tree: Tree, siblings: Sequence[int], children: Sequence[Sequence[int]], everything: bool
 ) -> list[list[int]]:
-    """Siblings, those that are alike and follow each other in one list."""
+    """Lists of siblings. Similar siblings that follow each other are in one list."""
 
     def alike(at: int) -> Any:
         span = tree.nodes[at].span
@@ -196,7 +196,7 @@ def _notes(node: Node, keys: Collection[str] | None) -> Iterator[_Row]:
 
 
 class _Table:
-    """Rows in columns that fit the width: first the bar gives way, then attributes, then the name."""
+    """Rows in columns that fit the width. The bar is shortened first, then the attributes, then the name."""
 
     def __init__(self, rows: Sequence[_Row], style: Style) -> None:
         self._rows, self._style = rows, style
@@ -213,7 +213,7 @@ class _Table:
         return 2 + sum(columns) + sum(map(bool, columns)) - 1
 
     def _squeeze(self, whole: int) -> None:
-        # The indent gives way where it would leave a name less than its columns in the narrowest of tables.
+        # The indent is cut where it would leave a name fewer than its least number of columns.
         deepest = max(0, whole - self._time - _NARROWEST - 3)
         self._rows = [row._replace(indent=row.indent[-deepest:] if deepest else "") for row in self._rows]
         least = [width(row.indent) + min(_NARROWEST, width(row.name)) for row in self._rows]

@@ -1,11 +1,11 @@
-"""Text from outside for a terminal: escaped, and measured and cut by the columns that it takes there."""
+"""Prepares untrusted text for a terminal: escapes it, and measures and cuts it by terminal columns."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Any, Final
 
-#: Categories of characters that are not drawn: controls, formatting, surrogates, private and unassigned ones.
+#: Unicode categories of escaped characters: controls, formatting, surrogates, private and unassigned ones.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -26,7 +26,7 @@ def _escaped(character: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """An attribute's value as text: texts as they are, `true`, `null`, bytes in hexadecimal, lists, maps."""
+    """An attribute's value as text: strings unchanged, `true`, `null`, bytes in hexadecimal, lists, maps."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):
@@ -54,7 +54,7 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, columns: int, mark: str) -> str:
-    """The text in so many columns, with `mark` where something was left out."""
+    """The text in at most this number of columns. `mark` ends a text that was cut."""
     if width(text) <= columns:
         return text
     kept, used = [], width(mark)
@@ -67,6 +67,6 @@ def cut(text: str, columns: int, mark: str) -> str:
 
 
 def padded(text: str, columns: int, right: bool = False) -> str:
-    """The text filled with spaces to so many columns."""
+    """The text, filled with spaces to this number of columns."""
     space = " " * (columns - width(text))
     return space + text if right else text + space

@@ -1,4 +1,4 @@
-"""What a trace's times come to: each span's own time, and the critical path."""
+"""Calculates the self time of each span, and the critical path of a trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Stretch: TypeAlias = tuple[int, int]  # nanoseconds since the epoch
 
 
 def own_times(tree: Tree) -> list[int]:
-    """For each node: the nanoseconds in which none of its children ran."""
+    """For each node, the nanoseconds in which none of its children ran."""
     nodes = tree.nodes
     found = []
     for node, children in zip(nodes, tree.children(), strict=True):
@@ -31,10 +31,11 @@ def _union(stretches: Iterable[Stretch]) -> int:
 
 
 def critical_path(tree: Tree) -> list[list[Stretch]]:
-    """For each node: the stretches in which it set the duration of its top.
+    """For each node, the stretches of time in which it determined the duration of its top span.
 
-    From a span's end backwards: the child that ended last had it to that end, before that the one that ended
-    last before it began, and so on; what no child has is the span's own.
+    A span is walked backwards from its end. The path goes through the child that ended last; before the start
+    of that child, through the child that ended last before that start, and so on. The path stays in the span
+    itself where no child ran.
     """
     nodes = tree.nodes
     children = tree.children()

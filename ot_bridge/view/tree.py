@@ -1,19 +1,23 @@
-"""The one function that makes trees of spans: no other code sorts or nests them.
+"""Makes trees of spans. No other code sorts or nests spans.
 
-1. A span is known by its trace and its span id; of two with the same ids the later counts.
-2. A span's parent is the span with the parent's id in the same trace. Where there is none, the span is a
-   top: a root, one whose parent is elsewhere (`CALLER`), or one whose parent did not arrive (`MISSING`).
-   Whether a parent is elsewhere is what the sender says (`parent_is_remote`); where it does not, a server's
-   or a consumer's is.
-3. Spans whose parents form a circle would be below no top: the earliest of them becomes one (`CIRCLE`).
-4. Siblings and tops are ordered by start, then name, then id. Nodes come parents first.
-5. Nothing here is recursive: 5,000 levels are a tree too.
+1. A span is identified by its trace, its span id and its side of a call (see `identity`): a server span may
+   share its client's span id, as in Zipkin and with jaeger-client's `one_span_per_rpc`. Of two spans with
+   the same identity the later one counts.
+2. The parent of a server span that shares its client's id is that client span. The parent of any other span
+   is the span of the same trace that has its parent id; where a client and a server share that id, it is the
+   span of the same service, else the server span.
+3. A span without a parent here is a top: a root, a span whose parent is in another process (`CALLER`), or a
+   span whose parent did not arrive (`MISSING`). The sender says whether the parent is in another process
+   (`parent_is_remote`). Where it does not, the parents of server and consumer spans are taken to be.
+4. Spans whose parents form a circle have no top above them: the earliest of them becomes one (`CIRCLE`).
+5. Siblings and tops are ordered by start, then name, then id. Parents come before their children.
+6. No function here is recursive, so a trace of 5,000 levels is a tree too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from ot_bridge.otlp.decode import SpanRecord
 from ot_bridge.view.numbers import duration
@@ -26,9 +30,14 @@ BELOW: Final = ""
 _ENTRIES: Final = frozenset({"SERVER", "CONSUMER"})
 _CLOCKS: Final = 1_000_000  # nanoseconds by which a child may begin before its parent without a warning
 
+_Known: TypeAlias = dict[str, SpanRecord]  # the spans of a trace by their identities
+_Below: TypeAlias = dict[str, list[SpanRecord]]  # children by the identities of their parents
+
 
 class Node(NamedTuple):
-    """A span in its tree. parent: the index of its node, -1 for a top; how: why it is one, or BELOW."""
+    """A span in its tree. parent: the index of the parent's node, -1 for a top. how: why a span is a top, or
+    BELOW for a span that is none.
+    """
 
     span: SpanRecord
     depth: int
@@ -38,7 +47,7 @@ class Node(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A trace: its nodes, parents first. start, end: nanoseconds since the epoch."""
+    """A trace. nodes: parents before their children. start, end: nanoseconds since the epoch."""
 
     trace_id: str
     nodes: tuple[Node, ...]
@@ -47,7 +56,7 @@ class Tree(NamedTuple):
 
     @property
     def errors(self) -> int:
-        """How many spans have failed."""
+        """The number of failed spans."""
         return sum(node.span.status == "ERROR" for node in self.nodes)
 
     @property
@@ -56,7 +65,7 @@ class Tree(NamedTuple):
         return any(node.how == CALLER for node in self.nodes)
 
     def children(self) -> list[list[int]]:
-        """The indexes of each node's children."""
+        """For each node, the indexes of its children."""
         found: list[list[int]] = [[] for _ in self.nodes]
         for at, node in enumerate(self.nodes):
             if node.parent >= 0:
@@ -64,80 +73,95 @@ class Tree(NamedTuple):
         return found
 
 
+def identity(span: SpanRecord) -> str:
+    """A key for the span in its trace: its span id, with a mark if it is a server or consumer span."""
+    return _received(span.span_id) if span.kind in _ENTRIES else span.span_id
+
+
+def _received(span_id: str) -> str:
+    return f"{span_id} received"
+
+
 def trees(spans: Iterable[SpanRecord]) -> list[Tree]:
-    """The traces, by their starts."""
-    traces: dict[str, dict[str, SpanRecord]] = {}
+    """The traces of these spans, ordered by start."""
+    traces: dict[str, _Known] = {}
     for span in spans:
-        traces.setdefault(span.trace_id, {})[span.span_id] = span
+        traces.setdefault(span.trace_id, {})[identity(span)] = span
     made = [_tree(trace_id, known) for trace_id, known in traces.items()]
     return sorted(made, key=lambda tree: (tree.start, tree.trace_id))
 
 
 def _order(span: SpanRecord) -> tuple[int, str, str]:
-    return span.start, span.name, span.span_id
+    return span.start, span.name, identity(span)
 
 
-def _tree(trace_id: str, known: Mapping[str, SpanRecord]) -> Tree:
-    below: dict[str, list[SpanRecord]] = {}
+def _tree(trace_id: str, known: _Known) -> Tree:
+    below: _Below = {}
     tops: list[tuple[SpanRecord, str]] = []
     for span in sorted(known.values(), key=_order):
-        how = _how(span, known)
-        if how == BELOW:
-            below.setdefault(span.parent_id, []).append(span)
+        parent = _parent(span, known)
+        if parent is None:
+            tops.append((span, _how(span)))
         else:
-            tops.append((span, how))
+            below.setdefault(identity(parent), []).append(span)
     circles = _circles(known, below, [span for span, _ in tops])
     tops = sorted([*tops, *((span, CIRCLE) for span in circles)], key=lambda top: _order(top[0]))
-    nodes = _nodes(tops, below, {span.span_id for span in circles})
+    nodes = _nodes(tops, below, {identity(span) for span in circles})
     starts = [span.start for span in known.values() if span.start] or [0]
     return Tree(trace_id, nodes, min(starts), max([*starts, *(span.end for span in known.values())]))
 
 
-def _how(span: SpanRecord, known: Mapping[str, SpanRecord]) -> str:
+def _parent(span: SpanRecord, known: _Known) -> SpanRecord | None:
+    client, server = known.get(span.span_id), known.get(_received(span.span_id))
+    if client is not None and server is span:
+        return client
+    client, server = known.get(span.parent_id), known.get(_received(span.parent_id))
+    if client is not None and server is not None:
+        return client if client.service == span.service != server.service else server
+    return client or server
+
+
+def _how(span: SpanRecord) -> str:
+    """Why a span without a parent here has none."""
     if not span.parent_id.strip("0"):
         return ROOT
-    if span.parent_id in known:
-        return BELOW
     remote = span.kind in _ENTRIES if span.parent_is_remote is None else span.parent_is_remote
     return CALLER if remote else MISSING
 
 
-def _circles(
-    known: Mapping[str, SpanRecord], below: Mapping[str, Sequence[SpanRecord]], tops: list[SpanRecord]
-) -> list[SpanRecord]:
+def _circles(known: _Known, below: _Below, tops: list[SpanRecord]) -> list[SpanRecord]:
     """The earliest span of each circle of parents."""
     reached: set[str] = set()
     _reach(tops, below, reached)
     found = []
     for span in known.values():
-        if span.span_id not in reached:
+        if identity(span) not in reached:
             found.append(min(_circle_above(span, known), key=_order))
-            _reach(found[-1:], below, reached)  # the whole way up is below it, so no span is walked twice
+            _reach(found[-1:], below, reached)  # marks the whole path, so that no span is visited twice
     return found
 
 
-def _circle_above(span: SpanRecord, known: Mapping[str, SpanRecord]) -> list[SpanRecord]:
-    """The circle in which a span's ancestors end that have no top."""
-    way: dict[str, int] = {}
-    at = span.span_id
-    while at not in way:
-        way[at] = len(way)
-        at = known[at].parent_id
-    return [known[each] for each, place in way.items() if place >= way[at]]
+def _circle_above(span: SpanRecord, known: _Known) -> list[SpanRecord]:
+    """The circle of parents above a span that has no top above it."""
+    path: dict[str, int] = {}
+    at: SpanRecord | None = span
+    while at is not None and identity(at) not in path:
+        path[identity(at)] = len(path)
+        at = _parent(at, known)
+    first = path[identity(at)] if at is not None else 0
+    return [known[each] for each, place in path.items() if place >= first]
 
 
-def _reach(tops: Sequence[SpanRecord], below: Mapping[str, Sequence[SpanRecord]], reached: set[str]) -> None:
+def _reach(tops: Sequence[SpanRecord], below: _Below, reached: set[str]) -> None:
     waiting = list(tops)
     while waiting:
-        span = waiting.pop()
-        if span.span_id not in reached:
-            reached.add(span.span_id)
-            waiting += below.get(span.span_id, ())
+        key = identity(waiting.pop())
+        if key not in reached:
+            reached.add(key)
+            waiting += below.get(key, ())
 
 
-def _nodes(
-    tops: Sequence[tuple[SpanRecord, str]], below: Mapping[str, Sequence[SpanRecord]], cut: set[str]
-) -> tuple[Node, ...]:
+def _nodes(tops: Sequence[tuple[SpanRecord, str]], below: _Below, cut: set[str]) -> tuple[Node, ...]:
     nodes: list[Node] = []
     waiting = [(span, how, -1) for span, how in reversed(tops)]
     while waiting:
@@ -146,7 +170,7 @@ def _nodes(
         depth = above.depth + 1 if above else 0
         nodes.append(Node(span, depth, parent, how, tuple(_warnings(span, how, above))))
         here = len(nodes) - 1
-        children = (child for child in below.get(span.span_id, ()) if child.span_id not in cut)
+        children = (child for child in below.get(identity(span), ()) if identity(child) not in cut)
         waiting += reversed([(child, BELOW, here) for child in children])
     return tuple(nodes)
 

@@ -108,13 +108,13 @@ class XRayExporter(DeliveringExporter[Sent]):
         return self._again(batch, answer.get("UnprocessedTraceSegments") or [])
 
     def _refusal(self, error: ClientError) -> Failure:
-        told = error.response.get("ResponseMetadata", {})
-        status, code = told.get("HTTPStatusCode", 0), error.response.get("Error", {}).get("Code")
+        metadata = error.response.get("ResponseMetadata", {})
+        status, code = metadata.get("HTTPStatusCode", 0), error.response.get("Error", {}).get("Code")
         if code in EXPIRED and self._access is not None:
             self._access.look_up_anew()
         elif not (status == 429 or status >= 500 or code in _THROTTLED):
             return Failure("status", error)
-        return TryAgain("status", error, retry_after(told.get("HTTPHeaders", {}).get("retry-after")))
+        return TryAgain("status", error, retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")))
 
     def _again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
         refused = {segment.get("Id") for segment in unprocessed}

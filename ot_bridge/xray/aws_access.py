@@ -84,7 +84,7 @@ class Access:
         if self._credentials is None:
             found = self.session.get_credentials()
             if self._chain and _is_copy(found):
-                # The session remembers what its source said when it was first asked.
+                # The session caches the first result of its source.
                 found = self.session.get_component("credential_provider").load_credentials()
             if found is None:
                 raise NoCredentialsError()
@@ -121,8 +121,8 @@ def checked(endpoint: str) -> Url:
 
 def error_code(answer: Answer) -> str:
     """The code of AWS's error, such as `ExpiredTokenException`, or ""."""
-    told = answer.headers.get("x-amzn-errortype") or _in_json(answer.body) or ""
-    return told.split(":")[0].rpartition("#")[2].strip()
+    code = answer.headers.get("x-amzn-errortype") or _in_json(answer.body) or ""
+    return code.split(":")[0].rpartition("#")[2].strip()
 
 
 def _in_json(body: bytes) -> str:

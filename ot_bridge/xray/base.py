@@ -211,9 +211,9 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             # A receiver that fails may recover. One that answers and leaves the same spans again will not.
             idle = idle + 1 if error is None and len(pending) == before else 0
             if why is None or error is None or error.kind != "timeout" or not clock.over:
-                why = error  # an attempt that ran out of time says less than the one before it
-            asked = error.after if error else None
-            if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, asked)):
+                why = error  # an attempt that ran out of time has a less useful error than the one before it
+            delay = error.after if error else None
+            if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, delay)):
                 kind = "shut down" if self._patience.ended else why.kind if why else "partial"
                 self._lose(len(pending), kind, why or "left unprocessed")
                 return
@@ -254,7 +254,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         try:
             return self._send(batch, clock)
         except Failure as error:
-            # Time that ran out tells nothing.
+            # A lack of time is no information about the receiver.
             refused = self._refusing if error.kind == "timeout" else error.kind == "refused"
             raise
         finally:

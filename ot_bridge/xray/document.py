@@ -80,8 +80,8 @@ def _shorter_metadata(longest: int) -> Callable[[Document], Document]:
 def _cut(value: Any, longest: int) -> Any:
     if isinstance(value, (bool, int, float)):
         return value
-    shown = value if isinstance(value, str) else encoded({"": value})[4:-1].decode()
-    return value if len(shown) <= longest else f"{shown[:longest]}..."
+    text = value if isinstance(value, str) else encoded({"": value})[4:-1].decode()
+    return value if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _fewer_frames(most: int) -> Callable[[Document], Document]:

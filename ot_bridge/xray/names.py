@@ -39,8 +39,8 @@ def cleaned(text: str) -> str:
 def _told_by_aws(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
     if kind not in _CALLS:
         return str(first(attributes, "aws.local.service") or "")
-    told = str(first(attributes, "aws.remote.service") or "")
-    return told.removeprefix("AWS.SDK.").removeprefix("AWS::")
+    service = str(first(attributes, "aws.remote.service") or "")
+    return service.removeprefix("AWS.SDK.").removeprefix("AWS::")
 
 
 def _database(attributes: Mapping[str, Any]) -> str | None:

@@ -1,12 +1,12 @@
 """Removes secrets from URLs and connection strings, for every part of a segment document.
 
 1. It holds for the attributes whose names end as `_NAMES` says (`db.connection_string`, `http.url`,
-   `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, wherever in the
-   document they are told: http, sql, aws, metadata or annotations. Other text is left as it is.
+   `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, in every part of
+   the document: http, sql, aws, metadata or annotations. Other text is left as it is.
 2. User and password before a host are left out: `mysql://me:pw@db` -> `mysql://db`.
 3. The value of a key that names a secret becomes `REDACTED`, in any spelling and with any words around it:
    `Pwd=`, `PASSWORD = `, `Jet OLEDB:Database Password=`, `sslpassword=`, `?access_token=`.
-4. What is ambiguous is left out rather than told: a password may hold `@`, `/` or `;`, as its form allows.
+4. Ambiguous text is left out: a password may hold `@`, `/` or `;`, as its form allows.
 
 The forms: .NET's and ODBC's `key=value;`, a URL's `?key=value&`, libpq's `key=value key=value`; values in
 single or double quotes, or ODBC's braces.

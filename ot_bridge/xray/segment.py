@@ -43,8 +43,8 @@ def segment(
     of the resource begin with `otel.resource.`), or "all". service_version: replaces the resource's.
     A span of kind SERVER, and one without a local parent, is a segment; any other is a subsegment.
     """
-    told = cleaned(span.attributes)
-    attributes = Attributes(told)
+    given = cleaned(span.attributes)
+    attributes = Attributes(given)
     resource: Mapping[str, Any] = cleaned(span.resource.attributes)
     parent = span.parent
     whole = span.kind is SpanKind.SERVER or parent is None or parent.is_remote
@@ -65,7 +65,7 @@ def segment(
         parts["service"] = filled(version=text(service_version or _version(resource)))
         parts["user"] = text(attributes.take("enduser.id", "user.id"))
     left = attributes.rest | {f"otel.resource.{key}": value for key, value in resource.items() if whole}
-    parts |= _annotations_and_metadata(told, left, _events(span), annotate)
+    parts |= _annotations_and_metadata(given, left, _events(span), annotate)
     return {**_required(span), **filled(**parts)}
 
 
@@ -131,16 +131,19 @@ def _events(span: ReadableSpan) -> list[dict[str, Any]]:
 
 
 def _annotations_and_metadata(
-    told: dict[str, Any], left: dict[str, Any], events: list[dict[str, Any]], annotate: Annotate
+    given: dict[str, Any], left: dict[str, Any], events: list[dict[str, Any]], annotate: Annotate
 ) -> dict[str, dict[str, Any]]:
     """Annotations and metadata.
 
-    told: the span's attributes. left: the attributes of span and resource that no other part contains.
+    given: the span's attributes. left: the attributes of span and resource that no other part contains.
     """
-    asked = left.pop("aws.xray.annotations", None)
-    wanted = {*(annotate if annotate != "all" else ()), *(asked if isinstance(asked, (list, tuple)) else ())}
+    listed = left.pop("aws.xray.annotations", None)
+    wanted = {
+        *(annotate if annotate != "all" else ()),
+        *(listed if isinstance(listed, (list, tuple)) else ()),
+    }
     # An attribute that another part contains becomes an annotation too, if it is asked for.
-    candidates = {key: value for key, value in told.items() if key in wanted} | left
+    candidates = {key: value for key, value in given.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():
         clean = _KEY_REFUSED.sub("_", key)[:500]

@@ -424,5 +424,13 @@ def test_a_late_log_and_a_span_that_is_its_own_parent_are_said() -> None:
     assert traces.text([span(5, 4, name="a")])[-1] == "shop: a (its parent is elsewhere)"
 
 
+def test_a_client_and_a_server_that_share_an_id_are_both_compared() -> None:
+    shared = [span(1, name="call", kind="CLIENT"), span(1, name="serve", kind="SERVER")]
+    spans = [*shared, span(2, 1, links=(_link(1, "follows_from"),))]
+    expected = ["  shop: serve span.kind='server'", "    shop: span 2", "      follows_from serve"]
+    assert traces.text(spans)[-4:] == ["shop: call span.kind='client'", *expected]
+    assert traces.text(reversed(spans)) == traces.text(spans)
+
+
 def test_two_thousand_levels_are_compared() -> None:
     assert len(traces.text(many(2000, deep=True))) == 2004

@@ -205,7 +205,7 @@ ANSWERS = {
     "405": (Answer(405), "takes no POST at this path", ENDPOINT),
     "413": (Answer(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
     "415": (Answer(415), "does not take this encoding", "http/json"),
-    "503": (Answer(503, headers={"Retry-After": "60"}), "has too much to do (HTTP 503)", "try again later"),
+    "503": (Answer(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
     "302": (Answer(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
     "a web page": (HTML, "a web page came back", ENDPOINT),
     "rejected": (Answer(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
@@ -349,7 +349,7 @@ def test_packages_that_do_not_go_together_are_named(tmp_path: Path, monkeypatch:
     assert "needs opentelemetry-api ==0.1, and " in texts
     assert "needs another-that-is-missing, which is not installed" in texts
     assert (
-        "mine (opentelemetry_propagator) is served by opentelemetry-other and opentelemetry-proto-of-old"
+        "mine (opentelemetry_propagator) is provided by opentelemetry-other and opentelemetry-proto-of-old"
         in texts
     )
     assert "no-such-package" not in texts
@@ -470,7 +470,7 @@ def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: 
     texts = {each["text"] for each in report["findings"]}
     assert "b3 is read by b3" in texts
     assert "uber-trace-id came, and no propagator reads it: the caller's trace ends here." in texts
-    assert "its processors took a span, and say that it is flushed" in texts
+    assert "its processors accepted a span and report that it is flushed" in texts
     assert [span.name for span in receiver.spans] == ["ot-bridge doctor"]
 
 
@@ -590,7 +590,7 @@ def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_pat
     assert f"{sys.executable} has no ot_bridge" in bare.of("program")
     assert f"{sys.executable} -m pip install ot-bridge" in bare.of("program")
     unknown = doctor("--no-send", "--", "sh", "-c", "x").of("program", "look")
-    assert "which Python sh starts, if any, cannot be found out beforehand" in unknown
+    assert "it is not known which Python sh starts, if any" in unknown
 
 
 def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:

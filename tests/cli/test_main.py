@@ -33,7 +33,7 @@ def test_the_command_says_what_holds_everywhere(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for words in (*COMMANDS, "Windows", "exit status: 0 all is well"):
+    for words in (*COMMANDS, "Windows", "exit status: 0 success"):
         assert words in text
 
 

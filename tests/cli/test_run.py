@@ -279,7 +279,7 @@ def test_a_pex_file_is_not_redirected_and_that_is_all_that_is_said(
     done = programs.run("run", "--", sys.executable, file, cwd=tmp_path, PEX_ROOT=root)
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
     assert done.stderr == (
-        "ot-bridge: nothing is redirected: a PEX file starts itself anew without PYTHONPATH: build it with"
+        "ot-bridge: nothing is redirected: a PEX file restarts itself without PYTHONPATH: build it with"
         " ot-bridge in it, and call ot_bridge.redirect.redirect() first in the program\n"
     )
 
@@ -293,7 +293,7 @@ LINES = {
     "env's own splitting": (["./split"], sys.executable, "option -I"),
     "a script": (["./script", "-E"], sys.executable, ""),
     "a script with an option": (["./isolated"], sys.executable, "option -E"),
-    "pex": ([sys.executable, "app.pex"], sys.executable, "a PEX file starts itself anew"),
+    "pex": ([sys.executable, "app.pex"], sys.executable, "a PEX file restarts itself"),
     "no python": (["sh", "-c", "true"], "", ""),
     "not there": (["no-such-program"], "", ""),
     "a circle": (["./circle"], "", ""),

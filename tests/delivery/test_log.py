@@ -13,7 +13,7 @@ from ot_bridge.delivery import DeliveryProcessor, log
 from ot_bridge.delivery.log import FILTER, Losses, OncePerMinute, target
 from tests.delivery.parts import Keeping, spans
 
-NOBODY = "%d spans for %s are lost: nothing listens there (logged once a minute at most)"
+NOBODY = "%d spans for %s are lost: nothing listens there (logged at most once a minute)"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_line_a_minute_and_kind_with_the_number_since_the_last(
     losses.works(exporter)
     losses.works(exporter)
     where = "http://collector:4318/v1/traces"
-    late = "it did not answer in time (logged once a minute at most)"
+    late = "it did not answer in time (logged at most once a minute)"
     assert caplog.messages == [
         NOBODY % (3, where),
         f"1 spans for {where} are lost: {late}",

@@ -246,7 +246,7 @@ def test_a_flow_that_leaves_does_not_keep_others_from_being_rewritten(tmp_path: 
         """\
         def f():
             with trace.get_tracer(__name__).start_as_current_span("outer") as scope_span:
-                # ot-bridge: OTB302 the span is given to ship(), which is not in this tree; left as it is
+                # ot-bridge: OTB302 the span is passed to ship(), which is not below the paths; left as it is
                 span = opentracing.tracer.start_span("parcel")
                 ship(span)
                 scope_span.set_attribute("a", 1)"""
@@ -394,8 +394,8 @@ def test_an_import_stays_while_anything_needs_it(tmp_path: Path) -> None:
         tmp_path,
     )
     assert after == (
-        'from opentracing import Format\n\nx = "http.url"\n# ot-bridge: OTB306 the format is used by something else '
-        "than a known tracer's inject and extract\ny = Format\n"
+        'from opentracing import Format\n\nx = "http.url"\n# ot-bridge: OTB306 the format is used outside inject '
+        "and extract of a known tracer\ny = Format\n"
     )
 
 

@@ -150,7 +150,7 @@ QUERIES = {
     "by hand": (
         "e.yml",
         "key: http.url",
-        ["http.url -> url.full; of servers it becomes several names: rewrite by hand"],
+        ["http.url -> url.full; for servers it becomes several names: rewrite by hand"],
     ),
     "two in a line": (
         "f.yml", "[http.method, peer.ipv4]",

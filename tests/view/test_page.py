@@ -298,6 +298,18 @@ def test_the_policy_lets_no_other_script_run(opened: Open) -> None:
         page.said.clear()
 
 
+def test_rows_that_share_a_span_id_are_selected_and_folded_each_by_itself(opened: Open) -> None:
+    spans = [span(1, name="call", kind="CLIENT"), span(1, name="serve", kind="SERVER"), span(2, 1)]
+    with opened(spans) as page:
+        page.keyboard.press("ArrowDown")
+        assert selected(page) == "serve"
+        page.keyboard.press("ArrowLeft")
+        assert (selected(page), rows(page)) == ("serve", ["call", "serve"])
+        page.reload()
+        page.wait_for_selector(".row")
+        assert (selected(page), rows(page)) == ("serve", ["call", "serve", "span 2"])
+
+
 def test_by_keyboard_alone(opened: Open) -> None:
     with opened(TALE) as page:
         press = page.keyboard.press

@@ -114,3 +114,32 @@ def test_the_critical_path_covers_the_root_without_a_gap_or_an_overlap() -> None
     assert by_name["span 2"] == [(1, 3)]
     assert by_name["span 4"] == [(4, 5)]
     assert by_name["span 5"] == [(9, 10)]
+
+
+SHOP, STOCK = {"service.name": "shop"}, {"service.name": "stock"}
+
+
+@pytest.mark.parametrize("parent", [0, 1], ids=["a root", "below a span"])
+def test_a_server_that_shares_its_clients_span_id_is_below_it(parent: int) -> None:
+    spans = [
+        *([span(1, length=9)] if parent else []),
+        span(2, parent, 1, 5, name="call", kind="CLIENT", resource=SHOP),
+        span(2, parent, 2, 3, name="serve", kind="SERVER", resource=STOCK),
+        span(3, 2, 3, 1, name="in the server", resource=STOCK),
+        span(4, 2, 5, 1, name="in the client", resource=SHOP),
+    ]
+    top = [(0, "span 1")] if parent else []
+    below = [(0, "call"), (1, "serve"), (2, "in the server"), (1, "in the client")]
+    for _ in range(10):
+        random.shuffle(spans)
+        assert shape(only(spans)) == top + [(depth + len(top), name) for depth, name in below]
+
+
+def test_a_server_alone_with_a_shared_id_is_where_its_parent_is() -> None:
+    spans = [span(1, length=9), span(2, 1, 1, kind="SERVER", name="serve"), span(3, 2, 2)]
+    assert shape(only(spans)) == [(0, "span 1"), (1, "serve"), (2, "span 3")]
+
+
+def test_spans_of_a_circle_that_share_an_id_are_shown_once_each() -> None:
+    tree = only([span(1, 1, 0, kind="CLIENT", name="call"), span(1, 1, 1, kind="SERVER", name="serve")])
+    assert shape(tree) == [(0, "call"), (1, "serve")]

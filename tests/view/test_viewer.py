@@ -333,6 +333,13 @@ def test_a_trace_grows_in_any_order_and_a_span_that_comes_twice_is_there_once(ru
     assert running.ask("GET", "/api/trace/none").status == 404
 
 
+def test_a_client_and_a_server_that_share_an_id_are_both_shown(running: Running) -> None:
+    for kind in ("SERVER", "CLIENT", "SERVER"):
+        running.post(encode_json([span(1, name=kind, kind=kind)]).encode(), JSON)
+    shown = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)["spans"]
+    assert [(each["name"], each["depth"]) for each in shown] == [("CLIENT", 0), ("SERVER", 1)]
+
+
 def test_only_what_has_changed_is_told() -> None:
     store = Store()
     for at in range(1, 2501):

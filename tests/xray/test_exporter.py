@@ -182,7 +182,7 @@ def test_a_loss_is_said_once_a_minute_and_its_end_once(
         exporter.export(spans(1))
     first, second = [record.getMessage() for record in caplog.records if record.name == "ot_bridge.xray"]
     assert first.startswith(f"1 span is lost on the way to {xray.url}: ")
-    assert second == f"spans reach {xray.url} again; 1 more were lost since that was said last"
+    assert second == f"spans reach {xray.url} again; 1 more were lost since the last line about it"
 
 
 def test_a_slow_answer_is_waited_for_and_one_too_slow_is_asked_again(

@@ -1,1 +1,1 @@
-"""What `ot-bridge doctor` looks at: a module for each part, with `Row`s and `Finding`s as their result."""
+"""The checks of `ot-bridge doctor`. Each module checks one part, and returns `Row`s and `Finding`s."""

@@ -1,4 +1,4 @@
-"""What answers at an address: nothing, HTTP/1, HTTP/2 (as gRPC servers do) or TLS. No span is sent."""
+"""Finds what listens at an address: nothing, HTTP/1, HTTP/2 (a gRPC server) or TLS. No span is sent."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ HTTP: Final = "HTTP/1.1"
 HTTP2: Final = "HTTP/2"
 TLS: Final = "TLS"
 
-_SECONDS: Final = 1.0  # of each step
+_SECONDS: Final = 1.0  # seconds for each step
 _SETTINGS: Final = 4  # RFC 9113, 6.5: a server's first frame
 _ALERT: Final = b"\x15\x03"  # RFC 8446, 5.1
 
 
 def what_answers(host: str, port: int) -> str:
-    """One of the words above."""
+    """What listens at the address: one of this module's constants."""
     try:
         connection = socket.create_connection((host, port), _SECONDS)
     except socket.gaierror:
@@ -44,7 +44,7 @@ def what_answers(host: str, port: int) -> str:
 
 
 def _first(connection: socket.socket) -> bytes:
-    """The beginning of what comes, enough to tell."""
+    """The first bytes of the response, as many as are needed to recognize it."""
     connection.settimeout(_SECONDS)
     end = time.monotonic() + _SECONDS
     answer = b""

@@ -1,4 +1,4 @@
-"""The effective configuration of `install()` in this environment: every value and who says it."""
+"""The effective configuration of `install()` in this environment: every value and its origin."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEFAULT_PROPAGATORS: Final = "tracecontext,baggage,jaeger"
 
 
 def rows(service_name: str | None = None) -> Iterator[Row]:
-    """Every value, in the order in which one asks for them."""
+    """All rows."""
     packages = (f"{name} {_version(name)}" for name in _PACKAGES if _version(name))
     found = ", ".join([f"ot-bridge {__version__}", *packages])
     yield Row("python", f"{platform.python_version()}  {sys.executable}", found)
@@ -74,13 +74,13 @@ def _name_source(given: str | None) -> str:
 
 
 def _resource(resource: Resource) -> Iterator[Row]:
-    shown = {
+    tags = {
         key: value
         for key, value in resource.attributes.items()
         if key != SERVICE_NAME and not key.startswith("telemetry.sdk.")
     }
-    if shown:
-        pairs = ", ".join(f"{key}={value}" for key, value in shown.items())
+    if tags:
+        pairs = ", ".join(f"{key}={value}" for key, value in tags.items())
         yield Row(
             "resource", pairs, source("OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS")
         )
@@ -102,7 +102,7 @@ def propagators() -> list[str]:
 
 
 def textmap() -> TextMapPropagator:
-    """What reads and writes headers."""
+    """The propagator that reads and writes headers."""
     if text(FILE):
         return file.provider_of(text(FILE)).textmap or CompositePropagator([])
     return parse_propagators(propagators())
@@ -137,15 +137,15 @@ def _exporters() -> Iterator[Row]:
         if name.lower() != "otlp":
             yield Row("exporter", name, "OTEL_TRACES_EXPORTER")
             continue
-        asked = protocol()
+        chosen = protocol()
         by = source(f"{_OTLP}TRACES_PROTOCOL", f"{_OTLP}PROTOCOL", "OTEL_TRACES_EXPORTER")
-        yield Row("exporter", f"otlp ({asked})", by)
-        yield from _otlp(asked)
+        yield Row("exporter", f"otlp ({chosen})", by)
+        yield from _otlp(chosen)
 
 
-def _otlp(asked: str) -> Iterator[Row]:
+def _otlp(chosen: str) -> Iterator[Row]:
     traces, general = f"{_OTLP}TRACES_ENDPOINT", f"{_OTLP}ENDPOINT"
-    if asked == "grpc":
+    if chosen == "grpc":
         yield Row(
             "  endpoint",
             variable(source(traces, general)) or "http://localhost:4317",
@@ -161,14 +161,14 @@ def _otlp(asked: str) -> Iterator[Row]:
 
 
 def target() -> str:
-    """Where OTLP over HTTP goes, without secrets."""
+    """The address to which OTLP over HTTP is sent, without secrets."""
     return read_settings().target
 
 
 def _queue() -> Iterator[Row]:
     try:
         queue, batch, delay, _ = queue_settings(None, None, None, None)
-    except ConfigurationError as error:  # pragma: no cover - of arguments only
+    except ConfigurationError as error:  # pragma: no cover - only arguments raise it
         yield Row("delivery", str(error), "")
         return
     names = [name for name in os.environ if name.startswith("OTEL_BSP_")]

@@ -1,4 +1,4 @@
-"""K14: the rows of a file in OpenTelemetry's declarative configuration: what it sets, and under which key."""
+"""K14: the rows of a file in OpenTelemetry's declarative configuration: its values and their keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ot_bridge.declared import FILE, Declared, declared
 from ot_bridge.sending.url import without_secrets
 from ot_bridge.variables import text
 
-#: beginning of a key -> the row's name; the first that fits counts
+#: beginning of a key -> the row's name; the first match counts
 _NAMES: Final = {
     "disabled": "disabled",
     "resource.attributes.service.name": "service.name",
@@ -38,7 +38,7 @@ def rows() -> Iterator[Row]:
 
 
 def findings() -> Iterator[Finding]:
-    """Why the file cannot be used, if so."""
+    """The reason for which the file cannot be used, if there is one."""
     _, problem = _read(text(FILE)) if text(FILE) else ({}, "")
     if problem:
         yield Finding(WRONG, "file", f"{text(FILE)} cannot be used: {problem}", f"unset {FILE}")
@@ -46,25 +46,25 @@ def findings() -> Iterator[Finding]:
 
 @cache
 def provider_of(path: str) -> Declared:
-    """What OpenTelemetry makes of the file: once for all parts of the check-up."""
+    """The provider that OpenTelemetry makes of the file. It is made once for all checks."""
     return declared() or Declared(None, None)
 
 
 @cache
 def _read(path: str) -> tuple[dict[str, Any], str]:
-    """The file's values, variables in it replaced by theirs; and what is wrong with it."""
+    """The file's values, with variables replaced, and the error in it."""
     try:
         from opentelemetry.configuration import load_config_file
 
         return asdict(load_config_file(path)), ""
     except ImportError as error:
         return {}, f"{error}: pip install 'ot-bridge[config]'"
-    except Exception as error:  # OpenTelemetry's own, and those of its parsers
+    except Exception as error:  # errors of OpenTelemetry and of its parsers
         return {}, " ".join(str(error).split())
 
 
 def _values(found: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Keys with dots and their values; what is only named (`always_on:`) is its own value."""
+    """Dotted keys and their values. A key without a value (`always_on:`) is its own value."""
     if isinstance(found, list):
         for at, each in enumerate(found):
             pair = isinstance(each, dict) and {"name", "value"} <= {*each}

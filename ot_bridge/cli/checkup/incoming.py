@@ -1,4 +1,4 @@
-"""K12: tracing headers that came, and who reads them."""
+"""K12: the tracing headers of a request, and the formats that read them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Format
 
-#: What we know of, and cannot read: the beginning of a name -> whose it is.
+#: Known headers that ot_bridge cannot read: the beginning of a name -> the system that it belongs to.
 FOREIGN: Final = {
     "x-datadog-": "Datadog's",
     "sw8": "SkyWalking's",

@@ -20,7 +20,7 @@ _OURS: Final = frozenset(
         *("OT_BRIDGE_UDP", "OT_BRIDGE_SAMPLE"),
     }
 )
-#: Read by OpenTelemetry's other packages, or by ours, and in none of its lists of variables.
+#: Variables that other packages of OpenTelemetry or ot_bridge read, and that no list of OpenTelemetry has.
 _MORE: Final = frozenset(
     {
         *("OTEL_CONFIG_FILE", "OTEL_SEMCONV_STABILITY_OPT_IN", "OTEL_PYTHON_ID_GENERATOR"),
@@ -28,13 +28,13 @@ _MORE: Final = frozenset(
         *("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "OTEL_PYTHON_TRACER_PROVIDER"),
     }
 )
-#: Other packages' own: instrumentation names its variables itself.
+#: Variables of other packages: instrumentations name their variables themselves.
 _FREE: Final = re.compile(r"OTEL_(PYTHON|INSTRUMENTATION|OPERATOR|NODE|RESOURCE|AUTO)_")
-#: What Kubernetes and Docker set beside a service of that name.
+#: Variables that Kubernetes and Docker set for a service of that name.
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)|_PORT$|_ENV_|_NAME$")
 _LINK_VALUE: Final = re.compile(r"(tcp|udp)://")
 _PREFIXES: Final = ("OTEL_", "JAEGER_", "OT_BRIDGE_")
-_FAR: Final = 3  # a typo is nearer
+_FAR: Final = 3  # a typing error is nearer
 
 
 @cache
@@ -51,7 +51,7 @@ def _known() -> frozenset[str]:
 
 
 def findings() -> Iterator[Finding]:
-    """What is wrong with the names of the variables that are set."""
+    """The findings about the names of the variables that are set."""
     given = sorted(name for name in os.environ if name.startswith(_PREFIXES) and os.environ[name].strip())
     jaeger = [name for name in given if name in _jaeger() and not _is_link(name)]
     for name in given:
@@ -63,7 +63,7 @@ def findings() -> Iterator[Finding]:
             LOOK,
             "variable",
             f"{names}: read by jaeger-client's names (ot_bridge.jaeger_client) only, and not by install()",
-            "ot-bridge config --otel    prints what OpenTelemetry calls them",
+            "ot-bridge config --otel    prints OpenTelemetry's variables for them",
         )
     yield from _overruled()
 
@@ -77,12 +77,12 @@ def _is_link(name: str) -> bool:
 def _unknown(name: str) -> Iterator[Finding]:
     near = nearest(name, _known())
     if near:
-        shown = "…" if is_secret(near) else variable(name)
+        value = "…" if is_secret(near) else variable(name)
         yield Finding(
             WRONG,
             "variable",
             f"{name} has no effect: it is not known. Did you mean {near}?",
-            f"{near}={shown}",
+            f"{near}={value}",
         )
     elif not _FREE.match(name):
         yield Finding(LOOK, "variable", f"{name} is not read by anything here", f"unset {name}")

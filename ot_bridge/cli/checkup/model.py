@@ -1,4 +1,4 @@
-"""Rows and findings: what every part of the check-up gives, and how secrets are kept out of both."""
+"""Rows and findings, which all checks return, and the functions that keep secrets out of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECRET: Final = re.compile(r"HEADERS|TOKEN|PASSWORD|SECRET|CREDENTIAL|_USER\b|_
 
 
 class Row(NamedTuple):
-    """One effective value. source: an argument, a variable's name, a file and its key, or whose default."""
+    """One effective value. source: an argument, a variable, a file and its key, or whose default it is."""
 
     name: str
     value: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """level: `wrong`, `look` (at) or `well`. about: the part. text: what is so, and why. mend: what to do."""
+    """level: `wrong`, `look` (at) or `well`. about: the part. text: what and why. mend: what to do."""
 
     level: str
     about: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds what must not be shown."""
+    """Whether the value of a variable with this name must not be shown."""
     return bool(_SECRET.search(name))
 
 
@@ -49,12 +49,12 @@ def variable(name: str) -> str:
 
 
 def source(*names: str, default: str = "default") -> str:
-    """The first of these variables that is set, else whose default it is."""
+    """The first of these variables that is set, else the owner of the default."""
     return next((name for name in names if os.environ.get(name, "").strip()), default)
 
 
 class LogLines(logging.Handler):
-    """A handler that keeps what is logged, as (level, text)."""
+    """A log handler that keeps the lines as (level, text)."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -70,7 +70,7 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def collected_log() -> Iterator[LogLines]:
-    """Collects what the library logs while the block runs; what it logged at import comes first."""
+    """Collects the library's log lines while the block runs, after those that it logged at import."""
     log = LogLines()
     log.lines += [(logging.ERROR, text) for text in errors.logged()]
     loggers = [logging.getLogger(name) for name in _LOGGERS]

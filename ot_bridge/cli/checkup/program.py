@@ -1,6 +1,6 @@
-"""K10, K11: which Python a command starts, what is installed in it, and whether imports are redirected there.
+"""K10, K11: the Python that a command starts, its packages, and whether imports are redirected there.
 
-That Python is started with a probe, and with `-m ot_bridge doctor`; the program itself never is.
+That Python is started with a probe and with `-m ot_bridge doctor`. The program itself is never started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.redirect import REDIRECTED, Finder
 
 _SECONDS: Final = 20.0
-_GREEN: Final = re.compile(r"(?:-k|-P|.*=|--)?(gevent|eventlet)(?:[._]\w+)?")  # as an option's value, or -m's
+_GREEN: Final = re.compile(
+    r"(?:-k|-P|.*=|--)?(gevent|eventlet)(?:[._]\w+)?"
+)  # as the value of an option or of -m
 _HTTP: Final = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
 _PROBE: Final = """
 import json, os, sys
@@ -51,7 +53,7 @@ print(json.dumps({
 
 
 class Inspection(NamedTuple):
-    """rows and findings of the program's Python; there: whether ot_bridge is, so that it can say the rest."""
+    """rows and findings of the program's Python. there: whether ot_bridge is installed in it."""
 
     rows: list[Row]
     findings: list[Finding]
@@ -65,7 +67,7 @@ def inspect(words: Sequence[str]) -> Inspection:
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"which Python {command[0]} starts, if any, cannot be found out beforehand"
+        text = f"it is not known which Python {command[0]} starts, if any"
         return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
@@ -125,11 +127,11 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
 
 
 def _server(command: Sequence[str]) -> Iterator[Finding]:
-    """K13: set-ups in which spans may not leave."""
+    """K13: set-ups of servers in which spans may not be sent."""
     names = {Path(word).name for word in command[:3]}
     by_grpc = "otlp" in exporters_in_environment() and protocol() == "grpc"
     if "uwsgi" in names and not {"--enable-threads", "--threads", "--ini", "--yaml"} & {*command}:
-        text = "uWSGI starts without threads, and the thread that exports spans would not run"
+        text = "uWSGI starts without threads, so the thread that exports spans does not run"
         yield Finding(WRONG, "program", text, "uwsgi --enable-threads …")
     green = next((match for word in command if (match := _GREEN.fullmatch(word))), None)
     if green and by_grpc:
@@ -151,8 +153,8 @@ def _forks(names: set[str], command: Sequence[str]) -> bool:
     return "celery" in names and not any(word.endswith(("solo", "threads")) for word in command)
 
 
-def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
-    """What `doctor` says in that Python."""
+def report_of(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], list[Finding]]:
+    """The report of `doctor` in that Python."""
     done = subprocess.run(
         [interpreter.python, *interpreter.options, "-m", "ot_bridge", "doctor", "--json", *options],
         capture_output=True,
@@ -161,15 +163,15 @@ def asked(interpreter: Interpreter, options: Sequence[str]) -> tuple[list[Row], 
         check=False,
     )
     try:
-        answer = json.loads(done.stdout)
+        report = json.loads(done.stdout)
     except ValueError:
         last = done.stderr.strip().rpartition("\n")[2]
         return [], [Finding(LOOK, "program", f"its ot-bridge has no doctor, or could not run it: {last}")]
-    return [Row(**each) for each in answer["rows"]], [Finding(**each) for each in answer["findings"]]
+    return [Row(**each) for each in report["rows"]], [Finding(**each) for each in report["findings"]]
 
 
 def redirection() -> list[Row]:
-    """K11: in this process."""
+    """K11: the redirection of imports in this process."""
     on = any(isinstance(each, Finder) for each in sys.meta_path)
     real = [name for name in REDIRECTED if importlib.machinery.PathFinder.find_spec(name) is not None]
     names = "the real " + " and ".join(real) if real else "neither jaeger_client nor grpc_opentracing"

@@ -1,6 +1,6 @@
-"""Why a span was not delivered, and the line that fixes it.
+"""Finds the reason why a span was not delivered, and the setting that fixes it.
 
-Both follow from what answers at the address and from what the exporter has logged.
+Both follow from the response at the address and from the exporter's log lines.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
 class Reason(NamedTuple):
-    """text: what is so. mend: the line that fixes it, "" where none is known."""
+    """text: the reason. mend: the line that fixes it, "" if none is known."""
 
     text: str
     mend: str = ""
 
 
 class Address(NamedTuple):
-    """Where an exporter sends to. grpc: by gRPC, else over HTTP/1.1."""
+    """The address that an exporter sends to. grpc: by gRPC, else over HTTP/1.1."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Address(NamedTuple):
 
 
 def address_of(url: str, grpc: bool) -> Address | None:
-    """The address in an endpoint; None if there is none in it."""
+    """The address in an endpoint, or None if it has none."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port or (4317 if grpc else 443 if parts.scheme == "https" else 80)
@@ -53,7 +53,7 @@ def address_of(url: str, grpc: bool) -> Address | None:
 
 
 def reason(address: Address | None, logged: str) -> Reason:
-    """logged: what the exporter said."""
+    """The reason. logged: the exporter's log lines."""
     found = addresses.what_answers(address.host, address.port) if address else ""
     if address and (known := _at_the_address(address, found)):
         return known
@@ -113,7 +113,7 @@ def _other_protocol(address: Address, found: str) -> Reason | None:
     return None
 
 
-#: What the exporter's message has in it -> what that means, and what fixes it.
+#: A pattern in the exporter's message -> the reason, and the line that fixes it.
 _LOGGED: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"self.signed|unable to get (?:local )?issuer",
@@ -154,7 +154,7 @@ _LOGGED: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         r"HTTP (429|503)\b",
-        "{where} has too much to do (HTTP {0}), and says that one try again later",
+        "{where} is overloaded (HTTP {0}) and asks to try again later",
         "try again later, or sample less",
     ),
     (

@@ -1,4 +1,4 @@
-"""K13: one span sent by each exporter, and what came back."""
+"""K13: sends one span with each exporter and reports the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OTLP: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOI
 
 
 def unsent() -> Iterator[Finding]:
-    """K9: why nothing would be sent, whatever the network is like."""
+    """K9: the reasons why nothing would be sent even with a working network."""
     other = global_provider()
     if other is not None:
         kind = f"{type(other).__module__}.{type(other).__qualname__}"
@@ -91,7 +91,7 @@ def span(service_name: str | None) -> ReadableSpan:
 
 
 def send(log: LogLines, service_name: str | None = None) -> Iterator[Finding]:
-    """What becomes of one span with each exporter."""
+    """Sends one span with each exporter. Returns the findings."""
     if text("OTEL_CONFIG_FILE"):
         yield from _by_file(log)
         return
@@ -110,7 +110,7 @@ def _by(name: str, sent: ReadableSpan, log: LogLines, seconds: float) -> Finding
     try:
         make = exporter_factory(name, **({"timeout": seconds} if name == "otlp" else {}))
         exporter = None if make is None else make()
-    except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
+    except Exception as error:  # OpenTelemetry's exporters raise for a variable that they cannot read
         reason_ = error.reason if isinstance(error, ConfigurationError) else str(error)
         return Finding(WRONG, name, f"the exporter cannot be made: {reason_}")
     if exporter is None:
@@ -132,7 +132,7 @@ def _by(name: str, sent: ReadableSpan, log: LogLines, seconds: float) -> Finding
 
 
 def _export(exporter: Any, sent: ReadableSpan, seconds: float) -> bool:
-    """Whether it was delivered in time. Never raises, never takes much longer."""
+    """Exports the span. Returns whether it was delivered in time. Never raises."""
     results: list[object] = []
 
     def export() -> None:
@@ -160,7 +160,7 @@ def _url(exporter: Any, grpc: bool) -> str:
 
 
 def _proxies(names: Sequence[str]) -> Iterator[Finding]:
-    """K5: a proxy that spans would go through."""
+    """K5: the proxy that spans would go through."""
     if "otlp" not in names or protocol() == "grpc":
         return
     address = address_of(effective.target(), False)
@@ -180,12 +180,14 @@ def _proxies(names: Sequence[str]) -> Iterator[Finding]:
 
 
 def _by_file(log: LogLines) -> Iterator[Finding]:
-    """The file's own provider, which the SDK has made: a span, and a flush."""
+    """Sends a span with the provider that the SDK has made from the file, and flushes it."""
     provider = file.provider_of(text(FILE)).provider
     if provider is None:
-        return  # the part about the file says why
+        return  # `file` reports the reason
     sampler = getattr(provider, "sampler", ALWAYS_ON)
-    if not sampler.should_sample(None, 1, _SPAN).decision.is_sampled():  # 1: any ratio above 0 takes it
+    if not sampler.should_sample(
+        None, 1, _SPAN
+    ).decision.is_sampled():  # trace id 1: any ratio above 0 samples it
         text_ = f"its sampler ({sampler.get_description()}) samples no trace that begins here"
         yield _nothing(text_, "tracer_provider.sampler: {parent_based: {root: {always_on: }}}")
         return
@@ -197,19 +199,19 @@ def _by_file(log: LogLines) -> Iterator[Finding]:
         good = flush is None or flush(int(_SECONDS * 1000))
     logged = "; ".join(line for _, line in log.take())
     if good and not logged:
-        yield Finding(WELL, "file", "its processors took a span, and say that it is flushed")
+        yield Finding(WELL, "file", "its processors accepted a span and report that it is flushed")
     else:
         yield Finding(WRONG, "file", f"1 span not delivered: {logged or 'the flush did not end in time'}")
 
 
 @contextmanager
 def _output_as_messages() -> Iterator[None]:
-    """Has what a console exporter prints go to standard error: standard output is for the report alone."""
+    """Sends the output of a console exporter to standard error. Standard output is for the report."""
     try:
         sys.stdout.flush()
         output = sys.stdout.fileno()
         kept = os.dup(output)
-    except (OSError, AttributeError):  # no file beneath it
+    except (OSError, AttributeError):  # the stream has no file
         yield
         return
     os.dup2(2, output)

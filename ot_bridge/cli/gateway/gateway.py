@@ -1,4 +1,4 @@
-"""HTTP in, gRPC out: Werkzeug routes, `json_format` translates, the traced channel goes on with the trace.
+"""An HTTP gateway to gRPC: Werkzeug routes, `json_format` translates, the traced channel continues the trace.
 
 python -m ot_bridge.cli.gateway.gateway
 curl -H 'uber-trace-id: 5b8aa5a2d2c872e8321cf37308d69df2:51581bf3cb55c13:0:1' localhost:8080/v1/hello/ann
@@ -90,7 +90,7 @@ class Gateway:
 
 
 def make_app(channel: grpc.Channel, tracer: opentracing.Tracer | None = None) -> Gateway:
-    """The gateway on a channel, which it traces. tracer: else the global one."""
+    """The gateway on a channel, which it traces. tracer: by default the global tracer."""
     return Gateway(rpc.GreeterStub(trace_channel(channel, tracer)))
 
 

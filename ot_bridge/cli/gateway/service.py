@@ -16,7 +16,7 @@ from ot_bridge.grpc import server_interceptor
 
 
 class Greeter(rpc.GreeterServicer):
-    """Greets, once or again and again; its own span comes from OpenTelemetry's API."""
+    """Greets once or several times. Its own span is made with OpenTelemetry's API."""
 
     def SayHello(self, request: Any, context: grpc.ServicerContext) -> Any:
         with trace.get_tracer(__name__).start_as_current_span("compose greeting") as span:
@@ -39,7 +39,7 @@ class Greeter(rpc.GreeterServicer):
 
 
 def serve(address: str = "127.0.0.1:0", tracer: opentracing.Tracer | None = None) -> tuple[grpc.Server, int]:
-    """Starts the service; gives the server and its port. tracer: else the global one."""
+    """Starts the service. Returns the server and its port. tracer: by default the global tracer."""
     server = grpc.server(ThreadPoolExecutor(max_workers=4), interceptors=[server_interceptor(tracer)])
     rpc.add_GreeterServicer_to_server(Greeter(), server)
     port = server.add_insecure_port(address)

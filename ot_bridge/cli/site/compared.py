@@ -1,5 +1,7 @@
-"""Read by every Python that `ot-bridge compare` starts: has jaeger-client's packets come to us, whatever
-address the program gives, and none stay behind at its exit. `OT_BRIDGE_SAMPLE` has both clients sample all.
+"""Runs in every Python that `ot-bridge compare` starts.
+
+jaeger-client's packets are sent to `compare`, whatever address the program gives, and the client is flushed
+at the exit. With `OT_BRIDGE_SAMPLE`, both clients sample every trace.
 """
 
 import atexit
@@ -35,7 +37,7 @@ def _reporter(module: Any) -> None:
 
 
 def _flush(reporter: Any) -> None:
-    """What `close()` does, for programs that never call it."""
+    """Flushes as `close()` does, for programs that never call it."""
     over = threading.Event()
 
     def close() -> None:
@@ -62,7 +64,7 @@ _PATCHES = _THEIRS if os.environ.get("OT_BRIDGE_REDIRECT") == "off" else _OURS
 
 
 class Patching(MetaPathFinder):
-    """Finds these modules as ever, and changes each when it has been imported."""
+    """A finder that changes these modules after they have been imported as usual."""
 
     def find_spec(
         self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -82,7 +84,7 @@ class Patching(MetaPathFinder):
 
 
 class Missing(MetaPathFinder):
-    """Asked last: says that the real package is not there, which the program may keep to itself."""
+    """The last finder: reports that the real package is missing, even if the program ignores the error."""
 
     def find_spec(
         self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None

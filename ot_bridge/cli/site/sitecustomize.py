@@ -1,7 +1,7 @@
-"""Read by every Python that `ot-bridge run` starts, and by those that they start, before their own code.
+"""Runs in every Python that `ot-bridge run` starts, directly or indirectly, before the program's code.
 
-It redirects the imports, says so (the first of these processes only), and then gives the `sitecustomize`
-that it hides its turn. Whatever fails is printed, and the program runs as it would without us.
+It redirects the imports, prints that (in the first of these processes only), and then runs the
+`sitecustomize` that it hides. An error is printed, and the program runs as it would without ot_bridge.
 """
 
 import importlib.machinery
@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def load(name: str, path: str) -> ModuleType:
-    """Runs one file as a module, without the package around it: few interpreters need that."""
+    """Runs one file as a module, without importing its package, which few interpreters need."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
@@ -25,11 +25,11 @@ def load(name: str, path: str) -> ModuleType:
 
 
 def redirect() -> None:
-    """Where ot_bridge is not installed it is the redirection that says so, when it comes to it."""
+    """Redirects the imports. If ot_bridge is not installed, a redirected import reports that."""
     module = load("ot_bridge.redirect", os.path.join(HERE, "..", "..", "redirect.py"))
     module.redirect()
     if not os.environ.get("OT_BRIDGE_QUIET") and importlib.util.find_spec("ot_bridge") is not None:
-        os.environ["OT_BRIDGE_QUIET"] = "1"  # for the processes that this one starts
+        os.environ["OT_BRIDGE_QUIET"] = "1"  # for child processes
         pairs = ", ".join(f"{old} -> {new}" for old, new in module.REDIRECTED.items())
         print(f"ot-bridge: imports redirected in {sys.executable}: {pairs}", file=sys.stderr, flush=True)
 

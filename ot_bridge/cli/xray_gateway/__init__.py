@@ -1,1 +1,1 @@
-"""The gateway of ot_bridge/cli/gateway on AWS X-Ray, with a sampler for each of its ways in."""
+"""The gateway of ot_bridge/cli/gateway on AWS X-Ray, with a sampler for each entry point."""

@@ -1,4 +1,4 @@
-"""Which requests are traced: by path, by method, by a global share, or none; and a flush before exit.
+"""Samples requests by path, by gRPC method, by a global share, or not at all, and flushes before the exit.
 
 AWS_REGION=eu-west-1 python -m ot_bridge.cli.xray_gateway.recipe 0.01
 curl localhost:8080/api/v1/hello/ann           always sampled
@@ -34,7 +34,7 @@ NO_SPAN: Final = ("/grpc.health.v1.Health/*", f"/{rpc.SERVICE}/KeepGreeting")
 
 
 def global_sampler(share: float | None) -> Sampler:
-    """With a global configuration: this share of all traces. Without: only what asks for it.
+    """Samples this share of all traces. Without a share: only requests with a sampler of their own.
 
     Unlike `always_off`, a share of 0 lets the service behind follow what the gateway has sampled.
     """
@@ -42,17 +42,17 @@ def global_sampler(share: float | None) -> Sampler:
 
 
 def for_request(environ: dict[str, Any]) -> Sampler | None:
-    """Whatever is below /api is always sampled."""
+    """The sampler of a request: everything below /api is always sampled."""
     return always_on if environ["PATH_INFO"].startswith("/api/") else None
 
 
 def for_method(call: RpcInfo) -> Sampler | None:
-    """One method brings a sampler of its own, whoever calls it."""
+    """The sampler of a gRPC method: one method has its own."""
     return always_on if call.full_method == OWN_SAMPLER else None
 
 
 def serve(tracer: opentracing.Tracer | None = None) -> tuple[grpc.Server, int]:
-    """Starts the service and its health check; gives the server and its port."""
+    """Starts the service and its health check. Returns the server and its port."""
     interceptor = server_interceptor(tracer, exclude=NO_SPAN, start_options=for_method)
     server = grpc.server(ThreadPoolExecutor(max_workers=4), interceptors=[interceptor])
     rpc.add_GreeterServicer_to_server(Greeter(), server)
@@ -73,7 +73,7 @@ def make_app(channel: grpc.Channel, tracer: opentracing.Tracer | None = None) ->
 
 
 def main() -> int:
-    """Serves until Ctrl-C. 0 if X-Ray got every span, else 1."""
+    """Serves until Ctrl-C. Returns 0 if X-Ray received every span, else 1."""
     share = float(sys.argv[1]) if len(sys.argv) > 1 else None
     tracer = ot_bridge.install("gateway", exporters=["xray"], sampler=global_sampler(share))
     server, port = serve()

@@ -1,3 +1,1 @@
-"""One rule a file. A rule looks at one use and says what stands there afterwards (edits), or why it is
-left.
-"""
+"""The rules, by subject. A rule looks at one use and returns its edits, or the reason why it is left."""

@@ -1,6 +1,4 @@
-"""What is active: `active_span`, `scope_manager.active.span`, `scope_manager.activate`, and tests for
-None.
-"""
+"""The active span: `active_span`, `scope_manager.active.span`, `scope_manager.activate`, tests for None."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from ot_bridge.migrate.edits import Argument, Call, Edit, Rename, Replace, Split
 from ot_bridge.migrate.uses import Block, Site
 from ot_bridge.migrate.values import Value
 
-_HELD = Block("OTB303", "the active scope is held by hand; OpenTelemetry has only the current span")
+_HELD = Block("OTB303", "the active scope is used by itself; OpenTelemetry has only the current span")
 
 
 def active_span(site: Site) -> list[Edit] | Block:
@@ -20,7 +18,7 @@ def active_span(site: Site) -> list[Edit] | Block:
 
 
 def scope_manager(site: Site) -> list[Edit] | Block:
-    """Goes with what is asked of it."""
+    """Is rewritten or left with the attribute that is read from it."""
     parent = site.parent(site.node)
     if isinstance(parent, ast.Attribute) and parent.attr in ("active", "activate"):
         return []
@@ -39,7 +37,7 @@ def active(site: Site) -> list[Edit] | Block:
 
 
 def scope_span(site: Site) -> list[Edit] | Block:
-    """`scope.span` is the span that `as` names now."""
+    """`scope.span` becomes the name after `as`, which is the span then."""
     node = site.node.value
     value = site.value(node)
     if isinstance(node, ast.Name) and value is not None and not value.active:
@@ -51,7 +49,7 @@ def scope_span(site: Site) -> list[Edit] | Block:
         return [Replace(site.node, "{name}", slot=slot)]
     if isinstance(node, ast.Attribute) and node.attr == "active":
         return [Replace(site.node, "{trace}.get_current_span()")]
-    return _HELD if value is not None and value.active else Block("OTB303", "the scope is held by hand")
+    return _HELD if value is not None and value.active else Block("OTB303", "the scope is used without with")
 
 
 def _name_for_it(site: Site) -> str | None:
@@ -74,7 +72,7 @@ def _name_for_it(site: Site) -> str | None:
 
 
 def _is_first(site: Site, statement: ast.AST) -> bool:
-    """Whether this is `name = scope.span` straight below `with … as scope:`."""
+    """Whether this is `name = scope.span` as the first statement of `with … as scope:`."""
     above = site.file.module.parents.get(statement)
     return (
         isinstance(statement, ast.Assign)
@@ -92,17 +90,15 @@ def _is_first(site: Site, statement: ast.AST) -> bool:
 
 def activate(site: Site) -> list[Edit] | Block:
     """`with trace.use_span(span, end_on_exit=…)`."""
-    if site.call is None:
-        return Block("OTB302", "activate is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
-    item = site.parent(site.call)
+    item = site.parent(site.called)
     if not (isinstance(item, ast.withitem) and isinstance(item.optional_vars, (ast.Name, type(None)))):
-        return Block("OTB303", "the scope is held by hand; use trace.use_span in a with")
+        return Block("OTB303", "the scope is used without with; use trace.use_span in a with block")
     value = site.value(given["span"]) if "span" in given else None
     if value is None or value.kind != "span" or value.what == "mixed":
-        return Block("OTB304", "what is made active is of unknown type")
+        return Block("OTB304", "the type of the activated object is not known")
     assert value.flow is not None
     site.flow.join(value.flow)
     edits: list[Edit] = []
@@ -110,16 +106,16 @@ def activate(site: Site) -> list[Edit] | Block:
         slot = site.reading.slot_of(site.file, item)
         held = site.reading.slot_value(slot)
         if slot is None or held is None or held.kind != "scope":
-            return Block("OTB303", "the name after `as` holds other things as well")
+            return Block("OTB303", "the name after `as` also holds other values")
         edits.append(Rename(item, slot))
     arguments = [Argument(given["span"])]
     if "finish_on_close" in given:
         arguments.append(Argument(given["finish_on_close"], "end_on_exit"))
-    return [*edits, Call(site.call, "{trace}.use_span", None, tuple(arguments))]
+    return [*edits, Call(site.called, "{trace}.use_span", None, tuple(arguments))]
 
 
 def context(site: Site) -> list[Edit] | Block:
-    """`span.context`: what `child_of` and `inject` take goes with them; alone it is the span context."""
+    """`span.context`: `child_of` and `inject` rewrite it. Anywhere else it is the span context."""
     parent = site.parent(site.node)
     if consumes(site, parent, site.node):
         return []
@@ -127,7 +123,7 @@ def context(site: Site) -> list[Edit] | Block:
 
 
 def consumes(site: Site, parent: ast.AST, node: ast.AST) -> bool:
-    """Whether a call of the API takes this argument, and says itself what becomes of it."""
+    """Whether the argument belongs to a call of the API whose rule rewrites it."""
     call = site.parent(parent) if isinstance(parent, ast.keyword) else parent
     if not isinstance(call, ast.Call) or call.func is node:
         return False
@@ -170,7 +166,7 @@ _TAKEN = {
 
 
 def test(site: Site, node: ast.AST, value: Value) -> Replace | Block | bool | None:
-    """A span's test for None or for truth. True: it may stay as it is. None: this is no test."""
+    """A test of a span for None or truth. True: it may stay as it is. None: this is no such test."""
     parent = site.parent(node)
     if isinstance(parent, ast.Compare):
         if not (

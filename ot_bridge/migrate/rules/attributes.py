@@ -1,4 +1,4 @@
-"""Names and values of tags: which mean more than an attribute, and which values are no attributes."""
+"""Finds tags that are more than an attribute, and values that cannot be attributes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAKERS: Final = frozenset({"dict", "set", "frozenset", "object"})
 
 
 def name_of(site: Site, node: ast.expr) -> str | Block:
-    """The tag's name; for a name that is known to be none of the special ones, "" ."""
+    """The tag's name, or "" for an unknown name that cannot be one of the special ones."""
     known = site.text(node)
     if known is not None:
         return known
@@ -30,7 +30,7 @@ def name_of(site: Site, node: ast.expr) -> str | Block:
 
 
 def _may_be(node: ast.expr, special: str) -> bool:
-    """Whether a text that is put together could be this one."""
+    """Whether a string expression could have this value."""
     if isinstance(node, ast.JoinedStr) and node.values:
         first, last = node.values[0], node.values[-1]
         return _begins(special, first) and (len(node.values) == 1 or _ends(special, last))
@@ -50,7 +50,7 @@ def _ends(special: str, part: ast.expr) -> bool:
 
 
 def status_of(site: Site, node: ast.expr) -> str | None:
-    """`ERROR` or `OK` for a truth value that is written down; None for anything else."""
+    """`ERROR` or `OK` for a literal True or False, or None for any other expression."""
     value = node.value if isinstance(node, ast.Constant) else site.text(node)
     return (
         _STATUS.get(str(value).lower())
@@ -60,7 +60,7 @@ def status_of(site: Site, node: ast.expr) -> str | None:
 
 
 def wrapped(site: Site, node: ast.expr) -> str | None:
-    """The template that makes text of a value that is seen to be no attribute; None where it may stay."""
+    """The template that converts a value that cannot be an attribute to text, or None for other values."""
     if isinstance(node, ast.Constant):
         return None if isinstance(node.value, (str, bool, int, float)) else "str({0})"
     if isinstance(node, _NO_ATTRIBUTES):

@@ -1,4 +1,4 @@
-"""`inject` and `extract`: OpenTelemetry's global propagator, which knows no formats."""
+"""`inject` and `extract`: they become calls of OpenTelemetry's global propagator, which has no formats."""
 
 from __future__ import annotations
 
@@ -15,33 +15,27 @@ def inject(site: Site) -> list[Edit] | Block:
     given = _given(site, {"span_context", "format", "carrier"})
     if isinstance(given, Block):
         return given
-    assert site.call is not None
-    found = around(site, given["span_context"], "what is injected")
+    found = around(site, given["span_context"], "the injected object")
     if isinstance(found, Block):
         return found
     if not found.template:
         return Block("OTB304", "None is injected")
     context = Argument(None, "context", found.template, found.holes)
-    return [Call(site.call, "{propagate}.inject", None, (Argument(given["carrier"]), context))]
+    return [Call(site.called, "{propagate}.inject", None, (Argument(given["carrier"]), context))]
 
 
 def extract(site: Site) -> list[Edit] | Block:
-    """`propagate.extract(carrier, context.get_current())`: without the second, nothing extracted makes a
-    root.
-    """
+    """`propagate.extract(carrier, context.get_current())`. Without it, an empty carrier makes a root."""
     given = _given(site, {"format", "carrier"})
     if isinstance(given, Block):
         return given
-    assert site.call is not None
     carrier = given["carrier"]
     lower = "{{key.lower(): value for key, value in {0}.items()}}" if _in_title_case(site, carrier) else None
     current = Argument(None, None, "{context}.get_current()")
-    return [Call(site.call, "{propagate}.extract", None, (Argument(carrier, None, lower), current))]
+    return [Call(site.called, "{propagate}.extract", None, (Argument(carrier, None, lower), current))]
 
 
 def _given(site: Site, names: set[str]) -> dict[str, ast.expr] | Block:
-    if site.call is None:
-        return Block("OTB302", f"{site.name} is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -64,7 +58,7 @@ def _is_known(site: Site, node: ast.expr) -> bool:
 
 
 def _in_title_case(site: Site, node: ast.expr) -> bool:
-    """Whether a carrier is a plain dictionary of request headers, whose names may be `Uber-Trace-Id`."""
+    """Whether a carrier is a plain dictionary of request headers, with names such as `Uber-Trace-Id`."""
     if isinstance(node, ast.Name):
         slot = site.reading.slot_of(site.file, node)
         bindings = [] if slot is None else slot.bindings

@@ -1,4 +1,4 @@
-"""`span.set_tag(…).log_kv(…)`: OpenTelemetry's methods return None, so that a chain becomes statements."""
+"""`span.set_tag(…).log_kv(…)`: a chain becomes statements, since OpenTelemetry's methods return None."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ _LINKS = frozenset({"set_tag", "log_kv", "log_event", "log", "set_operation_name
 
 
 class Chain(NamedTuple):
-    """receiver: the span itself. edits: what splits the statement, from the last link of the chain."""
+    """receiver: the span. edits: the edits that split the statement, made for the last link of the chain."""
 
     receiver: ast.expr
     edits: list[Edit]
 
 
 def chained(site: Site) -> Chain | Block:
-    """Where a call that returns the span stands: a statement by itself, a link of a chain, or else."""
-    assert site.call is not None
-    parts: list[ast.expr] = [site.call]
+    """The chain of a call that returns the span, or the reason why the call is left."""
+    parts: list[ast.expr] = [site.called]
     receiver = site.node.value
     while _is_link(receiver):
         parts.append(receiver)
         receiver = receiver.func.value  # type: ignore[attr-defined]
-    top: ast.AST = site.call
+    top: ast.AST = site.called
     above = site.parent(top)
     while isinstance(above, ast.Attribute) and above.attr in (*_LINKS, "finish"):
         top = site.parent(above)
         above = site.parent(top)
-    last = top is site.call
+    last = top is site.called
     if not isinstance(above, ast.Expr):
-        return Block("OTB302", f"what {site.name}() returns is used; OpenTelemetry returns None")
+        return Block("OTB302", f"the result of {site.name}() is used; OpenTelemetry returns None")
     if len(parts) > 1 or not last:
         if not isinstance(receiver, (ast.Name, ast.Attribute)):
             return Block("OTB302", f"{site.name}() in a chain that begins with a call")

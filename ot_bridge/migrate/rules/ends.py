@@ -1,4 +1,4 @@
-"""`finish` and `set_operation_name`."""
+"""Rewrites `finish` and `set_operation_name`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ot_bridge.migrate.uses import Block, Site
 
 def finish(site: Site) -> list[Edit] | Block:
     """`end`, with the time in nanoseconds."""
-    if site.call is None:
-        return Block("OTB302", "finish is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -31,18 +29,16 @@ def finish(site: Site) -> list[Edit] | Block:
         if time is None or (isinstance(time, ast.Constant) and time.value is None)
         else (Argument(time, "end_time", nanoseconds(site, time)),)
     )
-    return [*edits, Call(site.call, "{0}.end", receiver, arguments)]
+    return [*edits, Call(site.called, "{0}.end", receiver, arguments)]
 
 
 def set_operation_name(site: Site) -> list[Edit] | Block:
     """`update_name`."""
-    if site.call is None:
-        return Block("OTB302", "set_operation_name is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
     chain = chained(site)
     if isinstance(chain, Block):
         return chain
-    arguments = tuple(Argument(node, None if node in site.call.args else "name") for node in given.values())
-    return [*chain.edits, Call(site.call, "{0}.update_name", chain.receiver, arguments)]
+    arguments = tuple(Argument(node, None if node in site.called.args else "name") for node in given.values())
+    return [*chain.edits, Call(site.called, "{0}.update_name", chain.receiver, arguments)]

@@ -19,15 +19,15 @@ _ERROR_FIELDS: Final = {
     "message": "exception.message",
     "stack": "exception.stacktrace",
 }
-_UNKNOWN: Final = Block("OTB305", "the log is of unknown content: it may be an error, or name the event")
+_UNKNOWN: Final = Block(
+    "OTB305", "the content of the log is not known: it may be an error, or name the event"
+)
 
 
 def log_kv(site: Site) -> list[Edit] | Block:
     """`add_event`, named by the `event` field, else `log`; `record_exception` for an error with its
     exception.
     """
-    if site.call is None:
-        return Block("OTB302", "log_kv is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -38,7 +38,7 @@ def log_kv(site: Site) -> list[Edit] | Block:
     if not isinstance(fields, ast.Dict):
         return _UNKNOWN
     if any(key is None for key in fields.keys):
-        return Block("OTB312", "what ** brings into the log is not visible")
+        return Block("OTB312", "the fields that ** adds to the log are not visible")
     names = [site.text(key) for key in fields.keys if key is not None]
     if any(name is None for name in names):
         return _UNKNOWN
@@ -52,8 +52,7 @@ def log_kv(site: Site) -> list[Edit] | Block:
     wrap = _wraps(site, fields)
     edits: list[Edit] = [*chain.edits, *([Dict(fields, frozenset(), wrap)] if wrap else [])]
     named = Argument(None, None, _quoted(event or "log"))
-    assert site.call is not None
-    return [*edits, Call(site.call, "{0}.add_event", chain.receiver, (named, Argument(fields), *time))]
+    return [*edits, Call(site.called, "{0}.add_event", chain.receiver, (named, Argument(fields), *time))]
 
 
 def _quoted(text: str) -> str:
@@ -74,7 +73,6 @@ def _wraps(site: Site, fields: ast.Dict) -> dict[int, str]:
 def _error(
     site: Site, fields: ast.Dict, found: dict[str, ast.expr], chain: Chain, time: tuple[Argument, ...]
 ) -> list[Edit] | Block:
-    assert site.call is not None
     raised = found.get("error.object")
     if raised is None:
         parts = [
@@ -86,7 +84,7 @@ def _error(
         attributes = '{{"event": "error"' + "".join(f", {part}" for part in parts) + "}}"
         named = Argument(None, None, '"exception"')
         given = (named, Argument(None, None, attributes, holes), *time)
-        return [*chain.edits, Call(site.call, "{0}.add_event", chain.receiver, given)]
+        return [*chain.edits, Call(site.called, "{0}.add_event", chain.receiver, given)]
     value = site.value(raised)
     if value is None or value.kind != "exception":
         return Block("OTB305", "error.object may be no exception")
@@ -97,7 +95,7 @@ def _error(
     }
     if _goes_on(site, value.what):
         if rest or chain.edits:
-            return Block("OTB305", "the exception goes on through the span, which records it once more")
+            return Block("OTB305", "the exception leaves the block of the span, which records it again")
         return [Split(site.statement)]
     arguments = [Argument(raised)]
     parts = [
@@ -106,16 +104,16 @@ def _error(
     ]
     attributes = '{{"event": "error"' + "".join(f", {part}" for part in parts) + "}}"
     arguments.append(Argument(None, "attributes", attributes, tuple(rest.values())))
-    return [*chain.edits, Call(site.call, "{0}.record_exception", chain.receiver, (*arguments, *time))]
+    return [*chain.edits, Call(site.called, "{0}.record_exception", chain.receiver, (*arguments, *time))]
 
 
 def _says(node: ast.expr, raised: ast.expr) -> bool:
-    """Whether a message is the exception's own: `str(e)`."""
+    """Whether a message is that of the exception: `str(e)`."""
     return ast.dump(node) == ast.dump(ast.Call(ast.Name("str", ast.Load()), [raised], []))
 
 
 def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
-    """Whether the handler ends by raising the exception again, inside the block of the span."""
+    """Whether the handler, inside the block of the span, ends by raising the exception again."""
     last = handler.body[-1]
     again = isinstance(last, ast.Raise) and (
         last.exc is None or (isinstance(last.exc, ast.Name) and last.exc.id == handler.name)
@@ -135,8 +133,6 @@ def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
 
 def log_event(site: Site) -> list[Edit] | Block:
     """`log_event(e, payload)` and `log(event=…, payload=…, timestamp=…)`: as `log_kv` with these fields."""
-    if site.call is None:
-        return Block("OTB302", f"{site.name} is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -156,4 +152,4 @@ def log_event(site: Site) -> list[Edit] | Block:
     named = Argument(None, None, _quoted(event or "log"))
     attributes = Argument(None, None, "{{" + ", ".join(fields) + "}}", holes)
     arguments = (named, attributes, *_time(site, given.get("timestamp")))
-    return [*chain.edits, Call(site.call, "{0}.add_event", chain.receiver, arguments)]
+    return [*chain.edits, Call(site.called, "{0}.add_event", chain.receiver, arguments)]

@@ -1,4 +1,4 @@
-"""`child_of=x`, and what `inject` is given: the OpenTelemetry context that has the parent in it."""
+"""The OpenTelemetry context for `child_of=x` and for the argument of `inject`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _SIMPLE = (ast.Name, ast.Attribute)
 
 
 class Around(NamedTuple):
-    """A template for a context, and its holes; an empty one: nothing has to be said."""
+    """A template for a context, and the nodes for its holes. Empty if no context is needed."""
 
     template: str
     holes: tuple[ast.AST, ...] = ()
 
 
 def around(site: Site, node: ast.expr, what: str = "the parent") -> Around | Block:
-    """The context around a span, a span's context or what was extracted. Joins its flow with the site's."""
+    """The context for a span, a span context or an extracted context. Joins its flow with the site's."""
     value = site.value(node)
     if value is not None and value.kind == "none":
         return Around("")
     if value is None or value.kind not in ("span", "context", "extracted"):
-        return Block("OTB304", f"{what} is of unknown type")
+        return Block("OTB304", f"the type of {what} is not known")
     if value.what == "mixed":
         return Block("OTB304", f"{what} may be the active span, or none")
     assert value.flow is not None

@@ -1,4 +1,4 @@
-"""`start_span` and `start_active_span`: the call's name, its parent, its tags, its time."""
+"""`start_span` and `start_active_span`: name, parent, tags and time of the call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ot_bridge.migrate.values import Slot
 
 @dataclass
 class Started:
-    """A start as it is put together."""
+    """The parts of the new call."""
 
     site: Site
     arguments: list[Argument] = field(default_factory=list)
@@ -29,20 +29,19 @@ class Started:
 
 
 def start(site: Site) -> list[Edit] | Block:
-    """The edits for a start, or why it is left."""
-    call = site.call
-    if call is None:
-        return Block("OTB302", f"{site.name} is handed on as a function")
+    """The edits for a start, or the reason why it is left."""
     given = site.arguments()
     if isinstance(given, Block):
         return given
+    call = site.called
     active = site.name == "start_active_span"
     item = site.parent(call)
     if active and not (
         isinstance(item, ast.withitem) and isinstance(item.optional_vars, (ast.Name, type(None)))
     ):
         return Block(
-            "OTB303", "the scope is held by hand; use start_as_current_span in a with, or attach and detach"
+            "OTB303",
+            "the scope is used without with; use start_as_current_span in a with block, or attach and detach",
         )
     made = Started(site)
     if "operation_name" not in given:
@@ -65,7 +64,7 @@ def _finished(made: Started, call: ast.Call, item: ast.AST | None) -> list[Edit]
         slot = site.reading.slot_of(site.file, item)
         held = site.reading.slot_value(slot)
         if slot is None or held is None or held.kind != "scope":
-            return Block("OTB303", "the name after `as` holds other things as well")
+            return Block("OTB303", "the name after `as` also holds other values")
         made.edits.append(Rename(item, slot))
     if made.status is not None:
         problem = _with_status(made, call, slot)
@@ -80,7 +79,7 @@ def _finished(made: Started, call: ast.Call, item: ast.AST | None) -> list[Edit]
 
 
 def _with_status(made: Started, call: ast.Call, slot: Slot | None) -> Block | None:
-    """A status that was given as a tag is set straight after the start."""
+    """Adds a statement after the start that sets the status which was given as a tag."""
     site = made.site
     statement, parent = site.statement, site.parent(call)
     line = ".set_status({Status}({StatusCode}." + str(made.status) + "))"
@@ -97,7 +96,7 @@ def _with_status(made: Started, call: ast.Call, slot: Slot | None) -> Block | No
 
 
 def _operation_name(made: Started, node: ast.expr) -> Block | None:
-    positional = made.site.call is not None and node in made.site.call.args
+    positional = node in made.site.called.args
     if isinstance(node, ast.Constant) and node.value is None:
         made.arguments.append(Argument(None, None, '""'))
     else:
@@ -132,11 +131,11 @@ def _references(made: Started, node: ast.expr) -> Block | None:
         or len(only.args) != 1
         or only.keywords
     ):
-        return Block("OTB205", "references: say by hand which is the parent, and which are links")
+        return Block("OTB205", "references: a person decides which one is the parent, and which are links")
     found = around(made.site, only.args[0], "what is referred to")
     held = made.site.value(only.args[0])
     if isinstance(found, Block) or held is None or held.kind != "context" or held.maybe:
-        return Block("OTB205", "a reference to something else than a known span's context")
+        return Block("OTB205", "a reference to an object that is not a known span's context")
     made.parent = True
     made.arguments.append(Argument(None, "context", found.template, found.holes))
     link = "{0}" if "NonRecordingSpan" in found.template else "{0}.get_span_context()"
@@ -149,12 +148,12 @@ def _tags(made: Started, node: ast.expr) -> Block | None:
         return None
     given, node = node, _written(made.site, node)
     if not isinstance(node, ast.Dict):
-        return Block("OTB305", "the tags are of unknown content: they may hold error or span.kind")
+        return Block("OTB305", "the content of the tags is not known: they may contain error or span.kind")
     drop: set[int] = set()
     wrap: dict[int, str] = {}
     for position, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
         if key is None:
-            return Block("OTB312", "what ** brings into the tags is not visible")
+            return Block("OTB312", "the tags that ** adds are not visible")
         name = name_of(made.site, key)
         if isinstance(name, Block):
             return name
@@ -173,7 +172,7 @@ def _tags(made: Started, node: ast.expr) -> Block | None:
 
 
 def _written(site: Site, node: ast.expr) -> ast.expr:
-    """The dictionary that a variable holds which is bound once, in this function, and read here alone."""
+    """The dictionary in a variable that this function binds once and reads only here, or None."""
     slot = site.reading.slot_of(site.file, node) if isinstance(node, ast.Name) else None
     if slot is None or slot.scope is not site.file.module.scope_of[node] or len(slot.bindings) > 1:
         return node
@@ -194,7 +193,7 @@ def _tag_kind(made: Started, value: ast.expr) -> bool | Block:
 def _tag_error(made: Started, value: ast.expr) -> bool | Block:
     made.status = status_of(made.site, value)
     if made.status is None:
-        return Block("OTB203", "the error tag has a value that is no truth value")
+        return Block("OTB203", "the value of the error tag is not True or False")
     return True
 
 

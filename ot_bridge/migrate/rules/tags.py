@@ -12,8 +12,6 @@ from ot_bridge.migrate.uses import Block, Site
 
 def set_tag(site: Site) -> list[Edit] | Block:
     """`set_attribute`, `set_status`, or the start's `kind=`."""
-    if site.call is None:
-        return Block("OTB302", "set_tag is handed on as a function")
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -36,24 +34,25 @@ def set_tag(site: Site) -> list[Edit] | Block:
     value = given["value"]
     arguments = tuple(
         Argument(
-            each, key if each not in site.call.args else None, wrapped(site, each) if each is value else None
+            each,
+            key if each not in site.called.args else None,
+            wrapped(site, each) if each is value else None,
         )
         for key, each in given.items()
     )
-    return [*chain.edits, Call(site.call, "{0}.set_attribute", chain.receiver, arguments)]
+    return [*chain.edits, Call(site.called, "{0}.set_attribute", chain.receiver, arguments)]
 
 
 def _error(site: Site, value: ast.expr, chain: Chain) -> list[Edit] | Block:
-    assert site.call is not None
     status = status_of(site, value)
     if status is None:
-        return Block("OTB203", "the error tag has a value that is no truth value")
+        return Block("OTB203", "the value of the error tag is not True or False")
     argument = Argument(None, None, "{Status}({StatusCode}." + status + ")")
-    return [*chain.edits, Call(site.call, "{0}.set_status", chain.receiver, (argument,))]
+    return [*chain.edits, Call(site.called, "{0}.set_status", chain.receiver, (argument,))]
 
 
 def _kind(site: Site, value: ast.expr) -> list[Edit] | Block:
-    """Straight after the start, the kind is given at the start."""
+    """Moves the kind to the start, if the call follows the start immediately."""
     kind = site.text(value)
     start = _start_above(site)
     if kind is None or start is None:
@@ -64,7 +63,7 @@ def _kind(site: Site, value: ast.expr) -> list[Edit] | Block:
 
 
 def _start_above(site: Site) -> ast.Call | None:
-    """The start of the span, if nothing but tags of the same span stands between it and this statement."""
+    """The start of the span, if only tags of that span are set between it and this statement."""
     statement = site.statement
     block, above = _block_of(site, statement)
     position = block.index(statement)

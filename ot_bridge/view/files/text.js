@@ -17,6 +17,9 @@ function duration(ns) {
   return seconds < 3600 ? both(seconds, "min", "s") : both(Math.floor((seconds + 30) / 60), "h", "min");
 }
 
+/** What a row is told by: the span id, or a key of its own where a server span shares its client's id. */
+const keyOf = (span) => span.key || span.id;
+
 /** An element. what: text, or a list of elements and texts; attributes: `class`, `aria-…`; `on…` are handlers. */
 function el(tag, attributes = {}, what = []) {
   const made = document.createElement(tag);

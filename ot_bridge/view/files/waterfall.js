@@ -26,7 +26,7 @@ class Waterfall {
     this.grid = new Grid({
       role: "treegrid", label: "Spans", kind: ("waterfall " + kind).trim(), head,
       draw: (at, row) => this.draw(at, row),
-      select: (at) => { go({ span: this.spans[this.rows[at]].id }); if (this.details.childNodes.length) this.open(at); },
+      select: (at) => { go({ span: keyOf(this.spans[this.rows[at]]) }); if (this.details.childNodes.length) this.open(at); },
       enter: (at) => this.open(at, true),
       click: (at, target) => target.classList.contains("fold") && this.toggle(at),
     });
@@ -40,7 +40,7 @@ class Waterfall {
 
   /** Shows the trace as it has become; selection, folds and place stay. */
   take(trace) {
-    const was = this.selectedId() || state().span;
+    const was = this.selectedKey() || state().span;
     this.trace = trace;
     this.spans = trace.spans;
     this.total = Math.max(1, trace.duration);
@@ -56,12 +56,13 @@ class Waterfall {
     this.drawAxis();
   }
 
-  selectedId() {
-    return this.rows && this.grid.selected >= 0 ? this.spans[this.rows[this.grid.selected]]?.id : "";
+  selectedKey() {
+    const span = this.rows && this.spans[this.rows[this.grid.selected]];
+    return span ? keyOf(span) : "";
   }
 
   /** Which spans have rows: all but those below a folded one, or only hits and what is above them. */
-  layout(keep = this.selectedId()) {
+  layout(keep = this.selectedKey()) {
     let shown = null;
     if (this.only && this.query) {
       shown = new Set();
@@ -72,20 +73,20 @@ class Waterfall {
     let skip = Infinity;
     this.spans.forEach((span, at) => {
       if (span.depth > skip) return;
-      skip = this.folded.has(span.id) ? span.depth : Infinity;
+      skip = this.folded.has(keyOf(span)) ? span.depth : Infinity;
       if (!shown || shown.has(at)) this.rows.push(at);
     });
-    const selected = this.rows.findIndex((at) => this.spans[at].id === keep);
+    const selected = this.rows.findIndex((at) => keyOf(this.spans[at]) === keep);
     this.grid.set(this.rows.length, selected < 0 ? 0 : selected);
   }
 
   toggle(at, fold) {
-    const index = this.rows[at], id = this.spans[index].id;
+    const index = this.rows[at], key = keyOf(this.spans[index]);
     if (!this.parents.has(index)) return false;
-    const closed = this.folded.has(id);
+    const closed = this.folded.has(key);
     if (fold === closed) return false;
-    if (closed) this.folded.delete(id); else this.folded.add(id);
-    this.layout(id);
+    if (closed) this.folded.delete(key); else this.folded.add(key);
+    this.layout(key);
     return true;
   }
 
@@ -117,9 +118,9 @@ class Waterfall {
   }
 
   reveal(index) {
-    for (let at = this.spans[index].up; at >= 0; at = this.spans[at].up) this.folded.delete(this.spans[at].id);
+    for (let at = this.spans[index].up; at >= 0; at = this.spans[at].up) this.folded.delete(keyOf(this.spans[at]));
     if (!(this.only && this.isHit.has(index))) this.only = this.only && this.isHit.has(index);
-    this.layout(this.spans[index].id);
+    this.layout(keyOf(this.spans[index]));
     this.grid.select(this.rows.indexOf(index));
     this.counted?.();
   }
@@ -180,7 +181,7 @@ class Waterfall {
 
   draw(at, row) {
     const index = this.rows[at], span = this.spans[index];
-    const parent = this.parents.has(index), closed = this.folded.has(span.id);
+    const parent = this.parents.has(index), closed = this.folded.has(keyOf(span));
     row.setAttribute("aria-level", span.depth + 1);
     if (parent) row.setAttribute("aria-expanded", String(!closed));
     if (this.isHit.has(index)) row.classList.add("hit");
