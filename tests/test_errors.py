@@ -11,12 +11,6 @@ from ot_bridge import errors
 _log = logging.getLogger("ot_bridge.tests")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_said", set())
-    monkeypatch.setattr(errors, "_reported", {})
-
-
 def test_a_bad_variable_is_named_once_with_its_value_and_what_was_done(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
