@@ -35,3 +35,29 @@ def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None
             errors.report(_log, f"text {number}")
     assert len(errors._said) <= errors._MOST
     assert len(errors._reported) <= errors._MOST
+
+
+def test_a_failure_is_told_again_after_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moment in (1000.0, 1000.1, 1059.9, 1060.0, 1119.9, 1120.0):
+        monkeypatch.setattr("ot_bridge.errors.time.monotonic", lambda moment=moment: moment)
+        errors.report(_log, "a hook failed")
+    monkeypatch.undo()
+    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+        (logging.WARNING, "a hook failed (said once a minute at most)")
+    ] * 3
+
+
+def test_the_same_text_of_two_loggers_is_told_by_both(caplog: pytest.LogCaptureFixture) -> None:
+    for logger in (_log, logging.getLogger("ot_bridge.others")) * 2:
+        errors.report(logger, "a hook failed")
+    assert [each.name for each in caplog.records] == ["ot_bridge.tests", "ot_bridge.others"]
+
+
+def test_the_last_thousand_texts_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    for number in (*range(1000), 0):
+        errors.say_once(_log, logging.INFO, f"text {number}")
+    assert len(errors.said()) == 1000
+    errors.say_once(_log, logging.INFO, "one more")
+    assert errors.said() == ["one more"]

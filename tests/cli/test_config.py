@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,13 @@ def test_the_protocol_of_the_environment_stays(
     printed = capsys.readouterr().out
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n" in printed
     assert f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={endpoint or 'http://localhost:4317'}\n" in printed
+
+
+def test_a_yaml_file_without_pyyaml_names_the_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tracing.yml"
+    file.write_text("service_name: shop\n")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["config", str(file)]) == 2
+    assert f"{file}: reading YAML needs PyYAML: pip install pyyaml" in capsys.readouterr().err
