@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import SpanLimits, sampling
 
 from ot_bridge import choices, exporters
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.variables import usable
 
 
 @pytest.fixture(autouse=True)
@@ -252,3 +253,11 @@ def test_each_limit_is_that_of_its_variables_else_the_default(
 def test_without_variables_the_limits_are_the_sdks() -> None:
     ours, theirs = choices.span_limits(), SpanLimits()
     assert {name: getattr(ours, name) for name in LIMITS} == {name: getattr(theirs, name) for name in LIMITS}
+
+
+@pytest.mark.parametrize(("value", "names"), [(None, ["xray"]), ("console", ["console"]), ("", [])])
+def test_the_names_of_a_variable_are_those_of_a_value_that_replaces_it(
+    value: str | None, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "xray")
+    assert usable("OTEL_TRACES_EXPORTER", exporters.EXPORTERS.load, "otlp", value) == names
