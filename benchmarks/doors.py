@@ -1,4 +1,4 @@
-"""Rows for the doors: what the WSGI middleware and the gRPC interceptor add to a request."""
+"""Rows for WSGI and gRPC: what the middleware and the interceptors add to a request."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _calls(echo: _Echo, channel: Any) -> Run:
     call = channel.unary_unary("/bench.Echo/Call")
     call(b"warm")
 
-    def run(times: int, server: Any = echo.server) -> None:  # which stops when nobody holds it
+    def run(times: int, server: Any = echo.server) -> None:  # the argument keeps the server alive
         for _ in range(times):
             call(b"x", timeout=10)
 
@@ -81,10 +81,10 @@ def _grpc() -> Mapping[str, Run]:
     echo = _Echo()
     provider = peers.provider(sdk.TracerProvider)
 
-    plain = echo.channel()  # one for all, for no two are equally fast
+    plain = echo.channel()  # shared by all peers, because no two channels are equally fast
 
     def peers_of() -> Iterator[tuple[str, Any]]:
-        # Each after a stranger: who runs after a peer with much code in common finds that in the caches.
+        # Each peer runs after one with little common code, so that none profits from warm caches.
         yield BARE, plain
         yield OURS, our_intercept(plain, ours.open_tracing_client_interceptor(peers.ours()))
         yield JAEGER, intercept_channel(plain, open_tracing_client_interceptor(peers.jaeger()))

@@ -1,4 +1,4 @@
-"""Every name and value of the table, off, on, with the old name beside it, and with another's opt-in."""
+"""Every name and value of the table: without opt-in, with it, with `/dup`, with another group's."""
 
 from __future__ import annotations
 
