@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import opentracing
 import pytest
+from hypothesis import settings
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,6 +20,8 @@ from ot_bridge import errors
 from ot_bridge.bridge import Tracer, create_tracer
 
 pytest.register_assert_rewrite("tests.jaeger.sides")
+settings.register_profile("ot_bridge", deadline=None)  # a busy machine is no fault
+settings.load_profile("ot_bridge")
 
 
 def pytest_configure(config: pytest.Config) -> None:

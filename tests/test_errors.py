@@ -11,12 +11,6 @@ from ot_bridge import errors
 _log = logging.getLogger("ot_bridge.tests")
 
 
-@pytest.fixture(autouse=True)
-def _nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_logged", set())
-    monkeypatch.setattr(errors, "_failures", {})
-
-
 def test_a_bad_variable_is_named_once_with_its_value_and_what_was_done(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -41,3 +35,29 @@ def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None
             errors.log_failure(_log, f"text {number}")
     assert len(errors._logged) <= errors._MOST
     assert len(errors._failures) <= errors._MOST
+
+
+def test_a_failure_is_told_again_after_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moment in (1000.0, 1000.1, 1059.9, 1060.0, 1119.9, 1120.0):
+        monkeypatch.setattr("ot_bridge.errors.time.monotonic", lambda moment=moment: moment)
+        errors.log_failure(_log, "a hook failed")
+    monkeypatch.undo()
+    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+        (logging.WARNING, "a hook failed (logged at most once a minute)")
+    ] * 3
+
+
+def test_the_same_text_of_two_loggers_is_told_by_both(caplog: pytest.LogCaptureFixture) -> None:
+    for logger in (_log, logging.getLogger("ot_bridge.others")) * 2:
+        errors.log_failure(logger, "a hook failed")
+    assert [each.name for each in caplog.records] == ["ot_bridge.tests", "ot_bridge.others"]
+
+
+def test_the_last_thousand_texts_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    for number in (*range(1000), 0):
+        errors.log_once(_log, logging.INFO, f"text {number}")
+    assert len(errors.logged()) == 1000
+    errors.log_once(_log, logging.INFO, "one more")
+    assert errors.logged() == ["one more"]

@@ -9,7 +9,7 @@ from opentelemetry import propagate
 from opentelemetry.context import get_current
 from opentelemetry.sdk import trace as sdk
 
-from ot_bridge import engine, errors
+from ot_bridge import engine
 from ot_bridge.propagation import parse_propagators
 from tests import conftest
 
@@ -22,11 +22,6 @@ def provider_class(
     made: type[sdk.TracerProvider] = request.param
     monkeypatch.setattr(conftest, "TracerProvider", made)
     return made
-
-
-@pytest.fixture(autouse=True)
-def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_failures", {})
 
 
 @pytest.fixture

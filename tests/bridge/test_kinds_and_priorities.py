@@ -98,6 +98,17 @@ def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(
     assert tracer.start_span("child", child_of=span).unwrap().is_recording()
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_S5_the_flags_of_an_exported_span_are_those_of_its_start(otel: Recorded, value: int) -> None:
+    span = otel.tracer.start_span("x")
+    before = span.unwrap().get_span_context().trace_flags
+    span.set_tag("sampling.priority", value)
+    assert span.context.sampled is bool(value)
+    span.finish()
+    assert otel.spans["x"].context.trace_flags == before
+    assert before & 1
+
+
 @pytest.mark.parametrize("value", ["much", None, [1], object()], ids=shown)
 def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
     assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ot_bridge import errors
 from ot_bridge.cli.jaeger_file import read
 from ot_bridge.cli.main import main
 from ot_bridge.jaeger_client.settings import ROWS, resolve
@@ -191,7 +191,6 @@ def test_what_is_no_configuration_is_refused(
     assert f"{file}: no dictionary in YAML, JSON or Python" in capsys.readouterr().err
     assert main(["config", str(tmp_path / "missing")]) == 2
     monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "many")
-    errors._logged.clear()
     assert main(["config"]) == 1
     assert "JAEGER_REPORTER_MAX_QUEUE_SIZE='many': expected a whole number above 0" in capsys.readouterr().out
 
@@ -245,3 +244,13 @@ def test_the_protocol_of_the_environment_stays(
     printed = capsys.readouterr().out
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n" in printed
     assert f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={endpoint or 'http://localhost:4317'}\n" in printed
+
+
+def test_a_yaml_file_without_pyyaml_names_the_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tracing.yml"
+    file.write_text("service_name: shop\n")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["config", str(file)]) == 2
+    assert f"{file}: reading YAML needs PyYAML: pip install pyyaml" in capsys.readouterr().err

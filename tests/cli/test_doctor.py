@@ -21,7 +21,6 @@ from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import TracerProvider
 
-from ot_bridge import errors
 from ot_bridge.cli.checkup import addresses, known, packages
 from ot_bridge.cli.main import main
 from tests import needs
@@ -51,7 +50,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_", "OT_BRIDGE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    errors._logged.clear()
 
 
 @pytest.fixture

@@ -230,3 +230,18 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     assert len(spans) == 30
     assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")
     assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}
+
+
+def test_without_grpcio_its_port_is_left_out_with_the_extras_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(store: Store, host: str) -> None:
+        raise OSError
+
+    monkeypatch.setitem(sys.modules, "ot_bridge.view.grpc_port", None)
+    monkeypatch.setattr(viewing, "_packets", taken)
+    assert list(viewing._others(Store(), "127.0.0.1")) == []
+    packets, grpc = capsys.readouterr().err.splitlines()
+    assert packets == "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken"
+    assert grpc.startswith("ot-bridge view: OTLP over gRPC (4317): left out, as grpcio is not installed")
+    assert grpc.endswith("(pip install 'ot-bridge[grpc]')")

@@ -71,7 +71,6 @@ def test_what_is_left_behind_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(exit, "REFUSED_SECONDS", 0.1)
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
     exporter = Refused()
     processor = _processor(lambda: exporter, max_export_batch_size=2)
     end = spans(processor)

@@ -248,9 +248,8 @@ def test_where_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.M
 
 
 def test_shutdown_exports_what_waits_once_and_later_spans_are_counted_and_said(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
     exporter = Keeping()
     processor = _processor(exporter)
     end = spans(processor)
@@ -380,7 +379,6 @@ def test_arguments_win_over_variables_and_bad_variables_are_said_once(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
     for name, text in variables.items():
         monkeypatch.setenv(f"OTEL_BSP_{name}", text)
     for _ in range(2):

@@ -128,10 +128,7 @@ ready()
     assert not receiver.spans
 
 
-def test_a_handler_that_is_there_already_stays_and_that_is_said(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
+def test_a_handler_that_is_there_already_stays_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
     before = signal.signal(signal.SIGTERM, _mine)
     try:
         assert flush_on_sigterm() is False
@@ -147,10 +144,7 @@ def _mine(number: int, frame: object) -> None:
     pass
 
 
-def test_outside_the_main_thread_nothing_is_set_and_that_is_said(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
+def test_outside_the_main_thread_nothing_is_set_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
     done: list[bool] = []
     thread = threading.Thread(target=lambda: done.append(flush_on_sigterm()))
     thread.start()
@@ -172,7 +166,6 @@ def test_outside_the_main_thread_nothing_is_set_and_that_is_said(
 def test_the_variable(
     text: str, asked: bool, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
     monkeypatch.setenv("OT_BRIDGE_FLUSH_ON_SIGTERM", text)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentracing import Format
 
-from ot_bridge import engine, errors, jaeger_client, otel
+from ot_bridge import engine, jaeger_client, otel
 from ot_bridge.bridge import create_tracer
 from ot_bridge.jaeger_client.reporter import InMemoryReporter
 
@@ -21,7 +21,6 @@ NAMES = [f"{kind}.{name}" for kind, names in otel.NEEDED.items() for name in nam
 @pytest.fixture(autouse=True)
 def _asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otel, "_known", {})
-    monkeypatch.setattr(errors, "_logged", set())
 
 
 def without(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -139,11 +139,12 @@ def test_spans_of_many_threads_all_reach_the_exporter() -> None:
     assert len(spans) == THREADS * 400
     assert len({span.context.span_id for span in spans}) == len(spans)
     outers = {span.context.span_id: span for span in spans if span.name == "outer"}
-    for span in spans:
-        if span.name == "inner":
-            assert span.parent is not None
-            assert span.parent == outers[span.parent.span_id].context
-            assert dict(span.attributes or {}) == {"a": (1,)}
+    inners = [span for span in spans if span.name == "inner"]
+    assert len(inners) == len(outers) == THREADS * 200
+    for span in inners:
+        assert span.parent is not None
+        assert span.parent == outers[span.parent.span_id].context
+        assert dict(span.attributes or {}) == {"a": (1,)}
 
 
 def test_processors_may_be_added_while_spans_run(tracer: Any, ends: Ends) -> None:

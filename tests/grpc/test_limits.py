@@ -9,7 +9,6 @@ import pytest
 from opentracing import Format
 from opentracing.mocktracer import MockTracer
 
-from ot_bridge import errors
 from ot_bridge.bridge import create_tracer
 from ot_bridge.engine import TracerProvider
 from ot_bridge.grpc.limits import MOST, MOST_WITH_IDS, lightened
@@ -25,11 +24,6 @@ CALLER = {
     "traceparent": f"00-{0xA:032x}-{0xB:016x}-01",
     "tracestate": ",".join(f"k{n}={'v' * 100}" for n in range(20)),
 }
-
-
-@pytest.fixture(autouse=True)
-def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_logged", set())
 
 
 def _tracer(names: str, items: int, length: int) -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import ot_bridge
-from ot_bridge import errors
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
 from tests.install.child import environment, run
@@ -139,7 +138,6 @@ def test_every_name_of_ours_works_in_opentelemetrys_variable() -> None:
 def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OTEL_PROPAGATORS", "OTEL_TRACES_EXPORTER", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(errors, "_logged", set())
     yield
     ot_bridge.uninstall()
 

@@ -10,7 +10,7 @@ import opentracing
 import pytest
 from opentelemetry import propagate, trace
 
-from ot_bridge import errors, ids
+from ot_bridge import ids
 from ot_bridge.jaeger_client import Config
 from ot_bridge.sampling import jaeger
 from tests.jaeger.servers import Agent, Collector, running
@@ -24,8 +24,6 @@ def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # The real one looks for its address with sockets that it leaves open.
     monkeypatch.setattr("jaeger_client.tracer.local_ip", lambda: "127.0.0.1")
     monkeypatch.setattr(Config, "_initialized", False)
-    monkeypatch.setattr(errors, "_logged", set())
-    monkeypatch.setattr(errors, "_failures", {})
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", type(trace._TRACER_PROVIDER_SET_ONCE)())
     textmap, tracer = propagate.get_global_textmap(), opentracing.tracer

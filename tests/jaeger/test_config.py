@@ -11,7 +11,7 @@ from opentelemetry import propagate, trace
 from opentracing import Format
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from ot_bridge.jaeger_client import Config, ConstSampler, Span, Tracer
+from ot_bridge.jaeger_client import Config, ConstSampler, Span, Tracer, settings
 from ot_bridge.jaeger_client.settings import ROWS, VALID_KEYS
 from tests.jaeger.servers import Agent, Collector
 from tests.jaeger.sides import OURS, Side, both
@@ -217,6 +217,7 @@ VARIABLES = [
     ("JAEGER_SAMPLER_MAX_OPERATIONS", "5", "max_operations", 5),
     ("JAEGER_TRACEID_128BIT", "true", "generate_128bit_trace_id", True),
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", "max_tag_value_length", 5),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "6", "max_tag_value_length", 6),
     ("JAEGER_TAGS", "a=1,b=${HERE:none},c=${THERE:x=y},broken", "tags", {"a": "1", "b": "here", "c": "x=y"}),
 ]
 
@@ -235,15 +236,121 @@ def test_a_variable_stands_for_a_key(
 
 @pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.otel and row.jaeger])
 def test_opentelemetrys_variables_win_over_jaegers(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ot_bridge.jaeger_client.settings import resolve
-
     (otel, *_), (jaeger, *_) = ROWS[row].otel, ROWS[row].jaeger
     # The others are free text, or numbers.
     known = {"sampler_type": ("always_on", "const"), "propagation": ("b3", "jaeger,w3c")}
     ours, theirs = known.get(row, ("2", "1"))
-    assert resolve(row, {}, {otel: ours, jaeger: theirs}).source == otel
-    assert resolve(row, {}, {jaeger: theirs}).source == jaeger
-    assert resolve(row, {}, {jaeger: " "}) == (ROWS[row].default, "default")
+    assert settings.resolve(row, {}, {otel: ours, jaeger: theirs}).source == otel
+    assert settings.resolve(row, {}, {jaeger: theirs}).source == jaeger
+    assert settings.resolve(row, {}, {jaeger: " "}) == (ROWS[row].default, "default")
+
+
+#: What a `Config` without a dictionary has: jaeger-client's defaults, and ours where it had no such setting.
+DEFAULTS = {
+    "service_name": None,
+    "disabled": False,
+    "enabled": True,
+    "logging": False,
+    "metrics": True,
+    "sampler_type": None,
+    "sampler_param": None,
+    "sampler_arg": None,
+    "exporter": "otlp",
+    "protocol": "http/protobuf",
+    "traces_endpoint": None,
+    "reporting_host": "localhost",
+    "reporting_port": 6831,
+    "sampling_port": 5778,
+    "sampling_endpoint": None,
+    "local_agent_enabled": True,
+    "reporter_batch_size": 10,
+    "reporter_queue_size": 100,
+    "reporter_flush_interval": 1,
+    "sampling_refresh_interval": 60,
+    "max_operations": None,
+    "propagation": None,
+    "trace_id_header": "uber-trace-id",
+    "baggage_header_prefix": "uberctx-",
+    "debug_id_header": "jaeger-debug-id",
+    "generate_128bit_trace_id": False,
+    "max_tag_value_length": 1024,
+    "max_traceback_length": 4096,
+    "throttler_port": 5778,
+    "throttler_refresh_interval": 5,
+}
+
+#: Variable -> its text, the setting, and what is then meant.
+EACH = {
+    "OTEL_SERVICE_NAME": ("shop", "service_name", "shop"),
+    "JAEGER_SERVICE_NAME": ("shop", "service_name", "shop"),
+    "OTEL_SDK_DISABLED": ("true", "disabled", True),
+    "JAEGER_DISABLED": ("true", "disabled", True),
+    "JAEGER_REPORTER_LOG_SPANS": ("true", "logging", True),
+    "OTEL_TRACES_SAMPLER": ("always_on", "sampler_type", "always_on"),
+    "JAEGER_SAMPLER_TYPE": ("const", "sampler_type", "const"),
+    "JAEGER_SAMPLER_PARAM": ("0.5", "sampler_param", "0.5"),
+    "OTEL_TRACES_SAMPLER_ARG": ("0.5", "sampler_arg", "0.5"),
+    "OTEL_TRACES_EXPORTER": ("console", "exporter", "console"),
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("grpc", "protocol", "grpc"),
+    "OTEL_EXPORTER_OTLP_PROTOCOL": ("grpc", "protocol", "grpc"),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("http://h:1/x", "traces_endpoint", "http://h:1/x"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("http://h:1", "traces_endpoint", "http://h:1"),
+    "JAEGER_AGENT_HOST": ("there", "reporting_host", "there"),
+    "JAEGER_AGENT_PORT": ("7", "reporting_port", 7),
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("7", "reporter_batch_size", 7),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("7", "reporter_queue_size", 7),
+    "JAEGER_REPORTER_MAX_QUEUE_SIZE": ("7", "reporter_queue_size", 7),
+    "OTEL_BSP_SCHEDULE_DELAY": ("700", "reporter_flush_interval", 0.7),
+    "JAEGER_REPORTER_FLUSH_INTERVAL": ("7s", "reporter_flush_interval", 7.0),
+    "JAEGER_SAMPLER_REFRESH_INTERVAL": ("7s", "sampling_refresh_interval", 7.0),
+    "JAEGER_SAMPLER_MAX_OPERATIONS": ("7", "max_operations", 7),
+    "JAEGER_TRACEID_128BIT": ("true", "generate_128bit_trace_id", True),
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("7", "max_tag_value_length", 7),
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("7", "max_tag_value_length", 7),
+    "JAEGER_ENDPOINT": ("http://h:14268/api/traces", "traces_endpoint", "http://h:4318/v1/traces"),
+    "JAEGER_SAMPLING_ENDPOINT": ("http://h:1/sampling", "sampling_endpoint", "http://h:1/sampling"),
+    "JAEGER_SAMPLER_MANAGER_HOST_PORT": ("h:1", "sampling_endpoint", "http://h:1/sampling"),
+    "OTEL_PROPAGATORS": ("b3,tracecontext", "propagation", "b3,tracecontext"),
+    "JAEGER_PROPAGATION": ("jaeger,w3c", "propagation", "jaeger,w3c"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_setting_that_nobody_gives_has_its_default(row: str) -> None:
+    assert settings.resolve(row, {}, {}) == (DEFAULTS[row], "default")
+    assert len(DEFAULTS) == len(ROWS)
+
+
+@pytest.mark.parametrize("variable", EACH)
+def test_each_variable_sets_its_row(variable: str) -> None:
+    text, row, meant = EACH[variable]
+    assert settings.value(row, {}, {variable: text}) == meant
+    assert settings.resolve(row, {}, {variable: text}).source == variable
+
+
+def test_no_variable_of_a_row_is_forgotten_here() -> None:
+    known = {variable for row in ROWS.values() for variable in (*row.otel, *row.jaeger)}
+    assert known == {*EACH}
+
+
+KEYED = [name for name, row in ROWS.items() if row.key]
+
+
+@pytest.mark.parametrize("row", KEYED)
+def test_each_key_of_the_dictionary_sets_its_row(row: str) -> None:
+    key = {
+        "reporting_host": "local_agent.reporting_host",
+        "reporting_port": "local_agent.reporting_port",
+        "sampling_port": "local_agent.sampling_port",
+        "local_agent_enabled": "local_agent.enabled",
+        "sampler_type": "sampler.type",
+        "sampler_param": "sampler.param",
+        "throttler_port": "throttler.port",
+        "throttler_refresh_interval": "throttler.refresh_interval",
+    }.get(row, row)
+    group, dot, name = key.partition(".")
+    given: Any = "there" if row == "reporting_host" else 7
+    assert settings.resolve(row, {group: {name: given} if dot else given}, {}) == (given, "config")
 
 
 def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) -> None:

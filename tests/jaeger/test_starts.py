@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from opentracing import Format
 
-from ot_bridge import errors
 from ot_bridge.jaeger_client import Config
 from ot_bridge.jaeger_client.settings import ROWS
 
@@ -58,7 +57,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_")):
             monkeypatch.delenv(name)
-    errors._logged.clear()
 
 
 def _problem(package: str, config: dict[str, Any]) -> Exception | None:

@@ -11,6 +11,7 @@ from ot_bridge.jaeger_client import throttler
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
 from tests.jaeger.servers import Agent
+from tests.jaeger.sides import Side, both
 
 
 class _Counts(MetricsFactory):
@@ -95,3 +96,43 @@ def test_the_base_throttler_does_nothing() -> None:
     with pytest.raises(NotImplementedError):
         base.is_allowed("op")
     assert throttler.is_allowed(None, "op")
+
+
+class _Refusing:
+    """A throttler that is asked in vain: it counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def is_allowed(self, operation: str) -> bool:
+        self.asked.append(operation)
+        return False
+
+    def set_client_id(self, client_id: int) -> None:
+        pass
+
+
+CALLERS: dict[str, dict[str, str]] = {
+    "nobody": {},
+    "sampled": {"uber-trace-id": "a:b:0:1"},
+    "not sampled": {"uber-trace-id": "a:b:0:0"},
+    "with baggage": {"uber-trace-id": "a:b:0:1", "uberctx-k": "v"},
+    "a debug id": {"jaeger-debug-id": "why"},
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+def test_a_throttler_is_asked_for_debug_traces_alone(caller: dict[str, str]) -> None:
+    def program(side: Side) -> Any:
+        refusing = _Refusing()
+        tracer, reporter = side.tracer(throttler=refusing)
+        tracer.start_span("plain").finish()
+        with tracer.start_active_span("in", child_of=tracer.extract("http_headers", caller)) as scope:
+            tracer.start_span("child").finish()
+        found = [(span.operation_name, span.is_sampled(), span.is_debug()) for span in reporter.get_spans()]
+        return refusing.asked, found, scope.span.get_baggage_item("k")
+
+    asked, found, _ = both(program)
+    assert asked == ["in"] * ("jaeger-debug-id" in caller)
+    unsampled = caller in (CALLERS["not sampled"], CALLERS["a debug id"])
+    assert [name for name, _, _ in found] == (["plain"] if unsampled else ["plain", "child", "in"])

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, trace
+from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 from opentracing.scope_managers import ThreadLocalScopeManager
 
@@ -75,6 +76,29 @@ def test_a_span_of_the_bridges_own_tracer_is_seen_by_both() -> None:
         theirs: Any = scope
         for tracer in (one, two):
             assert tracer.start_span("inner").parent_id == theirs.span.unwrap().get_span_context().span_id
+
+
+def test_opentelemetry_code_reads_the_baggage_of_the_innermost() -> None:
+    (one, _), (two, _) = OURS.tracer(), OURS.tracer()
+    with one.start_active_span("one") as outer:
+        outer.span.set_baggage_item("user", "ann")
+        assert dict(baggage.get_all()) == {"user": "ann"}
+        with one.start_active_span("below"):
+            assert baggage.get_baggage("user") == "ann"
+        with two.start_active_span("two") as inner:
+            inner.span.set_baggage_item("cart", "7")
+            assert baggage.get_baggage("cart") == "7"
+        assert baggage.get_baggage("cart") is None
+    assert dict(baggage.get_all()) == {}
+
+
+def test_baggage_that_opentelemetry_code_sets_goes_out_with_a_span_below_it() -> None:
+    tracer, _ = OURS.tracer()
+    with tracer.start_active_span("one"):
+        token = attach(baggage.set_baggage("user", "ann"))
+        with tracer.start_active_span("below") as scope:
+            assert scope.span.get_baggage_item("user") == "ann"
+        detach(token)
 
 
 def test_opentelemetry_code_sees_the_innermost_of_them() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-from ot_bridge import errors
 from ot_bridge.otlp import OTLPSpanExporter
 from tests.authority import Authority
 from tests.receiver import HttpReceiver
@@ -18,11 +17,10 @@ from tests.receiver import HttpReceiver
 
 @pytest.fixture(autouse=True)
 def _nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable that an exporter reads is set, and nothing has been said yet."""
+    """No variable that an exporter reads is set."""
     for name in list(os.environ):
         if name.startswith("OTEL_") or name.lower().endswith("_proxy") or name == "REQUESTS_CA_BUNDLE":
             monkeypatch.delenv(name)
-    errors._logged.clear()
 
 
 @pytest.fixture(scope="session")

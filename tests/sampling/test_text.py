@@ -149,7 +149,6 @@ def test_an_argument_that_cannot_be_read_is_logged_and_ignored(
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     monkeypatch.setattr("ot_bridge.sampling.remote.DEFAULT_ENDPOINT", "http://127.0.0.1:1/sampling")
-    monkeypatch.setattr("ot_bridge.errors._logged", set())
     sampler = jaeger_remote(argument)
     assert isinstance(sampler, JaegerRemoteSampler)
     sampler.close()

@@ -391,3 +391,33 @@ def test_of_a_provider_that_gets_no_exporter_the_argument_is_said_to_be_in_vain(
     ot_bridge.install(tracer_provider=provider, semconv="http", set_global=False)
     ot_bridge.uninstall()
     assert "install(semconv=...) is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("component", "it has no successor; the scope's name comes nearest"),
+        ("peer.service", "service.peer.name"),
+        ("message_bus.destination", "messaging"),
+        ("celery.task_id", "messaging"),
+        ("db.user", "it has no successor"),
+        ("db.rows_produced", "db.response.returned_rows"),
+        ("error.kind", "OpenTelemetry records errors as status and exception events"),
+        ("span.kind", "it is the span's kind"),
+        ("error", "it is the span's status"),
+        ("sampling.priority", "it is a decision"),
+        *((name, "a library's own name") for name in ("sql", "sql.params", "command.name", "namespace")),
+        *((name, "a library's own name") for name in ("event.reply", "redis.key", "elasticsearch.url")),
+        *((name, "a library's own name") for name in ("boto3.x", "sqlalchemy.dialect", "pyramid.route")),
+        *((name, "OpenTelemetry's own name") for name in ("http.target", "http.host", "http.scheme")),
+        *((name, "OpenTelemetry's own name") for name in ("http.route", "net.peer.name", "rpc.system")),
+        *((name, "OpenTelemetry's own name") for name in ("rpc.service", "code.function")),
+        ("http.request.header.x-a", "a list of texts"),
+        ("http.response.header.x-a", "a list of texts"),
+    ],
+    ids=str,
+)
+def test_a_name_that_stays_says_why(name: str, reason: str) -> None:
+    said = why_it_stays(name)
+    assert said is not None
+    assert reason in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import grpc
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -277,3 +278,16 @@ def test_what_was_translated_once_comes_out_the_same(row: Row, dup: str, provide
     (twice,) = again.get_finished_spans()
     assert twice.attributes == before
     assert once.attributes == before
+
+
+@pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
+def test_a_grpc_code_is_told_by_its_name(code: grpc.StatusCode) -> None:
+    told = attributes("rpc", GRPC | CLIENT | {"rpc.grpc.status_code": code.value[0]})
+    assert told["rpc.status_code"] == code.name
+
+
+@pytest.mark.parametrize("component", ["psycopg2", "MySQLdb", "PyMySQL", "sqlite3"])
+def test_a_driver_tells_which_database_speaks_sql(component: str) -> None:
+    named = {"psycopg2": "postgresql", "MySQLdb": "mysql", "PyMySQL": "mysql", "sqlite3": "sqlite"}
+    told = attributes("database", {"db.type": "sql", "component": component})
+    assert told["db.system.name"] == named[component]

@@ -78,6 +78,7 @@ def test_an_empty_viewer_says_how_to_send_and_shows_what_comes_without_a_reload(
         send(running, traces()[1:])
         page.get_by_text("GET /3").wait_for(timeout=10_000)
         assert names(page) == ["GET /3", "GET /2", "GET /1"]
+        assert page.asked
         assert all(url.startswith(running.url) for url in page.asked)
 
 

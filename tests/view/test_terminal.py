@@ -131,7 +131,9 @@ def test_nothing_that_a_terminal_obeys_reaches_it() -> None:
         parent_id=BAD,
         trace_id=BAD,
     )
-    for line in draw([one], Style(pictures=True)):
+    lines = list(draw([one], Style(pictures=True)))
+    assert lines
+    for line in lines:
         assert all(unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp") for each in line)
     assert "\\x1b[31m\\n" in "".join(draw([one], Style()))
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ot_bridge import errors
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Remote, binary_decode, binary_encode
 from ot_bridge.wire.items import merged, within_limits
@@ -19,11 +18,6 @@ CARRYING = ["baggage", "jaeger", "ottrace"]
 BOTH_ORDERS = [["baggage", "jaeger"], ["jaeger", "baggage"]]
 WORDS = st.text("abAB_-", min_size=1, max_size=3)
 BAGGAGE = st.dictionaries(WORDS, st.sampled_from(["1", "2"]), max_size=4)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_logged", set())
 
 
 def written(formats: list[str], baggage: Mapping[str, str], **more: Any) -> dict[str, Any]:

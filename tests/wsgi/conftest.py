@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from werkzeug.test import EnvironBuilder
 
-from ot_bridge import engine, errors
+from ot_bridge import engine
 from ot_bridge.bridge import Tracer, create_tracer
 
 
@@ -37,11 +37,6 @@ class Spans:
     def named(self, name: str) -> ReadableSpan:
         (span,) = (span for span in self.all() if span.name == name)
         return span
-
-
-@pytest.fixture(autouse=True)
-def _nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "_failures", {})
 
 
 @pytest.fixture

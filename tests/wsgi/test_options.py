@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from ot_bridge.bridge import Tracer
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
-from tests.wsgi.conftest import hello
+from tests.wsgi.conftest import Spans, hello, run
 
 WRONG: dict[str, Any] = {
     "operation_name": ["{path", "{password}", "{}", 7],
@@ -35,3 +36,32 @@ def test_value_that_cannot_be_used_fails_at_construction(option: str, value: obj
 def test_unknown_option_fails_at_construction(make: Any) -> None:
     with pytest.raises(TypeError, match="tracr"):
         make(hello, tracr=None)
+
+
+#: Options that this request gives nothing to do.
+UNUSED: dict[str, dict[str, Any]] = {
+    "capture_headers": {"capture_headers": ["X-Absent"]},
+    "capture_query": {"capture_query": True},
+    "exclude, names": {"exclude": ["/other", "/ot*"]},
+    "exclude, a function": {"exclude": lambda environ: False},
+    "on_corrupt": {"on_corrupt": "root"},
+    "public_endpoint, a function": {"public_endpoint": lambda environ: False},
+    "redact": {"redact": ["absent"]},
+    "start_options": {"start_options": lambda environ: None},
+    "request_hook": {"request_hook": lambda span, environ: None},
+    "response_hook": {"response_hook": lambda span, environ, status, headers: None},
+    "trust, a function": {"trust": lambda environ: "all"},
+}
+
+
+@pytest.mark.parametrize("caller", [{}, {"HTTP_TRACEPARENT": f"00-{1:032x}-{2:016x}-01"}], ids=["", "caller"])
+@pytest.mark.parametrize("options", UNUSED.values(), ids=UNUSED)
+def test_an_option_that_a_request_does_not_use_changes_nothing(
+    options: dict[str, Any], caller: dict[str, str], tracer: Tracer, spans: Spans
+) -> None:
+    assert run(TracingMiddleware(hello, tracer), "/a", **caller) == b"hello"
+    assert run(TracingMiddleware(hello, tracer, **options), "/a", **caller) == b"hello"
+    plain, other = spans.all()
+    assert (other.name, other.kind, other.attributes) == (plain.name, plain.kind, plain.attributes)
+    assert (other.parent, other.links, other.events) == (plain.parent, plain.links, plain.events)
+    assert other.status.status_code is plain.status.status_code

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Link, SpanKind
 
 from ot_bridge.xray import segment
-from ot_bridge.xray.secrets import without_secrets
+from ot_bridge.xray.secrets import cleaned, without_secrets
 from tests.xray.spans import OTHER, span
 
 FORMS = {
@@ -57,6 +57,36 @@ def test_a_secret_is_blotted_out_in_every_form(given: str, wanted: str | None) -
     assert "cret" not in found
     if wanted is not None:
         assert found == wanted
+
+
+KEYS = (
+    *("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential", "signature"),
+    *("api_key", "apikey", "access_key", "account key", "shared-key", "private_key", "access_account_key"),
+    *("AccessKeyId", "my_token_2", "pass", "pw", "sig", "key"),
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("form", ["http://h/?{}=s3cret", "Server=db;{}=s3cret", "host=db {}=s3cret"])
+def test_the_value_of_each_key_is_blotted_out_in_each_form(key: str, form: str) -> None:
+    assert without_secrets(form.format(key)) == form.replace("s3cret", "REDACTED").format(key)
+
+
+NAMES = (
+    *("db.connection_string", "db.connectionstring", "db.connection-string", "app.dsn", "http.url", "uri"),
+    *("url.full", "url.original", "url.query", "peer.address", "http.target", "http.referer"),
+    *("http.response.header.location", "app_url", "app-uri", "HTTP.URL"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_attributes_of_each_name_are_cleaned(name: str) -> None:
+    assert cleaned({name: "password=s3cret"}) == {name: "password=REDACTED"}
+
+
+@pytest.mark.parametrize("name", ["note", "url.path", "curl", "urls", "target.size", "address"])
+def test_an_attribute_of_another_name_is_left_as_it_is(name: str) -> None:
+    assert cleaned({name: "password=s3cret"}) == {name: "password=s3cret"}
 
 
 @pytest.mark.parametrize(

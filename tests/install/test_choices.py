@@ -1,0 +1,263 @@
+"""Each name and each variable that chooses a part: exporters, samplers, id generators, limits, protocols."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import SpanLimits, sampling
+
+from ot_bridge import choices, exporters
+from ot_bridge.errors import ConfigurationError
+from ot_bridge.variables import usable
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OTEL_TRACES_SAMPLER_ARG", *(v for names in LIMITS.values() for v in names)):
+        monkeypatch.delenv(name, raising=False)
+    for name in (*PROTOCOL_VARIABLES, *CREDENTIALS, "AWS_XRAY_DAEMON_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+EXPORTERS = {
+    "console": "ConsoleSpanExporter",
+    "ot_bridge_otlp": "OTLPSpanExporter",
+    "ot_bridge_tree": "TreeExporter",
+    "xray": "XRayExporter",
+    "xray_daemon": "XRayDaemonExporter",
+    "xray_otlp": "XRayOTLPExporter",
+}
+
+
+def test_no_exporter_is_forgotten_here() -> None:
+    assert exporters.EXPORTERS.own.keys() == EXPORTERS.keys()
+    assert choices.SAMPLERS.known()[: len(SAMPLERS) + len(RATIOS)] == [*SAMPLERS, *RATIOS]
+    assert choices._LIMITS.keys() == LIMITS.keys()
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_is_taken_by_its_name_in_any_case(name: str) -> None:
+    for given in (name, f" {name} ", name.upper()):
+        made: Any = exporters.exporter_factory(given)
+        assert made.func.__name__ == EXPORTERS[name]
+
+
+def test_x_rays_daemon_is_taken_where_its_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000")
+    made: Any = exporters.exporter_factory("xray")
+    assert made.func.__name__ == "XRayDaemonExporter"
+
+
+@pytest.mark.parametrize("name", ["", "none", "NONE", " none "])
+def test_none_is_no_exporter(name: str) -> None:
+    assert exporters.exporter_factory(name) is None
+    assert exporters.exporter_named(name) is None
+
+
+HINTS = {
+    "jaeger": (None, "Jaeger takes OTLP itself from 1.35 on: name otlp"),
+    "xray": ("ot_bridge.xray.api", "pip install 'ot-bridge[xray]'"),
+    "xray_otlp": ("ot_bridge.xray.otlp", "pip install 'ot-bridge[xray]'"),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_an_exporter_that_cannot_be_loaded_names_what_to_do(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, hint = HINTS[name]
+    if module is not None:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError) as error:
+        exporters.exporter_factory(name)
+    assert (error.value.option, error.value.value) == ("exporters", name)
+    assert error.value.reason.startswith(hint)
+    assert "known are otlp, none, console, " in error.value.reason
+
+
+PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+MISSING = {
+    "grpc": ("opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "pip install 'ot-bridge[otlp-grpc]'"),
+    "http/json": (
+        "opentelemetry.exporter.otlp.json.http.trace_exporter",
+        "pip install 'ot-bridge[otlp-json]'",
+    ),
+}
+
+
+@pytest.mark.parametrize("variable", PROTOCOL_VARIABLES)
+@pytest.mark.parametrize("protocol", MISSING)
+def test_a_protocol_without_its_package_names_the_variable_and_the_extra(
+    variable: str, protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module, hint = MISSING[protocol]
+    monkeypatch.setenv(variable, protocol.upper())
+    monkeypatch.setitem(sys.modules, module, None)
+    assert exporters.exporter_factory("otlp") is None
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (
+            logging.ERROR,
+            f"{variable}={protocol.upper()!r}: its exporter is not installed: {hint}; nothing is exported",
+        )
+    ]
+
+
+CREDENTIALS = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+)
+
+
+@pytest.mark.parametrize("variable", CREDENTIALS)
+def test_a_provider_of_credentials_needs_opentelemetrys_own_exporter(
+    variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(variable, "mine")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    assert exporters.exporter_factory("otlp") is None
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{variable}='mine': its exporter is not installed: "
+        "pip install opentelemetry-exporter-otlp-proto-http; nothing is exported"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected", "target"),
+    [
+        ("", "", "http/protobuf", "http://localhost:4318/v1/traces"),
+        ("grpc", "http/json", "grpc", "http://localhost:4317"),
+        ("", "HTTP/JSON", "http/json", "http://localhost:4318/v1/traces"),
+        ("smoke", "grpc", "http/protobuf", "http://localhost:4318/v1/traces"),
+    ],
+)
+def test_the_variable_for_traces_decides_on_the_protocol(
+    first: str, second: str, expected: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in zip(PROTOCOL_VARIABLES, (first, second), strict=True):
+        monkeypatch.setenv(variable, value)
+    assert exporters.protocol() == expected
+    assert exporters.default_target() == target
+
+
+SAMPLERS = {
+    "always_on": sampling.ALWAYS_ON,
+    "always_off": sampling.ALWAYS_OFF,
+    "parentbased_always_on": sampling.DEFAULT_ON,
+    "parentbased_always_off": sampling.DEFAULT_OFF,
+}
+RATIOS = {
+    "traceidratio": "TraceIdRatioBased{0.25}",
+    "parentbased_traceidratio": "ParentBased{root:TraceIdRatioBased{0.25},",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_without_an_argument_is_opentelemetrys(name: str) -> None:
+    assert choices.sampler_named(f" {name.upper()} ") is SAMPLERS[name]
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_a_sampler_with_a_ratio_takes_it_from_its_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.25")
+    assert choices.sampler_named(name).get_description().startswith(RATIOS[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio", "told"),
+    [("", 1.0, 0), ("0", 0.0, 0), ("1", 1.0, 0), ("1.01", 1.0, 1), ("-0.01", 1.0, 1), ("nan", 1.0, 1)],
+)
+def test_a_ratio_is_a_number_from_0_to_1(
+    text: str, ratio: float, told: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", text)
+    made: Any = choices.sampler_named("traceidratio")
+    assert made.rate == ratio
+    assert [record.getMessage() for record in caplog.records] == [
+        f"OTEL_TRACES_SAMPLER_ARG={text!r}: a number from 0 to 1 is due; 1.0 is taken"
+    ] * told
+
+
+def test_a_sampler_that_nobody_knows_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "often")
+    assert choices.sampler_in_environment() is None
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith("OTEL_TRACES_SAMPLER='often': known are always_on, always_off, ")
+    assert record.getMessage().endswith("(OpenTelemetry's default is parentbased_always_on)")
+
+
+def test_an_id_generator_that_nobody_knows_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", "dice")
+    assert choices.id_generator_in_environment() is None
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith("OTEL_PYTHON_ID_GENERATOR='dice': known are random, xray")
+    assert record.getMessage().endswith("; it counts as unset")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("random", "RandomIdGenerator"), ("xray", "XRayIdGenerator"), ("XRay", "XRayIdGenerator")],
+)
+def test_an_id_generator_is_taken_by_its_name(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", name)
+    assert type(choices.id_generator_in_environment()).__name__ == kind
+
+
+COUNT, LENGTH = "OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+#: Limit -> its variables, the first that counts; without one, 128 for a count and none for a length.
+LIMITS = {
+    "max_attributes": (COUNT,),
+    "max_events": ("OTEL_SPAN_EVENT_COUNT_LIMIT",),
+    "max_links": ("OTEL_SPAN_LINK_COUNT_LIMIT",),
+    "max_span_attributes": ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", COUNT),
+    "max_event_attributes": ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", COUNT),
+    "max_link_attributes": ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", COUNT),
+    "max_attribute_length": (LENGTH,),
+    "max_span_attribute_length": ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", LENGTH),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_limit_is_that_of_its_variables_else_the_default(
+    limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    default = None if limit.endswith("length") else 128
+    assert getattr(choices.span_limits(), limit) == default
+    none = 128 if limit == "max_attributes" else None  # the SDK never goes without this one
+    assert getattr(choices.span_limits(free=[limit]), limit) == none
+    for number, variable in enumerate(reversed(LIMITS[limit])):
+        monkeypatch.setenv(variable, str(number))
+        assert getattr(choices.span_limits(), limit) == number
+    monkeypatch.setenv(variable, "")
+    assert getattr(choices.span_limits(), limit) == none
+    assert not caplog.records
+    for other in LIMITS[limit]:
+        monkeypatch.setenv(other, "-1")
+    assert getattr(choices.span_limits(), limit) == default
+    assert {record.getMessage() for record in caplog.records} >= {
+        f"{other}='-1': a whole number from 0 on is due; it counts as unset" for other in LIMITS[limit]
+    }
+
+
+def test_without_variables_the_limits_are_the_sdks() -> None:
+    ours, theirs = choices.span_limits(), SpanLimits()
+    assert {name: getattr(ours, name) for name in LIMITS} == {name: getattr(theirs, name) for name in LIMITS}
+
+
+@pytest.mark.parametrize(("value", "names"), [(None, ["xray"]), ("console", ["console"]), ("", [])])
+def test_the_names_of_a_variable_are_those_of_a_value_that_replaces_it(
+    value: str | None, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "xray")
+    assert usable("OTEL_TRACES_EXPORTER", exporters.EXPORTERS.load, "otlp", value) == names

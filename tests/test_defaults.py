@@ -1,0 +1,59 @@
+"""The defaults that programs rely on: an argument that is left out, and the times at a program's end."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import ot_bridge
+from ot_bridge.delivery import DeliveryProcessor, exit, signals
+from ot_bridge.jaeger_client import reporter
+from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.otlp import settings as otlp
+from ot_bridge.sampling import JaegerRemoteSampler
+from ot_bridge.xray.api import XRayExporter
+from ot_bridge.xray.daemon import XRayDaemonExporter
+from ot_bridge.xray.otlp import XRayOTLPExporter
+
+#: What each takes for arguments that are left out; those that are None by default are not here.
+DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
+    ot_bridge.install: {"set_global": True, "engine": True},
+    ot_bridge.create_tracer: {"maps_kind": True},
+    ot_bridge.TracingMiddleware: {
+        "operation_name": "ServeHTTP",
+        "component": "grpc-gateway",
+        "span_kind": "server",
+        "exclude": ("/healthz", "/_ah/health"),
+        "trust": "all",
+        "public_endpoint": False,
+        "on_corrupt": "skip",
+        "capture_headers": (),
+        "capture_query": False,
+        "redact": (),
+    },
+    XRayExporter: {"annotate": (), "timeout": 30.0},
+    XRayDaemonExporter: {"annotate": ()},
+    XRayOTLPExporter: {"timeout": 30.0},
+    OTLPSpanExporter: {"max_request_size": 64 * 1024 * 1024},
+    JaegerRemoteSampler: {
+        "endpoint": "http://localhost:5778/sampling",
+        "polling_interval": 60.0,
+        "max_operations": 2000,
+    },
+    DeliveryProcessor.shutdown: {"timeout_millis": 5000},
+}
+
+
+@pytest.mark.parametrize("made", DEFAULTS, ids=lambda made: made.__qualname__)
+def test_an_argument_that_is_left_out_is_this(made: Callable[..., Any]) -> None:
+    parameters = inspect.signature(made).parameters.items()
+    found = {name: each.default for name, each in parameters if each.default is not each.empty}
+    assert {name: value for name, value in found.items() if value is not None} == DEFAULTS[made]
+
+
+def test_a_programs_end_takes_as_long_as_the_docs_say() -> None:
+    assert (exit.EXIT_SECONDS, exit.REFUSED_SECONDS, signals.SECONDS) == (5.0, 1.0, 2.0)
+    assert (reporter.CLOSE_SECONDS, otlp.DEFAULT_TIMEOUT) == (4.0, 10.0)
