@@ -24,7 +24,7 @@ from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge, ids
 from ot_bridge.bridge.scope import opened
-from ot_bridge.edge.isolation import attempt
+from ot_bridge.edge.isolation import attempt, failed
 from ot_bridge.edge.places import Places, State
 from ot_bridge.otel import attach, current
 
@@ -76,10 +76,13 @@ class _InOurScope:
         before = current()
         scope = None
         try:
-            scope = opened(bridge.Scope, self._manager, self._span, False, before, self._held.copy())
+            try:
+                scope = opened(bridge.Scope, self._manager, self._span, False, before, self._held.copy())
+            except Exception:
+                failed("activating a span")
             inside = current()
             result = function(*args)
-            if current() is inside:
+            if scope is not None and current() is inside:
                 scope.close()
             else:
                 self._end(scope, before)
