@@ -13,7 +13,8 @@ from opentelemetry.trace import Span as OtelSpan
 from ot_bridge.bridge.bases import SHIM_SPAN, ScopeManagerBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.scope import NoSpanScope, Scope, opened, settled
-from ot_bridge.bridge.span import Span
+from ot_bridge.bridge.span import LiveBaggage, Span
+from ot_bridge.engine.identity import Identity
 from ot_bridge.otel import current
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ class ScopeManager(ScopeManagerBase):
             return opened(NoSpanScope, self, no_span, False, before, held)
         foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)
         return opened(Scope, self, span, finish_on_close, before, {SPAN_KEY: foreign})
+
+    @staticmethod
+    def held(span: Span) -> dict[str, object]:
+        """What `activate(span)` changes in the context, for a span that no other thread has yet."""
+        if span._baggage is None:  # `_live_baggage` has to think of other threads, which costs much more
+            span._baggage = LiveBaggage()
+        otel_span = span if isinstance(span, Identity) else span._otel_span
+        if span.origin is None:
+            return {SPAN_KEY: otel_span, BAGGAGE_KEY: span._baggage}
+        return {SPAN_KEY: otel_span, BAGGAGE_KEY: span._baggage, REMOTE_KEY: span.origin}
 
     @property
     def active(self) -> opentracing.Scope | None:

@@ -39,6 +39,7 @@ from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _INTERNAL: Final = trace.SpanKind.INTERNAL
+_Tags: Final = convert.Tags
 _RAISED: Final = "a sampler or span processor raised; the span is not recorded"
 
 
@@ -51,6 +52,10 @@ class Starting:
     dropped_class: type[EngineDroppedSpan] = EngineDroppedSpan
     debug_id_tag = "jaeger-debug-id"
     maps_kind: bool
+    #: A method of a subclass that remembers where `span.kind` stood among the tags: (span, tags) -> None.
+    _started_as_kind: Any = None
+    #: A method of a subclass that reads what a program names as a parent: its context, or what else it is.
+    _plain: Any = None
     _own_scopes: ScopeManager
     _scope_manager: opentracing.ScopeManager
 
@@ -77,7 +82,10 @@ class Starting:
         baggage: Any = None
         seen_context: Any = context
         if child_of is not None:
-            child_of = self._plain(child_of)
+            if self._plain is not None:
+                child_of = self._plain(child_of)
+            elif issubclass(type(child_of), Span):
+                child_of = child_of.context
             if not issubclass(type(child_of), SpanContext) or not child_of[5] or child_of.origin is not None:
                 return None
             above = child_of
@@ -96,7 +104,7 @@ class Starting:
             baggage = context.get(BAGGAGE_KEY)
         kind, attributes = _INTERNAL, None
         if tags is not None:
-            attributes, kind, status, priority = self.prepared(tags)
+            attributes, kind, status, priority = tags if type(tags) is _Tags else self.prepared(tags)
             if status is not None or priority is not None:
                 return None
         try:
@@ -109,20 +117,13 @@ class Starting:
         if baggage:
             span._baggage = inherited(baggage)
             span._thaw()
-        if kind is not _INTERNAL:
+        if kind is not _INTERNAL and self._started_as_kind is not None:
             self._started_as_kind(span, tags)
         return span  # type: ignore[no-any-return]
 
     def prepared(self, tags: Any) -> convert.Tags:
         """Cleans `tags` once, for any number of starts."""
         return convert.tags(tags, self.maps_kind)
-
-    def _plain(self, parent: Any) -> Any:
-        """The context of `parent` if that is one of our spans, else `parent` itself."""
-        return parent.context if issubclass(type(parent), Span) else parent
-
-    def _started_as_kind(self, span: Any, tags: Any) -> None:
-        """Hook for a subclass that keeps the position of `span.kind` among the tags of a start."""
 
     def _start(
         self,

@@ -27,6 +27,7 @@ from opentelemetry.context import Context
 from opentracing.tags import SAMPLING_PRIORITY
 
 from ot_bridge import bridge, ids
+from ot_bridge.bridge.scope import opened
 from ot_bridge.edge.isolation import attempt, failed
 from ot_bridge.edge.places import Places, State
 from ot_bridge.otel import attach, current
@@ -65,11 +66,12 @@ class _InContext:
 class _InOurScope:
     """Runs each step in a new scope of our scope manager, until a step leaves a scope open."""
 
-    __slots__ = ("_left", "_manager", "_span")
+    __slots__ = ("_held", "_left", "_manager", "_span")
 
     def __init__(self, manager: bridge.ScopeManager, span: bridge.Span) -> None:
         self._manager = manager
         self._span = span
+        self._held = manager.held(span)
         self._left: _InContext | None = None
 
     def __call__(self, function: Callable[..., T], *args: Any) -> T:
@@ -79,11 +81,12 @@ class _InOurScope:
         scope = None
         try:
             try:
-                scope = self._manager.activate(self._span, False)
+                scope = opened(bridge.Scope, self._manager, self._span, False, before, self._held.copy())
             except Exception:
                 failed("activating a span")
+            inside = current()
             result = function(*args)
-            if scope is not None and current() is scope.context:
+            if scope is not None and current() is inside:
                 scope.close()
             else:
                 self._end(scope, before)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import opentracing
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -17,8 +16,7 @@ from ot_bridge.edge.isolation import attempt
 _log = logging.getLogger("ot_bridge.edge")
 
 
-@dataclass(frozen=True, slots=True)
-class StartOptions:
+class StartOptions(NamedTuple):
     """How to start the span of one request. A field that is left out changes nothing.
 
     sampler: decides on this span alone, even if the caller has decided. kind: an OpenTelemetry `SpanKind` or

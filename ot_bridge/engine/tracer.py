@@ -82,7 +82,10 @@ class Tracer(sdk.Tracer):
             settings = self._new_settings()
         known: Any = None
         if parent is not None:
-            known = parent.ids if isinstance(parent, Identity) else _ids_of(parent)
+            if isinstance(parent, Identity):
+                known = parent.ids
+            else:
+                known = parent if isinstance(parent, SpanContext) else _ids_of(parent)
         parent_ids = None if known is None or not known[5] else known
         if parent_ids is None:
             trace_id = 0
@@ -220,12 +223,13 @@ def _recorded(
 
 
 def _ids_of(parent: Any) -> SpanContext | None:
-    """The context of a parent that is no span of this engine; None if it is neither span nor context."""
-    if isinstance(parent, trace_api.Span):
-        parent = parent.get_span_context()
-        if parent is not None and not isinstance(parent, SpanContext):
-            raise TypeError("parent_span_context must be a SpanContext or None.")
-    return parent if isinstance(parent, SpanContext) else None
+    """The context of a parent that is neither a span of this engine nor a context; None if it is no span."""
+    if not isinstance(parent, trace_api.Span):
+        return None
+    ids = parent.get_span_context()
+    if ids is not None and not isinstance(ids, SpanContext):
+        raise TypeError("parent_span_context must be a SpanContext or None.")
+    return ids
 
 
 def _holds(context: Any, keys: Sequence[str]) -> bool:

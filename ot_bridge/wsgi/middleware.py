@@ -14,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from ot_bridge import bridge, edge
+from ot_bridge.bridge import convert
 from ot_bridge.bridge.create import usable_tracer
 from ot_bridge.edge import StartOptions, attempt, failed
 from ot_bridge.otel import current
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Paths that load balancers ask for all the time.
 HEALTH: Final = ("/healthz", "/_ah/health")
+
+_new_tuple: Final[Any] = tuple.__new__  # as `Tags(...)`, at a third of its price
 
 
 class TracingMiddleware:
@@ -89,9 +92,12 @@ class TracingMiddleware:
         opted_in = "http" in opt_in()
         secrets = Secrets(edge.as_names("redact", redact))
         captured = edge.as_names("capture_headers", capture_headers)
+        tags = {"component": component, "span.kind": edge.kind_tag(span_kind)}
+        is_plain = not (captured or capture_query or opted_in)
         self._settings = Settings(
             name=name,
-            tags={"component": component, "span.kind": edge.kind_tag(span_kind)},
+            tags=tags,
+            ready={maps: convert.tags(tags, maps) for maps in (True, False)} if is_plain else {},
             opted_in=opted_in,
             captured=HeaderTags(captured, secrets, opted_in) if captured else None,
             capture_query=capture_query,
@@ -181,19 +187,33 @@ class TracingMiddleware:
         start = None if settings.start_options is None else edge.ask(settings.start_options, environ)
         if start is not None and not start.trace:
             return None
-        # A copy of an environ has its caller's headers, but the caller of this request is the application.
-        parent, broken = (
-            (None, None) if is_within else settings.callers.parent(tracer, WsgiHeaders(environ), environ)
-        )
-        tags = self._tags(environ)
+        parent = broken = None
+        if not is_within:  # then its headers are a copy of the outer one's
+            parent, broken = settings.callers.parent(tracer, WsgiHeaders(environ), environ)
         name = settings.name.fixed or attempt("operation_name", settings.name.of, environ) or "HTTP"
-        if start is None:
-            span = tracer.start_span(name, child_of=parent, tags=tags)
+        if start is not None:
+            span = self._start_as(start, tracer, name, parent, self._tags(environ))
+        elif type(tracer) is bridge.Tracer and settings.ready:
+            span = tracer.start_span(name, parent, None, self._ready_tags(tracer.maps_kind, environ))
         else:
-            span = self._start_as(start, tracer, name, parent, tags)
+            span = tracer.start_span(name, child_of=parent, tags=self._tags(environ))
         if broken is not None:
             attempt("log_kv", span.log_kv, {"event": "error", "error.object": broken})
         return span
+
+    def _ready_tags(self, maps_kind: bool, environ: WSGIEnvironment) -> convert.Tags:
+        """`_tags` as a span of ours starts with them, where no more than those of `describe` are added.
+
+        It skips the copy of the tags and the look at each of them in `bridge.convert`, since they are clean.
+        test_tags.py holds it and `_tags` together, and the row wsgi pays for it.
+        """
+        ready, kind, _, _ = self._settings.ready[maps_kind]
+        tags = ready.copy()
+        try:
+            describe(tags, environ, "")
+        except Exception:
+            failed("reading the environ")
+        return _new_tuple(convert.Tags, (tags, kind, None, None))  # type: ignore[no-any-return]
 
     @staticmethod
     def _start_as(

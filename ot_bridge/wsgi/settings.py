@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+from ot_bridge.bridge import convert
 from ot_bridge.edge import Callers, Exclusion
 from ot_bridge.wsgi.operation_name import OperationName
 from ot_bridge.wsgi.response_header import MakeHeaders
@@ -13,12 +13,14 @@ from ot_bridge.wsgi.secrets import Secrets
 from ot_bridge.wsgi.tags import Environ, HeaderTags, Tags
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The options of one `TracingMiddleware`, which describes them, checked and ready for use."""
 
     name: OperationName
     tags: Tags
+    #: `tags` as spans start with them, by whether the tracer makes a kind of `span.kind`; empty where other
+    #: tags are added that have to be cleaned.
+    ready: Mapping[bool, convert.Tags]
     #: Whether OpenTelemetry's names are asked for.
     opted_in: bool
     captured: HeaderTags | None

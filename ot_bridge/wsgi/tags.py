@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from werkzeug.datastructures import EnvironHeaders, Headers
 
+from ot_bridge.bridge import convert
 from ot_bridge.semconv.translate import known_methods
 from ot_bridge.wsgi import urls
 from ot_bridge.wsgi.secrets import REDACTED, Secrets
@@ -22,17 +23,42 @@ Tags: TypeAlias = dict[str, Any]
 #: Methods that may stand in a span's name; any other would let a client make up names without end.
 METHODS: Final = known_methods()
 
+_MAX_TEXT: Final = convert.MAX_TEXT
+_MOST_DIGITS: Final = 5  # of a port
+_LONGEST_ADDRESS: Final = 100  # with a zone
+#: The tag of a peer's address. Clients may be without end, proxies are few.
+_PEERS: Final[dict[Any, str]] = {}
+_MOST_PEERS: Final = 1024
+
 
 def describe(tags: Tags, environ: Environ, query: str) -> None:
-    """Adds the tags of a request."""
-    tags["http.method"] = environ.get("REQUEST_METHOD", "")
-    tags["http.url"] = f"{urls.url(environ)}?{query}" if query else urls.url(environ)
+    """Adds the tags of a request, with values that `ot_bridge.bridge.convert` would leave as they are."""
+    method = environ.get("REQUEST_METHOD", "")
+    tags["http.method"] = method if method in METHODS else convert.attribute(method)
+    url = urls.url(environ)
+    if query:
+        url = f"{url}?{query}"
+    tags["http.url"] = url if len(url) <= _MAX_TEXT and url.isascii() else convert.text(url)
     address = environ.get("REMOTE_ADDR")
-    if address and (":" in address or address.replace(".", "").isdigit()):  # as `_address` has it
-        tags["peer.ipv6" if ":" in address else "peer.ipv4"] = address
+    peer = _PEERS.get(address)
+    if peer is None:
+        peer = _peer(address)
+    if peer:
+        tags[peer] = address
         port = environ.get("REMOTE_PORT")
-        if type(port) is int or (port and port.isdigit()):
-            tags["peer.port"] = int(port)
+        if type(port) is int or (type(port) is str and port.isdecimal() and len(port) <= _MOST_DIGITS):
+            tags["peer.port"] = convert.attribute(port) if type(port) is int else int(port)
+
+
+def _peer(address: Any) -> str:
+    """The tag for a peer's address; "" for what is none. Answers are remembered, up to a bound."""
+    if type(address) is not str or not address.isascii() or len(address) > _LONGEST_ADDRESS:
+        return ""
+    is_address = ":" in address or address.replace(".", "").isdigit()  # as `_address` has it
+    tag = ("peer.ipv6" if ":" in address else "peer.ipv4") if is_address else ""
+    if len(_PEERS) < _MOST_PEERS:
+        _PEERS[address] = tag
+    return tag
 
 
 def describe_more(tags: Tags, environ: Environ) -> None:

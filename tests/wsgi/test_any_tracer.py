@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from opentracing.mocktracer import MockTracer
 from opentracing.scope_managers import ThreadLocalScopeManager
 from opentracing.scope_managers.contextvars import ContextVarsScopeManager
 
-from ot_bridge.bridge import ScopeManager, create_tracer
+from ot_bridge.bridge import create_tracer
 from ot_bridge.wsgi import TracingMiddleware
 from tests import needs
 from tests.wsgi.conftest import Server, Spans, environ, hello, run
@@ -198,7 +199,7 @@ def test_our_own_scope_manager_may_fail_too(
     def broken(*args: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(ScopeManager, "activate", broken)
+    monkeypatch.setattr(sys.modules["ot_bridge.edge.activity"], "opened", broken)
     assert run(TracingMiddleware(hello, create_tracer(provider))) == b"hello"
     assert spans.names() == ["ServeHTTP"]
     assert len(caplog.records) == 1

@@ -271,3 +271,45 @@ def test_the_known_methods_are_those_of_the_variable() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["PURGE", "HTTP", "HTTP"]
+
+
+STRANGE: dict[str, dict[str, Any]] = {
+    "an ordinary request": PEER,
+    "a method that is none": {"REQUEST_METHOD": "GR\u00dcSS\ud800"},
+    "a host with other letters": {"HTTP_HOST": "b\u00fccher.example"},
+    "a long path": {"PATH_INFO": "/" + "a" * 70_000},
+    "a scheme with other letters": {"wsgi.url_scheme": "h\u00fc\ud800"},
+    "an address of IPv6": {"REMOTE_ADDR": "2001:db8::1", "REMOTE_PORT": 5000},
+    "an address that is none": {"REMOTE_ADDR": "unix:\ud800", "REMOTE_PORT": "5000"},
+    "digits of another script": {"REMOTE_ADDR": "\u0661.\u0662", "REMOTE_PORT": "\u00b2"},
+    "a port that is none": {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "9" * 30},
+    "a port too large for a span": {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": 1 << 70},
+    "an address that is no text": {"REMOTE_ADDR": ["192.0.2.1"]},
+}
+
+
+@pytest.mark.parametrize("maps_kind", [True, False], ids=["kind", "kind as a tag"])
+@pytest.mark.parametrize("extra", STRANGE.values(), ids=STRANGE)
+def test_a_request_has_the_same_tags_whether_they_are_ready_or_cleaned_at_the_start(
+    tracer: Tracer, spans: Spans, extra: dict[str, Any], maps_kind: bool
+) -> None:
+    tracer.maps_kind = maps_kind
+    ready = TracingMiddleware(hello, tracer, component="caf\u00e9\ud800")
+    cleaned = TracingMiddleware(
+        hello, tracer, component="caf\u00e9\ud800", start_options=lambda environ: None
+    )
+    for application in (ready, cleaned):
+        run(application, "/a", **extra)
+    one, other = spans.all()
+    assert (one.attributes, one.kind) == (other.attributes, other.kind)
+    assert one.attributes is not None
+    assert "component" in one.attributes
+    "".join(map(str, one.attributes.values())).encode()  # which raises for what cannot be sent
+
+
+def test_a_peer_without_an_ip_address_has_no_tag(tracer: Tracer, spans: Spans) -> None:
+    app = TracingMiddleware(hello, tracer)
+    addresses: list[Any] = ["", "localhost", "\u0661.\u0662", "9" * 200]
+    for address in (*addresses, *addresses):
+        run(app, REMOTE_ADDR=address, REMOTE_PORT="80")
+    assert not [name for span in spans.all() for name in span.attributes or {} if name.startswith("peer.")]
