@@ -66,7 +66,13 @@ def _calls(echo: _Echo, channel: Any) -> Run:
 _INTERCEPTED = "ot_bridge, grpc's way"
 
 
-@row("grpc", "gRPC client, added to a unary call", Goal(JAEGER, 0.50), base=BARE)
+@row(
+    "grpc",
+    "gRPC client, added to a unary call",
+    Goal(JAEGER, 0.50),
+    Goal(JAEGER, 0.75, _INTERCEPTED),
+    base=BARE,
+)
 def _grpc() -> Mapping[str, Run]:
     """The same two lines on ours and on jaeger-client; and our interceptor in `grpc.intercept_channel`."""
     import grpc
@@ -84,7 +90,6 @@ def _grpc() -> Mapping[str, Run]:
     plain = echo.channel()  # one for all, for no two are equally fast
 
     def peers_of() -> Iterator[tuple[str, Any]]:
-        # Each after a stranger: who runs after a peer with much code in common finds that in the caches.
         yield BARE, plain
         yield OURS, our_intercept(plain, ours.open_tracing_client_interceptor(peers.ours()))
         yield JAEGER, intercept_channel(plain, open_tracing_client_interceptor(peers.jaeger()))

@@ -1,4 +1,4 @@
-"""Paired measurement: every peer in every round, the order rotated, ratios taken within a round.
+"""Paired measurement: every peer in every round, the order drawn anew, ratios taken within a round.
 
 Machines drift; two peers timed within the same few milliseconds drift together. What is timed is the
 processor time of the calling thread, which is the latency that tracing adds to a request, and which
@@ -11,6 +11,7 @@ import gc
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from random import Random
 from statistics import median, quantiles
 from time import thread_time_ns
 
@@ -103,9 +104,10 @@ def measure(
     rounds = max(9, min(rounds, round(seconds / total)))
     seen: dict[str, list[float]] = {name: [] for name in peers}
     names = list(peers)
-    for turn in range(rounds):
+    order = Random(1)  # who runs after a peer with much code in common finds that in the caches
+    for _ in range(rounds):
         _collect()
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
+        order.shuffle(names)
+        for name in names:
             seen[name].append(_timed(peers[name], times[name]))
     return Timing(seen, base, block=1 if base is None else max(1, rounds // _BLOCKS))

@@ -92,14 +92,17 @@ class Span(SpanBase):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        # Without a lock: a change by another thread makes the list that this is kept in an old one.
-        frozen = self.__dict__.setdefault("_frozen", [])
+        # Without a lock: a change by another thread makes the list that this is kept in an old one. The list
+        # has to be there before what it will hold is read. `__dict__` would slow all attributes of the span.
+        frozen = self._frozen
+        if frozen is None:
+            frozen = self._frozen = []
         if not frozen:
             if self.priority_flags is not None:
                 ids = (*ids[:3], self.priority_flags, *ids[4:])
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
             frozen.append(from_ids(ids, baggage, self.origin, parent_id))
-        return frozen[0]  # type: ignore[no-any-return]
+        return frozen[0]
 
     def _thaw(self) -> None:
         """Something that `context` shows has changed: it is made anew when next asked for."""
