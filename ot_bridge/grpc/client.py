@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 
@@ -153,7 +153,7 @@ def keep_callable_below(continuation: Any, method: str) -> bool:
         outer = continuation.__closure__[names.index("self")].cell_contents
         kept = outer._thunk
         if type(kept) is FunctionType:
-            kept = outer._thunk = lru_cache(_MOST_KEPT)(kept)
+            kept = outer._thunk = cast(Any, lru_cache(_MOST_KEPT)(kept))
             kept.is_bare = is_bare(kept(method))
         return kept.is_bare  # type: ignore[no-any-return]
     except Exception:  # no function of grpc's, perhaps

@@ -138,7 +138,8 @@ class ClientRpc(Rpc):
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
         if error is None:
-            return self.answer(call.result() if self.settings.watches and not streams else None)
+            self.answer(call.result() if self.settings.watches and not streams else None)
+            return None
         if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
             return self.end(status_of(error.code()), error.details())
         return self.fail(error)
