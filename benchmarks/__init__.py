@@ -1,1 +1,1 @@
-"""`python -m benchmarks`: what tracing costs, beside what users would have instead."""
+"""`python -m benchmarks` measures what tracing costs, compared with jaeger-client, the SDK and the shim."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME …] [--json] [--chart FILE]`."""
+"""The command `python -m benchmarks [--only NAME …] [--json] [--chart FILE]`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ from benchmarks.rows import ROWS
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     known = [*ROWS, *scale.NAMES]
-    parser = argparse.ArgumentParser("python -m benchmarks", description="What tracing costs.")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=known, help=", ".join(known))
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks",
+        description="Measures what tracing costs, compared with other tracing libraries.",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=known, help="run only these rows: " + ", ".join(known)
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--chart", metavar="FILE", type=Path, help="draw the chart into FILE (SVG)")
     return parser.parse_args(arguments)
@@ -37,7 +42,7 @@ def _rows(names: list[str], say: Any) -> list[dict[str, Any]]:
         try:
             found = report.result(ROWS[name], ROWS[name].take())
         except ImportError as missing:
-            print(f"{name}: left out, {missing}", file=sys.stderr)
+            print(f"{name}: skipped, because a package is missing: {missing}", file=sys.stderr)
             continue
         rows.append(found)
         say(report.text(found))
@@ -54,9 +59,9 @@ def _scales(names: list[str], say: Any) -> list[dict[str, Any]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the rows that are asked for. 1 if a goal does not hold."""
+    """Runs the chosen rows and prints their results. Returns 1 if a goal does not hold, else 0."""
     asked = _parsed(arguments)
-    logging.disable(logging.CRITICAL)  # a full queue is part of the work here
+    logging.disable(logging.CRITICAL)  # some rows fill the queue, which would be logged
     say = (lambda words: None) if asked.json else print
     where = report.machine()
     say(report.machine_text(where))

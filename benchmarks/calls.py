@@ -1,4 +1,4 @@
-"""The calls of functions written in Python that a root span makes: what is left to leave out, by name."""
+"""The row `calls`: the Python functions that are called during a root span, by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.spans import _active, _current
 
 
 def calls(run: Run) -> list[str]:
-    """Their names, in the order in which one run makes them."""
+    """Returns the names of the called functions, in order."""
     made: list[str] = []
 
     def note(frame: FrameType, event: str, argument: Any) -> None:

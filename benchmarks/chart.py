@@ -1,4 +1,4 @@
-"""The chart, drawn by hand: a bar for each peer in each row, and a line for each in the scale rows."""
+"""Draws the chart as SVG: a bar for each peer in each row, and a line for each peer in the scale rows."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _wrapped(words: str, width: int = 140) -> list[str]:
 
 
 def draw(rows: list[dict[str, Any]], scales: list[dict[str, Any]], where: str) -> str:
-    """The SVG document."""
+    """Returns the SVG document."""
     parts = [_text(10, 24, "Cost of tracing, processor time in the calling thread; less is better", "t")]
     y = 44.0
     for row in rows:

@@ -1,4 +1,4 @@
-"""Rows for all that a trace costs, to the bytes on the wire: every thread of a service in its own process."""
+"""Rows for the whole cost of a trace until its bytes are sent: all threads of a service in its process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STALL_RATE = 5000 / 3  # 5,000 spans a second
 
 
 def environment(sink: Sink) -> dict[str, str]:
-    """A child's environment, in which every peer's spans go to `sink`."""
+    """Returns the environment of a child process in which every peer sends its spans to `sink`."""
     http_port, udp_port = sink.ports
     return {
         **os.environ,
@@ -41,7 +41,7 @@ def environment(sink: Sink) -> dict[str, str]:
 
 
 class Service:
-    """A service that runs beside this process and traces as the peer of that name does."""
+    """A service in a child process, traced by the peer of the given name."""
 
     def __init__(self, peer: str, sink: Sink) -> None:
         self._process = subprocess.Popen(
@@ -85,7 +85,7 @@ def services(*peers: str) -> Iterator[tuple[Mapping[str, Service], Sink]]:
 
 
 def in_turn(running: Mapping[str, Any], rounds: int) -> Iterator[str]:
-    """Every peer in every round, the order rotated."""
+    """Runs every peer in every round, in rotating order."""
     names = list(running)
     for turn in range(rounds):
         start = turn % len(names)
@@ -112,7 +112,7 @@ _stalled: dict[str, Mapping[str, Timing]] = {}
 
 
 def _stalls() -> Mapping[str, Timing]:
-    """Both rows come from one run."""
+    """Measures both rows in one run."""
     if "seen" not in _stalled:
         seen: dict[str, dict[str, list[float]]] = {"late": {}, "pause": {}}
         with services(BARE, OURS, JAEGER, SDK) as (running, _):

@@ -1,4 +1,4 @@
-"""Rows for the doors: what the WSGI middleware and the gRPC interceptor add to a request."""
+"""Rows for WSGI and gRPC: what the middleware and the interceptors add to a request."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _calls(echo: _Echo, channel: Any) -> Run:
     call = channel.unary_unary("/bench.Echo/Call")
     call(b"warm")
 
-    def run(times: int, server: Any = echo.server) -> None:  # which stops when nobody holds it
+    def run(times: int, server: Any = echo.server) -> None:  # the argument keeps the server alive
         for _ in range(times):
             call(b"x", timeout=10)
 
@@ -66,13 +66,7 @@ def _calls(echo: _Echo, channel: Any) -> Run:
 _INTERCEPTED = "ot_bridge, grpc's way"
 
 
-@row(
-    "grpc",
-    "gRPC client, added to a unary call",
-    Goal(JAEGER, 0.50),
-    Goal(JAEGER, 0.75, _INTERCEPTED),
-    base=BARE,
-)
+@row("grpc", "gRPC client, added to a unary call", Goal(JAEGER, 0.50), base=BARE)
 def _grpc() -> Mapping[str, Run]:
     """The same two lines on ours and on jaeger-client; and our interceptor in `grpc.intercept_channel`."""
     import grpc
@@ -87,7 +81,7 @@ def _grpc() -> Mapping[str, Run]:
     echo = _Echo()
     provider = peers.provider(sdk.TracerProvider)
 
-    plain = echo.channel()  # one for all, for no two are equally fast
+    plain = echo.channel()  # shared by all peers, because no two channels are equally fast
 
     def peers_of() -> Iterator[tuple[str, Any]]:
         yield BARE, plain

@@ -1,4 +1,4 @@
-"""Rows for what happens after the request: encoding for OTLP, and the memory that spans wait in."""
+"""Rows for the time after the request: encoding for OTLP, and the memory of waiting spans."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _opentracing_request(tracer: Any) -> None:
 
 
 class _Export:
-    """What an export thread does with spans that have ended: a run is one request's two spans."""
+    """The work of an export thread on ended spans. One run encodes the two spans of a request."""
 
     def __init__(self, kind: Any, bridged: bool = False) -> None:
         self.keeps = _Keeps()
@@ -96,7 +96,7 @@ def _export() -> Mapping[str, Run]:
 
 
 class _Names:
-    """The export thread's work on spans of one kind, with their names translated, or not."""
+    """The export thread's work on spans of one kind, with or without translating attribute names."""
 
     def __init__(self, tags: Mapping[str, Any], semconv: str) -> None:
         self.keeps = _Keeps()
@@ -148,7 +148,7 @@ def _http_names() -> Mapping[str, Run]:
 
 
 def _held(export: _Export) -> float:
-    """Bytes that a finished span holds until it is exported."""
+    """Returns how many bytes a finished span needs until it is exported."""
     export.make(10)
     export.keeps.spans.clear()
     gc.collect()

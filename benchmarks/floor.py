@@ -1,4 +1,4 @@
-"""What no tracer can do without, and what ours does beside it."""
+"""The row `floor`: the work that every tracer has to do, and the rest of what a root span costs."""
 
 from __future__ import annotations
 

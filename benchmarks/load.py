@@ -1,4 +1,4 @@
-"""Rows for servers under load: processor time that tracing adds to a request, all threads of the server."""
+"""Rows for servers under load: the processor time that tracing adds to a request, over all threads."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _TICK = 1e6 / os.sysconf("SC_CLK_TCK")  # microseconds
 
 
 def _processor_time(pid: int) -> float:
-    """Microseconds of a process and its children, as the kernel counts them."""
+    """Returns the processor time of a process and its children, in microseconds, from the kernel."""
     own = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return (int(own[11]) + int(own[12])) * _TICK + sum(_processor_time(int(child)) for child in below)
 
 
 class Server:
-    """A process that serves, and what sends it requests: `send(times)`."""
+    """A server process, and a function `send(times)` that sends requests to it."""
 
     def __init__(self, process: subprocess.Popen[str], send: Callable[[int], None]) -> None:
         self.pid = process.pid
@@ -44,7 +44,7 @@ class Server:
         self._readings: list[float] = []
 
     def work(self) -> None:
-        """One round of requests. Its spans are delivered while the others work."""
+        """Runs one round of requests. Its spans are delivered while the other peers run."""
         self.read()
         with ThreadPoolExecutor(CLIENTS) as clients:
             list(clients.map(self._send, [REQUESTS // CLIENTS] * CLIENTS))
@@ -53,7 +53,9 @@ class Server:
         self._readings.append(_processor_time(self.pid))
 
     def costs(self) -> list[float]:
-        """Microseconds of processor time a request, one value a round, without the first round."""
+        """Returns the processor time per request in microseconds, one value per round, without the first
+        round.
+        """
         pairs = zip(self._readings[1:-1], self._readings[2:], strict=True)
         return [(after - before) / REQUESTS for before, after in pairs]
 

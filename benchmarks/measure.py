@@ -1,8 +1,8 @@
-"""Paired measurement: every peer in every round, the order drawn anew, ratios taken within a round.
+"""Paired measurement: every peer runs in every round, in a drawn order, and ratios are taken within a round.
 
-Machines drift; two peers timed within the same few milliseconds drift together. What is timed is the
-processor time of the calling thread, which is the latency that tracing adds to a request, and which
-other processes do not disturb.
+A machine's speed drifts, but two peers timed within the same few milliseconds drift together. The processor
+time of the calling thread is measured: it is the latency that tracing adds to a request, and other processes
+disturb it little.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from random import Random
 from statistics import median, quantiles
 from time import thread_time_ns
 
-Run = Callable[[int], object]  # does the work as many times as it is told
+Run = Callable[[int], object]  # does the work the given number of times
 
 _collect = gc.collect
 _BATCH = 1_500_000  # nanoseconds that one peer works in one round
@@ -26,7 +26,7 @@ _MOST_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Ratio:
-    """`median` of the rounds, and the quartiles between which half of them lie."""
+    """The median of the rounds, and the lower and upper quartile (`low`, `high`)."""
 
     subject: str
     peer: str
@@ -37,7 +37,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Timing:
-    """What each peer cost, one value a round. `base` is subtracted from all others.
+    """The cost of each peer, one value per round. The cost of the peer `base` is subtracted from all others.
 
     block: how many rounds in a row make one ratio, from their medians. Differences of large figures vary
     more than they are large: a ratio of two of them says little.
@@ -69,13 +69,13 @@ class Timing:
         return Ratio(subject, peer, middle, low, high)
 
     def spread(self, name: str) -> Ratio:
-        """What it costs, in the timing's own unit."""
+        """Returns the cost of one peer with its quartiles, in the timing's unit."""
         low, middle, high = quantiles(self._blocks(name), n=4)
         return Ratio(name, "", middle, low, high)
 
 
 def _timed(run: Run, times: int) -> float:
-    around = getattr(run, "around", None)  # a context manager for work whose cost is not the point
+    around = getattr(run, "around", None)  # a context manager around a batch, which is not timed
     with around(times) if around else nullcontext():
         before = thread_time_ns()
         run(times)
@@ -83,8 +83,8 @@ def _timed(run: Run, times: int) -> float:
 
 
 def _enough(run: Run) -> int:
-    """How many runs fill a batch."""
-    _timed(run, 3)  # the first runs of anything take many times as long
+    """Returns how many runs fill a batch."""
+    _timed(run, 3)  # first runs take many times as long
     times = 1
     while (spent := _timed(run, times) * times * 1000) < _BATCH / 4:
         times *= 4
@@ -99,12 +99,12 @@ def measure(
 ) -> Timing:
     times = {name: _enough(run) for name, run in peers.items()}
     total = sum(_timed(run, times[name]) * times[name] for name, run in peers.items()) / 1e6
-    if base is not None:  # what is looked for is a small part of what is timed
+    if base is not None:  # tracing is a small part of the measured time
         rounds, total = 5 * rounds, total / 3
     rounds = max(9, min(rounds, round(seconds / total)))
     seen: dict[str, list[float]] = {name: [] for name in peers}
     names = list(peers)
-    order = Random(1)  # who runs after a peer with much code in common finds that in the caches
+    order = Random(1)  # a peer that runs after one with much common code finds that in the caches
     for _ in range(rounds):
         _collect()
         order.shuffle(names)

@@ -1,4 +1,4 @@
-"""Tracers of each kind, set up alike: every span sampled, and handed to a collector that does nothing."""
+"""The tracers that are compared. Each samples every span and hands it to a collector that does nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENGINE = "engine"
 
 
 class Nowhere(sdk.SpanProcessor):
-    """Takes spans and drops them. jaeger-client's `NullReporter` is its like."""
+    """An exporter that drops all spans, like jaeger-client's `NullReporter`."""
 
     def on_end(self, span: sdk.ReadableSpan) -> None:
         pass
@@ -39,7 +39,7 @@ def jaeger(sampled: bool = True, reporter: Any = None) -> Any:
 
 
 def jaeger_to_agent() -> Any:
-    """jaeger-client with its own reporter, which sends to an agent's port where nobody listens."""
+    """Returns jaeger-client with its own reporter, which sends to a port where nothing listens."""
     from jaeger_client.local_agent_net import LocalAgentSender
     from jaeger_client.reporter import Reporter
 
@@ -62,7 +62,7 @@ def ours(sampled: bool = True, kind: Any = engine.TracerProvider) -> Any:
 
 
 def dropin(sampled: bool = True) -> Any:
-    """Our tracer under jaeger-client's names, made as `jaeger` makes jaeger-client's."""
+    """Returns a tracer of `ot_bridge.jaeger_client`, configured like jaeger-client's in `jaeger`."""
     from ot_bridge.jaeger_client import ConstSampler, Tracer
     from ot_bridge.jaeger_client.reporter import NullReporter
 

@@ -36,7 +36,7 @@ def _processor() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where the figures come from."""
+    """Returns the processor, system, Python and package versions of this machine."""
     versions = {}
     for package in _PACKAGES:
         try:

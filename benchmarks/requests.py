@@ -1,4 +1,4 @@
-"""The request that is traced, and the fifteen lines that people write to trace it."""
+"""The traced request, and a naive middleware of fifteen lines for comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opentracing import Format
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
-# As `requests` and a proxy send them.
+# The headers that `requests` and a proxy send.
 OTHERS = {
     "host": "example.com",
     "user-agent": "python-requests/2.34.2",
@@ -22,7 +22,7 @@ OTHERS = {
 }
 UBER = {**OTHERS, "uber-trace-id": f"{TRACE}:{SPAN}:0:1"}
 
-# What gunicorn hands over for a request by `requests` that came through a proxy.
+# The environ that gunicorn makes of such a request.
 ENVIRON = {
     "wsgi.errors": None,
     "wsgi.version": (1, 0),
@@ -55,7 +55,7 @@ def small_app(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def naive(tracer: Any, app: Any = small_app) -> Any:
-    """The fifteen lines that people write."""
+    """A WSGI middleware as many programs write it by hand."""
 
     def application(environ: Any, start_response: Any) -> Any:
         headers = {

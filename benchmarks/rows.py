@@ -1,7 +1,7 @@
-"""The table of rows: what is timed against what, and which goals were set.
+"""The table of rows. Each row says which peers are timed, and which goals hold for their ratios.
 
-A row's function is called when the row is run, and may import what is not installed: the row is then
-left out, and says so.
+A row's function is called when the row is run. If it imports a package that is not installed, the row is
+skipped, and a message says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ OURS = "ot_bridge"
 
 @dataclass(frozen=True)
 class Goal:
-    """At most `limit` times what `peer` costs; without a peer, at most `limit` microseconds."""
+    """`subject` may cost at most `limit` times as much as `peer`; if `peer` is "", at most `limit` units of
+    the row.
+    """
 
     peer: str
     limit: float
@@ -35,7 +37,9 @@ ROWS: dict[str, Row] = {}
 
 
 def row(name: str, title: str, *goals: Goal, base: str | None = None) -> Callable[..., None]:
-    """Keeps a function that returns what is to be timed, by peer. `base` is the peer that does not trace."""
+    """Decorates a function that returns the work to time for each peer. `base` is the peer that does not
+    trace.
+    """
 
     def keep(peers: Callable[[], Mapping[str, Run]]) -> None:
         ROWS[name] = Row(name, title, lambda: measure(peers(), base), goals)
@@ -44,7 +48,7 @@ def row(name: str, title: str, *goals: Goal, base: str | None = None) -> Callabl
 
 
 def other_row(name: str, title: str, *goals: Goal) -> Callable[..., None]:
-    """Keeps a function that does its own measuring."""
+    """Decorates a function that measures by itself and returns a `Timing`."""
 
     def keep(take: Callable[[], Timing]) -> None:
         ROWS[name] = Row(name, title, take, goals)

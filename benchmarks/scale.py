@@ -1,4 +1,4 @@
-"""How the cost of a span grows with its tags, its depth, the threads and the spans in flight."""
+"""Rows for growth: the cost of a span by number of tags, depth, threads and spans in flight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROUNDS = 9
 
 @dataclass(frozen=True)
 class Series:
-    """Microseconds a span for each peer, at each size in `sizes`."""
+    """The cost of a span in microseconds for each peer, at each size in `sizes`."""
 
     name: str
     title: str
@@ -29,7 +29,7 @@ class Series:
 
     @property
     def growth(self) -> dict[str, float]:
-        """The cost at the largest size, as a multiple of that at the smallest."""
+        """Returns the cost at the largest size divided by the cost at the smallest."""
         return {name: costs[-1] / costs[0] for name, costs in self.costs.items()}
 
 
@@ -79,7 +79,7 @@ def _in_flight(tracer: Any, count: int) -> Run:
 
 
 def _threaded(tracer: Any, threads: int) -> float:
-    """Microseconds of processor time a span, over all threads."""
+    """Returns the processor time per span in microseconds, over all threads."""
     run = _active(tracer)
     each = 4000 // threads
     workers = [threading.Thread(target=run, args=(each,)) for _ in range(threads)]

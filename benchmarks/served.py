@@ -1,6 +1,6 @@
-"""What the load rows serve: `app` for gunicorn, and a gRPC server by `python -m benchmarks.served`.
+"""The servers of the load rows: `app` for gunicorn, and a gRPC server (`python -m benchmarks.served`).
 
-The environment variable BENCH_PEER says who traces it.
+The environment variable BENCH_PEER names the peer that traces it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PEER = os.environ["BENCH_PEER"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "app":  # when gunicorn asks for it, in the worker
+    if name == "app":  # gunicorn reads it in the worker
         return PEERS[PEER]().app
     raise AttributeError(name)
 

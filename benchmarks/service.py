@@ -1,7 +1,7 @@
-"""A service that traces as one peer does, in a process of its own: `python -m benchmarks.service PEER`.
+"""A service that one peer traces, in its own process: `python -m benchmarks.service PEER`.
 
-It reads one command a line from standard input and answers each with one line of JSON. Processor time is that
-of the process, so that every thread counts.
+It reads one command per line from standard input and answers each with one line of JSON. It measures the
+processor time of the process, so that every thread counts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def opentracing_app(tracer: Any) -> Any:
 
 
 def opentelemetry_app(tracer: Any) -> Any:
-    """The same by OpenTelemetry's API."""
+    """Two child spans, with three attributes and an event each, by OpenTelemetry's API."""
 
     def app(environ: Any, start_response: Any) -> Any:
         for name in ("read", "render"):
@@ -109,7 +109,7 @@ PEERS: Mapping[str, Callable[[], Peer]] = {
 
 
 def _paced(run: Callable[[int], None], rate: float, seconds: float) -> int:
-    """Runs requests in bursts, `rate` a second, so that no queue overflows. How many that were."""
+    """Runs requests in bursts, `rate` per second, so that no queue overflows. Returns their number."""
     done, begun = 0, time.monotonic()
     while (passed := time.monotonic() - begun) < seconds:
         if done <= passed * rate:
@@ -121,7 +121,7 @@ def _paced(run: Callable[[int], None], rate: float, seconds: float) -> int:
 
 
 def cost(peer: Peer, rate: float, seconds: float) -> dict[str, float]:
-    """Microseconds of processor time a request, until the last span is on the wire."""
+    """Returns the processor time per request in microseconds, until the last span is sent."""
     run = requests(peer.app)
     before = time.process_time_ns()
     done = _paced(run, rate, seconds)
@@ -130,7 +130,9 @@ def cost(peer: Peer, rate: float, seconds: float) -> dict[str, float]:
 
 
 def stalls(peer: Peer, rate: float, seconds: float) -> dict[str, float]:
-    """How often a second a thread wakes late from 1 ms of sleep, and the longest garbage collection in ms."""
+    """Returns how often per second a thread wakes late from 1 ms of sleep, and the longest garbage collection
+    in ms.
+    """
     late, pauses, begun, over = 0, [0.0], [0.0], threading.Event()
 
     def sleeper() -> None:
@@ -159,7 +161,7 @@ def stalls(peer: Peer, rate: float, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     peer = PEERS[sys.argv[1]]()
-    cost(peer, 1000, 0.2)  # the first of everything takes many times as long
+    cost(peer, 1000, 0.2)  # first runs take many times as long
     answers = {"cost": cost, "stalls": stalls}
     print("{}", flush=True)
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""A collector that keeps nothing: OTLP over HTTP, and the packets of jaeger-client over UDP."""
+"""A collector that discards all spans: OTLP over HTTP, and jaeger-client's packets over UDP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 
 class Sink:
-    """Listens on two loopback ports while its `with` block runs. taken: bytes that came, by protocol."""
+    """Listens on two loopback ports in its `with` block. `taken` counts received bytes by protocol."""
 
     def __init__(self) -> None:
         self.taken = {"http": 0, "udp": 0}

@@ -1,4 +1,4 @@
-"""Rows for spans in the process: roots, children, tags, and the engine by itself."""
+"""Rows for spans inside the process: roots, children, tags, and the engine without OpenTracing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _attributed(tracer: Any) -> Run:
 
 
 def _below(run: Run, tracer: Any) -> Run:
-    """`run` while a span of the tracer's is active."""
+    """Returns `run`, done while a span of the tracer is active."""
     start = getattr(tracer, "start_active_span", None) or tracer.start_as_current_span
 
     def within(times: int) -> None:
@@ -170,7 +170,7 @@ class _Forgets(SpanExporter):
 
 
 def _batched(kind: Any) -> Any:
-    """A provider with the processor that comes with it."""
+    """Adds the batch processor that belongs to the provider."""
     batch = DeliveryProcessor if kind is engine.TracerProvider else BatchSpanProcessor
     return peers.provider(kind, processor=batch(_Forgets(), max_queue_size=8192, max_export_batch_size=2048))
 

@@ -1,4 +1,4 @@
-"""Rows for the start of a program: the lines that set tracing up, in a fresh process."""
+"""Rows for the start of a program: the lines that set up tracing, in a fresh process."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ app = OpenTelemetryMiddleware(lambda environ, start_response: [])
 
 
 def _once(lines: str) -> tuple[float, float]:
-    """Milliseconds of processor time, and megabytes."""
+    """Returns processor time in milliseconds and memory in megabytes."""
     program = _AROUND.format(lines=lines)
     environment = {
         **os.environ,

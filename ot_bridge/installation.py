@@ -31,7 +31,7 @@ from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
 from ot_bridge.provider import build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
-from ot_bridge.semconv.groups import opt_in
+from ot_bridge.semconv.groups import decide, opt_in
 
 _log = logging.getLogger("ot_bridge")
 _lock = threading.RLock()
@@ -189,7 +189,7 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
         _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
         return file.provider
     xray = _to_xray(arguments["exporters"]) or _writes(textmap, "xray")
-    return build_provider(
+    provider = build_provider(
         arguments["service_name"],
         sampler=arguments["sampler"],
         exporters=arguments["exporters"] if file is None else (),
@@ -198,6 +198,8 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
         semconv=arguments["semconv"],
         usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
     )
+    decide(arguments["semconv"])
+    return provider
 
 
 def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
@@ -218,6 +220,8 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
     processors = processors_of(() if exporters is None else exporters, arguments["semconv"])
     for each in processors:
         provider.add_span_processor(each)
+    if exporters is not None:
+        decide(arguments["semconv"])
     given = exporters if isinstance(exporters, Iterable) else ()
     return [each for each in processors if not any(each is one for one in given)]
 
@@ -240,6 +244,7 @@ def uninstall() -> None:
         if _installed is not None:
             _installed.undo()
             _installed = None
+            decide(None)
 
 
 _DEFAULT: Final = "tracecontext,baggage,jaeger"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+#: The convention since 1.45: the code's name.
+NAME: Final = "rpc.status_code"
 #: What gRPC's doors write: the number of the code (OpenTelemetry's convention of old, "gRPC attributes").
 NUMBER: Final = "rpc.grpc.status_code"
 #: What is read, in this order: conventions since 1.45, from 1.38 to 1.44, before, and OpenCensus' exporters.
-READ: Final = ("rpc.status_code", "rpc.response.status_code", NUMBER, "grpc.status_code")
+READ: Final = (NAME, "rpc.response.status_code", NUMBER, "grpc.status_code")

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
-    "semconv": {"errors", "variables"},  # for a bad argument, a failed translation, and the opt-in
+    "semconv": {"errors", "variables", "rpc_status"},  # for a bad argument, the opt-in, a name of the table
     "sampling": {"otel", "errors", "ids"},
     "xray": {"otel", "errors", "ids", "otlp", "sending", "rpc_status"},
     "propagation": {"otel", "errors", "variables", "wire"},

@@ -1,6 +1,6 @@
-"""The commands in README.md and docs/, run as they stand there: blocks of `sh`, and of `console` with output.
+"""Runs the commands in README.md and docs/: blocks of `sh`, and blocks of `console` with their output.
 
-What cannot be run here is listed with its reason. Commands within sentences are at least parsed.
+Commands that cannot be run here are listed with the reason. Commands within sentences are only parsed.
 """
 
 from __future__ import annotations

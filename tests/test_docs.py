@@ -1,4 +1,4 @@
-"""README and docs: their Python blocks run, their links lead somewhere, what they name exists."""
+"""README and docs: their Python blocks run, their links work, and the files that they name exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/testing.md runs as it stands; docs/differences.md names, for all that it says, a test that exists."""
+"""The examples of docs/testing.md run, and every row of docs/differences.md names an existing test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said once, and how often a failure is reported."""
+"""Messages that are logged once, and how often a failure is reported."""
 
 from __future__ import annotations
 

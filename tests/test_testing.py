@@ -1,4 +1,6 @@
-"""`ot_bridge.testing` and its pytest fixture: what people's own test suites assert, on the real tracer."""
+"""`ot_bridge.testing` and its pytest fixture: the assertions that users' test suites make, on the real
+tracer.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A Twisted-style server without Twisted: active spans lie in its own logging contexts, by a scope manager of
-its own, and a reporter of its own reads every attribute of the spans that end.
+"""A server in the style of Twisted, without Twisted. Its own scope manager keeps active spans in logging
+contexts, and its own reporter reads every attribute of ended spans.
 
     python app.py                        on jaeger-client
     ot-bridge run -- python app.py       on OpenTelemetry
@@ -16,7 +16,7 @@ from opentracing.ext import tags
 
 
 class LoggingContext:
-    """Where a piece of work keeps what belongs to it. The reactor switches from one to the other."""
+    """Keeps the data of one piece of work. The reactor switches between contexts."""
 
     _thread = threading.local()
 

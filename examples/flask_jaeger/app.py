@@ -1,4 +1,4 @@
-"""A Flask service with jaeger-client, configured by YAML: nothing in it knows of OpenTelemetry.
+"""A Flask service with jaeger-client, configured by YAML. Its code does not use OpenTelemetry.
 
 python app.py                        on jaeger-client
 ot-bridge run -- python app.py       on OpenTelemetry

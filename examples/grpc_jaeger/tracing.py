@@ -1,4 +1,4 @@
-"""What the client and the server of this example have in common."""
+"""The code that the client and the server of this example share."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ Text = wrappers_pb2.StringValue
 
 
 def initialize(service_name: str):
-    """jaeger-client, keeping active spans in context variables."""
+    """Returns a jaeger-client tracer that keeps active spans in context variables."""
     config = Config(
         {"sampler": {"type": "const", "param": 1}, "local_agent": {"reporting_host": "jaeger-agent"}},
         service_name=service_name,

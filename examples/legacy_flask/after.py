@@ -1,4 +1,4 @@
-"""A shop's price service, as it was written for OpenTracing and Jaeger."""
+"""A shop's price service, written for OpenTracing."""
 
 import opentracing
 from flask import Flask

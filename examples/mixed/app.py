@@ -1,8 +1,8 @@
-"""Half of this program speaks OpenTracing, half OpenTelemetry; it is one trace, with one baggage.
+"""Half of this program uses OpenTracing, half OpenTelemetry. Its spans form one trace with one baggage.
 
     python examples/mixed/app.py
 
-The state that most services are in for a while: old modules keep their calls, new ones use the new API.
+Most services are in this state for a while: old modules keep their calls, and new ones use the new API.
 """
 
 import opentracing
@@ -12,7 +12,7 @@ import ot_bridge
 
 
 def old_handler(order: int) -> str:
-    """As it was years ago."""
+    """Old code, unchanged."""
     with opentracing.global_tracer().start_active_span("order", tags={"order": order}) as scope:
         scope.span.set_baggage_item("customer", "ann")
         return new_pricing(order)

@@ -26,6 +26,7 @@ class Origin(NamedTuple):
 
     said_port: as the URL says; None if it does not. port: that, else the scheme's, else None. user: whether
     the URL names a user. clean: the origin without that user.
+    client, server: the attributes that tell it in a span of that side, `url.full` left out.
     """
 
     scheme: str
@@ -34,6 +35,8 @@ class Origin(NamedTuple):
     port: int | None
     user: bool
     clean: str
+    client: tuple[tuple[str, Any], ...]
+    server: tuple[tuple[str, Any], ...]
 
 
 _known: dict[str, Origin] = {}
@@ -41,14 +44,16 @@ _known: dict[str, Origin] = {}
 
 def split(url: str) -> tuple[Origin | None, str]:
     """The origin of an absolute URL, None if the URL is not absolute or cannot be read; and the rest."""
+    end = url.find("/", 8)  # behind `https://`; the origins that are kept have no other slashes
+    text = url if end < 0 else url[:end]
+    known = _known.get(text)
+    if known is not None:
+        return known, url[end:] if end >= 0 else ""
     start = url.find("://")
     if start <= 0:
         return None, url
     end = url.find("/", start + 3)
     text = url if end < 0 else url[:end]
-    known = _known.get(text)
-    if known is not None:
-        return known, url[len(text) :]
     if "?" in text or "#" in text:
         end = min(at for at in (text.find("?"), text.find("#")) if at >= 0)
         text = text[:end]
@@ -71,8 +76,15 @@ def _read(text: str) -> Origin | None:
     user = match["user"] is not None
     clean = f"{match['scheme']}://{_REDACTED if user else ''}{text[match.start('host') :]}"
     scheme = match["scheme"].lower()
+    host = match["host"].strip("[]")
     known = _USUAL.get(scheme) if number is None else number
-    return Origin(scheme, match["host"].strip("[]"), number, known, user, clean)
+    client, server = _pairs(host, known), (("url.scheme", scheme), *_pairs(host, number))
+    return Origin(scheme, host, number, known, user, clean, client, server)
+
+
+def _pairs(host: str, port: int | None) -> tuple[tuple[str, Any], ...]:
+    pairs = ("server.address", host or None), ("server.port", port)
+    return tuple(pair for pair in pairs if pair[1] is not None)
 
 
 _REDACTED: Final = "REDACTED:REDACTED@"

@@ -44,7 +44,8 @@ class SemconvExporter(SpanExporter):
     def __init__(self, exporter: SpanExporter, semconv: str | None = None) -> None:
         self.exporter = exporter
         self.untranslated = 0
-        self._translator = Translator(opt_in(semconv))
+        self._translator = translator = Translator(opt_in(semconv))
+        self._look = (translator.signs, "component", "grpc") if translator.rpc else (translator.signs,)
         for method in ("shutdown", "force_flush"):  # with the arguments that they have there
             if hasattr(exporter, method):
                 setattr(self, method, getattr(exporter, method))
@@ -54,21 +55,20 @@ class SemconvExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports copies of the spans that are concerned, and the others as they are."""
-        return self.exporter.export([self._renamed(span) for span in spans])
-
-    def _renamed(self, span: Any) -> ReadableSpan:
-        try:
-            translator = self._translator
-            look = getattr(span, "mentions", None)
-            if look is None:
-                return _as_read(translator, span)
-            if look(translator.signs, "component", "grpc") if translator.rpc else look(translator.signs):
-                return _as_offered(translator, span) or _as_read(translator, span)
-            return span  # type: ignore[no-any-return]
-        except Exception:
-            self.untranslated += 1
-            report(_log, "a span could not be translated; it is exported under its old names")
-            return span  # type: ignore[no-any-return]
+        look, translator = self._look, self._translator
+        told: list[ReadableSpan] = []
+        for span in spans:
+            try:
+                mentions = getattr(span, "mentions", None)
+                if mentions is None:
+                    span = _as_read(translator, span)
+                elif mentions(*look):
+                    span = _as_offered(translator, span) or _as_read(translator, span)
+            except Exception:
+                self.untranslated += 1
+                report(_log, "a span could not be translated; it is exported under its old names")
+            told.append(span)
+        return self.exporter.export(told)
 
 
 def _as_offered(translator: Translator, span: Any) -> ReadableSpan | None:
@@ -77,25 +77,22 @@ def _as_offered(translator: Translator, span: Any) -> ReadableSpan | None:
     offered = offers() if offers is not None else None
     if offered is None:
         return None
-    _, _, name, kind, _, _, status, attributes, events, _, _ = offered
-    told = translator.translate(attributes, kind, status.status_code, name, events)
-    if told is None:
+    ids, parent, name, kind, start, end, status, attributes, events, resource, scope = offered
+    attributes = dict(attributes)  # a copy of a span, which may be translated again, offers its own
+    if not translator.translate(attributes, kind, status.status_code, name, events):
         return span  # type: ignore[no-any-return]
-    return Renamed(span, told, offered[:7] + (told,) + offered[8:])  # noqa: RUF005 - half as long
+    return Renamed(
+        span, attributes, (ids, parent, name, kind, start, end, status, attributes, events, resource, scope)
+    )
 
 
 def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
     attributes: Any = span.attributes
     if not attributes or (not translator.rpc and translator.signs.isdisjoint(attributes)):
         return span
-    told = translator.translate(
-        attributes.copy() if hasattr(attributes, "copy") else dict(attributes),
-        span.kind,
-        span.status.status_code,
-        span.name,
-        span.events,
-    )
-    return span if told is None else Renamed(span, told, None)
+    told = attributes.copy() if hasattr(attributes, "copy") else dict(attributes)
+    named = translator.translate(told, span.kind, span.status.status_code, span.name, span.events)
+    return Renamed(span, told, None) if named else span
 
 
 class Renamed(ReadableSpan):

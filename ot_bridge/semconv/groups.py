@@ -1,5 +1,7 @@
 """Which groups of names are translated: `install(semconv=...)`, else `OTEL_SEMCONV_STABILITY_OPT_IN`.
 
+`opt_in()` answers for the whole process: exporters and the WSGI middleware ask it.
+
 Source: OpenTelemetry's migration guides for HTTP, databases and RPC. `X` translates the group X; `X/dup`
 keeps the old names beside the new ones, and wins over `X`.
 """
@@ -19,14 +21,23 @@ GROUPS: Final = ("http", "database", "rpc")
 OptIn: TypeAlias = Mapping[str, bool]
 
 
+_installed: OptIn | None = None  # what `install()` was given
+
+
+def decide(semconv: str | None) -> None:
+    """Makes the groups of `install(semconv=...)` those of the process. None takes it back."""
+    global _installed
+    _installed = None if semconv is None else opt_in(semconv)
+
+
 def opt_in(semconv: str | None = None) -> OptIn:
-    """The groups in `semconv`, or in the variable if that is None; empty if nothing is translated.
+    """The groups in `semconv`; if that is None, those of `install()`, else of the variable. May be empty.
 
     The variable may hold words that are meant for other packages. In an argument, a word that is unknown
     raises ConfigurationError.
     """
     if semconv is None:
-        return _read(_words(text(VARIABLE)))
+        return _read(_words(text(VARIABLE))) if _installed is None else _installed
     if not isinstance(semconv, str):
         raise ConfigurationError("semconv", semconv, f"a text is needed, {_FORM}")
     words = list(_words(semconv))

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from ot_bridge import rpc_status
+
 
 class Names(NamedTuple):
     """groups: it is translated in a span of one of these. new: what it becomes in a client's span.
@@ -45,7 +47,7 @@ RENAMED: Final[Mapping[str, Names]] = {
         _ALL, ("network.peer.address", "server.address"), ("network.peer.address", "client.address")
     ),
     "peer.port": Names(_ALL, ("server.port", "network.peer.port"), ("network.peer.port",)),
-    "rpc.grpc.status_code": Names(("rpc",), ("rpc.status_code",)),
+    rpc_status.NUMBER: Names(("rpc",), (rpc_status.NAME,)),
 }
 
 #: A span with one of these names belongs to the group. What makes a span an RPC: see `translate`.

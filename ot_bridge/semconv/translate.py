@@ -5,7 +5,7 @@
    group.
 2. Which rules a span goes by depends only on its shape: its kind, the names of its attributes, and whether it
    is an RPC. A program makes few shapes, so that a plan for each is kept; how many is bounded.
-3. The attributes that come in are copied, never changed.
+3. `translate` changes the dict that it is given. Its caller gives it one that nothing else holds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from opentelemetry.trace import SpanKind, StatusCode
 
+from ot_bridge import rpc_status
+
 from .groups import OptIn
 from .names import GRPC_CODES, SIGNS
 from .rules import Rule, rows
@@ -24,7 +26,8 @@ from .rules import Rule, rows
 _USUAL_METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 )
-_RPC_KINDS: Final = frozenset({SpanKind.CLIENT, SpanKind.SERVER})
+_CLIENT: Final = SpanKind.CLIENT
+_SERVER: Final = SpanKind.SERVER
 _SERVERS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
 _FULL_METHOD: Final = re.compile(r"/?([^/\s]+/[^/\s]+)")
 
@@ -48,6 +51,9 @@ class _Plan(NamedTuple):
     rpc: bool
 
 
+_Plans: TypeAlias = dict[tuple[str, ...], _Plan | None]
+
+
 class Translator:
     """Translates for the groups of `opted`. signs: a span with none of these names is of no other group than
     `rpc`. rpc: whether that is opted in.
@@ -56,28 +62,35 @@ class Translator:
     def __init__(self, opted: OptIn) -> None:
         self._opted = opted
         self._rows = rows(known_methods())
-        self._plans: dict[Any, _Plan | None] = {}
+        # By whether it is an RPC, by kind, and by the names of the attributes.
+        self._plans: list[list[_Plans]] = [[{} for _ in SpanKind] for _ in (False, True)]
         self.signs = frozenset().union(*(SIGNS[group] for group in opted))
         self.rpc = "rpc" in opted
 
     def translate(
-        self, attributes: Mapping[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
-    ) -> dict[str, Any] | None:
-        """The attributes under their new names; None if the span is of no group that was opted in."""
-        rpc = self.rpc and kind in _RPC_KINDS and attributes.get("component") == "grpc"
-        shape = kind._value_, rpc, *attributes
+        self, told: dict[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
+    ) -> bool:
+        """Puts the attributes in `told`, which is a copy, under their new names.
+
+        Returns False, and leaves `told` as it was, if the span is of no group that was opted in.
+        """
+        rpc = self.rpc and told.get("component") == "grpc" and (kind is _CLIENT or kind is _SERVER)
+        plans = self._plans[rpc][kind._value_]
+        shape = (*told,)
         try:
-            plan = self._plans[shape]
+            plan = plans[shape]
         except KeyError:
-            plan = self._plan(attributes, kind, rpc)
+            plan = self._plan(told, kind, rpc)
             if len(shape) < _LARGE:
-                if len(self._plans) >= _MOST:
-                    self._plans.clear()
-                self._plans[shape] = plan
+                if len(plans) >= _MOST:
+                    plans.clear()
+                plans[shape] = plan
         if plan is None:
-            return None
-        told = dict(attributes)
-        gone = [old for old, rule, stays in plan.rules if rule(told, attributes[old]) and not stays]
+            return False
+        gone = []
+        for old, rule, stays in plan.rules:
+            if rule(told, told[old]) and not stays:
+                gone.append(old)
         if plan.rpc:
             _tell_rpc(told, name, events)
         if status is not _OK and "error.type" not in told:
@@ -86,7 +99,7 @@ class Translator:
                 told["error.type"] = error
         for old in gone:
             told.pop(old, None)  # two rules may have told one name
-        return told
+        return True
 
     def _plan(self, names: Iterable[str], kind: SpanKind, rpc: bool) -> _Plan | None:
         """For a span with attributes of these names."""
@@ -106,7 +119,7 @@ class Translator:
         return _Plan(tuple(rules), lowest, rpc)
 
 
-_MOST: Final = 1024  # plans that are kept; when there are more, all are forgotten
+_MOST: Final = 256  # plans that are kept of one kind; when there are more, all of it are forgotten
 _LARGE: Final = 40  # names of a span whose plan is not kept
 _OK: Final = StatusCode.OK
 _ERROR: Final = StatusCode.ERROR
@@ -117,12 +130,12 @@ def _tell_rpc(told: dict[str, Any], name: str, events: Events) -> None:
     method = _FULL_METHOD.fullmatch(name)
     if method is not None:
         told.setdefault("rpc.method", method[1])
-    if "rpc.status_code" not in told:
+    if rpc_status.NAME not in told:
         # grpcio-opentracing has the code nowhere but in the error that it logs.
         raised = _exception(events) or ""
         code = raised.removeprefix("StatusCode.")
         if code != raised and code in GRPC_CODES:
-            told["rpc.status_code"] = code
+            told[rpc_status.NAME] = code
 
 
 def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -> str | None:
@@ -132,7 +145,7 @@ def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -
         if type(code) is int and code >= plan.http_error:
             return str(code)
     if plan.rpc:
-        code = told.get("rpc.status_code")
+        code = told.get(rpc_status.NAME)
         if type(code) is str and code != "OK":
             return code
     return (_exception(events) or "_OTHER") if failed else None

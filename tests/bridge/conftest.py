@@ -1,4 +1,4 @@
-"""Every test of this room runs twice: on the SDK's provider, and on the engine's."""
+"""Every test of the bridge runs twice: on the SDK's provider, and on the engine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is whose parent, by name."""
+"""Helpers that return the parent of each span, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R40 to R45 and S1: what is active."""
+"""R40 to R45 and S1: which span is active."""
 
 from __future__ import annotations
 

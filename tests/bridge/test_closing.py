@@ -1,4 +1,4 @@
-"""R22: the end of a tracer."""
+"""R22: `close()` and `flush()` of a tracer."""
 
 from __future__ import annotations
 

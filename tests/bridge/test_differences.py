@@ -1,4 +1,4 @@
-"""Where users come from, beside us: jaeger-client and MockTracer do one thing, this tracer another."""
+"""Differences in behaviour from jaeger-client and MockTracer, each with both tracers side by side."""
 
 from __future__ import annotations
 

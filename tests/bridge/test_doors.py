@@ -1,4 +1,4 @@
-"""Names, keys and values of any kind, through every door: nothing raises, all that goes out can be sent."""
+"""Names, keys and values of any kind, through every API call: no call raises, and all output can be sent."""
 
 from __future__ import annotations
 

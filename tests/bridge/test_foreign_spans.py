@@ -1,4 +1,4 @@
-"""S10: spans and contexts of other tracers, of OpenTelemetry's, of nobody's."""
+"""S10: spans and contexts of other tracers and of OpenTelemetry, and objects that are neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R17 to R21 and S12: what goes over the wire."""
+"""R17 to R21 and S12: injecting and extracting headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scopes that are closed late, crosswise, by the thousand, or never because somebody interrupted."""
+"""Scopes that are closed late, out of order, by the thousand, or never because of an interrupt."""
 
 from __future__ import annotations
 

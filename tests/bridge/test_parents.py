@@ -1,4 +1,4 @@
-"""R8 to R11 and R16: whose child a new span is, and what it inherits."""
+"""R8 to R11 and R16: the parent of a new span, and the baggage that it inherits."""
 
 from __future__ import annotations
 

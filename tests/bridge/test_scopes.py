@@ -1,4 +1,4 @@
-"""S2 and S3: how long a span is active, and who may end that."""
+"""S2 and S3: how long a span is active, and when its scope ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S8: tasks, task groups, executors and callbacks of asyncio: nobody sees another's span."""
+"""S8: asyncio tasks, task groups, executors and callbacks do not see each other's spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S8: threads: nobody sees another's span, and many may use one."""
+"""S8: threads do not see each other's active spans, and several threads may use one span."""
 
 from __future__ import annotations
 

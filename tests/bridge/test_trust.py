@@ -1,4 +1,4 @@
-"""`trusted`: as much of a caller is taken as it is trusted."""
+"""`trusted` takes from a caller's context only what the trust level allows."""
 
 from __future__ import annotations
 

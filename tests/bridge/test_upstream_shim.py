@@ -1,4 +1,4 @@
-"""OpenTelemetry's own OpenTracing shim: what holds where it is installed, and where it is not."""
+"""The bridge with and without OpenTelemetry's own OpenTracing shim installed."""
 
 from __future__ import annotations
 

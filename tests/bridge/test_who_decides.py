@@ -1,4 +1,4 @@
-"""Who decides on a span whose caller said less than a whole span context, or for whom a sampler was named."""
+"""Sampling decisions for an incomplete caller context, and for a span with a sampler of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What samplers, processors and id generators are asked and shown: once, and the same on both providers."""
+"""Samplers, processors and id generators are called once per span, alike on both providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ot-bridge compare`: one program on the real jaeger-client and on ours, and what both sent."""
+"""`ot-bridge compare` runs a program on jaeger-client and on ot_bridge, and compares their spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ot-bridge config`: what holds, who says so, and how OpenTelemetry's variables say it."""
+"""`ot-bridge config` prints the effective values, their sources, and the matching `OTEL_*` variables."""
 
 from __future__ import annotations
 

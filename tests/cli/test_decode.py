@@ -1,4 +1,4 @@
-"""`ot-bridge decode`: what is in a header, or why it is refused."""
+"""`ot-bridge decode` explains a header, or says why it is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ot-bridge doctor`: what is configured, what is wrong with it, and what becomes of a span."""
+"""`ot-bridge doctor` prints the settings and their mistakes, and says whether a span arrives."""
 
 from __future__ import annotations
 

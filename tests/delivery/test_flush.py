@@ -1,4 +1,4 @@
-"""`force_flush`: the truth for the thread that asks, in time, without a thread of its own (D5, D21, D22)."""
+"""`force_flush` tells each thread what was lost, ends in time, and leaves no thread behind (D5, D21, D22)."""
 
 from __future__ import annotations
 

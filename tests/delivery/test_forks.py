@@ -1,4 +1,4 @@
-"""Forks: every process sends its own spans, once, on its own connection (row D1; otlp.md, 4)."""
+"""Forks: every process sends its own spans, once, on its own connection (row D1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of lost spans, how often, and about whom (otlp.md, 5; row D6)."""
+"""Log lines about lost spans: their text, how often they come, and which loggers they affect (row D6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts as OpenTelemetry's own metrics (otlp.md, 5)."""
+"""The counts as OpenTelemetry's own metrics."""
 
 from __future__ import annotations
 

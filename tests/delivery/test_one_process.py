@@ -1,4 +1,4 @@
-"""What exits and forks do, called in this process: the processes of the other tests are out of sight here."""
+"""The functions that run at exits and forks, called in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From `on_end` to the exporter: what is taken, when it goes, and what a full queue does (otlp.md, 4)."""
+"""The queue from `on_end` to the exporter: what it accepts, when it exports, what it does when full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version of OpenTelemetry without a name that the engine needs: the SDK's own tracer makes the spans."""
+"""If OpenTelemetry lacks a private name that the engine needs, the SDK's own tracer makes the spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processors and exporters, the SDK's and users' own, get from us what they get from the SDK."""
+"""Processors and exporters get the same spans from the engine as from the SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A span of ours is, to whoever looks, a span of the SDK's."""
+"""The engine's span has the attributes and behaviour of the SDK's span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many threads on one span, and readers while it ends: nothing lost, nothing raised, nothing late."""
+"""Many threads write to one span while others read it: no value is lost, and no call raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each example runs, and does what it says."""
+"""Each example runs and does what its docstring says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/jaeger.md says is different: how jaeger-client does it, and how it is here."""
+"""The differences in docs/jaeger.md, with the real jaeger-client and with ot_bridge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What collectors answer, and bytes that are no answer."""
+"""Reading collectors' answers, and bytes that are not a valid answer."""
 
 from __future__ import annotations
 

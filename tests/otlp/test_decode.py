@@ -1,4 +1,4 @@
-"""The way back: requests of ours and of OpenTelemetry's encoder as records; cut and hostile bytes."""
+"""Decoding OTLP requests, of ot_bridge's and of OpenTelemetry's encoder; truncated and hostile bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exporter's own traffic is not traced; and what it costs to load."""
+"""The exporter's own traffic is not traced, and its modules are loaded only when needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exporter says, and how often."""
+"""The exporter's log lines, and how often they come."""
 
 from __future__ import annotations
 

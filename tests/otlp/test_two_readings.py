@@ -1,4 +1,4 @@
-"""A span of the engine's comes to the same bytes by what it offers and by its properties."""
+"""An engine span is encoded to the same bytes from its notes and from its public properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributes' values, the odd ones too: what a reader gets of them; and what the cache keeps."""
+"""Attribute values, also unusual ones, as a reader of the request gets them; and the encoder's cache."""
 
 from __future__ import annotations
 

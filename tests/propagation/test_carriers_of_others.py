@@ -1,4 +1,4 @@
-"""Carriers that tell letter case apart, propagators of others, and headers that can hold no bytes."""
+"""Case-sensitive carriers, propagators of other packages, and headers that cannot hold bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users write for propagators."""
+"""Parsing the `propagators` setting."""
 
 from __future__ import annotations
 

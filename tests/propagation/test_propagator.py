@@ -1,4 +1,4 @@
-"""Several formats at once: who wins, what is merged, what is written."""
+"""Several formats at once: which format wins, how baggage is merged, and which headers are written."""
 
 from __future__ import annotations
 

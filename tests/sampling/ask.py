@@ -1,4 +1,4 @@
-"""Asking a sampler as a provider would."""
+"""Calls a sampler as a provider does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sampler of one span's own, on the engine, which otherwise decides without asking."""
+"""A sampler for one span, on the engine, which otherwise does not call stock samplers for each span."""
 
 from __future__ import annotations
 

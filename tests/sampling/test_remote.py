@@ -1,4 +1,4 @@
-"""The remote sampler against a real HTTP server, and what happens when that is none."""
+"""The remote sampler with a real HTTP server, and with a server that is down or broken."""
 
 from __future__ import annotations
 

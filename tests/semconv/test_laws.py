@@ -1,4 +1,4 @@
-"""What the translation may never do, whatever a span holds; and who sees which names."""
+"""Rules that the translation keeps for any span, and which components see the old or the new names."""
 
 from __future__ import annotations
 

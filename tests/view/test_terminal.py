@@ -1,4 +1,4 @@
-"""Trees as text: what fits, what is cut, what never reaches a terminal."""
+"""Trees as text: cutting to the terminal's width, and escaping control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one function that makes trees."""
+"""Building trees from spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The viewer as a collector: what it takes, refuses, holds and gives back."""
+"""The viewer as a collector: what it accepts, refuses, keeps and returns."""
 
 from __future__ import annotations
 

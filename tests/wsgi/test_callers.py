@@ -1,4 +1,6 @@
-"""What is taken from the caller: its trace, its decision, its baggage; and what a start option changes."""
+"""Which of the caller's trace, sampling decision and baggage the middleware takes, and what a start option
+changes.
+"""
 
 from __future__ import annotations
 

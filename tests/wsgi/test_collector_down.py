@@ -1,4 +1,4 @@
-"""When nobody takes the spans: the requests are served all the same, and the log stays quiet."""
+"""If no collector takes the spans, requests are still served, and the log stays short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of docs/wsgi.md, as they stand there."""
+"""Runs the examples of docs/wsgi.md unchanged."""
 
 from __future__ import annotations
 

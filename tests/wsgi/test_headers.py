@@ -9,6 +9,7 @@ import pytest
 
 from ot_bridge.bridge import Tracer
 from ot_bridge.wsgi import TracingMiddleware
+from tests.semconv.sides import PROVIDERS, installed
 from tests.wsgi.conftest import Server, Spans, answering, environ, run
 
 
@@ -61,6 +62,36 @@ def test_captured_header_is_a_list_where_opentelemetrys_names_are_asked_for(
         "http.response.header.x-out": ("1", "2"),
         "http.response.header.set-cookie": ("REDACTED", "REDACTED"),
     }
+
+
+SAYS_SO: dict[str, tuple[str, str | None, Any]] = {
+    "the argument": ("", "http", ("in",)),
+    "the argument, with the old names": ("", "http/dup", ("in",)),
+    "the argument against the variable": ("http", "", "in"),
+    "the argument with another group": ("http", "database", "in"),
+    "the variable": ("http", None, ("in",)),
+    "nothing": ("", None, "in"),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("variable", "argument", "value"), SAYS_SO.values(), ids=SAYS_SO)
+def test_install_says_to_the_middleware_whether_opentelemetrys_names_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, variable: str, argument: str | None, value: Any, provider: str
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", variable)
+    with installed(argument, provider) as (tracer, exporter):
+        run(TracingMiddleware(answering("200 OK"), tracer, capture_headers=["X-In"]), HTTP_X_IN="in")
+        assert tracer.flush()
+        (span,) = exporter.get_finished_spans()
+    assert (span.attributes or {})["http.request.header.x-in"] == value
+
+
+def test_uninstall_takes_back_what_install_said(tracer: Tracer, spans: Spans) -> None:
+    with installed("http"):
+        pass
+    run(TracingMiddleware(answering("200 OK"), tracer, capture_headers=["X-In"]), HTTP_X_IN="in")
+    assert spans.tags()["http.request.header.x-in"] == "in"
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

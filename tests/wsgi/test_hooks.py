@@ -1,4 +1,4 @@
-"""The user's hooks: what they get, and that the request does not depend on them."""
+"""The user's hooks get the right arguments, and a hook that fails does not fail the request."""
 
 from __future__ import annotations
 

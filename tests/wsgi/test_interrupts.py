@@ -1,4 +1,4 @@
-"""A timeout that a signal handler throws between two lines of ours costs later requests nothing."""
+"""A timeout that a signal handler raises inside the middleware does not affect later requests."""
 
 from __future__ import annotations
 

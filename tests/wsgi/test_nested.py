@@ -1,4 +1,4 @@
-"""A middleware below another of ours, or below OpenTelemetry's own, steps aside."""
+"""A middleware inside another one, or inside OpenTelemetry's own, makes no second span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that have no span, and what is below them then."""
+"""Requests that have no span, and the spans that the application starts in them."""
 
 from __future__ import annotations
 

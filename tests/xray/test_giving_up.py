@@ -1,4 +1,4 @@
-"""When an exporter stops trying, and what it tells of it: the same of all three."""
+"""When an exporter stops retrying, and how it reports the loss, for all three X-Ray exporters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every golden document, against what we make today, AWS's schema, and what AWS's page says besides."""
+"""Every golden document equals the current output, fits AWS's schema, and keeps the rules of AWS's
+documentation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No password leaves in a URL or a connection string, whatever form it has and wherever it is told."""
+"""No password in a URL or connection string is exported, in any spelling and any part of a document."""
 
 from __future__ import annotations
 
