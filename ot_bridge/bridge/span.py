@@ -98,14 +98,17 @@ class Span(SpanBase):
         return self._keep(otel, parent.span_id if parent is not None else 0)
 
     def _keep(self, ids: Any, parent_id: int) -> SpanContext:
-        # See the head of this file, 1 and 2.
-        frozen = self.__dict__.setdefault("_frozen", [])
+        # See the head of this file, 1 and 2. `__dict__` would slow every attribute of the span, so the list
+        # is an attribute; it has to be there before what it will hold is read.
+        frozen = self._frozen
+        if frozen is None:
+            frozen = self._frozen = []
         if not frozen:
             if self.priority_flags is not None:
                 ids = (*ids[:3], self.priority_flags, *ids[4:])
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
             frozen.append(from_ids(ids, baggage, self.origin, parent_id))
-        return frozen[0]  # type: ignore[no-any-return]
+        return frozen[0]
 
     def _thaw(self) -> None:
         """Discards the frozen context after a change. `context` makes a new one when it is next read."""

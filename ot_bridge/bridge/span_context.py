@@ -182,8 +182,12 @@ def _with(
 
 def from_ids(ids: Any, baggage: Mapping[str, str], origin: Remote | None, parent_id: int) -> SpanContext:
     """Makes a context of the six values of an OpenTelemetry span context."""
-    kind = _BY_FLAGS[ids[3] & 3] if origin is None else SpanContext
-    return _with(tuple.__new__(kind, ids), baggage, origin, parent_id)
+    made: SpanContext = new(_BY_FLAGS[ids[3] & 3] if origin is None else SpanContext, ids)
+    if baggage or origin is not None or ids[4] is not DEFAULT_TRACE_STATE:
+        return _with(made, baggage, origin, parent_id)
+    if parent_id:
+        made.__dict__["parent_id"] = parent_id
+    return made
 
 
 def from_remote(remote: Remote) -> SpanContext:

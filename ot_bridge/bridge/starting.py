@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from ot_bridge import engine
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.altered import AlteredTracers
-from ot_bridge.bridge.convert import MAX_TEXT
+from ot_bridge.bridge.convert import MAX_TEXT, Tags
 from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, in_context, named, root
@@ -39,7 +39,6 @@ from ot_bridge.wire.baggage import properties
 
 _log = logging.getLogger(__name__)
 _INTERNAL: Final = trace.SpanKind.INTERNAL
-_Tags: Final = convert.Tags
 _RAISED: Final = "a sampler or span processor raised; the span is not recorded"
 
 
@@ -104,7 +103,7 @@ class Starting:
             baggage = context.get(BAGGAGE_KEY)
         kind, attributes = _INTERNAL, None
         if tags is not None:
-            attributes, kind, status, priority = tags if type(tags) is _Tags else self.prepared(tags)
+            attributes, kind, status, priority = tags if type(tags) is Tags else self.prepared(tags)
             if status is not None or priority is not None:
                 return None
         try:
@@ -117,7 +116,7 @@ class Starting:
         if baggage:
             span._baggage = inherited(baggage)
             span._thaw()
-        if kind is not _INTERNAL and self._started_as_kind is not None:
+        if kind is not _INTERNAL and type(tags) is not Tags and self._started_as_kind is not None:
             self._started_as_kind(span, tags)
         return span  # type: ignore[no-any-return]
 

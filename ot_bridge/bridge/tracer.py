@@ -16,7 +16,6 @@ from typing import Any, Final
 import opentracing
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import Sampler
-from opentracing import Format
 
 from ot_bridge.bridge.bases import TracerBase
 from ot_bridge.bridge.formats import Carriers
@@ -28,7 +27,6 @@ from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background
 from ot_bridge.errors import log_failure
 from ot_bridge.otel import current
-from ot_bridge.propagation import MetadataHeaders
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count()
@@ -159,16 +157,6 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         return self._start(
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler
         )
-
-    def client_span(self, name: str, tags: Any) -> tuple[Span, dict[str, Any]]:
-        """`start_span(name, tags=tags)`, and the headers that `inject` writes for it. Never raises."""
-        span = self.start_span(name, tags=tags)
-        headers = MetadataHeaders()
-        try:
-            self.inject(span.context, Format.HTTP_HEADERS, headers)
-        except Exception:
-            log_failure(_log, "inject failed; the trace ends at this client")
-        return span, headers
 
     @property
     def closed(self) -> bool:

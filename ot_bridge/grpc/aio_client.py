@@ -13,7 +13,7 @@ from grpc import StatusCode
 
 from ot_bridge.edge import InSteps
 from ot_bridge.errors import log_failure
-from ot_bridge.grpc.client import carry, step_around, with_metadata
+from ot_bridge.grpc.client import carry, is_bare, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
 from ot_bridge.grpc.metadata import SentMetadata, pairs
@@ -192,7 +192,7 @@ class _MultiCallable:
 
     def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
         self._inner = inner
-        self._of = settings, method
+        self._of = settings, method, is_bare(inner)
 
     def _send(self, request: Any, timeout: Any, metadata: Any, **kwargs: Any) -> Any:
         return self._inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)

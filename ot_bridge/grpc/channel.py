@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 
-from ot_bridge.grpc.client import answered, answered_with_call, carry, follow_stream, follow_unary
-from ot_bridge.grpc.client_rpc import ClientSettings, TracedArities
+from ot_bridge.grpc.client import answered_with_call, carry, follow_stream, follow_unary, is_bare
+from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 
 
 class _MultiCallable:
@@ -15,14 +15,14 @@ class _MultiCallable:
 
     def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
         self._inner = inner
-        self._of = settings, method
+        self._of = settings, method, is_bare(inner)
 
 
 class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     def __call__(
         self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
-        return carry(*self._of, self._inner, answered, request, timeout, metadata, False, rest, more)
+        return carry(*self._of, self._inner, ClientRpc.answer, request, timeout, metadata, False, rest, more)
 
     def with_call(
         self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
@@ -47,7 +47,7 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
     ) -> Any:
         call = self._inner
-        return carry(*self._of, call, answered, request_iterator, timeout, metadata, True, rest, more)
+        return carry(*self._of, call, ClientRpc.answer, request_iterator, timeout, metadata, True, rest, more)
 
     def with_call(
         self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any

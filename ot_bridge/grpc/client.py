@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 
@@ -20,6 +20,7 @@ from ot_bridge.grpc.rpc import log
 def carry(
     settings: ClientSettings,
     method: str,
+    is_bare: bool,
     send: Callable[..., Any],
     conclude: Callable[[ClientRpc, Any], Any],
     request: Any,
@@ -31,8 +32,9 @@ def carry(
 ) -> Any:
     """Makes one call by `send(request, timeout, metadata, *args, **kwargs)`.
 
-    conclude: is given the call's `ClientRpc` and what `send` has returned, sees to the end of the span, and
-    returns what the program gets.
+    is_bare: whether `send` ends in a multi-callable of which the function `is_bare` is true. conclude: is
+    given the call's `ClientRpc` and what `send` has returned, sees to the end of the span, and returns what
+    the program gets.
     """
     metadata = () if metadata is None else tuple(metadata)
     rpc = settings.begin(method, metadata, timeout, request)
@@ -40,7 +42,7 @@ def carry(
         return send(request, timeout, metadata, *args, **kwargs)
     if settings.sees_messages:
         request = shown(rpc, request, client_streams)
-    step = None if INSTRUMENTATION not in sys.modules else step_around(rpc)
+    step = None if is_bare else step_around(rpc)
     try:
         if step is None:
             result = send(request, timeout, rpc.metadata, *args, **kwargs)
@@ -50,6 +52,12 @@ def carry(
         rpc.fail(error)
         raise
     return conclude(rpc, result)
+
+
+def is_bare(multi_callable: Any) -> bool:
+    """Whether this is grpc's own multi-callable, without interceptors: no instrumentation is inside."""
+    own = type(multi_callable).__module__ in ("grpc._channel", "grpc.aio._channel")
+    return own and not getattr(multi_callable, "_interceptors", None)
 
 
 #: OpenTelemetry's own instrumentation, which may be inside a channel where it is imported.
@@ -63,12 +71,6 @@ def step_around(rpc: ClientRpc) -> edge.Step | None:
     return edge.activity(rpc.span.tracer, rpc.span)
 
 
-def answered(rpc: ClientRpc, response: Any) -> Any:
-    """For a response that is there."""
-    rpc.answer(response)
-    return response
-
-
 def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
     """For a response that is there, with its call."""
     rpc.answer(pair[0])
@@ -78,7 +80,7 @@ def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
 def follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
     if isinstance(call, grpc.Future):
-        _follow(rpc, call, False)
+        _follow(rpc, call, True, False)
     else:
         rpc.answer(call)
     return call
@@ -86,22 +88,25 @@ def follow_unary(rpc: ClientRpc, call: Any) -> Any:
 
 def follow_stream(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
-    if not isinstance(call, grpc.RpcContext | grpc.Future):
+    is_future = isinstance(call, grpc.Future)
+    if not (is_future or isinstance(call, grpc.RpcContext)):
         return Responses(rpc, call, step=step_around(rpc))  # an instrumentation's may begin late
     if not rpc.settings.sees_messages:
-        _follow(rpc, call, True)
+        _follow(rpc, call, is_future, True)
         return call
     reader = TracedCall(rpc, call, partial(rpc.settle, call, True))
-    _follow(rpc, call, True, reader)
+    _follow(rpc, call, is_future, True, reader)
     return reader
 
 
-def _follow(rpc: ClientRpc, call: Any, streams: bool, reader: TracedCall | None = None) -> None:
-    ending = Ending(rpc, call, streams, reader)
+def _follow(
+    rpc: ClientRpc, call: Any, is_future: bool, streams: bool, reader: TracedCall | None = None
+) -> None:
     try:
-        if isinstance(call, grpc.Future) and call.done():
-            over = True
-        elif isinstance(call, grpc.RpcContext):
+        if is_future and call.done():
+            return rpc.settle(call, streams) if reader is None else Ending(rpc, call, streams, reader)()
+        ending = Ending(rpc, call, streams, reader)
+        if isinstance(call, grpc.RpcContext):
             over = not call.add_callback(ending)
         else:
             over = call.add_done_callback(ending)
@@ -138,19 +143,26 @@ def with_metadata(details: Any, metadata: Any) -> Any:
 _MOST_KEPT: Final = 16  # an interceptor may choose another method for each call
 
 
-def keep_callable_below(continuation: Any) -> None:
+def keep_callable_below(continuation: Any, method: str) -> bool:
     """Has grpc keep the multi-callable below an interceptor, which it otherwise makes anew for every call.
 
-    Making it is half of what any interceptor adds to a call (benchmark row `grpc`). Where grpc's insides are
-    not as expected, all stays as it is.
+    Returns whether `is_bare` is true of it. Where grpc's insides are not as expected, all stays as it is.
     """
     try:
         names = continuation.__code__.co_freevars
         outer = continuation.__closure__[names.index("self")].cell_contents
-        if type(outer._thunk) is FunctionType:
-            outer._thunk = lru_cache(_MOST_KEPT)(outer._thunk)
+        kept = outer._thunk
+        if type(kept) is FunctionType:
+            kept = outer._thunk = cast(Any, lru_cache(_MOST_KEPT)(kept))
+            kept.is_bare = is_bare(kept(method))
+        return kept.is_bare  # type: ignore[no-any-return]
     except Exception:  # no function of grpc's, perhaps
-        return
+        return False
+
+
+def _continued(request: Any, timeout: Any, metadata: Any, continuation: Any, details: Any) -> Any:
+    """`carry`'s `send` for a call that an interceptor hands on."""
+    return continuation(with_metadata(details, metadata), request)
 
 
 class ClientInterceptor(
@@ -165,20 +177,11 @@ class ClientInterceptor(
         self.settings = settings
 
     def _intercept(self, continuation: Any, details: Any, request: Any, conclude: Any, streams: bool) -> Any:
-        keep_callable_below(continuation)
-
-        def send(request: Any, timeout: Any, metadata: Any) -> Any:
-            return continuation(with_metadata(details, metadata), request)
-
+        timeout, metadata = getattr(details, "timeout", None), getattr(details, "metadata", None)
+        below, method = (continuation, details), details.method
+        bare = keep_callable_below(continuation, method)
         return carry(
-            self.settings,
-            details.method,
-            send,
-            conclude,
-            request,
-            getattr(details, "timeout", None),
-            getattr(details, "metadata", None),
-            streams,
+            self.settings, method, bare, _continued, conclude, request, timeout, metadata, streams, below
         )
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
@@ -217,5 +220,5 @@ class ClientInterceptor(
             return invoker(request, metadata)
 
         return carry(
-            self.settings, info.full_method, send, conclude, request, info.timeout, metadata, streams
+            self.settings, info.full_method, False, send, conclude, request, info.timeout, metadata, streams
         )

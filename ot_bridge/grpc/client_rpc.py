@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -64,13 +63,13 @@ class ClientSettings(Settings):
                 tags = tracer.prepared(_TAGS) if isinstance(tracer, bridge.Tracer) else None
                 self._prepared = tracer, tags
             if tags is not None and not more:
-                span, headers = tracer.client_span(name, tags)
+                span = tracer.start_span(name, None, None, tags)
             else:
-                span, headers = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})}), None
+                span = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})})
         except Exception:
             log_failure(log, "starting a client span failed")
             return None
-        rpc = ClientRpc(self, tracer, span, headers, metadata)
+        rpc = ClientRpc(self, tracer, span, metadata)
         if self.decorate is not None:
             rpc.info = RpcInfo(full_method, rpc.metadata, timeout, request)
         return rpc
@@ -89,10 +88,7 @@ class ClientSettings(Settings):
 
 
 class ClientRpc(Rpc):
-    """One call's span. metadata: the caller's, and the span's context after it.
-
-    headers: the span's context, None if it has not been injected yet.
-    """
+    """One call's span. metadata: the caller's, and the span's context after it."""
 
     __slots__ = ("metadata",)
 
@@ -101,7 +97,6 @@ class ClientRpc(Rpc):
         settings: Settings,
         tracer: opentracing.Tracer,
         span: opentracing.Span,
-        headers: Mapping[str, Any] | None,
         metadata: Pairs,
     ) -> None:
         self.settings = settings
@@ -109,9 +104,8 @@ class ClientRpc(Rpc):
         self.info = None
         self.is_open = True
         try:
-            if headers is None:
-                headers = MetadataHeaders()
-                tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+            headers = MetadataHeaders()
+            tracer.inject(span.context, Format.HTTP_HEADERS, headers)
             added, size = sendable(headers)
             if metadata or size > MOST:
                 metadata = without(metadata, added)
@@ -135,15 +129,17 @@ class ClientRpc(Rpc):
 
     def settle(self, call: Any, streams: bool) -> None:
         """Ends the span of a call that is over. streams: whether the server does."""
-        if not isinstance(call, grpc.Future):
+        exception = getattr(call, "exception", None)
+        if exception is None:  # a call that is no future
             return self.end(status_of(call.code()), call.details())
         error: Any = None
         try:
-            error = call.exception()
+            error = exception()
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
         if error is None:
-            return self.answer(call.result() if self.settings.watches and not streams else None)
+            self.answer(call.result() if self.settings.watches and not streams else None)
+            return None
         if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
             return self.end(status_of(error.code()), error.details())
         return self.fail(error)

@@ -82,8 +82,11 @@ class Rpc:
         except Exception:
             log_failure(log, "logging a message failed")
 
-    def answer(self, response: Any = None) -> None:
-        """Ends the span of an RPC that has come to its end. response: None where the server streams."""
+    def answer(self, response: Any = None) -> Any:
+        """Ends the span of an RPC that has come to its end, and returns its response.
+
+        response: None where the server streams.
+        """
         if self.settings.watches:
             self.end(StatusCode.OK, response=response)
         elif self.is_open:
@@ -94,6 +97,7 @@ class Rpc:
             except Exception:
                 log_failure(log, "ending a span failed")
                 finish(self.span)
+        return response
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of an RPC that raised `error`."""

@@ -100,7 +100,7 @@ DOORS: dict[str, Callable[[Tracer, Any], Any]] = {
     "references": lambda tracer, odd: tracer.start_span("a", references=odd),
     "one of the references": lambda tracer, odd: tracer.start_span("a", references=[odd]),
     "start time": lambda tracer, odd: tracer.start_span("a", start_time=odd),
-    "client span": lambda tracer, odd: tracer.client_span(odd, {"key": odd})[0],
+    "prepared tags": lambda tracer, odd: tracer.start_span(odd, tags=tracer.prepared({"key": odd})),
     "new name": lambda tracer, odd: tracer.start_span("a").set_operation_name(odd),
     "tag": lambda tracer, odd: tracer.start_span("a").set_tag("key", odd),
     "tag's key": lambda tracer, odd: tracer.start_span("a").set_tag(odd, 1),

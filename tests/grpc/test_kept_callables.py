@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
 import pytest
 
-from ot_bridge.grpc import client_interceptor
-from ot_bridge.grpc.client import keep_callable_below
+from ot_bridge.grpc import aio_client_interceptor, client_interceptor, trace_channel
+from ot_bridge.grpc.client import is_bare, keep_callable_below
 from tests.grpc.conftest import Finished
 from tests.grpc.things import ARITIES, STREAMS_OUT, Seen, Sync, requests_for, stub, sync_server
 
@@ -71,7 +72,7 @@ def test_no_more_are_kept_than_a_few() -> None:
     made: list[str] = []
     outer = Outer()
     for _ in range(2):
-        keep_callable_below(outer.continuation())
+        keep_callable_below(outer.continuation(), "/0")
         assert [outer._thunk(f"/{number}") for number in range(100)] == [
             f"/{number}" for number in range(100)
         ]
@@ -82,4 +83,21 @@ def test_no_more_are_kept_than_a_few() -> None:
 
 @pytest.mark.parametrize("continuation", [print, lambda: None, None], ids=["builtin", "function", "nothing"])
 def test_what_is_no_continuation_of_grpcs_is_left_alone(continuation: Any) -> None:
-    keep_callable_below(continuation)
+    keep_callable_below(continuation, "/m")
+
+
+def test_an_instrumentation_may_be_inside_of_all_but_grpcs_own_channel() -> None:
+    with grpc.insecure_channel("localhost:1") as plain:
+        around = grpc.intercept_channel(plain, client_interceptor()), trace_channel(plain), Counting(plain)
+        assert is_bare(plain.unary_unary("/m"))
+        assert [is_bare(each.unary_unary("/m")) for each in around] == [False, False, True]
+
+    async def aio() -> list[bool]:
+        interceptors: Any = aio_client_interceptor()
+        async with (
+            grpc.aio.insecure_channel("localhost:1") as bare,
+            grpc.aio.insecure_channel("localhost:1", interceptors=interceptors) as intercepted,
+        ):
+            return [is_bare(each.unary_unary("/m")) for each in (bare, intercepted)]
+
+    assert asyncio.run(aio()) == [True, False]
