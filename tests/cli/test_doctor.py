@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -368,6 +369,32 @@ def test_generated_code_that_is_newer_than_protobuf_is_said(
     assert found.level == "wrong"
     assert "Descriptors cannot be created directly" in found.text
     assert "ot-bridge[otlp-json]" in found.mend
+
+
+NEWER_CODE = """
+import sys
+
+class Newer:
+    def find_spec(self, name, path=None, target=None):
+        if name == "opentelemetry.proto.collector.trace.v1.trace_service_pb2":
+            raise TypeError("Descriptors cannot be created directly.")
+
+sys.meta_path.insert(0, Newer())
+"""
+
+
+@pytest.mark.parametrize(("protocol", "mark"), [("http/protobuf", "!"), ("grpc", "x")])
+def test_the_command_names_generated_code_that_is_newer_than_protobuf(
+    protocol: str, mark: str, tmp_path: Path
+) -> None:
+    """Row K7."""
+    (tmp_path / "sitecustomize.py").write_text(NEWER_CODE)
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path), "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    command = [sys.executable, "-m", "ot_bridge", "doctor", "--no-send"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=100)
+    (line,) = [each for each in ended.stdout.splitlines() if "Descriptors cannot be created" in each]
+    assert line.startswith(mark)
+    assert "pip install 'ot-bridge[otlp-json]'" in ended.stdout
 
 
 def test_the_nearest_name_is_at_most_two_errors_away() -> None:
