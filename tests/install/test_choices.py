@@ -179,7 +179,7 @@ def test_a_ratio_is_a_number_from_0_to_1(
     made: Any = choices.sampler_named("traceidratio")
     assert made.rate == ratio
     assert [record.getMessage() for record in caplog.records] == [
-        f"OTEL_TRACES_SAMPLER_ARG={text!r}: a number from 0 to 1 is due; 1.0 is taken"
+        f"OTEL_TRACES_SAMPLER_ARG={text!r}: expected a number from 0 to 1; 1.0 is taken"
     ] * told
 
 
@@ -246,7 +246,7 @@ def test_each_limit_is_that_of_its_variables_else_the_default(
         monkeypatch.setenv(other, "-1")
     assert getattr(choices.span_limits(), limit) == default
     assert {record.getMessage() for record in caplog.records} >= {
-        f"{other}='-1': a whole number from 0 on is due; it counts as unset" for other in LIMITS[limit]
+        f"{other}='-1': expected a whole number from 0 on; it counts as unset" for other in LIMITS[limit]
     }
 
 
