@@ -46,7 +46,10 @@ def host(environ: dict[str, Any]) -> str:
     if not named and not port.isdigit():  # of a unix socket, which Werkzeug leaves out with its name
         return environ.get("SERVER_NAME") or ""
     try:
-        server = environ.get("SERVER_NAME") or "", int(port) if port.isdigit() else None
+        name = environ.get("SERVER_NAME") or ""
+        if ":" in name and name[0] != "[":  # an IPv6 address, which Werkzeug before 2.3 leaves as it is
+            name = f"[{name}]"
+        server = name, int(port) if port.isdigit() else None
         found = get_host(environ.get("wsgi.url_scheme", "http"), named or None, server)
     except Exception:  # Werkzeug's SecurityError, depending on its version
         found = ""

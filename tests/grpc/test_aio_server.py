@@ -39,7 +39,9 @@ KINDS = {"coroutines and generators": Aio, "written": Written, "plain functions"
 @asynccontextmanager
 async def aio_server(service: Any, *interceptors: Any) -> AsyncIterator[str]:
     server = grpc.aio.server(
-        migration_thread_pool=ThreadPoolExecutor(4), handlers=[handlers(service)], interceptors=interceptors
+        migration_thread_pool=ThreadPoolExecutor(4),
+        handlers=[handlers(service)],
+        interceptors=[*interceptors],
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -208,6 +208,9 @@ class _Both(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         self.spans.append(span)
 
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
+
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_all_else_of_the_copy_is_the_originals_and_the_original_is_not_touched(provider: str) -> None:
