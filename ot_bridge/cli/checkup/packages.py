@@ -20,6 +20,8 @@ _GROUPS: Final = (
     "opentelemetry_traces_sampler",
     "opentelemetry_id_generator",
 )
+#: A requirement that the bridge works without: OpenTelemetry withdraws its shims.
+_NOT_NEEDED: Final = ("ot-bridge", "opentelemetry-opentracing-shim")
 _GENERATED: Final = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
 
 
@@ -41,6 +43,8 @@ def _requirements(name: str, one: Distribution) -> Iterator[Finding]:
         try:
             installed = distribution(match[1]).version
         except PackageNotFoundError:
+            if (name, match[1]) == _NOT_NEEDED:
+                continue
             yield Finding(
                 WRONG, "package", f"{name} needs {match[1]}, which is not installed", _pip(match[1])
             )
