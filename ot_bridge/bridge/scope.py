@@ -7,7 +7,7 @@ Invariants, each with its reason and tests (all in tests/bridge/):
    active span (test_mixed_code.py: test_S6_any_nesting_is_one_trace_with_the_right_parents_and_baggage).
 2. A scope that is closed while `_inside` is current resets the context variable with its token. Tasks and
    copied contexts that have inherited `_inside` keep it, since their work belongs to the span (test_tasks.py:
-   test_S8_a_task_that_outlives_the_request_is_still_its_child_and_nobody_elses).
+   test_S8_a_task_that_outlives_the_request_is_still_its_child_and_no_other_spans).
 3. A scope that is closed elsewhere (in another task, thread or greenlet, or below an OpenTelemetry span that
    is still open) cannot reset that variable, or must not. It then edits `_inside`, which may become current
    again: it replaces its own entries by those of the context before it (test_scopes.py: the tests

@@ -135,7 +135,7 @@ class Request:
         self._environ.pop(OPEN, None)
 
     def abandon(self) -> None:
-        """Ends the span of a body that nobody has closed."""
+        """Ends the span of a body that was dropped without `close()`."""
         if self._open:
             if self.span is not None:
                 attempt("set_tag", self.span.set_tag, "wsgi.abandoned", True)

@@ -90,7 +90,7 @@ def _exceptions(span: ReadableSpan) -> list[Any]:
     return [(event.attributes or {})["exception.type"] for event in span.events]
 
 
-async def test_S8_a_task_that_outlives_the_request_is_still_its_child_and_nobody_elses(
+async def test_S8_a_task_that_outlives_the_request_is_still_its_child_and_no_other_spans(
     otel: Recorded,
 ) -> None:
     go = asyncio.Event()
