@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
+from ot_bridge.sending.addresses import addresses
 from ot_bridge.sending.answers import Answer, NoAnswer, read_answer
 from ot_bridge.sending.clock import Clock
 from ot_bridge.sending.trouble import CannotConnect
@@ -205,7 +206,7 @@ def _dial(url: Url, clock: Clock) -> socket.socket:
     Each address has a share of the time.
     """
     clock.left()
-    found = socket.getaddrinfo(url.host.encode(), url.port, 0, socket.SOCK_STREAM)
+    found = addresses(url.host.encode(), url.port, socket.SOCK_STREAM)
     failure: OSError = socket.gaierror(f"{url.host} has no address")
     for index, (family, kind, number, _, address) in enumerate(found):
         sock = None

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.sending.addresses import addresses
 from ot_bridge.sending.clock import Clock
 from ot_bridge.sending.trouble import trouble
 from ot_bridge.xray.base import DEFAULT_TIMEOUT, DeliveringExporter, Failure
@@ -72,7 +73,7 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         """
         if self._socket is None:
             host, port = self._address
-            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            family, kind, protocol, _, address = addresses(host, port, socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind, protocol)
             self._socket.connect(address)
         return self._socket

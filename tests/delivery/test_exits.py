@@ -5,6 +5,7 @@ The programs run side by side, since some of them take five seconds each.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 
 from ot_bridge.delivery.refusal import refuses
 from tests import needs
-from tests.delivery.parts import Done, ended, hanging, refusing, start
+from tests.delivery.parts import Done, ended, hanging, refusing, run, start
 from tests.receiver import HttpReceiver
 
 HEAD = """
@@ -234,3 +235,26 @@ def test_an_exporter_that_does_not_say_is_probed_where_no_name_has_to_be_looked_
     with refusing() as closed, hanging() as hung:
         ports = {"closed": closed.rpartition(":")[2], "hung": hung.rpartition(":")[2]}
         assert refuses(SimpleNamespace(_endpoint=endpoint.format(**ports))) is refused
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import os
+import ot_bridge
+from ot_bridge.otlp import OTLPSpanExporter
+from ot_bridge.xray import XRayDaemonExporter
+exporters = [OTLPSpanExporter(os.environ["COLLECTOR"]), XRayDaemonExporter(os.environ["DAEMON"])]
+ot_bridge.install("exit", exporters=exporters).start_span("a").finish()
+"""
+
+
+def test_names_are_looked_up_at_the_exit_where_gevent_does_that_in_a_thread(tmp_path: Path) -> None:
+    with HttpReceiver() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(10)
+        places = receiver.endpoint.replace("127.0.0.1", "localhost"), f"localhost:{daemon.getsockname()[1]}"
+        result = run(GREENLETS, tmp_path, COLLECTOR=places[0], DAEMON=places[1])
+        assert (result.status, result.err) == (0, "")
+        assert [span.name for span in receiver.spans] == ["a"]
+        assert b'"name":"a"' in daemon.recv(70_000).replace(b": ", b":")
