@@ -55,6 +55,8 @@ def build_provider(
     """
     from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
 
+    if not isinstance(service_name, str | None):
+        raise ConfigurationError("service_name", service_name, "expected a text")
     if trace_id_bits not in (None, 64, 128):
         raise ConfigurationError("trace_id_bits", trace_id_bits, "expected 64 or 128")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON

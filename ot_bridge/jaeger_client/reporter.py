@@ -7,6 +7,7 @@ import threading
 from typing import Any, Final
 
 from ot_bridge import delivery
+from ot_bridge.errors import log_once
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
@@ -134,6 +135,7 @@ class Reporter(BaseReporter):
         for processor in self._processors:
             if self.stopped:
                 self._metrics.refused()
+                log_once(logger, logging.WARNING, "spans that end after the close of their tracer are lost")
             else:
                 processor.on_end(as_otel(span))
 

@@ -217,6 +217,20 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
     }
 
 
+def test_spans_that_end_after_the_close_are_counted_and_said_once(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = _Counts()
+    tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
+    assert tracer.close().result(10) is True
+    for _ in range(3):
+        tracer.start_span("late").finish()
+    assert counts.counts["jaeger:reporter_spans dropped"] == 3
+    said = [record.getMessage() for record in caplog.records if record.name == "jaeger_tracing"]
+    assert said.count("spans that end after the close of their tracer are lost") == 1
+    assert not collector.requests
+
+
 def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(Collector()) as gone:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.url)
