@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Limits, Remote
-from tests.generated import at_length, examples
+from tests.generated import at_length, examples, load
 from tests.wire.hostile import ALL, NAMES, PIECES, carrier_from, check, check_written
 
 values = st.one_of(
@@ -88,7 +88,7 @@ def _run_random(count: int) -> None:
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_a_million_generated_headers_are_survived() -> None:
-    _run_random(300_000)  # more than three headers each
+    _run_random(load(300_000))  # more than three headers each
 
 
 test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived, 10_000)
@@ -98,7 +98,7 @@ test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived,
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="pip install atheris")
 def test_a_coverage_guided_fuzzer_finds_nothing() -> None:
-    command = [sys.executable, "-m", "tests.wire.hostile", "-runs=100000", "-seed=5"]
+    command = [sys.executable, "-m", "tests.wire.hostile", f"-runs={load(100_000)}", "-seed=5"]
     subprocess.run(command, check=True, capture_output=True, timeout=3500)
 
 
