@@ -14,6 +14,9 @@ from opentracing.mocktracer import MockTracer
 from ot_bridge.edge import InSteps, activity, untraced_span
 from tests.edge.managers import TRACERS, Traced
 
+# OpenTracing's AsyncioScopeManager asks for a loop where there is none.
+pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+
 every_tracer = pytest.mark.parametrize("make", TRACERS.values(), ids=TRACERS)
 Make = Callable[[], Traced]
 
