@@ -128,7 +128,8 @@ def test_what_is_too_much_is_said_in_one_line_with_its_number(
         span.finish()
         assert len(span.unwrap().attributes) == 128
         assert span.unwrap().dropped_attributes == 872
-    (record,) = caplog.records
+    # Another test's sampler may still say that no server answers it.
+    (record,) = [each for each in caplog.records if each.name.startswith("ot_bridge.engine")]
     assert record.getMessage().startswith("872 attributes were dropped")
     assert record.levelno == logging.WARNING
 

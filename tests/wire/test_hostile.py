@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Limits, Remote, binary_decode, binary_encode
-from tests.generated import at_length, examples
+from tests.generated import at_length, examples, load
+from tests.wire import vectors
 from tests.wire.hostile import (
     ALL,
     NAMES,
@@ -29,7 +30,6 @@ from tests.wire.hostile import (
     check_written,
     read,
 )
-from tests.wire.vectors import load
 
 values = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
@@ -88,7 +88,9 @@ def test_the_quick_way_takes_for_an_id_what_the_decoder_takes(
 
 @pytest.mark.parametrize("name", ON_HTTP)
 def test_one_odd_character_anywhere_in_an_accepted_header_raises_nothing_but_bad_header(name: str) -> None:
-    accepted = [each.values[0] for each in load() if each.values[0].format == name and each.values[0].remote]
+    accepted = [
+        each.values[0] for each in vectors.load() if each.values[0].format == name and each.values[0].remote
+    ]
     assert accepted
     for vector in accepted:
         for header, value in vector.headers.items():
@@ -111,7 +113,7 @@ def _run_random(count: int) -> None:
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_a_million_generated_headers_are_survived() -> None:
-    _run_random(300_000)  # more than three headers each
+    _run_random(load(300_000))  # more than three headers each
 
 
 test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived, 10_000)
@@ -121,7 +123,7 @@ test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived,
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="pip install atheris")
 def test_a_coverage_guided_fuzzer_finds_nothing() -> None:
-    command = [sys.executable, "-m", "tests.wire.hostile", "-runs=100000", "-seed=5"]
+    command = [sys.executable, "-m", "tests.wire.hostile", f"-runs={load(100_000)}", "-seed=5"]
     subprocess.run(command, check=True, capture_output=True, timeout=3500)
 
 
