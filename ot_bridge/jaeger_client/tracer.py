@@ -182,10 +182,11 @@ class Tracer(Starts):
         return flush(self.reporter, timeout) if ours else super().flush(timeout)
 
     def close(self) -> Closing:
-        """Closes sampler and reporter. The future is done when the reporter has no span left."""
+        """Closes sampler, throttler and reporter. The future is done when the reporter has no span left."""
         with self._closing_lock:  # reentrant, since a signal handler may call this
             if self._closing is None:
-                getattr(self.sampler, "close", lambda: None)()
+                for part in (self.sampler, self.throttler):
+                    getattr(part, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
 
