@@ -46,14 +46,14 @@ EXTRAS = {"libcst": "migrate"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status. argv: the arguments without the program's name."""
+    _open_streams()
     options = parse(sys.argv[1:] if argv is None else argv)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:  # a character that the terminal cannot show must not end a command
         reconfigure(errors="backslashreplace")
     try:
         status = int(options.run(options) or 0)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -62,6 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _abandon_output()
         return _OUTPUT[error.errno](options.command, error)
+
+
+def _open_streams() -> None:
+    """Opens the null device for each standard stream that is closed, which Python leaves as None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (as long as the process)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -426,7 +426,9 @@ HEADERS = {
     "Datadog's": ("x-datadog-trace-id: 1", "wrong", "x-datadog-trace-id came, which is Datadog's"),
     "SkyWalking's": ("sw8: 1-a", "wrong", "SkyWalking's"),
     "curl": ("curl -sH 'traceparent: 00-" + "1" * 32 + "-" + "2" * 16 + "-01' x", "well", "by tracecontext"),
-    "none": ("nonsense", "look", "no header was given that could be read"),
+    "none": ("nonsense", "look", "no tracing header was given: a new trace begins here"),
+    "none of tracing": ("user-agent: curl", "look", "no tracing header was given"),
+    "empty": ("", "look", "no tracing header was given"),
 }
 
 
@@ -616,6 +618,8 @@ def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_pat
     assert f"{sys.executable} -m pip install ot-bridge" in bare.of("program")
     unknown = doctor("--no-send", "--", "sh", "-c", "x").of("program", "look")
     assert "it is not known which Python sh starts, if any" in unknown
+    missing = doctor("--no-send", "--", "no-such-program")
+    assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
 
 
 def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:
@@ -643,7 +647,23 @@ def test_the_command_itself(servers: ExitStack) -> None:
     )
     assert "redirect " in redirected.stdout
     assert "on: jaeger_client, grpc_opentracing are ours" in redirected.stdout
-    assert programs.run("doctor", "no-such-file").returncode == 2
+
+
+FILES: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, "file cannot be read: No such file or directory"),
+    "no text": (b"\xff\xfe", "file: no text in UTF-8"),
+    "no dictionary": (b"text", "file: no dictionary in YAML, JSON or Python"),
+}
+
+
+@pytest.mark.parametrize(("content", "text"), FILES.values(), ids=FILES)
+def test_a_file_that_is_no_configuration_is_a_message(
+    content: bytes | None, text: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    done = programs.run("doctor", "--no-send", "file", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"ot-bridge doctor: {text}\n")
 
 
 def _closed() -> str:

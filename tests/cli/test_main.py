@@ -116,6 +116,31 @@ def test_a_full_disk_is_a_message_of_the_command_whatever_it_runs() -> None:
     )
 
 
+CLOSED = {
+    "stdin": ("decode <&-", 2),
+    "stdout": ("demo >&-", 0),
+    "stderr": ("decode nonsense 2>&-", 2),
+    "stderr of run": ("run -- $PYTHON -c 'raise SystemExit(3)' 2>&-", 3),
+    "all": ("view no-such-file <&- >&- 2>&-", 2),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize(("line", "status"), CLOSED.values(), ids=CLOSED)
+def test_a_stream_that_is_closed_changes_nothing(line: str, status: int) -> None:
+    done = subprocess.run(
+        f"$PYTHON -m ot_bridge {line}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=programs.environment(PYTHON=sys.executable),
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert "stderr" not in line or done.stdout == ""
+
+
 def test_an_encoding_without_a_letter_ends_nothing() -> None:
     done = programs.run("doctor", "--no-send", OTEL_SERVICE_NAME="caf\u00e9", PYTHONIOENCODING="ascii")
     assert "caf\\xe9" in done.stdout, done.stderr
