@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
 from ot_bridge.bridge import span_context as contexts
+from ot_bridge.bridge.altered import TheseIds
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import in_context as parent_in
@@ -27,7 +28,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, plain_parent
-from ot_bridge.jaeger_client.sampler import Forced, TheseIds
+from ot_bridge.jaeger_client.sampler import Forced
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext
 from ot_bridge.jaeger_client.throttler import is_allowed
@@ -209,7 +210,7 @@ class Starts(bridge.Tracer):
         """Starts a span that has the ids and the sampling decision of `context`, not a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
         tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
-        tracer.id_generator = TheseIds(context.trace_id, context.span_id)
+        tracer.id_generator = TheseIds(context.trace_id, lambda: context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)
@@ -227,9 +228,7 @@ class Starts(bridge.Tracer):
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
         span: Any = super()._begin(tracer, name, parent, start, moment)
-        if self._on_engine:
-            return span  # type: ignore[no-any-return]
-        if not span.unwrap().is_recording():
+        if not self._on_engine and not span.unwrap().is_recording():
             above = trace.get_current_span(parent.context).get_span_context()
             span.remember(name, above, moment)
         return span  # type: ignore[no-any-return]
