@@ -52,6 +52,7 @@ def send_with(exporter: SpanExporter) -> None:
 
 EXPORTERS: dict[str, Any] = {
     "ours": lambda url: OTLPSpanExporter(endpoint=url),
+    "ours, gzip": lambda url: OTLPSpanExporter(endpoint=url, compression="gzip"),
     "OpenTelemetry's": lambda url: TheirExporter(endpoint=url),
     "OpenTelemetry's, gzip": lambda url: TheirExporter(endpoint=url, compression=Compression.Gzip),
 }
