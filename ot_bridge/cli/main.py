@@ -47,11 +47,13 @@ EXTRAS = {"libcst": "migrate"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status. argv: the arguments without the program's name."""
     _open_streams()
-    options = parse(sys.argv[1:] if argv is None else argv)
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # a character that the terminal cannot show must not end a command
-        reconfigure(errors="backslashreplace")
+    command = ""
     try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        command = options.command
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:  # a character that the terminal cannot show must not end a command
+            reconfigure(errors="backslashreplace")
         status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _OUTPUT:
             raise
         _abandon_output()
-        return _OUTPUT[error.errno](options.command, error)
+        return _OUTPUT[error.errno](command, error)
 
 
 def _open_streams() -> None:

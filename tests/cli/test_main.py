@@ -67,6 +67,24 @@ def test_it_is_a_module_too() -> None:
     assert done.stdout.startswith("ot-bridge ")
 
 
+INTERRUPTED = """
+import sys
+from ot_bridge.cli.main import main
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["ot_bridge.cli.doctor", "ot_bridge.cli.checkup.reasons"])
+def test_ctrl_c_ends_a_command_quietly_even_while_it_loads(moment: str) -> None:
+    done = programs.python("-c", INTERRUPTED, moment, "doctor", "--no-send")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def _into(target: int, *command: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "ot_bridge", *command],
