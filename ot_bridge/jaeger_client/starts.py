@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import opentracing
 from opentelemetry import trace
@@ -62,6 +63,7 @@ class Starts(bridge.Tracer):
 
     fit: Callable[[Any], Any]
     throttler: Any
+    wrapped: WeakValueDictionary[int, Span]  # by span id, on a provider that is not the engine's
     one_span_per_rpc: bool
     _counts: bool
     _on_engine: bool
@@ -137,7 +139,7 @@ class Starts(bridge.Tracer):
         """Replaces `_fast` on a provider that is not the engine's, and with `one_span_per_rpc`."""
 
     def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
-        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
+        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None or not self._on_engine:
             self._started_as_kind(span, tags)
         if self._counts:
             self._count(span, start.kind is trace.SpanKind.SERVER)
@@ -228,9 +230,12 @@ class Starts(bridge.Tracer):
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
         span: Any = super()._begin(tracer, name, parent, start, moment)
-        if not self._on_engine and not span.unwrap().is_recording():
-            above = trace.get_current_span(parent.context).get_span_context()
-            span.remember(name, above, moment)
+        if not self._on_engine:
+            made = span.unwrap()
+            self.wrapped[made.get_span_context().span_id] = span
+            if not made.is_recording():
+                above = trace.get_current_span(parent.context).get_span_context()
+                span.remember(name, above, moment)
         return span  # type: ignore[no-any-return]
 
     def _count(self, span: Span, joined: bool) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import opentracing
 from opentelemetry.sdk.trace.sampling import ParentBased
@@ -100,6 +101,7 @@ class Tracer(Starts):
             **(extra_codecs or {}),
         }
         reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
+        self.wrapped = WeakValueDictionary()
         self._sampler = sampler
         self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
