@@ -87,7 +87,7 @@ def _packets(store: Store, host: str) -> Any:
 def _grpc(store: Store, host: str) -> Any:
     from ot_bridge.view.grpc_port import GrpcPort
 
-    return GrpcPort(store, f"[{host}]" if ":" in host else host)
+    return GrpcPort(store, host)
 
 
 def say(text: str) -> None:

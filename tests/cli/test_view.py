@@ -235,6 +235,18 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}
 
 
+def test_ports_of_old_clients_and_grpc_that_are_taken_are_left_out_with_a_line_each() -> None:
+    pytest.importorskip("grpc")
+    with started("view", "--port", "0"), started("view", "--port", "0") as (second, address):
+        assert names(address) == []
+        second.send_signal(signal.SIGTERM)
+        _, said = second.communicate(timeout=20)
+    assert said.splitlines() == [
+        "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken",
+        "ot-bridge view: OTLP over gRPC (4317): left out, as the port is taken",
+    ]
+
+
 def test_without_grpcio_its_port_is_left_out_with_the_extras_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
