@@ -128,6 +128,24 @@ def test_what_is_unreachable_is_told_apart(doctor: Doctor) -> None:
         assert time.monotonic() - begin < 25  # 5 on a machine with nothing else to do
 
 
+def _full(servers: ExitStack) -> int:
+    """The port of a server that accepts nothing, with as many connections as may wait."""
+    server = servers.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    for _ in range(3):
+        waiting = servers.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex(server.getsockname())
+    port: int = server.getsockname()[1]
+    return port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_a_host_that_cannot_be_reached_is_told(doctor: Doctor, servers: ExitStack) -> None:
+    """Row K1."""
+    for there in (f"127.0.0.1:{_full(servers)}", "255.255.255.255:4318"):
+        assert f"{there} cannot be reached: a firewall" in doctor(**{ENDPOINT: f"http://{there}"}).of("otlp")
+
+
 @needs.otlp_over_grpc
 def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
     """Row K2."""
@@ -204,6 +222,7 @@ ANSWERS = {
     "405": (Answer(405), "takes no POST at this path", ENDPOINT),
     "413": (Answer(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
     "415": (Answer(415), "does not take this encoding", "http/json"),
+    "429": (Answer(429), "is overloaded (HTTP 429)", "try again later"),
     "503": (Answer(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
     "302": (Answer(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
     "a web page": (HTML, "a web page came back", ENDPOINT),
