@@ -216,15 +216,8 @@ class Starts(bridge.Tracer):
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)
-        start = convert.tags(tags)
-        start_time = records.moment(start_time)
-        moment = None if start_time is None else convert.nanoseconds(start_time)
-        span = self._begin(tracer, _text(name), parent, start, moment)
-        if start.status is not None:
-            span.unwrap().set_status(trace.Status(start.status))
-        if context.origin is not None:
-            self._continue(span, context.origin)
-        return span
+        span: Any = self._begun(tracer, name, parent, convert.tags(tags), records.moment(start_time))
+        return span  # type: ignore[no-any-return]
 
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
