@@ -26,6 +26,7 @@ from ot_bridge.sampling import (
     JaegerRemoteSampler,
     ProbabilisticSampler,
     RateLimitingSampler,
+    polling,
     rates,
     remote,
 )
@@ -340,7 +341,7 @@ def test_a_signal_handler_may_close_it_while_its_thread_closes_it(server: Strate
     seen: list[bool] = []
 
     def everywhere() -> None:
-        for file in (threading.__file__, remote.__file__):
+        for file in (threading.__file__, polling.__file__):
             seen.extend(handled(sampler.close, at, file, sampler.close) for at in range(1, 6))
 
     closing = threading.Thread(target=everywhere, daemon=True)
