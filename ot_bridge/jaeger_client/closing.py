@@ -45,7 +45,7 @@ def all_of(futures: Iterable[Any]) -> Closing:
     closing = Closing() if waiting else done()
     left = {id(future) for future in waiting}
     results: list[bool] = []
-    lock = threading.Lock()
+    lock = threading.RLock()
 
     def finished(future: Any) -> None:
         with lock:

@@ -48,7 +48,7 @@ class RemoteThrottler(Throttler):
         self.refresh_interval = kwargs.get("refresh_interval", DEFAULT_THROTTLER_REFRESH_INTERVAL)
         self.metrics = ThrottlerMetrics(kwargs.get("metrics_factory") or MetricsFactory())
         self.credits: dict[str, float] = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._stop = threading.Event()
         self._start()
         if hasattr(os, "register_at_fork"):
@@ -98,7 +98,7 @@ class RemoteThrottler(Throttler):
         threading.Thread(target=_poll, args=target, name="ot_bridge-throttler", daemon=True).start()
 
     def _restart(self) -> None:
-        self.lock = threading.Lock()  # a thread that no longer exists may hold the old one
+        self.lock = threading.RLock()  # a thread that no longer exists may hold the old one
         if not self._stop.is_set():
             self._stop = threading.Event()
             self._start()
