@@ -96,6 +96,7 @@ class Starting:
                 return None
             if scope is not None and (
                 scope._manager is not self._own_scopes
+                or scope._gone
                 or getattr(scope._span, "priority_flags", None) is not None
             ):
                 return None
