@@ -33,7 +33,7 @@ from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
 from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import log_failure
-from ot_bridge.otel import current
+from ot_bridge.otel import current, quietly
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
 
@@ -179,7 +179,7 @@ class Starting:
 
     def _start_on(self, tracer: trace.Tracer, kinds: object, name: str, above: object, *more: Any) -> Span:
         context, kind, attributes, links, moment, _ = more
-        made = tracer.start_span(name, engine.full_context(context), kind, attributes, links, moment)
+        made = quietly(tracer.start_span, name, engine.full_context(context), kind, attributes, links, moment)
         return self.wrapper_class(self, made)
 
     def _begin(
