@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentracing import UnsupportedFormatException
 
 from ot_bridge.bridge import Span, Tracer, convert
 from ot_bridge.errors import BadHeader, ConfigurationError
@@ -72,12 +73,24 @@ class Nameless(metaclass=Named):
         raise RuntimeError("no text")
 
 
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class NoHash:
+    def __hash__(self) -> int:
+        raise ValueError("no hash")
+
+
 ODD: dict[str, Any] = {
     "array": Array(),
     "string that cannot be compared": Equals("event"),
     "string that looks like an error": Equals("error"),
     "proxy": Pretends(),
     "nameless": Nameless(),
+    "unshowable": Unshowable(),
+    "no hash": NoHash(),
     "class that hides its name": Nameless,
     "surrogate": "\ud800",
     "long": "x" * 200_000,
@@ -226,3 +239,13 @@ def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> Non
 def test_an_error_of_ours_can_be_printed_whatever_it_is_about(odd: str) -> None:
     assert str(BadHeader("traceparent", ODD[odd], "is broken")).startswith("traceparent: is broken: ")
     assert str(ConfigurationError("option", ODD[odd], "will not do")).startswith("option=")
+    assert repr(BadHeader("traceparent", ODD[odd], "is broken")).startswith("BadHeader(")
+
+
+@pytest.mark.parametrize("odd", [*ODD, "looks like a format"])
+def test_what_cannot_be_compared_or_printed_is_an_unsupported_format(tracer: Tracer, odd: str) -> None:
+    format = ODD.get(odd, Equals("text_map"))
+    with pytest.raises(UnsupportedFormatException):
+        tracer.inject(tracer.start_span("a").context, format, {})
+    with pytest.raises(UnsupportedFormatException):
+        tracer.extract(format, {})
