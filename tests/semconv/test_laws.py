@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -354,6 +355,35 @@ def test_origins_are_kept_within_bounds_and_without_paths_and_passwords() -> Non
         split(f"http://h{number}?secret={number}")
     assert 0 < len(addresses._known) <= 1024
     assert [each for each in addresses._known if "secret" in each] == []
+
+
+METHODS = ["GET", "get", "", 7]
+CODES = [100, 404, 500, 599, 99, 600, "200", 200.0, True]
+URLS = [
+    *("http://shop.example/a", "https://shop.example:8443/", "HTTP://Shop.Example/a/b", "http://[::1]:80/a"),
+    *("http://shop.example", "http://shop.example/a?b=1", "http://shop.example/a#b", "http://shop.example2"),
+    *("http://u:p@shop.example/a", "https:///a", "ws://a/b/c", "/a", "", "http://shop.example:99999/a", 7),
+]
+
+
+@pytest.mark.parametrize("semconv", ["http", "http/dup"])
+@pytest.mark.parametrize("kind", [SpanKind.SERVER, SpanKind.CLIENT], ids=["server", "client"])
+def test_the_usual_http_span_is_translated_as_by_the_rules(kind: SpanKind, semconv: str) -> None:
+    new: dict[str, Any] = {"db.namespace": "a new name, beside which only the rules are applied"}
+    values = [*product(METHODS, CODES, URLS)] * 2  # the second time with origins that were seen before
+    tags: list[dict[str, Any]] = [
+        dict(zip(("http.method", "http.status_code", "http.url"), each, strict=True)) for each in values
+    ]
+    told = []
+    for more in ({}, new):
+        kept = InMemorySpanExporter()
+        spans = [ReadableSpan("a", kind=kind, attributes=each | more) for each in tags]
+        SemconvExporter(kept, semconv).export(spans)
+        told.append([dict(span.attributes or {}) for span in kept.get_finished_spans()])
+    usual, by_rules = told
+    assert len(usual) == len(values)
+    assert [each | new for each in usual] == by_rules
+    assert {"url.path" if kind is SpanKind.SERVER else "url.full"} < {name for each in usual for name in each}
 
 
 def test_the_known_methods_are_those_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
