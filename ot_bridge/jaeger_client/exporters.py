@@ -58,8 +58,8 @@ def _options(name: str, channel: Any) -> dict[str, Any]:
 
 def queue_options(capacity: int, batch_size: int, flush_interval: float | None) -> dict[str, Any]:
     """Converts jaeger-client's options to a processor's; `OTEL_BSP_*` win. flush_interval: seconds."""
-    queue = _named("reporter_queue_size") or _unpacked(capacity, 2048)
-    batch = _named("reporter_batch_size") or _unpacked(batch_size, 512)
+    queue = _named("reporter_queue_size") or (2048 if capacity in PACKET_SIZED else capacity)
+    batch = _named("reporter_batch_size") or (512 if batch_size in PACKET_SIZED else batch_size)
     seconds = _named("reporter_flush_interval") or flush_interval
     return {
         "max_queue_size": queue,
@@ -72,10 +72,6 @@ def _named(name: str) -> Any:
     """The value of a setting if an `OTEL_*` variable sets it, else None."""
     setting = settings.resolve(name, {}, os.environ)
     return setting.value if setting.source.startswith("OTEL") else None
-
-
-def _unpacked(size: int, otherwise: int) -> int:
-    return otherwise if size in PACKET_SIZED else size
 
 
 class Watch:

@@ -51,7 +51,7 @@ class InMemoryReporter(BaseReporter):
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def report_span(self, span: Any) -> None:
         with self.lock:

@@ -16,6 +16,7 @@ import pytest
 
 import ot_bridge
 from ot_bridge.jaeger_client.reporter import Reporter
+from ot_bridge.wire import FORMATS
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
 from tests.install.child import environment, run
@@ -128,8 +129,7 @@ def test_importing_the_package_survives_a_propagator_that_nobody_has() -> None:
 
 
 def test_every_name_of_ours_works_in_opentelemetrys_variable() -> None:
-    names = "jaeger,b3,b3multi,ottrace,xray,zipkin-span-format,grpc-trace-bin,binary,ot_bridge"
-    done = run(IMPORT, OTEL_PROPAGATORS=names)
+    done = run(IMPORT, OTEL_PROPAGATORS=",".join([*FORMATS, "ot_bridge"]))
     assert "uber-trace-id" in done.stdout
     assert "ot-tracer-traceid" in done.stdout
     assert done.stderr == ""
