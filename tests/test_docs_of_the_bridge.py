@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md run, and every row of docs/differences.md names an existing test."""
+"""The examples of docs/testing.md run; tests that docs/differences.md and docs/requirements.md name exist."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DIFFERENCES = (ROOT / "docs" / "differences.md").read_text()
+REQUIREMENTS = (ROOT / "docs" / "requirements.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(), re.DOTALL)
 
 
@@ -33,8 +34,9 @@ def _tests() -> set[str]:
     }
 
 
-def test_every_test_that_the_page_of_differences_names_exists() -> None:
-    named = set(re.findall(r"`(test_\w+)`", DIFFERENCES))
+@pytest.mark.parametrize("page", [DIFFERENCES, REQUIREMENTS], ids=["differences", "requirements"])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page))
     assert len(named) > 30
     assert named - _tests() == set()
 
@@ -44,3 +46,9 @@ def test_every_difference_names_its_test() -> None:
     told = [line for line in entries if not line.endswith("| shown by |")]
     assert len(told) > 30
     assert [line for line in told if not re.search(r"\| `test_\w+`(, `test_\w+`)* \|$", line)] == []
+
+
+def test_every_fault_of_delivery_and_of_the_edge_names_its_tests() -> None:
+    rows = re.findall(r"^\| ([DE]\d+) \| [^|]+ \|(.*)$", REQUIREMENTS, re.MULTILINE)
+    assert len(rows) == 28 + 15
+    assert [id for id, tests in rows if not re.fullmatch(r" `test_\w+`(, `test_\w+`){0,2} \|", tests)] == []
