@@ -58,7 +58,7 @@ def test_the_span_that_was_activated_is_active_inside_its_scope_only(provider: s
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_request_whose_code_uses_the_active_span_is_served(provider: str) -> None:
-    tracer = ot_bridge.create_tracer(PROVIDERS[provider]())
+    tracer: Any = ot_bridge.create_tracer(PROVIDERS[provider]())
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
@@ -73,7 +73,7 @@ def test_a_request_whose_code_uses_the_active_span_is_served(provider: str) -> N
     assert Client(TracingMiddleware(app, tracer)).get("/").text == "ab"
     with ThreadPoolExecutor(1) as pool:
         server = grpc.server(pool, interceptors=[server_interceptor(tracer)])
-        method = {"method": grpc.unary_unary_rpc_method_handler(handler)}
+        method: Any = {"method": grpc.unary_unary_rpc_method_handler(handler)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", method),))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
