@@ -7,7 +7,7 @@ sampler and its id generator in attributes, so a copy can have others. Other tra
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,8 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
-from ot_bridge.otel import behind_proxy
-from ot_bridge.propagation import trace_state, undecided
+from ot_bridge.otel import behind_proxy, state_of
 
 
 class AsRoot(Sampler):
@@ -58,9 +57,8 @@ class AsRoot(Sampler):
 
 def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
     """Adds the caller's tracestate, which has to be passed on in any case (W3C Trace Context, 3.3)."""
-    entries = {**(decided.trace_state or {})}
-    entries.update((key, value) for key, value in undecided(caller).items() if key not in entries)
-    state = trace_state(",".join(f"{key}={value}" for key, value in entries.items()))
+    own: Mapping[str, str] = decided.trace_state or {}
+    state = state_of({**own, **{key: value for key, value in caller.items() if key not in own}})
     return SamplingResult(decided.decision, decided.attributes, state)
 
 

@@ -33,7 +33,7 @@ from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
 from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import log_failure
-from ot_bridge.otel import current
+from ot_bridge.otel import current, quietly
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
 
@@ -96,6 +96,7 @@ class Starting:
                 return None
             if scope is not None and (
                 scope._manager is not self._own_scopes
+                or scope._gone
                 or getattr(scope._span, "priority_flags", None) is not None
             ):
                 return None
@@ -183,7 +184,7 @@ class Starting:
 
     def _start_on(self, tracer: trace.Tracer, kinds: object, name: str, above: object, *more: Any) -> Span:
         context, kind, attributes, links, moment, _ = more
-        made = tracer.start_span(name, engine.full_context(context), kind, attributes, links, moment)
+        made = quietly(tracer.start_span, name, engine.full_context(context), kind, attributes, links, moment)
         return self.wrapper_class(self, made)
 
     def _begin(

@@ -45,7 +45,7 @@ def all_of(futures: Iterable[Any]) -> Closing:
     waiting = [future for future in futures if hasattr(future, "add_done_callback")]
     closing = Closing() if waiting else done()
     results: list[bool] = []
-    lock = threading.Lock()
+    lock = threading.RLock()
 
     def finished(future: Any) -> None:
         ended = settle(Closing(), future.result)

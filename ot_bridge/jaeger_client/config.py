@@ -66,7 +66,7 @@ class Config:
     """
 
     _initialized = False
-    _initialized_lock = threading.Lock()
+    _initialized_lock = threading.RLock()
 
     def __init__(
         self,

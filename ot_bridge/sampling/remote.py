@@ -40,10 +40,15 @@ _log = logging.getLogger(__name__)
 def _ask(url: str) -> Any:
     """The JSON of the server's response. Ignores proxies, as jaeger-client does: the server is near."""
     import urllib.request  # takes 10 ms, which only programs with such a server need to spend
+    from urllib.error import HTTPError
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
-        return json.loads(response.read(_LARGEST_RESPONSE))
+    try:
+        with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
+            return json.loads(response.read(_LARGEST_RESPONSE))
+    except HTTPError as error:
+        error.close()  # the connection, which is otherwise open until the garbage collection
+        raise
 
 
 class JaegerRemoteSampler(Polling, JaegerSampler):

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -122,10 +121,9 @@ def test_what_is_unreachable_is_told_apart(doctor: Doctor) -> None:
     assert "ot-bridge view" in refused
     unknown = doctor(**{ENDPOINT: "http://no-such-host.invalid:4318"}).of("otlp")
     assert "there is no host no-such-host.invalid" in unknown
-    with HttpReceiver(always=HANG) as receiver:
-        begin = time.monotonic()
-        assert "answers nothing in time" in doctor(**{ENDPOINT: receiver.base}).of("otlp")
-        assert time.monotonic() - begin < 25  # 5 on a machine with nothing else to do
+    with HttpReceiver(always=HANG) as receiver:  # for longer than a test may take, as the program would wait
+        variables = {ENDPOINT: receiver.base, "OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}
+        assert "answers nothing in time" in doctor(**variables).of("otlp")
 
 
 def _full(servers: ExitStack) -> int:
@@ -606,12 +604,7 @@ SET_UPS = {
     "uWSGI without threads": ("uwsgi --master", "", "wrong", "uwsgi --enable-threads"),
     "uWSGI with threads": ("uwsgi --enable-threads", "", "", ""),
     "gunicorn": ("gunicorn app:app", "grpc", "", ""),
-    "gunicorn's gevent": (
-        "gunicorn -k gevent app:app",
-        "",
-        "look",
-        "gevent makes a greenlet",
-    ),
+    "gunicorn's gevent": ("gunicorn -k gevent app:app", "", "look", "gevent makes a greenlet"),
     "as one word": ("gunicorn --worker-class=gevent app:app", "", "look", "gevent makes a greenlet"),
     "celery's eventlet": ("celery -A tasks worker -P eventlet", "", "look", "eventlet makes a greenlet"),
     "a patched Python": ("{python} -m gevent.monkey app.py", "", "look", "gevent makes a greenlet"),

@@ -244,7 +244,8 @@ def test_failures_are_logged_once_until_it_works_again(
     with caplog.at_level(logging.WARNING, "ot_bridge.sampling.remote"):
         for server.status in (500, 500, 200, 200, 503, 503):
             sampler.refresh()
-    assert [record.args[1].code for record in caplog.records] == [500, 503]  # type: ignore[union-attr,index]
+    errors: list[Any] = [record.args[1] for record in caplog.records]  # type: ignore[index]
+    assert [(error.code, error.fp.closed) for error in errors] == [(500, True), (503, True)]
     assert "sampling goes on by ProbabilisticSampler(0.5)" in caplog.text
 
 
