@@ -68,18 +68,21 @@ AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPL
 Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
-class _InTrace(IdGenerator):
-    """Gives roots a trace id that exists already, such as one that a load balancer has sent."""
+class TheseIds(IdGenerator):
+    """Gives roots a trace id that exists already, such as one that a load balancer has sent.
 
-    def __init__(self, trace_id: int, generator: IdGenerator) -> None:
+    span_id: makes the span ids.
+    """
+
+    def __init__(self, trace_id: int, span_id: Callable[[], int]) -> None:
         self._trace_id = trace_id
-        self._generator = generator
+        self._span_id = span_id
 
     def generate_trace_id(self) -> int:
         return self._trace_id
 
     def generate_span_id(self) -> int:
-        return self._generator.generate_span_id()
+        return self._span_id()
 
     def is_trace_id_random(self) -> bool:
         return False
@@ -104,7 +107,7 @@ class AlteredTracers:
             return None
         if trace_id:
             made = self._copy(real, own, sampler)
-            made.id_generator = _InTrace(trace_id, made.id_generator)
+            made.id_generator = TheseIds(trace_id, made.id_generator.generate_span_id)
             return made
         made, resource = self._made.get(id(sampler), (None, None))
         if made is None or resource is not real.resource:  # a fork changes the resource

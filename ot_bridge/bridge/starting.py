@@ -146,9 +146,14 @@ class Starting:
         tracer: Any = self._otel_tracer
         if decide is not None or parent.trace_id:
             tracer = self._altered.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
+        return self._begun(tracer, name, parent, start, start_time)
+
+    def _begun(
+        self, tracer: trace.Tracer | None, name: Any, parent: Parent, start: convert.Tags, start_time: Any
+    ) -> Span:
+        """Begins a span that has the status of its tags and what the caller has sent. start_time: seconds."""
         moment = None if start_time is None else convert.nanoseconds(start_time)
-        name = "" if name is None else convert.key_name(name)
-        span = self._begin(tracer, name, parent, start, moment)
+        span = self._begin(tracer, "" if name is None else convert.key_name(name), parent, start, moment)
         if start.status is not None:
             span.unwrap().set_status(trace.Status(start.status))
         if parent.origin is not None:

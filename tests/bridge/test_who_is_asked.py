@@ -191,7 +191,8 @@ def test_what_is_too_much_is_said_in_one_line_with_its_number(
         (held,) = [made] if len(made.attributes) else made.events
         assert len(held.attributes) == 128
         assert held.dropped_attributes == int(said[:3])
-    (record,) = caplog.records
+    # Another test's sampler may still say that no server answers it.
+    (record,) = [each for each in caplog.records if each.name.startswith("ot_bridge.engine")]
     assert record.getMessage().startswith(said)
     assert record.levelno == logging.WARNING
 

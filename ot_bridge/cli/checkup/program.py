@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row
 from ot_bridge.cli.interpreter import Interpreter, interpreter_of
-from ot_bridge.cli.run import command_of, environment
+from ot_bridge.cli.run import NotRunnable, command_of, environment, program_of
 from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.redirect import REDIRECTED, Finder
 
@@ -67,8 +67,7 @@ def inspect(words: Sequence[str]) -> Inspection:
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"it is not known which Python {command[0]} starts, if any"
-        return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
+        return Inspection(rows, [_unknown(command), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -79,6 +78,14 @@ def inspect(words: Sequence[str]) -> Inspection:
     return Inspection(
         rows, [*_findings(seen, interpreter), *_server(command)], bool(seen["ot_bridge"]), interpreter
     )
+
+
+def _unknown(command: Sequence[str]) -> Finding:
+    try:
+        program_of(command, "doctor")
+    except NotRunnable as problem:
+        return Finding(WRONG, "program", str(problem))
+    return Finding(LOOK, "program", f"it is not known which Python {command[0]} starts, if any")
 
 
 def _without_run(command: list[str]) -> list[str]:
