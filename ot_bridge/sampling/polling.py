@@ -62,7 +62,10 @@ class Polling:
         weakref.finalize(self, self._calls.put, None)
         name, interval, first = self._every
         target = weakref.ref(self), self._calls, interval, first
-        threading.Thread(target=_run, args=target, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=_run, args=target, name=name, daemon=True).start()
+        except RuntimeError:  # at the exit, or at the limit of the system
+            log_failure(_log, f"no thread could be started for {type(self).__name__}, which asks no server")
 
 
 def _run(polling: weakref.ref[Polling], calls: queue.SimpleQueue[None], interval: float, wait: float) -> None:

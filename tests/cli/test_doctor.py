@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
@@ -163,18 +163,32 @@ def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, 
     assert good.of("otlp", "well"), good.findings
 
 
+class _Refusing(grpc.GenericRpcHandler):
+    def service(self, handler_call_details: object) -> Any:
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+        )
+
+
+SERVERS = {
+    "without the service": ([], "has no service for spans (UNIMPLEMENTED)"),
+    "that refuses": ([_Refusing()], "refuses the sender: a header or token is missing or wrong"),
+}
+
+
 @needs.otlp_over_grpc
-def test_a_grpc_server_without_the_service_is_told() -> None:
-    """Row K2; in a process of its own, as OpenTelemetry's exporter logs a failure once in a while only."""
-    nothing = grpc.server(ThreadPoolExecutor(1))
-    port = nothing.add_insecure_port("127.0.0.1:0")
-    nothing.start()
+@pytest.mark.parametrize(("handlers", "text"), SERVERS.values(), ids=SERVERS)
+def test_what_a_grpc_server_answers_is_explained(handlers: list[Any], text: str) -> None:
+    """Rows K2 and K4; in a process of its own, as OpenTelemetry's exporter logs a failure only sometimes."""
+    server = grpc.server(ThreadPoolExecutor(1), handlers=handlers)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
     try:
         there = f"http://127.0.0.1:{port}"
         done = programs.run("doctor", OTEL_EXPORTER_OTLP_ENDPOINT=there, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
-        assert "no service for spans (UNIMPLEMENTED)" in done.stdout
+        assert text in done.stdout
     finally:
-        nothing.stop(None).wait()
+        server.stop(None).wait()
 
 
 def test_certificates_are_told_apart(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
@@ -462,6 +476,33 @@ def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> Non
     assert len(receiver.spans) == 1
     assert report.of("console", "well") == "spans are printed to standard output | "
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
+
+
+INVALID = Answer(403, b'{"message": "no such token"}', {"x-amzn-errortype": "UnrecognizedClientException"})
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "geheim", "AWS_REGION": "eu-west-1"}
+XRAY: dict[str, tuple[dict[str, str], str]] = {
+    "refused": (KEYS, "(UnrecognizedClientException)"),
+    "no credentials": (
+        {"AWS_REGION": "eu-west-1"},
+        "https://xray.eu-west-1.amazonaws.com: Unable to locate credentials",
+    ),
+    "no region": ({}, "the exporter cannot be made: region: pass one, or set AWS_REGION"),
+}
+
+
+@pytest.mark.parametrize(("variables", "text"), XRAY.values(), ids=XRAY)
+def test_why_x_ray_gets_no_span_is_said(
+    variables: dict[str, str], text: str, servers: ExitStack, tmp_path: Path
+) -> None:
+    """Row K13."""
+    pytest.importorskip("botocore")
+    receiver = servers.enter_context(HttpReceiver(always=INVALID))
+    if variables is KEYS:
+        variables = {**variables, "AWS_ENDPOINT_URL_XRAY": receiver.base}
+    elsewhere = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    done = programs.run("doctor", cwd=None, OTEL_TRACES_EXPORTER="xray", **elsewhere, **variables)
+    assert (done.returncode, text in done.stdout) == (1, True), done.stdout
+    assert "geheim" not in done.stdout
 
 
 B3 = "b3: 463ac35c9f6413ad-72485a3953bb6124-1"

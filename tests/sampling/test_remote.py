@@ -305,6 +305,19 @@ def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make:
     assert sampler.sampler == ProbabilisticSampler(0.5)
 
 
+def test_without_a_thread_it_samples_by_what_it_has(
+    server: Strategies, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        sampler = make(server.url)
+    assert sampler.is_sampled(1) == (True, {"sampler.type": "probabilistic", "sampler.param": 0.001})
+    assert "no thread could be started for JaegerRemoteSampler" in caplog.text
+
+
 def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
     before = threads()
     forgotten = weakref.ref(JaegerRemoteSampler("shop", server.url, polling_interval=3600))

@@ -130,7 +130,7 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
     else:
         yield Finding(WELL, "program", f"{python} has ot-bridge {seen['version']}")
     if seen["real"]:
-        yield Finding(WELL, "program", f"the real {' and '.join(seen['real'])} is installed there, too")
+        yield Finding(WELL, "program", f"installed there, too: the real {' and '.join(seen['real'])}")
 
 
 def _server(command: Sequence[str]) -> Iterator[Finding]:
@@ -182,5 +182,7 @@ def redirection() -> list[Row]:
     on = any(isinstance(each, Finder) for each in sys.meta_path)
     real = [name for name in REDIRECTED if importlib.machinery.PathFinder.find_spec(name) is not None]
     names = "the real " + " and ".join(real) if real else "neither jaeger_client nor grpc_opentracing"
-    state = f"on: {', '.join(REDIRECTED)} are ours" if on else f"off in this process; {names} is installed"
+    verb = "are" if len(real) > 1 else "is"
+    off = f"off in this process; {names} {verb} installed"
+    state = f"on: {', '.join(REDIRECTED)} are ours" if on else off
     return [Row("redirect", state, "" if on else "ot-bridge run -- … turns it on")]
