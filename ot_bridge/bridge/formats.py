@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace
@@ -70,10 +71,6 @@ def _parsed(name: object, spec: Any) -> TextMapPropagator | Binary | None:
     return propagator.text_map if name == Format.TEXT_MAP else propagator.raw
 
 
-def _no_ids(carrier: object) -> None:
-    """Stands in for `Propagator.read_ids` where a propagator has no such function."""
-
-
 class Carriers:
     """The part of a tracer that reads and writes carriers."""
 
@@ -82,9 +79,9 @@ class Carriers:
         self._encode: dict[object, Any] = {}
         self._read_ids: dict[object, Any] = {}
         for name, each in self._formats.items():
-            if isinstance(each, Propagator | Binary):
-                self._encode[name] = each.encode
-            self._read_ids[name] = each.read_ids if isinstance(each, Propagator) else _no_ids
+            other = partial(self._inject_by_other, name)
+            self._encode[name] = each.encode if isinstance(each, Propagator | Binary) else other
+            self._read_ids[name] = each.read_ids if isinstance(each, Propagator) else lambda carrier: None
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
@@ -93,25 +90,23 @@ class Carriers:
         of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
         """
         try:
-            encode = self._encode.get(format)
-        except Exception:  # it cannot be hashed or compared
+            encode = self._encode[format]
+        except Exception:  # KeyError, or it cannot be hashed or compared
             raise UnsupportedFormatException(format) from None
         context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
-            self._propagator(format)
             return
         held: Any = current().get(BAGGAGE_KEY)
         if held:
             context = with_current_baggage(context, held)
         try:
-            if encode is not None:
-                encode(context, carrier)
-            else:
-                self._propagator(format).inject(carrier, _otel_context(context))
-        except UnsupportedFormatException:
-            raise
+            encode(context, carrier)
         except Exception as error:
             raise _invalid(carrier, format, error) from error
+
+    def _inject_by_other(self, format: object, context: SpanContext, carrier: Any) -> None:
+        """Injects by a propagator that is not ours."""
+        self._propagator(format).inject(carrier, _otel_context(context))
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
         """The caller's span context, which may hold only baggage, a sampling decision or a debug id.
@@ -137,14 +132,12 @@ class Carriers:
 
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:
         """`extract` for carriers of which `read_ids` cannot read the ids, and for other propagators."""
+        propagator = self._propagator(format)
         try:
-            propagator = self._propagator(format)
             if not isinstance(propagator, Propagator | Binary):
                 return _from_otel_context(propagator.extract(lower_case(carrier), Context(), LOWER_CASE))
             remote = propagator.decode(carrier)
             return None if remote is None else from_remote(remote)
-        except UnsupportedFormatException:
-            raise
         except BadHeader as error:
             raise SpanContextCorruptedException(str(error)) from error
         except Exception as error:

@@ -13,6 +13,7 @@ from opentelemetry.propagators.textmap import Getter
 
 from ot_bridge.wire import Format
 from ot_bridge.wire.remote import Ids, Usual
+from ot_bridge.wire.text import as_text
 
 LEARNED = 1024
 
@@ -239,14 +240,7 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return value.decode("latin-1")
-    try:
-        return str(value)
-    except Exception:  # raised by the `__str__` of an object of the application
-        return f"<{type(value).__name__}>"
+    return value.decode("latin-1") if isinstance(value, bytes | bytearray) else as_text(value)
 
 
 def _environ_key(name: str) -> str:
