@@ -94,7 +94,7 @@ class Carriers:
         """
         try:
             encode = self._encode.get(format)
-        except TypeError:  # not hashable
+        except Exception:  # it cannot be hashed or compared
             raise UnsupportedFormatException(format) from None
         context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
@@ -111,7 +111,7 @@ class Carriers:
         except UnsupportedFormatException:
             raise
         except Exception as error:
-            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+            raise _invalid(carrier, format, error) from error
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
         """The caller's span context, which may hold only baggage, a sampling decision or a debug id.
@@ -148,13 +148,19 @@ class Carriers:
         except BadHeader as error:
             raise SpanContextCorruptedException(str(error)) from error
         except Exception as error:
-            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+            raise _invalid(carrier, format, error) from error
 
     def _propagator(self, format: object) -> Any:
         try:
-            return self._formats[format] or get_global_textmap()
-        except (KeyError, TypeError):
+            propagator = self._formats[format]
+        except Exception:  # KeyError, or it cannot be hashed or compared
             raise UnsupportedFormatException(format) from None
+        return propagator or get_global_textmap()
+
+
+def _invalid(carrier: object, format: object, error: Exception) -> InvalidCarrierException:
+    what, why = convert.text(format), convert.text(error)
+    return InvalidCarrierException(f"{convert.class_name(carrier)} for {what}: {why}")
 
 
 def with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:

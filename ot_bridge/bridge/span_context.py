@@ -20,7 +20,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from ot_bridge.bridge.bases import SHIM_CONTEXT, SpanContextBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SPAN_KEY
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.propagation import trace_state
+from ot_bridge.propagation import trace_state, undecided
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.remote import W3C_RANDOM
 
@@ -222,10 +222,10 @@ def _link(context: SpanContext) -> SpanContext:
 
 
 def _ids_only(context: SpanContext) -> SpanContext:
-    """Keeps the caller's ids and baggage, leaves the sampling decision open, and drops the debug flag."""
+    """Keeps the caller's ids, baggage and tracestate, without its sampling decision and its debug flag."""
     origin = Remote(context.trace_id, context.span_id, sampled=None, extras=context.extras)
     flags = _FLAGS[context.trace_flags & _RANDOM]
-    plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, context.trace_state)
+    plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, undecided(context.trace_state))
     return SpanContext(plain, context.baggage, origin, context.parent_id)
 
 

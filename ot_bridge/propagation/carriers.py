@@ -189,9 +189,10 @@ class Wanted:
                 if value := getter.get(carrier, spelling):
                     found[name] = value
                     break
-        for key in dict.fromkeys(getter.keys(carrier)) if self._prefixes else ():
-            if key.lower().startswith(self._prefixes):
-                found.setdefault(key.lower(), getter.get(carrier, key))
+        for key in dict.fromkeys(getter.keys(carrier) or ()) if self._prefixes else ():
+            name = _text(key).lower()
+            if name.startswith(self._prefixes):
+                found.setdefault(name, getter.get(carrier, key))
         return self._from_items(found.items())
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:

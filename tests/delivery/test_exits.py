@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ot_bridge.delivery.refusal import refuses
+from ot_bridge.delivery.refusal import Probe
 from tests import needs
 from tests.delivery.parts import Done, ended, hanging, refusing, run, start
 from tests.receiver import HttpReceiver
@@ -223,18 +223,20 @@ def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
         ("[::1]:{closed}", True),
         ("http://127.0.0.1:{hung}", False),
         ("localhost:{hung}", False),
+        ("{name}:{closed}", True),
         ("no-such-host.invalid:{closed}", False),
         ("127.0.0.1:99999", False),
         ("unix:/tmp/collector", False),
+        ("http://[::1", False),
         ("", False),
     ],
 )
-def test_an_exporter_that_does_not_say_is_probed_where_no_name_has_to_be_looked_up(
-    endpoint: str, refused: bool
-) -> None:
+def test_an_exporter_that_does_not_say_is_probed(endpoint: str, refused: bool) -> None:
     with refusing() as closed, hanging() as hung:
         ports = {"closed": closed.rpartition(":")[2], "hung": hung.rpartition(":")[2]}
-        assert refuses(SimpleNamespace(_endpoint=endpoint.format(**ports))) is refused
+        probe = Probe()
+        probe.look_up(SimpleNamespace(_endpoint=endpoint.format(**ports, name=socket.gethostname())))
+        assert probe.refused is refused
 
 
 GREENLETS = """
