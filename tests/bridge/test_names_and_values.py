@@ -244,7 +244,7 @@ def test_a_tag_and_a_field_are_the_same_whether_their_name_was_seen_before_or_no
 ) -> None:
     value = {**ODD, **PLAIN}[name]
     for key in "key", "error", "span.kind", "sampling.priority":
-        seen = []
+        seen: list[Any] = []
         for _ in range(2):
             convert.KNOWN.discard(key)
             for _ in range(2):
