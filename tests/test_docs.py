@@ -168,7 +168,7 @@ def test_every_page_is_in_the_index() -> None:
 
 # ---- docs/requirements.md
 
-IDS = set(re.findall(r"^\| ((?:[RSDCEJ]\d+(?:, )?)+) \|", TEXTS["docs/requirements.md"], re.MULTILINE))
+IDS = set(re.findall(r"^\| ((?:[RSDCEJKV]\d+(?:, )?)+) \|", TEXTS["docs/requirements.md"], re.MULTILINE))
 KNOWN = {each for row in IDS for each in row.split(", ")}
 
 
@@ -176,12 +176,12 @@ def _carried() -> Iterator[tuple[str, str]]:
     """(id, where) of the requirements that tests name: in functions' names and in docstrings of modules."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
-        said = re.findall(r"\b[RSDCEJ]\d{1,2}\b", ast.get_docstring(tree) or "")
+        said = re.findall(r"\b[RSDCEJKV]\d{1,2}\b", ast.get_docstring(tree) or "")
         names = [
             node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         for name in names:
-            found = re.match(r"test((?:_[RSDCEJ]\d+)+)_", name)
+            found = re.match(r"test((?:_[RSDCEJKV]\d+)+)_", name)
             said += found[1].split("_")[1:] if found else []
         yield from ((each, str(path.relative_to(ROOT))) for each in said)
 

@@ -19,7 +19,6 @@ from typing import Any, Final
 from ot_bridge import engine
 from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.span import Span
-from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import log_failure
 
 _log = logging.getLogger(__name__)
@@ -34,16 +33,12 @@ _MOST: Final = (1 << 63) - 1
 class _OnEngine(Span):
     """What a recorded span and a dropped one have in common."""
 
-    ids: Any
+    ids: Any = None
     parent_ids: Any = None
 
     @property
     def _otel_span(self) -> Any:
         return self
-
-    def _freeze(self) -> SpanContext:
-        above = self.parent_ids
-        return self._keep(self.ids, 0 if above is None else above[1])
 
 
 class EngineSpan(_OnEngine, engine.Span):

@@ -38,11 +38,6 @@ class Parent(NamedTuple):
     trace_id: int = 0
 
 
-def has_priority(span: Any) -> bool:
-    """Whether a `sampling.priority` tag has changed the flags of `span`, which may be any tracer's."""
-    return getattr(span, "priority_flags", None) is not None
-
-
 def root() -> Parent:
     """No parent and no baggage, even if a span is active."""
     return Parent(NOBODY.in_context(get_current()))
@@ -54,7 +49,8 @@ def in_context(context: Context) -> Parent:
     if scope is not None and scope._gone:
         context = settled(Context(context))
         scope = context.get(SCOPE_KEY)
-    if scope is not None and has_priority(scope._span) and scope._otel_span is context.get(SPAN_KEY):
+    changed = getattr(getattr(scope, "_span", None), "priority_flags", None) is not None
+    if changed and scope._otel_span is context.get(SPAN_KEY):
         # Only `span.context` has the flags of a `sampling.priority` that was set after the start.
         context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
     baggage: Any = context.get(BAGGAGE_KEY) or NO_BAGGAGE

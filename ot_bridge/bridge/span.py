@@ -85,28 +85,30 @@ class Span(SpanBase):
     @property
     def context(self) -> SpanContext:
         """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
-        frozen = self._frozen
-        return frozen[0] if frozen else self._freeze()
-
-    _plain_context = context  # for subclasses whose `context` is another
-
-    def _freeze(self) -> SpanContext:
-        otel = self._otel_span.get_span_context()
-        parent = getattr(self._otel_span, "parent", None)
-        return self._keep(otel, parent.span_id if parent is not None else 0)
-
-    def _keep(self, ids: Any, parent_id: int) -> SpanContext:
         # See the head of this file, 1 and 2. `__dict__` would slow every attribute of the span, so the list
         # is an attribute; it has to be there before what it will hold is read.
         frozen = self._frozen
         if frozen is None:
             frozen = self._frozen = []
         if not frozen:
+            ids, above = self.ids, self.parent_ids
             if self.priority_flags is not None:
                 ids = (*ids[:3], self.priority_flags, *ids[4:])
             baggage = Baggage(self._baggage) if self._baggage else NO_BAGGAGE
-            frozen.append(from_ids(ids, baggage, self.origin, parent_id))
+            frozen.append(from_ids(ids, baggage, self.origin, 0 if above is None else above[1]))
         return frozen[0]
+
+    _plain_context = context  # for subclasses whose `context` is another
+
+    @property
+    def ids(self) -> Any:
+        """The six values of the OpenTelemetry span's context."""
+        return self._otel_span.get_span_context()
+
+    @property
+    def parent_ids(self) -> Any:
+        """Those of its parent, None if it has none."""
+        return getattr(self._otel_span, "parent", None)
 
     def _thaw(self) -> None:
         """Discards the frozen context after a change. `context` makes a new one when it is next read."""

@@ -125,34 +125,13 @@ class SpanContext(SpanContextBase, trace.SpanContext):
         return extras
 
 
-class _Decided(SpanContext):
-    """A context without `origin`, as most are. OpenTelemetry's flags alone give `sampled` and `extras`."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SpanContext, self.__getnewargs__()
-
-
-class _Unsampled(_Decided):
-    sampled = False
-    extras = EMPTY
+def _decided(bits: int) -> type[SpanContext]:
+    """The class of contexts without `origin`, as most are: the flags alone give `sampled` and `extras`."""
+    extras = RANDOM_TRACE_ID if bits & _RANDOM else EMPTY
+    return type("SpanContext", (SpanContext,), {"sampled": bool(bits & 1), "extras": extras})
 
 
-class _Sampled(_Decided):
-    sampled = True
-    extras = EMPTY
-
-
-class _UnsampledRandom(_Decided):
-    sampled = False
-    extras = RANDOM_TRACE_ID
-
-
-class _SampledRandom(_Decided):
-    sampled = True
-    extras = RANDOM_TRACE_ID
-
-
-_BY_FLAGS: Final = (_Unsampled, _Sampled, _UnsampledRandom, _SampledRandom)
+_BY_FLAGS: Final = tuple(map(_decided, range(4)))
 #: By the flags 0 to 3: the class, and the flags as a `TraceFlags`.
 BY_FLAGS: Final = tuple(zip(_BY_FLAGS, _FLAGS, strict=True))
 

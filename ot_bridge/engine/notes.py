@@ -76,13 +76,11 @@ def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | N
     if noted is None:
         return None
     attributes, events = noted
-    if not is_plain(attributes) or "" in attributes:
+    if not _TEXT.issuperset(map(type, attributes)) or "" in attributes:
+        return None
+    if not PLAIN.issuperset(map(type, attributes.values())):
         return None
     return attributes, tuple([event(note, limits) for note in events])
-
-
-def is_plain(attributes: Mapping[Any, Any]) -> bool:
-    return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
 
 
 def say_dropped(dropped: int, limit: int | None, owner: str) -> None:

@@ -13,7 +13,7 @@ from grpc import StatusCode
 
 from ot_bridge.edge import InSteps
 from ot_bridge.errors import log_failure
-from ot_bridge.grpc.client import carry, is_bare, step_around, with_metadata
+from ot_bridge.grpc.client import Method, is_bare, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
 from ot_bridge.grpc.metadata import SentMetadata, pairs
@@ -134,12 +134,14 @@ class _Interceptor:
         conclude: Callable[[ClientRpc, Any], Any],
         streams: bool,
     ) -> Any:
-        """`carry`, for a call that is made by awaiting."""
+        """`Method.carry`, for a call that is made by awaiting."""
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        rpc = self._settings.begin(method, pairs(details.metadata), details.timeout, request)
+        settings, rpc = self._settings, None
+        if not settings.exclusion[method]:
+            rpc = settings.begin(method, pairs(details.metadata), details.timeout, request)
         if rpc is None:
             return await continuation(details, request)
-        if rpc.settings.sees_messages:
+        if settings.sees_messages:
             request = shown(rpc, request, streams)
         step = step_around(rpc)
         try:
@@ -184,61 +186,48 @@ def aio_interceptors(settings: ClientSettings) -> AioClientInterceptors:
     return tuple(kind(settings) for kind in kinds)
 
 
-class _MultiCallable:
-    """What a stub calls. All arguments but the metadata go on as they are."""
-
-    _conclude: Any  # as in `carry`
-    _streams = False
-
-    def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
-        self._inner = inner
-        self._of = settings, method, is_bare(inner)
-
-    def _send(self, request: Any, timeout: Any, metadata: Any, **kwargs: Any) -> Any:
-        return self._inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)
-
-    def _call(self, request: Any, timeout: Any, metadata: Any, kwargs: Any) -> Any:
-        send, conclude = self._send, self._conclude
-        return carry(*self._of, send, conclude, request, timeout, metadata, self._streams, (), kwargs)
-
-
-class _UnaryRequest(_MultiCallable):
-    def __call__(self, request: Any, *, timeout: Any = None, metadata: Any = None, **kwargs: Any) -> Any:
-        return self._call(request, timeout, metadata, kwargs)
-
-
 _NAMES: Final = "credentials", "wait_for_ready", "compression"
 
 
-class _StreamOfRequests(_MultiCallable):
-    _streams = True
+def _send(inner: Any, request: Any, timeout: Any, metadata: Any, *args: Any, **kwargs: Any) -> Any:
+    kwargs.update(zip(_NAMES, args, strict=False))
+    return inner(request, timeout=timeout, metadata=SentMetadata(metadata), **kwargs)
 
-    def __call__(
-        self,
-        request_iterator: Any = None,
-        timeout: Any = None,
-        metadata: Any = None,
-        *args: Any,
-        **kwargs: Any,
+
+class _UnaryRequest(Method):
+    """What a stub calls if the client sends one request."""
+
+    conclude: Any  # as in `Method`
+    streams = False
+
+    def __init__(self, inner: Any, settings: ClientSettings, name: str) -> None:
+        send = partial(_send, inner)
+        super().__init__(settings, name, is_bare(inner), self.conclude, self.streams, send)
+
+
+class _StreamOfRequests(_UnaryRequest):
+    streams = True
+
+    def __call__(  # type: ignore[override]
+        self, request_iterator: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
-        kwargs.update(zip(_NAMES, args, strict=False))
-        return self._call(request_iterator, timeout, metadata, kwargs)
+        return super().__call__(request_iterator, *args, **kwargs)
 
 
 class _UnaryUnary(_UnaryRequest, grpc.aio.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
-    _conclude = staticmethod(_follow_unary)
+    conclude = staticmethod(_follow_unary)
 
 
 class _UnaryStream(_UnaryRequest, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[type-arg]
-    _conclude = staticmethod(_follow_stream)
+    conclude = staticmethod(_follow_stream)
 
 
 class _StreamUnary(_StreamOfRequests, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    _conclude = staticmethod(_follow_written)
+    conclude = staticmethod(_follow_written)
 
 
 class _StreamStream(_StreamOfRequests, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    _conclude = staticmethod(_follow_stream)
+    conclude = staticmethod(_follow_stream)
 
 
 class TracedAioChannel(TracedArities, grpc.aio.Channel):

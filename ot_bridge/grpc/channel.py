@@ -6,68 +6,49 @@ from typing import Any
 
 import grpc
 
-from ot_bridge.grpc.client import answered_with_call, carry, follow_stream, follow_unary, is_bare
-from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
+from ot_bridge.grpc.client import ANSWERED, Method, answered_with_call, follow_stream, follow_unary, is_bare
+from ot_bridge.grpc.client_rpc import ClientSettings, TracedArities
 
 
-class _MultiCallable:
-    """What a stub calls. All arguments but the metadata go on as they are."""
+class _UnaryRequest(Method):
+    """What a stub calls if the client sends one request."""
 
-    def __init__(self, inner: Any, settings: ClientSettings, method: str) -> None:
-        self._inner = inner
-        self._of = settings, method, is_bare(inner)
+    conclude: Any = staticmethod(ANSWERED)
+    streams = False
+    with_call: Any = None
+    future: Any = None
+
+    def __init__(self, inner: Any, settings: ClientSettings, name: str) -> None:
+        of = settings, name, is_bare(inner)
+        super().__init__(*of, self.conclude, self.streams, inner)
+        if hasattr(inner, "with_call"):  # the server sends one response
+            self.with_call = Method(*of, answered_with_call, self.streams, inner.with_call)
+            self.future = Method(*of, follow_unary, self.streams, inner.future)
 
 
-class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
+class _StreamOfRequests(_UnaryRequest):
+    streams = True
+
+    def __call__(  # type: ignore[override]
+        self, request_iterator: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        return carry(*self._of, self._inner, ClientRpc.answer, request, timeout, metadata, False, rest, more)
-
-    def with_call(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        call = self._inner.with_call
-        return carry(*self._of, call, answered_with_call, request, timeout, metadata, False, rest, more)
-
-    def future(self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any) -> Any:
-        call = self._inner.future
-        return carry(*self._of, call, follow_unary, request, timeout, metadata, False, rest, more)
+        return super().__call__(request_iterator, *args, **kwargs)
 
 
-class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        return carry(*self._of, self._inner, follow_stream, request, timeout, metadata, False, rest, more)
+class _UnaryUnary(_UnaryRequest, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
+    pass
 
 
-class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        call = self._inner
-        return carry(*self._of, call, ClientRpc.answer, request_iterator, timeout, metadata, True, rest, more)
-
-    def with_call(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        call, conclude = self._inner.with_call, answered_with_call
-        return carry(*self._of, call, conclude, request_iterator, timeout, metadata, True, rest, more)
-
-    def future(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        call = self._inner.future
-        return carry(*self._of, call, follow_unary, request_iterator, timeout, metadata, True, rest, more)
+class _UnaryStream(_UnaryRequest, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]
+    conclude = staticmethod(follow_stream)
 
 
-class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
-    def __call__(
-        self, request_iterator: Any, timeout: Any = None, metadata: Any = None, *rest: Any, **more: Any
-    ) -> Any:
-        call = self._inner
-        return carry(*self._of, call, follow_stream, request_iterator, timeout, metadata, True, rest, more)
+class _StreamUnary(_StreamOfRequests, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]
+    pass
+
+
+class _StreamStream(_StreamOfRequests, grpc.StreamStreamMultiCallable):  # type: ignore[type-arg]
+    conclude = staticmethod(follow_stream)
 
 
 class TracedChannel(TracedArities, grpc.Channel):

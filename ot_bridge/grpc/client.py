@@ -1,12 +1,12 @@
-"""The sync client: one way for all calls (`carry`), and the interceptor for `grpc.intercept_channel`."""
+"""The sync client: one way for all calls (`Method`), and the interceptor for `grpc.intercept_channel`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import partial
 from types import FunctionType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import grpc
 
@@ -17,41 +17,63 @@ from ot_bridge.grpc.messages import Responses, TracedCall, shown
 from ot_bridge.grpc.rpc import log
 
 
-def carry(
-    settings: ClientSettings,
-    method: str,
-    is_bare: bool,
-    send: Callable[..., Any],
-    conclude: Callable[[ClientRpc, Any], Any],
-    request: Any,
-    timeout: float | None,
-    metadata: Any,
-    client_streams: bool = False,
-    args: tuple[Any, ...] = (),
-    kwargs: Mapping[str, Any] = {},
-) -> Any:
-    """Makes one call by `send(request, timeout, metadata, *args, **kwargs)`.
+class Method:
+    """A method of a service as a client calls it, and the one way in which its calls are made (`carry`).
 
-    is_bare: whether `send` ends in a multi-callable of which the function `is_bare` is true. conclude: is
-    given the call's `ClientRpc` and what `send` has returned, sees to the end of the span, and returns what
-    the program gets.
+    is_bare: whether they end in a multi-callable of which the function `is_bare` is true. conclude: is given
+    a call's `ClientRpc` and what was sent has returned, sees to the end of the span, and returns what the
+    program gets. streams: whether the client does. send: what `__call__` sends by.
     """
-    metadata = () if metadata is None else tuple(metadata)
-    rpc = settings.begin(method, metadata, timeout, request)
-    if rpc is None:
-        return send(request, timeout, metadata, *args, **kwargs)
-    if settings.sees_messages:
-        request = shown(rpc, request, client_streams)
-    step = None if is_bare else step_around(rpc)
-    try:
-        if step is None:
-            result = send(request, timeout, rpc.metadata, *args, **kwargs)
-        else:
-            result = step(partial(send, **kwargs), request, timeout, rpc.metadata, *args)
-    except BaseException as error:
-        rpc.fail(error)
-        raise
-    return conclude(rpc, result)
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        name: str,
+        is_bare: bool,
+        conclude: Callable[[ClientRpc, Any], Any],
+        streams: bool,
+        send: Any = None,
+    ) -> None:
+        self._settings = settings
+        self._name = name
+        self._is_bare = is_bare
+        self._conclude = conclude
+        self._streams = streams
+        self._send = send
+        self._is_excluded = settings.exclusion[name]
+
+    def __call__(
+        self, request: Any, timeout: float | None = None, metadata: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Makes a call as a stub does. What is not named here goes on as it is."""
+        send = self._send
+        if args or kwargs:
+            send = partial(_with_more, send, args, kwargs)
+        return self.carry(send, request, timeout, metadata)
+
+    def carry(self, send: Callable[..., Any], request: Any, timeout: float | None, metadata: Any) -> Any:
+        """Makes a call by `send(request, timeout, metadata)`."""
+        settings = self._settings
+        metadata = () if metadata is None else tuple(metadata)
+        rpc = None if self._is_excluded else settings.begin(self._name, metadata, timeout, request)
+        if rpc is None:
+            return send(request, timeout, metadata)
+        if settings.sees_messages:
+            request = shown(rpc, request, self._streams)
+        step = None if self._is_bare else step_around(rpc)
+        try:
+            if step is None:
+                result = send(request, timeout, rpc.metadata)
+            else:
+                result = step(send, request, timeout, rpc.metadata)
+        except BaseException as error:
+            rpc.fail(error)
+            raise
+        return self._conclude(rpc, result)
+
+
+def _with_more(send: Any, args: Any, kwargs: Any, *first: Any) -> Any:
+    return send(*first, *args, **kwargs)
 
 
 def is_bare(multi_callable: Any) -> bool:
@@ -71,6 +93,10 @@ def step_around(rpc: ClientRpc) -> edge.Step | None:
     return edge.activity(rpc.span.tracer, rpc.span)
 
 
+#: Ends the span of a call whose response is there, and returns that.
+ANSWERED: Final = ClientRpc.answer
+
+
 def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
     """For a response that is there, with its call."""
     rpc.answer(pair[0])
@@ -79,7 +105,7 @@ def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
 
 def follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
-    if isinstance(call, grpc.Future):
+    if grpc.Future in type(call).__mro__ or isinstance(call, grpc.Future):  # the first is quicker
         _follow(rpc, call, True, False)
     else:
         rpc.answer(call)
@@ -143,25 +169,43 @@ def with_metadata(details: Any, metadata: Any) -> Any:
 _MOST_KEPT: Final = 16  # an interceptor may choose another method for each call
 
 
-def keep_callable_below(continuation: Any, method: str) -> bool:
-    """Has grpc keep the multi-callable below an interceptor, which it otherwise makes anew for every call.
+class _Kept(dict[str, Any]):
+    """The multi-callables below an interceptor by method, of which grpc makes a new one for every call.
 
-    Returns whether `is_bare` is true of it. Where grpc's insides are not as expected, all stays as it is.
+    methods: what carries the calls of each.
+    """
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        self._make = make
+        self.methods: dict[str, Method] = {}
+
+    def __missing__(self, name: str) -> Any:
+        made = self._make(name)
+        if len(self) < _MOST_KEPT:
+            self[name] = made
+        return made
+
+
+def kept_below(continuation: Any) -> _Kept:
+    """Has grpc keep the multi-callables below an interceptor.
+
+    Where grpc's insides are not as expected, all stays as it is, and what is returned is empty.
     """
     try:
-        names = continuation.__code__.co_freevars
-        outer = continuation.__closure__[names.index("self")].cell_contents
-        kept = outer._thunk
-        if type(kept) is FunctionType:
-            kept = outer._thunk = cast(Any, lru_cache(_MOST_KEPT)(kept))
-            kept.is_bare = is_bare(kept(method))
-        return kept.is_bare  # type: ignore[no-any-return]
+        cells = continuation.__code__.co_freevars
+        outer = continuation.__closure__[cells.index("self")].cell_contents
+        make = outer._thunk
+        if type(make) is FunctionType:
+            make = outer._thunk = _Kept(make).__getitem__
+        if type(make.__self__) is _Kept:
+            return make.__self__
     except Exception:  # no function of grpc's, perhaps
-        return False
+        pass
+    return _Kept(lambda name: None)
 
 
-def _continued(request: Any, timeout: Any, metadata: Any, continuation: Any, details: Any) -> Any:
-    """`carry`'s `send` for a call that an interceptor hands on."""
+def _continued(continuation: Any, details: Any, request: Any, timeout: Any, metadata: Any) -> Any:
+    """Sends a call that an interceptor hands on."""
     return continuation(with_metadata(details, metadata), request)
 
 
@@ -177,12 +221,16 @@ class ClientInterceptor(
         self.settings = settings
 
     def _intercept(self, continuation: Any, details: Any, request: Any, conclude: Any, streams: bool) -> Any:
+        name = details.method
+        kept = kept_below(continuation)
+        method = kept.methods.get(name)
+        if method is None:
+            bare = is_bare(kept[name])
+            method = Method(self.settings, name, bare, conclude, streams)
+            if name in kept:
+                kept.methods[name] = method
         timeout, metadata = getattr(details, "timeout", None), getattr(details, "metadata", None)
-        below, method = (continuation, details), details.method
-        bare = keep_callable_below(continuation, method)
-        return carry(
-            self.settings, method, bare, _continued, conclude, request, timeout, metadata, streams, below
-        )
+        return method.carry(partial(_continued, continuation, details), request, timeout, metadata)
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return self._intercept(continuation, client_call_details, request, follow_unary, False)
@@ -202,23 +250,19 @@ class ClientInterceptor(
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
         """The method of `grpcext.UnaryClientInterceptor`."""
-        return self._invoke(request, metadata, client_info, invoker, _invoked, False)
+        return self._invoked(request, metadata, client_info, invoker, _invoked, False)
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
     ) -> Any:
         """The method of `grpcext.StreamClientInterceptor`."""
         conclude = follow_stream if client_info.is_server_stream else _invoked
-        return self._invoke(
-            request_or_iterator, metadata, client_info, invoker, conclude, client_info.is_client_stream
-        )
+        streams = client_info.is_client_stream
+        return self._invoked(request_or_iterator, metadata, client_info, invoker, conclude, streams)
 
-    def _invoke(
+    def _invoked(
         self, request: Any, metadata: Any, info: Any, invoker: Any, conclude: Any, streams: bool
     ) -> Any:
-        def send(request: Any, timeout: Any, metadata: Any) -> Any:
-            return invoker(request, metadata)
-
-        return carry(
-            self.settings, info.full_method, False, send, conclude, request, info.timeout, metadata, streams
-        )
+        method = Method(self.settings, info.full_method, False, conclude, streams)
+        send = lambda request, timeout, metadata: invoker(request, metadata)  # noqa: E731
+        return method.carry(send, request, info.timeout, metadata)

@@ -8,21 +8,26 @@ from typing import Any, Final, TypeAlias
 import grpc
 import opentracing
 from grpc import StatusCode
-from opentracing import Format
 
 from ot_bridge import bridge, edge
 from ot_bridge.bridge.convert import Tags
 from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
-from ot_bridge.grpc.limits import MOST, lightened
-from ot_bridge.grpc.metadata import Pairs, sendable, weight, without
+from ot_bridge.grpc.limits import beside
+from ot_bridge.grpc.metadata import Pairs
 from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
-from ot_bridge.propagation import MetadataHeaders
 
 _TAGS: Final = {"component": "grpc", "span.kind": "client"}
-#: A tracer, and the tags of client spans as it has prepared them, if it does that.
-_Prepared: TypeAlias = tuple[Any, Tags | None]
+#: A tracer, the tags of client spans as it has prepared them, and its `ids_to_send`, where it has these.
+_Prepared: TypeAlias = tuple[Any, Tags | None, Any]
+
+
+def _prepared(tracer: opentracing.Tracer) -> _Prepared:
+    if not isinstance(tracer, bridge.Tracer):
+        return tracer, None, None
+    injects = getattr(tracer.inject, "__func__", None) is bridge.Tracer.inject  # and no other method
+    return tracer, tracer.prepared(_TAGS), tracer.ids_to_send if injects else None
 
 
 class ClientSettings(Settings):
@@ -39,15 +44,13 @@ class ClientSettings(Settings):
     ) -> None:
         super().__init__(tracer, **options)
         self._source = active_span_source
-        self._prepared: _Prepared = None, None
+        self._prepared: _Prepared = None, None, None
         self.plain = not (self.asks or self.watches or active_span_source)
 
     def begin(
         self, full_method: str, metadata: Pairs, timeout: float | None, request: Any
     ) -> ClientRpc | None:
         """Starts the span of a call that is about to be made; None if it is not traced."""
-        if self.exclusion[full_method]:
-            return None
         tracer: Any = opentracing.global_tracer() if self.tracer is None else self.tracer
         name, more = full_method, None
         if not self.plain:
@@ -58,10 +61,9 @@ class ClientSettings(Settings):
                     return None
             name, more = options.name or full_method, self._more(tracer, options)
         try:
-            known, tags = self._prepared
+            known, tags, ids_to_send = self._prepared
             if known is not tracer:
-                tags = tracer.prepared(_TAGS) if isinstance(tracer, bridge.Tracer) else None
-                self._prepared = tracer, tags
+                _, tags, ids_to_send = self._prepared = _prepared(tracer)
             if tags is not None and not more:
                 span = tracer.start_span(name, None, None, tags)
             else:
@@ -69,10 +71,13 @@ class ClientSettings(Settings):
         except Exception:
             log_failure(log, "starting a client span failed")
             return None
-        rpc = ClientRpc(self, tracer, span, metadata)
-        if self.decorate is not None:
-            rpc.info = RpcInfo(full_method, rpc.metadata, timeout, request)
-        return rpc
+        try:
+            ids = ids_to_send(span) if ids_to_send is not None and not metadata else None
+            metadata = beside(metadata, tracer, span) if ids is None else ids
+        except Exception:
+            log_failure(log, "inject failed, the trace ends at this client")
+        info = None if self.decorate is None else RpcInfo(full_method, metadata, timeout, request)
+        return ClientRpc(self, span, info, metadata)
 
     def _more(self, tracer: opentracing.Tracer, options: edge.StartOptions) -> dict[str, Any]:
         """Further arguments for the start of a span."""
@@ -93,30 +98,13 @@ class ClientRpc(Rpc):
     __slots__ = ("metadata",)
 
     def __init__(
-        self,
-        settings: Settings,
-        tracer: opentracing.Tracer,
-        span: opentracing.Span,
-        metadata: Pairs,
+        self, settings: Settings, span: opentracing.Span, info: RpcInfo | None, metadata: Pairs
     ) -> None:
         self.settings = settings
         self.span = span
-        self.info = None
+        self.info = info
         self.is_open = True
-        try:
-            headers = MetadataHeaders()
-            tracer.inject(span.context, Format.HTTP_HEADERS, headers)
-            added, size = sendable(headers)
-            if metadata or size > MOST:
-                metadata = without(metadata, added)
-                own = weight(metadata)
-                if own + size > MOST:
-                    added, _ = sendable(lightened(headers, own, tracer, span))
-                added = metadata + added
-            self.metadata = added
-        except Exception:
-            log_failure(log, "inject failed, the trace ends at this client")
-            self.metadata = metadata
+        self.metadata = metadata
 
     def fail(self, error: BaseException) -> None:
         """Ends the span of a call that has raised `error`, as a rule the `grpc.RpcError` of its status."""

@@ -22,7 +22,7 @@ from opentracing import Format
 
 from ot_bridge import bridge
 from ot_bridge.errors import log_once
-from ot_bridge.grpc.metadata import weight
+from ot_bridge.grpc.metadata import Pairs, sendable, weight, without
 from ot_bridge.propagation import MetadataHeaders, trace_state
 from ot_bridge.wire.w3c import shorten
 
@@ -30,6 +30,18 @@ MOST: Final = 6144
 MOST_WITH_IDS: Final = 7168
 
 _log = logging.getLogger(__name__)
+
+
+def beside(metadata: Pairs, tracer: opentracing.Tracer, span: opentracing.Span) -> Pairs:
+    """A program's metadata, and after it a span's headers, as far as gRPC takes them and there is room."""
+    headers = MetadataHeaders()
+    tracer.inject(span.context, Format.HTTP_HEADERS, headers)
+    added = sendable(headers)
+    metadata = without(metadata, added)
+    own = weight(metadata)
+    if own + weight(added) > MOST:
+        added = sendable(lightened(headers, own, tracer, span))
+    return metadata + added
 
 
 def lightened(

@@ -13,7 +13,6 @@ Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _KEY: Final = re.compile(r"[0-9a-z_.-]+").fullmatch
 _ENTRY: Final = 32  # what gRPC counts for an entry beside its name and value
-_MOST_KEYS: Final = 1024  # baggage makes keys without end
 _JOINED: Final = frozenset({"baggage", "tracestate"})
 _PEERS: Final[Mapping[str, str]] = {"ipv4": "peer.ipv4", "ipv6": "peer.ipv6"}
 
@@ -65,22 +64,13 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-def sendable(headers: Mapping[str, Any]) -> tuple[Pairs, int]:
-    """The headers as metadata, without those for which grpc would refuse the whole call; and their weight.
+def sendable(headers: Mapping[str, Any]) -> Pairs:
+    """The headers as metadata, without those for which grpc would refuse the whole call.
 
     What can travel is in gRPC's "gRPC over HTTP2", section "Custom-Metadata": lower-case keys, printable
     ASCII values, and bytes for keys that end in `-bin`.
     """
-    pairs: Pairs = ()
-    size = 0
-    for key in headers:
-        value = headers[key]
-        if key not in PLAIN_KEYS or type(value) is not str or not (value.isascii() and value.isprintable()):
-            pairs = tuple(_fit(headers))
-            return pairs, weight(pairs)
-        pairs += ((key, value),)
-        size += len(key) + len(value) + _ENTRY
-    return pairs, size
+    return tuple(_fit(headers))
 
 
 def weight(entries: Iterable[tuple[str, Any]]) -> int:
@@ -111,13 +101,7 @@ def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
         if key.endswith("-bin"):
             yield key, value if type(value) is bytes else str(value).encode()
         elif type(value) is str and value.isascii() and value.isprintable():
-            if key == header and len(PLAIN_KEYS) < _MOST_KEYS:
-                PLAIN_KEYS.add(key)
             yield key, value
-
-
-#: Keys met so far that are as they have to be, and of text.
-PLAIN_KEYS: set[str] = set()
 
 
 def peer_tags(peer: str) -> dict[str, str]:

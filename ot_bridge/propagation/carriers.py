@@ -13,6 +13,7 @@ from opentelemetry.propagators.textmap import Getter
 
 from ot_bridge.wire import Format
 from ot_bridge.wire.remote import Ids, Usual
+from ot_bridge.wire.text import as_text
 
 LEARNED = 1024
 
@@ -114,7 +115,7 @@ class Known:
 
     def __init__(self, wanted: Iterable[str], usual: Iterable[Usual]) -> None:
         self.plain = set(wanted)
-        alone = [({name}, name, read) for name, read in usual]
+        alone = [({name}, name, read) for name, read, _ in usual]
         self.usual = tuple((name, names.issuperset, read) for names, name, read in alone)
         self._sets = (self.plain, *(names for names, _, _ in alone))
 
@@ -148,7 +149,7 @@ class Wanted:
         self._environ = {_environ_key(name): name for name in self._exact}
         usual = [format.usual for format in formats if format.usual is not None]
         self.headers = Known(self._exact, usual)
-        self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
+        self.environ = Known(self._environ, [each._replace(name=_environ_key(each.name)) for each in usual])
 
     def id_reader(self) -> Callable[[Any], Ids | None]:
         """Makes `Propagator.read_ids`: a function, since a method takes longer to call."""
@@ -189,9 +190,10 @@ class Wanted:
                 if value := getter.get(carrier, spelling):
                     found[name] = value
                     break
-        for key in dict.fromkeys(getter.keys(carrier)) if self._prefixes else ():
-            if key.lower().startswith(self._prefixes):
-                found.setdefault(key.lower(), getter.get(carrier, key))
+        for key in dict.fromkeys(getter.keys(carrier) or ()) if self._prefixes else ():
+            name = _text(key).lower()
+            if name.startswith(self._prefixes):
+                found.setdefault(name, getter.get(carrier, key))
         return self._from_items(found.items())
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
@@ -238,14 +240,7 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return value.decode("latin-1")
-    try:
-        return str(value)
-    except Exception:  # raised by the `__str__` of an object of the application
-        return f"<{type(value).__name__}>"
+    return value.decode("latin-1") if isinstance(value, bytes | bytearray) else as_text(value)
 
 
 def _environ_key(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ot_bridge.errors import BadHeader
-from ot_bridge.wire.remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote
+from ot_bridge.wire.remote import LIMITS, NOT_SAMPLED, Format, Headers, Limits, Outgoing, Remote, Usual
 from ot_bridge.wire.text import Hex, explain, is_zero, read_hex, read_three, text_of
 
 SPELLED = ("X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags")
@@ -123,4 +123,4 @@ def encode_single(outgoing: Outgoing, headers: MutableMapping[str, Any], limits:
 
 
 B3MULTI = Format("b3multi", FIELDS, decode_multi, encode_multi, spelled=SPELLED)
-B3 = Format("b3", ("b3",), decode_single, encode_single, usual=("b3", read_three(_usual)))
+B3 = Format("b3", ("b3",), decode_single, encode_single, usual=Usual("b3", read_three(_usual)))

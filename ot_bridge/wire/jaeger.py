@@ -35,6 +35,7 @@ from ot_bridge.wire.remote import (
     Limits,
     Outgoing,
     Remote,
+    Usual,
 )
 from ot_bridge.wire.text import Hex, cut, explain, text_of
 
@@ -50,6 +51,7 @@ _FIELDS = (
     Hex("parent id", 1, 16),
     Hex("flags", 1, 2),
 )
+_LAYOUT = "%x:%x:%x:%x"  # twice as fast as an f-string
 _USUAL_CHARS = 32 + 16 + 16 + 2 + 3
 _USUAL_FLAGS = {"0": 0, "1": SAMPLED, "00": 0, "01": SAMPLED}
 _one_word, _three_words = Struct(">Q").unpack, Struct(">QQQ").unpack
@@ -113,7 +115,7 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
     return decode
 
 
-def _usual(value: str) -> Ids:
+def _read_usual(value: str) -> Ids:
     """`Format.usual` without a regular expression, at half the cost.
 
     `bytes.fromhex` skips blanks; `unpack` then raises, because there are too few bytes.
@@ -128,6 +130,10 @@ def _usual(value: str) -> Ids:
         return high << 64 | low, span_id, 0, _USUAL_FLAGS[flags]
     (parent_id,) = _one_word(_from_hex(_padded(parent, 16)))
     return high << 64 | low, span_id, parent_id, _USUAL_FLAGS[flags]
+
+
+def _write_usual(trace_id: int, span_id: int, parent_id: int, flags: int) -> str:
+    return _LAYOUT % (trace_id, span_id, parent_id, flags & SAMPLED)
 
 
 def _padded(digits: str, length: int) -> str:
@@ -166,8 +172,7 @@ def _encoder(names: _Names, items: Items) -> Encoder:
             extras = outgoing.extras
             simple = (extras is RANDOM_TRACE_ID or not extras) and not outgoing.debug
             bits = (1 if outgoing.sampled else 0) if simple else bits_of(outgoing)
-            ids = (trace_id, span_id, outgoing.parent_id, bits)
-            headers[trace_header] = "%x:%x:%x:%x" % ids  # noqa: UP031 (twice as fast as an f-string)
+            headers[trace_header] = _LAYOUT % (trace_id, span_id, outgoing.parent_id, bits)
         elif outgoing.debug_id:
             for _, value in items({"id": outgoing.debug_id}):
                 headers[debug_header] = value
@@ -181,7 +186,15 @@ def _encoder(names: _Names, items: Items) -> Encoder:
 def _format(names: _Names, url_encoded: bool, text_map: Format | None = None) -> Format:
     decode = _decoder(names, url_encoded)
     encode = _encoder(names, url_encoded_items if url_encoded else plain_items)
-    return Format("jaeger", names[:3], decode, encode, names[3:], (names[0], _usual), text_map=text_map)
+    return Format(
+        "jaeger",
+        names[:3],
+        decode,
+        encode,
+        names[3:],
+        Usual(names[0], _read_usual, _write_usual),
+        text_map=text_map,
+    )
 
 
 def jaeger(

@@ -98,16 +98,26 @@ class Encoder(Protocol):
 
 
 Ids = tuple[int, int, int, int]
-Usual = tuple[str, Callable[[str], Ids]]
+
+
+class Usual(NamedTuple):
+    """The one header of a format that most requests have of it, and fast functions for its usual values.
+
+    read: returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the trace id is random)
+    of a carrier that has no other header of the format. If it raises anything, or returns an id of 0,
+    `decode` is called instead. write: the text for these four, as `encode` writes it where there is nothing
+    else to tell. If it raises anything, `encode` is called instead.
+    """
+
+    name: str
+    read: Callable[[str], Ids]
+    write: Callable[[int, int, int, int], str] | None = None
 
 
 class Format(NamedTuple):
     """A header format: its name, the lower-case names of its headers, its decoder and its encoder.
 
     prefixes: how the names of headers begin that hold one baggage item each.
-    usual: the name of one header and a fast reader of its usual values, for a carrier that has no other
-    header of this format. It returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the
-    trace id is random). If it raises anything, or returns an id of 0, `decode` is called instead.
     raw: values may be bytes or integers and reach the decoder unchanged. The decoder of any other format
     raises TypeError or AttributeError for a value that is not text.
     text_map: the variant for carriers that are not HTTP headers, if there is one.

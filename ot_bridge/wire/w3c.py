@@ -21,6 +21,7 @@ from ot_bridge.wire.remote import (
     Limits,
     Outgoing,
     Remote,
+    Usual,
 )
 from ot_bridge.wire.text import Hex, cut, explain, read_three, text_of
 
@@ -100,6 +101,11 @@ def shorten(value: str, limit: int) -> str:
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 
 
+def _write(trace_id: int, span_id: int, parent_id: int, flags: int) -> str:
+    trace, span = trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()
+    return f"00-{trace}-{span}-{_WRITTEN[flags]}"
+
+
 def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits = LIMITS) -> None:
     trace_id, span_id = outgoing.trace_id, outgoing.span_id
     if not (trace_id and span_id):
@@ -109,15 +115,18 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
     if extras is RANDOM_TRACE_ID or (extras and W3C_RANDOM in extras):
         flags |= RANDOM
     try:
-        trace, span = trace_id.to_bytes(16, "big").hex(), span_id.to_bytes(8, "big").hex()
+        headers["traceparent"] = _write(trace_id, span_id, 0, flags)
     except OverflowError:  # an id generator of the program made an id that does not fit
         return
-    headers["traceparent"] = f"00-{trace}-{span}-{_WRITTEN[flags]}"
     tracestate = outgoing.tracestate
     if tracestate and tracestate.isprintable():
         headers["tracestate"] = tracestate
 
 
 TRACECONTEXT = Format(
-    "tracecontext", ("traceparent", "tracestate"), decode, encode, usual=("traceparent", read_three(_usual))
+    "tracecontext",
+    ("traceparent", "tracestate"),
+    decode,
+    encode,
+    usual=Usual("traceparent", read_three(_usual), _write),
 )

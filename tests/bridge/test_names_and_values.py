@@ -235,6 +235,33 @@ def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> Non
         assert repr(fast) == repr(convert.cleaned(convert.named_fields(pairs) or {}))
 
 
+PLAIN = {"text": "a", "long text": "x" * 70_000, "number": 7, "truth": True, "float": 1.5, "none": None}
+
+
+@pytest.mark.parametrize("name", [*ODD, *PLAIN])
+def test_a_tag_and_a_field_are_the_same_whether_their_name_was_seen_before_or_not(
+    otel: Recorded, name: str
+) -> None:
+    value = {**ODD, **PLAIN}[name]
+    for key in "key", "error", "span.kind", "sampling.priority":
+        seen: list[Any] = []
+        for _ in range(2):
+            convert.KNOWN.discard(key)
+            for _ in range(2):
+                otel.exporter.clear()
+                span = otel.tracer.start_span("a").set_tag(key, value).log_kv({key: value})
+                otel.tracer.start_span("b", child_of=span, tags={key: value}).finish()
+                span.finish()
+                seen.append(
+                    [
+                        (each.name, each.kind, dict(each.attributes or {}), each.status.status_code)
+                        for each in otel.exporter.get_finished_spans()
+                    ]
+                )
+                seen[-1].append([dict(event.attributes or {}) for event in otel.spans["a"].events])
+        assert seen == [seen[0]] * 4
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_an_error_of_ours_can_be_printed_whatever_it_is_about(odd: str) -> None:
     assert str(BadHeader("traceparent", ODD[odd], "is broken")).startswith("traceparent: is broken: ")

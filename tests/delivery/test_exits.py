@@ -108,7 +108,10 @@ CASES = {
     "the drop-in, a collector that takes": Case(DROP_IN + "work('a', 'b')\n" + END, FIVE, "", TAKES, FLUSHED),
     "a collector that hangs": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, HANGS),
     "the drop-in, a collector that hangs": Case(DROP_IN + "work('a')\n" + END, FIVE, LEFT, HANGS),
-    "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, REFUSES),
+    "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, ONE, LEFT, REFUSES),
+    "close() of the drop-in, and nobody listens": Case(
+        DROP_IN + "work('a')\ntracer.close()\n" + END, ONE, LEFT, REFUSES
+    ),
     "two exporters that hang": Case(STUCK + "work('a')\n" + END, FIVE, "1 " + LEFT),
     "two exporters that are refused": Case(REFUSED + "work('a')\n" + END, ONE, "1 " + LEFT),
     "look-ups of names that hang": Case(LOOK_UP + "work('a')\n" + END, FIVE, "1 " + LEFT),
@@ -199,14 +202,16 @@ else:
     tracer = ot_bridge.install("exit")
 work("a")
 """
+CLOSE = "tracer.close()\n"
 
 
+@pytest.mark.parametrize("last", ["", CLOSE], ids=["", "after close()"])
 @pytest.mark.parametrize("protocol", [pytest.param("grpc", marks=needs.otlp_over_grpc), "http/protobuf"])
 def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
-    protocol: str, tmp_path: Path
+    protocol: str, last: str, tmp_path: Path
 ) -> None:
     with refusing() as endpoint:
-        program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + END
+        program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + last + END
         result = ended(start(program, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint))
     # The exporter of OpenTelemetry 1.28 raises.
     said = "1 " + LEFT in result.err or "OTLPSpanExporter.export raised; its spans are lost" in result.err

@@ -48,7 +48,7 @@ def span() -> Any:
 
 
 def _rpc(span: Any, **options: Any) -> ClientRpc:
-    return ClientRpc(ClientSettings(**options), span.tracer, span, ())
+    return ClientRpc(ClientSettings(**options), span, None, ())
 
 
 def _code(span: Any) -> Any:
