@@ -68,8 +68,16 @@ class Timing:
         return Ratio(subject, peer, middle, low, high)
 
     def spread(self, name: str) -> Ratio:
-        """Returns the cost of one peer with its quartiles, in the timing's unit."""
-        low, middle, high = quantiles(self._blocks(name), n=4)
+        """Returns what a peer costs when nothing disturbs it, with its quartiles, in the timing's unit.
+
+        A limit in microseconds is only comparable at the machine's own speed. So the least of each block's
+        rounds counts, of the peer and of the base; other processes can only add to it.
+        """
+        own = self.rounds[name]
+        base = [0.0] * len(own) if self.base is None else self.rounds[self.base]
+        ends = range(self.block, len(own) + 1, self.block)
+        least = [min(own[end - self.block : end]) - min(base[end - self.block : end]) for end in ends]
+        low, middle, high = quantiles(least, n=4)
         return Ratio(name, "", middle, low, high)
 
 

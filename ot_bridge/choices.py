@@ -97,7 +97,7 @@ def for_roots(sampler: Sampler | str) -> Sampler:
     """
     if isinstance(sampler, str):
         sampler = sampler_named(sampler)
-    if not callable(getattr(sampler, "should_sample", None)):
+    if isinstance(sampler, type) or not callable(getattr(sampler, "should_sample", None)):
         raise ConfigurationError("sampler", sampler, "expected an OpenTelemetry sampler or its name")
     if isinstance(sampler, StaticSampler):
         return ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler)

@@ -55,6 +55,9 @@ def bad_variable(name: str, value: str | None, problem: str, instead: str) -> No
 class OTBridgeError(Exception):
     """Base class of the exceptions of this package."""
 
+    def __repr__(self) -> str:  # Exception's prints each argument, whose own `__repr__` may raise
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class BadHeader(OTBridgeError, ValueError):
     """A tracing header that cannot be read.

@@ -9,6 +9,7 @@ a version that lacks one, the SDK's own tracer makes the spans.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -152,33 +153,36 @@ def set_kind(span: Any, kind: trace.SpanKind) -> bool:
 # Containers.
 
 
-class QuietAttributes(BoundedAttributes):
-    """The SDK's container, without its line of log for each attribute that it drops.
-
-    It logs since 1.44. Up to 1.41 it has no such method, and this class changes nothing.
-    """
-
-    def _setitem_locked(self, key: str, value: Any) -> None:
-        held = self._dict
-        if key in held:
-            del held[key]
-        elif self.maxlen is not None and len(held) >= self.maxlen:
-            del held[next(iter(held))]
-            self.dropped += 1
-        held[key] = value
+class _Silence(threading.local):
+    on = False
 
 
-def quieten(span: Any) -> None:
-    """Makes the container of a span of the SDK's a `QuietAttributes`, as far as it has one. Not for ours."""
-    held = getattr(span, "_attributes", None)
-    if type(held) is BoundedAttributes:
-        held.__class__ = QuietAttributes
+#: `on`: whether the SDK logs no line for each attribute that this thread makes it drop (it does since 1.44).
+SILENCE: Final = _Silence()
+_FULL: Final = "Attributes dict is full."
+logging.getLogger(BoundedAttributes.__module__).addFilter(
+    lambda record: not (SILENCE.on and str(record.msg).startswith(_FULL))
+)
 
 
-def dropped_by(span: Any) -> tuple[int, int | None]:
-    """How many attributes a span of the SDK's has dropped without a word, and how many it may hold."""
-    held = getattr(span, "_attributes", None)
-    return (held.dropped, held.maxlen) if type(held) is QuietAttributes else (0, None)
+def quietly(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a method of the SDK's in `SILENCE`. The caller logs the number of dropped attributes."""
+    SILENCE.on = True
+    try:
+        return call(*arguments)
+    finally:
+        SILENCE.on = False
+
+
+def dropped_by(owner: Any) -> tuple[int, int | None]:
+    """How many attributes a span or event of the SDK's has dropped, and how many it may hold."""
+    held = getattr(owner, "_attributes", None)
+    return getattr(held, "dropped", 0), getattr(held, "maxlen", None)
+
+
+def last_event(span: Any) -> Any:
+    """The event that was last added to a span of the SDK's, None if there is none."""
+    return events[-1] if (events := getattr(span, "_events", None)) else None
 
 
 def set_many(container: Any, attributes: dict[str, Any]) -> None:

@@ -55,6 +55,8 @@ def build_provider(
     """
     from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
 
+    if not isinstance(service_name, str | None):
+        raise ConfigurationError("service_name", service_name, "expected a text")
     if trace_id_bits not in (None, 64, 128):
         raise ConfigurationError("trace_id_bits", trace_id_bits, "expected 64 or 128")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
@@ -123,20 +125,22 @@ def _ready(each: Any) -> Any:
 
 
 def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
-    """The processor for what `_ready` returned, or None.
-
-    given: whether an argument named it. Then ConfigurationError is raised; for a variable, it is logged.
-    """
+    """The processor for what `_ready` returned, or None. given: whether an argument named it."""
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:
         return DeliveryProcessor(renaming(ready, opted))
-    except Exception as error:  # OpenTelemetry's exporters raise where a variable of theirs cannot be read
+    except Exception as error:
         if given and isinstance(error, ConfigurationError):
             raise
-        made = getattr(ready, "func", ready)
-        _log.error("%s cannot be made (%s); nothing is exported by it", made, error)
+        log_unmade(ready, error)
         return None
+
+
+def log_unmade(exporter: Any, error: Exception) -> None:
+    """Logs that an exporter cannot be made, as where a variable that it reads holds no usable value."""
+    made = getattr(exporter, "func", exporter)
+    _log.error("%s cannot be made (%s); nothing is exported by it", made, error)
 
 
 def _in_environment() -> Sequence[str]:

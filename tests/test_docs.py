@@ -16,7 +16,8 @@ import pytest
 from opentelemetry import propagate, trace
 
 import ot_bridge
-from ot_bridge.jaeger_client import Config
+from ot_bridge.jaeger_client import Config, Tracer
+from ot_bridge.wire import FORMATS
 from tests import needs
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +125,9 @@ async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tr
             exec(compile(block, page, "exec"), names)
             ot_bridge.uninstall()
     names["provider"].shutdown()
+    for made in names.values():
+        if isinstance(made, Tracer):  # the drop-in's, which has a provider of its own
+            assert made.close().result(10)
 
 
 def test_there_are_blocks_to_run() -> None:
@@ -164,7 +168,7 @@ def test_every_page_is_in_the_index() -> None:
 
 # ---- docs/requirements.md
 
-IDS = set(re.findall(r"^\| ((?:[RSDCEJ]\d+(?:, )?)+) \|", TEXTS["docs/requirements.md"], re.MULTILINE))
+IDS = set(re.findall(r"^\| ((?:[RSDCEJKV]\d+(?:, )?)+) \|", TEXTS["docs/requirements.md"], re.MULTILINE))
 KNOWN = {each for row in IDS for each in row.split(", ")}
 
 
@@ -172,12 +176,12 @@ def _carried() -> Iterator[tuple[str, str]]:
     """(id, where) of the requirements that tests name: in functions' names and in docstrings of modules."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
-        said = re.findall(r"\b[RSDCEJ]\d{1,2}\b", ast.get_docstring(tree) or "")
+        said = re.findall(r"\b[RSDCEJKV]\d{1,2}\b", ast.get_docstring(tree) or "")
         names = [
             node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         for name in names:
-            found = re.match(r"test((?:_[RSDCEJ]\d+)+)_", name)
+            found = re.match(r"test((?:_[RSDCEJKV]\d+)+)_", name)
             said += found[1].split("_")[1:] if found else []
         yield from ((each, str(path.relative_to(ROOT))) for each in said)
 
@@ -186,6 +190,16 @@ def test_every_id_that_a_test_names_is_explained_and_every_rule_of_the_specifica
     carried = list(_carried())
     assert [pair for pair in carried if pair[0] not in KNOWN] == []
     assert {each for each in KNOWN if each[0] in "RS"} - {each for each, _ in carried} == set()
+
+
+# ---- header formats
+
+
+def test_every_header_format_has_a_row() -> None:
+    on_http = {name for name, format in FORMATS.items() if not format.raw}
+    for page, expected in (("README.md", on_http), ("docs/headers.md", {*FORMATS})):
+        rows = re.findall(r"^\| (`.*?) \|", TEXTS[page], re.MULTILINE)
+        assert expected - {name for row in rows for name in re.findall(r"`(.+?)`", row)} == set()
 
 
 # ---- docs/architecture.md

@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md run, and every row of docs/differences.md names an existing test."""
+"""The examples of docs/testing.md run; tables in docs/ name tests that exist."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+REQUIREMENTS = (ROOT / "docs" / "requirements.md").read_text()
 DIFFERENCES = (ROOT / "docs" / "differences.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(), re.DOTALL)
 
@@ -33,10 +34,22 @@ def _tests() -> set[str]:
     }
 
 
-def test_every_test_that_the_page_of_differences_names_exists() -> None:
-    named = set(re.findall(r"`(test_\w+)`", DIFFERENCES))
-    assert len(named) > 30
-    assert named - _tests() == set()
+def test_every_test_that_the_pages_name_exists() -> None:
+    for page in (DIFFERENCES, REQUIREMENTS):
+        named = set(re.findall(r"`(test_\w+)`", page))
+        assert len(named) > 30
+        assert named - _tests() == set()
+    files = re.findall(r"`(tests/\w+/test_\w+\.py)`", REQUIREMENTS)
+    assert files
+    assert [each for each in files if not (ROOT / each).exists()] == []
+
+
+@pytest.mark.parametrize(("letter", "last"), {"D": 28, "C": 29, "E": 15, "J": 22, "K": 14, "V": 14}.items())
+def test_every_requirement_names_its_tests(letter: str, last: int) -> None:
+    rows = re.findall(
+        rf"^\| {letter}(\d+) \| .+ \| (`test[\w/.]+`(?:, `test[\w/.]+`)*) \|$", REQUIREMENTS, re.M
+    )
+    assert [int(number) for number, _ in rows] == [*range(1, last + 1)]
 
 
 def test_every_difference_names_its_test() -> None:

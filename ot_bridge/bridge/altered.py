@@ -7,7 +7,7 @@ sampler and its id generator in attributes, so a copy can have others. Other tra
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,8 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
-from ot_bridge.otel import behind_proxy
-from ot_bridge.propagation import trace_state, undecided
+from ot_bridge.otel import behind_proxy, state_of
 
 
 class AsRoot(Sampler):
@@ -58,9 +57,8 @@ class AsRoot(Sampler):
 
 def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> SamplingResult:
     """Adds the caller's tracestate, which has to be passed on in any case (W3C Trace Context, 3.3)."""
-    entries = {**(decided.trace_state or {})}
-    entries.update((key, value) for key, value in undecided(caller).items() if key not in entries)
-    state = trace_state(",".join(f"{key}={value}" for key, value in entries.items()))
+    own: Mapping[str, str] = decided.trace_state or {}
+    state = state_of({**own, **{key: value for key, value in caller.items() if key not in own}})
     return SamplingResult(decided.decision, decided.attributes, state)
 
 
@@ -70,18 +68,21 @@ AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPL
 Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
-class _InTrace(IdGenerator):
-    """Gives roots a trace id that exists already, such as one that a load balancer has sent."""
+class TheseIds(IdGenerator):
+    """Gives roots a trace id that exists already, such as one that a load balancer has sent.
 
-    def __init__(self, trace_id: int, generator: IdGenerator) -> None:
+    span_id: makes the span ids.
+    """
+
+    def __init__(self, trace_id: int, span_id: Callable[[], int]) -> None:
         self._trace_id = trace_id
-        self._generator = generator
+        self._span_id = span_id
 
     def generate_trace_id(self) -> int:
         return self._trace_id
 
     def generate_span_id(self) -> int:
-        return self._generator.generate_span_id()
+        return self._span_id()
 
     def is_trace_id_random(self) -> bool:
         return False
@@ -106,7 +107,7 @@ class AlteredTracers:
             return None
         if trace_id:
             made = self._copy(real, own, sampler)
-            made.id_generator = _InTrace(trace_id, made.id_generator)
+            made.id_generator = TheseIds(trace_id, made.id_generator.generate_span_id)
             return made
         made, resource = self._made.get(id(sampler), (None, None))
         if made is None or resource is not real.resource:  # a fork changes the resource

@@ -40,16 +40,16 @@ def create_tracer(
 
 def usable_tracer(tracer: Any) -> Any:
     """Returns `tracer`, which may be None. Raises ConfigurationError if it is no OpenTracing tracer."""
-    if tracer is not None and not callable(getattr(tracer, "start_span", None)):
-        raise ConfigurationError("tracer", tracer, "expected an OpenTracing tracer")
+    _check("tracer", tracer, "start_span", "an OpenTracing tracer")
     return tracer
 
 
 def checked(tracer_provider: Any, scope_manager: Any) -> None:
     """Raises ConfigurationError if the provider or the scope manager is of another type. Both may be None."""
-    if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
-        raise ConfigurationError(
-            "tracer_provider", tracer_provider, "expected an OpenTelemetry tracer provider"
-        )
-    if scope_manager is not None and not callable(getattr(scope_manager, "activate", None)):
-        raise ConfigurationError("scope_manager", scope_manager, "expected an OpenTracing scope manager")
+    _check("tracer_provider", tracer_provider, "get_tracer", "an OpenTelemetry tracer provider")
+    _check("scope_manager", scope_manager, "activate", "an OpenTracing scope manager")
+
+
+def _check(option: str, value: Any, method: str, expected: str) -> None:
+    if value is not None and (isinstance(value, type) or not callable(getattr(value, method, None))):
+        raise ConfigurationError(option, value, f"expected {expected}")

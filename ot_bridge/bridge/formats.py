@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace
@@ -83,8 +84,8 @@ class Carriers:
         self._read_ids: dict[object, Any] = {}
         self._write_ids = getattr(self._formats[Format.HTTP_HEADERS], "write_ids", None) or _no_ids
         for name, each in self._formats.items():
-            if isinstance(each, Propagator | Binary):
-                self._encode[name] = each.encode
+            other = partial(self._inject_by_other, name)
+            self._encode[name] = each.encode if isinstance(each, Propagator | Binary) else other
             self._read_ids[name] = each.read_ids if isinstance(each, Propagator) else _no_ids
 
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
@@ -94,25 +95,23 @@ class Carriers:
         of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
         """
         try:
-            encode = self._encode.get(format)
-        except TypeError:  # not hashable
+            encode = self._encode[format]
+        except Exception:  # KeyError, or it cannot be hashed or compared
             raise UnsupportedFormatException(format) from None
         context = span_context if isinstance(span_context, SpanContext) else contexts.of(span_context)
         if context is None:
-            self._propagator(format)
             return
         held: Any = current().get(BAGGAGE_KEY)
         if held:
             context = with_current_baggage(context, held)
         try:
-            if encode is not None:
-                encode(context, carrier)
-            else:
-                self._propagator(format).inject(carrier, _otel_context(context))
-        except UnsupportedFormatException:
-            raise
+            encode(context, carrier)
         except Exception as error:
-            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+            raise _invalid(carrier, format, error) from error
+
+    def _inject_by_other(self, format: object, context: SpanContext, carrier: Any) -> None:
+        """Injects by a propagator that is not ours."""
+        self._propagator(format).inject(carrier, _otel_context(context))
 
     def ids_to_send(self, span: Any) -> tuple[tuple[str, str], ...] | None:
         """The HTTP headers, as pairs, of a span of this tracer; None if `inject` has to write them.
@@ -159,24 +158,28 @@ class Carriers:
 
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:
         """`extract` for carriers of which `read_ids` cannot read the ids, and for other propagators."""
+        propagator = self._propagator(format)
         try:
-            propagator = self._propagator(format)
             if not isinstance(propagator, Propagator | Binary):
                 return _from_otel_context(propagator.extract(lower_case(carrier), Context(), LOWER_CASE))
             remote = propagator.decode(carrier)
             return None if remote is None else from_remote(remote)
-        except UnsupportedFormatException:
-            raise
         except BadHeader as error:
             raise SpanContextCorruptedException(str(error)) from error
         except Exception as error:
-            raise InvalidCarrierException(f"{type(carrier).__name__} for {format}: {error}") from error
+            raise _invalid(carrier, format, error) from error
 
     def _propagator(self, format: object) -> Any:
         try:
-            return self._formats[format] or get_global_textmap()
-        except (KeyError, TypeError):
+            propagator = self._formats[format]
+        except Exception:  # KeyError, or it cannot be hashed or compared
             raise UnsupportedFormatException(format) from None
+        return propagator or get_global_textmap()
+
+
+def _invalid(carrier: object, format: object, error: Exception) -> InvalidCarrierException:
+    what, why = convert.text(format), convert.text(error)
+    return InvalidCarrierException(f"{convert.class_name(carrier)} for {what}: {why}")
 
 
 def with_current_baggage(context: SpanContext, held: Mapping[str, Any]) -> SpanContext:

@@ -14,6 +14,7 @@ from ot_bridge.bridge import convert
 from ot_bridge.bridge import span_context as contexts
 from ot_bridge.bridge.altered import AsRoot, AsSampled, AsUnsampled, Decider
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
+from ot_bridge.bridge.scope import settled
 from ot_bridge.bridge.span_context import NO_BAGGAGE, SpanContext
 from ot_bridge.wire import Remote
 
@@ -37,11 +38,6 @@ class Parent(NamedTuple):
     trace_id: int = 0
 
 
-def has_priority(span: Any) -> bool:
-    """Whether a `sampling.priority` tag has changed the flags of `span`, which may be any tracer's."""
-    return getattr(span, "priority_flags", None) is not None
-
-
 def root() -> Parent:
     """No parent and no baggage, even if a span is active."""
     return Parent(NOBODY.in_context(get_current()))
@@ -50,7 +46,11 @@ def root() -> Parent:
 def in_context(context: Context) -> Parent:
     """Takes the span in `context` as the parent, with the baggage in `context`."""
     scope: Any = context.get(SCOPE_KEY)
-    if scope is not None and has_priority(scope._span) and scope._otel_span is context.get(SPAN_KEY):
+    if scope is not None and scope._gone:
+        context = settled(Context(context))
+        scope = context.get(SCOPE_KEY)
+    changed = getattr(getattr(scope, "_span", None), "priority_flags", None) is not None
+    if changed and scope._otel_span is context.get(SPAN_KEY):
         # Only `span.context` has the flags of a `sampling.priority` that was set after the start.
         context = trace.set_span_in_context(trace.NonRecordingSpan(scope.span.context), context)
     baggage: Any = context.get(BAGGAGE_KEY) or NO_BAGGAGE

@@ -43,13 +43,12 @@ class ScopeManager(ScopeManagerBase):
         """
         before = current()
         if isinstance(span, Span):
-            held = {SPAN_KEY: span._otel_span, BAGGAGE_KEY: span._live_baggage()}
-            if span.origin is not None:
-                held[REMOTE_KEY] = span.origin
-            return opened(Scope, self, span, finish_on_close, before, held)
+            span._live_baggage()
+            return opened(Scope, self, span, finish_on_close, before, self.held(span))
         if span is None:
             no_span = self._tracer.wrapper_class(self._tracer, INVALID_SPAN)
             # The caller's `Remote` belongs to the caller's trace, so it is removed.
+            held: dict[str, object]
             held = {SPAN_KEY: INVALID_SPAN, BAGGAGE_KEY: no_span._live_baggage(), REMOTE_KEY: None}
             return opened(NoSpanScope, self, no_span, False, before, held)
         foreign = span._otel_span if isinstance(span, SHIM_SPAN) else before.get(SPAN_KEY, INVALID_SPAN)

@@ -13,7 +13,7 @@ Without a lock, several threads may use a span (tests/bridge/test_threads.py):
 from __future__ import annotations
 
 import logging
-from collections.abc import ItemsView, Mapping
+from collections.abc import Callable, ItemsView, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.engine.identity import Identity
 from ot_bridge.errors import log_failure
-from ot_bridge.otel import dropped_by, quieten, set_kind
+from ot_bridge.otel import dropped_by, last_event, quietly, set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
@@ -75,8 +75,6 @@ class Span(SpanBase):
     def __init__(self, tracer: Tracer, span: trace.Span, baggage: Mapping[str, str] | None = None) -> None:
         self._tracer = tracer
         self._otel_span: Any = span
-        if not isinstance(span, Identity):
-            quieten(span)
         if baggage:
             self._baggage = inherited(baggage)
 
@@ -164,7 +162,7 @@ class Span(SpanBase):
 
     def _set(self, name: str, value: object) -> None:
         if name and (span := self._alive()) is not None:
-            span.set_attribute(name, convert.attribute(value))
+            quietly(span.set_attribute, name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
         """Adds an event, named by the `event` field, else `log`; an error log records an exception.
@@ -175,10 +173,16 @@ class Span(SpanBase):
             name, attributes, exception = logs.event(key_values)
             when = None if timestamp is None else convert.nanoseconds(timestamp)
             if exception is None:
-                span.add_event(name, attributes, when)
+                self._add(span.add_event, name, attributes, when)
             else:
                 self._record(exception, attributes, when)
         return self
+
+    def _add(self, add: Callable[..., None], *arguments: Any) -> None:
+        """Adds an event with a method of the OpenTelemetry span."""
+        quietly(add, *arguments)
+        if not isinstance(self._otel_span, Identity):  # spans of the engine log it themselves
+            engine.say_dropped(*dropped_by(last_event(self._otel_span)), "event")
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
@@ -187,11 +191,11 @@ class Span(SpanBase):
             return
         self._raised = exception
         try:
-            self._otel_span.record_exception(exception, attributes, when)
+            self._add(self._otel_span.record_exception, exception, attributes, when)
         except Exception:  # an exception whose own str() raises
             attributes["exception.type"] = convert.attribute(type(exception))
             attributes["exception.message"] = convert.text(exception)
-            self._otel_span.add_event("exception", attributes, when)
+            self._add(self._otel_span.add_event, "exception", attributes, when)
 
     def log_event(self, event: Any, payload: Any = None) -> Self:
         """Deprecated in OpenTracing 2: logs `event` and `payload` as `log_kv` does."""
@@ -243,9 +247,7 @@ class Span(SpanBase):
             except Exception:
                 log_failure(_log, "a span processor raised at the end of a span")
             if not isinstance(span, Identity):  # spans of the engine log it themselves
-                dropped, limit = dropped_by(span)
-                if dropped:
-                    engine.say_dropped(dropped, limit)
+                engine.say_dropped(*dropped_by(span), "span")
 
     def fail(self, exception: BaseException) -> None:
         """Sets status ERROR, and adds an `exception` event unless `exception` is the last one recorded."""

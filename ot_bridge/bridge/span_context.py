@@ -20,7 +20,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from ot_bridge.bridge.bases import SHIM_CONTEXT, SpanContextBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SPAN_KEY
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.propagation import trace_state
+from ot_bridge.propagation import trace_state, undecided
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
 from ot_bridge.wire.remote import W3C_RANDOM
 
@@ -125,34 +125,13 @@ class SpanContext(SpanContextBase, trace.SpanContext):
         return extras
 
 
-class _Decided(SpanContext):
-    """A context without `origin`, as most are. OpenTelemetry's flags alone give `sampled` and `extras`."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SpanContext, self.__getnewargs__()
-
-
-class _Unsampled(_Decided):
-    sampled = False
-    extras = EMPTY
+def _decided(bits: int) -> type[SpanContext]:
+    """The class of contexts without `origin`, as most are: the flags alone give `sampled` and `extras`."""
+    extras = RANDOM_TRACE_ID if bits & _RANDOM else EMPTY
+    return type("SpanContext", (SpanContext,), {"sampled": bool(bits & 1), "extras": extras})
 
 
-class _Sampled(_Decided):
-    sampled = True
-    extras = EMPTY
-
-
-class _UnsampledRandom(_Decided):
-    sampled = False
-    extras = RANDOM_TRACE_ID
-
-
-class _SampledRandom(_Decided):
-    sampled = True
-    extras = RANDOM_TRACE_ID
-
-
-_BY_FLAGS: Final = (_Unsampled, _Sampled, _UnsampledRandom, _SampledRandom)
+_BY_FLAGS: Final = tuple(map(_decided, range(4)))
 #: By the flags 0 to 3: the class, and the flags as a `TraceFlags`.
 BY_FLAGS: Final = tuple(zip(_BY_FLAGS, _FLAGS, strict=True))
 
@@ -222,10 +201,10 @@ def _link(context: SpanContext) -> SpanContext:
 
 
 def _ids_only(context: SpanContext) -> SpanContext:
-    """Keeps the caller's ids and baggage, leaves the sampling decision open, and drops the debug flag."""
+    """Keeps the caller's ids, baggage and tracestate, without its sampling decision and its debug flag."""
     origin = Remote(context.trace_id, context.span_id, sampled=None, extras=context.extras)
     flags = _FLAGS[context.trace_flags & _RANDOM]
-    plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, context.trace_state)
+    plain = trace.SpanContext(context.trace_id, context.span_id, True, flags, undecided(context.trace_state))
     return SpanContext(plain, context.baggage, origin, context.parent_id)
 
 

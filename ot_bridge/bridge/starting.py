@@ -33,7 +33,7 @@ from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.bridge.span import Span, inherited
 from ot_bridge.bridge.span_context import SpanContext
 from ot_bridge.errors import log_failure
-from ot_bridge.otel import current
+from ot_bridge.otel import current, quietly
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
 
@@ -96,6 +96,7 @@ class Starting:
                 return None
             if scope is not None and (
                 scope._manager is not self._own_scopes
+                or scope._gone
                 or getattr(scope._span, "priority_flags", None) is not None
             ):
                 return None
@@ -145,9 +146,14 @@ class Starting:
         tracer: Any = self._otel_tracer
         if decide is not None or parent.trace_id:
             tracer = self._altered.get(decide, parent.trace_id) or (None if decide is ALWAYS_OFF else tracer)
+        return self._begun(tracer, name, parent, start, start_time)
+
+    def _begun(
+        self, tracer: trace.Tracer | None, name: Any, parent: Parent, start: convert.Tags, start_time: Any
+    ) -> Span:
+        """Begins a span that has the status of its tags and what the caller has sent. start_time: seconds."""
         moment = None if start_time is None else convert.nanoseconds(start_time)
-        name = "" if name is None else convert.key_name(name)
-        span = self._begin(tracer, name, parent, start, moment)
+        span = self._begin(tracer, "" if name is None else convert.key_name(name), parent, start, moment)
         if start.status is not None:
             span.unwrap().set_status(trace.Status(start.status))
         if parent.origin is not None:
@@ -178,7 +184,7 @@ class Starting:
 
     def _start_on(self, tracer: trace.Tracer, kinds: object, name: str, above: object, *more: Any) -> Span:
         context, kind, attributes, links, moment, _ = more
-        made = tracer.start_span(name, engine.full_context(context), kind, attributes, links, moment)
+        made = quietly(tracer.start_span, name, engine.full_context(context), kind, attributes, links, moment)
         return self.wrapper_class(self, made)
 
     def _begin(

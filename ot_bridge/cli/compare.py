@@ -22,6 +22,7 @@ from ot_bridge.cli.receiving import receiving
 from ot_bridge.cli.run import SITE, NotRunnable, command_of, environment, program_of
 from ot_bridge.cli.traces import KNOWN, text
 from ot_bridge.otlp.decode import SpanRecord
+from ot_bridge.semconv.groups import VARIABLE as SEMCONV
 from ot_bridge.view import page
 from ot_bridge.view.compared import of_comparison
 from ot_bridge.view.terminal import Style, draw
@@ -103,6 +104,7 @@ def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]
         base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
         base |= {"OT_BRIDGE_UDP": str(received.udp_port), "OT_BRIDGE_QUIET": "1"}
         base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
+        base[SEMCONV] = ""  # what the program sets is compared
         runs = []
         for name, more in (
             ("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}),

@@ -174,6 +174,7 @@ def run(options: argparse.Namespace) -> int:
         return _played(options, options.otlp)
     with viewing.viewer(Store()) as address:
         status = _played(options, address.url)
+        viewing.announce(address)
         viewing.serve(address)
         return status
 

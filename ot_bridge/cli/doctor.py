@@ -71,7 +71,10 @@ def run(args: argparse.Namespace) -> int:
         wrong = problems(config)
         if wrong:
             raise ValueError(f"{args.file}: {'; '.join(wrong)}")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        print(f"ot-bridge {args.command}: {args.file} cannot be read: {error.strerror}", file=sys.stderr)
+        return NOT_DONE
+    except ValueError as error:
         print(f"ot-bridge {args.command}: {error}", file=sys.stderr)
         return NOT_DONE
     with collected_log() as log:

@@ -13,7 +13,10 @@ from typing import Any, Final
 
 def read(file: str) -> dict[str, Any]:
     """The dictionary in a file. Raises ValueError if there is none."""
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: no text in UTF-8") from None
     for parse in _PARSERS:
         try:
             found = parse(text)

@@ -46,14 +46,16 @@ EXTRAS = {"libcst": "migrate"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status. argv: the arguments without the program's name."""
-    options = parse(sys.argv[1:] if argv is None else argv)
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # a character that the terminal cannot show must not end a command
-        reconfigure(errors="backslashreplace")
+    _open_streams()
+    command = ""
     try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        command = options.command
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:  # a character that the terminal cannot show must not end a command
+            reconfigure(errors="backslashreplace")
         status = int(options.run(options) or 0)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -61,7 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in _OUTPUT:
             raise
         _abandon_output()
-        return _OUTPUT[error.errno](options.command, error)
+        return _OUTPUT[error.errno](command, error)
+
+
+def _open_streams() -> None:
+    """Opens the null device for each standard stream that is closed, which Python leaves as None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (as long as the process)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -140,7 +140,8 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
         with viewing.signals(handle):
             status = process.wait()
         if not ended:
-            print(f"ot-bridge run: the program has ended with exit status {status}", file=sys.stderr)
+            text = f"the program has ended with exit status {status}; the viewer stays until Ctrl-C"
+            print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
             viewing.serve(address)
         return status if status >= 0 else 128 - status
 

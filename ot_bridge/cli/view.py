@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,10 @@ def run(options: argparse.Namespace) -> int:
             port = viewing.PORT if options.port is None else options.port
             return _fail(f"port {port} cannot be listened on: {error}")
         _print_notes(address, public, options.port)
-        viewing.serve(address, options.open)
+        viewing.announce(address)
+        if options.open:
+            webbrowser.open(f"{address.url}/")
+        viewing.serve(address)
         return 0
 
 

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import urllib.request
-import webbrowser
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -88,7 +87,7 @@ def _packets(store: Store, host: str) -> Any:
 def _grpc(store: Store, host: str) -> Any:
     from ot_bridge.view.grpc_port import GrpcPort
 
-    return GrpcPort(store, f"[{host}]" if ":" in host else host)
+    return GrpcPort(store, host)
 
 
 def say(text: str) -> None:
@@ -107,12 +106,14 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(address: Address, open_page: bool = False) -> None:
-    """Prints the address. If the viewer is ours, waits for SIGINT (Ctrl-C) or SIGTERM."""
+def serve(address: Address) -> None:
+    """Waits for SIGINT (Ctrl-C) or SIGTERM, if the viewer is ours."""
     over = threading.Event()
     with signals(lambda *_: over.set()):
-        print(f"Traces are shown at {address.url}/{' (Ctrl-C ends it)' * address.ours}", flush=True)
-        if open_page:
-            webbrowser.open(f"{address.url}/")
         while address.ours and not over.wait(0.5):
             pass
+
+
+def announce(address: Address) -> None:
+    """Prints where the traces are shown, as the result of a command."""
+    print(f"Traces are shown at {address.url}/{' (Ctrl-C ends it)' * address.ours}", flush=True)

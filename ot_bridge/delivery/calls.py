@@ -7,6 +7,7 @@ a signal handler or a finalizer could meet while it is held.
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from contextlib import suppress
 
@@ -29,7 +30,7 @@ class Calls:
         calls = self._taken()
         if not calls and seconds > 0:
             with suppress(queue.Empty):
-                calls = [self._queue.get(timeout=seconds), *self._taken()]
+                calls = [self._queue.get(timeout=min(seconds, threading.TIMEOUT_MAX)), *self._taken()]
         return any(calls)
 
     def _taken(self) -> list[bool]:

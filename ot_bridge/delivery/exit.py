@@ -77,7 +77,7 @@ def finish() -> None:
         processor.worker.leave(until)
     late = flush_all(until, until - EXIT_SECONDS + REFUSED_SECONDS)
     for worker in late:
-        worker.outlet.hurry(time.monotonic())
+        _give_up(worker)
         counts = worker.counts()
         number = counts.waiting + counts.in_flight
         if number and not worker.reported_left:
@@ -86,6 +86,13 @@ def finish() -> None:
             _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
     for processor in list(PROCESSORS):
         processor.worker.tell(final=True)
+
+
+def _give_up(worker: Any) -> None:
+    """Has the exporter of a late worker give up, and ends the flushes of other threads that wait for it."""
+    worker.outlet.hurry(time.monotonic())
+    for marker in tuple(worker.waiting):
+        marker.answer((worker.ledger.failed, False))
 
 
 def _at_exit() -> None:

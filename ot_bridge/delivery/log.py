@@ -80,15 +80,23 @@ def restore(owner: object) -> None:
                 logger.removeFilter(FILTER)
 
 
-def target(exporter: object) -> str:
-    """The address that an exporter sends to, without user, password and query; else its class's name."""
-    address = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
-    if not isinstance(address, str) or not address:
-        return type(exporter).__name__
-    if "://" not in address:
-        return address.rpartition("@")[2]
-    parts = urlsplit(address)
+def address(exporter: object) -> str:
+    """The address that an exporter sends to, without user, password and query; "" if it has none."""
+    text = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
+    if not isinstance(text, str):
+        return ""
+    if "://" not in text:
+        return text.rpartition("@")[2]
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def target(exporter: object) -> str:
+    """The address that an exporter sends to, or else the name of its class."""
+    return address(exporter) or type(exporter).__name__
 
 
 class Losses:

@@ -6,6 +6,7 @@ import _thread
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -32,8 +33,11 @@ class Marker:
         self._unanswered.acquire()
 
     def answer(self, answer: Answer) -> None:
-        self._answer = answer
-        self._unanswered.release()
+        """The first answer counts."""
+        if self._answer is None:
+            self._answer = answer
+            with suppress(RuntimeError):  # another thread answers at the same time
+                self._unanswered.release()
 
     def wait(self, deadline: float) -> Answer | None:
         """The answer. None if it has not come by the deadline."""

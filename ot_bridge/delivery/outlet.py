@@ -15,12 +15,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery.log import quieten
-from ot_bridge.delivery.refusal import refuses
+from ot_bridge.delivery.refusal import Probe
 from ot_bridge.errors import log_failure
 from ot_bridge.otel import UNTRACED
 
 _log = logging.getLogger("ot_bridge.delivery")
-_PROBE_SECONDS: Final = 1.0  # between two probes
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -39,8 +38,7 @@ class Outlet:
         self._timeout = timeout
         self.limit = float("inf")  # no export goes on beyond this moment
         self._shut = False
-        self._probe_at = 0.0  # time.monotonic()
-        self._probed = False
+        self._probe = Probe()
 
     @property
     def exporter(self) -> Any:
@@ -54,12 +52,7 @@ class Outlet:
     def refusing(self) -> bool:
         """Whether nothing listens at the collector's address, as the exporter or else a probe tells."""
         refusing = getattr(self.made, "refusing", None)
-        if refusing is not None or self.made is None:
-            return bool(refusing)
-        if time.monotonic() >= self._probe_at:
-            self._probe_at = time.monotonic() + _PROBE_SECONDS
-            self._probed = refuses(self.made)
-        return self._probed
+        return self._probe.refused if refusing is None else bool(refusing)
 
     def export(self, batch: list[ReadableSpan]) -> Mapping[str, int]:
         """Exports a batch. Returns the numbers of lost spans, by reason."""
@@ -70,6 +63,8 @@ class Outlet:
         try:
             exporter = self.exporter
             before = dict(getattr(exporter, "failed", _NOTHING))
+            if not hasattr(exporter, "refusing"):
+                self._probe.look_up(exporter)
             self._allow(exporter)
             good = exporter.export(batch) is SpanExportResult.SUCCESS
         except Exception:

@@ -41,12 +41,15 @@ def settings(
     Raises ConfigurationError for a bad argument.
     """
     queue = int(_number("max_queue_size", max_queue_size))
-    if max_export_batch_size is not None and max_queue_size is not None:
-        _number("max_export_batch_size", max_export_batch_size)
-        if max_export_batch_size > max_queue_size:
-            reason = f"a batch is at most as large as the queue ({max_queue_size})"
-            raise ConfigurationError("max_export_batch_size", max_export_batch_size, reason)
     batch = int(_number("max_export_batch_size", max_export_batch_size))
+    if batch > queue:
+        reason = f"a batch is at most as large as the queue ({queue})"
+        variable, default = _VARIABLES["max_export_batch_size"]
+        if max_export_batch_size is None:
+            if batch != default:
+                bad_variable(variable, str(batch), reason, f"{queue} is taken")
+        elif max_queue_size is not None:
+            raise ConfigurationError("max_export_batch_size", max_export_batch_size, reason)
     delay = _number("schedule_delay_millis", schedule_delay_millis) / 1000
     timeout = _number("export_timeout_millis", export_timeout_millis) / 1000
     return Settings(queue, min(batch, queue), delay, timeout)

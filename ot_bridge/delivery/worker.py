@@ -73,6 +73,7 @@ class Worker:
         self._calls = Calls()
         self._thread = 0
         self._flushed = threading.local()
+        self.waiting: list[Marker] = []  # of the flushes that wait for their answer
         self._losses = Losses()
         self._last_counts: Counts | None = None
 
@@ -228,10 +229,14 @@ class Worker:
         if marker is None:
             return self._export_here(deadline)
         answer, until = None, deadline
-        while answer is None and time.monotonic() < until:
-            if refused is not None:
-                until = min(refused, deadline) if self.outlet.refusing else deadline
-            answer = marker.wait(until if refused is None else min(until, time.monotonic() + _STEP))
+        self.waiting.append(marker)
+        try:
+            while answer is None and time.monotonic() < until:
+                if refused is not None:
+                    until = min(refused, deadline) if self.outlet.refusing else deadline
+                answer = marker.wait(until if refused is None else min(until, time.monotonic() + _STEP))
+        finally:
+            self.waiting.remove(marker)
         if answer is None:
             self._withdraw(marker)
         return answer

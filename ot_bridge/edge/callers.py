@@ -21,7 +21,7 @@ ON_CORRUPT: Final = ("skip", "root")
 
 _log = logging.getLogger("ot_bridge.edge")
 # One lock for all counters: an object with a lock of its own could not be copied or pickled.
-_counting = threading.Lock()
+_counting = threading.RLock()
 
 
 class BrokenHeader(Exception):

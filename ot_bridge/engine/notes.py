@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
-
-from ot_bridge.otel import QuietAttributes
 
 _log = logging.getLogger(__name__)
 
@@ -77,37 +76,44 @@ def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | N
     if noted is None:
         return None
     attributes, events = noted
-    if not is_plain(attributes) or "" in attributes:
+    if not _TEXT.issuperset(map(type, attributes)) or "" in attributes:
+        return None
+    if not PLAIN.issuperset(map(type, attributes.values())):
         return None
     return attributes, tuple([event(note, limits) for note in events])
 
 
-def is_plain(attributes: Mapping[Any, Any]) -> bool:
-    return _TEXT.issuperset(map(type, attributes)) and PLAIN.issuperset(map(type, attributes.values()))
+def say_dropped(dropped: int, limit: int | None, owner: str) -> None:
+    """Logs how many attributes spans or events have dropped since the last such line, at most once a minute.
 
-
-def say_dropped(dropped: int, limit: int | None, silence: list[float] = [-60.0, 0.0]) -> None:  # noqa: B006
-    """Logs how many attributes were dropped since the last such line, at most once a minute.
-
-    silence: the time of the last line (monotonic seconds), and the number since then.
+    owner: "span" or "event".
     """
-    silence[1] += dropped
-    now = time.monotonic()
-    if now - silence[0] >= 60.0:
-        _log.warning(
-            "%d attributes were dropped, the oldest of each span, since a span holds %s; raise "
-            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more (logged at most once a minute)",
-            *(silence[1], limit),
-        )
-        silence[:] = now, 0.0
+    if not dropped:
+        return
+    last, before = _said.get(owner, (-60.0, 0))
+    now, dropped = time.monotonic(), before + dropped
+    if now - last < 60.0:
+        _said[owner] = last, dropped
+        return
+    _said[owner] = now, 0
+    _log.warning(
+        "%d attributes were dropped, the oldest of each %s, which holds %s; raise "
+        "OTEL_%s_ATTRIBUTE_COUNT_LIMIT to keep more (logged at most once a minute)",
+        *(dropped, owner, limit, owner.upper()),
+    )
+
+
+_said: dict[str, tuple[float, int]] = {}  # "span", "event" -> time of the last line, number since then
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
     name, attributes, timestamp = note
     most, longest = limits.max_event_attributes, limits.max_attribute_length
-    return sdk.Event(name, QuietAttributes(most, attributes, max_value_len=longest), timestamp)
+    held = BoundedAttributes(most, attributes, max_value_len=longest)
+    say_dropped(held.dropped, most, "event")
+    return sdk.Event(name, held, timestamp)
 
 
 def bounded(limits: sdk.SpanLimits, attributes: Mapping[str, Any] | None, sealed: bool) -> Any:
     """The SDK's container for a span's attributes. sealed: whether it refuses changes."""
-    return QuietAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)
+    return BoundedAttributes(limits.max_span_attributes, attributes, sealed, limits.max_span_attribute_length)

@@ -34,7 +34,7 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.engine.identity import Identity, Lazy
 from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
-from ot_bridge.otel import set_many
+from ot_bridge.otel import SILENCE, set_many
 
 if TYPE_CHECKING:
     from ot_bridge.engine.settings import Settings
@@ -113,7 +113,7 @@ class NotedSpan(Identity, sdk.Span):
                 return
             if self._end_time is not None and self._settle_at_once():
                 return
-            self._settling = True
+            self._settling = SILENCE.on = True
             notes = self._notes
             done = 0
             try:
@@ -126,7 +126,7 @@ class NotedSpan(Identity, sdk.Span):
                     self._notes = notes[done:]
                 else:
                     del notes[:done]
-                self._settling = False
+                self._settling = SILENCE.on = False
 
     def _settle_at_once(self) -> bool:
         """Converts the notes of an ended span without a lock (invariant 5). True if none are left."""
@@ -150,8 +150,8 @@ class NotedSpan(Identity, sdk.Span):
         elif note is ENDED:
             self._sealed = True
             if self._own_attributes is not None:
-                if self._own_attributes.dropped:
-                    say_dropped(self._own_attributes.dropped, self._settings.limits.max_span_attributes)
+                limit = self._settings.limits.max_span_attributes
+                say_dropped(self._own_attributes.dropped, limit, "span")
                 if _FREEZES:
                     self._own_attributes._immutable = True
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NoReturn
 
 from ot_bridge.jaeger_client.thrift_gen.generated import needs_thrift
 
@@ -15,12 +14,3 @@ class TUDPTransport:
 
     def __init__(self, host: str, port: int, blocking: bool = False) -> None:
         raise needs_thrift("TUDPTransport")
-
-    def write(self, buf: Any) -> NoReturn:
-        raise needs_thrift("TUDPTransport.write")
-
-    def isOpen(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
@@ -18,24 +19,24 @@ class Closing(concurrent.futures.Future[bool]):
         return asyncio.wrap_future(self).__await__()
 
 
-def done(result: bool = True) -> Closing:
-    """A `Closing` that is done already."""
-    closing = Closing()
-    closing.set_result(result)
+def settle(closing: Closing, work: Callable[[], Any]) -> Closing:
+    """Calls `work`, and gives `closing` its result or its exception. Returns `closing`."""
+    try:
+        closing.set_result(work())
+    except (Exception, CancelledError) as error:  # asyncio's is no Exception
+        closing.set_exception(error)
     return closing
+
+
+def done(result: Any = True) -> Closing:
+    """A `Closing` that is done already."""
+    return settle(Closing(), lambda: result)
 
 
 def in_background(work: Callable[[], Any]) -> Closing:
     """Calls `work` in a thread that the exit of the program waits for; during the exit, in this thread."""
     closing = Closing()
-
-    def run() -> None:
-        try:
-            closing.set_result(work())
-        except Exception as error:
-            closing.set_exception(error)
-
-    delivery.in_background(run, "ot_bridge-close")
+    delivery.in_background(lambda: settle(closing, work), "ot_bridge-close")
     return closing
 
 
@@ -43,15 +44,14 @@ def all_of(futures: Iterable[Any]) -> Closing:
     """A `Closing` that is done when all futures are. They may be of any class with `add_done_callback`."""
     waiting = [future for future in futures if hasattr(future, "add_done_callback")]
     closing = Closing() if waiting else done()
-    left = {id(future) for future in waiting}
     results: list[bool] = []
-    lock = threading.Lock()
+    lock = threading.RLock()
 
     def finished(future: Any) -> None:
+        ended = settle(Closing(), future.result)
         with lock:
-            left.discard(id(future))
-            results.append(future.exception() is None and future.result() is not False)
-            last = not left
+            results.append(ended.exception() is None and ended.result() is not False)
+            last = len(results) == len(waiting)
         if last:
             closing.set_result(all(results))
 

@@ -78,8 +78,8 @@ def _outgoing(subject: Any) -> Outgoing:
 
 
 def _refuse_nothing(carrier: Any) -> None:
-    """Raises InvalidCarrierException for an empty list, as jaeger-client does; an empty mapping is fine."""
-    if isinstance(carrier, list | tuple) and not carrier:
+    """Raises InvalidCarrierException for an empty list, set or text, as jaeger-client does."""
+    if isinstance(carrier, list | tuple | set | frozenset | str | bytes) and not carrier:
         raise InvalidCarrierException(f"an empty {type(carrier).__name__} is no carrier; expected a mapping")
 
 

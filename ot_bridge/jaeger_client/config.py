@@ -52,6 +52,11 @@ def _setting(name: str) -> Any:
     return property(lambda config: config._get(name))
 
 
+def _throttlers(name: str) -> Any:
+    """Makes such a property that returns None if no throttler is configured."""
+    return property(lambda config: None if config.throttler_group() is None else config._get(name))
+
+
 class Config:
     """Makes tracers as jaeger-client's `Config` does.
 
@@ -61,7 +66,7 @@ class Config:
     """
 
     _initialized = False
-    _initialized_lock = threading.Lock()
+    _initialized_lock = threading.RLock()
 
     def __init__(
         self,
@@ -110,6 +115,8 @@ class Config:
     local_agent_reporting_host: str = _setting("reporting_host")
     local_agent_reporting_port: int = _setting("reporting_port")
     local_agent_sampling_port: int = _setting("sampling_port")
+    throttler_port: int | None = _throttlers("throttler_port")
+    throttler_refresh_interval: int | None = _throttlers("throttler_refresh_interval")
 
     @property
     def service_name(self) -> str:
@@ -122,14 +129,6 @@ class Config:
     @property
     def error_reporter(self) -> ErrorReporter:
         return self._error_reporter
-
-    @property
-    def throttler_port(self) -> int | None:
-        return None if self.throttler_group() is None else self._get("throttler_port")
-
-    @property
-    def throttler_refresh_interval(self) -> int | None:
-        return None if self.throttler_group() is None else self._get("throttler_refresh_interval")
 
     def local_agent_group(self) -> Any:
         return self.config.get("local_agent")

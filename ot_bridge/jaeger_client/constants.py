@@ -8,8 +8,6 @@ from ot_bridge._version import __version__
 from ot_bridge.wire.jaeger import DEBUG, SAMPLED
 
 MAX_ID_BITS: Final = 64
-_max_id_bits: Final = 64
-_max_trace_id_bits: Final = 128
 
 DEFAULT_SAMPLING_INTERVAL: Final = 60  # seconds
 DEFAULT_FLUSH_INTERVAL: Final = 1  # seconds

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ot_bridge.delivery import Counts, DeliveryProcessor
-from ot_bridge.errors import log_once
+from ot_bridge.errors import ConfigurationError, log_once
 from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
+from ot_bridge.provider import log_unmade
 from ot_bridge.semconv.groups import opt_in
 from ot_bridge.semconv.wrapping import renaming
 
@@ -27,11 +28,19 @@ PACKET_SIZED: Final = frozenset({10, 100})
 def processors(
     channel: Any, queue_options: dict[str, Any], listener: Callable[[], Callable[[Counts], object]]
 ) -> Iterator[DeliveryProcessor]:
-    """A processor for each exporter that `OTEL_TRACES_EXPORTER` names (default: OTLP)."""
+    """A processor for each exporter that `OTEL_TRACES_EXPORTER` names (default: OTLP), if it can be made."""
     for name in exporters_in_environment():
         factory = exporter_factory(name, **_options(name, channel))
-        if factory is not None:
-            yield DeliveryProcessor(renaming(factory, opt_in()), listener=listener(), **queue_options)
+        if factory is None:
+            continue
+        try:
+            made = DeliveryProcessor(renaming(factory, opt_in()), listener=listener(), **queue_options)
+        except Exception as error:
+            if isinstance(error, ConfigurationError) and error.option in queue_options:
+                raise
+            log_unmade(factory, error)
+        else:
+            yield made
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:
@@ -49,8 +58,8 @@ def _options(name: str, channel: Any) -> dict[str, Any]:
 
 def queue_options(capacity: int, batch_size: int, flush_interval: float | None) -> dict[str, Any]:
     """Converts jaeger-client's options to a processor's; `OTEL_BSP_*` win. flush_interval: seconds."""
-    queue = _named("reporter_queue_size") or _unpacked(capacity, 2048)
-    batch = _named("reporter_batch_size") or _unpacked(batch_size, 512)
+    queue = _named("reporter_queue_size") or (2048 if capacity in PACKET_SIZED else capacity)
+    batch = _named("reporter_batch_size") or (512 if batch_size in PACKET_SIZED else batch_size)
     seconds = _named("reporter_flush_interval") or flush_interval
     return {
         "max_queue_size": queue,
@@ -63,10 +72,6 @@ def _named(name: str) -> Any:
     """The value of a setting if an `OTEL_*` variable sets it, else None."""
     setting = settings.resolve(name, {}, os.environ)
     return setting.value if setting.source.startswith("OTEL") else None
-
-
-def _unpacked(size: int, otherwise: int) -> int:
-    return otherwise if size in PACKET_SIZED else size
 
 
 class Watch:

@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 from ot_bridge.jaeger_client.closing import in_background
@@ -29,8 +30,12 @@ class Response(NamedTuple):
 
 def get(url: str, query: Sequence[tuple[str, Any]], timeout: float) -> Response:
     """Sends a GET request and returns the response. timeout: seconds. Raises OSError."""
-    with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as got:
-        return Response(got.status, dict(got.headers), got.read(_LARGEST_RESPONSE))
+    try:
+        with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as got:
+            return Response(got.status, dict(got.headers), got.read(_LARGEST_RESPONSE))
+    except HTTPError as error:
+        error.close()  # the connection, which a future that is kept would hold open
+        raise
 
 
 def credits_query(service_name: str, client_id: Any, operations: Iterable[str]) -> list[tuple[str, Any]]:

@@ -70,7 +70,8 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
 class Reporting(SpanProcessor):
     """Passes ended spans to the tracer's reporter, as jaeger-client's objects.
 
-    A span that OpenTelemetry code has started is wrapped in one of jaeger-client's.
+    A provider that is not the engine's ends a copy of the span; the reporter gets the tracer's own.
+    A span that OpenTelemetry code has started is wrapped.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -83,7 +84,9 @@ class Reporting(SpanProcessor):
             if (ours.ids[3] if flags is None else flags) & 1:
                 self._tracer.report_span(ours)
             return
-        ours = span if isinstance(span, Span) else Span.around(self._tracer, span)
+        if not isinstance(span, Span):
+            known = self._tracer.wrapped.get(span.context.span_id) if span.context else None
+            ours = known or Span.around(self._tracer, span)
         if ours.is_sampled():
             self._tracer.report_span(ours)
 

@@ -26,7 +26,6 @@ from ot_bridge import bridge, engine
 from ot_bridge.bridge.convert import TAGS
 from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
 from ot_bridge.errors import log_failure
-from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
 from ot_bridge.jaeger_client.span_context import SpanContext, plain_context
 
@@ -75,10 +74,7 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         return None if self._end_time is None else self._end_time / BILLION
 
     def set_tag(self, key: str, value: Any) -> Self:
-        if type(key) is not str or not key.isascii() or self._end_time is not None or not key:
-            return super().set_tag(key, value)
-        if key in TAGS:
-            self._ordered().setdefault(key)
+        if type(key) is not str or not key.isascii() or self._end_time is not None or not key or key in TAGS:
             return super().set_tag(key, value)
         # Most values need no conversion.
         kind = type(value)
@@ -116,13 +112,8 @@ class RecordedSpan(_OnTheEngine, EngineSpan):
         except Exception:
             log_failure(logger, "a reporter or span processor raised at the end of a span")
 
-    @property
-    def tags(self) -> list[Any]:
-        return records.tags_of(self, self._ordered())
-
     def _ordered(self) -> dict[str, None]:
-        """The keys of the tags, in the order in which each was first set."""
-        order: dict[str, None] = self.__dict__.setdefault("_order", {})
+        order = super()._ordered()
         for note in self._notes:
             if type(note) is dict:
                 order.update(dict.fromkeys(note))

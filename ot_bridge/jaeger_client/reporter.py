@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from ot_bridge import delivery
+from ot_bridge.errors import log_once
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.constants import DEFAULT_FLUSH_INTERVAL
 from ot_bridge.jaeger_client.exporters import Watch, processors, queue_options
@@ -16,6 +20,7 @@ from ot_bridge.jaeger_client.reexports import also
 from ot_bridge.jaeger_client.span import Span
 
 CLOSE_SECONDS: Final = 4.0  # programs made for jaeger-client wait for about five
+SHUTDOWN_SECONDS: Final = 0.5
 
 logger = logging.getLogger("jaeger_tracing")
 
@@ -46,7 +51,7 @@ class InMemoryReporter(BaseReporter):
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def report_span(self, span: Any) -> None:
         with self.lock:
@@ -82,8 +87,7 @@ class CompositeReporter(BaseReporter):
             reporter.report_span(span)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        sent = [flush(reporter, timeout) for reporter in self.reporters]
-        return all(sent)
+        return _within(timeout, [partial(flush, reporter) for reporter in self.reporters])
 
     def close(self) -> Closing:
         return all_of([reporter.close() for reporter in self.reporters])
@@ -93,6 +97,21 @@ def flush(reporter: Any, timeout: float) -> bool:
     """Calls `reporter.flush(timeout)`; True if the reporter has no such method."""
     flush = getattr(reporter, "flush", None)
     return flush is None or bool(flush(timeout))
+
+
+def _within(timeout: float, works: Iterable[Callable[[float], object]]) -> bool:
+    """Calls each with the seconds that are left of `timeout`. Whether all results are true."""
+    end = time.monotonic() + timeout
+    results = [work(max(0.0, end - time.monotonic())) for work in works]
+    return all(results)
+
+
+def _force_flush(processor: delivery.DeliveryProcessor, seconds: float) -> bool:
+    return processor.force_flush(int(seconds * 1000))
+
+
+def _shutdown(processor: delivery.DeliveryProcessor, seconds: float) -> None:
+    processor.shutdown(int(seconds * 1000))
 
 
 class Reporter(BaseReporter):
@@ -134,13 +153,13 @@ class Reporter(BaseReporter):
         for processor in self._processors:
             if self.stopped:
                 self._metrics.refused()
+                log_once(logger, logging.WARNING, "spans that end after the close of their tracer are lost")
             else:
                 processor.on_end(as_otel(span))
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Sends the queued spans. True if all of them arrived within `timeout` seconds."""
-        sent = [processor.force_flush(int(timeout * 1000)) for processor in self._processors]
-        return all(sent)
+        return _within(timeout, [partial(_force_flush, each) for each in self._processors])
 
     def close(self) -> Closing:
         """Sends the queued spans and stops. The future's result is True if all of them arrived."""
@@ -149,8 +168,7 @@ class Reporter(BaseReporter):
 
     def _close(self) -> bool:
         sent = self.flush(CLOSE_SECONDS)
-        for processor in self._processors:
-            processor.shutdown(500)
+        _within(SHUTDOWN_SECONDS, [partial(_shutdown, each) for each in self._processors])
         return sent
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import sampling as otel
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.constants import (
@@ -221,23 +220,6 @@ class Forced(otel.Sampler):
 
     def get_description(self) -> str:
         return f"Forced{{{self._forced.name}, {self._asked.get_description()}}}"
-
-
-class TheseIds(IdGenerator):
-    """Returns the ids of another span: of an RPC's client, or of an unsampled span that becomes recorded."""
-
-    def __init__(self, trace_id: int, span_id: int) -> None:
-        self._trace_id = trace_id
-        self._span_id = span_id
-
-    def generate_trace_id(self) -> int:
-        return self._trace_id
-
-    def generate_span_id(self) -> int:
-        return self._span_id
-
-    def is_trace_id_random(self) -> bool:
-        return False
 
 
 __getattr__ = also(__name__)

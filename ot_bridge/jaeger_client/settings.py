@@ -141,7 +141,10 @@ ROWS: Final[Mapping[str, Row]] = {
     "max_traceback_length": Row("max_traceback_length", constants.MAX_TRACEBACK_LENGTH, float),
     "throttler_port": Row("throttler.port", 5778, int, check=int),
     "throttler_refresh_interval": Row(
-        "throttler.refresh_interval", constants.DEFAULT_THROTTLER_REFRESH_INTERVAL, int, check=int
+        "throttler.refresh_interval",
+        constants.DEFAULT_THROTTLER_REFRESH_INTERVAL,
+        int,
+        check=lambda value: seconds(int(value)),
     ),
 }
 

@@ -45,7 +45,6 @@ class Span(bridge.Span):
     """
 
     references: list[opentracing.Reference] | None = None
-    _order: dict[str, None] | None = None  # see `RecordedSpan._ordered`
     parent_ids: Any = None  # the parent's context as a tuple, if the OpenTelemetry span does not have it
     _name = ""
     _started_at = 0  # nanoseconds
@@ -84,7 +83,12 @@ class Span(bridge.Span):
 
     def keep_order(self, keys: Iterable[str]) -> None:
         """Keeps the order of the tags given at the start, some of which become no attributes."""
-        self._order = dict.fromkeys(keys)
+        self.__dict__["_order"] = dict.fromkeys(keys)
+
+    def _ordered(self) -> dict[str, None]:
+        """The keys of the tags, in the order in which each was first set."""
+        order: dict[str, None] = self.__dict__.setdefault("_order", {})
+        return order
 
     def remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:
         """Keeps values that an unsampled span of another provider does not keep. start_time: nanoseconds."""
@@ -188,7 +192,7 @@ class Span(bridge.Span):
 
     @property
     def tags(self) -> list[Any]:
-        return records.tags_of(self._otel_span)
+        return records.tags_of(self._otel_span, self._ordered())
 
     @property
     def logs(self) -> list[Any]:
@@ -199,6 +203,7 @@ class Span(bridge.Span):
         if key == "sampling.priority":
             self._prioritize(value)
             return self
+        self._ordered().setdefault(key)
         return super().set_tag(key, self._tracer.fit(value))
 
     def _prioritize(self, value: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import opentracing
 from opentelemetry import trace
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
 from ot_bridge.bridge import span_context as contexts
+from ot_bridge.bridge.altered import TheseIds
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import in_context as parent_in
@@ -27,7 +29,7 @@ from ot_bridge.bridge.scope import Scope
 from ot_bridge.bridge.scope_manager import ScopeManager
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.recorded import RecordedSpan, UnsampledSpan, plain_parent
-from ot_bridge.jaeger_client.sampler import Forced, TheseIds
+from ot_bridge.jaeger_client.sampler import Forced
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext
 from ot_bridge.jaeger_client.throttler import is_allowed
@@ -61,6 +63,7 @@ class Starts(bridge.Tracer):
 
     fit: Callable[[Any], Any]
     throttler: Any
+    wrapped: WeakValueDictionary[int, Span]  # by span id, on a provider that is not the engine's
     one_span_per_rpc: bool
     _counts: bool
     _on_engine: bool
@@ -136,7 +139,7 @@ class Starts(bridge.Tracer):
         """Replaces `_fast` on a provider that is not the engine's, and with `one_span_per_rpc`."""
 
     def _started(self, span: Span, tags: Any, start: convert.Tags) -> Span:
-        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None:
+        if start.kind is not trace.SpanKind.INTERNAL or start.status is not None or not self._on_engine:
             self._started_as_kind(span, tags)
         if self._counts:
             self._count(span, start.kind is trace.SpanKind.SERVER)
@@ -209,29 +212,23 @@ class Starts(bridge.Tracer):
         """Starts a span that has the ids and the sampling decision of `context`, not a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
         tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
-        tracer.id_generator = TheseIds(context.trace_id, context.span_id)
+        tracer.id_generator = TheseIds(context.trace_id, lambda: context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)
-        start = convert.tags(tags)
-        start_time = records.moment(start_time)
-        moment = None if start_time is None else convert.nanoseconds(start_time)
-        span = self._begin(tracer, _text(name), parent, start, moment)
-        if start.status is not None:
-            span.unwrap().set_status(trace.Status(start.status))
-        if context.origin is not None:
-            self._continue(span, context.origin)
-        return span
+        span: Any = self._begun(tracer, name, parent, convert.tags(tags), records.moment(start_time))
+        return span  # type: ignore[no-any-return]
 
     def _begin(
         self, tracer: trace.Tracer | None, name: str, parent: Parent, start: convert.Tags, moment: int | None
     ) -> Span:
         span: Any = super()._begin(tracer, name, parent, start, moment)
-        if self._on_engine:
-            return span  # type: ignore[no-any-return]
-        if not span.unwrap().is_recording():
-            above = trace.get_current_span(parent.context).get_span_context()
-            span.remember(name, above, moment)
+        if not self._on_engine:
+            made = span.unwrap()
+            self.wrapped[made.get_span_context().span_id] = span
+            if not made.is_recording():
+                above = trace.get_current_span(parent.context).get_span_context()
+                span.remember(name, above, moment)
         return span  # type: ignore[no-any-return]
 
     def _count(self, span: Span, joined: bool) -> None:

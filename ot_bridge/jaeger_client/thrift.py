@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from opentracing import ReferenceType
 
@@ -109,41 +109,24 @@ def _span(span: Any) -> Any:
     )
 
 
-class _Strategy(NamedTuple):
-    """field, rate: attributes that hold the rate. fits: whether it is valid; problem: the error if not."""
-
-    field: str
-    rate: str
-    fits: Callable[[float], bool]
-    problem: str
-    make: Callable[[float], Any]
-
-
-_STRATEGIES: Final[Mapping[int, _Strategy]] = {
-    sampling_manager.SamplingStrategyType.PROBABILISTIC: _Strategy(
-        "probabilisticSampling",
-        "samplingRate",
-        lambda rate: 0 <= rate <= 1,
-        "Probabilistic sampling rate not in [0, 1] range",
-        ProbabilisticSampler,
-    ),
-    sampling_manager.SamplingStrategyType.RATE_LIMITING: _Strategy(
-        "rateLimitingSampling",
-        "maxTracesPerSecond",
-        lambda rate: 0 <= rate < 500,
-        "Rate limiting parameter not in [0, 500] range",
-        RateLimitingSampler,
-    ),
+#: Type -> the fields that hold the rate, the sampler, the end of the range, whether it belongs to the range.
+_STRATEGIES: Final[Mapping[int, tuple[str, str, Any, int, bool]]] = {
+    0: ("probabilisticSampling", "samplingRate", ProbabilisticSampler, 1, True),
+    1: ("rateLimitingSampling", "maxTracesPerSecond", RateLimitingSampler, 500, False),
 }
+_NAMES: Final = ("Probabilistic sampling rate", "Rate limiting parameter")
 
 
 def parse_sampling_strategy(response: Any) -> tuple[Any, str | None]:
     """(sampler, None) for an agent's response, or (None, error text)."""
-    kind = _STRATEGIES.get(response.strategyType)
-    if kind is None:
-        return None, f"Unsupported sampling strategy type: {response.strategyType}"
-    strategy = getattr(response, kind.field)
+    kind = response.strategyType
+    if kind not in _STRATEGIES:
+        return None, f"Unsupported sampling strategy type: {kind}"
+    field, name, make, end, included = _STRATEGIES[kind]
+    strategy = getattr(response, field)
     if strategy is None:
-        return None, f"{kind.field} field is None"
-    rate = getattr(strategy, kind.rate)
-    return (kind.make(rate), None) if kind.fits(rate) else (None, f"{kind.problem}: {rate}")
+        return None, f"{field} field is None"
+    rate = getattr(strategy, name)
+    if 0 <= rate < end or (included and rate == end):
+        return make(rate), None
+    return None, f"{_NAMES[kind]} not in [0, {end}] range: {rate}"

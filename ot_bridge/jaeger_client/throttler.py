@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
 from typing import Any, Final, cast
-
-from opentelemetry.context import attach, set_value
 
 from ot_bridge.jaeger_client.constants import DEFAULT_THROTTLER_REFRESH_INTERVAL
 from ot_bridge.jaeger_client.local_agent_net import credits_query, get
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ThrottlerMetrics
 from ot_bridge.jaeger_client.reexports import also
-from ot_bridge.otel import SUPPRESS_KEY
+from ot_bridge.sampling.polling import Polling
 
 MINIMUM_CREDITS: Final = 1.0
 _TIMEOUT: Final = 15.0
@@ -35,7 +31,7 @@ class Throttler:
         """Does nothing: there are no resources to release."""
 
 
-class RemoteThrottler(Throttler):
+class RemoteThrottler(Polling, Throttler):
     """Gets credits from the agent of `channel` every `refresh_interval` seconds; a debug span costs one.
 
     Other keywords of jaeger-client: metrics_factory; logger and error_reporter are ignored.
@@ -45,15 +41,10 @@ class RemoteThrottler(Throttler):
         self.channel = channel
         self.service_name = service_name
         self.client_id: int | None = None
-        self.refresh_interval = kwargs.get("refresh_interval", DEFAULT_THROTTLER_REFRESH_INTERVAL)
+        self.refresh_interval = kwargs.get("refresh_interval") or DEFAULT_THROTTLER_REFRESH_INTERVAL
         self.metrics = ThrottlerMetrics(kwargs.get("metrics_factory") or MetricsFactory())
         self.credits: dict[str, float] = {}
-        self.lock = threading.Lock()
-        self._stop = threading.Event()
-        self._start()
-        if hasattr(os, "register_at_fork"):
-            restart = weakref.WeakMethod(self._restart)
-            os.register_at_fork(after_in_child=lambda: (method := restart()) and method())
+        self._poll("ot_bridge-throttler", self.refresh_interval, first=self.refresh_interval)
 
     def is_allowed(self, operation: str) -> bool:
         with self.lock:
@@ -90,25 +81,10 @@ class RemoteThrottler(Throttler):
         self.metrics.throttler_update_success(1)
         return True
 
-    def close(self) -> None:
-        self._stop.set()
-
     def _start(self) -> None:
-        target = (weakref.ref(self), self._stop, self.refresh_interval)
-        threading.Thread(target=_poll, args=target, name="ot_bridge-throttler", daemon=True).start()
-
-    def _restart(self) -> None:
-        self.lock = threading.Lock()  # a thread that no longer exists may hold the old one
-        if not self._stop.is_set():
-            self._stop = threading.Event()
-            self._start()
-
-
-def _poll(throttler: weakref.ref[RemoteThrottler], stop: threading.Event, interval: float) -> None:
-    attach(set_value(SUPPRESS_KEY, True))
-    while not stop.wait(interval) and (alive := throttler()):
-        alive.refresh()
-        del alive  # so that it can be collected while this thread waits
+        # Reentrant, since a signal handler may start a span. New, since a fork may have copied a held one.
+        self.lock = threading.RLock()
+        super()._start()
 
 
 def is_allowed(throttler: Any, operation: str) -> bool:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import opentracing
 from opentelemetry.sdk.trace.sampling import ParentBased
@@ -100,6 +101,7 @@ class Tracer(Starts):
             **(extra_codecs or {}),
         }
         reporter.set_process(service_name=service_name, tags=self.tags, max_length=max_tag_value_length)
+        self.wrapped = WeakValueDictionary()
         self._sampler = sampler
         self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
@@ -182,10 +184,11 @@ class Tracer(Starts):
         return flush(self.reporter, timeout) if ours else super().flush(timeout)
 
     def close(self) -> Closing:
-        """Closes sampler and reporter. The future is done when the reporter has no span left."""
+        """Closes sampler, throttler and reporter. The future is done when the reporter has no span left."""
         with self._closing_lock:  # reentrant, since a signal handler may call this
             if self._closing is None:
-                getattr(self.sampler, "close", lambda: None)()
+                for part in (self.sampler, self.throttler):
+                    getattr(part, "close", lambda: None)()
                 self._closing = all_of([self.reporter.close()])
             return self._closing
 

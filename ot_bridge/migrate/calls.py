@@ -100,7 +100,7 @@ class Calls:
             elif default is None:
                 return None
         value = union(values)
-        if value is None or not value.is_object:
+        if value is None or not (value.is_object or value.kind == "none"):
             return None
         for each in values:
             if each is not None and each.flow is not None and each.flow is not value.flow:

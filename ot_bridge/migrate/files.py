@@ -38,6 +38,10 @@ class Source(NamedTuple):
     off: bool = False
 
 
+#: Endings of files that declare dependencies, besides `setup.py`.
+DECLARING: Final = (".txt", ".in", ".cfg", ".toml", ".lock", "Pipfile")
+
+
 def walk(paths: Iterable[Path], endings: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
     """Yields (root, file) for every file below the paths with one of the endings. A path may be a file."""
     seen: set[Path] = set()

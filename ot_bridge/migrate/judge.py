@@ -42,6 +42,8 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("span", "finish"): ends.finish,
     ("span", "set_operation_name"): ends.set_operation_name,
     ("span", "context"): active.context,
+    ("context", "trace_id"): active.id_of_a_context,
+    ("context", "span_id"): active.id_of_a_context,
 }
 
 #: Members without a counterpart: kind and attribute -> the message for a person.
@@ -143,8 +145,10 @@ class Judge:
         block = found if isinstance(found, Block) else None
         if block is not None and call is not None:
             self._keep_arguments(file, call, flow)
-        reported = block.code if block is not None else _code(code or "OTB308", site)
+        said = block or site.note
+        reported = said.code if said is not None else _code(code or "OTB308", site)
         use = Use(file, node, reported, flow, [] if isinstance(found, Block) else found, block)
+        use.note = site.note
         use.origin = (
             result is not None and result.flow is flow and node.attr.startswith(("start_", "extract", "act"))
         )

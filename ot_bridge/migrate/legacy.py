@@ -158,7 +158,7 @@ METHODS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "scope": {"span": "OTB107", "close": "OTB303", "manager": "OTB303"},
     "manager": {"active": "OTB107", "activate": "OTB107"},
-    "context": {"baggage": "OTB204"},
+    "context": {"baggage": "OTB204", "trace_id": "OTB107", "span_id": "OTB107"},
     "extracted": {"baggage": "OTB204"},
 }
 

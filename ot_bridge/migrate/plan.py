@@ -4,7 +4,8 @@ Theory of operation:
 1. A use is rewritten if its flow is not blocked; its edits then say which nodes vanish from the text.
 2. An import is removed if every load of its name vanishes and no other file uses the name.
 3. A mark stands above the statement that makes an object that is left, or else above its first use, once for
-   each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own mark.
+   each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own mark,
+   and so does a use with a note, which is rewritten.
 4. Where the variable of the global tracer cannot be rewritten, the module's own tracer replaces the receiver.
 """
 
@@ -234,7 +235,8 @@ class _Planner:
     def _mark(self) -> None:
         chosen: dict[ast.AST, Block] = {}
         for use in self._to_mark():
-            block = use.block if use.always and use.block is not None else self.judge.block_of(use)
+            own = use.block if use.always else None
+            block = own or self.judge.block_of(use) or use.note
             assert block is not None
             where = self._statement(use.node)
             if where not in chosen or (block.code[3] == "4" and chosen[where].code[3] != "4"):
@@ -246,9 +248,10 @@ class _Planner:
     def _to_mark(self) -> Iterator[Use]:
         first: dict[tuple[Flow, object], Use] = {}
         for use in self.uses:
-            if self.judge.block_of(use) is None or use.file is not self.file:
+            left = self.judge.block_of(use) is not None
+            if not left and use.note is None:
                 continue
-            if use.always and use.block is not None:
+            if not left or (use.always and use.block is not None):
                 yield use
                 continue
             key = (use.flow.root, self._function(use.node))

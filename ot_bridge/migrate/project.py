@@ -154,6 +154,8 @@ def load(paths: Iterable[Path]) -> Project:
     needles = [name.encode() for name in legacy.PACKAGES]
     plain: list[File] = []
     for root, path in files.walk(paths, (".py",)):
+        if path.name.endswith(files.DECLARING):  # given by its name
+            continue
         project.searched += 1
         try:
             source = files.read(path)

@@ -48,7 +48,7 @@ def normal(name: str) -> str:
 
 def find(paths: Iterable[Path]) -> Iterator[Requirement]:
     """Every requirement in the files below the paths. Files that cannot be read are skipped."""
-    for root, path in files.walk(paths, (".txt", ".in", ".py", ".cfg", ".toml", ".lock", "Pipfile")):
+    for root, path in files.walk(paths, (*files.DECLARING, ".py")):
         is_list = _FOLDER.search(path.parent.name) and path.suffix == ".txt" and path.parent != root
         if not _FILES.fullmatch(path.name) and not is_list:
             continue

@@ -59,8 +59,8 @@ class Outcome:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 if everything was rewritten, 1 if something is left."""
-        return int(bool(self.left or self.unread or self.failed or self.refused))
+        """The exit status: 0 if everything was rewritten, 1 if something is left or marked."""
+        return int(bool(self.left or self.marks or self.unread or self.failed or self.refused))
 
 
 def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ot_bridge.migrate import legacy
@@ -28,7 +28,8 @@ class Use:
     """A reference. reported: whether `check` prints it; it omits places that a span only passes.
 
     flow: the flow that it is rewritten or left with. tracer: the flow of the global tracer that it uses, if
-    any. Then the use can be rewritten although other uses of that tracer are left.
+    any. Then the use can be rewritten although other uses of that tracer are left. note: the comment that is
+    put above a use that is rewritten.
     """
 
     file: File
@@ -41,6 +42,7 @@ class Use:
     reported: bool = True
     origin: bool = False  # the object is made here, so a mark for its flow is put here
     always: bool = False  # it gets its own mark if it is left, whether or not its flow has one
+    note: Block | None = None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -65,7 +67,7 @@ class Site:
     base: Value
     flow: Flow
     call: ast.Call | None = None
-    extra: list[Use] = field(default_factory=list)
+    note: Block | None = None  # set by a rule whose edits a person has to look at
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from opentelemetry.propagators.textmap import Getter
 
 from ot_bridge.wire import Format
 from ot_bridge.wire.remote import Ids, Usual
+from ot_bridge.wire.text import as_text
 
 LEARNED = 1024
 
@@ -189,9 +190,10 @@ class Wanted:
                 if value := getter.get(carrier, spelling):
                     found[name] = value
                     break
-        for key in dict.fromkeys(getter.keys(carrier)) if self._prefixes else ():
-            if key.lower().startswith(self._prefixes):
-                found.setdefault(key.lower(), getter.get(carrier, key))
+        for key in dict.fromkeys(getter.keys(carrier) or ()) if self._prefixes else ():
+            name = _text(key).lower()
+            if name.startswith(self._prefixes):
+                found.setdefault(name, getter.get(carrier, key))
         return self._from_items(found.items())
 
     def _from_environ(self, environ: dict[str, Any]) -> dict[str, Any]:
@@ -238,14 +240,7 @@ def _flat(value: object) -> Iterator[object]:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return value.decode("latin-1")
-    try:
-        return str(value)
-    except Exception:  # raised by the `__str__` of an object of the application
-        return f"<{type(value).__name__}>"
+    return value.decode("latin-1") if isinstance(value, bytes | bytearray) else as_text(value)
 
 
 def _environ_key(name: str) -> str:

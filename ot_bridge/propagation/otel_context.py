@@ -106,15 +106,7 @@ def outgoing(context: Context | None) -> Remote:
         extras = {**extras, **RANDOM_TRACE_ID} if extras else RANDOM_TRACE_ID
     parent = getattr(span, "parent", None)
     parent_id = parent.span_id if isinstance(parent, trace.SpanContext) else 0
-    state = ours.trace_state
-    return Remote(
-        ours.trace_id,
-        ours.span_id,
-        parent_id,
-        sampled,
-        same_trace and sampled and remote.debug,
-        None,
-        items,
-        state.to_header() if state else "",
-        extras,
-    )
+    debug = same_trace and sampled and remote.debug
+    tracestate = ours.trace_state.to_header() if ours.trace_state else ""
+    ids = ours.trace_id, ours.span_id, parent_id
+    return Remote(*ids, sampled, debug, None, items, tracestate, extras)

@@ -7,21 +7,13 @@ strategy, and before the first one it samples by `initial`. Each sampler has one
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import queue
-import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from opentelemetry.context import attach, set_value
-
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.otel import SUPPRESS_KEY
 from ot_bridge.sampling.jaeger import (
     DEFAULT_LOWER_BOUND,
     DEFAULT_MAX_OPERATIONS,
@@ -34,6 +26,7 @@ from ot_bridge.sampling.jaeger import (
     checked_rate,
     sampling_rate,
 )
+from ot_bridge.sampling.polling import Polling
 
 DEFAULT_ENDPOINT = "http://localhost:5778/sampling"
 DEFAULT_POLLING_INTERVAL = 60.0
@@ -47,13 +40,18 @@ _log = logging.getLogger(__name__)
 def _ask(url: str) -> Any:
     """The JSON of the server's response. Ignores proxies, as jaeger-client does: the server is near."""
     import urllib.request  # takes 10 ms, which only programs with such a server need to spend
+    from urllib.error import HTTPError
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
-        return json.loads(response.read(_LARGEST_RESPONSE))
+    try:
+        with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
+            return json.loads(response.read(_LARGEST_RESPONSE))
+    except HTTPError as error:
+        error.close()  # the connection, which is otherwise open until the garbage collection
+        raise
 
 
-class JaegerRemoteSampler(JaegerSampler):
+class JaegerRemoteSampler(Polling, JaegerSampler):
     """Samples by the strategies of a Jaeger server.
 
     endpoint: URL of the strategies; the default path is `/sampling`, the default scheme http.
@@ -71,18 +69,12 @@ class JaegerRemoteSampler(JaegerSampler):
         initial: JaegerSampler | None = None,
         max_operations: int = DEFAULT_MAX_OPERATIONS,
     ) -> None:
-        if not 0 < polling_interval <= threading.TIMEOUT_MAX:
-            raise ConfigurationError("polling_interval", polling_interval, "a number of seconds above 0")
         self.service_name = service_name
         self.url = f"{strategies_url(endpoint)}?{urlencode({'service': service_name})}"
         self.sampler = initial or ProbabilisticSampler(DEFAULT_PROBABILITY)
-        self._interval = polling_interval
         self._max_operations = max_operations
         self._failing = False
-        self._closed = False
-        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._start()
-        _at_fork(weakref.WeakMethod(self._start))
+        self._poll("ot-bridge-remote-sampler", polling_interval)
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
         return self.sampler.is_sampled(trace_id, operation)
@@ -105,45 +97,8 @@ class JaegerRemoteSampler(JaegerSampler):
         self._failing = False
         return True
 
-    def close(self) -> None:
-        """Stops polling; the last strategy stays."""
-        self._closed = True
-        self._calls.put(None)
-
-    def _start(self) -> None:
-        if self._closed:
-            return
-        # A new queue: in a forked child, a thread that no longer exists may hold the lock of the old one.
-        self._calls = queue.SimpleQueue()
-        weakref.finalize(self, self._calls.put, None)
-        target = (weakref.ref(self), self._calls, self._interval)
-        threading.Thread(target=_poll, args=target, name="ot-bridge-remote-sampler", daemon=True).start()
-
     def __str__(self) -> str:
         return f"JaegerRemoteSampler({self.url}, {self.sampler})"
-
-
-def _poll(sampler: weakref.ref[JaegerRemoteSampler], calls: queue.SimpleQueue[None], interval: float) -> None:
-    """Polls at each interval until an item arrives in `calls`.
-
-    `calls` is a `SimpleQueue` because a finalizer or a signal handler may put into it at any moment, even
-    while its thread is inside `get`. The lock of an `Event` would block it for ever.
-    """
-    attach(set_value(SUPPRESS_KEY, True))
-    while (alive := sampler()) and not alive._closed:
-        alive.refresh()
-        del alive  # so that the sampler can be collected while this thread waits
-        with contextlib.suppress(queue.Empty):
-            calls.get(timeout=interval)
-
-
-def _at_fork(start: weakref.WeakMethod[Any]) -> None:
-    def after_in_child() -> None:
-        if alive := start():
-            alive()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after_in_child)
 
 
 def strategies_url(endpoint: str) -> str:

@@ -7,7 +7,9 @@ number and in length, and never holds a path, a query or a password.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 _MOST: Final = 1024  # origins that are kept; when there are more, all are forgotten
 _LONGEST: Final = 300  # characters of one that is kept
@@ -21,7 +23,8 @@ _HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Za-z:.%\-_~]+\]|[^\s\[\]:@/?#\\,;=
 _USUAL: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-class Origin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """The part of a URL in front of its path. host: without brackets, "" if there is none.
 
     said_port: as the URL says; None if it does not. port: that, else the scheme's, else None. user: whether
@@ -35,11 +38,12 @@ class Origin(NamedTuple):
     port: int | None
     user: bool
     clean: str
-    client: tuple[tuple[str, Any], ...]
-    server: tuple[tuple[str, Any], ...]
+    client: Mapping[str, Any]
+    server: Mapping[str, Any]
 
 
 _known: dict[str, Origin] = {}
+known_origin: Final = _known.get  # the origin by its text, if it was split before; none of them has a user
 
 
 def split(url: str) -> tuple[Origin | None, str]:
@@ -78,13 +82,13 @@ def _read(text: str) -> Origin | None:
     scheme = match["scheme"].lower()
     host = match["host"].strip("[]")
     known = _USUAL.get(scheme) if number is None else number
-    client, server = _pairs(host, known), (("url.scheme", scheme), *_pairs(host, number))
+    client, server = _named(host, known), {"url.scheme": scheme, **_named(host, number)}
     return Origin(scheme, host, number, known, user, clean, client, server)
 
 
-def _pairs(host: str, port: int | None) -> tuple[tuple[str, Any], ...]:
+def _named(host: str, port: int | None) -> dict[str, Any]:
     pairs = ("server.address", host or None), ("server.port", port)
-    return tuple(pair for pair in pairs if pair[1] is not None)
+    return {name: value for name, value in pairs if value is not None}
 
 
 _REDACTED: Final = "REDACTED:REDACTED@"

@@ -44,7 +44,7 @@ class SemconvExporter(SpanExporter):
         self.exporter = exporter
         self.untranslated = 0
         self._translator = translator = Translator(opt_in(semconv))
-        self._look = (translator.signs, "component", "grpc") if translator.rpc else (translator.signs,)
+        self._look = (translator.signs, *(("component", "grpc") if translator.rpc else ("", "")))
         for method in ("shutdown", "force_flush"):  # with the arguments that they have there
             if hasattr(exporter, method):
                 setattr(self, method, getattr(exporter, method))
@@ -54,14 +54,17 @@ class SemconvExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports copies of the spans that are concerned, and the others as they are."""
-        look, translator = self._look, self._translator
+        translator = self._translator
+        signs, key, value = self._look
         told: list[ReadableSpan] = []
+        last, offers = object, False  # the last span's type, and whether it is one of the engine's
         for span in spans:
             try:
-                mentions = getattr(span, "mentions", None)
-                if mentions is None:
+                if type(span) is not last:
+                    last, offers = type(span), hasattr(type(span), "mentions")
+                if not offers:
                     span = _as_read(translator, span)
-                elif mentions(*look):
+                elif span.mentions(signs, key, value):  # type: ignore[attr-defined]
                     span = _as_offered(translator, span) or _as_read(translator, span)
             except Exception:
                 self.untranslated += 1
@@ -71,18 +74,13 @@ class SemconvExporter(SpanExporter):
 
 
 def _as_offered(translator: Translator, span: Any) -> ReadableSpan | None:
-    """The copy of a span that offers what it was told; None if its properties have to be read."""
-    offers = getattr(span, "for_export", None)
-    offered = offers() if offers is not None else None
+    """The copy of a span of the engine's; None if its properties have to be read."""
+    offered = span.for_export()
     if offered is None:
         return None
-    ids, parent, name, kind, start, end, status, attributes, events, resource, scope = offered
-    attributes = dict(attributes)  # a copy of a span, which may be translated again, offers its own
-    if not translator.translate(attributes, kind, status.status_code, name, events):
-        return span  # type: ignore[no-any-return]
-    return Renamed(
-        span, attributes, (ids, parent, name, kind, start, end, status, attributes, events, resource, scope)
-    )
+    attributes = offered[7]  # a dict that the engine has made for this call
+    named = translator.translate(attributes, offered[3], offered[6].status_code, offered[2], offered[8])
+    return Renamed(span, attributes, offered) if named else span
 
 
 def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
@@ -95,7 +93,7 @@ def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
 
 
 class Renamed(ReadableSpan):
-    """A copy of an ended span with other attributes."""
+    """A copy of an ended span with other attributes. offered: what it offers, with the same attributes."""
 
     def __init__(self, span: ReadableSpan, attributes: dict[str, Any], offered: Any) -> None:
         self._original = span

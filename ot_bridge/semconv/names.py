@@ -50,6 +50,9 @@ RENAMED: Final[Mapping[str, Names]] = {
     rpc_status.NUMBER: Names(("rpc",), (rpc_status.NAME,)),
 }
 
+#: All names that something becomes.
+NEW: Final = frozenset().union(*(names.new + names.server for names in RENAMED.values()))
+
 #: A span with one of these names belongs to the group. What makes a span an RPC: see `translate`.
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "http": frozenset({"http.method", "http.url", "http.status_code"}),

@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ot_bridge import rpc_status
-from ot_bridge.semconv.addresses import host_and_port, number, split
+from ot_bridge.semconv.addresses import host_and_port, known_origin, number, split
 from ot_bridge.semconv.names import DRIVERS, GRPC_CODES, SYSTEMS
 
 Told: TypeAlias = dict[str, Any]
@@ -30,41 +30,34 @@ def _is_text(value: Any) -> bool:
     return type(value) is str and value != ""
 
 
-# HTTP: the rules that most spans go by. They call `_put` only where a name is there already (benchmark row
-# "semconv-http").
-
-_METHOD: Final = "http.request.method"
-_STATUS: Final = "http.response.status_code"
+# HTTP
 
 
 def method_rule(known: frozenset[str]) -> Rule:
     """The rule for `http.method`, by the known methods; case counts in them."""
 
     def rule(told: Told, value: Any) -> bool:
-        if type(value) is not str or not value:
+        if not _is_text(value):
             return False
         if value in known:
-            return told.setdefault(_METHOD, value) is value or _put(told, _METHOD, value)
+            return _put(told, "http.request.method", value)
         upper = value.upper()
-        named = _put(told, _METHOD, upper if upper in known else "_OTHER")
+        named = _put(told, "http.request.method", upper if upper in known else "_OTHER")
         return named and _put(told, "http.request.method_original", value)
 
     return rule
 
 
 def _status(told: Told, value: Any) -> bool:
-    code = value if type(value) is int and 100 <= value <= 599 else number(value, 100, 599)
-    if code is None:
-        return False
-    return told.setdefault(_STATUS, code) is code or _put(told, _STATUS, code)
+    code = number(value, 100, 599)
+    return code is not None and _put(told, "http.response.status_code", code)
 
 
-def _put_all(told: Told, pairs: tuple[tuple[str, Any], ...]) -> bool:
+def _put_all(told: Told, pairs: Mapping[str, Any]) -> bool:
     """Adds attributes that are not there; whether all say these values now."""
     whole = True
-    for name, value in pairs:
-        if told.setdefault(name, value) is not value and not _put(told, name, value):
-            whole = False
+    for name, value in pairs.items():
+        whole = _put(told, name, value) and whole
     return whole
 
 
@@ -94,8 +87,42 @@ def _server_url(told: Told, value: Any) -> bool:
         path, _, query = path.partition("?")
         if query:
             whole = _put(told, "url.query", query) and whole
-    path = path or "/"
-    return (told.setdefault("url.path", path) is path or _put(told, "url.path", path)) and whole
+    return _put(told, "url.path", path or "/") and whole
+
+
+USUAL: Final = "http.method", "http.status_code", "http.url"
+
+
+def usual_rule(known: frozenset[str], server: bool, stays: bool) -> Callable[[Told], bool]:
+    """One rule in place of those of `USUAL`, for a span that has these names and no new name.
+
+    It translates a known method, an integer status code and an absolute URL without a query whose origin was
+    seen before. With any other value it changes nothing and returns False; then the rules are applied. It
+    skips their calls and their checks for new names that are there already (benchmark row "semconv-http").
+    tests/semconv/test_laws.py::test_the_usual_http_span_is_translated_as_by_the_rules holds them together.
+    """
+
+    def rule(told: Told) -> bool:
+        method, code, url = told["http.method"], told["http.status_code"], told["http.url"]
+        if not (type(method) is type(url) is str and type(code) is int and 100 <= code <= 599):
+            return False
+        start = url.find("/", 8)
+        origin = known_origin(url[:start]) if start > 0 else None
+        if origin is None or not origin.host or method not in known or "?" in url or "#" in url:
+            return False
+        if server:
+            told["url.path"] = url[start:]
+            told.update(origin.server)
+        else:
+            told["url.full"] = url
+            told.update(origin.client)
+        told["http.request.method"] = method
+        told["http.response.status_code"] = code
+        if not stays:
+            del told["http.method"], told["http.status_code"], told["http.url"]
+        return True
+
+    return rule
 
 
 # Databases
@@ -133,7 +160,8 @@ def _namespace(told: Told, value: Any) -> bool:
     if origin is None or not (name or origin.host):
         return False
     named = not name or _put(told, "db.namespace", name)
-    return _put_all(told, origin.server[1:]) and named  # a database's scheme is its system
+    address = {key: said for key, said in origin.server.items() if key != "url.scheme"}
+    return _put_all(told, address) and named  # a database's scheme is its system
 
 
 def _statement(told: Told, value: Any) -> bool:

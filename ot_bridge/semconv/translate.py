@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import rpc_status
 from ot_bridge.semconv.groups import OptIn
-from ot_bridge.semconv.names import GRPC_CODES, SIGNS
-from ot_bridge.semconv.rules import Rule, rows
+from ot_bridge.semconv.names import GRPC_CODES, NEW, SIGNS
+from ot_bridge.semconv.rules import USUAL, Rule, rows, usual_rule
 
 _USUAL_METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -42,11 +44,18 @@ def known_methods() -> frozenset[str]:
     return frozenset(filter(None, map(str.strip, listed))) or _USUAL_METHODS
 
 
-class _Plan(NamedTuple):
-    """What is done with a span of one shape. rules: (old name, rule, whether the old name is kept)."""
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is done with a span of one shape.
+
+    rules: (old name, rule, whether the old name is kept). usual: the rule that replaces several of them, see
+    `usual_rule`. others: the rules that are left after it.
+    """
 
     rules: tuple[tuple[str, Rule, bool], ...]
-    http_error: int  # the lowest HTTP status that is an error here; 0 if the span is not of that group
+    usual: Callable[[dict[str, Any]], bool] | None
+    others: tuple[tuple[str, Rule, bool], ...]
+    http_error: int  # the lowest HTTP status that is an error here
     rpc: bool
 
 
@@ -60,7 +69,8 @@ class Translator:
 
     def __init__(self, opted: OptIn) -> None:
         self._opted = opted
-        self._rows = rows(known_methods())
+        self._methods = known_methods()
+        self._rows = rows(self._methods)
         # By whether it is an RPC, by kind, and by the names of the attributes.
         self._plans: list[list[_Plans]] = [[{} for _ in SpanKind] for _ in (False, True)]
         self.signs = frozenset().union(*(SIGNS[group] for group in opted))
@@ -80,22 +90,24 @@ class Translator:
             plan = plans[shape]
         except KeyError:
             plan = self._plan(told, kind, rpc)
-            if len(shape) < _LARGE:
-                if len(plans) >= _MOST:
-                    plans.clear()
-                plans[shape] = plan
+            _keep(plans, shape, plan)
         if plan is None:
             return False
         gone = []
-        for old, rule, stays in plan.rules:
+        usual = plan.usual
+        for old, rule, stays in plan.rules if usual is None or not usual(told) else plan.others:
             if rule(told, told[old]) and not stays:
                 gone.append(old)
         if plan.rpc:
             _tell_rpc(told, name, events)
         if status is not _OK and "error.type" not in told:
-            error = _error(told, plan, events, status is _ERROR)
-            if error is not None:
-                told["error.type"] = error
+            code = told.get("http.response.status_code")
+            if type(code) is int and code >= plan.http_error:
+                told["error.type"] = str(code)
+            elif plan.rpc and type(said := told.get(rpc_status.NAME)) is str and said != "OK":
+                told["error.type"] = said
+            elif status is _ERROR:
+                told["error.type"] = _exception(events) or "_OTHER"
         for old in gone:
             told.pop(old, None)  # two rules may have told one name
         return True
@@ -114,8 +126,19 @@ class Translator:
             rule = row.server if server else row.client
             if rule is not None and row.name in has and not row.groups.isdisjoint(groups):
                 rules.append((row.name, rule, any(self._opted[group] for group in row.groups & groups)))
-        lowest = (500 if server else 400) if "http" in groups else 0
-        return _Plan(tuple(rules), lowest, rpc)
+        lowest = (500 if server else 400) if "http" in groups else sys.maxsize
+        usual = None
+        if "http" in groups and has.issuperset(USUAL) and has.isdisjoint(NEW):
+            usual = usual_rule(self._methods, server, self._opted["http"])
+        others = [each for each in rules if each[0] not in USUAL]
+        return _Plan(tuple(rules), usual, tuple(others), lowest, rpc)
+
+
+def _keep(plans: _Plans, shape: tuple[str, ...], plan: _Plan | None) -> None:
+    if len(shape) < _LARGE:
+        if len(plans) >= _MOST:
+            plans.clear()
+        plans[shape] = plan
 
 
 _MOST: Final = 256  # plans that are kept of one kind; when there are more, all of it are forgotten
@@ -135,19 +158,6 @@ def _tell_rpc(told: dict[str, Any], name: str, events: Events) -> None:
         code = raised.removeprefix("StatusCode.")
         if code != raised and code in GRPC_CODES:
             told[rpc_status.NAME] = code
-
-
-def _error(told: Mapping[str, Any], plan: _Plan, events: Events, failed: bool) -> str | None:
-    """The kind of the error; None if there was none."""
-    if plan.http_error:
-        code = told.get("http.response.status_code")
-        if type(code) is int and code >= plan.http_error:
-            return str(code)
-    if plan.rpc:
-        code = told.get(rpc_status.NAME)
-        if type(code) is str and code != "OK":
-            return code
-    return (_exception(events) or "_OTHER") if failed else None
 
 
 def _exception(events: Events) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 
 from ot_bridge.view import receive
+from ot_bridge.view.serving import bound
 
 _SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 _FORM: Final = receive.FORMS["application/x-protobuf"]
@@ -24,8 +25,10 @@ class GrpcPort:
         self._server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(_SERVICE, {"Export": export})]
         )
+        for each in bound([host], port):  # gRPC prints lines of its own about a port that is taken
+            each.close()
         try:
-            self.port: int = self._server.add_insecure_port(f"{host}:{port}")
+            self.port: int = self._server.add_insecure_port(f"{f'[{host}]' if ':' in host else host}:{port}")
         except RuntimeError as error:
             raise OSError(str(error)) from error
         if not self.port:

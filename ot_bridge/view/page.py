@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-import tempfile
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -99,15 +99,16 @@ def _put(text: str, path: Path) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe, which cannot be replaced
         path.write_text(text, encoding="utf-8")
         return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        try:
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(made, "x", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        if path.exists():
+            shutil.copymode(path, made)
+        os.replace(made, path)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
 
 
 def trace_data(tree: Tree) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from ot_bridge.wire.items import items_to_write, member
+from ot_bridge.wire.items import PARTS, Room, items_to_write, member
 from ot_bridge.wire.remote import BAGGAGE_MEMBER, EMPTY, LIMITS, Format, Headers, Limits, Outgoing, Remote
 from ot_bridge.wire.text import as_text, cut, text_of
 
@@ -33,9 +33,12 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
         return None
     baggage: dict[str, str] = {}
     extras: dict[str, str] = {}
-    for key, text, raw in _members(cut(text_of(value), limits.baggage_bytes), 4 * limits.baggage_items):
-        if key not in baggage and len(baggage) >= limits.baggage_items:
-            break
+    room = Room(limits)
+    for key, text, raw in _members(
+        cut(text_of(value), PARTS * limits.baggage_bytes), PARTS * limits.baggage_items
+    ):
+        if not room.takes(len(key) + len(raw)):
+            continue
         baggage[key] = text
         if ";" in raw:
             extras[BAGGAGE_MEMBER + key] = raw

@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ot_bridge.errors import BadHeader
-from ot_bridge.wire.items import items_to_write
+from ot_bridge.wire.items import PARTS, Room, items_to_write
 from ot_bridge.wire.jaeger import bits_of, flags_to_bits
 from ot_bridge.wire.remote import LIMITS, Format, Headers, Limits, Outgoing, Remote
 from ot_bridge.wire.text import as_text, not_list
@@ -31,15 +31,13 @@ def binary_decode(data: bytes | bytearray, limits: Limits = LIMITS) -> Remote | 
     high, low, span_id, parent_id, flags, count = _HEAD.unpack_from(data)
     sampled, debug, extras = flags_to_bits(flags)
     baggage: dict[str, str] = {}
-    offset, room = _HEAD.size, limits.baggage_bytes
-    for _ in range(min(count, limits.baggage_items)):
+    offset, room = _HEAD.size, Room(limits)
+    for _ in range(min(count, PARTS * limits.baggage_items)):
         key = _piece(data, offset)
         value = _piece(data, key.stop)
         offset = value.stop
-        room -= key.stop - key.start + value.stop - value.start
-        if room < 0:
-            break
-        baggage[_text(data[key])] = _text(data[value])
+        if room.takes(key.stop - key.start + value.stop - value.start):
+            baggage[_text(data[key])] = _text(data[value])
     trace_id = high << 64 | low
     if not trace_id:
         return Remote(baggage=baggage) if baggage else None

@@ -21,6 +21,7 @@ Baggage = Mapping[str, str]
 Items = Callable[[Baggage], Iterable[tuple[str, str]]]
 
 _log = logging.getLogger(__name__)
+PARTS = 4  # times the limits: how much of one header is looked at, so that reading takes bounded time
 _PER_CHARACTER = 12  # the most that one character takes when percent-encoded: four bytes of UTF-8
 # Not "+", which some peers read as a space.
 _SAFE_KEY = "!#$&'*.^`|"
@@ -84,19 +85,32 @@ def plain_items(baggage: Baggage) -> Iterable[tuple[str, str]]:
     return (item for item in _by_name(baggage) if not any(map(is_unsafe, item)))
 
 
+class Room:
+    """What is left of the limits while the baggage of one carrier is read. What does not fit is skipped."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._items, self._bytes = limits.baggage_items, limits.baggage_bytes
+
+    def takes(self, size: int) -> bool:
+        """Whether an item of `size` characters still fits. If so, it is counted."""
+        if size > self._bytes or not self._items:
+            return False
+        self._items -= 1
+        self._bytes -= size
+        return True
+
+
 def prefixed_items(
     headers: Headers, prefix: str, limits: Limits, read: Callable[[str], str] = str
 ) -> dict[str, str]:
     """Baggage from the headers whose names begin with `prefix`, up to `limits`."""
-    room = limits.baggage_bytes
     baggage: dict[str, str] = {}
+    room: Room | None = None
     for name, value in headers.items():
-        if not name.startswith(prefix):
-            continue
-        room -= len(name) - len(prefix) + len(value)
-        if room < 0 or len(baggage) >= limits.baggage_items:
-            break
-        baggage[name[len(prefix) :]] = read(value)
+        if name.startswith(prefix):
+            room = room or Room(limits)
+            if room.takes(len(name) - len(prefix) + len(value)):
+                baggage[name[len(prefix) :]] = read(value)
     return baggage
 
 

@@ -12,7 +12,16 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from ot_bridge.wire.items import Items, items_to_write, merged, plain_items, prefixed_items, url_encoded_items
+from ot_bridge.wire.items import (
+    PARTS,
+    Items,
+    Room,
+    items_to_write,
+    merged,
+    plain_items,
+    prefixed_items,
+    url_encoded_items,
+)
 from ot_bridge.wire.remote import (
     EMPTY,
     JAEGER_FLAGS,
@@ -144,12 +153,14 @@ def _debug_id(value: str, url_encoded: bool) -> str | None:
 
 def _listed(value: str, url_encoded: bool, limits: Limits) -> Mapping[str, str]:
     """The `jaeger-baggage` header: `k=v, k2=v2`, which people type after `curl -H`."""
-    value = cut(text_of(value), limits.baggage_bytes)
+    value = cut(text_of(value), PARTS * limits.baggage_bytes)
     if url_encoded:
         value = unquote(value)
-    members = value.split(",", limits.baggage_items)[: limits.baggage_items]
-    pairs = (member.strip().split("=") for member in members)
-    return dict(pair for pair in pairs if len(pair) == 2) or EMPTY
+    room, most = Room(limits), PARTS * limits.baggage_items
+    pairs = (member.strip().split("=") for member in value.split(",", most)[:most])
+    return {
+        pair[0]: pair[1] for pair in pairs if len(pair) == 2 and room.takes(len(pair[0]) + len(pair[1]))
+    } or EMPTY
 
 
 def _encoder(names: _Names, items: Items) -> Encoder:

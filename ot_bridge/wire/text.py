@@ -105,10 +105,16 @@ def cut(value: str, limit: int) -> str:
 
 
 def as_text(value: object) -> str:
-    """A baggage key or value as text: bytes are decoded, any other object is converted by `str`."""
+    """A baggage key or value as text: bytes are decoded, any other object is converted by `str`.
+
+    An object whose `__str__` raises gives its class.
+    """
     if isinstance(value, str):
         return value
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    try:
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def percent(value: str, safe: str = "/") -> str:

@@ -27,7 +27,7 @@ from ot_bridge.wire.text import Hex, cut, explain, read_three, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
-PARTS = 256  # members, with the empty ones
+COMMAS = 256  # a value is taken apart at this many, so reading it takes bounded time
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
@@ -81,7 +81,7 @@ def _match_padded(value: str) -> re.Match[str]:
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
     """The members, normalised, the first one of each key; an empty string if one is malformed."""
     value = shorten(value, limits.tracestate_bytes)
-    members = [member for part in value.split(",", PARTS) if (member := part.strip(" \t"))]
+    members = [member for part in value.split(",", COMMAS) if (member := part.strip(" \t"))]
     if len(members) > MEMBERS or not all(map(_member, members)):
         return ""
     first: dict[str, str] = {}
@@ -97,7 +97,7 @@ def shorten(value: str, limit: int) -> str:
     """
     if len(value) <= limit:
         return value
-    members = cut(value, 4 * limit).split(",", PARTS)
+    members = cut(value, 4 * limit).split(",", COMMAS)
     return cut(",".join(member for member in members if len(member) <= 128), limit)
 
 

@@ -16,14 +16,14 @@ SENSITIVE: Final = (
     "X-CSRF-Token", "X-CSRFToken",
 )  # fmt: skip
 
-_parts = re.compile(r"[\[\].]+").split
+_parts = re.compile(r"[^\w\-]+").split
 
 
 class Secrets:
     """Tells which names are sensitive: those in `SENSITIVE`, and `more`.
 
-    Names are compared without case, `-`, `_` and brackets. A name in brackets is looked at by itself too, so
-    that `user[password]` and `token[]` are sensitive.
+    Names are compared without case, `-`, `_` and other punctuation. Each word between punctuation is looked
+    at by itself too, so that `user[password]`, `token[]` and `$token` are sensitive.
     """
 
     def __init__(self, more: Iterable[str] = ()) -> None:

@@ -69,7 +69,9 @@ def test_the_span_is_exported_with_its_tags() -> None:
     prepared = tracer.prepared(TAGS)
     for name in ("first", "second"):
         tracer.start_span(name, tags=prepared).set_tag("own", name).finish()
-    for span in exporter.get_finished_spans():
+    spans = exporter.get_finished_spans()
+    assert [span.name for span in spans] == ["first", "second"]
+    for span in spans:
         assert dict(span.attributes or {}) == {"component": "grpc", "own": span.name}
         assert span.kind is SpanKind.CLIENT
     assert TAGS == {"component": "grpc", "span.kind": "client"}

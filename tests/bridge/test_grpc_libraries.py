@@ -77,10 +77,11 @@ def _old_call(otel: Recorded, port: int) -> tuple[Any, Any]:
 
 def _settled(otel: Recorded, spans: int) -> None:
     """Waits for the spans that the server ends after the client has its answer."""
-    for _ in range(200):
+    for _ in range(2000):
         if len(otel.exporter.get_finished_spans()) >= spans:
             return
         threading.Event().wait(0.01)
+    pytest.fail(f"there are no {spans} spans: {list(otel.spans)}")
 
 
 def test_grpcio_opentracing_runs_unmodified(otel: Recorded, old_grpc: int) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentracing import UnsupportedFormatException
 
-from ot_bridge.bridge import Tracer, convert
+from ot_bridge.bridge import Span, Tracer, convert
 from ot_bridge.errors import BadHeader, ConfigurationError
 from ot_bridge.testing import RecordingTracer
 from tests.conftest import Recorded
@@ -72,12 +73,24 @@ class Nameless(metaclass=Named):
         raise RuntimeError("no text")
 
 
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class NoHash:
+    def __hash__(self) -> int:
+        raise ValueError("no hash")
+
+
 ODD: dict[str, Any] = {
     "array": Array(),
     "string that cannot be compared": Equals("event"),
     "string that looks like an error": Equals("error"),
     "proxy": Pretends(),
     "nameless": Nameless(),
+    "unshowable": Unshowable(),
+    "no hash": NoHash(),
     "class that hides its name": Nameless,
     "surrogate": "\ud800",
     "long": "x" * 200_000,
@@ -115,11 +128,16 @@ DOORS: dict[str, Callable[[Tracer, Any], Any]] = {
     "old log": lambda tracer, odd: tracer.start_span("a").log(event=odd, payload=odd, timestamp=odd),
     "baggage": lambda tracer, odd: tracer.start_span("a").set_baggage_item("key", odd),
     "baggage's key": lambda tracer, odd: tracer.start_span("a").set_baggage_item(odd, "1"),
-    "asked for baggage": lambda tracer, odd: tracer.start_span("a").get_baggage_item(odd),
+    "asked for baggage": lambda tracer, odd: _asked(tracer.start_span("a"), odd),
     "end": lambda tracer, odd: tracer.start_span("a").finish(odd),
     "field": lambda tracer, odd: tracer.start_span("a").log_kv(_mapping(odd)),
     "key of a tag": lambda tracer, odd: tracer.start_span("a", tags=_mapping(odd)),
 }
+
+
+def _asked(span: Span, key: Any) -> Span:
+    assert span.get_baggage_item(key) is None
+    return span
 
 
 def _mapping(key: Any) -> Any:
@@ -146,19 +164,20 @@ def _sendable(otel: Recorded) -> None:
         assert max(map(len, _texts(span))) <= convert.MAX_TEXT
 
 
-def _through(otel: Recorded, door: Callable[[Tracer, Any], Any], odd: Any) -> None:
-    span = door(otel.tracer, odd)
+def _through(otel: Recorded, door: str, odd: Any) -> None:
+    span = DOORS[door](otel.tracer, odd)
     if hasattr(span, "finish"):
         span.finish()
         otel.tracer.inject(span, "text_map", {})
     assert otel.tracer.active_span is None
+    assert otel.exporter.get_finished_spans() or door == "priority"  # which may be 0
     _sendable(otel)
 
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("odd", ODD)
 def test_nothing_raises_and_all_that_goes_out_can_be_sent(otel: Recorded, door: str, odd: str) -> None:
-    _through(otel, DOORS[door], ODD[odd])
+    _through(otel, door, ODD[odd])
 
 
 def _jaeger(sampling: bool = True) -> Any:
@@ -204,7 +223,7 @@ ANYTHING = (
 @given(odd=ANYTHING)
 def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, odd: Any) -> None:
     otel.exporter.clear()
-    _through(otel, DOORS[door], odd)
+    _through(otel, door, odd)
 
 
 @given(pairs=st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats() | st.booleans()))
@@ -216,7 +235,44 @@ def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> Non
         assert repr(fast) == repr(convert.cleaned(convert.named_fields(pairs) or {}))
 
 
+PLAIN = {"text": "a", "long text": "x" * 70_000, "number": 7, "truth": True, "float": 1.5, "none": None}
+
+
+@pytest.mark.parametrize("name", [*ODD, *PLAIN])
+def test_a_tag_and_a_field_are_the_same_whether_their_name_was_seen_before_or_not(
+    otel: Recorded, name: str
+) -> None:
+    value = {**ODD, **PLAIN}[name]
+    for key in "key", "error", "span.kind", "sampling.priority":
+        seen: list[Any] = []
+        for _ in range(2):
+            convert.KNOWN.discard(key)
+            for _ in range(2):
+                otel.exporter.clear()
+                span = otel.tracer.start_span("a").set_tag(key, value).log_kv({key: value})
+                otel.tracer.start_span("b", child_of=span, tags={key: value}).finish()
+                span.finish()
+                seen.append(
+                    [
+                        (each.name, each.kind, dict(each.attributes or {}), each.status.status_code)
+                        for each in otel.exporter.get_finished_spans()
+                    ]
+                )
+                seen[-1].append([dict(event.attributes or {}) for event in otel.spans["a"].events])
+        assert seen == [seen[0]] * 4
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_an_error_of_ours_can_be_printed_whatever_it_is_about(odd: str) -> None:
     assert str(BadHeader("traceparent", ODD[odd], "is broken")).startswith("traceparent: is broken: ")
     assert str(ConfigurationError("option", ODD[odd], "will not do")).startswith("option=")
+    assert repr(BadHeader("traceparent", ODD[odd], "is broken")).startswith("BadHeader(")
+
+
+@pytest.mark.parametrize("odd", [*ODD, "looks like a format"])
+def test_what_cannot_be_compared_or_printed_is_an_unsupported_format(tracer: Tracer, odd: str) -> None:
+    format = ODD.get(odd, Equals("text_map"))
+    with pytest.raises(UnsupportedFormatException):
+        tracer.inject(tracer.start_span("a").context, format, {})
+    with pytest.raises(UnsupportedFormatException):
+        tracer.extract(format, {})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import random
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.context import Context, attach
+from opentelemetry import baggage, trace
+from opentelemetry.context import Context, attach, detach
 
 from ot_bridge.bridge import Tracer
 from tests.bridge.spans import traces
@@ -65,6 +66,23 @@ def test_scopes_and_opentelemetry_spans_closed_crosswise_leave_nothing(otel: Rec
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
+@pytest.mark.parametrize("name", ["next", "n\xe4chste"], ids=["fast", "long way"])
+def test_a_closed_scope_in_a_context_that_opentelemetry_brings_back_is_no_parent(
+    otel: Recorded, name: str
+) -> None:
+    scope = otel.tracer.start_active_span("closed")
+    token = attach(baggage.set_baggage("own", "1"))
+    theirs = otel.provider.get_tracer("native").start_as_current_span("theirs")
+    theirs.__enter__()
+    scope.close()
+    detach(token)
+    theirs.__exit__(None, None, None)  # the context with `own` is current again
+    active: Any = otel.tracer.active_span
+    assert active.context.trace_id == 0  # it has the baggage alone
+    otel.tracer.start_active_span(name).close()
+    assert otel.spans[name].parent is None
+
+
 async def test_S8_a_task_keeps_what_it_inherited_before_and_after_scopes_of_its_own(otel: Recorded) -> None:
     request_is_over = asyncio.Event()
 
@@ -82,11 +100,27 @@ async def test_S8_a_task_keeps_what_it_inherited_before_and_after_scopes_of_its_
     assert traces(otel) == {frozenset({"request", "work 0", "work 1"})}
 
 
-def test_many_scopes_can_be_closed_outermost_first(otel: Recorded) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "another thread"])
+@pytest.mark.parametrize("order", ["outermost first", "innermost first", "any"])
+def test_many_scopes_can_be_closed_in_any_order(otel: Recorded, order: str, elsewhere: bool) -> None:
     scopes = [otel.tracer.start_active_span("deep") for _ in range(1500)]
-    for scope in scopes:
-        scope.close()
+    if order == "outermost first":
+        scopes.reverse()
+    elif order == "any":
+        random.Random(1).shuffle(scopes)
+
+    def close() -> None:
+        while scopes:
+            scopes.pop().close()
+
+    if elsewhere:
+        thread = threading.Thread(target=close)
+        thread.start()
+        thread.join()
+    else:
+        close()
     assert otel.tracer.active_span is None
+    assert trace.get_current_span() is trace.INVALID_SPAN
     assert len(otel.exporter.get_finished_spans()) == 1500
 
 

@@ -1,24 +1,28 @@
-"""Generated programs: scopes of ours and spans of OpenTelemetry's, opened and closed in any order, anywhere.
+"""Generated programs: scopes of ours, OpenTelemetry's spans and its baggage, closed in any order, anywhere.
 
 Whatever a program does: after its last close, no span that was made active through OpenTracing is active
-for either API in the thread, task or generator's caller that opened it. Tasks and copies of a context that
-inherited an open scope may keep it.
+for either API in the thread, task or generator's caller that opened it, or becomes the parent of the next
+span there. Tasks and copies of a context that inherited an open scope may keep it.
+
+One kind of program is not checked: if OpenTelemetry code detaches its own baggage before what it attached
+later, OpenTelemetry brings back a context that it has copied, as it does with its own spans.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import queue
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.context import get_current
+from opentelemetry import baggage, trace
+from opentelemetry.context import attach, detach, get_current
 from opentelemetry.sdk import trace as sdk
 
 from ot_bridge.bridge import Span, Tracer, create_tracer
@@ -71,6 +75,12 @@ class Thread(Place):
         self._thread.join()
 
 
+def _step(awaitable: Any) -> None:
+    """Runs a coroutine that waits for nothing."""
+    with contextlib.suppress(StopIteration, StopAsyncIteration):
+        awaitable.send(None)
+
+
 class Opened:
     """Something that is open, and how to close it. anywhere: whether any place may do so."""
 
@@ -88,12 +98,15 @@ class Program:
         self.tracer = tracer
         self.native = native
         self.places: list[Place] = [Task(None)]
+        self.inherits: dict[Place, bool] = {self.places[0]: False}
         self.opened: list[Opened] = []
         self.spans: dict[Place, list[Span]] = {}
         self.told: list[str] = []
-        self.crossed = (
-            False  # whether OpenTelemetry's own spans were closed in another than the inverse order
-        )
+        self.crossed = False  # whether OpenTelemetry's own things were closed in another than inverse order
+        self.attached = False  # whether OpenTelemetry code has attached baggage
+        steps = {self._ours: 2, self._fast: 2, self._lazily: 2, self._theirs: 2, self._baggage: 1}
+        self.steps = [*steps, self._again, self._place]
+        self.weights = [*steps.values(), 1, 2]
 
     def run(self) -> None:
         """Opens and closes in a random order until all is closed."""
@@ -102,7 +115,7 @@ class Program:
                 if self.opened and self.random.random() < 0.4:
                     self._close()
                 else:
-                    self.random.choice([self._ours, self._ours, self._theirs, self._lazily, self._place])()
+                    self.random.choices(self.steps, self.weights)[0]()
             while self.opened:
                 self._close()
             for place, spans in self.spans.items():
@@ -124,14 +137,20 @@ class Program:
             kind = self.random.choice(["thread", "task", "copy"])
             made = Thread() if kind == "thread" else Task(parent if kind == "copy" else None)
             self.places.append(made)
+            self.inherits[made] = kind == "copy"
             self._tell(f"{kind} of {self.places.index(parent)}", made)
 
-    def _started(self, place: Place) -> Span:
-        span = self.tracer.start_span(f"s{len(self.told)}")
+    def _kept(self, place: Place, span: Any) -> Span:
         if self.random.random() < 0.3:
             span.set_baggage_item("by", str(len(self.told)))
         self.spans.setdefault(place, []).append(span)
-        return span
+        return span  # type: ignore[no-any-return]
+
+    def _started(self, place: Place) -> Span:
+        return self._kept(place, self.tracer.start_span(f"s{len(self.told)}"))
+
+    def _will_close(self, name: str, place: Place, close: Callable[[], object], anywhere: bool) -> None:
+        self.opened.append(Opened(place, lambda: self._say(f"close {name}", close), anywhere))
 
     def _ours(self) -> None:
         place = self.random.choice(self.places)
@@ -143,10 +162,34 @@ class Program:
                 return self.tracer.scope_manager.activate(nothing, finish)
             return self.tracer.scope_manager.activate(self._started(place), finish)
 
-        self._tell(f"open s{len(self.told)}", place)
-        scope = place.run(opens)
-        name = f"s{len(self.told) - 1}"
-        self.opened.append(Opened(place, lambda: self._say(f"close {name}", scope.close), True))
+        name = f"s{len(self.told)}"
+        self._tell(f"open {name}", place)
+        self._will_close(name, place, place.run(opens).close, True)
+
+    def _fast(self) -> None:
+        """`start_active_span`. The span may also be finished at any time, and the scope closed twice."""
+        place = self.random.choice(self.places)
+        name = f"s{len(self.told)}"
+        tags = {"sampling.priority": self.random.randint(0, 1)} if self.random.random() < 0.2 else None
+        options: dict[str, Any] = {"ignore_active_span": self.random.random() < 0.2, "tags": tags}
+        self._tell(f"start {name}", place)
+        scope = place.run(partial(self.tracer.start_active_span, name, **options))
+        self._kept(place, scope.span)
+        self._will_close(name, place, scope.close, True)
+        if self.random.random() < 0.2:
+            self._will_close(f"{name} by finish", place, scope.span.finish, True)
+        if self.random.random() < 0.1:
+            self._will_close(f"{name} again", place, scope.close, True)
+
+    def _again(self) -> None:
+        """Another scope for a span of this place. A task or copy may have inherited it: it keeps that."""
+        place = self.random.choice(self.places)
+        if place in self.spans and not self.inherits[place]:
+            span = self.random.choice(self.spans[place])
+            name = f"s{len(self.told)}"
+            self._tell(f"open {name}, a span that was active", place)
+            scope = place.run(partial(self.tracer.scope_manager.activate, span, False))
+            self._will_close(name, place, scope.close, True)
 
     def _lazily(self) -> None:
         """A scope inside a generator, which is closed when that is, or when it is dropped."""
@@ -156,22 +199,36 @@ class Program:
             with self.tracer.scope_manager.activate(self._started(place), True):
                 yield 1
 
-        self._tell(f"open s{len(self.told)} in a generator", place)
-        name = f"s{len(self.told) - 1}"
-        kept = [rows()]
-        place.run(lambda: next(kept[0]))
-        self.opened.append(Opened(place, lambda: self._say(f"drop {name}", kept.clear), True))
+        async def later() -> AsyncIterator[int]:
+            with self.tracer.scope_manager.activate(self._started(place), True):
+                yield 1
+
+        name = f"s{len(self.told)} in a generator"
+        self._tell(f"open {name}", place)
+        if self.random.random() < 0.5:
+            generator = later()
+            place.run(lambda: _step(generator.__anext__()))
+            self._will_close(name, place, lambda: _step(generator.aclose()), True)  # type: ignore[attr-defined]
+        else:
+            kept = [rows()]
+            place.run(lambda: next(kept[0]))
+            self._will_close(name, place, kept.clear, True)
 
     def _theirs(self) -> None:
         place = self.random.choice(self.places)
-        manager = self.native.start_as_current_span(f"o{len(self.told)}")
-        self._tell(f"open o{len(self.told)}", place)
-        name = f"o{len(self.told) - 1}"
+        name = f"o{len(self.told)}"
+        manager = self.native.start_as_current_span(name)
+        self._tell(f"open {name}", place)
         place.run(manager.__enter__)
-        leave = manager.__exit__
-        self.opened.append(
-            Opened(place, lambda: self._say(f"close {name}", lambda: leave(None, None, None)), False)
-        )
+        self._will_close(name, place, partial(manager.__exit__, None, None, None), False)
+
+    def _baggage(self) -> None:
+        place = self.random.choice(self.places)
+        name = f"b{len(self.told)}"
+        self._tell(f"attach {name}", place)
+        token = place.run(lambda: attach(baggage.set_baggage(name, "1")))
+        self._will_close(name, place, partial(detach, token), False)
+        self.attached = True
 
     def _close(self) -> None:
         number = self.random.randrange(len(self.opened))
@@ -189,8 +246,12 @@ class Program:
         def ours(span: object) -> bool:
             return any(span is each or span is each.unwrap() for each in spans)
 
+        if self.crossed and self.attached:
+            return
         assert not ours(trace.get_current_span()), self.told
         assert not ours(self.tracer.active_span), self.told
+        following = self.tracer.start_span("following").context.parent_id
+        assert following not in [span.context.span_id for span in spans], self.told
         if not self.crossed:  # else it is OpenTelemetry that brings back what it has copied
             context = get_current()
             assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.told

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler, SamplingResult
 from opentelemetry.trace import TraceState
 from opentracing import Format
 
@@ -84,6 +84,25 @@ def test_who_continues_a_trace_forwards_its_tracestate_but_not_a_decision_that_i
         if trust == "context":
             context: Any = scope.span.context
             assert context.sampled is True
+
+
+DECIDERS: dict[str, Any] = {
+    "the provider's sampler": {},
+    "a priority": {"tags": {"sampling.priority": 1}},
+    "a priority of 0": {"tags": {"sampling.priority": 0}},
+    "a sampler for the span": {"sampler": ALWAYS_ON},
+}
+
+
+@pytest.mark.parametrize("options", DECIDERS.values(), ids=DECIDERS)
+def test_no_threshold_of_the_callers_goes_on_whoever_decides_in_its_place(
+    otel: Recorded, options: dict[str, Any]
+) -> None:
+    headers = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-00", "tracestate": "a=1,ot=rv:0123456789abcd;th:c"}
+    parent = trusted(otel.tracer.extract(Format.HTTP_HEADERS, headers), "context")
+    span = otel.tracer.start_span("server", child_of=parent, **options)
+    assert span.context.trace_id == 0xA
+    assert span.context.tracestate == "a=1,ot=rv:0123456789abcd"
 
 
 def test_entries_of_the_samplers_own_come_before_the_callers() -> None:

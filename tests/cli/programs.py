@@ -31,8 +31,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run(*command: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m ot_bridge.cli COMMAND`, in a process of its own."""
+    return python("-m", "ot_bridge.cli", *command, cwd=cwd, **variables)
+
+
+def python(*arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs this Python with these arguments, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "ot_bridge.cli", *command],
+        [sys.executable, *arguments],
         cwd=cwd,
         env=environment(**variables),
         capture_output=True,

@@ -86,6 +86,17 @@ def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
         assert re.search(r"fails .* x ", side)
 
 
+def test_names_are_compared_as_the_program_sets_them(compare: Compare) -> None:
+    Path("app.py").write_text(
+        "from jaeger_client import Config\n"
+        "config = Config({'sampler': {'type': 'const', 'param': 1}}, service_name='compared')\n"
+        "tracer = config.initialize_tracer()\n"
+        "tracer.start_span('a', tags={'http.method': 'GET', 'http.url': 'http://h/a'}).finish()\n"
+    )
+    done = compare("--", sys.executable, "app.py", OTEL_SEMCONV_STABILITY_OPT_IN="http,database,rpc")
+    assert done.returncode == 0, done.stdout
+
+
 def test_both_runs_are_a_page_with_the_way_from_a_difference_to_its_row(compare: Compare) -> None:
     Path("app.py").write_text(
         f"{PROGRAM}\ntracer.start_span('who', tags={{'by': Config.__module__}}).finish()"

@@ -67,6 +67,24 @@ def test_it_is_a_module_too() -> None:
     assert done.stdout.startswith("ot-bridge ")
 
 
+INTERRUPTED = """
+import sys
+from ot_bridge.cli.main import main
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["ot_bridge.cli.doctor", "ot_bridge.cli.checkup.reasons"])
+def test_ctrl_c_ends_a_command_quietly_even_while_it_loads(moment: str) -> None:
+    done = programs.python("-c", INTERRUPTED, moment, "doctor", "--no-send")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def _into(target: int, *command: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "ot_bridge", *command],
@@ -114,6 +132,31 @@ def test_a_full_disk_is_a_message_of_the_command_whatever_it_runs() -> None:
         2,
         "ot-bridge compare: the output cannot be written: No space left on device",
     )
+
+
+CLOSED = {
+    "stdin": ("decode <&-", 2),
+    "stdout": ("demo >&-", 0),
+    "stderr": ("decode nonsense 2>&-", 2),
+    "stderr of run": ("run -- $PYTHON -c 'raise SystemExit(3)' 2>&-", 3),
+    "all": ("view no-such-file <&- >&- 2>&-", 2),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize(("line", "status"), CLOSED.values(), ids=CLOSED)
+def test_a_stream_that_is_closed_changes_nothing(line: str, status: int) -> None:
+    done = subprocess.run(
+        f"$PYTHON -m ot_bridge {line}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=programs.environment(PYTHON=sys.executable),
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert "stderr" not in line or done.stdout == ""
 
 
 def test_an_encoding_without_a_letter_ends_nothing() -> None:

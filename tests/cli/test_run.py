@@ -248,35 +248,39 @@ def test_a_zipapp_with_jaeger_client_in_it_is_redirected(tmp_path: Path, collect
     assert collector.names == ["op"]
 
 
-def _pex(directory: Path, program: str) -> str:
-    """A PEX file with this program in it, which takes other packages from the Python that runs it."""
-    source = directory / "source"
-    source.mkdir()
-    (source / "app.py").write_text(program)
-    command = ["-m", "pex", "-D", str(source), "-m", "app", "-o", "app.pex", "--inherit-path=prefer"]
+PEX_PROGRAM = """
+import os
+if os.environ["WAY_OUT"]:
+    from ot_bridge.redirect import redirect
+    redirect()
+import jaeger_client
+print(jaeger_client.Config.__module__)
+"""
+
+
+@pytest.fixture(scope="module")
+def pex(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a PEX file, which takes other packages from the Python that runs it."""
+    pytest.importorskip("pex")
+    directory = tmp_path_factory.mktemp("pex")
+    (directory / "source").mkdir()
+    (directory / "source" / "app.py").write_text(PEX_PROGRAM)
+    command = ["-m", "pex", "-D", "source", "-m", "app", "-o", "app.pex", "--inherit-path=prefer"]
     variables = programs.environment(PEX_ROOT=str(directory / "root"))
     subprocess.run([sys.executable, *command], cwd=directory, env=variables, check=True, timeout=100)
-    return "app.pex"
+    return directory
 
 
-PEX_PROGRAMS = {
-    "as it is": ("", "jaeger_client.config\n"),
-    "with the way out": (
-        "from ot_bridge.redirect import redirect; redirect()\n",
-        "ot_bridge.jaeger_client.config\n",
-    ),
-}
-
-
-@pytest.mark.parametrize(("first", "printed"), PEX_PROGRAMS.values(), ids=PEX_PROGRAMS)
+@pytest.mark.parametrize(
+    ("way_out", "printed"),
+    [("", "jaeger_client.config\n"), ("redirect()", "ot_bridge.jaeger_client.config\n")],
+    ids=["as it is", "with the way out"],
+)
 def test_a_pex_file_is_not_redirected_and_that_is_all_that_is_said(
-    first: str, printed: str, tmp_path: Path
+    way_out: str, printed: str, pex: Path
 ) -> None:
-    pytest.importorskip("pex")
-    program = "import jaeger_client; print(jaeger_client.Config.__module__)\n"
-    file = _pex(tmp_path, first + program)
-    root = str(tmp_path / "root")
-    done = programs.run("run", "--", sys.executable, file, cwd=tmp_path, PEX_ROOT=root)
+    variables = {"PEX_ROOT": str(pex / "root"), "WAY_OUT": way_out}
+    done = programs.run("run", "--", sys.executable, "app.pex", cwd=pex, **variables)
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
     assert done.stderr == (
         "ot-bridge: nothing is redirected: a PEX file restarts itself without PYTHONPATH: build it with"

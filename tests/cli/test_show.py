@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import re
 import socket
@@ -138,6 +139,20 @@ def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> No
     assert write_page("text", str(link), "ot-bridge demo")
     assert (tmp_path / "file").read_text() == "text"
     assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_page_has_the_mode_that_a_shell_gives_and_keeps_the_one_that_it_had(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert write_page("new", str(tmp_path / "new"), "ot-bridge demo")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "new").chmod(0o640)
+    assert write_page("again", str(tmp_path / "new"), "ot-bridge demo")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["new"]
 
 
 def test_the_same_traces_make_the_same_page() -> None:

@@ -39,7 +39,7 @@ ANY_PORT = (
 def started(
     *arguments: str, cwd: Path | None = None, **variables: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process of a command, and the address that it printed."""
+    """The process of a command, and the address that it printed. `run` prints it on standard error."""
     process = subprocess.Popen(
         [sys.executable, "-c", ANY_PORT, *arguments],
         stdout=subprocess.PIPE,
@@ -49,10 +49,9 @@ def started(
         env=programs.environment(**variables),
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        while line and "shown at" not in line:
-            line = process.stdout.readline()
+        stream = process.stderr if arguments[0] == "run" else process.stdout
+        assert stream is not None
+        line = next((line for line in stream if "shown at" in line), "")
         yield process, line.split(" at ")[1].split()[0] if line else ""
     finally:
         process.kill()
@@ -137,15 +136,19 @@ def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passe
     (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
     elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid", "OTEL_TRACES_EXPORTER": "console"}
     command = ["run", "--view", "--", sys.executable, "app.py"]
+    said: list[str] = []
     with started(*command, cwd=tmp_path, **elsewhere) as (process, address):
+        assert process.stderr is not None
+        while "stays until Ctrl-C" not in "".join(said[-1:]):
+            said.append(process.stderr.readline())
+            assert said[-1]
         assert names(address) == ["op"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 3
-        assert process.stderr is not None
-        said = process.stderr.read()
-    assert "ot-bridge run: the program has ended with exit status 3" in said
-    assert "imports redirected" in said
-    assert "Traceback" not in said
+        out, rest = process.communicate(timeout=20)
+        assert (process.returncode, out) == (3, "ot_bridge.jaeger_client.config\n")
+    assert "imports redirected" in said[0]
+    assert said[1].startswith("ot-bridge run: the program has ended with exit status 3; the viewer stays")
+    assert (said[2:], rest) == ([], "")
 
 
 SERVER = "import os, time; open('new', 'w').close(); os.rename('new', 'up'); time.sleep(60)"
@@ -230,6 +233,18 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     assert len(spans) == 30
     assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")
     assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}
+
+
+def test_ports_of_old_clients_and_grpc_that_are_taken_are_left_out_with_a_line_each() -> None:
+    pytest.importorskip("grpc")
+    with started("view", "--port", "0"), started("view", "--port", "0") as (second, address):
+        assert names(address) == []
+        second.send_signal(signal.SIGTERM)
+        _, said = second.communicate(timeout=20)
+    assert said.splitlines() == [
+        "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken",
+        "ot-bridge view: OTLP over gRPC (4317): left out, as the port is taken",
+    ]
 
 
 def test_without_grpcio_its_port_is_left_out_with_the_extras_name(

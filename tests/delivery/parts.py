@@ -103,7 +103,7 @@ def start(
     )
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 50) -> Done:
+def ended(process: subprocess.Popen[str], timeout: float = 150) -> Done:
     """Waits for a program. Its time is what it took from printing `END time.monotonic()` on."""
     try:
         out, err = process.communicate(timeout=timeout)

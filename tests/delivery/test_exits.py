@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ot_bridge.delivery.refusal import refuses
+from ot_bridge.delivery.refusal import Probe
 from tests import needs
 from tests.delivery.parts import Done, ended, hanging, refusing, run, start
 from tests.receiver import HttpReceiver
@@ -108,7 +108,10 @@ CASES = {
     "the drop-in, a collector that takes": Case(DROP_IN + "work('a', 'b')\n" + END, FIVE, "", TAKES, FLUSHED),
     "a collector that hangs": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, HANGS),
     "the drop-in, a collector that hangs": Case(DROP_IN + "work('a')\n" + END, FIVE, LEFT, HANGS),
-    "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, FIVE, LEFT, REFUSES),
+    "nobody listens": Case(INSTALL + "work('a', 'b')\n" + END, ONE, LEFT, REFUSES),
+    "close() of the drop-in, and nobody listens": Case(
+        DROP_IN + "work('a')\ntracer.close()\n" + END, ONE, LEFT, REFUSES
+    ),
     "two exporters that hang": Case(STUCK + "work('a')\n" + END, FIVE, "1 " + LEFT),
     "two exporters that are refused": Case(REFUSED + "work('a')\n" + END, ONE, "1 " + LEFT),
     "look-ups of names that hang": Case(LOOK_UP + "work('a')\n" + END, FIVE, "1 " + LEFT),
@@ -199,14 +202,16 @@ else:
     tracer = ot_bridge.install("exit")
 work("a")
 """
+CLOSE = "tracer.close()\n"
 
 
+@pytest.mark.parametrize("last", ["", CLOSE], ids=["", "after close()"])
 @pytest.mark.parametrize("protocol", [pytest.param("grpc", marks=needs.otlp_over_grpc), "http/protobuf"])
 def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
-    protocol: str, tmp_path: Path
+    protocol: str, last: str, tmp_path: Path
 ) -> None:
     with refusing() as endpoint:
-        program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + END
+        program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + last + END
         result = ended(start(program, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint))
     # The exporter of OpenTelemetry 1.28 raises.
     said = "1 " + LEFT in result.err or "OTLPSpanExporter.export raised; its spans are lost" in result.err
@@ -223,18 +228,20 @@ def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
         ("[::1]:{closed}", True),
         ("http://127.0.0.1:{hung}", False),
         ("localhost:{hung}", False),
+        ("{name}:{closed}", True),
         ("no-such-host.invalid:{closed}", False),
         ("127.0.0.1:99999", False),
         ("unix:/tmp/collector", False),
+        ("http://[::1", False),
         ("", False),
     ],
 )
-def test_an_exporter_that_does_not_say_is_probed_where_no_name_has_to_be_looked_up(
-    endpoint: str, refused: bool
-) -> None:
+def test_an_exporter_that_does_not_say_is_probed(endpoint: str, refused: bool) -> None:
     with refusing() as closed, hanging() as hung:
         ports = {"closed": closed.rpartition(":")[2], "hung": hung.rpartition(":")[2]}
-        assert refuses(SimpleNamespace(_endpoint=endpoint.format(**ports))) is refused
+        probe = Probe()
+        probe.look_up(SimpleNamespace(_endpoint=endpoint.format(**ports, name=socket.gethostname())))
+        assert probe.refused is refused
 
 
 GREENLETS = """

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import pytest
 from opentelemetry.sdk import trace as sdk
 
 from ot_bridge.bridge import create_tracer
 from ot_bridge.delivery import finalizers
 from ot_bridge.engine import TracerProvider
+from ot_bridge.grpc import client_interceptor, trace_channel
 from ot_bridge.grpc.messages import Responses
 from ot_bridge.wsgi import TracingMiddleware
 from tests.delivery.parts import until
@@ -91,6 +95,39 @@ def test_a_stream_of_grpc_that_is_forgotten_fails_its_rpc_in_another_thread(ends
     for thread, error in failed:
         assert thread is not threading.main_thread()
         assert isinstance(error, GeneratorExit)
+
+
+class _Endless(grpc.GenericRpcHandler):
+    def service(self, details: Any) -> Any:
+        return grpc.unary_stream_rpc_method_handler(lambda request, context: itertools.repeat(b"a"))
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
+@pytest.mark.parametrize("door", ["interceptor", "channel"])
+def test_an_abandoned_call_of_grpc_ends_its_span_while_the_thread_holds_the_processors_lock(
+    door: str, lean: bool
+) -> None:
+    processor = Locking()
+    provider = (TracerProvider if lean else sdk.TracerProvider)(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = create_tracer(provider, propagators="tracecontext")
+    with ThreadPoolExecutor(4) as pool:
+        server = grpc.server(pool, handlers=[_Endless()])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as plain:
+            traced = grpc.intercept_channel(plain, client_interceptor(tracer))
+            channel: Any = traced if door == "interceptor" else trace_channel(plain, tracer)
+            for _ in range(3):
+                cycle: list[Any] = [channel.unary_stream("/a/b")(b"request")]
+                cycle.append(cycle)
+                assert next(cycle[0]) == b"a"
+            del cycle
+            with processor.lock:
+                gc.collect()
+            until(lambda: len(processor.threads) == 3)
+        server.stop(None).wait()
+    assert threading.main_thread() not in processor.threads
 
 
 def test_a_finalizer_starts_no_thread_and_the_exit_does_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.delivery.parts import run
-from tests.receiver import HttpReceiver
+from tests.receiver import GrpcReceiver, HttpReceiver
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -97,6 +98,30 @@ assert tracer.flush(20)
     assert set(names.values()) == {1}
     assert sum(name.startswith("child") for name in names) == 4 * 5 * 20
     assert names["before"] == 1
+
+
+@needs.otlp_over_grpc
+@pytest.mark.parametrize(
+    "made", [INSTALL, pytest.param(DROP_IN, marks=pytest.mark.soak)], ids=["install", "drop-in"]
+)
+def test_an_exporter_over_grpc_is_made_anew_after_a_fork(made: str, tmp_path: Path) -> None:
+    text = """
+work('before'); assert tracer.flush(20)
+def child():
+    work(f'child {os.getpid()}'); assert tracer.flush(20)
+pid = fork(child)
+work('parent')
+wait(pid)
+assert tracer.flush(20)
+"""
+    with GrpcReceiver() as receiver:
+        endpoint = f"http://{receiver.endpoint}"
+        variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        done = run(HEAD + made + text, tmp_path, **variables)
+        assert done.status == 0, done.err
+        names = Counter(span.name for span in receiver.spans)
+    assert set(names.values()) == {1}
+    assert sorted(name.split()[0] for name in names) == ["before", "child", "parent"]
 
 
 def test_what_waited_at_the_fork_is_the_parents(receiver: HttpReceiver, tmp_path: Path) -> None:

@@ -368,6 +368,8 @@ DEFAULTS = (2048, 512, 1.0, 30.0)
         ({}, {"SCHEDULE_DELAY": "-5"}, DEFAULTS),
         ({}, {"EXPORT_TIMEOUT": "1.5s"}, DEFAULTS),
         ({}, {"EXPORT_TIMEOUT": ""}, DEFAULTS),
+        ({}, {"MAX_QUEUE_SIZE": "7", "MAX_EXPORT_BATCH_SIZE": "70"}, (7, 7, 1.0, 30.0)),
+        ({"max_queue_size": 8}, {"MAX_EXPORT_BATCH_SIZE": "70"}, (8, 8, 1.0, 30.0)),
         ({"max_queue_size": 9}, {"MAX_QUEUE_SIZE": "5"}, (9, 9, 1.0, 30.0)),
         ({"schedule_delay_millis": 0.5}, {}, (2048, 512, 0.0005, 30.0)),
     ],
@@ -385,8 +387,24 @@ def test_arguments_win_over_variables_and_bad_variables_are_said_once(
         processor = DeliveryProcessor(Keeping(), **options)
         assert processor.worker.settings == expected
         processor.shutdown()
-    bad = expected == DEFAULTS and any(variables.values())
+    bad = any(variables.values()) if expected == DEFAULTS else variables.get("MAX_EXPORT_BATCH_SIZE") == "70"
     assert [record.levelname for record in caplog.records] == ["ERROR"] * bad
+
+
+@pytest.mark.parametrize("text", ["9" * 14, "9" * 30, "9" * 300], ids=["14", "30", "300"])
+def test_a_time_of_any_length_keeps_the_thread_alive(
+    text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("SCHEDULE_DELAY", "EXPORT_TIMEOUT"):
+        monkeypatch.setenv(f"OTEL_BSP_{name}", text)
+    exporter = Keeping()
+    processor = DeliveryProcessor(exporter, max_export_batch_size=2)
+    time.sleep(0.05)  # the thread sleeps
+    spans(processor)("a", "b", "c")
+    until(lambda: exporter.names[:2] == ["a", "b"])
+    assert processor.force_flush(10_000)
+    processor.shutdown()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

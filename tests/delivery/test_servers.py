@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.parts import environment, until
+from tests.generated import load
 from tests.receiver import HttpReceiver, free_port
 
 APP = """
@@ -170,7 +171,7 @@ def _load(port: int, requests: int) -> int:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["gthread --threads 4", "gevent"])
 def test_of_many_requests_after_an_export_before_the_fork_no_span_is_lost(kind: str, tmp_path: Path) -> None:
-    clients, each = 4, 25_000 if os.environ.get("FULL") else 2_500
+    clients, each = 4, load(25_000)
     command = f"gunicorn --preload -w 2 -k {kind} --keep-alive 60 --bind 127.0.0.1:0 app"
     with (
         HttpReceiver() as receiver,

@@ -16,7 +16,7 @@ import pytest
 
 import ot_bridge
 from ot_bridge.delivery import flush_on_sigterm, flush_on_sigterm_if_asked
-from tests.delivery.parts import environment, hanging
+from tests.delivery.parts import ended, environment, hanging
 from tests.receiver import HttpReceiver
 
 PROGRAM = """
@@ -182,8 +182,8 @@ def test_children_inherit_it(receiver: HttpReceiver, tmp_path: Path) -> None:
     process = _started(CHILD, tmp_path, receiver.endpoint)
     assert process.stdout is not None
     os.kill(int(process.stdout.readline().split()[1]), signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, err, out) == (0, "", f"{int(signal.SIGTERM)}\n")
+    done = ended(process)
+    assert (done.status, done.err, done.out) == (0, "", f"{int(signal.SIGTERM)}\n")
     assert len(receiver.spans) == 35
 
 

@@ -110,6 +110,13 @@ def test_what_a_peer_adds_is_taken_round_by_round() -> None:
     assert TIMING.ratio("ours", "theirs").median == 0.5
 
 
+def test_a_goal_in_microseconds_is_compared_with_the_undisturbed_cost() -> None:
+    bare, ours = [1.0, 9.0, 2.0, 8.0], [4.0, 5.0, 30.0, 6.0]
+    timing = Timing({"bare": bare, "ours": ours}, base="bare", block=2)
+    assert timing.spread("ours").median == 3.5  # 4 - 1 in the first block, 6 - 2 in the second
+    assert Timing({"ours": ours}, block=2).spread("ours").median == 5.0
+
+
 @pytest.mark.parametrize(("limit", "holds"), [(0.5, True), (0.49, False)])
 def test_a_goal_holds_at_its_limit(limit: float, holds: bool) -> None:
     row = Row("row", "row", lambda: TIMING, (Goal("theirs", limit, "ours"),))

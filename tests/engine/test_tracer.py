@@ -230,6 +230,23 @@ def test_ids_come_from_the_generator() -> None:
     assert (root.trace_id, root.span_id, child.span_id) == (1, 2, 3)
 
 
+class Offering(Counting):
+    """Offers `fast_ids`, and of these a trace id of 0 at first, which means "call the method"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered = iter([0, 70, 71, 72])
+        self.fast_ids = self.offered.__next__, lambda: 7
+
+
+def test_ids_come_from_the_functions_that_a_generator_offers() -> None:
+    provider = engine.TracerProvider(id_generator=Offering(), shutdown_on_exit=False)
+    tracer = provider.get_tracer("test")
+    made = [tracer.start_span("root").get_span_context() for _ in range(3)]
+    assert [context.trace_id for context in made] == [1, 70, 71]
+    assert {context.span_id for context in made} == {7}
+
+
 class Subclassed(engine.Span):
     pass
 

@@ -104,9 +104,11 @@ async def test_user_code_runs_in_its_own_context_while_a_stream_is_open(
 ) -> None:
     tracer = opentracing.global_tracer()
     async with connected() as channel:
-        async for _ in stub(channel, arity)(requests_for(arity, b"ok"), timeout=10):
-            assert tracer.active_span is None
+        call = stub(channel, arity)(requests_for(arity, b"ok"), timeout=10)
+        active = [tracer.active_span async for _ in call]
         await settle(finished, 1)
+    assert len(active) > 2
+    assert {*active} == {None}
 
 
 async def _cancelled(call: Any) -> None:

@@ -14,11 +14,11 @@ from ot_bridge.engine import TracerProvider
 from ot_bridge.grpc.limits import MOST, MOST_WITH_IDS, lightened
 from ot_bridge.grpc.metadata import weight
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import DEFAULT
+from ot_bridge.wire import DEFAULT, FORMATS
 from tests.grpc.sides import Call, clients
 from tests.grpc.things import ARITIES, Seen
 
-EVERY_FORMAT = "tracecontext,baggage,jaeger,b3,b3multi,ottrace,xray,grpc-trace-bin"
+EVERY_FORMAT = ",".join(name for name in FORMATS if name not in ("binary", "zipkin-span-format"))
 LISTS = {"default": ",".join(DEFAULT), "jaeger": "jaeger", "all": EVERY_FORMAT}
 CALLER = {
     "traceparent": f"00-{0xA:032x}-{0xB:016x}-01",

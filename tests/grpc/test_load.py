@@ -28,10 +28,11 @@ from ot_bridge.grpc import (
     server_interceptor,
     trace_channel,
 )
+from tests.generated import load
 from tests.grpc.test_aio_server import aio_server
 from tests.grpc.things import ARITIES, STREAMS_OUT, Aio, Seen, Sync, requests_for, stub, sync_server
 
-SOAK = pytest.param(2000, marks=[pytest.mark.soak, pytest.mark.timeout(600)])
+SOAK = [pytest.mark.soak, pytest.mark.timeout(600)]
 SCRIPTS = [b"ok", b"ok", b"raise", b"abort", b"set_code"]
 
 
@@ -91,7 +92,7 @@ def _call(channel: Any, arity: str, script: bytes) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("calls", [20, SOAK])
+@pytest.mark.parametrize("calls", [20, pytest.param(load(2000), marks=SOAK)])
 def test_sixteen_threads(seen: Seen, tracer: Tracer, counting: Counting, door: str, calls: int) -> None:
     with (
         sync_server(Sync(seen), server_interceptor(tracer)) as address,
@@ -170,7 +171,7 @@ def test_a_server_that_is_killed_in_the_middle(counting: Counting, tracer: Trace
 
 
 @pytest.mark.parametrize("door", ["interceptor", "channel"])
-@pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("rounds", [1, pytest.param(load(50), marks=SOAK)])
 async def test_two_hundred_streams_of_grpc_aio_at_once(
     seen: Seen, tracer: Tracer, counting: Counting, door: str, rounds: int
 ) -> None:

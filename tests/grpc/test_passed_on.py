@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from ot_bridge import wire
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.engine import TracerProvider
 from ot_bridge.grpc import client_interceptor
@@ -24,7 +25,10 @@ def by_grpcext(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
     return sides._sync_client(seen, door, arity, script, **options)
 
 
-FORMATS = ("jaeger", "b3", "b3multi", "ottrace", "xray", "tracecontext,baggage", "grpc-trace-bin")
+ALONE = [
+    name for name in wire.FORMATS if name not in ("tracecontext", "baggage", "binary", "zipkin-span-format")
+]
+FORMATS = ("tracecontext,baggage", *ALONE)
 OWN = (("own", "1"), ("other", "2"), ("own", "3"), ("x-bin", b"\x00\xff"))
 
 

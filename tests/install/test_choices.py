@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -183,26 +184,38 @@ def test_a_ratio_is_a_number_from_0_to_1(
     ] * told
 
 
-def test_a_sampler_that_nobody_knows_counts_as_unset(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("variable", "read", "begins", "ends"),
+    [
+        (
+            "OTEL_TRACES_SAMPLER",
+            choices.sampler_in_environment,
+            "known are always_on, always_off, ",
+            "(OpenTelemetry's default is parentbased_always_on)",
+        ),
+        (
+            "OTEL_PYTHON_ID_GENERATOR",
+            choices.id_generator_in_environment,
+            "known are random, xray",
+            "; it counts as unset",
+        ),
+    ],
+    ids=["a sampler", "an ID generator"],
+)
+def test_an_unknown_name_counts_as_unset(
+    variable: str,
+    read: Callable[[], object],
+    begins: str,
+    ends: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "often")
-    assert choices.sampler_in_environment() is None
+    monkeypatch.setenv(variable, "often")
+    assert read() is None
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith("OTEL_TRACES_SAMPLER='often': known are always_on, always_off, ")
-    assert record.getMessage().endswith("(OpenTelemetry's default is parentbased_always_on)")
-
-
-def test_an_id_generator_that_nobody_knows_counts_as_unset(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", "dice")
-    assert choices.id_generator_in_environment() is None
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith("OTEL_PYTHON_ID_GENERATOR='dice': known are random, xray")
-    assert record.getMessage().endswith("; it counts as unset")
+    assert record.getMessage().startswith(f"{variable}='often': {begins}")
+    assert record.getMessage().endswith(ends)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentracing.scope_managers import ThreadLocalScopeManager
+from werkzeug.test import Client
 
 import ot_bridge
 from ot_bridge.engine import TracerProvider
+from ot_bridge.grpc import client_interceptor, server_interceptor, trace_channel
+from ot_bridge.wsgi import TracingMiddleware
 from tests.install.child import run
 
 
@@ -48,6 +53,38 @@ def test_the_span_that_was_activated_is_active_inside_its_scope_only(provider: s
         span = tracer.start_span("by hand", ignore_active_span=True)
         with tracer.scope_manager.activate(span, False):
             assert tracer.active_span is span
+    assert tracer.active_span is None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_request_whose_code_uses_the_active_span_is_served(provider: str) -> None:
+    tracer: Any = ot_bridge.create_tracer(PROVIDERS[provider]())
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        for chunk in (b"a", b"b"):
+            tracer.active_span.set_tag("http.route", "/").log_kv({"event": "chunk"})
+            yield chunk
+
+    def handler(request: bytes, context: Any) -> bytes:
+        tracer.active_span.set_tag("rpc", True).set_baggage_item("key", "value")
+        return request
+
+    assert Client(TracingMiddleware(app, tracer)).get("/").text == "ab"
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool, interceptors=[server_interceptor(tracer)])
+        method: Any = {"method": grpc.unary_unary_rpc_method_handler(handler)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", method),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as plain:
+            for channel in (
+                grpc.intercept_channel(plain, client_interceptor(tracer)),
+                trace_channel(plain, tracer),
+            ):
+                call: Any = channel.unary_unary("/service/method")
+                assert call(b"request", timeout=20) == b"request"
+        server.stop(None).wait()
     assert tracer.active_span is None
 
 

@@ -14,7 +14,16 @@ from ot_bridge.propagation import Propagator
 from ot_bridge.wire import DEFAULT, FORMATS, Format
 
 ENTRIES = sorted(distribution("ot-bridge").entry_points)
-PROPAGATORS = [entry.name for entry in ENTRIES if entry.group == "opentelemetry_propagator"]
+#: A process for each module: what an import in a bare or half-imported process may miss is the module's.
+MODULES = {
+    module: [entry for entry in ENTRIES if entry.module == module]
+    for module in sorted({entry.module for entry in ENTRIES})
+}
+PROPAGATORS = {
+    module: names
+    for module, entries in MODULES.items()
+    if (names := [entry.name for entry in entries if entry.group == "opentelemetry_propagator"])
+}
 INSTRUMENT = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 
 
@@ -25,14 +34,17 @@ def run(*command: str, **variables: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=[f"{entry.group}-{entry.name}" for entry in ENTRIES])
-def test_an_entry_point_loads_before_all_else(entry: EntryPoint) -> None:
+@pytest.mark.parametrize("entries", MODULES.values(), ids=MODULES)
+def test_an_entry_point_loads_before_all_else(entries: list[EntryPoint]) -> None:
     program = (
         "from importlib.metadata import EntryPoint\n"
-        f"found = EntryPoint({entry.name!r}, {entry.value!r}, {entry.group!r}).load()\n"
-        "print(callable(found) or found.__name__)"
+        f"for entry in {[(entry.name, entry.value, entry.group) for entry in entries]!r}:\n"
+        "    found = EntryPoint(*entry).load()\n"
+        "    print(callable(found) or found.__name__)"
     )
-    assert run(sys.executable, "-c", program) in ("True", "ot_bridge.pytest_plugin")
+    found = run(sys.executable, "-c", program).split()
+    assert len(found) == len(entries)
+    assert {*found} <= {"True", "ot_bridge.pytest_plugin"}
 
 
 def test_every_format_has_an_entry_point_that_gives_its_propagator() -> None:
@@ -46,6 +58,12 @@ def test_every_format_has_an_entry_point_that_gives_its_propagator() -> None:
     assert {name: each.formats for name, each in made.items()} == expected
 
 
+def test_there_are_entry_points_of_several_modules() -> None:
+    assert len(ENTRIES) > 25
+    assert len(MODULES) > 8
+    assert len(PROPAGATORS) == 2
+
+
 GLOBAL = (
     "from opentelemetry import propagate\n"
     "import sys\n"
@@ -53,21 +71,22 @@ GLOBAL = (
 )
 
 
-@pytest.mark.parametrize("name", PROPAGATORS)
-def test_opentelemetry_takes_our_propagator_while_it_is_half_imported(name: str) -> None:
-    entry = next(each for each in ENTRIES if (each.group, each.name) == ("opentelemetry_propagator", name))
-    fields = sorted(entry.load()().fields)
-    assert run(sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=name).split() == [*fields, "True"]
+def fields(names: list[str]) -> list[str]:
+    made = [entry.load()() for entry in ENTRIES if entry.name in names and "propagator" in entry.group]
+    return sorted({field for each in made for field in each.fields})
 
 
-@pytest.mark.parametrize("name", PROPAGATORS)
-def test_opentelemetry_instrument_takes_our_propagator(name: str) -> None:
-    entry = next(each for each in ENTRIES if (each.group, each.name) == ("opentelemetry_propagator", name))
-    fields = sorted(entry.load()().fields)
-    quiet = dict.fromkeys(("TRACES", "METRICS", "LOGS"), "none")
-    variables = {f"OTEL_{signal}_EXPORTER": value for signal, value in quiet.items()}
-    output = run(INSTRUMENT, sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=name, **variables)
-    assert output.split() == [*fields, "True"]
+@pytest.mark.parametrize("names", PROPAGATORS.values(), ids=PROPAGATORS)
+def test_opentelemetry_takes_our_propagators_while_it_is_half_imported(names: list[str]) -> None:
+    found = run(sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=",".join(names))
+    assert found.split() == [*fields(names), "True"]
+
+
+@pytest.mark.parametrize("names", PROPAGATORS.values(), ids=PROPAGATORS)
+def test_opentelemetry_instrument_takes_our_propagators(names: list[str]) -> None:
+    quiet = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    found = run(INSTRUMENT, sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=",".join(names), **quiet)
+    assert found.split() == [*fields(names), "True"]
 
 
 def test_pytest_imports_no_opentelemetry_before_a_test_asks_for_it(tmp_path: Path) -> None:

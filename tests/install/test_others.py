@@ -14,7 +14,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import ot_bridge
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.grpc import client_interceptor, server_interceptor, trace_channel
+from ot_bridge.grpc import (
+    aio_client_interceptor,
+    aio_server_interceptor,
+    client_interceptor,
+    server_interceptor,
+    trace_channel,
+)
 from ot_bridge.instrumentor import OpenTracingInstrumentor
 from ot_bridge.propagation import Propagator
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
@@ -157,19 +163,44 @@ def test_a_processor_of_the_programs_is_not_shut_down_with_us() -> None:
     assert not processor.stopped
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: TracingMiddleware(lambda *_: [], 3),  # type: ignore[arg-type]
-        lambda: trace_wsgi(lambda *_: [], tracer=3),
-        lambda: client_interceptor(3),  # type: ignore[arg-type]
-        lambda: server_interceptor(3),  # type: ignore[arg-type]
-        lambda: trace_channel(None, 3),  # type: ignore[call-overload]
-        lambda: ot_bridge.create_tracer(3),  # type: ignore[arg-type]
-        lambda: ot_bridge.create_tracer(Wrapping(), scope_manager=3),  # type: ignore[arg-type]
-        lambda: ot_bridge.create_tracer(Wrapping(), propagators=3),
-    ],
-)
-def test_what_is_no_tracer_provider_or_scope_manager_is_refused_at_once(make: Any) -> None:
-    with pytest.raises(ConfigurationError):
-        make()
+#: A call with an argument of another type -> the argument's name.
+UNUSABLE: dict[str, tuple[Any, str]] = {
+    "the middleware": (lambda bad: TracingMiddleware(lambda *_: [], bad), "tracer"),
+    "trace_wsgi": (lambda bad: trace_wsgi(lambda *_: [], tracer=bad), "tracer"),
+    "the client interceptor": (client_interceptor, "tracer"),
+    "the client interceptor of aio": (aio_client_interceptor, "tracer"),
+    "the server interceptor": (server_interceptor, "tracer"),
+    "the server interceptor of aio": (aio_server_interceptor, "tracer"),
+    "trace_channel": (lambda bad: trace_channel(None, bad), "tracer"),  # type: ignore[call-overload]
+    "create_tracer": (ot_bridge.create_tracer, "tracer_provider"),
+    "create_tracer's manager": (lambda bad: ot_bridge.create_tracer(scope_manager=bad), "scope_manager"),
+    "create_tracer's propagators": (
+        lambda bad: ot_bridge.create_tracer(Wrapping(), propagators=bad),
+        "propagators",
+    ),
+    "install's name": (ot_bridge.install, "service_name"),
+    "install's provider": (lambda bad: ot_bridge.install(tracer_provider=bad), "tracer_provider"),
+    "install's propagators": (lambda bad: ot_bridge.install(propagators=bad), "propagators"),
+    "install's sampler": (lambda bad: ot_bridge.install(sampler=bad), "sampler"),
+    "install's exporters": (lambda bad: ot_bridge.install(exporters=bad), "exporters"),
+    "one of install's exporters": (lambda bad: ot_bridge.install(exporters=["none", bad]), "exporters"),
+    "install's manager": (lambda bad: ot_bridge.install(scope_manager=bad), "scope_manager"),
+    "install's length of ids": (lambda bad: ot_bridge.install(trace_id_bits=bad), "trace_id_bits"),
+    "install's names of tags": (lambda bad: ot_bridge.install(semconv=bad), "semconv"),
+}
+
+
+class Everything:
+    """Its objects could be used, itself it cannot."""
+
+    start_span = get_tracer = activate = should_sample = lambda self: None
+
+
+@pytest.mark.parametrize("bad", [3, Everything], ids=["a number", "a class"])
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_argument_of_another_type_is_refused_at_once(name: str, bad: Any) -> None:
+    call, option = UNUSABLE[name]
+    with pytest.raises(ConfigurationError) as refused:
+        call(bad)
+    assert refused.value.option == option
+    assert not opentracing.is_global_tracer_registered()

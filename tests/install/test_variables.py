@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 import ot_bridge
+from ot_bridge.jaeger_client.reporter import Reporter
+from ot_bridge.wire import FORMATS
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
 from tests.install.child import environment, run
@@ -127,8 +129,7 @@ def test_importing_the_package_survives_a_propagator_that_nobody_has() -> None:
 
 
 def test_every_name_of_ours_works_in_opentelemetrys_variable() -> None:
-    names = "jaeger,b3,b3multi,ottrace,xray,zipkin-span-format,grpc-trace-bin,binary,ot_bridge"
-    done = run(IMPORT, OTEL_PROPAGATORS=names)
+    done = run(IMPORT, OTEL_PROPAGATORS=",".join([*FORMATS, "ot_bridge"]))
     assert "uber-trace-id" in done.stdout
     assert "ot-tracer-traceid" in done.stdout
     assert done.stderr == ""
@@ -185,6 +186,51 @@ def test_one_error_says_what_is_wrong_and_what_is_done(
     assert said[0].startswith(f"{name}={variables[name]!r}")
     assert says in said[0]
     assert instead in said[0]
+
+
+#: Where an exporter raises when it is made.
+UNMADE = {
+    "an address of X-Ray's daemon": (
+        {"OTEL_TRACES_EXPORTER": "xray_daemon"},
+        {"AWS_XRAY_DAEMON_ADDRESS": "x"},
+    ),
+    "no region": ({"OTEL_TRACES_EXPORTER": "xray"}, {}),
+    "a region": ({"OTEL_TRACES_EXPORTER": "console,xray_otlp"}, {"AWS_REGION": "no region"}),
+    "a timeout of OTLP over gRPC": (
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "ten"},
+    ),
+    "a compression of OTLP over gRPC": (
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"},
+        {"OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"},
+    ),
+    "a source of credentials": ({}, {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "nope"}),
+}
+
+
+@needs.otlp_over_grpc
+@pytest.mark.parametrize("way", ["install", "drop-in"])
+@pytest.mark.parametrize("name", UNMADE)
+def test_an_exporter_that_raises_when_it_is_made_stops_no_program(
+    name: str, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    named, variables = UNMADE[name]
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    environment = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "OTEL_TRACES_EXPORTER": "otlp"}
+    for variable, value in {**environment, **named, **variables}.items():
+        monkeypatch.setenv(variable, value)
+    if way == "install":
+        ot_bridge.install("shop", set_global=False).start_span("a").finish()
+        ot_bridge.uninstall()
+    else:
+        reporter = Reporter(None)
+        assert len(reporter._processors) == named.get("OTEL_TRACES_EXPORTER", "").count("console")
+        reporter.close().result(20)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "cannot be made" in said
+    assert "nothing is exported by it" in said
+    assert all(value in said for value in variables.values())
 
 
 @pytest.mark.parametrize(

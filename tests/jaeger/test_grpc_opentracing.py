@@ -30,10 +30,11 @@ def test_every_name_is_there_with_its_arguments(real: ModuleType, mine: ModuleTy
         name for name, value in vars(real).items() if getattr(value, "__module__", None) == real.__name__
     }
     assert names <= set(dir(mine))
-    for name in names:
-        if inspect.isfunction(getattr(real, name)):
-            expected = list(inspect.signature(getattr(real, name)).parameters)
-            assert list(inspect.signature(getattr(mine, name)).parameters)[: len(expected)] == expected
+    functions = [name for name in sorted(names) if inspect.isfunction(getattr(real, name))]
+    assert functions
+    for name in functions:
+        expected = list(inspect.signature(getattr(real, name)).parameters)
+        assert list(inspect.signature(getattr(mine, name)).parameters)[: len(expected)] == expected
 
 
 class _Client:

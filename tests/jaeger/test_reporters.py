@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from ot_bridge.jaeger_client.reporter import (
     NullReporter,
     Reporter,
 )
+from tests.delivery.parts import hanging
 from tests.jaeger.servers import Collector, running
 from tests.jaeger.sides import Side, both
 
@@ -217,6 +219,20 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
     }
 
 
+def test_spans_that_end_after_the_close_are_counted_and_said_once(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = _Counts()
+    tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
+    assert tracer.close().result(10) is True
+    for _ in range(3):
+        tracer.start_span("late").finish()
+    assert counts.counts["jaeger:reporter_spans dropped"] == 3
+    said = [record.getMessage() for record in caplog.records if record.name == "jaeger_tracing"]
+    assert said.count("spans that end after the close of their tracer are lost") == 1
+    assert not collector.requests
+
+
 def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(Collector()) as gone:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.url)
@@ -315,6 +331,24 @@ def test_flushing_the_provider_flushes_the_reporter(collector: Collector) -> Non
     assert tracer.provider.force_flush(10_000)
     assert collector.names == ["op"]
     assert tracer.close().result(10)
+
+
+@pytest.mark.parametrize("composed", [False, True], ids=["exporters", "reporters"])
+def test_any_number_of_collectors_that_hang_share_the_time_of_a_flush(
+    composed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter, "CLOSE_SECONDS", 1.0)
+    many = 12
+    with hanging() as endpoint:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", ",".join(["otlp"] * (1 if composed else many)))
+        all_of_them = CompositeReporter(*(Reporter(CHANNEL) for _ in range(many)))
+        tracer = _tracer(all_of_them if composed else Reporter(CHANNEL))
+        tracer.start_span("op").finish()
+        began = time.monotonic()
+        assert tracer.flush(1) is False
+        assert time.monotonic() - began < many / 2
+        assert tracer.close().result(many) is False
 
 
 def test_a_failed_close_is_a_false_one() -> None:

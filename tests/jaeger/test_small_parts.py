@@ -8,6 +8,7 @@ import socket
 import sys
 import warnings
 from typing import Any
+from urllib.error import HTTPError
 
 import jaeger_client.codecs
 import jaeger_client.utils
@@ -144,8 +145,9 @@ def test_an_agent_is_asked_for_strategies_and_credits(agent: Agent) -> None:
         "/credits?service=s&uuid=7&operations=a&operations=b",
     ]
     agent.status = 500
-    with pytest.raises(OSError, match="500"):
+    with pytest.raises(HTTPError, match="500") as raised:
         sender.request_sampling_strategy("s").result(5)
+    assert raised.value.fp.closed  # and its connection with it
 
 
 def test_the_address_that_packets_come_from_is_jaeger_clients() -> None:

@@ -6,6 +6,7 @@ import pickle
 import sys
 import traceback
 from enum import IntEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentracing.ext import tags as ext
 
 from ot_bridge import jaeger_client as ours
+from tests import needs
+from tests.cli import programs
 from tests.jaeger.sides import OURS, REAL, Side, both, logs_of, tags_of
 
 NOON = 1_700_000_000.25
@@ -477,6 +480,35 @@ def test_each_tag_stands_at_its_first_place_with_its_last_value(told: list[Any])
         return list(tags_of(reported).items())
 
     both(program)
+
+
+DECLARED = """
+from ot_bridge.jaeger_client import ConstSampler, Tracer
+from ot_bridge.jaeger_client.reporter import InMemoryReporter
+
+reporter = InMemoryReporter()
+tracer = Tracer("service", reporter, ConstSampler(True))
+span = tracer.start_span("op", tags={"span.kind": "server", "a": 1, "b": 2})
+for key, value in (("a", 3), ("error", True), ("c", 4), ("b", 5)):
+    span.set_tag(key, value)
+span.finish()
+(reported,) = reporter.get_spans()
+print(type(span).__name__, reported is span, [(tag.key, tag.vLong) for tag in reported.tags])
+"""
+FILE = """
+file_format: "1.0"
+tracer_provider:
+  processors:
+    - batch: {exporter: {otlp_http: {endpoint: "http://127.0.0.1:1/v1/traces"}}}
+"""
+
+
+@needs.configuration
+def test_on_the_provider_of_a_file_the_reporter_gets_the_programs_own_span(tmp_path: Path) -> None:
+    (tmp_path / "otel.yaml").write_text(FILE)
+    done = programs.python("-c", DECLARED, OTEL_CONFIG_FILE=str(tmp_path / "otel.yaml"))
+    tags = [("span.kind", None), ("a", 3), ("b", 5), ("error", None), ("c", 4)]
+    assert done.stdout == f"Span True {tags}\n", done.stderr
 
 
 class _Seen(SpanProcessor):

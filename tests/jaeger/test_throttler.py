@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 from typing import Any
 
 import pytest
 
-from ot_bridge.jaeger_client import throttler
+from ot_bridge.jaeger_client import Config, ConstSampler, Tracer, throttler
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
+from ot_bridge.jaeger_client.reporter import InMemoryReporter
+from tests.cli import programs
+from tests.delivery.parts import until
+from tests.interrupts import handled
 from tests.jaeger.servers import Agent
 from tests.jaeger.sides import Side, both
+
+
+def _threads() -> int:
+    return sum(each.name == "ot_bridge-throttler" for each in threading.enumerate())
 
 
 class _Counts(MetricsFactory):
@@ -78,15 +88,99 @@ def test_a_throttler_that_nobody_holds_stops_asking(agent: Agent) -> None:
     assert not thread.is_alive()
 
 
-def test_after_a_fork_it_goes_on_asking(agent: Agent) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_asks_for_itself_unless_it_was_closed(agent: Agent) -> None:
     made, _ = _throttler(agent, 0.01)
-    made.is_allowed("op")
-    made.lock.acquire()  # as a thread that the child has not got would hold it
-    made._restart()
-    made.is_allowed("op")
+    closed, _ = _throttler(agent)
+    closed.close()
+
+    def child() -> None:
+        made.is_allowed("child's")
+        until(lambda: made.credits["child's"] > 0)
+        os._exit(_threads() != 1)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    with made.lock:  # the child has not got the thread that holds it
+        process.start()
+    process.join(40)
     made.close()
-    made._restart()
-    assert made._stop.is_set()
+    assert process.exitcode == 0
+
+
+def test_the_tracers_close_ends_its_thread(agent: Agent) -> None:
+    before = _threads()
+    made, _ = _throttler(agent)
+    tracer = Tracer("service", InMemoryReporter(), ConstSampler(True), throttler=made)
+    assert _threads() == before + 1
+    tracer.close().result(20)
+    until(lambda: _threads() == before)
+
+
+def test_a_signal_handler_may_ask_it_while_it_is_asked(agent: Agent) -> None:
+    made, _ = _throttler(agent)
+    seen: list[bool] = []
+
+    def everywhere() -> None:
+        for at in range(1, 6):
+            seen.append(handled(lambda: made.is_allowed("handler"), at, throttler.__file__, made.refresh))
+
+    asking = threading.Thread(target=everywhere, daemon=True)
+    asking.start()
+    asking.join(40)
+    assert not asking.is_alive()
+    assert any(seen)
+    made.close()
+
+
+#: A program that ends while its throttler waits for an answer that never comes.
+HANGING = """
+import socket, sys, threading
+from ot_bridge.jaeger_client import Config, throttler
+throttler._TIMEOUT = 600.0
+agent = socket.create_server(("127.0.0.1", 0))
+tracer = Config({"sampler": {"type": "const", "param": 1},
+                 "local_agent": {"reporting_host": "127.0.0.1"},
+                 "throttler": {"port": agent.getsockname()[1], "refresh_interval": 1}},
+                service_name="hanging").new_tracer()
+tracer.throttler.is_allowed("op")
+agent.accept()
+print([each.name for each in threading.enumerate() if "throttler" in each.name])
+if sys.argv[1]:
+    tracer.close().result(20)
+"""
+
+
+@pytest.mark.parametrize("close", ["", "closed"], ids=["as it is", "closed"])
+def test_an_agent_that_hangs_delays_neither_close_nor_exit(close: str) -> None:
+    done = programs.python("-c", HANGING, close, OTEL_TRACES_EXPORTER="none")
+    assert (done.returncode, done.stdout) == (0, "['ot_bridge-throttler']\n"), done.stderr
+
+
+class _Raising(MetricsFactory):
+    def create_counter(self, name: str, tags: Any = None) -> Any:
+        def count(value: int) -> None:
+            raise RuntimeError("the program's metrics")
+
+        return count
+
+
+def test_metrics_that_raise_do_not_end_it(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+    channel = LocalAgentSender("127.0.0.1", agent.port)
+    made = throttler.RemoteThrottler(channel, "service", refresh_interval=0.01, metrics_factory=_Raising())
+    made.credits["op"] = 1.0
+    agent.wait_for(lambda: len(agent.requests) > 2)
+    made.close()
+    assert "RemoteThrottler.refresh raised" in caplog.text
+
+
+INTERVALS: dict[str, Any] = {"zero": 0, "negative": -1, "endless": 1e300, "no number": "x", "none": None}
+
+
+@pytest.mark.parametrize("interval", INTERVALS.values(), ids=INTERVALS)
+def test_an_interval_that_no_thread_can_wait_for_is_the_default(interval: Any) -> None:
+    config = Config({"throttler": {"refresh_interval": interval}}, service_name="service")
+    assert config.throttler_refresh_interval == 5
 
 
 def test_the_base_throttler_does_nothing() -> None:

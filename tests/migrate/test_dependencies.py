@@ -72,3 +72,14 @@ def test_every_kind_of_file_is_read(name: str, text: str, tmp_path: Path) -> Non
     (line,) = check([tmp_path]).lines
     assert line.code == "OTB502"
     assert "lightstep" in text.splitlines()[line.line - 1]
+
+
+def test_a_file_of_requirements_that_is_given_is_not_read_as_python(tmp_path: Path) -> None:
+    given = [tmp_path / name for name in ("requirements.txt", "base.in", "Pipfile")]
+    for path, text in zip(given, ("flask~=2.0", "flask~=2.0", "[packages]\nflask = '~=2.0'"), strict=True):
+        path.write_text(f"# opentracing\n{text}\n")
+    (tmp_path / "app.wsgi").write_text("import opentracing\nopentracing.tracer\n")
+    report = check([*given, tmp_path / "app.wsgi"])
+    assert report.unread == []
+    assert report.searched == 1
+    assert [line.code for line in report.lines] == ["OTB101"]

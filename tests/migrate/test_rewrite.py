@@ -43,6 +43,8 @@ def body(source: str, folder: Path) -> str:
 
 GET = "trace.get_tracer(__name__)"
 
+TEXT = "# ot-bridge: OTB203 this text is an attribute and no status; set_status(Status(StatusCode.ERROR)) sets one"
+
 #: rule -> (before, after), each below the imports; what is free is bound by the test.
 ROWS = {
     "tracer": ("t = opentracing.global_tracer()\n", f"t = {GET}"),
@@ -131,6 +133,22 @@ ROWS = {
         "span.add_event(\"e\", {'event': 'e', 'a': 1}, timestamp=int(t * 1e9))\n"
         "span.add_event(\"log\", {'a': 1})",
     ),
+    "error as text": (
+        START + "span.set_tag('error', f'{a}!')\ntry:\n    pass\nexcept OSError as e:\n    span.set_tag('error', e)\n",
+        f"span = {GET}.start_span('a')\n{TEXT}\nspan.set_attribute('error', f'{{a}}!')\ntry:\n    pass\n"
+        f"except OSError as e:\n    {TEXT}\n    span.set_attribute('error', str(e))",
+    ),
+    "ids of a span's context": (
+        START + "a = span.context.trace_id\nb = opentracing.tracer.active_span.context.span_id\n",
+        f"span = {GET}.start_span('a')\na = span.get_span_context().trace_id\n"
+        "b = trace.get_current_span().get_span_context().span_id",
+    ),
+    "parameter that no call gives": (
+        "class A:\n    def __init__(self, t=None):\n        self.t = t or opentracing.global_tracer()\n"
+        "        self.t.start_span('a').finish()\n\nA()\n",
+        f"class A:\n    def __init__(self, t=None):\n        self.t = t or {GET}\n"
+        "        self.t.start_span('a').end()\n\nA()",
+    ),
     "name": (START + "span.set_operation_name('b')\n", f"span = {GET}.start_span('a')\nspan.update_name('b')"),
     "active span": (
         "span = opentracing.tracer.active_span\nif span:\n    span.set_tag('a', 1)\n",
@@ -203,6 +221,34 @@ LEFT = {
         "OTB305",
         START + "opentracing.tracer.start_span('b', child_of=span, tags=given)\n",
     ),
+    "baggage that is read": ("OTB204", START + "a = span.get_baggage_item('a')\n"),
+    "a scope in an annotation": ("OTB303", "def f(scope: opentracing.Scope):\n    scope.span.finish()\n"),
+    "a tracer that is closed": (
+        "OTB401", "from jaeger_client import Config\nt = Config({}, 'a').initialize_tracer()\nt.close()\n"
+    ),
+    "a framework's package": ("OTB404", "from flask_opentracing import FlaskTracing\nFlaskTracing(x)\n"),
+    "a client library's package": (
+        "OTB405", "from opentracing_instrumentation import get_current_span\nget_current_span()\n"
+    ),
+    "a mock tracer": (
+        "OTB207",
+        "from opentracing.mocktracer import MockTracer\nt = MockTracer()\nt.start_span('a').finish()\n",
+    ),
+    "a scope manager": (
+        "OTB208",
+        "from opentracing.scope_managers import ThreadLocalScopeManager\nm = ThreadLocalScopeManager()\n",
+    ),
+    "a string that names the module": ("OTB311", "import importlib\nimportlib.import_module('opentracing')\n"),
+    "stars": ("OTB312", "def f(**more):\n    opentracing.tracer.start_span('a', **more)\n"),
+    "an exception that is never raised": (
+        "OTB206", "try:\n    pass\nexcept opentracing.InvalidCarrierException:\n    pass\n"
+    ),
+    "sampling.priority at the start": (
+        "OTB202", "s = opentracing.tracer.start_span('a', tags={'sampling.priority': 1})\ns.finish()\n"
+    ),
+    "a kind at the start that is not known": (
+        "OTB201", "s = opentracing.tracer.start_span('a', tags={'span.kind': kind})\ns.finish()\n"
+    ),
     "reference in a variable": ("OTB302", START + "r = opentracing.follows_from(span.context)\n"),
     "several references": ("OTB205", "opentracing.tracer.start_span('a', references=refs)\n"),
     "extracted and tested": (
@@ -215,7 +261,7 @@ LEFT = {
     "subclass": ("OTB307", "class A(opentracing.Tracer):\n    pass\n"),
     "set-up": ("OTB403", "opentracing.set_global_tracer(x)\n"),
     "error that may be none": ("OTB305", START + "span.log_kv({'event': 'error', 'error.object': thing})\n"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("code", "program"), LEFT.values(), ids=LEFT)
@@ -227,6 +273,15 @@ def test_what_a_person_decides_is_left_below_one_mark(code: str, program: str, t
     code_lines = [line for line in after.splitlines() if line.strip() and "# ot-bridge:" not in line]
     for line in program.splitlines():
         assert line.replace("tags.SAMPLING_PRIORITY", '"sampling.priority"') in code_lines
+
+
+def test_what_is_rewritten_and_marked_counts_as_rewritten_and_needs_a_person_once(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(HEAD + START + "span.set_tag('error', 'gone')\nspan.finish()\n")
+    outcome = rewrite([tmp_path])
+    assert (outcome.rewritten, outcome.left, outcome.status) == (4, 0, 1)
+    assert main(["rewrite", str(tmp_path), "--write"]) == 1
+    assert main(["rewrite", str(tmp_path), "--write"]) == 0
+    assert (tmp_path / "a.py").read_text().count("# ot-bridge: OTB203") == 1
 
 
 def test_a_flow_that_leaves_does_not_keep_others_from_being_rewritten(tmp_path: Path) -> None:
@@ -449,6 +504,16 @@ def test_the_mark_of_a_jaeger_configuration_says_the_variables(
     assert "OTB401 set-up: ot_bridge.install('shop')" in mark
     assert "OTEL_SERVICE_NAME=shop" in mark
     assert "OTEL_TRACES_SAMPLER=" in mark
+
+
+def test_the_summary_says_once_what_changes_for_every_span(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text(HEAD + START + "span.finish()\n" + START + "span.finish()\n")
+    assert main(["rewrite", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR") == 1
+    assert "6 references would be rewritten in 1 files, 0 are left, with 0 marks" in said
 
 
 def test_json_says_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

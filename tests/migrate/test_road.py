@@ -43,22 +43,30 @@ SDK: Final = {
     ),
     "tracer.close()": "provider.shutdown()",
 }
+_ENDS: Final = {
+    "    closed = provider.shutdown()\n    while not closed.done():\n        time.sleep(0.01)\n": (
+        "    provider.shutdown()\n"
+    )
+}
 _WSGI: Final = "from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware\n"
 
 
 #: What a person changes in the last step, besides the set-up.
 BY_HAND: Final[Mapping[str, Mapping[str, str]]] = {
     "flask": {
+        **_ENDS,
         "from flask_opentracing import FlaskTracing\n": _WSGI,
         "tracing = FlaskTracing(tracer, True, app)\n": "",
         "Client(app)": "Client(OpenTelemetryMiddleware(app))",
     },
     "bottle": {
+        **_ENDS,
         "from bottle_opentracing import BottleTracing\n": _WSGI,
         "tracing = BottleTracing(tracer, True, app)\n": "",
         "Client(app)": "Client(OpenTelemetryMiddleware(app))",
     },
     "django": {
+        **_ENDS,
         "from django_opentracing import DjangoTracing, OpenTracingMiddleware\n": _WSGI,
         "class Middleware(OpenTracingMiddleware):\n    async_mode = False\n": "",
         '        MIDDLEWARE=[f"{__name__}.Middleware"],\n': "",
@@ -71,6 +79,7 @@ BY_HAND: Final[Mapping[str, Mapping[str, str]]] = {
         "    while not closed.done():\n        await asyncio.sleep(0.01)\n": "",
     },
     "grpc": {
+        **_ENDS,
         "import opentracing\n": "",
         'opentracing.tracer.start_active_span("look-up", child_of=context.get_active_span())': (
             'trace.get_tracer(__name__).start_as_current_span("look-up")'

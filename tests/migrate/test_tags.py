@@ -66,6 +66,7 @@ def test_with_a_group_opted_in_nothing_is_left_to_do(
     said = capsys.readouterr().out
     assert "http.method -> http.request.method, http.request.method_original [http]: 1" in said
     assert "peer.service -> its successor is still in development" in said
+    assert "Sampling rules behind the program (a collector's, Refinery's) see the new names." in said
 
 
 def test_code_without_old_names_exits_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,6 +87,28 @@ def test_baggage_in_header_names_is_read_where_letter_case_counts(name: str) -> 
     assert baggage.get_all(propagator.extract(message, Context(), Cased())) == {"userid": "1"}
 
 
+class Binary(Getter[Any]):
+    """Reads names and values that are bytes. knows_keys: whether it can list the names."""
+
+    def __init__(self, knows_keys: bool) -> None:
+        self.knows_keys = knows_keys
+
+    def get(self, carrier: Any, key: Any) -> list[Any] | None:
+        found = carrier.get(key if isinstance(key, bytes) else key.encode())
+        return None if found is None else [found]
+
+    def keys(self, carrier: Any) -> Any:
+        return [*carrier] if self.knows_keys else None
+
+
+@pytest.mark.parametrize("knows_keys", [True, False])
+def test_names_that_are_bytes_and_names_that_a_getter_cannot_list_cost_no_trace(knows_keys: bool) -> None:
+    carrier = {b"uber-trace-id": b"1:2:0:1", b"uberctx-k": b"v"}
+    context = Propagator(["jaeger"]).extract(carrier, Context(), Binary(knows_keys))
+    assert _ids(context) == (1, 2)
+    assert baggage.get_all(context) == ({"k": "v"} if knows_keys else {})
+
+
 def test_two_propagators_of_one_program_do_not_make_two_items_of_one() -> None:
     carrier = {"baggage": "userId=1,b=2", "uberctx-userid": "1", "uberctx-b": "2"}
     for one, other in [

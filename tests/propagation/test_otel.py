@@ -179,9 +179,17 @@ def test_inject_writes_nothing_for_an_empty_context() -> None:
     assert injected(Propagator(), Context()) == {}
 
 
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 def test_baggage_of_opentelemetry_that_is_no_text_is_written_as_text() -> None:
     context = baggage.set_baggage("n", 7, Context())
     assert injected(Propagator(), context) == {"baggage": "n=7", "uberctx-n": "7"}
+    context = baggage.set_baggage("n", Unprintable(), Context())
+    assert injected(Propagator(["jaeger"]), context) == {"uberctx-n": "%3CUnprintable%3E"}
+    assert injected(Propagator(["baggage"]), context)["baggage"].startswith("n=")
 
 
 def test_the_remote_of_a_context_can_be_set_and_read() -> None:

@@ -26,6 +26,7 @@ from ot_bridge.sampling import (
     JaegerRemoteSampler,
     ProbabilisticSampler,
     RateLimitingSampler,
+    polling,
     rates,
     remote,
 )
@@ -243,7 +244,8 @@ def test_failures_are_logged_once_until_it_works_again(
     with caplog.at_level(logging.WARNING, "ot_bridge.sampling.remote"):
         for server.status in (500, 500, 200, 200, 503, 503):
             sampler.refresh()
-    assert [record.args[1].code for record in caplog.records] == [500, 503]  # type: ignore[union-attr,index]
+    errors: list[Any] = [record.args[1] for record in caplog.records]  # type: ignore[index]
+    assert [(error.code, error.fp.closed) for error in errors] == [(500, True), (503, True)]
     assert "sampling goes on by ProbabilisticSampler(0.5)" in caplog.text
 
 
@@ -303,6 +305,19 @@ def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make:
     assert sampler.sampler == ProbabilisticSampler(0.5)
 
 
+def test_without_a_thread_it_samples_by_what_it_has(
+    server: Strategies, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        sampler = make(server.url)
+    assert sampler.is_sampled(1) == (True, {"sampler.type": "probabilistic", "sampler.param": 0.001})
+    assert "no thread could be started for JaegerRemoteSampler" in caplog.text
+
+
 def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
     before = threads()
     forgotten = weakref.ref(JaegerRemoteSampler("shop", server.url, polling_interval=3600))
@@ -339,7 +354,7 @@ def test_a_signal_handler_may_close_it_while_its_thread_closes_it(server: Strate
     seen: list[bool] = []
 
     def everywhere() -> None:
-        for file in (threading.__file__, remote.__file__):
+        for file in (threading.__file__, polling.__file__):
             seen.extend(handled(sampler.close, at, file, sampler.close) for at in range(1, 6))
 
     closing = threading.Thread(target=everywhere, daemon=True)

@@ -123,13 +123,14 @@ def test_the_entry_points_are_what_they_should_be() -> None:
 def test_the_specifications_argument_configures_the_remote_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop")
     monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    intervals: list[float] = []
+    monkeypatch.setattr(JaegerRemoteSampler, "_poll", lambda self, name, interval: intervals.append(interval))
     sampler = jaeger_remote(
         " endpoint = http://127.0.0.1:1 , pollingIntervalMs=5000,initialSamplingRate=0.25,"
     )
     assert isinstance(sampler, JaegerRemoteSampler)
-    sampler.close()
     assert sampler.url == "http://127.0.0.1:1/sampling?service=shop"
-    assert sampler._interval == 5.0
+    assert intervals == [5.0]
     assert str(sampler.sampler) == "ProbabilisticSampler(0.25)"
 
 

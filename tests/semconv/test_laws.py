@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +22,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanKind
 
 import ot_bridge
+from ot_bridge import jaeger_client
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.cli.checkup.effective import rows
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otlp.encode import encode
+from ot_bridge.sampling import PathSampler, always_off, always_on
 from ot_bridge.semconv import SemconvExporter
 from ot_bridge.semconv.addresses import split
 from ot_bridge.semconv.names import RENAMED, why_it_stays
+from ot_bridge.testing import RecordingTracer
 from ot_bridge.xray.segment import segment
 from tests.semconv.sides import PROVIDERS, attributes, exported, installed
 
@@ -115,6 +120,17 @@ tracer.close().result(10)
 def test_jaeger_clients_names_obey_the_variable() -> None:
     variables = {**os.environ, "OTEL_TRACES_EXPORTER": "console", VARIABLE: "http"}
     done = subprocess.run([sys.executable, "-c", JAEGER], capture_output=True, check=True, env=variables)
+    told = json.loads(done.stdout)["attributes"]
+    assert told["http.request.method"] == "GET"
+    assert "http.method" not in told
+
+
+def test_a_program_under_ot_bridge_run_obeys_the_variable(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(JAEGER.replace("ot_bridge.jaeger_client", "jaeger_client"))
+    variables = {**os.environ, "OTEL_TRACES_EXPORTER": "console", VARIABLE: "http"}
+    command = [sys.executable, "-m", "ot_bridge", "run", "--", sys.executable, str(program)]
+    done = subprocess.run(command, capture_output=True, check=True, env=variables)
     told = json.loads(done.stdout)["attributes"]
     assert told["http.request.method"] == "GET"
     assert "http.method" not in told
@@ -266,6 +282,34 @@ def test_a_processor_of_the_programs_own_can_be_given_the_public_wrapper() -> No
     assert (span.attributes or {})["http.request.method"] == "GET"
 
 
+def test_a_recording_tracer_and_jaeger_clients_reporter_show_what_the_program_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "http,database,rpc")
+    recording = RecordingTracer()
+    recording.start_span("a", tags={"http.method": "GET"}).finish()
+    assert recording.finished_spans()[0].tags == {"http.method": "GET"}
+    reporter = jaeger_client.reporter.InMemoryReporter()
+    tracer = jaeger_client.Tracer("shop", reporter, jaeger_client.ConstSampler(True))
+    tracer.start_span("a", tags={"http.method": "GET"}).finish()
+    (span,) = reporter.get_spans()
+    assert {"http.method"} == {tag.key for tag in span.tags if tag.key.startswith("http")}
+
+
+def test_a_sampler_sees_the_names_that_the_program_set() -> None:
+    with installed("http", sampler=PathSampler([("/health", always_off)], always_on)) as (tracer, exporter):
+        for path in ("/health", "/users"):
+            tracer.start_span(path, tags={"span.kind": "server", "http.url": f"http://h{path}"}).finish()
+        assert tracer.flush()
+        assert [span.name for span in exporter.get_finished_spans()] == ["/users"]
+
+
+def test_a_span_that_runs_shows_what_the_program_set() -> None:
+    with installed("http") as (tracer, _), tracer.start_active_span("a", tags=WEB):
+        seen: Any = trace.get_current_span()
+        assert dict(seen.attributes) == {name: value for name, value in WEB.items() if name != "span.kind"}
+
+
 class _Rich(InMemorySpanExporter):
     name = "rich"
     refusing = True
@@ -354,6 +398,35 @@ def test_origins_are_kept_within_bounds_and_without_paths_and_passwords() -> Non
         split(f"http://h{number}?secret={number}")
     assert 0 < len(addresses._known) <= 1024
     assert [each for each in addresses._known if "secret" in each] == []
+
+
+METHODS = ["GET", "get", "", 7]
+CODES = [100, 404, 500, 599, 99, 600, "200", 200.0, True]
+URLS = [
+    *("http://shop.example/a", "https://shop.example:8443/", "HTTP://Shop.Example/a/b", "http://[::1]:80/a"),
+    *("http://shop.example", "http://shop.example/a?b=1", "http://shop.example/a#b", "http://shop.example2"),
+    *("http://u:p@shop.example/a", "https:///a", "ws://a/b/c", "/a", "", "http://shop.example:99999/a", 7),
+]
+
+
+@pytest.mark.parametrize("semconv", ["http", "http/dup"])
+@pytest.mark.parametrize("kind", [SpanKind.SERVER, SpanKind.CLIENT], ids=["server", "client"])
+def test_the_usual_http_span_is_translated_as_by_the_rules(kind: SpanKind, semconv: str) -> None:
+    new: dict[str, Any] = {"db.namespace": "a new name, beside which only the rules are applied"}
+    values = [*product(METHODS, CODES, URLS)] * 2  # the second time with origins that were seen before
+    tags: list[dict[str, Any]] = [
+        dict(zip(("http.method", "http.status_code", "http.url"), each, strict=True)) for each in values
+    ]
+    told = []
+    for more in ({}, new):
+        kept = InMemorySpanExporter()
+        spans = [ReadableSpan("a", kind=kind, attributes=each | more) for each in tags]
+        SemconvExporter(kept, semconv).export(spans)
+        told.append([dict(span.attributes or {}) for span in kept.get_finished_spans()])
+    usual, by_rules = told
+    assert len(usual) == len(values)
+    assert [each | new for each in usual] == by_rules
+    assert {"url.path" if kind is SpanKind.SERVER else "url.full"} < {name for each in usual for name in each}
 
 
 def test_the_known_methods_are_those_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

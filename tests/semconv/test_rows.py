@@ -69,6 +69,10 @@ ROWS = {
     "an empty method": method("", "http.method"),
     "a method that is no text": method(7, "http.method"),
     "a status": http({"http.status_code": 200}, {"http.response.status_code": 200}),
+    "the lowest status": http({"http.status_code": 100}, {"http.response.status_code": 100}),
+    "the highest status": http(
+        SERVER | {"http.status_code": 599}, {"http.response.status_code": 599, "error.type": "599"}
+    ),
     "a status as text": http({"http.status_code": "200"}, {"http.response.status_code": 200}),
     "a status as a float": http({"http.status_code": 200.0}, {"http.response.status_code": 200}),
     "a status that is none": http({"http.status_code": 99}, {}, "http.status_code"),
@@ -84,6 +88,11 @@ ROWS = {
     "a URL with user and password": url(
         "http://me:secret@h/",
         {"url.full": "http://REDACTED:REDACTED@h/", "server.address": "h", "server.port": 80},
+        CLIENT,
+    ),
+    "a URL with a user": url(
+        "https://me@h/a",
+        {"url.full": "https://REDACTED:REDACTED@h/a", "server.address": "h", "server.port": 443},
         CLIENT,
     ),
     "a URL of an IPv6 host": url(
@@ -225,6 +234,26 @@ ROWS = {
         {"db.system.name": "redis", "error.type": "KeyError"},
         logs=({"event": "error", "error.kind": "KeyError", "message": "x"},),
     ),
+    "an error with two exceptions": Row(
+        "database",
+        {"db.type": "redis", "error": True},
+        {"db.system.name": "redis", "error.type": "OSError"},
+        logs=({"event": "error", "error.kind": "KeyError"}, {"event": "error", "error.kind": "OSError"}),
+    ),
+    "a code before an exception": Row(
+        "http",
+        CLIENT | {"http.status_code": 500, "error": True},
+        {"http.response.status_code": 500, "error.type": "500"},
+        logs=({"event": "error", "error.kind": "KeyError"},),
+    ),
+    "a server's 499": http(SERVER | {"http.status_code": 499}, {"http.response.status_code": 499}),
+    "a consumer's 404": http(
+        {"span.kind": "consumer", "http.status_code": 404}, {"http.response.status_code": 404}
+    ),
+    "a client's 399": http(CLIENT | {"http.status_code": 399}, {"http.response.status_code": 399}),
+    "a client's 400": http(
+        CLIENT | {"http.status_code": 400}, {"http.response.status_code": 400, "error.type": "400"}
+    ),
     "a server's 500": http(
         SERVER | {"http.status_code": 500}, {"http.response.status_code": 500, "error.type": "500"}
     ),
@@ -278,6 +307,30 @@ def test_what_was_translated_once_comes_out_the_same(row: Row, dup: str, provide
     (twice,) = again.get_finished_spans()
     assert twice.attributes == before
     assert once.attributes == before
+
+
+KNOWN = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"]
+
+
+@pytest.mark.parametrize("method", KNOWN)
+def test_each_known_method_goes_by_its_own_name(method: str) -> None:
+    assert attributes("http", {"http.method": method}) == {"http.request.method": method}
+
+
+METHODS = {
+    "/pkg.Svc/M": "pkg.Svc/M",
+    "pkg.Svc/M": "pkg.Svc/M",
+    "work": None,
+    "/a/b/c": None,
+    "/pkg.Svc/": None,
+}
+
+
+@pytest.mark.parametrize(("name", "method"), METHODS.items(), ids=METHODS)
+def test_a_grpc_method_is_told_where_the_spans_name_is_one(name: str, method: str | None) -> None:
+    span = exported("rpc", GRPC | CLIENT, name=name)
+    assert span.name == name
+    assert (span.attributes or {}).get("rpc.method") == method
 
 
 @pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)

@@ -1,11 +1,13 @@
 """What OpenTelemetry's exporters in other languages send to the viewer.
 
-Node's requests go out by Node itself, where it is installed. Go's and Ruby's are made by hand here as those
-exporters make them: protobuf with their headers, several requests on one connection, Ruby's gzip.
+Node's bodies are those that `@opentelemetry/exporter-trace-otlp-http` and `-proto` 0.223.1 send, and Node
+itself sends them, where it is installed. Go's and Ruby's requests have the headers and the framing of those
+exporters' sources. Their bodies are protobuf made here, so the bytes are not those exporters' own.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.client
 import json
@@ -17,37 +19,40 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.view.spans import TRACE
 from tests.view.viewers import Running, viewer
 
 START = 1_700_000_000_000_000_000
 
-#: As `@opentelemetry/otlp-transformer` writes a span: numbers as enums, times as text, ids in hexadecimal.
-NODE_BODY: dict[str, Any] = {
+#: As the exporter for JSON writes spans: numbers as enums, times as text, ids in hexadecimal.
+NODE_JSON: dict[str, Any] = {
     "resourceSpans": [
         {
             "resource": {
-                "attributes": [
-                    {"key": "service.name", "value": {"stringValue": "node"}},
-                    {"key": "process.pid", "value": {"intValue": 42}},
-                ],
+                "attributes": [{"key": "service.name", "value": {"stringValue": "node-shop"}}],
                 "droppedAttributesCount": 0,
             },
             "scopeSpans": [
                 {
-                    "scope": {"name": "http", "version": "1.0"},
+                    "scope": {"name": "shop", "version": "1.0"},
                     "spans": [
                         {
-                            "traceId": TRACE,
-                            "spanId": f"{2:016x}",
-                            "parentSpanId": f"{1:016x}",
-                            "name": "GET",
-                            "kind": 3,
-                            "startTimeUnixNano": str(START + 1_000_000),
-                            "endTimeUnixNano": str(START + 2_000_000),
-                            "attributes": [{"key": "ratio", "value": {"doubleValue": 0.5}}],
+                            "traceId": "07d25d553018d7158788ed60a4058827",
+                            "spanId": "4e107adbfbd49623",
+                            "parentSpanId": "101110a6bd7ef8c6",
+                            "name": "load",
+                            "kind": 1,
+                            "startTimeUnixNano": "1795907397731000000",
+                            "endTimeUnixNano": "1795907397731459853",
+                            "attributes": [{"key": "n", "value": {"intValue": 3}}],
                             "droppedAttributesCount": 0,
-                            "events": [],
+                            "events": [
+                                {
+                                    "attributes": [],
+                                    "name": "retry",
+                                    "timeUnixNano": "1795907397731291167",
+                                    "droppedAttributesCount": 0,
+                                }
+                            ],
                             "droppedEventsCount": 0,
                             "status": {"code": 2, "message": "no"},
                             "links": [],
@@ -55,14 +60,19 @@ NODE_BODY: dict[str, Any] = {
                             "flags": 257,
                         },
                         {
-                            "traceId": TRACE,
-                            "spanId": f"{1:016x}",
+                            "traceId": "07d25d553018d7158788ed60a4058827",
+                            "spanId": "101110a6bd7ef8c6",
                             "name": "GET /cart",
-                            "kind": 2,
-                            "startTimeUnixNano": str(START),
-                            "endTimeUnixNano": str(START + 3_000_000),
+                            "kind": 1,
+                            "startTimeUnixNano": "1795907397710000000",
+                            "endTimeUnixNano": "1795907397732556643",
                             "attributes": [],
+                            "droppedAttributesCount": 0,
+                            "events": [],
+                            "droppedEventsCount": 0,
                             "status": {"code": 0},
+                            "links": [],
+                            "droppedLinksCount": 0,
                             "flags": 257,
                         },
                     ],
@@ -71,20 +81,31 @@ NODE_BODY: dict[str, Any] = {
         }
     ]
 }
+#: As the exporter for protobuf writes spans: fields that are 0 are written too.
+NODE_PROTOBUF = (
+    b"\n\xf1\x01\n\x1f\n\x1b\n\x0cservice.name\x12\x0b\n\tnode-shop\x10\x00\x12\xcd\x01\n\x0b\n\x04shop"
+    b"\x12\x031.0\x12q\n\x10k\x1dZu\xad\xd4\xcb\xf0\xc1\xa4T\x0eR\xaaX}\x12\x08_\xfc!\x99S\xd8\xb8\xbd"
+    b'"\x08o\x14\x84\xd8>\x88\x9b\x02*\x04load0\x019\x00\xeb5\xe3CX\xec\x18A\xcf =\xe3CX\xec\x18J\x07\n'
+    b"\x01n\x12\x02\x18\x03P\x00Z\x12\t\x83\xfc:\xe3CX\xec\x18\x12\x05retry \x00`\x00p\x00z\x06\x12\x02no"
+    b"\x18\x02\x85\x01\x01\x01\x00\x00\x12K\n\x10k\x1dZu\xad\xd4\xcb\xf0\xc1\xa4T\x0eR\xaaX}\x12\x08o\x14"
+    b"\x84\xd8>\x88\x9b\x02*\tGET /cart0\x019@\x1b\xcb\xe2CX\xec\x18Ag\x18@\xe3CX\xec\x18P\x00`\x00p\x00z"
+    b"\x02\x18\x00\x85\x01\x01\x01\x00\x00"
+)
+BODIES = {"json": json.dumps(NODE_JSON).encode(), "x-protobuf": NODE_PROTOBUF}
 
-#: With gzip the exporter pipes its body: no length is known, and it goes out in chunks.
+#: The exporter pipes its body: no length is known, and it goes out in chunks.
 NODE = """
 const http = require("http"), zlib = require("zlib"), stream = require("stream");
-const [url, packed, body] = process.argv.slice(1);
-const headers = {"Content-Type": "application/json", "User-Agent": "OTel-OTLP-Exporter-JavaScript/0.200.0"};
+const [url, kind, packed, body] = process.argv.slice(1);
+const headers = {
+  "Content-Type": "application/" + kind, "User-Agent": "OTel-OTLP-Exporter-JavaScript/0.223.1"};
 if (packed) headers["Content-Encoding"] = "gzip";
-else headers["Content-Length"] = Buffer.byteLength(body);
 const agent = new http.Agent({keepAlive: true});
 const request = http.request(url, {method: "POST", headers, agent}, (answer) => {
   answer.resume().on("end", () => { console.log(answer.statusCode); agent.destroy(); });
 });
-const source = stream.Readable.from([Buffer.from(body)]);
-packed ? source.pipe(zlib.createGzip()).pipe(request) : request.end(body);
+const source = stream.Readable.from([Buffer.from(body, "base64")]);
+(packed ? source.pipe(zlib.createGzip()) : source).pipe(request);
 """
 
 
@@ -95,24 +116,21 @@ def running() -> Iterator[Running]:
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
-@pytest.mark.parametrize("packed", ["", "gzip"], ids=["plain", "gzip in chunks"])
-def test_what_node_sends_is_in_the_list(running: Running, packed: str) -> None:
-    command = ["node", "-e", NODE, f"{running.url}/v1/traces", packed, json.dumps(NODE_BODY)]
+@pytest.mark.parametrize("packed", ["", "gzip"], ids=["plain", "gzip"])
+@pytest.mark.parametrize("kind", BODIES)
+def test_what_node_sends_is_in_the_list(running: Running, kind: str, packed: str) -> None:
+    body = base64.b64encode(BODIES[kind]).decode()
+    command = ["node", "-e", NODE, f"{running.url}/v1/traces", kind, packed, body]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout == "200\n"
     (trace,) = running.list()
-    assert (trace["name"], trace["services"], trace["spans"], trace["errors"]) == (
-        "GET /cart",
-        ["node"],
-        2,
-        1,
-    )
-    found = running.store.trace(TRACE)
+    assert (trace["name"], trace["services"], trace["errors"]) == ("GET /cart", ["node-shop"], 1)
+    found = running.store.trace(trace["id"])
     assert found is not None
-    assert [(each["name"], each["kind"], each["depth"]) for each in found["spans"]] == [
-        ("GET /cart", "server", 0),
-        ("GET", "client", 1),
-    ]
+    root, child = found["spans"]
+    assert (root["name"], child["name"], child["depth"]) == ("GET /cart", "load", 1)
+    assert (child["attributes"], child["message"]) == ([("n", "3")], "no")
+    assert [each[1] for each in child["events"]] == ["retry"]
 
 
 def _request(number: int) -> bytes:
@@ -128,8 +146,10 @@ def _request(number: int) -> bytes:
     return request.SerializeToString()
 
 
+GO = {"User-Agent": "OTel OTLP Exporter Go/1.28.0", "Accept-Encoding": "gzip"}
 PEERS = {
-    "Go": {"User-Agent": "OTel OTLP Exporter Go/1.28.0", "Accept-Encoding": "gzip"},
+    "Go": GO,
+    "Go, gzip in chunks": {**GO, "Content-Encoding": "gzip", "Transfer-Encoding": "chunked"},
     "Ruby": {
         "User-Agent": "OTel-OTLP-Exporter-Ruby/0.29.0 Ruby/3.3.0 (x86_64-linux; ruby/3.3.0)",
         "Content-Encoding": "gzip",
@@ -145,7 +165,14 @@ def test_what_other_languages_send_is_in_the_list(running: Running, headers: dic
     for number in (1, 2, 3):
         body = _request(number)
         body = gzip.compress(body) if "Content-Encoding" in headers else body
-        connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf", **headers})
+        chunked = "Transfer-Encoding" in headers
+        connection.request(
+            "POST",
+            "/v1/traces",
+            iter([body]) if chunked else body,
+            {"Content-Type": "application/x-protobuf", **headers},
+            encode_chunked=chunked,
+        )
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("Content-Type"), answer.read()) == (
             200,

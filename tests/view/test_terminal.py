@@ -65,7 +65,9 @@ def test_lines_fit_the_terminal_and_keep_name_and_duration(columns: int) -> None
         span(1, length=9.87, name="a" * 50, attributes={"key": "value" * 50}),
         *(span(at, at - 1, length=1.23, name="漢字" * 20, kind="PRODUCER") for at in range(2, 20)),
     ]
-    for line in list(draw(spans, Style(width=columns, pictures=True)))[1:]:
+    _, *lines = draw(spans, Style(width=columns, pictures=True))
+    assert len(lines) == 19
+    for line in lines:
         assert width(line) <= columns
         assert "9.87 ms" in line or "1.23 ms" in line
         name = line.split("└─ ")[-1].lstrip()

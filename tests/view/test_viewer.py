@@ -52,6 +52,7 @@ def send_with(exporter: SpanExporter) -> None:
 
 EXPORTERS: dict[str, Any] = {
     "ours": lambda url: OTLPSpanExporter(endpoint=url),
+    "ours, gzip": lambda url: OTLPSpanExporter(endpoint=url, compression="gzip"),
     "OpenTelemetry's": lambda url: TheirExporter(endpoint=url),
     "OpenTelemetry's, gzip": lambda url: TheirExporter(endpoint=url, compression=Compression.Gzip),
 }
@@ -71,7 +72,7 @@ def test_grpc_is_taken_where_grpcio_is() -> None:
     try:
         send_with(theirs.OTLPSpanExporter(endpoint=f"127.0.0.1:{port.port}", insecure=True))
         assert store.changes(0)["traces"][0]["spans"] == 2
-        with pytest.raises(OSError, match=r"taken|bind"):
+        with pytest.raises(OSError, match="in use"):
             GrpcPort(store, port=port.port)
         with grpc.insecure_channel(f"127.0.0.1:{port.port}") as channel:
             export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")

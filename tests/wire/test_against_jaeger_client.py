@@ -131,7 +131,7 @@ def test_both_read_the_same_and_refuse_the_same(
 
 
 test_both_read_the_same_and_refuse_the_same_at_length = at_length(
-    test_both_read_the_same_and_refuse_the_same, 200
+    test_both_read_the_same_and_refuse_the_same, 1000
 )
 
 
@@ -166,7 +166,7 @@ def test_both_write_the_same(codec: Any, propagator: Propagator, remote: Remote)
     assert as_remote(codec.extract(ours)) == remote
 
 
-test_both_write_the_same_at_length = at_length(test_both_write_the_same, 500)
+test_both_write_the_same_at_length = at_length(test_both_write_the_same, 5000)
 
 
 @examples(60)
@@ -180,7 +180,7 @@ def test_both_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> Non
 
 
 test_both_write_the_same_bytes_for_the_binary_carrier_at_length = at_length(
-    test_both_write_the_same_bytes_for_the_binary_carrier, 500
+    test_both_write_the_same_bytes_for_the_binary_carrier, 5000
 )
 
 
@@ -200,7 +200,7 @@ def test_both_write_the_same_integers_for_tchannel(remote: Remote) -> None:
 
 
 test_both_write_the_same_integers_for_tchannel_at_length = at_length(
-    test_both_write_the_same_integers_for_tchannel, 500
+    test_both_write_the_same_integers_for_tchannel, 5000
 )
 
 
@@ -221,7 +221,7 @@ def test_jaeger_client_reads_our_b3_and_we_read_its(remote: Remote) -> None:
 
 
 test_jaeger_client_reads_our_b3_and_we_read_its_at_length = at_length(
-    test_jaeger_client_reads_our_b3_and_we_read_its, 500
+    test_jaeger_client_reads_our_b3_and_we_read_its, 5000
 )
 
 

@@ -66,7 +66,7 @@ def test_both_read_the_same_trace_and_the_same_tracestate(traceparent: str, trac
 
 
 test_both_read_the_same_trace_and_the_same_tracestate_at_length = at_length(
-    test_both_read_the_same_trace_and_the_same_tracestate
+    test_both_read_the_same_trace_and_the_same_tracestate, 5000
 )
 
 
@@ -89,7 +89,7 @@ def test_both_read_the_same_baggage(header: str) -> None:
     assert dict(ours) == dict(theirs)
 
 
-test_both_read_the_same_baggage_at_length = at_length(test_both_read_the_same_baggage)
+test_both_read_the_same_baggage_at_length = at_length(test_both_read_the_same_baggage, 5000)
 
 
 span_contexts = st.builds(

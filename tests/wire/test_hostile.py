@@ -16,9 +16,20 @@ from hypothesis import strategies as st
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import FORMATS, Limits, Remote
-from tests.generated import at_length, examples
-from tests.wire.hostile import ALL, NAMES, PIECES, carrier_from, check, check_written
+from ot_bridge.wire import FORMATS, Limits, Remote, binary_decode, binary_encode
+from tests.generated import at_length, examples, load
+from tests.wire import vectors
+from tests.wire.hostile import (
+    ALL,
+    NAMES,
+    ON_HTTP,
+    ONE_BY_ONE,
+    PIECES,
+    carrier_from,
+    check,
+    check_written,
+    read,
+)
 
 values = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
@@ -75,6 +86,20 @@ def test_the_quick_way_takes_for_an_id_what_the_decoder_takes(
             check({name: value})
 
 
+@pytest.mark.parametrize("name", ON_HTTP)
+def test_one_odd_character_anywhere_in_an_accepted_header_raises_nothing_but_bad_header(name: str) -> None:
+    accepted = [
+        each.values[0] for each in vectors.load() if each.values[0].format == name and each.values[0].remote
+    ]
+    assert accepted
+    for vector in accepted:
+        for header, value in vector.headers.items():
+            for place in range(min(len(value), 80)) if isinstance(value, str) else ():
+                for odd in (" ", "_", "+", "x", "g", "\0", "\u0661", "\uff11", "\u00e9", ""):
+                    changed = value[:place] + odd + value[place + 1 :]
+                    read(ONE_BY_ONE[name], {**vector.headers, header: changed})
+
+
 def test_two_thousand_carriers_of_the_fuzzers_kind_are_survived() -> None:
     _run_random(2_000)
 
@@ -88,7 +113,7 @@ def _run_random(count: int) -> None:
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_a_million_generated_headers_are_survived() -> None:
-    _run_random(300_000)  # more than three headers each
+    _run_random(load(300_000))  # more than three headers each
 
 
 test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived, 10_000)
@@ -98,7 +123,7 @@ test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived,
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="pip install atheris")
 def test_a_coverage_guided_fuzzer_finds_nothing() -> None:
-    command = [sys.executable, "-m", "tests.wire.hostile", "-runs=100000", "-seed=5"]
+    command = [sys.executable, "-m", "tests.wire.hostile", f"-runs={load(100_000)}", "-seed=5"]
     subprocess.run(command, check=True, capture_output=True, timeout=3500)
 
 
@@ -243,6 +268,37 @@ def test_limits_are_for_the_user_to_set() -> None:
     headers: dict[str, str] = {}
     propagator.encode(Remote(baggage={"long": "x" * 20, "a": "1", "b": "2", "c": "3"}), headers)
     assert headers == {"baggage": "a=1,b=2", "uberctx-a": "1", "uberctx-b": "2"}
+
+
+TOO_LONG = "x" * 9000
+OVER: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "baggage": ("baggage", [{"baggage": f"b={TOO_LONG},a=1"}, {"baggage": f"a=1,b={TOO_LONG}"}]),
+    "prefix": (
+        "jaeger",
+        [{"uberctx-b": TOO_LONG, "uberctx-a": "1"}, {"uberctx-a": "1", "uberctx-b": TOO_LONG}],
+    ),
+    "jaeger-baggage": (
+        "jaeger",
+        [{"jaeger-baggage": f"b={TOO_LONG},a=1"}, {"jaeger-baggage": f"a=1,b={TOO_LONG}"}],
+    ),
+    "ottrace": ("ottrace", [{"ot-baggage-b": TOO_LONG, "ot-baggage-a": "1"}]),
+}
+
+
+@pytest.mark.parametrize("case", OVER)
+def test_an_item_over_the_limit_costs_only_itself(case: str) -> None:
+    name, carriers = OVER[case]
+    for carrier in carriers:
+        remote = Propagator([name]).decode(carrier)
+        assert remote is not None
+        assert remote.baggage == {"a": "1"}
+
+
+def test_an_item_over_the_limit_costs_only_itself_in_the_binary_carrier() -> None:
+    data = binary_encode(Remote(1, 2, baggage={"b": TOO_LONG, "a": "1"}), Limits(baggage_bytes=10_000))
+    remote = binary_decode(data)
+    assert remote is not None
+    assert remote.baggage == {"a": "1"}
 
 
 def test_baggage_that_has_no_room_is_no_header() -> None:

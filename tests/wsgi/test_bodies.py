@@ -137,8 +137,7 @@ def test_generator_finds_its_own_span_active_again_in_the_next_chunk(tracer: Tra
         assert tracer.active_span is environ["ot_bridge.span"]
 
     result = TracingMiddleware(app, tracer)(environ(), Server().start_response)
-    for _ in result:
-        assert tracer.active_span is None
+    assert [tracer.active_span for _ in result] == [None, None]
     assert spans.names() == ["inner", "ServeHTTP"]
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 REFUSED: Final = "nothing listens"
 UNKNOWN: Final = "no such name"
-SILENT: Final = "no connection in time"
+SILENT: Final = "no connection"
 MUTE: Final = "no answer in time"
 CLOSED: Final = "closes the connection"
 HTTP: Final = "HTTP/1.1"
@@ -27,10 +27,10 @@ def what_answers(host: str, port: int) -> str:
         connection = socket.create_connection((host, port), _SECONDS)
     except socket.gaierror:
         return UNKNOWN
-    except TimeoutError:
-        return SILENT
-    except OSError:
+    except ConnectionRefusedError:
         return REFUSED
+    except OSError:  # no route, or no answer in time
+        return SILENT
     with connection:
         try:
             lines = ("GET / HTTP/1.1", f"Host: {host}", "Content-Length: 0", "Connection: close", "", "")

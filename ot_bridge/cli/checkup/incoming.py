@@ -24,9 +24,17 @@ FOREIGN: Final = {
 }
 
 
-def findings(texts: Sequence[str]) -> Iterator[Finding]:
+_NONE: Final = Finding(
+    LOOK, "headers", "no tracing header was given: a new trace begins here", "-H 'name: value'"
+)
+
+
+def findings(texts: Sequence[str]) -> list[Finding]:
     """For each tracing header: the format that reads it, why it is refused, or that no format reads it."""
-    headers = parse_headers(texts)
+    return [*_each(parse_headers(texts))] or [_NONE]
+
+
+def _each(headers: Sequence[tuple[str, Any]]) -> Iterator[Finding]:
     names = effective.propagators()
     propagator = effective.textmap()
     read = propagator.formats if isinstance(propagator, Propagator) else ()
@@ -44,8 +52,6 @@ def findings(texts: Sequence[str]) -> Iterator[Finding]:
             yield _read(name, ours, headers)
         elif formats:
             yield _unread(name, formats[0], names)
-    if not headers:
-        yield Finding(LOOK, "headers", "no header was given that could be read", "-H 'name: value'")
 
 
 _W3C: Final = "have the caller send traceparent (W3C) as well"

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from ot_bridge.cli.checkup.model import LOOK, WELL, WRONG, Finding, Row
 from ot_bridge.cli.interpreter import Interpreter, interpreter_of
-from ot_bridge.cli.run import command_of, environment
+from ot_bridge.cli.run import NotRunnable, command_of, environment, program_of
 from ot_bridge.exporters import exporters_in_environment, protocol
 from ot_bridge.redirect import REDIRECTED, Finder
 
@@ -67,8 +67,7 @@ def inspect(words: Sequence[str]) -> Inspection:
     interpreter = interpreter_of(command)
     rows = [Row("program", " ".join(command), "argument")]
     if not interpreter.python:
-        text = f"it is not known which Python {command[0]} starts, if any"
-        return Inspection(rows, [Finding(LOOK, "program", text), *_server(command)], False, interpreter)
+        return Inspection(rows, [_unknown(command), *_server(command)], False, interpreter)
     try:
         seen = _probe(interpreter)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -79,6 +78,14 @@ def inspect(words: Sequence[str]) -> Inspection:
     return Inspection(
         rows, [*_findings(seen, interpreter), *_server(command)], bool(seen["ot_bridge"]), interpreter
     )
+
+
+def _unknown(command: Sequence[str]) -> Finding:
+    try:
+        program_of(command, "doctor")
+    except NotRunnable as problem:
+        return Finding(WRONG, "program", str(problem))
+    return Finding(LOOK, "program", f"it is not known which Python {command[0]} starts, if any")
 
 
 def _without_run(command: list[str]) -> list[str]:
@@ -123,7 +130,7 @@ def _findings(seen: dict[str, Any], interpreter: Interpreter) -> Iterator[Findin
     else:
         yield Finding(WELL, "program", f"{python} has ot-bridge {seen['version']}")
     if seen["real"]:
-        yield Finding(WELL, "program", f"the real {' and '.join(seen['real'])} is installed there, too")
+        yield Finding(WELL, "program", f"installed there, too: the real {' and '.join(seen['real'])}")
 
 
 def _server(command: Sequence[str]) -> Iterator[Finding]:
@@ -175,5 +182,7 @@ def redirection() -> list[Row]:
     on = any(isinstance(each, Finder) for each in sys.meta_path)
     real = [name for name in REDIRECTED if importlib.machinery.PathFinder.find_spec(name) is not None]
     names = "the real " + " and ".join(real) if real else "neither jaeger_client nor grpc_opentracing"
-    state = f"on: {', '.join(REDIRECTED)} are ours" if on else f"off in this process; {names} is installed"
+    verb = "are" if len(real) > 1 else "is"
+    off = f"off in this process; {names} {verb} installed"
+    state = f"on: {', '.join(REDIRECTED)} are ours" if on else off
     return [Row("redirect", state, "" if on else "ot-bridge run -- … turns it on")]

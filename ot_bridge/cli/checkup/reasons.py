@@ -82,7 +82,7 @@ def _at_the_address(address: Address, found: str) -> Reason | None:
             f"{_ENDPOINT}=http://HOST:{address.port}",
         ),
         SILENT: Reason(
-            f"{where} does not take a connection in time: a firewall, or a host that is off",
+            f"{where} cannot be reached: a firewall, no route, or a host that is off",
             f"{_ENDPOINT}=http://HOST:{address.port}",
         ),
         MUTE: Reason(

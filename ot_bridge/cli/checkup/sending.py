@@ -111,8 +111,8 @@ def _by(name: str, sent: ReadableSpan, log: LogLines, seconds: float) -> Finding
         make = exporter_factory(name, **({"timeout": seconds} if name == "otlp" else {}))
         exporter = None if make is None else make()
     except Exception as error:  # OpenTelemetry's exporters raise for a variable that they cannot read
-        reason_ = error.reason if isinstance(error, ConfigurationError) else str(error)
-        return Finding(WRONG, name, f"the exporter cannot be made: {reason_}")
+        why_not = f"{error.option}: {error.reason}" if isinstance(error, ConfigurationError) else str(error)
+        return Finding(WRONG, name, f"the exporter cannot be made: {why_not}")
     if exporter is None:
         return Finding(WRONG, name, "there is no exporter: " + "; ".join(line for _, line in log.take()))
     begin = time.monotonic()
@@ -128,7 +128,7 @@ def _by(name: str, sent: ReadableSpan, log: LogLines, seconds: float) -> Finding
             LOOK if logged else WELL, name, f"delivered to {url} in {took:.0f} ms, trace {trace}{note}"
         )
     why = reason(address_of(url, grpc) if name == "otlp" else None, " ".join(logged))
-    return Finding(WRONG, name, f"1 span not delivered: {why.text}.", why.mend)
+    return Finding(WRONG, name, f"1 span not delivered: {why.text.rstrip('.')}.", why.mend)
 
 
 def _export(exporter: Any, sent: ReadableSpan, seconds: float) -> bool:

@@ -25,7 +25,7 @@ class Package(NamedTuple):
     calls: str
     enums: Mapping[str, str] = {}
     structs: Mapping[str, str] = {}
-    constants: Mapping[str, str] = {}
+    constants: str = ""
 
 
 PACKAGES: Final[Mapping[str, Package]] = {
@@ -71,24 +71,10 @@ PACKAGES: Final[Mapping[str, Package]] = {
             " trace_id_high",
             "Response": "ok",
         },
-        {
-            "CLIENT_SEND": "cs",
-            "CLIENT_RECV": "cr",
-            "SERVER_SEND": "ss",
-            "SERVER_RECV": "sr",
-            "MESSAGE_SEND": "ms",
-            "MESSAGE_RECV": "mr",
-            "WIRE_SEND": "ws",
-            "WIRE_RECV": "wr",
-            "CLIENT_SEND_FRAGMENT": "csf",
-            "CLIENT_RECV_FRAGMENT": "crf",
-            "SERVER_SEND_FRAGMENT": "ssf",
-            "SERVER_RECV_FRAGMENT": "srf",
-            "LOCAL_COMPONENT": "lc",
-            "CLIENT_ADDR": "ca",
-            "SERVER_ADDR": "sa",
-            "MESSAGE_ADDR": "ma",
-        },
+        "CLIENT_SEND=cs CLIENT_RECV=cr SERVER_SEND=ss SERVER_RECV=sr MESSAGE_SEND=ms"
+        " MESSAGE_RECV=mr WIRE_SEND=ws WIRE_RECV=wr CLIENT_SEND_FRAGMENT=csf"
+        " CLIENT_RECV_FRAGMENT=crf SERVER_SEND_FRAGMENT=ssf SERVER_RECV_FRAGMENT=srf"
+        " LOCAL_COMPONENT=lc CLIENT_ADDR=ca SERVER_ADDR=sa MESSAGE_ADDR=ma",
     ),
 }
 _DEFAULTS: Final[Mapping[str, Any]] = {"debug": False}  # of a field; None for every other one
@@ -129,6 +115,10 @@ def _enum(name: str, members: str) -> type:
     return type(name, (), {**numbers, "_NAMES_TO_VALUES": numbers, "_VALUES_TO_NAMES": names})
 
 
+def _constants(listed: str) -> dict[str, str]:
+    return dict(each.split("=") for each in listed.split())
+
+
 def _module(path: str, names: Mapping[str, Any], of_package: bool = False) -> ModuleType:
     module = sys.modules[path] = ModuleType(path, "Made from the table in `generated`.")
     module.__spec__ = ModuleSpec(path, None, is_package=of_package)
@@ -151,7 +141,7 @@ def modules(parent: str) -> dict[str, ModuleType]:
         service = {each: type(each, (), {"__init__": _refuse}) for each in calls}
         parts = {
             "ttypes": _module(f"{path}.ttypes", types),
-            "constants": _module(f"{path}.constants", {**types, **package.constants}),
+            "constants": _module(f"{path}.constants", {**types, **_constants(package.constants)}),
             package.service: _module(f"{path}.{package.service}", {**types, **service}),
         }
         made[name] = _module(path, parts, of_package=True)

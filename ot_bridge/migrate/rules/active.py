@@ -122,6 +122,11 @@ def context(site: Site) -> list[Edit] | Block:
     return [Replace(site.node, "{0}.get_span_context()", (site.node.value,))]
 
 
+def id_of_a_context(site: Site) -> list[Edit] | Block:
+    """`trace_id` and `span_id` have the same names and values in OpenTelemetry's span context."""
+    return []
+
+
 def consumes(site: Site, parent: ast.AST, node: ast.AST) -> bool:
     """Whether the argument belongs to a call of the API whose rule rewrites it."""
     call = site.parent(parent) if isinstance(parent, ast.keyword) else parent

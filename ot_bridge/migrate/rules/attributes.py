@@ -59,6 +59,19 @@ def status_of(site: Site, node: ast.expr) -> str | None:
     )
 
 
+def is_text(site: Site, node: ast.expr) -> bool:
+    """Whether a value is certainly text, or an exception, which is exported as text."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
+        return is_text(site, node.left)
+    if isinstance(node, ast.Call):
+        named = getattr(node.func, "id", "") if site.value(node.func) is None else ""
+        text = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Constant)
+        return named in ("str", "repr") or (text and is_text(site, node.func.value))  # type: ignore[attr-defined]
+    value = site.value(node)
+    is_exception = value is not None and value.kind == "exception"
+    return isinstance(node, ast.JoinedStr) or site.text(node) is not None or is_exception
+
+
 def wrapped(site: Site, node: ast.expr) -> str | None:
     """The template that converts a value that cannot be an attribute to text, or None for other values."""
     if isinstance(node, ast.Constant):

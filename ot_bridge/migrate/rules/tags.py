@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from ot_bridge.migrate.edits import AddArgument, Argument, Call, Edit, Split
-from ot_bridge.migrate.rules.attributes import KINDS, name_of, status_of, wrapped
+from ot_bridge.migrate.rules.attributes import KINDS, is_text, name_of, status_of, wrapped
 from ot_bridge.migrate.rules.chains import Chain, chained
 from ot_bridge.migrate.uses import Block, Site
 
@@ -24,27 +24,36 @@ def set_tag(site: Site) -> list[Edit] | Block:
     if isinstance(name, Block):
         return name
     if name == "error":
-        return _error(site, given["value"], chain)
+        return _error(site, given, chain)
     if name == "span.kind" and site.text(given["value"]) not in (None, *KINDS):
         name = ""
     if name == "span.kind":
         return _kind(site, given["value"])
     if name == "sampling.priority":
         return Block("OTB202", "sampling.priority has no counterpart but a sampler")
-    value = given["value"]
+    return _attribute(site, given, chain)
+
+
+def _attribute(site: Site, given: dict[str, ast.expr], chain: Chain) -> list[Edit]:
     arguments = tuple(
         Argument(
             each,
             key if each not in site.called.args else None,
-            wrapped(site, each) if each is value else None,
+            wrapped(site, each) if key == "value" else None,
         )
         for key, each in given.items()
     )
     return [*chain.edits, Call(site.called, "{0}.set_attribute", chain.receiver, arguments)]
 
 
-def _error(site: Site, value: ast.expr, chain: Chain) -> list[Edit] | Block:
-    status = status_of(site, value)
+def _error(site: Site, given: dict[str, ast.expr], chain: Chain) -> list[Edit] | Block:
+    """The status; an attribute, as on the bridge, for text and for an exception."""
+    status = status_of(site, given["value"])
+    if status is None and is_text(site, given["value"]):
+        site.note = Block(
+            "OTB203", "this text is an attribute and no status; set_status(Status(StatusCode.ERROR)) sets one"
+        )
+        return _attribute(site, given, chain)
     if status is None:
         return Block("OTB203", "the value of the error tag is not True or False")
     argument = Argument(None, None, "{Status}({StatusCode}." + status + ")")

@@ -24,8 +24,18 @@ def main():
         with tracer.start_active_span("inner") as scope:
             scope.span.set_tag(tags.SPAN_KIND, "client")
             scope.span.set_tag(tags.ERROR, True)
+            same_trace = scope.span.context.trace_id == tracer.active_span.context.trace_id
+            scope.span.set_tag("same trace", same_trace)
         with tracer.start_active_span("fine", tags={"error": False}) as fine_scope:
             fine_scope.span.set_operation_name("renamed")
+    with tracer.start_active_span("error as text") as scope:
+        scope.span.set_tag("error", "the parcel is gone")
+        scope.span.set_tag("error", f"{len('gone')} are gone")
+    with tracer.start_active_span("error as an exception") as scope:
+        try:
+            raise ValueError("no such parcel")
+        except ValueError as e:
+            scope.span.set_tag(tags.ERROR, e)
     with tracer.start_active_span("odd kind", tags={"span.kind": "internal"}):
         pass
 

@@ -1,4 +1,5 @@
 import sys
+import time
 
 import bottle
 import opentracing
@@ -24,4 +25,6 @@ app.route("/price/<item>", callback=price)
 
 if __name__ == "__main__":
     print(Client(app).get("/price/pear").status, file=sys.stderr)
-    tracer.close()
+    closed = tracer.close()
+    while not closed.done():
+        time.sleep(0.01)

@@ -1,4 +1,5 @@
 import sys
+import time
 
 import django
 import opentracing
@@ -39,4 +40,6 @@ if __name__ == "__main__":
     django.setup()
     app = get_wsgi_application()
     print(Client(app).get("/price/pear").status, file=sys.stderr)
-    tracer.close()
+    closed = tracer.close()
+    while not closed.done():
+        time.sleep(0.01)

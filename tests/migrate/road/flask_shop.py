@@ -1,4 +1,5 @@
 import sys
+import time
 
 import opentracing
 from flask import Flask
@@ -22,4 +23,6 @@ def price(item):
 
 if __name__ == "__main__":
     print(Client(app).get("/price/pear").status, file=sys.stderr)
-    tracer.close()
+    closed = tracer.close()
+    while not closed.done():
+        time.sleep(0.01)

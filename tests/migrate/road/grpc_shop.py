@@ -1,4 +1,5 @@
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -36,4 +37,6 @@ if __name__ == "__main__":
     print(call(b"pear"), file=sys.stderr)
     channel.close()
     server.stop(1).wait()
-    tracer.close()
+    closed = tracer.close()
+    while not closed.done():
+        time.sleep(0.01)

@@ -1,0 +1,83 @@
+"""`Polling`: calls `refresh` of an object at intervals, in one daemon thread per process.
+
+1. The thread ends after `close()`, or when the object is collected: it holds no reference while it waits. It
+   is a daemon, so a request that is under way delays neither `close()` nor the exit of the program.
+2. It waits at a `SimpleQueue`, because a finalizer or a signal handler may put into it at any moment, even
+   while its thread is inside `get`. The lock of an `Event` would block it for ever.
+3. A forked child starts a thread of its own, unless the object was closed before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import weakref
+
+from opentelemetry.context import attach, set_value
+
+from ot_bridge.errors import ConfigurationError, log_failure
+from ot_bridge.otel import SUPPRESS_KEY
+
+_log = logging.getLogger(__name__)
+
+
+class Polling:
+    """Base of what asks a server again and again."""
+
+    _closed = False
+    _calls: queue.SimpleQueue[None]
+    _every: tuple[str, float, float]
+
+    def refresh(self) -> bool:
+        """Asks the server now. Returns whether the response could be applied. Never raises."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stops asking."""
+        self._closed = True
+        self._calls.put(None)
+
+    def _poll(self, name: str, interval: float, first: float = 0.0) -> None:
+        """Starts the thread. interval: seconds between calls. first: seconds before the first one.
+
+        Raises ConfigurationError for an interval for which a thread cannot wait.
+        """
+        if not 0 < interval <= threading.TIMEOUT_MAX:
+            raise ConfigurationError("polling_interval", interval, "a number of seconds above 0")
+        self._every = name, interval, first
+        self._calls = queue.SimpleQueue()
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            start = weakref.WeakMethod(self._start)
+            os.register_at_fork(after_in_child=lambda: (alive := start()) and alive())
+
+    def _start(self) -> None:
+        if self._closed:
+            return
+        # A new queue: in a forked child, a thread that no longer exists may hold the lock of the old one.
+        self._calls = queue.SimpleQueue()
+        weakref.finalize(self, self._calls.put, None)
+        name, interval, first = self._every
+        target = weakref.ref(self), self._calls, interval, first
+        try:
+            threading.Thread(target=_run, args=target, name=name, daemon=True).start()
+        except RuntimeError:  # at the exit, or at the limit of the system
+            log_failure(_log, f"no thread could be started for {type(self).__name__}, which asks no server")
+
+
+def _run(polling: weakref.ref[Polling], calls: queue.SimpleQueue[None], interval: float, wait: float) -> None:
+    attach(set_value(SUPPRESS_KEY, True))
+    while True:
+        with contextlib.suppress(queue.Empty):
+            calls.get(timeout=wait)
+        if (alive := polling()) is None or alive._closed:
+            return
+        try:
+            alive.refresh()
+        except Exception:  # of the program's own metrics
+            log_failure(_log, f"{type(alive).__name__}.refresh raised")
+        del alive  # so that it can be collected while this thread waits
+        wait = interval
