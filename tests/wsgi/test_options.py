@@ -28,8 +28,9 @@ WRONG: dict[str, Any] = {
     ("option", "value"), [(option, value) for option in WRONG for value in WRONG[option]], ids=repr
 )
 def test_value_that_cannot_be_used_fails_at_construction(option: str, value: object) -> None:
+    options: dict[str, Any] = {"app": hello, option: value}
     with pytest.raises(ConfigurationError) as raised:
-        TracingMiddleware(**{"app": hello, option: value})
+        TracingMiddleware(**options)
     assert raised.value.option == option
 
 
