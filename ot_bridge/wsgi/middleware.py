@@ -17,6 +17,7 @@ from ot_bridge import bridge, edge
 from ot_bridge.bridge import convert
 from ot_bridge.bridge.create import usable_tracer
 from ot_bridge.edge import StartOptions, attempt, failed
+from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import current
 from ot_bridge.propagation import WsgiHeaders
 from ot_bridge.semconv.groups import opt_in
@@ -86,6 +87,8 @@ class TracingMiddleware:
         response_hook: Callable[..., object] | None = None,
         response_header: str | None = None,
     ) -> None:
+        if not callable(app):
+            raise ConfigurationError("app", app, "a WSGI application")
         self.app = app
         self.tracer = usable_tracer(tracer)
         name = OperationName(operation_name)

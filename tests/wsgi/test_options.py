@@ -12,6 +12,7 @@ from tests.wsgi.conftest import Spans, hello, run
 WRONG: dict[str, Any] = {
     "operation_name": ["{path", "{password}", "{}", 7],
     "start_options": ["fn"],
+    "app": [3, None, "app:app"],
     "exclude": [7, [7], [b"/healthz"]],
     "trust": ["some", 7, None],
     "on_corrupt": ["raise", None],
@@ -28,7 +29,7 @@ WRONG: dict[str, Any] = {
 )
 def test_value_that_cannot_be_used_fails_at_construction(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        TracingMiddleware(hello, **{option: value})  # type: ignore[arg-type]
+        TracingMiddleware(**{"app": hello, option: value})
     assert raised.value.option == option
 
 
