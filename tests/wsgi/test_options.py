@@ -29,7 +29,7 @@ WRONG: dict[str, Any] = {
 )
 def test_value_that_cannot_be_used_fails_at_construction(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        TracingMiddleware(**{"app": hello, option: value})
+        TracingMiddleware(**{"app": hello, option: value})  # type: ignore[arg-type]
     assert raised.value.option == option
 
 
