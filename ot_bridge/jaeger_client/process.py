@@ -56,8 +56,9 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
         file.provider.add_span_processor(Reporting(tracer))
         return file.provider
     attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
+    name = tracer.service_name
     return build_provider(
-        tracer.service_name,
+        None if name is None else str(name),  # jaeger-client takes any object
         sampler=sampler,
         exporters=[Reporting(tracer)],
         engine=Provider,

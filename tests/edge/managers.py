@@ -147,11 +147,21 @@ def _ours(
     return make
 
 
+class Tasks(AsyncioScopeManager):
+    """OpenTracing's, which outside of a loop would make one and leave it open."""
+
+    def _get_task(self) -> Any:
+        try:
+            return asyncio.current_task()
+        except RuntimeError:
+            return None
+
+
 MANAGERS: Final[Mapping[str, Callable[[], opentracing.ScopeManager]]] = {
     "threads": ThreadLocalScopeManager,
     "context variables": ContextVarsScopeManager,
     "greenlets": GeventScopeManager,
-    "tasks": AsyncioScopeManager,
+    "tasks": Tasks,
     "a stack": StackManager,
     "a tuple": TupleManager,
 }

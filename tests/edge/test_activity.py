@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import threading
 from collections.abc import Callable, Iterator
@@ -17,16 +16,6 @@ from tests.edge.managers import TRACERS, Traced
 
 every_tracer = pytest.mark.parametrize("make", TRACERS.values(), ids=TRACERS)
 Make = Callable[[], Traced]
-
-
-@pytest.fixture(autouse=True)
-def _loop() -> Iterator[None]:
-    """The thread's loop, for which OpenTracing's AsyncioScopeManager asks and would make one."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def working(tracer: opentracing.Tracer, seen: list[Any]) -> Iterator[bytes]:
