@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -126,23 +127,29 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
 
     with viewing.viewer(Store()) as address:
         environ = {**environ, _ENDPOINT: f"{address.url}/v1/traces"}
-        print(f"ot-bridge run: traces are shown at {address.url}/", file=sys.stderr, flush=True)
+        shown = f"ot-bridge run: traces are shown at {address.url}/"
         if not address.ours:
+            print(shown, file=sys.stderr, flush=True)
             return _start(program, command, environ)
-        process = subprocess.Popen(command, executable=program, env=environ)
-        ended: list[int] = []
+        running: list[subprocess.Popen[bytes]] = []
+        over = threading.Event()
 
         def handle(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGTERM:  # the terminal sends SIGINT to the program too
-                ended.append(number)
-                process.terminate()
+                over.set()
+                for process in running:
+                    process.terminate()
 
         with viewing.signals(handle):
+            print(shown, file=sys.stderr, flush=True)
+            running.append(process := subprocess.Popen(command, executable=program, env=environ))
+            if over.is_set():  # by a signal that came before the program was known
+                process.terminate()
             status = process.wait()
-        if not ended:
-            text = f"the program has ended with exit status {status}; the viewer stays until Ctrl-C"
-            print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
-            viewing.serve(address)
+            if not over.is_set():
+                text = f"the program has ended with exit status {status}; the viewer stays until Ctrl-C"
+                print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
+                viewing.serve(address, over)
         return status if status >= 0 else 128 - status
 
 

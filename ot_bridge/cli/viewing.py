@@ -106,9 +106,9 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(address: Address) -> None:
-    """Waits for SIGINT (Ctrl-C) or SIGTERM, if the viewer is ours."""
-    over = threading.Event()
+def serve(address: Address, over: threading.Event | None = None) -> None:
+    """Waits for SIGINT (Ctrl-C) or SIGTERM, or for `over` to be set, if the viewer is ours."""
+    over = over or threading.Event()
     with signals(lambda *_: over.set()):
         while address.ours and not over.wait(0.5):
             pass

@@ -34,6 +34,7 @@ class _OnTheEngine(Span):
     """The common part of recorded and unsampled spans."""
 
     ids: Any
+    parent_ids: Any = None
     _plain_context: Any
 
     @property

@@ -45,7 +45,7 @@ class Span(bridge.Span):
     """
 
     references: list[opentracing.Reference] | None = None
-    parent_ids: Any = None  # the parent's context as a tuple, if the OpenTelemetry span does not have it
+    _above: Any = None  # the parent's context as a tuple, if the OpenTelemetry span does not have it
     _name = ""
     _started_at = 0  # nanoseconds
     _ours: tuple[bridge.SpanContext, SpanContext] | None = (
@@ -80,6 +80,14 @@ class Span(bridge.Span):
         if getattr(span, "links", None):
             self.references = records.references_of(span)
         return self
+
+    @property
+    def parent_ids(self) -> Any:
+        return super().parent_ids if self._above is None else self._above
+
+    @parent_ids.setter
+    def parent_ids(self, above: Any) -> None:
+        self._above = above
 
     def keep_order(self, keys: Iterable[str]) -> None:
         """Keeps the order of the tags given at the start, some of which become no attributes."""
