@@ -36,6 +36,21 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
 
 
+#: The files that take longest. They begin first, so that no process is left with one of them at the end.
+LONGEST = (
+    *("migrate/test_road.py", "test_commands_in_docs.py", "cli/test_doctor.py", "delivery/test_exits.py"),
+    *("delivery/test_servers.py", "delivery/test_signals.py", "cli/test_run.py", "cli/test_compare.py"),
+    *("cli/test_view.py", "view/test_viewer.py", "bridge/test_gevent.py", "wsgi/test_servers.py"),
+    *("install/test_entry_points.py", "jaeger/test_processes.py", "wsgi/test_docs.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts the files by `LONGEST`. `--no-loadscope-reorder` keeps pytest-xdist from sorting them by size."""
+    ranks = {f"tests/{name}": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
 class Recorded(NamedTuple):
     """A tracer, the provider it stands on, and what came out at the other end."""
 
