@@ -224,6 +224,10 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def test_a_plain_generator_whose_client_cancels_ends_as_cancelled(
     seen: Seen, finished: Finished, arity: str
 ) -> None:
+    if grpc.__version__.startswith("1.49."):
+        pytest.skip(
+            "this version of grpc.aio leaves some cancelled plain generators, and their threads, as they are"
+        )
     async with connected(Sync(seen), aio_server_interceptor()) as channel:
         call = stub(channel, arity)(requests_for(arity, b"half"), timeout=10)
         assert await call.read() == b"0"
