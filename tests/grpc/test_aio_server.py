@@ -220,15 +220,24 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
 
 
+class Half(Sync):
+    """Plain generators that wait after one item: grpc.aio never lets a thread out that has more of them."""
+
+    def US(self, request: Any, context: Any) -> Iterator[bytes]:
+        try:
+            yield b"0"
+            self.seen.stop.wait(10)
+        finally:
+            self.seen.done.set()
+
+    SS: Any = US
+
+
 @pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
 async def test_a_plain_generator_whose_client_cancels_ends_as_cancelled(
     seen: Seen, finished: Finished, arity: str
 ) -> None:
-    if grpc.__version__.startswith("1.49."):
-        pytest.skip(
-            "this version of grpc.aio leaves some cancelled plain generators, and their threads, as they are"
-        )
-    async with connected(Sync(seen), aio_server_interceptor()) as channel:
+    async with connected(Half(seen), aio_server_interceptor()) as channel:
         call = stub(channel, arity)(requests_for(arity, b"half"), timeout=10)
         assert await call.read() == b"0"
         call.cancel()
