@@ -172,8 +172,12 @@ def as_otel(span: Any) -> Any:
     """The span with OpenTelemetry's properties, for processors and exporters."""
     if not isinstance(span, RecordedSpan):
         return span._otel_span if isinstance(span, Span) else span
+    held = span.__dict__
+    if "_shared" not in held:
+        # Python 3.13.0 frees values too early where objects share a dictionary that it has made by itself.
+        held = span.__dict__ = {**held, "_shared": True}
     made = object.__new__(_AsOTel)
-    made.__dict__ = span.__dict__
+    made.__dict__ = held
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
 import traceback
@@ -13,6 +14,7 @@ from typing import Any
 import opentracing
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import Status, StatusCode
 from opentracing.ext import tags as ext
 
 from ot_bridge import jaeger_client as ours
@@ -552,3 +554,22 @@ def test_a_tag_of_a_long_kind_is_fitted_as_any_other() -> None:
         return tags_of(span), logs_of(span)
 
     both(program)
+
+
+def test_a_span_that_opentelemetrys_processors_keep_is_the_programs_and_outlives_it() -> None:
+    tracer, _ = OURS.tracer()
+    kept: list[Any] = []
+    for _ in range(2):
+        processor = SpanProcessor()
+        processor.on_start = lambda span, parent_context=None: kept.append(span)  # type: ignore[method-assign]
+        tracer.provider.add_span_processor(processor)
+    for number in range(200):
+        span = tracer.start_span(f"a{number}")
+        kept[-1].update_name(f"b{number}")
+        kept[-2].set_status(Status(StatusCode.ERROR, f"no {number}"))
+        assert span.operation_name == f"b{number}"
+        span.finish()
+        del span
+    gc.collect()
+    assert [each.status.description for each in kept] == [f"no {number // 2}" for number in range(400)]
+    assert [each.name for each in kept] == [f"b{number // 2}" for number in range(400)]
