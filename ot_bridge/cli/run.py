@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -132,24 +131,24 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
             print(shown, file=sys.stderr, flush=True)
             return _start(program, command, environ)
         running: list[subprocess.Popen[bytes]] = []
-        over = threading.Event()
+        ended: list[int] = []
 
         def handle(number: int, frame: FrameType | None) -> None:
             if number == signal.SIGTERM:  # the terminal sends SIGINT to the program too
-                over.set()
+                ended.append(number)
                 for process in running:
                     process.terminate()
 
         with viewing.signals(handle):
             print(shown, file=sys.stderr, flush=True)
             running.append(process := subprocess.Popen(command, executable=program, env=environ))
-            if over.is_set():  # by a signal that came before the program was known
+            if ended:  # by a signal that came before the program was known
                 process.terminate()
             status = process.wait()
-            if not over.is_set():
+            if not ended:
                 text = f"the program has ended with exit status {status}; the viewer stays until Ctrl-C"
                 print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
-                viewing.serve(address, over)
+                viewing.serve(address, ended)
         return status if status >= 0 else 128 - status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
+import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,12 +106,15 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(address: Address, over: threading.Event | None = None) -> None:
-    """Waits for SIGINT (Ctrl-C) or SIGTERM, or for `over` to be set, if the viewer is ours."""
-    over = over or threading.Event()
-    with signals(lambda *_: over.set()):
-        while address.ours and not over.wait(0.5):
-            pass
+def serve(address: Address, ended: list[int] | None = None) -> None:
+    """Waits for SIGINT (Ctrl-C) or SIGTERM, if the viewer is ours. ended: the signals that came before.
+
+    A signal handler must not set an `Event`: its lock may be held by the code that it interrupts.
+    """
+    ended = [] if ended is None else ended
+    with signals(lambda number, frame: ended.append(number)):
+        while address.ours and not ended:
+            time.sleep(0.2)
 
 
 def announce(address: Address) -> None:
