@@ -219,6 +219,17 @@ def test_the_core_imports_none_of_the_optional_packages() -> None:
     assert done.stdout.strip() == "[] True"
 
 
+def test_setting_tracing_up_loads_nothing_that_only_some_requests_need() -> None:
+    program = (
+        "import sys, ot_bridge; ot_bridge.install(exporters=[])\n"
+        "ot_bridge.TracingMiddleware(lambda environ, start_response: [])\n"
+        "heavy = {'asyncio', 'ssl', 'http.client', 'urllib.request', 'werkzeug', 'google.protobuf', 'requests'}\n"
+        "print(sorted((heavy | {'ot_bridge.semconv.translate'}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_index_has_every_name_that_it_lists_however_it_is_asked() -> None:
     program = (
         "import ot_bridge.installation, ot_bridge\n"

@@ -14,7 +14,6 @@ tests/edge/test_activity.py runs with managers of each kind (tests/edge/managers
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Iterator
@@ -84,8 +83,9 @@ class Places:
             yield vars(each)
         gevent: Any = sys.modules.get("gevent")
         yield _Attribute(None if gevent is None else gevent.getcurrent())
+        asyncio: Any = sys.modules.get("asyncio")  # which takes 30 ms to load, and most programs do not
         try:
-            yield _Attribute(asyncio.current_task())
+            yield _Attribute(None if asyncio is None else asyncio.current_task())
         except RuntimeError:  # no event loop runs here
             yield _Attribute(None)
 

@@ -8,6 +8,7 @@ keeps the old names beside the new ones, and wins over `X`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -16,6 +17,9 @@ from ot_bridge.variables import text
 
 VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 GROUPS: Final = ("http", "database", "rpc")
+_USUAL_METHODS: Final = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
 
 #: Group -> whether the old names stay beside the new ones.
 OptIn: TypeAlias = Mapping[str, bool]
@@ -57,3 +61,11 @@ def _words(listed: str) -> Iterator[str]:
 def _read(words: Iterator[str] | list[str]) -> OptIn:
     known = {*words}
     return {group: f"{group}/dup" in known for group in GROUPS if group in known or f"{group}/dup" in known}
+
+
+def known_methods() -> frozenset[str]:
+    """The methods that an attribute may name: those of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, which must
+    list all of them, else the usual ones ("Semantic conventions for HTTP spans").
+    """
+    listed = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "").split(",")
+    return frozenset(filter(None, map(str.strip, listed))) or _USUAL_METHODS

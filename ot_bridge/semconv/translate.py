@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -20,13 +19,10 @@ from typing import Any, Final, TypeAlias
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ot_bridge import rpc_status
-from ot_bridge.semconv.groups import OptIn
+from ot_bridge.semconv.groups import OptIn, known_methods
 from ot_bridge.semconv.names import GRPC_CODES, NEW, SIGNS
 from ot_bridge.semconv.rules import USUAL, Rule, rows, usual_rule
 
-_USUAL_METHODS: Final = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
-)
 _CLIENT: Final = SpanKind.CLIENT
 _SERVER: Final = SpanKind.SERVER
 _SERVERS: Final = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
@@ -34,14 +30,6 @@ _FULL_METHOD: Final = re.compile(r"/?([^/\s]+/[^/\s]+)")
 
 #: Events as the SDK has them, or as (name, attributes, time).
 Events: TypeAlias = Iterable[Any]
-
-
-def known_methods() -> frozenset[str]:
-    """The methods that an attribute may name: those of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, which must
-    list all of them, else the usual ones ("Semantic conventions for HTTP spans").
-    """
-    listed = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "").split(",")
-    return frozenset(filter(None, map(str.strip, listed))) or _USUAL_METHODS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from werkzeug.datastructures import EnvironHeaders, Headers
-
 from ot_bridge.bridge import convert
-from ot_bridge.semconv.translate import known_methods
+from ot_bridge.semconv.groups import known_methods
 from ot_bridge.wsgi import urls
 from ot_bridge.wsgi.secrets import REDACTED, Secrets
 
@@ -95,18 +93,24 @@ class HeaderTags:
     """
 
     def __init__(self, names: tuple[str, ...], secrets: Secrets, lists: bool) -> None:
+        from werkzeug.datastructures import (  # here, since Werkzeug takes 70 ms to load
+            EnvironHeaders,
+            Headers,
+        )
+
+        self._read: tuple[Any, Any] = EnvironHeaders, Headers
         self._names = tuple(dict.fromkeys(name.lower() for name in names))
         self._hidden = frozenset(name for name in self._names if name in secrets)
         self._lists = lists
 
     def request(self, environ: Environ) -> Tags:
         """The tags for those that came in."""
-        headers = EnvironHeaders(environ)
+        headers = self._read[0](environ)
         return self._tags("request", lambda name: [headers.get(name)])
 
     def response(self, headers: list[tuple[str, str]]) -> Tags:
         """The tags for those that go out."""
-        return self._tags("response", Headers(headers).getlist)
+        return self._tags("response", self._read[1](headers).getlist)
 
     def _tags(self, direction: str, read: Callable[[str], list[Any]]) -> Tags:
         tags: Tags = {}

@@ -10,8 +10,6 @@ import re
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 
-from werkzeug.sansio.utils import get_host
-
 from ot_bridge.wsgi.secrets import REDACTED, Secrets
 
 # What needs no quoting in a host and path; "@" does, for it may end a user's name and password.
@@ -45,6 +43,8 @@ def host(environ: dict[str, Any]) -> str:
     port = str(environ.get("SERVER_PORT") or "")
     if not named and not port.isdigit():  # of a unix socket, which Werkzeug leaves out with its name
         return environ.get("SERVER_NAME") or ""
+    from werkzeug.sansio.utils import get_host  # here, since Werkzeug takes 70 ms to load
+
     try:
         name = environ.get("SERVER_NAME") or ""
         if ":" in name and name[0] != "[":  # an IPv6 address, which Werkzeug before 2.3 leaves as it is
