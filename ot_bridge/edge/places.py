@@ -83,7 +83,7 @@ class Places:
             yield vars(each)
         gevent: Any = sys.modules.get("gevent")
         yield _Attribute(None if gevent is None else gevent.getcurrent())
-        asyncio: Any = sys.modules.get("asyncio")  # which takes 30 ms to load, and most programs do not
+        asyncio: Any = sys.modules.get("asyncio")  # it takes 30 ms to load, and where it is not, no task runs
         try:
             yield _Attribute(None if asyncio is None else asyncio.current_task())
         except RuntimeError:  # no event loop runs here

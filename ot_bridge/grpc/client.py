@@ -20,9 +20,10 @@ from ot_bridge.grpc.rpc import log
 class Method:
     """A method of a service as a client calls it, and the one way in which its calls are made (`carry`).
 
-    is_bare: whether they end in a multi-callable of which the function `is_bare` is true. conclude: is given
-    a call's `ClientRpc` and what was sent has returned, sees to the end of the span, and returns what the
-    program gets. streams: whether the client does. send: what `__call__` sends by.
+    is_bare: whether the multi-callable that sends them is grpc's own (see the function `is_bare`). conclude:
+    a function of a call's `ClientRpc` and of what sending returned; it ends the span, now or later, and
+    returns what the program gets. streams: whether the client sends a stream. send: the function by which
+    `__call__` sends.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ def _follow(
         rpc.end(grpc.StatusCode.UNKNOWN)
 
 
-def _invoked(rpc: ClientRpc, result: Any) -> Any:
+def _answered_by_invoker(rpc: ClientRpc, result: Any) -> Any:
     """For what grpcext's invokers return: a response, that and its call, or a future."""
     return answered_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
 
@@ -250,13 +251,13 @@ class ClientInterceptor(
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
         """The method of `grpcext.UnaryClientInterceptor`."""
-        return self._invoked(request, metadata, client_info, invoker, _invoked, False)
+        return self._invoked(request, metadata, client_info, invoker, _answered_by_invoker, False)
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
     ) -> Any:
         """The method of `grpcext.StreamClientInterceptor`."""
-        conclude = follow_stream if client_info.is_server_stream else _invoked
+        conclude = follow_stream if client_info.is_server_stream else _answered_by_invoker
         streams = client_info.is_client_stream
         return self._invoked(request_or_iterator, metadata, client_info, invoker, conclude, streams)
 

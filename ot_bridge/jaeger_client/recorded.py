@@ -168,14 +168,17 @@ class _AsOTel(EngineSpan):
     """A recorded span with OpenTelemetry's properties: see `as_otel`."""
 
 
+class _Shared(dict[str, Any]):
+    """The attributes of two objects. Python 3.13.0 frees values early if the two share a dict of its making."""
+
+
 def as_otel(span: Any) -> Any:
     """The span with OpenTelemetry's properties, for processors and exporters."""
     if not isinstance(span, RecordedSpan):
         return span._otel_span if isinstance(span, Span) else span
     held = span.__dict__
-    if "_shared" not in held:
-        # Python 3.13.0 frees values too early where objects share a dictionary that it has made by itself.
-        held = span.__dict__ = {**held, "_shared": True}
+    if type(held) is not _Shared:
+        held = span.__dict__ = _Shared(held)
     made = object.__new__(_AsOTel)
     made.__dict__ = held
     return made

@@ -196,7 +196,7 @@ def _ids_writer(formats: Iterable[Format]) -> Callable[[Any, int], tuple[tuple[s
     headers: dict[str, Any] = {}
     for each in formats:
         each.encode(Remote(1, 1, sampled=True), headers)
-    if headers.keys() != {name for name, _ in writers if not name.endswith("-bin")}:
+    if headers.keys() != {name for name, _ in writers}:
         return None
 
     def write_ids(ids: Any, parent_id: int) -> tuple[tuple[str, str], ...]:

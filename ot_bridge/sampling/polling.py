@@ -65,7 +65,7 @@ class Polling:
         try:
             threading.Thread(target=_run, args=target, name=name, daemon=True).start()
         except RuntimeError:  # at the exit, or at the limit of the system
-            log_failure(_log, f"no thread could be started for {type(self).__name__}, which asks no server")
+            log_failure(_log, f"{type(self).__name__} asks no server: its thread could not be started")
 
 
 def _run(polling: weakref.ref[Polling], calls: queue.SimpleQueue[None], interval: float, wait: float) -> None:

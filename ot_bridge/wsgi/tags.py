@@ -93,24 +93,23 @@ class HeaderTags:
     """
 
     def __init__(self, names: tuple[str, ...], secrets: Secrets, lists: bool) -> None:
-        from werkzeug.datastructures import (  # here, since Werkzeug takes 70 ms to load
-            EnvironHeaders,
-            Headers,
-        )
+        # Here, since Werkzeug takes 70 ms to load and few programs capture headers.
+        from werkzeug.datastructures import EnvironHeaders, Headers
 
-        self._read: tuple[Any, Any] = EnvironHeaders, Headers
+        self._received: Callable[[Environ], Any] = EnvironHeaders
+        self._sent: Callable[[list[tuple[str, str]]], Any] = Headers
         self._names = tuple(dict.fromkeys(name.lower() for name in names))
         self._hidden = frozenset(name for name in self._names if name in secrets)
         self._lists = lists
 
     def request(self, environ: Environ) -> Tags:
         """The tags for those that came in."""
-        headers = self._read[0](environ)
+        headers = self._received(environ)
         return self._tags("request", lambda name: [headers.get(name)])
 
     def response(self, headers: list[tuple[str, str]]) -> Tags:
         """The tags for those that go out."""
-        return self._tags("response", self._read[1](headers).getlist)
+        return self._tags("response", self._sent(headers).getlist)
 
     def _tags(self, direction: str, read: Callable[[str], list[Any]]) -> Tags:
         tags: Tags = {}

@@ -113,3 +113,20 @@ def test_of_another_tracers_headers_the_first_that_fit_go_out() -> None:
     kept = lightened(headers, 0, tracer, span)
     assert [*kept] == ["ot-tracer-traceid", *(f"ot-baggage-{n}" for n in range(11)), "last", "odd"]
     assert lightened(headers, 9000, tracer, span) == {}
+
+
+class _Mute(MockTracer):
+    def inject(self, span_context: Any, format: str, carrier: Any) -> None:
+        raise RuntimeError("no headers today")
+
+
+@clients
+def test_where_inject_fails_the_call_is_made_and_the_log_says_that_the_trace_ends(
+    call: Call, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    for arity in ARITIES:
+        call(seen, arity, b"ok", tracer=_Mute())
+    assert len(seen.metadata) == len(ARITIES)
+    lines = [each.getMessage() for each in caplog.records if each.name == "ot_bridge.grpc"]
+    assert lines
+    assert {line.partition(",")[0] for line in lines} == {"inject failed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import pickle
 import sys
@@ -18,6 +19,7 @@ from opentelemetry.trace import Status, StatusCode
 from opentracing.ext import tags as ext
 
 from ot_bridge import jaeger_client as ours
+from ot_bridge.jaeger_client.recorded import as_otel
 from tests import needs
 from tests.cli import programs
 from tests.jaeger.sides import OURS, REAL, Side, both, logs_of, tags_of
@@ -573,3 +575,14 @@ def test_a_span_that_opentelemetrys_processors_keep_is_the_programs_and_outlives
     gc.collect()
     assert [each.status.description for each in kept] == [f"no {number // 2}" for number in range(400)]
     assert [each.name for each in kept] == [f"b{number // 2}" for number in range(400)]
+
+
+def test_a_copy_of_a_span_shares_nothing_with_it() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("a")
+    shown = as_otel(span)
+    copied = copy.copy(span)
+    span.set_operation_name("b")
+    assert (shown.name, as_otel(copied).name, copied.operation_name) == ("b", "a", "a")
+    as_otel(copied).update_name("c")
+    assert (span.operation_name, copied.operation_name) == ("b", "c")

@@ -316,7 +316,7 @@ def test_without_a_thread_it_samples_by_what_it_has(
         patched.setattr(threading.Thread, "start", start)
         sampler = make(server.url)
     assert sampler.is_sampled(1) == (True, {"sampler.type": "probabilistic", "sampler.param": 0.001})
-    assert "no thread could be started for JaegerRemoteSampler" in caplog.text
+    assert "JaegerRemoteSampler asks no server: its thread could not be started" in caplog.text
 
 
 def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
