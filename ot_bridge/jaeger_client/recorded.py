@@ -169,7 +169,7 @@ class _AsOTel(EngineSpan):
 
 
 class _Shared(dict[str, Any]):
-    """The attributes of two objects. Python 3.13.0 frees values early if the two share a dict of its making."""
+    """The attributes of two objects. Python 3.13.0 frees values early if they share a dict of its making."""
 
 
 def as_otel(span: Any) -> Any:
