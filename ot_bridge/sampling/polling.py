@@ -71,8 +71,9 @@ class Polling:
 def _run(polling: weakref.ref[Polling], calls: queue.SimpleQueue[None], interval: float, wait: float) -> None:
     attach(set_value(SUPPRESS_KEY, True))
     while True:
-        with contextlib.suppress(queue.Empty):
-            calls.get(timeout=wait)
+        if wait > 0:  # in CPython 3.10, `get(timeout=0)` may wait for ever
+            with contextlib.suppress(queue.Empty):
+                calls.get(timeout=wait)
         if (alive := polling()) is None or alive._closed:
             return
         try:

@@ -7,6 +7,7 @@ import json
 import logging
 import multiprocessing
 import os
+import queue
 import socket
 import threading
 import time
@@ -295,6 +296,27 @@ def test_its_own_requests_are_not_traced(
 
 def threads() -> int:
     return sum(thread.name == "ot-bridge-remote-sampler" for thread in threading.enumerate())
+
+
+def test_its_thread_never_waits_for_no_time(server: Strategies, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In CPython 3.10, `SimpleQueue.get(timeout=0)` may wait for ever.
+    real = queue.SimpleQueue
+
+    class Checked:
+        def __init__(self) -> None:
+            self.real: queue.SimpleQueue[None] = real()
+            self.put = self.real.put
+
+        def get(self, timeout: float) -> None:
+            waits.append(timeout)
+            self.real.get(timeout=timeout)
+
+    waits: list[float] = []
+    monkeypatch.setattr(queue, "SimpleQueue", Checked)
+    sampler = JaegerRemoteSampler("shop", server.url, polling_interval=3600)
+    assert eventually(lambda: waits)
+    sampler.close()
+    assert waits == [3600]
 
 
 def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make: Make) -> None:
