@@ -174,8 +174,10 @@ def run(options: argparse.Namespace) -> int:
         return _played(options, options.otlp)
     with viewing.viewer(Store()) as address:
         status = _played(options, address.url)
-        viewing.announce(address)
-        viewing.serve(address)
+        ended: list[int] = []
+        with viewing.noted(ended):
+            viewing.announce(address)
+            viewing.serve(address, ended)
         return status
 
 

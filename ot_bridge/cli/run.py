@@ -147,8 +147,9 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
             status = process.wait()
             if not ended:
                 text = f"the program has ended with exit status {status}; the viewer stays until Ctrl-C"
-                print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
-                viewing.serve(address, ended)
+                with viewing.noted(ended):
+                    print(f"ot-bridge run: {text}", file=sys.stderr, flush=True)
+                    viewing.serve(address, ended)
         return status if status >= 0 else 128 - status
 
 

@@ -68,10 +68,12 @@ def run(options: argparse.Namespace) -> int:
             port = viewing.PORT if options.port is None else options.port
             return _fail(f"port {port} cannot be listened on: {error}")
         _print_notes(address, public, options.port)
-        viewing.announce(address)
-        if options.open:
-            webbrowser.open(f"{address.url}/")
-        viewing.serve(address)
+        ended: list[int] = []
+        with viewing.noted(ended):
+            viewing.announce(address)
+            if options.open:
+                webbrowser.open(f"{address.url}/")
+            viewing.serve(address, ended)
         return 0
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -106,15 +106,18 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, other)
 
 
-def serve(address: Address, ended: list[int] | None = None) -> None:
-    """Waits for SIGINT (Ctrl-C) or SIGTERM, if the viewer is ours. ended: the signals that came before.
+def noted(ended: list[int]) -> AbstractContextManager[None]:
+    """Makes SIGINT and SIGTERM be added to the list while the block runs.
 
     A signal handler must not set an `Event`: its lock may be held by the code that it interrupts.
     """
-    ended = [] if ended is None else ended
-    with signals(lambda number, frame: ended.append(number)):
-        while address.ours and not ended:
-            time.sleep(0.2)
+    return signals(lambda number, frame: ended.append(number))
+
+
+def serve(address: Address, ended: list[int]) -> None:
+    """Waits until there is a signal in the list, if the viewer is ours."""
+    while address.ours and not ended:
+        time.sleep(0.2)
 
 
 def announce(address: Address) -> None:

@@ -91,6 +91,20 @@ def test_it_ends_quietly_and_sends_nothing_about_itself(number: int, tmp_path: P
             collector.accept()
 
 
+@pytest.mark.parametrize("arguments", [["view"], ["demo", "--view"]], ids=" ".join)
+def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(arguments: list[str]) -> None:
+    program = (
+        "import os, signal, sys; from ot_bridge.cli import viewing; viewing.PORT = 0\n"
+        "real = viewing.announce\n"
+        "viewing.announce = lambda address: (real(address), os.kill(os.getpid(), signal.SIGTERM))\n"
+        "from ot_bridge.cli.main import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Traces are shown at" in done.stdout
+
+
 def test_a_port_that_was_asked_for_and_is_taken_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
