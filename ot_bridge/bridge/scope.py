@@ -7,20 +7,20 @@ Invariants, each with its reason and tests (all in tests/bridge/):
    active span (test_mixed_code.py: test_S6_any_nesting_is_one_trace_with_the_right_parents_and_baggage).
 2. A scope that is closed while `_inside` is current resets the context variable with its token. Tasks and
    copied contexts that have inherited `_inside` keep it, since their work belongs to the span (test_tasks.py:
-   test_S8_a_task_that_outlives_the_request_is_still_its_child_and_no_other_spans).
+   test_S8_spans_of_a_task_that_outlives_its_request_stay_children_of_that_request).
 3. A scope that is closed elsewhere (in another task, thread or greenlet, or below an OpenTelemetry span that
    is still open) cannot reset that variable, or must not. It then edits `_inside`, which may become current
    again: it replaces its own entries by those of the context before it (test_scopes.py: the tests
-   test_S2_closed_*; test_gevent.py: test_S2_closed_in_another_greenlet_it_is_no_parent_any_more).
+   test_S2_closed_*; test_gevent.py: test_S2_closed_in_another_greenlet_a_scope_is_no_longer_active).
 4. The context before may belong to another scope. The edited context is then registered with that scope
    (`_heirs`) and edited again when that scope closes. So a closed scope is visible in no context that may
    become current where it was opened (test_odd_closings.py:
-   test_two_nested_scopes_closed_in_another_thread_leave_nothing). `_heirs` holds weak references, so that a
-   long-lived scope keeps no contexts alive
-   (test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere).
+   test_two_nested_scopes_closed_in_another_thread_leave_no_active_span). `_heirs` holds weak references, so
+   that a long-lived scope keeps no contexts alive
+   (test_a_long_lived_scope_keeps_no_reference_to_scopes_that_were_closed_elsewhere).
 5. There is no lock, since a finalizer may close a scope while its thread holds the lock. Code that registers
    an heir checks afterwards whether the scope has closed meanwhile; a scope that closes sets `_closed` before
-   it reads its heirs (test_threads.py: test_one_of_many_threads_that_close_a_scope_closes_it).
+   it reads its heirs (test_threads.py: test_a_scope_that_many_threads_close_is_closed_once).
 6. `close` resets the variable before it does anything else, and `__exit__` calls `close` again if an
    exception of a signal handler has interrupted it (test_odd_closings.py:
    test_an_interrupt_leaves_a_scope_active_no_more_often_than_with_jaeger_client).

@@ -55,20 +55,20 @@ def test_R42_activating_none_makes_no_span_active(tracer: Tracer) -> None:
         assert tracer.scope_manager.active is outer
 
 
-def test_R43_nothing_is_active_without_a_valid_span_and_baggage(tracer: Tracer) -> None:
+def test_R43_no_span_is_active_without_a_valid_span_or_baggage(tracer: Tracer) -> None:
     assert tracer.scope_manager.active is None
     assert tracer.active_span is None
     with use_span(trace.INVALID_SPAN):
         assert tracer.scope_manager.active is None
 
 
-def test_R43_a_current_span_that_is_none_of_opentelemetrys_is_no_active_span(tracer: Tracer) -> None:
+def test_R43_an_object_that_is_not_an_opentelemetry_span_is_not_the_active_span(tracer: Tracer) -> None:
     with use_span(object()):  # type: ignore[arg-type]
         assert tracer.active_span is None
         tracer.start_span("a").finish()
 
 
-def test_R44_baggage_alone_is_a_no_op_span_with_it(tracer: Tracer) -> None:
+def test_R44_if_only_baggage_is_set_the_active_span_is_a_no_op_span_with_that_baggage(tracer: Tracer) -> None:
     token = attach(baggage.set_baggage("user", "ann"))
     active: Any = tracer.active_span
     assert active.get_baggage_item("user") == "ann"
@@ -80,7 +80,7 @@ def test_R44_baggage_alone_is_a_no_op_span_with_it(tracer: Tracer) -> None:
     detach(token)
 
 
-def test_R45_the_same_span_object_if_ours_is_current(tracer: Tracer) -> None:
+def test_R45_active_span_returns_the_same_object_if_our_span_is_current(tracer: Tracer) -> None:
     with tracer.start_active_span("a") as scope:
         assert tracer.scope_manager.active is scope
         assert tracer.active_span is tracer.active_span is scope.span
@@ -89,7 +89,7 @@ def test_R45_the_same_span_object_if_ours_is_current(tracer: Tracer) -> None:
         assert tracer.active_span is scope.span
 
 
-def test_R45_a_live_wrapper_if_an_opentelemetry_span_is_current(otel: Recorded) -> None:
+def test_R45_active_span_is_a_working_wrapper_if_an_opentelemetry_span_is_current(otel: Recorded) -> None:
     native = otel.provider.get_tracer("native")
     with native.start_as_current_span("a") as span:
         active: Any = otel.tracer.active_span
@@ -108,7 +108,7 @@ def test_R45_a_live_wrapper_if_an_opentelemetry_span_is_current(otel: Recorded) 
     assert [event.name for event in otel.spans["renamed"].events] == ["e"]
 
 
-def test_R45_a_span_that_nothing_can_be_kept_on_is_wrapped_anew(tracer: Tracer) -> None:
+def test_R45_a_span_that_accepts_no_attributes_gets_a_new_wrapper_each_time(tracer: Tracer) -> None:
     class Slotted(NonRecordingSpan):
         __slots__ = ()
         __setattr__ = object.__setattr__
@@ -125,7 +125,7 @@ def test_R45_a_span_that_nothing_can_be_kept_on_is_wrapped_anew(tracer: Tracer) 
             assert active.unwrap() is span
 
 
-def test_S1_what_belongs_together_is_the_same_object(tracer: Tracer) -> None:
+def test_S1_span_scope_manager_and_tracer_refer_to_the_same_objects(tracer: Tracer) -> None:
     span = tracer.start_span("a")
     with tracer.scope_manager.activate(span, True) as scope:
         assert isinstance(scope, Scope)

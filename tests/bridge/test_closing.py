@@ -51,7 +51,7 @@ def test_R22_close_flushes_and_shuts_down_once(provider_class: type[TracerProvid
     assert (counting.flushed, counting.closed) == (1, 1)
 
 
-def test_R22_what_close_returns_calls_back(provider_class: type[TracerProvider]) -> None:
+def test_R22_the_future_that_close_returns_calls_callbacks(provider_class: type[TracerProvider]) -> None:
     seen: list[Any] = []
     closing = _closing(Counting(), provider_class).close()
     closing.result(10)
@@ -59,17 +59,17 @@ def test_R22_what_close_returns_calls_back(provider_class: type[TracerProvider])
     assert seen == [closing]
 
 
-async def test_R22_what_close_returns_can_be_awaited(provider_class: type[TracerProvider]) -> None:
+async def test_R22_the_future_that_close_returns_can_be_awaited(provider_class: type[TracerProvider]) -> None:
     assert await asyncio.wrap_future(_closing(Counting(), provider_class).close()) is True
 
 
-def test_R22_flush_flushes(provider_class: type[TracerProvider]) -> None:
+def test_R22_tracer_flush_flushes_the_provider(provider_class: type[TracerProvider]) -> None:
     tracer = _closing(counting := Counting(), provider_class)
     assert tracer.flush() is True
     assert (counting.flushed, counting.closed) == (1, 0)
 
 
-def test_R22_neither_raises_when_a_processor_does(
+def test_R22_flush_and_close_do_not_raise_when_a_processor_raises(
     caplog: pytest.LogCaptureFixture, provider_class: type[TracerProvider]
 ) -> None:
     tracer = _closing(Stubborn(), provider_class)
@@ -78,7 +78,7 @@ def test_R22_neither_raises_when_a_processor_does(
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_R22_spans_after_close_are_no_error(otel: Recorded) -> None:
+def test_R22_starting_a_span_after_close_does_not_raise(otel: Recorded) -> None:
     otel.tracer.close().result(10)
     with otel.tracer.start_active_span("late") as scope:
         scope.span.set_tag("a", 1)

@@ -82,7 +82,7 @@ def test_R24_a_child_inherits_what_was_set_before_it_began(tracer: Tracer) -> No
     assert parent.context.baggage == {"one": "1", "two": "2"}
 
 
-def test_R24_an_item_can_be_replaced_and_taken_away(tracer: Tracer) -> None:
+def test_R24_a_baggage_item_can_be_replaced_and_removed(tracer: Tracer) -> None:
     span = tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("two", "2")
     span.set_baggage_item("one", "I").set_baggage_item("two", None).set_baggage_item("three", None)
     assert span.context.baggage == {"one": "I"}
@@ -99,7 +99,9 @@ def test_R24_an_item_can_be_replaced_and_taken_away(tracer: Tracer) -> None:
     ],
     ids=repr,
 )
-def test_R24_what_is_no_text_becomes_text(tracer: Tracer, key: Any, value: Any, kept: dict[str, str]) -> None:
+def test_R24_baggage_keys_and_values_that_are_not_text_are_converted_to_text(
+    tracer: Tracer, key: Any, value: Any, kept: dict[str, str]
+) -> None:
     assert tracer.start_span("a").set_baggage_item(key, value).context.baggage == kept
 
 
@@ -191,14 +193,14 @@ class Traced:
         return f"outer, {self.span.context.baggage['inner']}"
 
 
-def test_a_value_may_touch_the_baggage_that_it_is_put_into(tracer: Tracer) -> None:
+def test_str_of_a_baggage_value_may_set_baggage_on_the_same_span(tracer: Tracer) -> None:
     span: Any = tracer.start_span("a")
     span.set_baggage_item("outer", Traced(span))
     assert span.context.baggage == {"inner": "1", "outer": "outer, 1"}
 
 
 @pytest.mark.timeout(20)
-def test_a_signal_handler_may_touch_baggage_wherever_it_comes(tracer: Tracer) -> None:
+def test_a_signal_handler_may_set_baggage_at_any_line_it_interrupts(tracer: Tracer) -> None:
     span = tracer.start_span("a").set_baggage_item("user", "ann")
 
     def step() -> None:
@@ -249,7 +251,7 @@ def test_R38_baggage_is_a_plain_mapping(tracer: Tracer) -> None:
     assert found["one"] == "1"
 
 
-def test_R38_without_baggage_it_is_an_empty_one(tracer: Tracer) -> None:
+def test_R38_without_baggage_the_mapping_is_empty(tracer: Tracer) -> None:
     assert tracer.start_span("a").context.baggage == {}
 
 

@@ -27,7 +27,7 @@ def jaeger() -> Any:
     return JaegerTracer("old", reporter=InMemoryReporter(), sampler=ConstSampler(True))
 
 
-def test_of_several_references_the_first_child_of_is_the_parent_not_the_first(
+def test_the_first_child_of_reference_is_the_parent_even_if_it_is_not_the_first_reference(
     otel: Recorded, jaeger: Any
 ) -> None:
     tracers: list[tuple[Any, int]] = [(jaeger, 0), (MockTracer(), 0), (otel.tracer, 1)]
@@ -54,7 +54,7 @@ def test_trace_ids_have_128_bits(otel: Recorded, jaeger: Any) -> None:
     assert max(theirs) < 1 << 64 < min(ours)
 
 
-def test_long_tags_are_cut_later(otel: Recorded, jaeger: Any) -> None:
+def test_tag_values_longer_than_1024_characters_are_not_cut(otel: Recorded, jaeger: Any) -> None:
     theirs = jaeger.start_span("a")
     theirs.set_tag("long", "x" * 10_000)
     assert len(theirs.tags[-1].vStr) == MAX_TAG_VALUE_LENGTH == 1024
@@ -62,7 +62,7 @@ def test_long_tags_are_cut_later(otel: Recorded, jaeger: Any) -> None:
     assert len(str((otel.spans["a"].attributes or {})["long"])) == 10_000
 
 
-def test_a_foreign_parent_is_none_where_jaeger_client_raises(otel: Recorded, jaeger: Any) -> None:
+def test_a_foreign_parent_is_ignored_where_jaeger_client_raises(otel: Recorded, jaeger: Any) -> None:
     foreign = MockTracer().start_span("a")
     with pytest.raises(AttributeError):
         jaeger.start_span("b", child_of=foreign)
@@ -70,7 +70,7 @@ def test_a_foreign_parent_is_none_where_jaeger_client_raises(otel: Recorded, jae
     assert parents(otel) == {"b": None}
 
 
-def test_the_error_tag_is_the_status_and_no_attribute(otel: Recorded, jaeger: Any) -> None:
+def test_the_error_tag_sets_the_status_and_is_not_an_attribute(otel: Recorded, jaeger: Any) -> None:
     for tracer in jaeger, otel.tracer:
         tracer.start_span("a", tags={"error": True}).finish()
     (theirs,) = jaeger.reporter.get_spans()
@@ -79,7 +79,7 @@ def test_the_error_tag_is_the_status_and_no_attribute(otel: Recorded, jaeger: An
     assert "error" not in (otel.spans["a"].attributes or {})
 
 
-def test_tasks_inherit_the_active_span_and_keep_it_to_themselves(otel: Recorded) -> None:
+def test_tasks_inherit_the_active_span_and_their_own_spans_are_not_active_outside(otel: Recorded) -> None:
     async def request(tracer: Any, name: str) -> None:
         with tracer.start_active_span(name):
             await asyncio.sleep(0)
@@ -106,7 +106,7 @@ def test_an_outer_scope_that_was_closed_first_is_finished_with_the_inner(otel: R
     assert list(otel.spans) == ["inner", "outer"]
 
 
-def test_nothing_to_extract_is_none_where_mock_tracer_raises() -> None:
+def test_extract_returns_none_for_an_empty_carrier_where_mock_tracer_raises() -> None:
     with pytest.raises(SpanContextCorruptedException):
         MockTracer().extract(Format.HTTP_HEADERS, {})
     assert RecordingTracer().extract(Format.HTTP_HEADERS, {}) is None
@@ -130,7 +130,7 @@ def test_a_span_finished_twice_is_finished_once() -> None:
         assert len(tracer.finished_spans()) == times
 
 
-def test_an_exception_that_was_logged_and_goes_through_the_scope_is_logged_once() -> None:
+def test_an_exception_that_is_logged_and_then_leaves_the_scope_is_recorded_once() -> None:
     def logs_and_raises(scope: Any) -> None:
         error = ValueError("no")
         scope.span.log_kv({"event": "error", "error.object": error})
@@ -143,7 +143,7 @@ def test_an_exception_that_was_logged_and_goes_through_the_scope_is_logged_once(
         assert len(span.logs) == times
 
 
-def test_a_span_that_a_priority_of_zero_forbids_is_not_recorded() -> None:
+def test_a_span_started_with_priority_zero_is_not_recorded() -> None:
     for tracer, spans in (MockTracer(), 1), (RecordingTracer(), 0):
         tracer.start_span("a", tags={"sampling.priority": 0}).finish()
         assert len(tracer.finished_spans()) == spans

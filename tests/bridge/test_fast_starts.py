@@ -44,7 +44,7 @@ def _with_tracestate(tracer: Tracer) -> AbstractContextManager[Any]:
 
 @pytest.mark.parametrize("around", [_root, _child, _with_baggage, _with_tracestate])
 @pytest.mark.parametrize("sampler", [None, ALWAYS_OFF], ids=["sampled", "dropped"])
-def test_a_span_of_prepared_tags_is_what_the_tags_make(around: Any, sampler: Any) -> None:
+def test_prepared_tags_make_the_same_span_as_plain_tags(around: Any, sampler: Any) -> None:
     tracer = _tracer(sampler=sampler)
     prepared = tracer.prepared(TAGS)
     with around(tracer):

@@ -36,7 +36,7 @@ def _foreigners() -> list[Any]:
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_S10_a_foreign_parent_is_none(otel: Recorded, number: int) -> None:
+def test_S10_a_foreign_parent_is_ignored(otel: Recorded, number: int) -> None:
     foreign = _foreigners()[number]
     otel.tracer.start_span("a", child_of=foreign).finish()
     assert otel.spans["a"].parent is None
@@ -47,18 +47,18 @@ def test_S10_a_foreign_parent_is_none(otel: Recorded, number: int) -> None:
 
 
 @pytest.mark.parametrize("references", [None, [], (), child_of(None), [None], [7], "ab", 7, {}], ids=repr)
-def test_S10_references_that_mean_nothing_are_none(otel: Recorded, references: Any) -> None:
+def test_S10_invalid_references_are_ignored(otel: Recorded, references: Any) -> None:
     otel.tracer.start_span("a", references=references).finish()
     assert (otel.spans["a"].parent, otel.spans["a"].links) == (None, ())
 
 
-def test_S10_a_bare_reference_is_a_list_of_one(otel: Recorded) -> None:
+def test_S10_a_single_reference_is_treated_as_a_list_of_one(otel: Recorded) -> None:
     parent = otel.tracer.start_span("parent")
     otel.tracer.start_span("a", references=follows_from(parent.context)).finish()
     assert len(otel.spans["a"].links) == 1
 
 
-def test_S10_a_foreign_span_can_be_active_and_is_no_parent(otel: Recorded) -> None:
+def test_S10_a_foreign_span_can_be_active_but_is_not_a_parent(otel: Recorded) -> None:
     for foreign in MockTracer().start_span("mock"), opentracing.Tracer().start_span("no-op"):
         with otel.tracer.start_active_span("ours") as ours:
             with otel.tracer.scope_manager.activate(foreign, True) as scope:
@@ -75,14 +75,14 @@ def test_S10_a_foreign_context_is_not_injected(tracer: Tracer) -> None:
         assert carrier == {}
 
 
-def test_S10_spans_and_contexts_of_opentelemetry_are_taken_for_what_they_are(otel: Recorded) -> None:
+def test_S10_opentelemetry_spans_and_span_contexts_are_accepted_as_parents(otel: Recorded) -> None:
     native = otel.provider.get_tracer("native").start_span("native")
     for parent in native, native.get_span_context():
         span = otel.tracer.start_span("a", child_of=parent)
         assert span.context.parent_id == native.get_span_context().span_id
 
 
-def test_S10_our_span_is_a_span_for_others(otel: Recorded) -> None:
+def test_S10_another_tracer_can_activate_our_span(otel: Recorded) -> None:
     span: Any = otel.tracer.start_span("ours")
     assert isinstance(span, opentracing.Span)
     mock = MockTracer()

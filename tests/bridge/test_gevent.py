@@ -43,7 +43,7 @@ MANAGERS = ["own", "gevent"]
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
-def test_S8_of_200_concurrent_greenlets_none_sees_anothers_span(manager: str) -> None:
+def test_S8_none_of_200_concurrent_greenlets_sees_the_span_of_another(manager: str) -> None:
     otel = _recorded(manager)
 
     def active() -> Any:
@@ -86,7 +86,7 @@ def test_S8_a_greenlet_starts_with_nothing_active_and_can_be_given_the_span(mana
     assert parents(otel) == {"parent": None, "given": "parent", "not given": None}
 
 
-def test_S2_closed_in_another_greenlet_it_is_no_parent_any_more(
+def test_S2_closed_in_another_greenlet_a_scope_is_no_longer_active(
     otel: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
     scope = otel.tracer.start_active_span("request")
@@ -112,7 +112,7 @@ NOT_OF_THREADS = [
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process has both
-def test_what_holds_in_threads_holds_in_monkey_patched_ones() -> None:
+def test_the_tests_with_threads_pass_under_gevent_monkey_patching() -> None:
     here = Path(__file__).parent
     files = [
         str(here / f"test_{name}.py")

@@ -106,7 +106,7 @@ def test_grpcio_opentracing_runs_unmodified(otel: Recorded, old_grpc: int) -> No
     assert [event.name for event in server.events] == ["log", "log"]
 
 
-def test_grpcio_opentracing_says_what_failed_once(otel: Recorded, old_grpc: int) -> None:
+def test_grpcio_opentracing_records_a_failure_once(otel: Recorded, old_grpc: int) -> None:
     channel, call = _old_call(otel, old_grpc)
     with channel, pytest.raises(grpc.RpcError):
         call(b"fail")

@@ -215,7 +215,7 @@ def _exported(tracer: Tracer, receiver: Receiver, hostile: Callable[[Tracer], No
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_batch_with_a_hostile_span_arrives_whole(
+def test_a_batch_with_a_hostile_span_arrives_completely(
     tracer: Tracer, receiver: Receiver, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("ERROR", "opentelemetry.attributes")  # the SDK warns of each that is over its limits
@@ -245,7 +245,7 @@ ANYTHING = st.recursive(
 
 @short
 @given(key=st.text(st.characters()) | st.integers(), value=ANYTHING)
-def test_a_batch_with_anything_at_all_arrives_whole(
+def test_a_batch_with_generated_names_and_values_arrives_completely(
     tracer: Tracer, receiver: Receiver, key: Any, value: Any
 ) -> None:
     receiver.requests.clear()
@@ -253,5 +253,5 @@ def test_a_batch_with_anything_at_all_arrives_whole(
 
 
 test_a_batch_with_anything_at_all_arrives_whole_at_length = at_length(
-    test_a_batch_with_anything_at_all_arrives_whole, 200
+    test_a_batch_with_generated_names_and_values_arrives_completely, 200
 )

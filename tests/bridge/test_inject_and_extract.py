@@ -37,7 +37,7 @@ def _injected(tracer: Tracer, context: Any, format: str = Format.HTTP_HEADERS) -
 
 
 @pytest.mark.parametrize("format", BOTH)
-def test_R17_inject_uses_the_formats_propagator(format: str) -> None:
+def test_R17_inject_uses_the_propagator_of_the_format(format: str) -> None:
     tracer = recorded({format: "b3"}).tracer
     assert list(_injected(tracer, tracer.start_span("a").context, format)) == ["b3"]
 
@@ -51,7 +51,7 @@ USUAL = {
 
 @pytest.mark.parametrize("header", USUAL)
 @pytest.mark.parametrize("wsgi", [False, True], ids=["headers", "environ"])
-def test_a_header_that_comes_alone_is_read_in_one_look(
+def test_a_single_tracing_header_is_read_by_the_fast_path(
     header: str, wsgi: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracer = recorded("tracecontext,jaeger,b3,b3multi").tracer
@@ -74,7 +74,7 @@ def test_a_header_that_comes_alone_is_read_in_one_look(
         assert extract(**{header: unusual}) is None
 
 
-def test_what_is_no_plain_dict_is_not_read_in_one_look(
+def test_a_carrier_that_is_not_a_plain_dict_is_not_read_by_the_fast_path(
     tracer: Tracer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for carrier in (UserDict({"traceparent": PARENT}), [("traceparent", PARENT)], WsgiHeaders(UserDict())):
@@ -101,14 +101,14 @@ def test_R18_inject_takes_a_span_as_well_as_its_context(tracer: Tracer) -> None:
     assert _injected(tracer, span) == _injected(tracer, span.context)
 
 
-def test_R18_inject_leaves_the_rest_of_the_carrier_alone(tracer: Tracer) -> None:
+def test_R18_inject_does_not_change_other_entries_of_the_carrier(tracer: Tracer) -> None:
     carrier = {"accept": "*/*"}
     tracer.inject(tracer.start_span("a").context, Format.HTTP_HEADERS, carrier)
     assert carrier["accept"] == "*/*"
 
 
 @pytest.mark.parametrize("format", [*BOTH, Format.BINARY])
-def test_R18_what_is_injected_comes_out_the_same(tracer: Tracer, format: str) -> None:
+def test_R18_extract_returns_what_inject_has_written(tracer: Tracer, format: str) -> None:
     carrier: Any = bytearray() if format == Format.BINARY else {}
     span = tracer.start_span("a").set_baggage_item("Key", "välue; x=1, y")
     tracer.inject(span.context, format, carrier)
@@ -120,7 +120,7 @@ def test_R18_what_is_injected_comes_out_the_same(tracer: Tracer, format: str) ->
 
 
 @pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=shown)
-def test_R19_an_unknown_format_is_an_unsupported_format(tracer: Tracer, format: Any) -> None:
+def test_R19_an_unknown_format_raises_unsupported_format(tracer: Tracer, format: Any) -> None:
     with pytest.raises(UnsupportedFormatException):
         tracer.inject(tracer.start_span("a").context, format, {})
     with pytest.raises(UnsupportedFormatException):
@@ -138,7 +138,9 @@ WRONG_TARGETS = [
 
 
 @pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=shown)
-def test_R19_a_carrier_that_cannot_be_written_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
+def test_R19_inject_into_a_carrier_that_cannot_be_written_raises_invalid_carrier(
+    tracer: Tracer, format: str, carrier: Any
+) -> None:
     with pytest.raises(InvalidCarrierException):
         tracer.inject(tracer.start_span("a").context, format, carrier)
 
@@ -150,7 +152,9 @@ WRONG_SOURCES = [
 
 
 @pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=shown)
-def test_R19_a_carrier_that_cannot_be_read_is_invalid(tracer: Tracer, format: str, carrier: Any) -> None:
+def test_R19_extract_from_a_carrier_that_cannot_be_read_raises_invalid_carrier(
+    tracer: Tracer, format: str, carrier: Any
+) -> None:
     with pytest.raises(InvalidCarrierException):
         tracer.extract(format, carrier)
 
@@ -165,7 +169,7 @@ BROKEN: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=shown)
-def test_R19_a_broken_header_is_a_corrupted_context(tracer: Tracer, format: str, carrier: Any) -> None:
+def test_R19_a_broken_header_raises_span_context_corrupted(tracer: Tracer, format: str, carrier: Any) -> None:
     with pytest.raises(SpanContextCorruptedException):
         tracer.extract(format, carrier)
 
@@ -200,7 +204,7 @@ class Broken(TextMapPropagator):
     [("jaeger", Raising()), (Broken(), {})],
     ids=["carrier", "propagator"],
 )
-def test_R19_what_fails_in_the_programs_own_code_is_no_other_exception(
+def test_R19_an_error_in_the_programs_carrier_or_propagator_raises_invalid_carrier(
     propagators: Any, carrier: Any
 ) -> None:
     tracer = recorded({Format.HTTP_HEADERS: propagators}).tracer
@@ -217,7 +221,9 @@ NOTHING = [
 
 
 @pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=shown)
-def test_R20_where_nothing_is_said_none_is_extracted(tracer: Tracer, format: str, carrier: Any) -> None:
+def test_R20_extract_returns_none_if_the_carrier_has_no_tracing_headers(
+    tracer: Tracer, format: str, carrier: Any
+) -> None:
     assert tracer.extract(format, carrier) is None
 
 
@@ -233,7 +239,7 @@ def reading(request: pytest.FixtureRequest) -> Tracer:
     return recorded(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])).tracer
 
 
-def test_R20_a_valid_context_is_extracted_whole(reading: Tracer) -> None:
+def test_R20_all_fields_of_a_valid_context_are_extracted(reading: Tracer) -> None:
     found = reading.extract(
         Format.HTTP_HEADERS, {"traceparent": PARENT, "tracestate": "a=1,b=2", "baggage": "user=ann"}
     )
@@ -253,7 +259,9 @@ def test_R21_baggage_alone_is_a_context(reading: Tracer) -> None:
 @pytest.mark.parametrize(
     "more", [{}, {"jaeger-debug-id": "ticket 7"}, {"b3": "1"}], ids=["alone", "debug", "b3"]
 )
-def test_the_properties_of_baggage_go_on_where_a_trace_begins(tracer: Tracer, more: dict[str, str]) -> None:
+def test_a_root_span_forwards_the_properties_of_received_baggage(
+    tracer: Tracer, more: dict[str, str]
+) -> None:
     found = tracer.extract(Format.HTTP_HEADERS, {"baggage": "user=ann;since=2019, k=v", **more})
     with tracer.start_active_span("a", child_of=found):
         span = tracer.start_span("b")
@@ -262,7 +270,7 @@ def test_the_properties_of_baggage_go_on_where_a_trace_begins(tracer: Tracer, mo
         assert _injected(tracer, span)["baggage"] == "user=bob,k=v"
 
 
-def test_R20_nothing_is_extracted_from_nothing(reading: Tracer) -> None:
+def test_R20_extract_returns_none_for_an_empty_carrier(reading: Tracer) -> None:
     assert reading.extract(Format.HTTP_HEADERS, {}) is None
 
 
@@ -285,7 +293,7 @@ def test_R21_a_debug_id_alone_is_a_context_that_starts_a_debug_trace(propagators
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "02", "03", "09", "ff"])
-def test_S12_traceparent_flags_hold_only_bits_that_the_specification_knows(
+def test_S12_traceparent_flags_have_only_bits_that_the_specification_defines(
     tracer: Tracer, flags: str
 ) -> None:
     found = tracer.extract(Format.HTTP_HEADERS, {"traceparent": PARENT[:-2] + flags})
@@ -306,13 +314,13 @@ def test_S12_jaeger_flags_never_gain_the_debug_bit_by_themselves(
         assert each.context.debug is debug
 
 
-def test_S12_a_traces_own_flags_stay_when_jaeger_and_w3c_are_both_sent(tracer: Tracer) -> None:
+def test_S12_the_flags_of_a_trace_are_kept_when_jaeger_and_w3c_headers_are_both_sent(tracer: Tracer) -> None:
     carrier = _injected(tracer, tracer.start_span("a"))
     assert carrier["uber-trace-id"].endswith(":1")
     assert int(carrier["traceparent"][-2:], 16) & 1
 
 
-def test_inject_while_opentelemetry_code_holds_more_baggage_sends_that_too(otel: Recorded) -> None:
+def test_inject_also_sends_baggage_that_opentelemetry_code_has_added(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         scope.span.set_baggage_item("one", "1")
         token = attach(baggage.set_baggage("two", 2))
@@ -335,14 +343,16 @@ _FAST = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="jaege
 @pytest.mark.parametrize("header", _VALUES)
 @examples(60)
 @given(data=st.data())
-def test_one_look_sees_what_a_closer_one_sees(header: str, data: Any) -> None:
+def test_the_fast_path_reads_the_same_as_the_full_decoder(header: str, data: Any) -> None:
     value = data.draw(_VALUES[header])
     environ = WsgiHeaders({f"HTTP_{header.upper().replace('-', '_')}": value})
     seen = [_told(carrier) for carrier in ({header: value}, environ, [(header, value)])]
     assert seen[0] == seen[1] == seen[2]
 
 
-test_one_look_sees_what_a_closer_one_sees_at_length = at_length(test_one_look_sees_what_a_closer_one_sees)
+test_one_look_sees_what_a_closer_one_sees_at_length = at_length(
+    test_the_fast_path_reads_the_same_as_the_full_decoder
+)
 
 
 def _told(carrier: Any) -> Any:

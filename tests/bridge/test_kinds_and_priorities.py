@@ -45,7 +45,7 @@ def test_S4_an_unknown_kind_stays_an_attribute(otel: Recorded, value: Any) -> No
         assert "span.kind" in (otel.spans[name].attributes or {})
 
 
-def test_S4_one_switch_turns_the_mapping_off() -> None:
+def test_S4_an_option_turns_the_mapping_of_kinds_off() -> None:
     otel = recorded("jaeger", maps_kind=False)
     otel.tracer.start_span("x", tags={"span.kind": "server"}).set_tag("span.kind", "client").finish()
     assert otel.spans["x"].kind is SpanKind.INTERNAL
@@ -62,7 +62,7 @@ def test_S5_a_priority_above_zero_forces_sampling(
     assert tracer.start_span("x").context.sampled is False
 
 
-def test_S5_priority_zero_forbids_sampling_under_a_sampled_parent_too(otel: Recorded) -> None:
+def test_S5_priority_zero_prevents_sampling_even_below_a_sampled_parent(otel: Recorded) -> None:
     with otel.tracer.start_active_span("parent"):
         span = otel.tracer.start_span("x", tags={"sampling.priority": 0})
     assert span.context.sampled is False
@@ -70,7 +70,7 @@ def test_S5_priority_zero_forbids_sampling_under_a_sampled_parent_too(otel: Reco
     assert span.context.trace_id == otel.spans["parent"].context.trace_id
 
 
-def test_S5_a_later_priority_decides_for_children_and_injection(otel: Recorded) -> None:
+def test_S5_a_priority_set_later_applies_to_children_and_to_inject(otel: Recorded) -> None:
     with otel.tracer.start_active_span("parent") as scope:
         scope.span.set_tag("sampling.priority", 0)
         implicit, explicit = (
@@ -110,14 +110,16 @@ def test_S5_the_flags_of_an_exported_span_are_those_of_its_start(otel: Recorded,
 
 
 @pytest.mark.parametrize("value", ["much", None, [1], object()], ids=shown)
-def test_S5_a_priority_that_is_no_number_changes_nothing(otel: Recorded, value: Any) -> None:
+def test_S5_a_priority_that_is_not_a_number_is_ignored(otel: Recorded, value: Any) -> None:
     assert otel.tracer.start_span("x", tags={"sampling.priority": value}).context.sampled is True
     assert otel.tracer.start_span("x").set_tag("sampling.priority", value).context.sampled is True
 
 
 @pytest.mark.parametrize("kind", ["server", "broker", None])
 @pytest.mark.parametrize("maps_kind", [True, False])
-def test_tags_made_ready_mean_what_they_say(kind: str | None, maps_kind: bool) -> None:
+def test_prepared_tags_set_the_same_kind_and_attributes_as_plain_tags(
+    kind: str | None, maps_kind: bool
+) -> None:
     otel = recorded("jaeger", maps_kind=maps_kind)
     tags = {"component": "x", "n": 7, **({} if kind is None else {"span.kind": kind})}
     otel.tracer.start_span("as it is", tags=tags).finish()

@@ -140,7 +140,7 @@ def site(otel: Recorded, native: trace.Tracer) -> Iterator[str]:
     server.server_close()
 
 
-def test_requests_opentracing_sends_the_trace_on(otel: Recorded, site: str) -> None:
+def test_requests_opentracing_propagates_the_trace(otel: Recorded, site: str) -> None:
     with otel.tracer.start_active_span("client") as scope, SessionTracing(otel.tracer) as session:
         scope.span.set_baggage_item("user", "ann")
         assert session.get(site).text == "ann ann"
@@ -155,7 +155,7 @@ def test_requests_opentracing_sends_the_trace_on(otel: Recorded, site: str) -> N
     assert dict(otel.spans["requests.get"].attributes or {})["http.status_code"] == 200
 
 
-def test_requests_opentracing_marks_what_fails(otel: Recorded) -> None:
+def test_requests_opentracing_marks_failed_requests(otel: Recorded) -> None:
     with pytest.raises(requests.ConnectionError), SessionTracing(otel.tracer) as session:
         session.get("http://127.0.0.1:1/")
     span = otel.spans["requests.get"]
@@ -188,7 +188,9 @@ def test_opentelemetrys_requests_inside_opentracing_code(otel: Recorded, site: s
 
 
 @pytest.mark.usefixtures("_requests_instrumented")
-def test_both_requests_instrumentations_at_once_are_two_spans_of_one_trace(otel: Recorded, site: str) -> None:
+def test_both_requests_instrumentations_together_make_two_spans_of_one_trace(
+    otel: Recorded, site: str
+) -> None:
     with SessionTracing(otel.tracer) as session:
         session.get(site)
     found = parents(otel)

@@ -42,7 +42,7 @@ EVENT_NAMES = [
 
 
 @pytest.mark.parametrize(("fields", "name"), EVENT_NAMES, ids=[repr(fields) for fields, _ in EVENT_NAMES])
-def test_R27_a_log_is_an_event_named_by_its_event_field_else_log(
+def test_R27_a_log_is_an_event_whose_name_is_the_event_field_or_log(
     otel: Recorded, fields: Any, name: str
 ) -> None:
     assert [event.name for event in _logged(otel, fields)] == [name]
@@ -53,12 +53,12 @@ def test_R27_a_logs_fields_are_the_events_attributes(otel: Recorded) -> None:
     assert dict(event.attributes or {}) == {"event": "e", "text": "a", "count": 1, "ratio": 0.5, "ok": True}
 
 
-def test_R33_field_names_that_are_no_strings_become_strings(otel: Recorded) -> None:
+def test_R33_field_names_that_are_not_strings_become_strings(otel: Recorded) -> None:
     (event,) = _logged(otel, {1: "a", None: "b", ("t",): "c", "": "nameless"})
     assert dict(event.attributes or {}) == {"1": "a", "None": "b", "('t',)": "c"}
 
 
-def test_R33_a_field_without_a_name_is_left_out_quietly(
+def test_R33_a_field_with_an_empty_name_is_dropped_without_a_log_line(
     otel: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
     (event,) = _logged(otel, {"": "nameless", "a": 1})
@@ -66,12 +66,12 @@ def test_R33_a_field_without_a_name_is_left_out_quietly(
     assert caplog.records == []
 
 
-def test_R27_what_is_no_mapping_is_kept_as_payload(otel: Recorded) -> None:
+def test_R27_a_log_that_is_not_a_mapping_becomes_the_payload_field(otel: Recorded) -> None:
     (event,) = _logged(otel, "just text")
     assert dict(event.attributes or {}) == {"payload": "just text"}
 
 
-def test_R27_opentracing_ones_ways_to_log_still_log(otel: Recorded) -> None:
+def test_R27_the_deprecated_log_methods_of_opentracing_1_still_work(otel: Recorded) -> None:
     span: Any = otel.tracer.start_span("x")
     assert span.log_event("one") is span
     assert span.log_event("two", {"a": 1}) is span
@@ -109,7 +109,7 @@ def test_R34_an_error_log_with_an_exception_records_it(otel: Recorded) -> None:
     }
 
 
-def test_R34_a_message_of_the_programs_own_stays_beside_the_exceptions(otel: Recorded) -> None:
+def test_R34_a_message_field_is_kept_beside_the_message_of_the_exception(otel: Recorded) -> None:
     own, same = _logged(
         otel,
         {"event": "error", "error.object": _exception(), "message": "while saving", "error.kind": "x"},
@@ -154,7 +154,7 @@ def test_R35_an_error_log_without_an_exception_is_an_exception_event(otel: Recor
     }
 
 
-def test_R35_an_error_object_that_is_no_exception_is_the_message(otel: Recorded) -> None:
+def test_R35_an_error_object_that_is_not_an_exception_is_the_message(otel: Recorded) -> None:
     only, both = _logged(
         otel,
         {"event": "error", "error.object": "it broke"},
@@ -170,7 +170,9 @@ def test_R35_an_error_object_that_is_a_class_is_the_type(otel: Recorded) -> None
     assert (event.attributes or {})["exception.message"] == "gone"
 
 
-def test_R34_the_class_of_the_exception_being_handled_means_that_exception(otel: Recorded) -> None:
+def test_R34_an_error_object_that_is_the_class_of_the_handled_exception_means_that_exception(
+    otel: Recorded,
+) -> None:
     def logs_and_raises() -> None:
         try:
             raise _exception()
@@ -198,7 +200,7 @@ def _failed(otel: Recorded, name: str = "x") -> list[str]:
     return [str((event.attributes or {})["exception.message"]) for event in span.events]
 
 
-def test_S11_an_exception_through_a_span_is_one_error_and_one_event(otel: Recorded) -> None:
+def test_S11_an_exception_that_leaves_a_span_is_one_error_and_one_event(otel: Recorded) -> None:
     with pytest.raises(ValueError, match="no"), otel.tracer.start_span("x"):
         raise _exception()
     assert _failed(otel) == ["no"]
@@ -206,21 +208,21 @@ def test_S11_an_exception_through_a_span_is_one_error_and_one_event(otel: Record
 
 
 @pytest.mark.parametrize("manager", [None, ThreadLocalScopeManager], ids=["own", "stock"])
-def test_S11_an_exception_through_a_scope_is_one_error_and_one_event(manager: Any) -> None:
+def test_S11_an_exception_that_leaves_a_scope_is_one_error_and_one_event(manager: Any) -> None:
     otel = recorded(scope_manager=None if manager is None else manager())
     with pytest.raises(ValueError, match="no"), otel.tracer.start_active_span("x"):
         raise _exception()
     assert _failed(otel) == ["no"]
 
 
-def test_S11_an_exception_through_span_and_scope_is_one_event(otel: Recorded) -> None:
+def test_S11_an_exception_that_leaves_a_span_and_a_scope_is_one_event(otel: Recorded) -> None:
     span = otel.tracer.start_span("x")
     with pytest.raises(ValueError, match="no"), span, otel.tracer.scope_manager.activate(span, False):
         raise _exception()
     assert _failed(otel) == ["no"]
 
 
-def test_S11_an_exception_that_was_logged_already_is_one_event(otel: Recorded) -> None:
+def test_S11_an_exception_that_was_already_logged_is_one_event(otel: Recorded) -> None:
     def logs_and_raises() -> None:
         error = _exception()
         scope.span.log_kv({"event": "error", "error.object": error})
@@ -231,7 +233,7 @@ def test_S11_an_exception_that_was_logged_already_is_one_event(otel: Recorded) -
     assert _failed(otel) == ["no"]
 
 
-def test_S11_each_span_that_an_exception_passes_says_so(otel: Recorded) -> None:
+def test_S11_every_span_that_an_exception_passes_through_records_it(otel: Recorded) -> None:
     with (
         pytest.raises(ValueError, match="no"),
         otel.tracer.start_active_span("x"),
@@ -263,7 +265,7 @@ def test_S11_a_generator_that_is_not_read_to_its_end_has_not_failed(otel: Record
         assert otel.spans[name].events == ()
 
 
-def test_S11_a_foreign_span_in_our_scope_is_told_in_opentracings_way(tracer: Tracer) -> None:
+def test_S11_a_foreign_span_in_our_scope_gets_the_error_tag_of_opentracing(tracer: Tracer) -> None:
     class Foreign(opentracing.Span):
         def __init__(self) -> None:
             super().__init__(opentracing.Tracer(), opentracing.SpanContext())

@@ -143,7 +143,7 @@ def test_S6_a_span_made_current_by_opentelemetry_is_the_parent_of_both(otel: Rec
         assert parent.span_id == span.context.span_id
 
 
-def test_S6_what_one_api_says_of_a_span_the_other_adds_to(otel: Recorded) -> None:
+def test_S6_both_apis_can_add_to_the_same_span(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         scope.span.set_tag("one", 1)
         trace.get_current_span().set_attribute("two", 2)
@@ -153,7 +153,7 @@ def test_S6_what_one_api_says_of_a_span_the_other_adds_to(otel: Recorded) -> Non
     assert [event.name for event in otel.spans["a"].events] == ["native", "ours"]
 
 
-def test_S6_a_span_ended_by_the_other_api_is_over_for_this_one(otel: Recorded) -> None:
+def test_S6_a_span_that_opentelemetry_code_ended_is_finished_for_opentracing_too(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         trace.get_current_span().end()
         scope.span.set_tag("late", 1)
@@ -161,7 +161,7 @@ def test_S6_a_span_ended_by_the_other_api_is_over_for_this_one(otel: Recorded) -
     assert otel.tracer.active_span is None
 
 
-def test_S6_baggage_that_opentelemetry_code_has_removed_is_not_sent_on_by_it(otel: Recorded) -> None:
+def test_S6_a_child_does_not_inherit_baggage_that_opentelemetry_code_has_removed(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         scope.span.set_baggage_item("user", "ann")
         token = attach(baggage.remove_baggage("user"))
@@ -188,7 +188,7 @@ def _headers(tracer: Tracer, api: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("server", ["opentracing", "opentelemetry"])
 @pytest.mark.parametrize("client", ["opentracing", "opentelemetry"])
-def test_S6_the_trace_and_the_baggage_go_on_in_downstream_processes(client: str, server: str) -> None:
+def test_S6_downstream_processes_continue_the_trace_and_the_baggage(client: str, server: str) -> None:
     tracer = recorded("tracecontext,baggage").tracer
     with tracer.start_active_span("client") as scope:
         scope.span.set_baggage_item("user", "änn;x")

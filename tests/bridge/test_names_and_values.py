@@ -176,7 +176,9 @@ def _through(otel: Recorded, door: str, odd: Any) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("odd", ODD)
-def test_nothing_raises_and_all_that_goes_out_can_be_sent(otel: Recorded, door: str, odd: str) -> None:
+def test_no_odd_argument_raises_and_the_exported_span_can_be_encoded(
+    otel: Recorded, door: str, odd: str
+) -> None:
     _through(otel, door, ODD[odd])
 
 
@@ -197,7 +199,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("door", DOORS)
-def test_nothing_raises_with_our_other_tracers(other: str, door: str) -> None:
+def test_no_odd_argument_raises_with_our_other_tracers(other: str, door: str) -> None:
     tracer = OTHERS[other]()
     for odd in ODD.values():
         span = DOORS[door](tracer, odd)
@@ -221,14 +223,16 @@ ANYTHING = (
 @pytest.mark.parametrize("door", DOORS)
 @examples(8)
 @given(odd=ANYTHING)
-def test_generated_text_and_numbers_reach_every_door(otel: Recorded, door: str, odd: Any) -> None:
+def test_generated_arguments_raise_in_no_method_and_the_exported_span_can_be_encoded(
+    otel: Recorded, door: str, odd: Any
+) -> None:
     otel.exporter.clear()
     _through(otel, door, odd)
 
 
 @given(pairs=st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats() | st.booleans()))
 @examples(30)
-def test_what_is_taken_fast_is_what_cleaning_gives(pairs: dict[str, Any]) -> None:
+def test_the_fast_path_for_attributes_gives_the_same_as_cleaning(pairs: dict[str, Any]) -> None:
     fast = convert.clean_copy(pairs)
     assert convert.clean_copy({"a": "b", "n": 1}) == {"a": "b", "n": 1}
     if fast is not None:
@@ -239,7 +243,7 @@ PLAIN = {"text": "a", "long text": "x" * 70_000, "number": 7, "truth": True, "fl
 
 
 @pytest.mark.parametrize("name", [*ODD, *PLAIN])
-def test_a_tag_and_a_field_are_the_same_whether_their_name_was_seen_before_or_not(
+def test_tags_and_log_fields_do_not_depend_on_whether_their_name_was_seen_before(
     otel: Recorded, name: str
 ) -> None:
     value = {**ODD, **PLAIN}[name]
@@ -263,14 +267,14 @@ def test_a_tag_and_a_field_are_the_same_whether_their_name_was_seen_before_or_no
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_error_of_ours_can_be_printed_whatever_it_is_about(odd: str) -> None:
+def test_our_exceptions_can_be_printed_whatever_object_they_describe(odd: str) -> None:
     assert str(BadHeader("traceparent", ODD[odd], "is broken")).startswith("traceparent: is broken: ")
     assert str(ConfigurationError("option", ODD[odd], "will not do")).startswith("option=")
     assert repr(BadHeader("traceparent", ODD[odd], "is broken")).startswith("BadHeader(")
 
 
 @pytest.mark.parametrize("odd", [*ODD, "looks like a format"])
-def test_what_cannot_be_compared_or_printed_is_an_unsupported_format(tracer: Tracer, odd: str) -> None:
+def test_a_format_that_cannot_be_compared_or_printed_is_unsupported(tracer: Tracer, odd: str) -> None:
     format = ODD.get(odd, Equals("text_map"))
     with pytest.raises(UnsupportedFormatException):
         tracer.inject(tracer.start_span("a").context, format, {})

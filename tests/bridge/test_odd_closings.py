@@ -20,7 +20,9 @@ from tests.conftest import Recorded
 from tests.interrupts import PACKAGE, interrupted
 
 
-async def test_an_async_generator_left_by_break_joins_no_later_requests(otel: Recorded) -> None:
+async def test_a_scope_in_an_async_generator_left_by_break_is_no_parent_of_later_requests(
+    otel: Recorded,
+) -> None:
     async def rows() -> AsyncIterator[int]:
         with otel.tracer.start_active_span("rows"):
             yield 1
@@ -40,7 +42,9 @@ async def test_an_async_generator_left_by_break_joins_no_later_requests(otel: Re
 
 
 @pytest.mark.parametrize("inside_first", [True, False], ids=["inside first", "outside first"])
-def test_two_nested_scopes_closed_in_another_thread_leave_nothing(otel: Recorded, inside_first: bool) -> None:
+def test_two_nested_scopes_closed_in_another_thread_leave_no_active_span(
+    otel: Recorded, inside_first: bool
+) -> None:
     scopes = [otel.tracer.start_active_span("outer"), otel.tracer.start_active_span("inner")]
     for scope in reversed(scopes) if inside_first else scopes:
         thread = threading.Thread(target=scope.close)
@@ -53,7 +57,7 @@ def test_two_nested_scopes_closed_in_another_thread_leave_nothing(otel: Recorded
     assert traces(otel) == {frozenset({"outer", "inner"}), frozenset({"next"})}
 
 
-def test_scopes_and_opentelemetry_spans_closed_crosswise_leave_nothing(otel: Recorded) -> None:
+def test_scopes_and_opentelemetry_spans_closed_out_of_order_leave_no_active_span(otel: Recorded) -> None:
     native = otel.provider.get_tracer("native")
     outer = otel.tracer.start_active_span("s0")
     inner = otel.tracer.start_active_span("s1")
@@ -67,7 +71,7 @@ def test_scopes_and_opentelemetry_spans_closed_crosswise_leave_nothing(otel: Rec
 
 
 @pytest.mark.parametrize("name", ["next", "n\xe4chste"], ids=["fast", "long way"])
-def test_a_closed_scope_in_a_context_that_opentelemetry_brings_back_is_no_parent(
+def test_a_closed_scope_is_no_parent_in_a_context_that_opentelemetry_restores(
     otel: Recorded, name: str
 ) -> None:
     scope = otel.tracer.start_active_span("closed")
@@ -124,7 +128,7 @@ def test_many_scopes_can_be_closed_in_any_order(otel: Recorded, order: str, else
     assert len(otel.exporter.get_finished_spans()) == 1500
 
 
-def test_a_long_lived_scope_does_not_remember_those_that_were_closed_elsewhere(tracer: Tracer) -> None:
+def test_a_long_lived_scope_keeps_no_reference_to_scopes_that_were_closed_elsewhere(tracer: Tracer) -> None:
     server: Any
     with tracer.start_active_span("server") as server:
         for _ in range(100):

@@ -32,13 +32,13 @@ def test_R8_the_first_child_of_reference_is_the_parent(otel: Recorded) -> None:
     assert _parent_of(otel, "x") == b.context.span_id
 
 
-def test_R8_else_the_first_reference_is_the_parent(otel: Recorded) -> None:
+def test_R8_without_a_child_of_reference_the_first_reference_is_the_parent(otel: Recorded) -> None:
     a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
     otel.tracer.start_span("x", references=[follows_from(a.context), follows_from(b.context)]).finish()
     assert _parent_of(otel, "x") == a.context.span_id
 
 
-def test_R8_an_explicit_parent_beats_references_and_the_active_span(otel: Recorded) -> None:
+def test_R8_an_explicit_parent_takes_precedence_over_references_and_the_active_span(otel: Recorded) -> None:
     a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
     with otel.tracer.start_active_span("active"):
         otel.tracer.start_span("x", child_of=a, references=[child_of(b.context)]).finish()
@@ -47,13 +47,13 @@ def test_R8_an_explicit_parent_beats_references_and_the_active_span(otel: Record
     assert _parent_of(otel, "y") == b.context.span_id
 
 
-def test_R8_a_bare_reference_is_as_good_as_a_list(otel: Recorded) -> None:
+def test_R8_a_single_reference_is_accepted_in_place_of_a_list(otel: Recorded) -> None:
     a = otel.tracer.start_span("a")
     otel.tracer.start_span("x", references=child_of(a.context)).finish()
     assert _parent_of(otel, "x") == a.context.span_id
 
 
-def test_R9_every_reference_becomes_a_link_that_says_its_type(otel: Recorded) -> None:
+def test_R9_every_reference_becomes_a_link_with_its_type(otel: Recorded) -> None:
     a, b = otel.tracer.start_span("a"), otel.tracer.start_span("b")
     otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)]).finish()
     links = [(link.context.span_id, dict(link.attributes or {})) for link in otel.spans["x"].links]
@@ -63,14 +63,14 @@ def test_R9_every_reference_becomes_a_link_that_says_its_type(otel: Recorded) ->
     ]
 
 
-def test_R10_the_union_of_the_references_baggage_seeds_the_span(otel: Recorded) -> None:
+def test_R10_a_span_starts_with_the_baggage_of_all_its_references(otel: Recorded) -> None:
     a = otel.tracer.start_span("a").set_baggage_item("one", "1").set_baggage_item("both", "a")
     b = otel.tracer.start_span("b").set_baggage_item("two", "2").set_baggage_item("both", "b")
     span = otel.tracer.start_span("x", references=[child_of(a.context), follows_from(b.context)])
     assert span.context.baggage == {"one": "1", "two": "2", "both": "a"}
 
 
-def test_R11_otherwise_opentelemetrys_current_baggage_does(otel: Recorded) -> None:
+def test_R11_a_span_without_references_starts_with_opentelemetrys_current_baggage(otel: Recorded) -> None:
     token = attach(baggage.set_baggage("user", "ann"))
     span = otel.tracer.start_span("x")
     detach(token)

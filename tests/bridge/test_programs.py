@@ -287,5 +287,7 @@ def test_no_generated_program_leaves_a_span_of_ours_active(
 @pytest.mark.fuzz
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("own", [True, False], ids=["one provider", "two providers"])
-def test_no_program_of_many_thousands_does(provider_class: type[sdk.TracerProvider], own: bool) -> None:
+def test_none_of_many_thousand_generated_programs_leaves_a_span_of_ours_active(
+    provider_class: type[sdk.TracerProvider], own: bool
+) -> None:
     _programs(range(1000, 30_000), provider_class, own)

@@ -19,7 +19,7 @@ from tests.conftest import Recorded, recorded
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
-def test_S7_a_stock_manager_says_what_is_active_even_where_opentelemetrys_context_is_inherited() -> None:
+def test_S7_a_stock_manager_decides_what_is_active_even_if_opentelemetrys_context_is_inherited() -> None:
     """asyncio's manager hands nothing on to child tasks; OpenTelemetry's context does."""
     otel = recorded(scope_manager=AsyncioScopeManager())
 
@@ -56,7 +56,7 @@ def test_S7_opentelemetrys_span_in_a_child_task_is_the_parent_under_a_stock_mana
     assert inner.span_id == otel.spans["native"].context.span_id
 
 
-def test_S7_a_scope_that_cannot_be_followed_is_left_alone() -> None:
+def test_S7_a_scope_whose_close_cannot_be_wrapped_works_without_opentelemetrys_context() -> None:
     class SlottedScope(opentracing.Scope):
         __slots__ = ()
 
@@ -74,7 +74,7 @@ def test_S7_a_scope_that_cannot_be_followed_is_left_alone() -> None:
         assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-def test_S7_activating_by_the_stock_manager_itself_is_known_to_opentracing_only() -> None:
+def test_S7_a_span_activated_by_the_stock_manager_itself_is_active_for_opentracing_only() -> None:
     otel = recorded(scope_manager=ThreadLocalScopeManager())
     span = otel.tracer.start_span("a")
     with otel.tracer.scope_manager.activate(span, True):
@@ -86,9 +86,7 @@ def test_S7_activating_by_the_stock_manager_itself_is_known_to_opentracing_only(
     assert parent.span_id == span.context.span_id
 
 
-def test_a_runtime_context_of_somebodys_own_is_put_back(
-    tracer: Tracer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_custom_runtime_context_is_restored(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its tokens are its own."""
     from ot_bridge.bridge import scope as scopes
 
@@ -114,7 +112,7 @@ def _parent_of(otel: Recorded, name: str) -> int:
     return parent.span_id
 
 
-def test_S7_a_scope_manager_of_the_programs_own_is_used_as_given() -> None:
+def test_S7_a_scope_manager_given_by_the_program_is_used_unchanged() -> None:
     manager = ThreadLocalScopeManager()
     otel = recorded("jaeger", scope_manager=manager)
     assert otel.tracer.scope_manager is manager
@@ -127,7 +125,7 @@ def test_S7_a_scope_manager_of_the_programs_own_is_used_as_given() -> None:
     assert _parent_of(otel, "child") == otel.spans["parent"].context.span_id
 
 
-def test_S7_opentelemetry_code_inside_its_scopes_has_our_span_as_parent_and_gives_one() -> None:
+def test_S7_opentelemetry_spans_inside_its_scopes_are_children_of_our_spans_and_parents_of_others() -> None:
     otel = recorded("jaeger", scope_manager=ThreadLocalScopeManager())
     native = otel.provider.get_tracer("native")
     with otel.tracer.start_active_span("outer"), native.start_as_current_span("native"):
@@ -137,7 +135,7 @@ def test_S7_opentelemetry_code_inside_its_scopes_has_our_span_as_parent_and_give
     assert _parent_of(otel, "inner") == otel.spans["native"].context.span_id
 
 
-def test_S7_a_manager_that_does_nothing_is_left_alone() -> None:
+def test_S7_a_no_op_scope_manager_activates_nothing() -> None:
     tracer = recorded("jaeger", scope_manager=opentracing.ScopeManager()).tracer
     with tracer.start_active_span("a"), tracer.start_active_span("b"):
         assert trace.get_current_span() is trace.INVALID_SPAN

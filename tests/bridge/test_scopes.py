@@ -29,7 +29,7 @@ def test_S2_closing_twice_does_nothing_the_second_time(otel: Recorded) -> None:
     assert list(otel.spans) == ["inner", "outer"]
 
 
-def test_S2_an_outer_scope_closed_first_waits_for_the_inner(otel: Recorded) -> None:
+def test_S2_an_outer_scope_that_is_closed_first_ends_when_the_inner_scope_closes(otel: Recorded) -> None:
     outer = otel.tracer.start_active_span("outer")
     middle = otel.tracer.start_active_span("middle")
     inner = otel.tracer.start_active_span("inner")
@@ -42,7 +42,7 @@ def test_S2_an_outer_scope_closed_first_waits_for_the_inner(otel: Recorded) -> N
     assert list(otel.spans) == ["inner", "middle", "outer"]
 
 
-def test_S2_an_inner_scope_that_nobody_closes_does_not_hold_the_outer_once_its_span_is_over(
+def test_S2_an_unclosed_inner_scope_does_not_keep_the_outer_scope_open_once_its_span_is_finished(
     otel: Recorded,
 ) -> None:
     with otel.tracer.start_active_span("outer"):
@@ -53,7 +53,7 @@ def test_S2_an_inner_scope_that_nobody_closes_does_not_hold_the_outer_once_its_s
     assert otel.tracer.active_span is None
 
 
-def test_S2_closed_below_an_opentelemetry_span_that_is_still_open(otel: Recorded) -> None:
+def test_S2_closed_below_an_open_opentelemetry_span_a_scope_is_no_longer_active(otel: Recorded) -> None:
     native = otel.provider.get_tracer("native")
     scope = otel.tracer.start_active_span("ours")
     with native.start_as_current_span("native") as span:
@@ -63,7 +63,7 @@ def test_S2_closed_below_an_opentelemetry_span_that_is_still_open(otel: Recorded
     assert list(otel.spans) == ["ours", "native"]
 
 
-def test_S2_closed_below_opentelemetry_baggage_that_is_still_set(tracer: Tracer) -> None:
+def test_S2_closed_below_opentelemetry_baggage_a_scope_is_no_longer_active(tracer: Tracer) -> None:
     scope = tracer.start_active_span("ours")
     token = attach(baggage.set_baggage("user", "ann"))
     scope.close()
@@ -77,7 +77,7 @@ def _thread(function: Callable[[], object]) -> None:
     thread.join()
 
 
-def test_S2_closed_in_another_thread_it_is_no_parent_any_more(otel: Recorded) -> None:
+def test_S2_closed_in_another_thread_a_scope_is_no_longer_active(otel: Recorded) -> None:
     before = otel.tracer.start_active_span("before")
     scope = otel.tracer.start_active_span("request")
     _thread(scope.close)
@@ -87,7 +87,7 @@ def test_S2_closed_in_another_thread_it_is_no_parent_any_more(otel: Recorded) ->
     assert list(otel.spans) == ["request", "before"]
 
 
-def test_S2_closed_in_another_thread_that_has_a_scope_of_its_own(otel: Recorded) -> None:
+def test_S2_closed_in_another_thread_a_scope_does_not_end_the_active_scope_there(otel: Recorded) -> None:
     scope = otel.tracer.start_active_span("request")
 
     def elsewhere() -> None:
@@ -108,7 +108,7 @@ def test_S2_an_outer_scope_closed_in_another_thread_does_not_come_back_with_the_
     assert otel.tracer.active_span is None
 
 
-async def test_S2_closed_in_another_task_it_is_no_parent_any_more(otel: Recorded) -> None:
+async def test_S2_closed_in_another_task_a_scope_is_no_longer_active(otel: Recorded) -> None:
     scope = otel.tracer.start_active_span("request")
 
     async def other() -> None:
@@ -120,7 +120,7 @@ async def test_S2_closed_in_another_task_it_is_no_parent_any_more(otel: Recorded
     assert otel.tracer.active_span is None
 
 
-async def test_S2_opened_in_another_task_it_can_be_closed_here(otel: Recorded) -> None:
+async def test_S2_a_scope_opened_in_another_task_can_be_closed_here(otel: Recorded) -> None:
     async def opens() -> Scope:
         return otel.tracer.start_active_span("request")  # type: ignore[return-value]
 
@@ -158,7 +158,9 @@ def test_S2_a_generator_closed_late_leaves_no_parent(otel: Recorded) -> None:
 
 
 @pytest.mark.parametrize("finish", [True, False])
-def test_S3_finish_on_close_is_honoured_by_whichever_handle_closes(otel: Recorded, finish: bool) -> None:
+def test_S3_finish_on_close_applies_whichever_reference_closes_the_scope(
+    otel: Recorded, finish: bool
+) -> None:
     handles: list[Callable[[Any], object]] = [
         lambda scope: scope.close(),
         lambda scope: scope.__exit__(None, None, None),

@@ -81,12 +81,12 @@ def test_R1_works_on_a_provider_that_only_implements_the_api() -> None:
     assert carrier == {"uber-trace-id": "a:2:0:1"}
 
 
-def test_R1_priority_zero_works_without_a_sampler_to_ask() -> None:
+def test_R1_priority_zero_works_if_the_provider_has_no_sampler() -> None:
     tracer = create_tracer(ApiOnlyProvider(), propagators="jaeger")
     assert not tracer.start_span("quiet", tags={"sampling.priority": 0}).unwrap().is_recording()
 
 
-def test_R5_the_instrumentation_scope_is_the_shims_with_our_version(otel: Recorded) -> None:
+def test_R5_the_instrumentation_scope_has_the_name_of_the_shim_and_our_version(otel: Recorded) -> None:
     otel.tracer.start_span("a").finish()
     scope = otel.spans["a"].instrumentation_scope
     assert scope is not None
@@ -112,7 +112,7 @@ def global_textmap() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("global_textmap")
-def test_R6_else_the_global_propagator_is_read_at_each_call() -> None:
+def test_R6_without_a_propagator_the_global_one_is_looked_up_at_each_call() -> None:
     class Named(TextMapPropagator):
         def __init__(self, name: str) -> None:
             self.name = name
@@ -161,13 +161,13 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("value", "status"), ERRORS, ids=[repr(value) for value, _ in ERRORS])
-def test_R13_the_error_tag_is_the_status(otel: Recorded, value: Any, status: StatusCode) -> None:
+def test_R13_the_error_tag_sets_the_status(otel: Recorded, value: Any, status: StatusCode) -> None:
     otel.tracer.start_span("initial", tags={"error": value}).finish()
     otel.tracer.start_span("later").set_tag("error", value).finish()
     assert [otel.spans[name].status.status_code for name in ("initial", "later")] == [status, status]
 
 
-def test_R31_an_error_tag_that_is_no_truth_value_stays_an_attribute(otel: Recorded) -> None:
+def test_R31_an_error_tag_that_is_not_a_boolean_stays_an_attribute(otel: Recorded) -> None:
     otel.tracer.start_span("x").set_tag("error", "maybe").finish()
     assert dict(otel.spans["x"].attributes or {}) == {"error": "maybe"}
 
@@ -178,7 +178,7 @@ def test_R14_a_start_time_in_seconds_becomes_nanoseconds(otel: Recorded) -> None
     assert otel.spans["x"].end_time == 1_600_000_001_500_000_000
 
 
-def test_R36_R37_so_do_those_of_logs_and_of_the_end(otel: Recorded) -> None:
+def test_R36_R37_log_and_finish_times_in_seconds_become_nanoseconds(otel: Recorded) -> None:
     span = otel.tracer.start_active_span("x", start_time=10).span
     span.log_kv({"event": "e"}, 11.5)
     span.finish(12)
@@ -188,7 +188,7 @@ def test_R36_R37_so_do_those_of_logs_and_of_the_end(otel: Recorded) -> None:
 
 
 @pytest.mark.parametrize("moment", ["soon", float("nan"), float("inf"), -1, 1e30, object()], ids=shown)
-def test_R14_what_is_no_time_is_now(otel: Recorded, moment: Any) -> None:
+def test_R14_an_invalid_time_is_replaced_by_the_current_time(otel: Recorded, moment: Any) -> None:
     before = time.time_ns()
     otel.tracer.start_span("x", start_time=moment).log_kv({"event": "e"}, moment).finish(moment)
     span = otel.spans["x"]
@@ -197,13 +197,13 @@ def test_R14_what_is_no_time_is_now(otel: Recorded, moment: Any) -> None:
     )
 
 
-def test_a_sampler_of_one_spans_own_is_asked_under_a_local_parent_too(otel: Recorded) -> None:
+def test_a_sampler_given_to_one_span_decides_even_below_a_local_parent(otel: Recorded) -> None:
     with otel.tracer.start_active_span("parent"):
         assert not otel.tracer.start_span("x", sampler=ALWAYS_OFF).unwrap().is_recording()
         assert otel.tracer.start_active_span("y", sampler=ALWAYS_ON).span.context.sampled  # type: ignore[attr-defined]
 
 
-def test_a_sampler_that_raises_costs_the_span_and_nothing_else(
+def test_if_a_sampler_raises_only_the_span_is_lost(
     caplog: pytest.LogCaptureFixture, provider_class: type[TracerProvider]
 ) -> None:
     class Broken(Watching):
@@ -217,19 +217,19 @@ def test_a_sampler_that_raises_costs_the_span_and_nothing_else(
     assert len([record for record in caplog.records if "sampler" in record.message]) == 1
 
 
-def test_limits_are_the_providers(provider_class: type[TracerProvider]) -> None:
+def test_the_span_limits_of_the_provider_apply(provider_class: type[TracerProvider]) -> None:
     provider = provider_class(span_limits=SpanLimits(max_span_attributes=2), shutdown_on_exit=False)
     span = create_tracer(provider, propagators="jaeger").start_span("x", tags={"a": 1, "b": 2, "c": 3})
     assert len(span.unwrap().attributes) == 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("tags", ["ab", 7, [1], object()], ids=shown)
-def test_tags_that_are_no_mapping_are_no_tags(tracer: Tracer, tags: Any) -> None:
+def test_tags_that_are_not_a_mapping_are_ignored(tracer: Tracer, tags: Any) -> None:
     assert dict(tracer.start_span("x", tags=tags).unwrap().attributes) == {}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", [None, 7, b"x", "\ud800"], ids=shown)
-def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
+def test_any_object_is_accepted_as_operation_name(otel: Recorded, name: Any) -> None:
     otel.tracer.start_span(name).set_operation_name(name).finish()
     (span,) = otel.exporter.get_finished_spans()
     assert span.name.encode() or name is None
@@ -239,7 +239,7 @@ def test_any_operation_name_will_do(otel: Recorded, name: Any) -> None:
 @pytest.mark.parametrize(
     "given", [{"a": 1, "span.kind": "server"}, {"a": 1, "error": True}, {"sampling.priority": 0}], ids=shown
 )
-def test_tags_may_be_made_ready_once_for_many_spans(otel: Recorded, given: dict[str, Any], how: str) -> None:
+def test_tags_may_be_prepared_once_for_many_spans(otel: Recorded, given: dict[str, Any], how: str) -> None:
     ready: Any = convert.tags(given)
     for name, tags in ("as given", given), ("ready", ready):
         started = getattr(otel.tracer, how)(name, tags=tags)

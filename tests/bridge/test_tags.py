@@ -96,7 +96,7 @@ ATTRIBUTES = [
 
 
 @pytest.mark.parametrize(("value", "kept"), ATTRIBUTES, ids=[ascii(kept) for _, kept in ATTRIBUTES])
-def test_R28_a_tag_is_an_attribute_and_what_none_can_be_is_text(
+def test_R28_a_tag_becomes_an_attribute_and_values_of_other_types_become_text(
     otel: Recorded, value: Any, kept: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     attributes = _tagged(otel, "key", value)
@@ -107,7 +107,7 @@ def test_R28_a_tag_is_an_attribute_and_what_none_can_be_is_text(
     assert caplog.records == []
 
 
-def test_R28_nan_stays_what_it_is(otel: Recorded) -> None:
+def test_R28_nan_stays_nan(otel: Recorded) -> None:
     assert math.isnan(_tagged(otel, "key", math.nan)["key"])
 
 
@@ -116,11 +116,11 @@ def test_R28_nan_stays_what_it_is(otel: Recorded) -> None:
     [(7, "7"), (None, "None"), (("a",), "('a',)"), (Text("own"), "own"), ("\ud800", "?")],
     ids=ascii,
 )
-def test_R32_a_tags_name_that_is_no_string_becomes_one(otel: Recorded, key: Any, kept: str) -> None:
+def test_R32_a_tag_name_that_is_not_a_string_becomes_one(otel: Recorded, key: Any, kept: str) -> None:
     assert _tagged(otel, key, 1) == {kept: 1}
 
 
-def test_R32_a_tag_without_a_name_is_left_out(otel: Recorded) -> None:
+def test_R32_a_tag_with_an_empty_name_is_dropped(otel: Recorded) -> None:
     assert _tagged(otel, "", 1) == {}
 
 
@@ -137,7 +137,7 @@ def test_R32_long_sequences_are_cut(otel: Recorded) -> None:
     assert len(_tagged(otel, "key", [1, "a"] * MAX_TEXT)["key"]) == MAX_TEXT
 
 
-def test_R28_a_value_that_changes_later_was_recorded_as_it_was(otel: Recorded) -> None:
+def test_R28_a_value_that_changes_later_is_recorded_as_it_was_when_set(otel: Recorded) -> None:
     names = ["a"]
     span = otel.tracer.start_span("x").set_tag("names", names).log_kv({"names": names})
     names.append("b")
@@ -146,7 +146,7 @@ def test_R28_a_value_that_changes_later_was_recorded_as_it_was(otel: Recorded) -
     assert dict(otel.spans["x"].events[0].attributes or {}) == {"names": ("a",)}
 
 
-def test_R28_a_log_whose_dict_changes_later_was_recorded_as_it_was(otel: Recorded) -> None:
+def test_R28_a_log_whose_dict_changes_later_is_recorded_as_it_was_when_logged(otel: Recorded) -> None:
     fields = {"a": 1}
     span = otel.tracer.start_span("x").log_kv(fields)
     fields["a"] = 2
@@ -162,7 +162,7 @@ class Failing(UserDict[str, Any]):
         raise RuntimeError("no truth")
 
 
-def test_R28_a_mapping_that_fails_costs_itself_and_nothing_else(otel: Recorded) -> None:
+def test_R28_a_mapping_that_raises_is_dropped_and_the_rest_of_the_span_is_kept(otel: Recorded) -> None:
     failing: Any = Failing(a=1)
     otel.tracer.start_span("x", tags=failing).log_kv(failing).set_tag("a", 1).finish()
     assert dict(otel.spans["x"].attributes or {}) == {"a": 1}
@@ -174,7 +174,7 @@ def _finished_once(otel: Recorded) -> ReadableSpan:
     return span
 
 
-def test_S9_an_ended_span_ignores_later_calls_with_a_debug_log_each(
+def test_S9_an_ended_span_ignores_later_calls_and_logs_each_at_debug_level(
     otel: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
     span = otel.tracer.start_span("x", tags={"a": 1})

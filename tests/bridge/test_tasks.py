@@ -21,7 +21,7 @@ from tests.conftest import Recorded
 
 
 @pytest.mark.parametrize("manager", ["own", "asyncio", "contextvars"])
-async def test_S8_of_200_concurrent_tasks_none_sees_anothers_span(manager: str) -> None:
+async def test_S8_none_of_200_concurrent_tasks_sees_the_span_of_another(manager: str) -> None:
     otel = recorded_with(manager)
     service = Service(otel)
     await asyncio.gather(*(service.handle(number) for number in range(REQUESTS)))
@@ -29,7 +29,7 @@ async def test_S8_of_200_concurrent_tasks_none_sees_anothers_span(manager: str) 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_S8_of_200_eager_tasks_none_sees_anothers_span(otel: Recorded) -> None:
+async def test_S8_none_of_200_eager_tasks_sees_the_span_of_another(otel: Recorded) -> None:
     eager: Any = getattr(asyncio, "eager_task_factory")  # noqa: B009, Python 3.11 has none
     asyncio.get_running_loop().set_task_factory(eager)
     service = Service(otel)
@@ -43,7 +43,7 @@ async def _child(tracer: Tracer, name: str) -> None:
         await asyncio.sleep(0)
 
 
-async def test_S8_gather_hands_the_active_span_to_each(otel: Recorded) -> None:
+async def test_S8_gather_passes_the_active_span_to_each_task(otel: Recorded) -> None:
     with otel.tracer.start_active_span("parent") as scope:
         await asyncio.gather(*(_child(otel.tracer, name) for name in "abc"))
         assert otel.tracer.active_span is scope.span
@@ -51,7 +51,7 @@ async def test_S8_gather_hands_the_active_span_to_each(otel: Recorded) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="task groups came with Python 3.11")
-async def test_S8_a_task_group_hands_the_active_span_to_each(otel: Recorded) -> None:
+async def test_S8_a_task_group_passes_the_active_span_to_each_task(otel: Recorded) -> None:
     task_group: Any = getattr(asyncio, "TaskGroup")  # noqa: B009, Python 3.10 has none
     with otel.tracer.start_active_span("parent"):
         async with task_group() as group:
@@ -61,7 +61,7 @@ async def test_S8_a_task_group_hands_the_active_span_to_each(otel: Recorded) -> 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="task groups came with Python 3.11")
-async def test_S8_a_task_that_fails_in_a_group_leaves_its_siblings_spans_whole(otel: Recorded) -> None:
+async def test_S8_a_failing_task_of_a_group_does_not_damage_the_spans_of_the_others(otel: Recorded) -> None:
     async def fails() -> None:
         with otel.tracer.start_active_span("fails"):
             raise ValueError("no")
@@ -90,7 +90,7 @@ def _exceptions(span: ReadableSpan) -> list[Any]:
     return [(event.attributes or {})["exception.type"] for event in span.events]
 
 
-async def test_S8_a_task_that_outlives_the_request_is_still_its_child_and_no_other_spans(
+async def test_S8_spans_of_a_task_that_outlives_its_request_stay_children_of_that_request(
     otel: Recorded,
 ) -> None:
     go = asyncio.Event()
@@ -108,7 +108,7 @@ async def test_S8_a_task_that_outlives_the_request_is_still_its_child_and_no_oth
     assert parents(otel) == {"request": None, "late": "request", "next request": None}
 
 
-async def test_S8_to_thread_hands_the_active_span_on(otel: Recorded) -> None:
+async def test_S8_to_thread_passes_the_active_span_to_the_thread(otel: Recorded) -> None:
     def work() -> None:
         with otel.tracer.start_active_span("work"):
             pass
@@ -119,7 +119,9 @@ async def test_S8_to_thread_hands_the_active_span_on(otel: Recorded) -> None:
     assert parents(otel) == {"parent": None, "work": "parent"}
 
 
-async def test_S8_run_in_executor_hands_nothing_on_and_explicit_activation_does(otel: Recorded) -> None:
+async def test_S8_run_in_executor_does_not_pass_the_active_span_but_a_span_can_be_activated_there(
+    otel: Recorded,
+) -> None:
     loop = asyncio.get_running_loop()
 
     def work(name: str, span: opentracing.Span | None) -> None:
@@ -167,7 +169,7 @@ def _run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(coroutine)
 
 
-def test_S8_many_loops_in_many_threads_do_not_meet(otel: Recorded) -> None:
+def test_S8_event_loops_in_different_threads_do_not_share_spans(otel: Recorded) -> None:
     service = Service(otel)
 
     async def some(first: int) -> None:

@@ -17,7 +17,7 @@ from tests.conftest import Recorded
 
 
 @pytest.mark.parametrize("manager", ["own", "contextvars", "threadlocal", "asyncio"])
-def test_S8_of_200_requests_in_threads_none_sees_anothers_span(manager: str) -> None:
+def test_S8_none_of_200_requests_in_threads_sees_the_span_of_another(manager: str) -> None:
     otel = recorded_with(manager)
     service = Service(otel)
     with ThreadPoolExecutor(16) as pool:
@@ -80,7 +80,7 @@ def test_8_threads_update_one_span_10_000_times_each_and_nothing_is_lost(
     assert len(kept.events) == len(names)
 
 
-def test_one_of_many_threads_that_finish_a_span_finishes_it(otel: Recorded) -> None:
+def test_a_span_that_many_threads_finish_is_exported_once(otel: Recorded) -> None:
     for _ in range(50):
         span = otel.tracer.start_span("shared")
         together = threading.Barrier(4)
@@ -93,7 +93,7 @@ def test_one_of_many_threads_that_finish_a_span_finishes_it(otel: Recorded) -> N
     assert len(otel.exporter.get_finished_spans()) == 50
 
 
-def test_one_of_many_threads_that_close_a_scope_closes_it(otel: Recorded) -> None:
+def test_a_scope_that_many_threads_close_is_closed_once(otel: Recorded) -> None:
     for _ in range(50):
         scope = otel.tracer.start_active_span("shared")
         _in_threads(lambda _, scope=scope: scope.close(), 4)  # type: ignore[misc]

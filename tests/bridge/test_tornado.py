@@ -107,7 +107,7 @@ def _expected(requests: int) -> dict[str, str | None]:
     return found
 
 
-async def test_S8_of_200_concurrent_requests_to_tornado_none_sees_anothers_span(
+async def test_S8_none_of_200_concurrent_tornado_requests_sees_the_span_of_another(
     otel: Recorded, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = AsyncHTTPClient(force_instance=True, max_clients=REQUESTS)
@@ -126,7 +126,7 @@ async def test_S8_of_200_concurrent_requests_to_tornado_none_sees_anothers_span(
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
-async def test_S8_of_requests_on_one_connection_to_tornado_none_sees_the_last_ones_span(
+async def test_S8_no_tornado_request_sees_the_span_of_the_previous_one_on_its_connection(
     otel: Recorded, port: int
 ) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)

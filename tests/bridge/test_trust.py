@@ -33,7 +33,7 @@ def _server_span(otel: Recorded, trust: Any) -> Any:
         ("none", False, False, None, False),
     ],
 )
-def test_as_much_of_a_caller_is_taken_as_it_is_trusted(
+def test_trust_decides_what_is_used_of_the_callers_context(
     otel: Recorded, trust: str, same_trace: bool, debug: bool, user: str | None, linked: bool
 ) -> None:
     span = _server_span(otel, trust)
@@ -43,7 +43,7 @@ def test_as_much_of_a_caller_is_taken_as_it_is_trusted(
     assert [link.context.trace_id for link in otel.spans["server"].links] == ([0xA] if linked else [])
 
 
-def test_trust_that_does_not_exist_is_a_configuration_error() -> None:
+def test_an_unknown_trust_value_is_a_configuration_error() -> None:
     for wrong in "some", None, ["all"]:
         with pytest.raises(ConfigurationError):
             trusted(None, wrong)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_trust_that_does_not_exist_is_a_configuration_error() -> None:
 @pytest.mark.parametrize(
     ("trust", "taken"), [("all", True), ("context", True), ("link", False), ("none", False)]
 )
-def test_a_context_of_another_tracers_is_taken_whole_or_not_at_all(trust: Any, taken: bool) -> None:
+def test_the_context_of_another_tracer_is_used_completely_or_not_at_all(trust: Any, taken: bool) -> None:
     foreign = object()
     assert (trusted(foreign, trust) is foreign) is taken
     assert trusted(None, trust) is None
@@ -69,7 +69,7 @@ STATES = {
 
 @pytest.mark.parametrize(("came", "goes"), STATES.values(), ids=STATES)
 @pytest.mark.parametrize("sampled", ["00", "01"])
-def test_who_continues_a_trace_forwards_its_tracestate_but_not_a_decision_that_is_not_taken_over(
+def test_a_continued_trace_forwards_its_tracestate_without_a_sampling_decision_that_is_not_trusted(
     otel: Recorded, came: str, goes: str, sampled: str
 ) -> None:
     headers = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-{sampled}", "tracestate": came}
@@ -95,7 +95,7 @@ DECIDERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("options", DECIDERS.values(), ids=DECIDERS)
-def test_no_threshold_of_the_callers_goes_on_whoever_decides_in_its_place(
+def test_the_callers_sampling_threshold_is_not_forwarded_if_another_part_decides(
     otel: Recorded, options: dict[str, Any]
 ) -> None:
     headers = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-00", "tracestate": "a=1,ot=rv:0123456789abcd;th:c"}
@@ -105,7 +105,7 @@ def test_no_threshold_of_the_callers_goes_on_whoever_decides_in_its_place(
     assert span.context.tracestate == "a=1,ot=rv:0123456789abcd"
 
 
-def test_entries_of_the_samplers_own_come_before_the_callers() -> None:
+def test_tracestate_entries_of_the_sampler_precede_those_of_the_caller() -> None:
     class Marking(Sampler):
         def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
             return SamplingResult(Decision.RECORD_AND_SAMPLE, {}, TraceState([("ot", "th:0")]))

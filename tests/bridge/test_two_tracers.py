@@ -34,7 +34,7 @@ def jaeger() -> Any:
     return JaegerTracer("old", reporter=InMemoryReporter(), sampler=ConstSampler(True))
 
 
-def test_jaeger_clients_active_span_is_not_ours(otel: Recorded, jaeger: Any) -> None:
+def test_the_active_span_of_jaeger_client_is_not_active_for_our_tracer(otel: Recorded, jaeger: Any) -> None:
     with jaeger.start_active_span("jaeger") as theirs:
         assert otel.tracer.active_span is None
         with otel.tracer.start_active_span("ours") as ours:
@@ -47,7 +47,7 @@ def test_jaeger_clients_active_span_is_not_ours(otel: Recorded, jaeger: Any) -> 
     assert root.parent_id is None
 
 
-def test_jaeger_clients_span_given_as_parent_is_none(otel: Recorded, jaeger: Any) -> None:
+def test_a_jaeger_client_span_given_as_parent_is_ignored(otel: Recorded, jaeger: Any) -> None:
     theirs = jaeger.start_span("jaeger")
     otel.tracer.start_span("ours", child_of=theirs).finish()
     otel.tracer.start_span("ours too", child_of=theirs.context).finish()
@@ -81,7 +81,7 @@ def test_a_scope_manager_for_both_has_one_active_span(jaeger: Any) -> None:
     assert parents(otel) == {"ours": None}
 
 
-def test_a_mock_tracers_active_span_is_not_ours(otel: Recorded) -> None:
+def test_the_active_span_of_a_mock_tracer_is_not_active_for_our_tracer(otel: Recorded) -> None:
     mock = MockTracer()
     with otel.tracer.start_active_span("ours"):
         assert mock.active_span is None
@@ -98,7 +98,7 @@ def _named(service: str, provider_class: type[TracerProvider], **options: Any) -
     return Recorded(create_tracer(provider, **options), provider, exporter)
 
 
-def test_two_of_ours_share_what_is_current_to_opentelemetry(provider_class: type[TracerProvider]) -> None:
+def test_two_of_our_tracers_share_opentelemetrys_current_span(provider_class: type[TracerProvider]) -> None:
     one, two = _named("one", provider_class), _named("two", provider_class)
     with one.tracer.start_active_span("a") as outer:
         outer.span.set_baggage_item("user", "ann")
@@ -119,7 +119,9 @@ def test_two_of_ours_share_what_is_current_to_opentelemetry(provider_class: type
     assert [span.resource.attributes["service.name"] for span in (b, c)] == ["two", "one"]
 
 
-def test_two_of_ours_close_in_any_order(provider_class: type[TracerProvider]) -> None:
+def test_scopes_of_two_of_our_tracers_can_be_closed_in_any_order(
+    provider_class: type[TracerProvider],
+) -> None:
     one, two = _named("one", provider_class), _named("two", provider_class)
     outer = one.tracer.start_active_span("a")
     inner = two.tracer.start_active_span("b")
@@ -130,7 +132,7 @@ def test_two_of_ours_close_in_any_order(provider_class: type[TracerProvider]) ->
     assert one.tracer.active_span is two.tracer.active_span is None
 
 
-def test_two_of_ours_with_managers_of_their_own_do_not_see_each_other(
+def test_two_of_our_tracers_with_separate_scope_managers_do_not_see_each_others_spans(
     provider_class: type[TracerProvider],
 ) -> None:
     one = _named("one", provider_class, scope_manager=ThreadLocalScopeManager())

@@ -35,7 +35,7 @@ def test_S1_our_classes_are_subclasses_of_the_shims(ours: type, theirs: str) -> 
 
 
 @needs.shim
-def test_S10_spans_of_the_upstream_shim_are_taken_for_what_they_are(otel: Recorded) -> None:
+def test_S10_spans_of_the_upstream_shim_are_accepted_as_parents(otel: Recorded) -> None:
     from opentelemetry.shim.opentracing_shim import create_tracer
 
     shim = create_tracer(otel.provider)
@@ -55,7 +55,7 @@ def test_S10_spans_of_the_upstream_shim_are_taken_for_what_they_are(otel: Record
         assert parent.span_id == expected.span_id
 
 
-def test_unwrap_gives_what_opentelemetry_has(otel: Recorded) -> None:
+def test_unwrap_returns_the_opentelemetry_objects(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         span: Any = scope.span
         assert span.context.unwrap() == span.unwrap().get_span_context()
@@ -85,6 +85,6 @@ for tracer in RecordingTracer(), ot_bridge.install(exporters=[]), jaeger_client.
 """
 
 
-def test_without_the_shim_our_classes_are_opentracings() -> None:
+def test_without_the_shim_our_classes_are_subclasses_of_opentracings() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert (done.stdout.split(), done.stderr) == (["True"] * 6, "")

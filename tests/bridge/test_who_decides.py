@@ -56,7 +56,7 @@ def _extracted(tracer: Tracer, headers: dict[str, str], how: str) -> Any:
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
 @pytest.mark.parametrize(("headers", "sampled"), DECISIONS, ids=shown)
-def test_a_callers_decision_counts_with_and_without_a_span_of_its(
+def test_a_callers_sampling_decision_applies_even_if_the_caller_sends_no_span(
     provider_class: type[TracerProvider], headers: dict[str, str], sampled: bool, how: str
 ) -> None:
     span = _extracted(_tracer(provider_class, ParentBased(ALWAYS_ON)), headers, how)
@@ -65,7 +65,7 @@ def test_a_callers_decision_counts_with_and_without_a_span_of_its(
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
 @pytest.mark.parametrize("headers", [{"b3": "1"}, {"x-amzn-trace-id": f"{ROOT};Sampled=1"}], ids=shown)
-def test_a_sampler_that_does_not_ask_callers_need_not_obey_them(
+def test_a_sampler_that_is_not_parent_based_ignores_the_callers_decision(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
 ) -> None:
     assert _extracted(_tracer(provider_class, ALWAYS_OFF), headers, how).context.sampled is False
@@ -79,7 +79,7 @@ def test_a_sampler_that_does_not_ask_callers_need_not_obey_them(
     [{"x-amzn-trace-id": ROOT}, {"b3": "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1"}],
     ids=shown,
 )
-def test_a_decision_that_was_left_open_is_the_root_samplers(
+def test_the_root_sampler_decides_if_the_caller_has_not_decided(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
 ) -> None:
     tracer = _tracer(provider_class, ParentBased(ALWAYS_OFF, remote_parent_sampled=ALWAYS_ON))
@@ -89,7 +89,7 @@ def test_a_decision_that_was_left_open_is_the_root_samplers(
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-def test_a_trace_without_a_span_goes_on_from_its_root(how: str) -> None:
+def test_a_trace_id_without_a_span_id_is_continued_by_a_root_span(how: str) -> None:
     otel = recorded(FORMATS)
     span = _extracted(otel.tracer, {"x-amzn-trace-id": ROOT}, how)
     child = otel.tracer.start_span("b", child_of=span)
@@ -105,7 +105,7 @@ def test_a_trace_without_a_span_goes_on_from_its_root(how: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "tag"), [({"b3": "d"}, None), ({"jaeger-debug-id": "7"}, "7")], ids=shown
 )
-def test_a_caller_who_debugs_gets_its_trace_from_any_sampler(
+def test_a_debug_request_is_sampled_by_any_sampler(
     provider_class: type[TracerProvider], headers: dict[str, str], tag: str | None, how: str
 ) -> None:
     span = _extracted(_tracer(provider_class, ParentBased(ALWAYS_OFF)), headers, how)
@@ -113,7 +113,7 @@ def test_a_caller_who_debugs_gets_its_trace_from_any_sampler(
     assert span.unwrap().attributes.get("jaeger-debug-id") == tag
 
 
-def test_a_decision_alone_survives_a_composite_of_foreign_propagators(
+def test_a_sampling_decision_without_ids_survives_a_composite_with_foreign_propagators(
     provider_class: type[TracerProvider],
 ) -> None:
     formats = [parse_propagators(FORMATS), TraceContextTextMapPropagator()]
@@ -124,7 +124,7 @@ def test_a_decision_alone_survives_a_composite_of_foreign_propagators(
     assert tracer.start_span("a", child_of=found).context.trace_id == TRACE
 
 
-def test_what_a_caller_said_is_not_said_of_other_traces(otel: Recorded) -> None:
+def test_the_callers_decision_does_not_apply_to_other_traces(otel: Recorded) -> None:
     token = attach(parse_propagators(FORMATS).extract({"b3": "0"}))
     nobody: Any = None
     with otel.tracer.scope_manager.activate(nobody, False):
@@ -134,7 +134,9 @@ def test_what_a_caller_said_is_not_said_of_other_traces(otel: Recorded) -> None:
     detach(token)
 
 
-def test_samplers_of_the_callers_own_say_who_they_stand_for(provider_class: type[TracerProvider]) -> None:
+def test_samplers_that_apply_a_callers_decision_name_the_original_sampler(
+    provider_class: type[TracerProvider],
+) -> None:
     provider = provider_class(Watching(), shutdown_on_exit=False)
     tracer = create_tracer(provider, propagators=FORMATS)
     seen: list[str] = []
@@ -149,7 +151,7 @@ def test_samplers_of_the_callers_own_say_who_they_stand_for(provider_class: type
     assert seen == ["AsUnsampled{Watching}", "AsSampled{Watching}", "AsRoot{Watching}"]
 
 
-def test_a_program_may_name_a_sampler_for_each_span_without_end(otel: Recorded) -> None:
+def test_each_span_may_have_a_new_sampler(otel: Recorded) -> None:
     for number in range(100):
         sampler = ParentBased(ALWAYS_ON if number % 2 else ALWAYS_OFF)
         assert otel.tracer.start_span("a", sampler=sampler).context.sampled is bool(number % 2)
@@ -171,14 +173,16 @@ class Unhashable(Sampler):
         raise RuntimeError("no truth")
 
 
-def test_a_program_may_name_a_sampler_that_can_be_no_key(otel: Recorded) -> None:
+def test_a_span_may_have_a_sampler_that_is_not_hashable(otel: Recorded) -> None:
     for sampler in Unhashable(ALWAYS_ON), Unhashable(ALWAYS_OFF):
         for _ in range(2):
             span = otel.tracer.start_span("a", sampler=sampler)
             assert span.context.sampled is (sampler.decision is ALWAYS_ON)
 
 
-def test_a_sampler_that_was_named_before_a_fork_gives_spans_the_resource_of_after(otel: Recorded) -> None:
+def test_a_sampler_first_used_before_a_fork_gives_later_spans_the_resource_of_the_child(
+    otel: Recorded,
+) -> None:
     otel.tracer.start_span("before", sampler=ALWAYS_ON).finish()
     tracer: Any = otel.tracer
     native = tracer.unwrap()
@@ -188,7 +192,7 @@ def test_a_sampler_that_was_named_before_a_fork_gives_spans_the_resource_of_afte
     assert otel.spans["after"].resource.attributes["process.pid"] == 7
 
 
-def test_before_opentelemetrys_provider_is_set_nothing_is_recorded_and_nothing_raised() -> None:
+def test_before_opentelemetrys_provider_is_set_spans_are_not_recorded_and_nothing_raises() -> None:
     tracer = create_tracer(trace.ProxyTracerProvider(), propagators=FORMATS)
     for tags in {}, {"sampling.priority": 1}, {"sampling.priority": 0}:
         assert not tracer.start_span("a", tags=tags).unwrap().is_recording()
@@ -208,7 +212,7 @@ class RaisesAtTheStart(SpanProcessor):
 
 @pytest.mark.parametrize("processor", [RaisesAtTheStart, RaisesAtTheEnd])
 @pytest.mark.parametrize("tags", [None, {"a": 1}, {"error": True}], ids=shown)
-def test_a_processor_that_raises_costs_spans_and_one_line_in_the_log(
+def test_a_processor_that_raises_loses_spans_and_is_logged_once(
     provider_class: type[TracerProvider], processor: Any, tags: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider = provider_class(shutdown_on_exit=False)
@@ -224,12 +228,12 @@ def test_a_processor_that_raises_costs_spans_and_one_line_in_the_log(
 
 
 @pytest.mark.parametrize("spec", [7, [7], {"text_map": 7}, "nonsense", object()], ids=shown)
-def test_propagators_that_are_none_are_a_configuration_error(spec: Any) -> None:
+def test_invalid_propagators_are_a_configuration_error(spec: Any) -> None:
     with pytest.raises(ConfigurationError):
         create_tracer(propagators=spec)
 
 
-def test_one_format_may_be_left_to_opentelemetrys_global_propagator() -> None:
+def test_a_format_may_use_opentelemetrys_global_propagator() -> None:
     tracer = recorded({Format.TEXT_MAP: None, Format.HTTP_HEADERS: "b3"}).tracer
     carrier: dict[str, str] = {}
     tracer.inject(tracer.start_span("a").context, Format.TEXT_MAP, carrier)
@@ -237,7 +241,9 @@ def test_one_format_may_be_left_to_opentelemetrys_global_propagator() -> None:
     assert carrier
 
 
-def test_samplers_see_tags_as_they_will_be_exported(provider_class: type[TracerProvider]) -> None:
+def test_samplers_get_tags_in_the_form_in_which_they_are_exported(
+    provider_class: type[TracerProvider],
+) -> None:
     sampler = Watching()
     tracer = create_tracer(provider_class(sampler, shutdown_on_exit=False))
     tracer.start_span("a", tags={7: "seven", "one": 1})

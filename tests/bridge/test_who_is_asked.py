@@ -65,7 +65,7 @@ STARTS: dict[str, Callable[[Tracer, Any], Any]] = {
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("child", [False, True], ids=["root", "child"])
 @pytest.mark.parametrize("as_sampler", [False, True], ids=["on_start", "should_sample"])
-def test_what_raises_at_the_start_is_called_once(
+def test_a_sampler_or_processor_that_raises_at_the_start_is_called_once(
     provider_class: type[TracerProvider], as_sampler: bool, child: bool, start: str
 ) -> None:
     raising = Raising()
@@ -111,7 +111,7 @@ def test_processors_see_the_baggage_that_a_span_starts_with(otel: Recorded) -> N
 
 @pytest.mark.parametrize("late", [0, 1])
 @pytest.mark.parametrize("otel_ends", [False, True], ids=["finish", "end"])
-def test_a_late_priority_is_for_others_and_what_is_exported_is_as_it_was_decided(
+def test_a_priority_set_later_applies_to_children_but_not_to_the_exported_span_itself(
     provider_class: type[TracerProvider], late: int, otel_ends: bool
 ) -> None:
     exporter = InMemorySpanExporter()
@@ -179,7 +179,7 @@ TOO_MANY: dict[str, tuple[Callable[[Tracer, Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", TOO_MANY)
-def test_what_is_too_much_is_said_in_one_line_with_its_number(
+def test_too_many_attributes_are_logged_in_one_line_with_their_number(
     otel: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     monkeypatch.setattr(engine.notes, "_said", {})
@@ -197,7 +197,7 @@ def test_what_is_too_much_is_said_in_one_line_with_its_number(
     assert record.levelno == logging.WARNING
 
 
-def test_what_opentelemetry_code_loses_is_said_by_the_sdk(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sdk_logs_attributes_that_opentelemetry_code_loses(caplog: pytest.LogCaptureFixture) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     create_tracer(provider).start_span("ours", tags=MANY)
     before = len(caplog.records)
@@ -237,7 +237,7 @@ class Asked(Sampler):
         return "Asked"
 
 
-def test_a_sampler_that_offers_its_decision_is_not_asked() -> None:
+def test_a_sampler_that_publishes_its_decision_is_not_called() -> None:
     sampler = Asked()
     tracer = create_tracer(engine.TracerProvider(ParentBased(sampler), shutdown_on_exit=False))
     with tracer.start_active_span("root"):
@@ -246,7 +246,7 @@ def test_a_sampler_that_offers_its_decision_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize("name", ["ot_bridge", "parentbased_jaeger_remote"])
-def test_a_childs_decision_is_known_whatever_the_environment_names(
+def test_children_follow_their_parent_without_a_sampler_call_whatever_sampler_is_configured(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", name)
@@ -268,7 +268,7 @@ print(before, tracer.start_span("noisy", context=with_sampler(ALWAYS_OFF)).is_re
 
 
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # that process makes its own
-def test_a_sampler_of_one_spans_own_counts_whenever_it_first_comes() -> None:
+def test_a_sampler_given_to_one_span_applies_whenever_it_is_first_used() -> None:
     ran = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, timeout=30)
     assert ran.stdout == "True False\n", ran.stderr
 
@@ -297,7 +297,7 @@ ID_MAKERS = {
 
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)  # those processes make their own
 @pytest.mark.parametrize("ids", ID_MAKERS)
-def test_two_services_that_seed_their_random_numbers_alike_make_ids_of_their_own(ids: str) -> None:
+def test_two_services_with_the_same_random_seed_make_different_ids(ids: str) -> None:
     made = {
         subprocess.run([sys.executable, "-c", SEEDED, ID_MAKERS[ids]], capture_output=True, text=True).stdout
         for _ in range(2)
@@ -307,7 +307,7 @@ def test_two_services_that_seed_their_random_numbers_alike_make_ids_of_their_own
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_child_process_makes_ids_of_its_own(provider_class: type[TracerProvider]) -> None:
+def test_a_child_process_makes_different_ids_from_its_parent(provider_class: type[TracerProvider]) -> None:
     tracer = build_provider("test", exporters=[]).get_tracer("test")
     made = []
     for _ in range(2):
@@ -323,7 +323,7 @@ def test_a_child_process_makes_ids_of_its_own(provider_class: type[TracerProvide
 
 
 @pytest.mark.parametrize("usual_ids", ["", "short", "xray"])
-def test_what_begins_here_has_flags_that_level_one_knows(
+def test_root_spans_have_only_the_flags_of_trace_context_level_1(
     monkeypatch: pytest.MonkeyPatch, usual_ids: str
 ) -> None:
     def flags(**options: Any) -> int:

@@ -471,7 +471,7 @@ def test_several_tracers_live_in_one_process() -> None:
     assert both(program) == (True, True)
 
 
-def test_tags_that_are_no_mapping_are_no_tags() -> None:
+def test_tags_that_are_not_a_mapping_are_ignored() -> None:
     tracer, _ = OURS.tracer()
     assert set(tags_of(tracer.start_span("op", tags=7))) == {"sampler.type", "sampler.param"}
 
