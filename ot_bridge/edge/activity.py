@@ -6,10 +6,10 @@ So the span is active in steps:
 1. A step calls one function of the program: an application, `next()` of a body, `send()` of a coroutine.
 2. A step makes the span active, and at its end restores what was active before, even if the function has left
    scopes open. So the server never sees a span of the request
-   (test_what_was_active_before_a_step_is_active_after_it).
+   (test_the_span_that_was_active_before_a_step_is_active_after_it).
 3. Scopes that the function has left open (a generator that yields inside a `with` block) are active again in
    the next step, so that the program's own scopes close in order
-   (test_scopes_that_stay_open_between_steps_are_there_in_the_next_and_not_between).
+   (test_scopes_left_open_by_a_step_are_active_in_the_next_step_and_not_in_between).
 4. This holds with every scope manager: see `ot_bridge.edge.places`.
 
 The tests are in tests/edge/test_activity.py and run with each scope manager.

@@ -4,7 +4,7 @@ Invariants of the `__class__` assignment in `get_tracer`:
 
 1. The SDK keeps the tracers that it hands out, to change their resource after a fork and to switch them off.
    So the object that it keeps has to become the lean tracer; a second object would not get these changes
-   (tests/engine/test_tracer.py: test_the_sdk_keeps_the_very_tracer_that_it_hands_out).
+   (tests/engine/test_tracer.py: test_the_sdk_caches_the_tracer_that_it_returns).
 2. Only an object whose class is exactly the SDK's `Tracer` is changed, and only if it has all attributes that
    the engine reads (`carries_the_engine`; tests/engine/test_fallback.py).
 """

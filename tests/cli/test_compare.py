@@ -66,7 +66,7 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
     return functools.partial(programs.run, "compare")
 
 
-def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
+def test_compare_finds_no_difference_between_equal_traces(compare: Compare) -> None:
     done = compare("--show", "--", sys.executable, "app.py")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
@@ -86,7 +86,7 @@ def test_the_same_program_leaves_the_same_traces(compare: Compare) -> None:
         assert re.search(r"fails .* x ", side)
 
 
-def test_names_are_compared_as_the_program_sets_them(compare: Compare) -> None:
+def test_compare_uses_the_names_that_the_program_has_set(compare: Compare) -> None:
     Path("app.py").write_text(
         "from jaeger_client import Config\n"
         "config = Config({'sampler': {'type': 'const', 'param': 1}}, service_name='compared')\n"
@@ -97,7 +97,7 @@ def test_names_are_compared_as_the_program_sets_them(compare: Compare) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_both_runs_are_a_page_with_the_way_from_a_difference_to_its_row(compare: Compare) -> None:
+def test_the_html_page_shows_both_runs_and_links_each_difference_to_its_row(compare: Compare) -> None:
     Path("app.py").write_text(
         f"{PROGRAM}\ntracer.start_span('who', tags={{'by': Config.__module__}}).finish()"
     )
@@ -119,7 +119,7 @@ def test_both_runs_are_a_page_with_the_way_from_a_difference_to_its_row(compare:
     assert compare("--html", "no/such/file", "--", sys.executable, "app.py").returncode == 2
 
 
-def test_a_difference_is_shown_and_may_be_ignored(compare: Compare) -> None:
+def test_a_difference_is_shown_and_can_be_ignored(compare: Compare) -> None:
     different = "tracer.start_span('who').set_tag('by', Config.__module__).finish()"
     Path("app.py").write_text(f"{PROGRAM}\n{different}\n")
     done = compare("--", sys.executable, "app.py")
@@ -159,7 +159,7 @@ NOT_COMPARED = {
 
 
 @pytest.mark.parametrize(("arguments", "problem"), NOT_COMPARED.values(), ids=NOT_COMPARED)
-def test_what_cannot_be_compared_is_no_difference(
+def test_a_comparison_that_is_impossible_exits_with_status_2_and_not_1(
     arguments: list[str], problem: str, compare: Compare
 ) -> None:
     Path("text").write_text("no program")
@@ -226,7 +226,7 @@ urllib.request.urlopen('http://127.0.0.1:' + open('port').read() + '/a', timeout
 """
 
 
-def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) -> None:
+def test_compare_sends_requests_to_a_server_by_a_command_and_samples_on_demand(compare: Compare) -> None:
     Path("app.py").write_text(SERVER)
     Path("ask.py").write_text(ASK)
     ask = f"{sys.executable} ask.py"
@@ -235,7 +235,7 @@ def test_a_server_is_asked_by_a_command_and_sampled_on_demand(compare: Compare) 
     assert done.stdout.count("path=/a sampler.type=const sampler.param=true") == 2
 
 
-def test_a_server_that_heeds_no_signal_is_ended(compare: Compare) -> None:
+def test_a_server_that_ignores_signals_is_killed(compare: Compare) -> None:
     Path("app.py").write_text(
         "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -256,7 +256,9 @@ SHELLS = {
 
 
 @pytest.mark.parametrize("line", SHELLS.values(), ids=SHELLS)
-def test_nothing_is_left_running_behind_what_stands_before_a_server(line: str, compare: Compare) -> None:
+def test_no_process_is_left_running_if_a_shell_or_reloader_has_started_the_server(
+    line: str, compare: Compare
+) -> None:
     """From a shell's background job, where SIGINT is ignored."""
     Path("app.py").write_text(f"import os\nopen(f'pid.{{os.getpid()}}', 'w')\n{SERVER}")
     Path("Makefile").write_text(f"serve:\n\t{sys.executable} app.py\n")
@@ -285,7 +287,9 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_is_ended_takes_its_programs_along(number: signal.Signals, tmp_path: Path) -> None:
+def test_when_compare_is_terminated_it_terminates_its_programs(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     program = (
         "import os, time; open('new', 'w').write(str(os.getpid())); os.rename('new', 'pid'); time.sleep(60)"
     )
@@ -321,7 +325,7 @@ def _packet(spans: list[Any], tags: dict[str, Any]) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def test_packets_are_read_as_they_were_written() -> None:
+def test_jaeger_packets_are_decoded_correctly() -> None:
     real = _real("jaeger_client")
     reporter = _real("jaeger_client.reporter").InMemoryReporter()
     sampler, tags = real.ConstSampler(True), {"ip": "1.2.3.4"}
@@ -358,7 +362,7 @@ def _link(span_id: int, kind: str) -> LinkRecord:
     return LinkRecord(TRACE, f"{span_id:016x}", "", {"opentracing.ref_type": kind}, 0, 0)
 
 
-def test_ids_times_and_order_make_no_difference() -> None:
+def test_ids_times_and_order_are_not_compared() -> None:
     one = [span(1, name="a"), span(2, 1, 5, name="b"), span(3, 1, 6, name="c")]
     other = [span(30, 10, 2, name="c"), span(20, 10, 9, name="b"), span(10, begin=1, name="a")]
     other = [each._replace(trace_id="f" * 32) for each in other]
@@ -385,7 +389,7 @@ DIFFERENT = {
 }
 
 
-def test_each_difference_is_one() -> None:
+def test_each_kind_of_difference_is_found() -> None:
     texts = [traces.text([PLAIN[0], *others]) for others in DIFFERENT.values()]
     found = ["\n".join(each) for each in [traces.text(PLAIN), *texts]]
     assert len({*found}) == len(DIFFERENT) + 1
@@ -423,12 +427,12 @@ SAME = {
 
 
 @pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
-def test_what_both_clients_mean_is_the_same(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+def test_equivalent_spans_of_both_clients_are_equal(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     one, other = (traces.text([PLAIN[0], span(2, 1, name="b", **each)]) for each in (theirs, ours))
     assert one == other
 
 
-def test_a_late_log_and_a_span_that_is_its_own_parent_are_said() -> None:
+def test_a_late_log_and_a_parent_elsewhere_are_reported() -> None:
     late = [span(1, name="a", events=(_event(500, "x"),))]
     assert traces.text(late)[-1] == "  log event='x' (not in the time of its span)"
     assert traces.text([span(5, 5, name="a")])[-1] == "shop: a"
@@ -443,5 +447,5 @@ def test_a_client_and_a_server_that_share_an_id_are_both_compared() -> None:
     assert traces.text(reversed(spans)) == traces.text(spans)
 
 
-def test_two_thousand_levels_are_compared() -> None:
+def test_a_trace_of_two_thousand_levels_can_be_compared() -> None:
     assert len(traces.text(many(2000, deep=True))) == 2004

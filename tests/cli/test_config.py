@@ -81,7 +81,7 @@ SAMPLERS: dict[str, tuple[Any, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("sampler", "expected"), SAMPLERS.values(), ids=SAMPLERS)
-def test_each_sampler_has_its_variables_and_they_are_understood(
+def test_each_sampler_is_translated_to_variables_that_configure_the_same_sampler(
     sampler: Any, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ot_bridge.provider import build_provider
@@ -100,11 +100,11 @@ def test_each_sampler_has_its_variables_and_they_are_understood(
     }[got["OTEL_TRACES_SAMPLER"]] in description
 
 
-def test_an_unknown_sampler_is_a_comment() -> None:
+def test_an_unknown_sampler_is_reported_in_a_comment() -> None:
     assert "sampler: 'lucky' is none of const" in _comments({"sampler": {"type": "lucky"}})
 
 
-def test_what_the_variables_say_is_what_the_dictionary_said() -> None:
+def test_the_variables_have_the_values_of_the_dictionary() -> None:
     config: dict[str, Any] = {
         "service_name": "shop",
         "reporter_queue_size": 500,
@@ -118,7 +118,7 @@ def test_what_the_variables_say_is_what_the_dictionary_said() -> None:
     assert _variables({}, **variables) == variables
 
 
-def test_opentelemetrys_variables_stay_what_they_are() -> None:
+def test_opentelemetrys_variables_are_not_changed() -> None:
     given = {
         "OTEL_TRACES_SAMPLER": "always_on",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
@@ -151,7 +151,7 @@ def test_the_rest_of_the_configuration_is_translated_or_explained() -> None:
     )
 
 
-def test_a_collectors_address_is_where_spans_go_unless_the_program_names_a_host() -> None:
+def test_spans_go_to_the_collectors_address_unless_the_program_names_a_host() -> None:
     environment = {"JAEGER_ENDPOINT": "http://collector:14268/api/traces", "JAEGER_AGENT_HOST": "agent"}
     endpoint = effective({}, environment)["traces_endpoint"]
     assert endpoint == ("http://collector:4318/v1/traces", "JAEGER_ENDPOINT")
@@ -159,7 +159,7 @@ def test_a_collectors_address_is_where_spans_go_unless_the_program_names_a_host(
     assert endpoint == ("http://here:4318/v1/traces", "reporting_host")
 
 
-def test_a_line_is_written_as_a_shell_reads_it() -> None:
+def test_a_line_is_quoted_for_the_shell() -> None:
     assert str(Line("A", "b")) == "A=b"
     assert str(Line("", "why")) == "# why"
 
@@ -182,7 +182,7 @@ def test_a_file_may_hold_yaml_json_or_python(
     assert "OTEL_TRACES_SAMPLER=parentbased_always_on\n" in capsys.readouterr().out
 
 
-def test_what_is_no_configuration_is_refused(
+def test_an_invalid_configuration_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "list.yml"
@@ -210,7 +210,7 @@ USELESS = {
 
 @pytest.mark.parametrize(("config", "problem"), USELESS.values(), ids=USELESS)
 @pytest.mark.parametrize("option", [[], ["--otel"]], ids=["table", "otel"])
-def test_a_value_of_no_use_is_a_message(
+def test_an_invalid_value_gives_an_error_message(
     config: dict[str, Any],
     problem: str,
     option: list[str],
@@ -235,7 +235,7 @@ def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])
 @pytest.mark.parametrize("endpoint", ["", "http://collector:4317"])
-def test_the_protocol_of_the_environment_stays(
+def test_the_protocol_in_the_environment_is_kept(
     variable: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, "grpc")

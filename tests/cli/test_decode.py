@@ -31,7 +31,7 @@ def decode(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return Output(capsys, monkeypatch)
 
 
-def test_a_header_is_said_in_words_and_in_all_other_formats(decode: Output) -> None:
+def test_a_header_is_explained_and_shown_in_all_other_formats(decode: Output) -> None:
     status, out, _ = decode(UBER)
     assert status == 0
     assert out.startswith(
@@ -77,7 +77,9 @@ def test_a_header_is_said_in_words_and_in_all_other_formats(decode: Output) -> N
     ],
     ids=["jaeger", "cut", "b3", "escaped", "missing", "integer", "no bytes", "bytes"],
 )
-def test_a_refusal_points_at_the_character(decode: Output, header: str, reason: str, shown: str) -> None:
+def test_an_error_message_points_at_the_wrong_character(
+    decode: Output, header: str, reason: str, shown: str
+) -> None:
     status, out, _ = decode(header)
     assert status == 1
     assert reason in out
@@ -85,7 +87,7 @@ def test_a_refusal_points_at_the_character(decode: Output, header: str, reason: 
     assert "other formats" not in out
 
 
-def test_all_that_a_format_can_say_is_shown(decode: Output) -> None:
+def test_all_fields_of_a_format_are_shown(decode: Output) -> None:
     headers = [
         "uber-trace-id: abc:def:123:b",
         "uberctx-user: b%20ob%0d",
@@ -120,7 +122,7 @@ def test_all_that_a_format_can_say_is_shown(decode: Output) -> None:
     ],
     ids=["argument", "-H", "--header", "curl command", "with an address"],
 )
-def test_headers_come_in_many_ways(decode: Output, arguments: list[str]) -> None:
+def test_headers_can_be_given_in_many_forms(decode: Output, arguments: list[str]) -> None:
     status, out, _ = decode(*arguments)
     assert status == 0
     assert "trace id     5b8aa5a2d2c872e8321cf37308d69df2" in out
@@ -161,19 +163,19 @@ def test_integers_may_be_given_for_tchannel(decode: Output) -> None:
     assert "trace id     00000000000000000000000000000012" in out
 
 
-def test_a_trace_without_a_span_and_a_decision_not_made_are_said_so(decode: Output) -> None:
+def test_a_missing_span_id_and_a_missing_decision_are_shown(decode: Output) -> None:
     _, out, _ = decode("X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678")
     assert "span id      none: a new span is due" in out
     assert "sampled      not decided yet" in out
 
 
-def test_a_header_that_says_nothing_says_so(decode: Output) -> None:
+def test_a_header_without_a_trace_context_decodes_to_nothing(decode: Output) -> None:
     status, out, _ = decode("tracestate: a=b")
     assert status == 0
     assert out == "tracecontext:\n   " + " " * 12 + "nothing\n\n"
 
 
-def test_one_broken_and_one_good_header(decode: Output) -> None:
+def test_a_broken_header_is_refused_and_a_valid_one_still_decoded(decode: Output) -> None:
     status, out, _ = decode(UBER, "b3: broken")
     assert status == 1
     assert "b3 is refused" in out
@@ -207,7 +209,7 @@ def test_headers_are_read_as_curl_reads_them(decode: Output, command: str) -> No
     assert decode(stdin=command.format(UBER))[1].startswith("jaeger:\n")
 
 
-def test_an_option_in_a_value_is_none(decode: Output) -> None:
+def test_text_in_a_header_value_is_not_read_as_an_option(decode: Output) -> None:
     status, out, _ = decode(stdin=f"{UBER}\nx-note: curl -H nothing\n")
     assert (status, out.startswith("jaeger:\n")) == (0, True)
 

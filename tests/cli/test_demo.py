@@ -54,7 +54,7 @@ def test_the_readme_shows_what_the_demo_draws() -> None:
     assert _skeleton(shown[1]) == _skeleton(demo().stdout)
 
 
-def test_a_script_reads_the_same_as_json() -> None:
+def test_the_demo_prints_the_same_as_json() -> None:
     done = demo("--json")
     answers: list[dict[str, Any]] = json.loads(done.stdout)
     assert [answer["whole"] for answer in answers] == [True] * 5
@@ -116,7 +116,7 @@ def test_the_demos_spans_reach_a_real_collector() -> None:
     assert names.count("compose greeting") == 5
 
 
-def test_a_collector_that_is_away_is_said_and_told_by_the_exit_status() -> None:
+def test_an_unreachable_collector_is_reported_and_sets_the_exit_status() -> None:
     url = f"http://127.0.0.1:{_free_port()}"
     done = demo("--otlp", url)
     assert done.returncode == 1
@@ -164,7 +164,7 @@ def test_kind_status_events_links_resource_and_scope_arrive_unchanged() -> None:
     assert _everything(behind) == _everything(direct)
 
 
-def test_an_unknown_command_is_told_what_there_is() -> None:
+def test_an_unknown_command_gets_a_list_of_the_commands() -> None:
     done = subprocess.run([*COMMAND, "dmeo"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert "demo" in done.stderr

@@ -22,7 +22,7 @@ def demo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=50, **options)
 
 
-def test_it_shows_what_is_sampled_with_a_global_configuration_and_without() -> None:
+def test_the_demo_shows_what_is_sampled_with_and_without_a_global_configuration() -> None:
     done = demo()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -32,7 +32,7 @@ def test_it_shows_what_is_sampled_with_a_global_configuration_and_without() -> N
     assert done.stdout.splitlines()[-1] == "16 segments, all delivered"
 
 
-def test_a_script_reads_the_segments_as_json(
+def test_the_demo_prints_the_segments_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert demo_xray.run(as_json=True) == 0
@@ -47,7 +47,7 @@ def test_a_script_reads_the_segments_as_json(
     assert web["trace_id"].endswith(demo_xray.PASSED_OVER)
 
 
-def test_what_was_not_delivered_is_said_and_told_by_the_exit_status(
+def test_spans_that_were_not_delivered_are_reported_and_set_the_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     play = demo_xray.play
@@ -62,7 +62,7 @@ def test_what_was_not_delivered_is_said_and_told_by_the_exit_status(
     assert said == "0 segments, some were not delivered"
 
 
-def test_the_embedded_x_ray_takes_signed_segments_and_nothing_else() -> None:
+def test_the_embedded_x_ray_accepts_only_signed_segments() -> None:
     with fake_xray() as xray:
         request = urllib.request.Request(f"{xray.url}/TraceSegments", b'{"TraceSegmentDocuments":["{}"]}')
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -80,7 +80,7 @@ def test_without_botocore_it_says_in_one_line_what_to_install(tmp_path: Path) ->
     assert done.stderr == "ot-bridge demo --xray needs botocore: pip install 'ot-bridge[demo,xray]'\n"
 
 
-def test_it_goes_to_one_receiver_at_a_time() -> None:
+def test_the_demo_refuses_two_receivers_at_once() -> None:
     done = demo("--otlp", "http://127.0.0.1:1")
     assert done.returncode == 2
     assert "not allowed with" in done.stderr

@@ -91,7 +91,7 @@ def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_span_that_arrives_is_said_with_its_trace(doctor: Doctor, servers: ExitStack) -> None:
+def test_doctor_reports_a_delivered_span_with_its_trace(doctor: Doctor, servers: ExitStack) -> None:
     receiver = servers.enter_context(HttpReceiver())
     variables = {
         ENDPOINT: receiver.base,
@@ -113,7 +113,7 @@ def test_a_span_that_arrives_is_said_with_its_trace(doctor: Doctor, servers: Exi
     assert report.rows["sampler"] == ("parentbased_always_on", "default")
 
 
-def test_what_is_unreachable_is_told_apart(doctor: Doctor) -> None:
+def test_doctor_distinguishes_a_refused_connection_an_unknown_host_and_a_timeout(doctor: Doctor) -> None:
     """Row K1."""
     port = free_port()
     refused = doctor(**{ENDPOINT: f"http://127.0.0.1:{port}"}).of("otlp")
@@ -138,14 +138,14 @@ def _full(servers: ExitStack) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
-def test_a_host_that_cannot_be_reached_is_told(doctor: Doctor, servers: ExitStack) -> None:
+def test_an_unreachable_host_is_reported(doctor: Doctor, servers: ExitStack) -> None:
     """Row K1."""
     for there in (f"127.0.0.1:{_full(servers)}", "255.255.255.255:4318"):
         assert f"{there} cannot be reached: a firewall" in doctor(**{ENDPOINT: f"http://{there}"}).of("otlp")
 
 
 @needs.otlp_over_grpc
-def test_a_port_of_another_protocol_is_told(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
+def test_a_port_of_another_protocol_is_reported(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
     """Row K2."""
     by_grpc, by_http = servers.enter_context(GrpcReceiver()), servers.enter_context(HttpReceiver())
     said = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
@@ -178,7 +178,7 @@ SERVERS = {
 
 @needs.otlp_over_grpc
 @pytest.mark.parametrize(("handlers", "text"), SERVERS.values(), ids=SERVERS)
-def test_what_a_grpc_server_answers_is_explained(handlers: list[Any], text: str) -> None:
+def test_the_response_of_a_grpc_server_is_explained(handlers: list[Any], text: str) -> None:
     """Rows K2 and K4; in a process of its own, as OpenTelemetry's exporter logs a failure only sometimes."""
     server = grpc.server(ThreadPoolExecutor(1), handlers=handlers)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -191,7 +191,9 @@ def test_what_a_grpc_server_answers_is_explained(handlers: list[Any], text: str)
         server.stop(None).wait()
 
 
-def test_certificates_are_told_apart(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
+def test_problems_with_certificates_are_distinguished(
+    doctor: Doctor, servers: ExitStack, tmp_path: Path
+) -> None:
     """Row K3."""
     authority = Authority(tmp_path)
     server = servers.enter_context(HttpReceiver(tls=authority.context()))
@@ -244,7 +246,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("answer", "text", "mend"), ANSWERS.values(), ids=ANSWERS)
-def test_what_a_collector_answers_is_explained(
+def test_the_response_of_a_collector_is_explained(
     answer: Answer, text: str, mend: str, doctor: Doctor, servers: ExitStack
 ) -> None:
     """Row K4."""
@@ -326,7 +328,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
 
 
 @pytest.mark.parametrize(("variables", "about", "level", "text"), VARIABLES.values(), ids=VARIABLES)
-def test_what_is_wrong_with_a_variable_is_said(
+def test_a_wrong_variable_is_explained(
     variables: dict[str, str], about: str, level: str, text: str, doctor: Doctor
 ) -> None:
     """Rows K5, K8 and K9."""
@@ -340,7 +342,9 @@ def test_what_is_wrong_with_a_variable_is_said(
     assert "secret" not in json.dumps(report)
 
 
-def test_a_missing_package_is_named_with_its_line(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Row K6."""
     for name in [name for name in sys.modules if name.startswith("opentelemetry.exporter.otlp.proto.grpc")]:
         monkeypatch.delitem(sys.modules, name)
@@ -357,7 +361,7 @@ def _package(directory: Path, name: str, version: str, *lines: str, entries: str
     (info / "entry_points.txt").write_text(entries)
 
 
-def test_packages_that_do_not_go_together_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incompatible_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows K6 and K7, on real metadata."""
     entries = "[opentelemetry_propagator]\nmine = a:b\n"
     _package(
@@ -386,7 +390,7 @@ def test_packages_that_do_not_go_together_are_named(tmp_path: Path, monkeypatch:
     assert "opentelemetry-sdk" not in texts
 
 
-def test_generated_code_that_is_newer_than_protobuf_is_said(
+def test_generated_code_that_is_newer_than_protobuf_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Row K7."""
@@ -435,7 +439,7 @@ def test_the_nearest_name_is_at_most_two_errors_away() -> None:
     assert known.nearest("OTEL_SERVER_NAMES", names) == ""
 
 
-def test_another_provider_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_tracer_provider_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row K9."""
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider(shutdown_on_exit=False))
     report = doctor("--no-send")
@@ -464,7 +468,9 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("header", "level", "text"), HEADERS.values(), ids=HEADERS)
-def test_who_reads_a_header_is_said(header: str, level: str, text: str, doctor: Doctor) -> None:
+def test_doctor_says_which_propagator_reads_a_header(
+    header: str, level: str, text: str, doctor: Doctor
+) -> None:
     """Row K12."""
     assert text in doctor("--no-send", "-H", header).of("headers", level)
 
@@ -491,7 +497,7 @@ XRAY: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("variables", "text"), XRAY.values(), ids=XRAY)
-def test_why_x_ray_gets_no_span_is_said(
+def test_doctor_says_why_x_ray_gets_no_span(
     variables: dict[str, str], text: str, servers: ExitStack, tmp_path: Path
 ) -> None:
     """Row K13."""
@@ -523,7 +529,9 @@ tracer_provider:
 """
 
 
-def test_a_file_says_under_which_key_and_is_tried(servers: ExitStack, tmp_path: Path) -> None:
+def test_a_configuration_file_is_used_and_each_value_is_shown_with_its_key(
+    servers: ExitStack, tmp_path: Path
+) -> None:
     """Row K14, and K12 and K13 with a file."""
     pytest.importorskip("opentelemetry.configuration")
     receiver = servers.enter_context(HttpReceiver())
@@ -567,7 +575,9 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("sampler", NOTHING.values(), ids=NOTHING)
-def test_a_file_whose_sampler_takes_nothing_is_said(sampler: str, doctor: Doctor, tmp_path: Path) -> None:
+def test_a_configuration_file_whose_sampler_drops_everything_is_reported(
+    sampler: str, doctor: Doctor, tmp_path: Path
+) -> None:
     """Row K9."""
     pytest.importorskip("opentelemetry.configuration")
     file = tmp_path / "otel.yaml"
@@ -586,7 +596,7 @@ BROKEN_FILES = {
 
 @pytest.mark.parametrize("option", [[], ["--no-send"]], ids=["sending", "not sending"])
 @pytest.mark.parametrize(("content", "problem"), BROKEN_FILES.values(), ids=BROKEN_FILES)
-def test_a_file_that_cannot_be_used_is_said(
+def test_an_unusable_configuration_file_is_reported(
     content: str | None, problem: str, option: list[str], doctor: Doctor, tmp_path: Path
 ) -> None:
     pytest.importorskip("opentelemetry.configuration")
@@ -624,7 +634,7 @@ SET_UPS = {
 
 
 @pytest.mark.parametrize(("line", "protocol", "level", "text"), SET_UPS.values(), ids=SET_UPS)
-def test_a_set_up_in_which_spans_may_not_leave_is_named(
+def test_a_server_setup_that_may_lose_spans_is_named(
     line: str, protocol: str, level: str, text: str, doctor: Doctor
 ) -> None:
     """Row K13."""
@@ -651,7 +661,9 @@ def test_secrets_are_not_shown(doctor: Doctor) -> None:
     assert "geheim" not in json.dumps(report)
 
 
-def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_path: Path) -> None:
+def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
+    doctor: Doctor, tmp_path: Path
+) -> None:
     """Row K10. The program itself is not run."""
     (tmp_path / "app.py").write_text("open('ran', 'w')")
     report = doctor("--no-send", "-H", "sw8: 1", "--", sys.executable, str(tmp_path / "app.py"))
@@ -675,14 +687,14 @@ def test_what_a_program_would_get_is_asked_of_its_python(doctor: Doctor, tmp_pat
     assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
 
 
-def test_redirection_in_this_process_is_said(doctor: Doctor) -> None:
+def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:
     """Row K11."""
     value, source = doctor("--no-send").rows["redirect"]
     assert value.startswith("off in this process; the real jaeger_client and grpc_opentracing")
     assert source == "ot-bridge run -- … turns it on"
 
 
-def test_the_command_itself(servers: ExitStack) -> None:
+def test_the_doctor_command_prints_findings_and_sets_the_exit_status(servers: ExitStack) -> None:
     """As its users run it: a table, findings with their way out, an exit status; no log line."""
     receiver = servers.enter_context(HttpReceiver())
     done = programs.run(
@@ -710,7 +722,7 @@ FILES: dict[str, tuple[bytes | None, str]] = {
 
 
 @pytest.mark.parametrize(("content", "text"), FILES.values(), ids=FILES)
-def test_a_file_that_is_no_configuration_is_a_message(
+def test_an_invalid_configuration_file_gives_an_error_message(
     content: bytes | None, text: str, tmp_path: Path
 ) -> None:
     if content is not None:
@@ -734,7 +746,9 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "variables", "text"), COMMANDS.values(), ids=COMMANDS)
-def test_each_row_as_a_command(arguments: list[str], variables: dict[str, str], text: str) -> None:
+def test_each_row_is_reported_by_the_command_in_its_own_process(
+    arguments: list[str], variables: dict[str, str], text: str
+) -> None:
     """Those that no other test here runs as a process of its own."""
     done = programs.run("doctor", *arguments, cwd=None, **{ENDPOINT: _closed(), **variables})
     assert (done.returncode, done.stderr) == (1, ""), done.stdout
@@ -742,7 +756,9 @@ def test_each_row_as_a_command(arguments: list[str], variables: dict[str, str], 
 
 
 @pytest.mark.parametrize("expired", [False, True], ids=["K4", "K3"])
-def test_each_answer_as_a_command(expired: bool, servers: ExitStack, tmp_path: Path) -> None:
+def test_each_response_is_reported_by_the_command_in_its_own_process(
+    expired: bool, servers: ExitStack, tmp_path: Path
+) -> None:
     tls = Authority(tmp_path).context(expired=True) if expired else None
     receiver = servers.enter_context(HttpReceiver(tls=tls, always=Answer(401)))
     trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")} if expired else {}
@@ -751,7 +767,7 @@ def test_each_answer_as_a_command(expired: bool, servers: ExitStack, tmp_path: P
     assert ("has expired" if expired else "refuses the sender (HTTP 401)") in done.stdout
 
 
-def test_what_answers_is_told_by_its_first_bytes(tmp_path: Path) -> None:
+def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Path) -> None:
     answers = {
         addresses.HTTP: b"HTTP/1.1 200 OK\r\n\r\n",
         addresses.HTTP2: b"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + b"\x00" * 6,

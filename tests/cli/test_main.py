@@ -29,7 +29,9 @@ def test_every_command_has_examples_and_exit_statuses(
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_the_command_says_what_holds_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_the_commands_and_what_applies_to_all_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
@@ -54,13 +56,13 @@ def test_a_command_whose_package_is_missing_says_what_to_install(
     assert (done.returncode, done.stderr) == (2, needed)
 
 
-def test_a_broken_installation_of_ours_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_installation_is_not_reported_as_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ot_bridge.cli.decode", None)
     with pytest.raises(ModuleNotFoundError):
         main(["decode", UBER])
 
 
-def test_it_is_a_module_too() -> None:
+def test_the_command_can_also_be_run_as_a_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ot_bridge", "--version"], capture_output=True, text=True, check=True
     )
@@ -107,7 +109,7 @@ COMPARED = ["compare", "--", sys.executable, "-c", SILENT]
     [["decode", UBER], ["doctor", "--no-send"], ["demo"], ["demo", "--html", "-"], COMPARED],
     ids=lambda each: " ".join(each[:2]),
 )
-def test_a_reader_that_goes_away_ends_it_quietly(command: list[str]) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(command: list[str]) -> None:
     """Row J4."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -118,14 +120,14 @@ def test_a_reader_that_goes_away_ends_it_quietly(command: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_a_full_disk_is_a_message() -> None:
+def test_a_full_disk_gives_an_error_message() -> None:
     with open("/dev/full", "wb") as full:
         status, said = _into(full.fileno(), "decode", UBER)
     assert (status, said) == (2, "ot-bridge decode: the output cannot be written: No space left on device\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_a_full_disk_is_a_message_of_the_command_whatever_it_runs() -> None:
+def test_a_full_disk_gives_an_error_message_of_compare_whatever_program_it_runs() -> None:
     with open("/dev/full", "wb") as full:
         status, said = _into(full.fileno(), *COMPARED)
     assert (status, said.splitlines()[-1]) == (
@@ -145,7 +147,7 @@ CLOSED = {
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
 @pytest.mark.parametrize(("line", "status"), CLOSED.values(), ids=CLOSED)
-def test_a_stream_that_is_closed_changes_nothing(line: str, status: int) -> None:
+def test_a_closed_standard_stream_does_not_change_the_exit_status(line: str, status: int) -> None:
     done = subprocess.run(
         f"$PYTHON -m ot_bridge {line}",
         shell=True,
@@ -159,12 +161,12 @@ def test_a_stream_that_is_closed_changes_nothing(line: str, status: int) -> None
     assert "stderr" not in line or done.stdout == ""
 
 
-def test_an_encoding_without_a_letter_ends_nothing() -> None:
+def test_a_character_that_the_encoding_lacks_is_escaped() -> None:
     done = programs.run("doctor", "--no-send", OTEL_SERVICE_NAME="caf\u00e9", PYTHONIOENCODING="ascii")
     assert "caf\\xe9" in done.stdout, done.stderr
 
 
-def test_no_symbolic_link_is_needed() -> None:
+def test_the_package_contains_no_symbolic_links() -> None:
     """git on Windows makes a file of one."""
     package = Path(__file__).parent.parent.parent / "ot_bridge"
     assert not [path for path in package.rglob("*") if path.is_symlink()]

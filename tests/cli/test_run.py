@@ -68,7 +68,9 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_an_unchanged_program_runs_on_ours(command: list[str], directory: Path, collector: Collector) -> None:
+def test_an_unchanged_program_runs_on_our_jaeger_client(
+    command: list[str], directory: Path, collector: Collector
+) -> None:
     if command[0] == "app.py":
         (directory / "app.py").chmod(0o755)
         command = [str(directory / "app.py")]
@@ -80,7 +82,7 @@ def test_an_unchanged_program_runs_on_ours(command: list[str], directory: Path, 
     assert collector.resource["service.name"] == "program"
 
 
-def test_the_process_becomes_the_program(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+def test_run_replaces_its_process_by_the_program(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     became: list[tuple[str, list[str], dict[str, str]]] = []
     monkeypatch.setattr(os, "execve", lambda *how: became.append(how))
     assert main(["run", "--", sys.executable, "app.py"]) == 0
@@ -90,7 +92,7 @@ def test_the_process_becomes_the_program(monkeypatch: pytest.MonkeyPatch, direct
     assert "OT_BRIDGE_QUIET" not in environ
 
 
-def test_quiet_says_nothing(directory: Path) -> None:
+def test_quiet_prints_nothing(directory: Path) -> None:
     done = programs.run("run", "--quiet", "--", sys.executable, "-c", "print('hello')", cwd=directory)
     assert (done.stdout, done.stderr) == ("hello\n", "")
 
@@ -117,7 +119,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("arguments", "status", "problem"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_run_is_told(
+def test_a_command_that_cannot_be_run_gives_an_error_message(
     arguments: list[str],
     status: int,
     problem: str,
@@ -133,7 +135,7 @@ def test_what_cannot_be_run_is_told(
     assert capsys.readouterr().err == f"ot-bridge run: {problem}\n"
 
 
-def test_where_a_process_cannot_become_another_it_waits_for_it(tmp_path: Path) -> None:
+def test_where_exec_is_missing_run_waits_for_the_program(tmp_path: Path) -> None:
     """As on Windows; its exit status is passed on."""
     code = (
         "import os, sys\n"
@@ -161,7 +163,7 @@ def test_pythonpath_is_put_before_what_is_there_once() -> None:
     assert environment(once) == once
 
 
-def test_the_real_packages_need_not_be_there(directory: Path, collector: Collector) -> None:
+def test_the_real_packages_need_not_be_installed(directory: Path, collector: Collector) -> None:
     block = (
         "import sys\n"
         "class Block:\n"
@@ -177,7 +179,7 @@ def test_the_real_packages_need_not_be_there(directory: Path, collector: Collect
     assert collector.names == ["op"]
 
 
-def test_a_sitecustomize_of_ones_own_still_has_its_turn(directory: Path) -> None:
+def test_the_users_own_sitecustomize_still_runs(directory: Path) -> None:
     (directory / "sitecustomize.py").write_text("import sys; sys.mine = 'customized'")
     program = "import sys, sitecustomize; print(sys.mine, sitecustomize.__file__)"
     done = programs.run("run", "--quiet", "--", sys.executable, "-c", program, PYTHONPATH=str(directory))
@@ -201,7 +203,7 @@ def other_python(tmp_path: Path) -> list[str]:
     return [str(python), "-c", f"import sys; sys.path.append({str(package.parent)!r}); {REAL}"]
 
 
-def test_a_python_without_ot_bridge_gets_the_real_packages_and_that_is_said(
+def test_a_python_without_ot_bridge_imports_the_real_packages_with_a_message(
     other_python: list[str], tmp_path: Path
 ) -> None:
     done = programs.run("run", "--", *other_python, cwd=tmp_path)
@@ -220,7 +222,9 @@ ISOLATED = {
 
 
 @pytest.mark.parametrize("command", ISOLATED.values(), ids=ISOLATED)
-def test_what_cannot_be_redirected_is_said_and_so_it_is(command: list[str], tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_redirected_runs_unchanged_with_a_message(
+    command: list[str], tmp_path: Path
+) -> None:
     packages = str(Path(pytest.__file__).parent.parent)
     (tmp_path / "app.py").write_text(
         f"#!{sys.executable} -E\n"
@@ -276,9 +280,7 @@ def pex(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("", "jaeger_client.config\n"), ("redirect()", "ot_bridge.jaeger_client.config\n")],
     ids=["as it is", "with the way out"],
 )
-def test_a_pex_file_is_not_redirected_and_that_is_all_that_is_said(
-    way_out: str, printed: str, pex: Path
-) -> None:
+def test_a_pex_file_is_not_redirected_and_one_message_says_so(way_out: str, printed: str, pex: Path) -> None:
     variables = {"PEX_ROOT": str(pex / "root"), "WAY_OUT": way_out}
     done = programs.run("run", "--", sys.executable, "app.pex", cwd=pex, **variables)
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
@@ -326,7 +328,7 @@ def test_the_python_behind_a_command_line_is_found(
     assert bool(hindrance) == bool(found.hindrance)
 
 
-def test_a_broken_start_is_printed_and_the_program_runs(tmp_path: Path) -> None:
+def test_an_error_in_the_redirection_is_printed_and_the_program_runs(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("raise RuntimeError('broken')")
     done = programs.run(
         "run",
@@ -341,7 +343,7 @@ def test_a_broken_start_is_printed_and_the_program_runs(tmp_path: Path) -> None:
     assert "RuntimeError: broken" in done.stderr
 
 
-def test_an_interpreter_pays_little_for_it() -> None:
+def test_redirection_alone_imports_no_tracing_package() -> None:
     program = "import sys; print(sorted({'opentelemetry', 'opentracing', 'ot_bridge'} & set(sys.modules)))"
     done = programs.run("run", "--quiet", "--", sys.executable, "-c", program)
     assert done.stdout == "[]\n"
@@ -364,7 +366,7 @@ def redirected() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("redirected")
-def test_both_names_mean_one_module() -> None:
+def test_both_names_refer_to_the_same_module() -> None:
     import jaeger_client.metrics.prometheus as theirs
 
     from ot_bridge.jaeger_client.metrics import prometheus as ours
@@ -378,7 +380,7 @@ def test_both_names_mean_one_module() -> None:
 
 
 @pytest.mark.usefixtures("redirected")
-def test_a_part_that_is_not_there_is_not_found_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_submodule_is_not_found_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert importlib.util.find_spec("jaeger_client.nope") is None
     with pytest.raises(ModuleNotFoundError, match=r"jaeger_client\.nope") as raised:
         importlib.import_module("jaeger_client.nope")
@@ -388,7 +390,7 @@ def test_a_part_that_is_not_there_is_not_found_and_named_once(caplog: pytest.Log
 
 
 @pytest.mark.usefixtures("redirected")
-def test_a_package_is_ours_as_a_whole_or_not_at_all() -> None:
+def test_a_package_that_is_already_imported_is_not_redirected_in_part() -> None:
     undo()
     real = importlib.import_module("jaeger_client")
     redirect()
@@ -398,7 +400,7 @@ def test_a_package_is_ours_as_a_whole_or_not_at_all() -> None:
 
 
 @pytest.mark.usefixtures("redirected")
-def test_undo_gives_the_real_ones_back() -> None:
+def test_undo_restores_the_real_packages() -> None:
     assert importlib.import_module("jaeger_client") is jaeger_client
     importlib.import_module("jaeger_client.config")
     undo()
@@ -410,12 +412,12 @@ def test_undo_gives_the_real_ones_back() -> None:
 
 
 @pytest.mark.usefixtures("redirected")
-def test_redirecting_twice_is_redirecting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redirecting_twice_has_the_same_effect_as_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert redirect() == ["jaeger_client", "grpc_opentracing"]
     assert len([each for each in sys.meta_path if isinstance(each, Finder)]) == 1
 
 
-def test_what_was_imported_before_is_left_alone_and_named(
+def test_packages_that_were_imported_before_are_left_alone_and_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     early = ModuleType("jaeger_client")
@@ -445,7 +447,9 @@ def test_the_instrumentor_redirects_and_gives_a_global_tracer(monkeypatch: pytes
     assert not opentracing.is_global_tracer_registered()
 
 
-def test_opentelemetry_instrument_is_enough(directory: Path, collector: Collector) -> None:
+def test_opentelemetry_instrument_redirects_without_ot_bridge_run(
+    directory: Path, collector: Collector
+) -> None:
     code = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
     command = [sys.executable, "-c", code, sys.executable, "app.py"]
     done = subprocess.run(

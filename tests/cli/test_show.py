@@ -33,7 +33,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("options", "variables"), SHOWN.values(), ids=SHOWN)
-def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was(
+def test_show_prints_the_traces_on_standard_error_and_changes_nothing_else(
     options: list[str], variables: dict[str, str], tmp_path: Path
 ) -> None:
     """Row T8. The program's own sampler would take none."""
@@ -48,7 +48,7 @@ def test_a_program_shows_its_traces_on_standard_error_and_is_otherwise_as_it_was
     assert re.search(r"^  op +program internal +[\d.]+ [mu]?s +#+ +.*n=1", done.stderr, re.M)
 
 
-def test_a_sampler_in_the_environment_stays(tmp_path: Path) -> None:
+def test_a_sampler_in_the_environment_is_kept(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(programs.PROGRAM)
     command = ["run", "--quiet", "--show", "--", sys.executable, "app.py"]
     done = programs.run(*command, cwd=tmp_path, OTEL_TRACES_SAMPLER="always_off")
@@ -68,7 +68,7 @@ def spans_of(count: int) -> list[ReadableSpan]:
     return list(memory.get_finished_spans())
 
 
-def test_a_tree_is_shown_when_its_root_has_ended_and_what_is_late_in_one_more() -> None:
+def test_a_tree_is_shown_when_its_root_ends_and_late_spans_in_a_second_tree() -> None:
     stream = io.StringIO()
     exporter = TreeExporter(stream)
     first, second, late, root = spans_of(3)
@@ -84,7 +84,7 @@ def test_a_tree_is_shown_when_its_root_has_ended_and_what_is_late_in_one_more() 
     assert stream.getvalue().count("root") == 1
 
 
-def test_what_has_no_root_is_shown_at_the_end_and_what_is_too_much_is_counted() -> None:
+def test_spans_without_a_root_are_shown_at_shutdown_and_too_many_are_counted() -> None:
     stream = io.StringIO()
     exporter = TreeExporter(stream)
     spans = spans_of(1)[:1]
@@ -96,7 +96,7 @@ def test_what_has_no_root_is_shown_at_the_end_and_what_is_too_much_is_counted() 
     assert "100 spans were left out" in stream.getvalue()
 
 
-def test_a_standard_error_that_is_closed_is_no_matter() -> None:
+def test_a_closed_standard_error_raises_nothing() -> None:
     stream = io.StringIO()
     stream.close()
     TreeExporter(stream).export(spans_of(1))
@@ -120,20 +120,22 @@ def test_the_demos_page_goes_to_standard_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["", "no/such/directory/x.html"])
-def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, target: str) -> None:
+def test_a_page_that_cannot_be_written_gives_an_error_message(tmp_path: Path, target: str) -> None:
     done = programs.run("demo", "--html", str(tmp_path / target))
     assert (done.returncode, "was not written" in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_and_a_device_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_gives_an_error_message_and_a_device_file_is_not_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert not write_page("x" * 100_000, "/dev/full", "ot-bridge demo")
     assert "No space left" in capsys.readouterr().err
     assert Path("/dev/full").is_char_device()
     assert write_page("x", "/dev/null", "ot-bridge demo")
 
 
-def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept_and_its_target_is_replaced(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("file")
     assert write_page("text", str(link), "ot-bridge demo")
@@ -142,7 +144,7 @@ def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
-def test_a_page_has_the_mode_that_a_shell_gives_and_keeps_the_one_that_it_had(tmp_path: Path) -> None:
+def test_a_new_page_gets_the_mode_of_the_umask_and_an_existing_one_keeps_its_mode(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         assert write_page("new", str(tmp_path / "new"), "ot-bridge demo")
@@ -155,7 +157,7 @@ def test_a_page_has_the_mode_that_a_shell_gives_and_keeps_the_one_that_it_had(tm
     assert [each.name for each in tmp_path.iterdir()] == ["new"]
 
 
-def test_the_same_traces_make_the_same_page() -> None:
+def test_equal_traces_make_equal_pages() -> None:
     spans = many(50)
     pages = {of_traces(trees(random.sample(spans, len(spans)))) for _ in range(5)}
     assert len(pages) == 1

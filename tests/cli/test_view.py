@@ -66,7 +66,9 @@ def names(address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_quietly_and_sends_nothing_about_itself(number: int, tmp_path: Path) -> None:
+def test_the_viewer_ends_quietly_on_a_signal_and_exports_no_spans_of_its_own(
+    number: int, tmp_path: Path
+) -> None:
     file = tmp_path / "traces.json"
     file.write_text(encode_json(many(10)))
     with (
@@ -105,13 +107,13 @@ def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(a
     assert "Traces are shown at" in done.stdout
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_requested_port_that_is_in_use_gives_an_error_message(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
 
 
-def test_a_viewer_that_runs_already_is_named(
+def test_a_viewer_that_is_already_running_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (listening,) = bound(["127.0.0.1"], 0)
@@ -126,7 +128,7 @@ def test_a_viewer_that_runs_already_is_named(
         server.stop()
 
 
-def test_another_programs_port_is_left_and_the_line_to_copy_is_printed(
+def test_a_port_in_use_by_another_program_is_avoided_and_the_line_to_copy_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -168,7 +170,7 @@ def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passe
 SERVER = "import os, time; open('new', 'w').close(); os.rename('new', 'up'); time.sleep(60)"
 
 
-def test_what_ends_run_with_a_viewer_ends_the_program(tmp_path: Path) -> None:
+def test_a_signal_to_run_with_a_viewer_ends_the_program(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", ANY_PORT, "run", "--view", "--quiet", "--", sys.executable, "-c", SERVER],
         cwd=tmp_path,
@@ -182,7 +184,7 @@ def test_what_ends_run_with_a_viewer_ends_the_program(tmp_path: Path) -> None:
     assert process.wait(20) == 128 + signal.SIGTERM
 
 
-def test_a_program_is_seen_in_the_viewer_that_runs_already(
+def test_a_program_is_seen_in_the_viewer_that_is_already_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app.py").write_text(programs.PROGRAM)
@@ -208,14 +210,16 @@ def test_the_demo_is_seen_in_the_viewer() -> None:
         assert process.wait(20) == 0
 
 
-def test_localhost_is_either_address() -> None:
+def test_the_viewer_listens_on_both_addresses_of_localhost() -> None:
     sockets = bound(["127.0.0.1", "::1"], 0)
     assert len({each.getsockname()[1] for each in sockets}) == 1
     for each in sockets:
         each.close()
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_gives_an_error_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text("{")
     assert main(["view", str(bad)]) == 2
@@ -224,7 +228,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.Captu
     assert main(["view", "--keep", "0"]) == 2
 
 
-def test_everyone_in_the_network_is_warned_of_once() -> None:
+def test_listening_on_all_addresses_is_warned_of_once() -> None:
     with started("view", "--host", "0.0.0.0", "--port", "0") as (process, address):
         with urllib.request.urlopen(address, timeout=10) as answer:
             assert answer.status == 200
@@ -249,7 +253,7 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     assert {each.key for each in spans["span 2"].attributes} == {"number", "user"}
 
 
-def test_ports_of_old_clients_and_grpc_that_are_taken_are_left_out_with_a_line_each() -> None:
+def test_ports_for_old_clients_and_grpc_that_are_in_use_are_skipped_with_a_message_each() -> None:
     pytest.importorskip("grpc")
     with started("view", "--port", "0"), started("view", "--port", "0") as (second, address):
         assert names(address) == []
@@ -261,7 +265,7 @@ def test_ports_of_old_clients_and_grpc_that_are_taken_are_left_out_with_a_line_e
     ]
 
 
-def test_without_grpcio_its_port_is_left_out_with_the_extras_name(
+def test_without_grpcio_its_port_is_skipped_with_a_message_that_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def taken(store: Store, host: str) -> None:

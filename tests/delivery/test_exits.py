@@ -180,7 +180,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], t
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_program_ends_in_time_and_says_what_it_left_behind(
+def test_a_program_ends_in_time_and_logs_the_spans_that_it_lost(
     name: str, done: Callable[[str], tuple[Done, list[str]]]
 ) -> None:
     case, (result, names) = CASES[name], done(name)
@@ -207,7 +207,7 @@ CLOSE = "tracer.close()\n"
 
 @pytest.mark.parametrize("last", ["", CLOSE], ids=["", "after close()"])
 @pytest.mark.parametrize("protocol", [pytest.param("grpc", marks=needs.otlp_over_grpc), "http/protobuf"])
-def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
+def test_the_exit_ends_early_if_a_collector_refuses_opentelemetrys_exporters(
     protocol: str, last: str, tmp_path: Path
 ) -> None:
     with refusing() as endpoint:
@@ -236,7 +236,9 @@ def test_the_exit_notices_that_a_collector_refuses_opentelemetrys_exporters(
         ("", False),
     ],
 )
-def test_an_exporter_that_does_not_say_is_probed(endpoint: str, refused: bool) -> None:
+def test_the_exit_probes_the_endpoint_of_an_exporter_that_does_not_report_refusals(
+    endpoint: str, refused: bool
+) -> None:
     with refusing() as closed, hanging() as hung:
         ports = {"closed": closed.rpartition(":")[2], "hung": hung.rpartition(":")[2]}
         probe = Probe()
@@ -256,7 +258,7 @@ ot_bridge.install("exit", exporters=exporters).start_span("a").finish()
 """
 
 
-def test_names_are_looked_up_at_the_exit_where_gevent_does_that_in_a_thread(tmp_path: Path) -> None:
+def test_names_can_be_looked_up_at_the_exit_although_gevent_uses_a_thread_for_it(tmp_path: Path) -> None:
     with HttpReceiver() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
         daemon.settimeout(10)

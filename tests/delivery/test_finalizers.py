@@ -50,7 +50,7 @@ def _app(environ: Any, start_response: Any) -> Any:
 
 
 @pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
-def test_an_abandoned_body_ends_its_span_while_the_thread_holds_the_processors_lock(lean: bool) -> None:
+def test_an_abandoned_body_ends_its_span_even_if_its_thread_holds_the_processors_lock(lean: bool) -> None:
     processor = Locking()
     provider = (TracerProvider if lean else sdk.TracerProvider)(shutdown_on_exit=False)
     provider.add_span_processor(processor)
@@ -76,7 +76,7 @@ def test_a_body_that_is_read_to_its_end_ends_its_span_at_once() -> None:
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_a_stream_of_grpc_that_is_forgotten_fails_its_rpc_in_another_thread(ends: bool) -> None:
+def test_a_grpc_stream_that_is_garbage_collected_fails_its_rpc_in_another_thread(ends: bool) -> None:
     failed: list[Any] = []
 
     class Rpc:
@@ -104,7 +104,7 @@ class _Endless(grpc.GenericRpcHandler):
 
 @pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
 @pytest.mark.parametrize("door", ["interceptor", "channel"])
-def test_an_abandoned_call_of_grpc_ends_its_span_while_the_thread_holds_the_processors_lock(
+def test_an_abandoned_grpc_call_ends_its_span_even_if_its_thread_holds_the_processors_lock(
     door: str, lean: bool
 ) -> None:
     processor = Locking()
@@ -130,7 +130,9 @@ def test_an_abandoned_call_of_grpc_ends_its_span_while_the_thread_holds_the_proc
     assert threading.main_thread() not in processor.threads
 
 
-def test_a_finalizer_starts_no_thread_and_the_exit_does_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     done: list[int] = []
     monkeypatch.setattr(finalizers, "_hand", None)
     finalizers.later(done.append, 0)  # nobody has prepared: there can be no such object
@@ -148,7 +150,9 @@ def test_a_finalizer_starts_no_thread_and_the_exit_does_what_waits(monkeypatch: 
     assert done == [1, 2]
 
 
-def test_what_fails_there_is_reported_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_the_finalizer_thread_is_logged_and_the_thread_continues(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     finalizers.prepare()
     done = threading.Event()
     finalizers.later(lambda: 1 / 0)
@@ -157,7 +161,7 @@ def test_what_fails_there_is_reported_and_the_thread_goes_on(caplog: pytest.LogC
     assert "what a finalizer left to do failed" in caplog.text
 
 
-def test_a_forked_child_has_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_child_starts_its_own_finalizer_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     finalizers.prepare()
     before = finalizers._hand
     monkeypatch.setattr(os, "getpid", lambda: -1)

@@ -20,7 +20,7 @@ def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
     return DeliveryProcessor(exporter, **{"schedule_delay_millis": 60_000, **options})
 
 
-def test_it_ends_in_time_and_leaves_no_thread_behind_when_the_exporter_hangs() -> None:
+def test_a_flush_ends_in_time_and_leaves_no_thread_behind_when_the_exporter_hangs() -> None:
     exporter = Keeping()
     exporter.gate.clear()
     processor = _processor(exporter)
@@ -37,7 +37,7 @@ def test_it_ends_in_time_and_leaves_no_thread_behind_when_the_exporter_hangs() -
     processor.shutdown()
 
 
-def test_any_number_of_threads_may_flush_at_a_time() -> None:
+def test_any_number_of_threads_may_flush_at_the_same_time() -> None:
     exporter = Keeping()
     processor = _processor(exporter)
     end = spans(processor)
@@ -52,7 +52,7 @@ def test_any_number_of_threads_may_flush_at_a_time() -> None:
     processor.shutdown()
 
 
-def test_what_one_thread_was_told_the_others_are_told_too() -> None:
+def test_a_failed_export_is_reported_to_every_thread_that_flushes() -> None:
     exporter = Keeping(FAILED)
     processor = _processor(exporter)
     end = spans(processor)
@@ -81,7 +81,7 @@ def test_what_one_thread_was_told_the_others_are_told_too() -> None:
     processor.shutdown()
 
 
-def test_only_what_ended_before_the_call_counts() -> None:
+def test_a_flush_waits_only_for_spans_that_ended_before_the_call() -> None:
     exporter = Keeping()
     exporter.gate.clear()
     processor = _processor(exporter, max_export_batch_size=10)
@@ -109,7 +109,7 @@ def test_a_flush_that_timed_out_does_not_spoil_the_next() -> None:
     processor.shutdown()
 
 
-def test_an_exporter_that_flushes_does_not_wait_for_itself() -> None:
+def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
     told: list[bool] = []
 
     class Flushes(Keeping):
@@ -153,7 +153,7 @@ class Patient(Keeping):
             self.gate.set()
 
 
-def test_an_export_is_told_how_long_it_may_take_and_at_the_shutdown_to_give_up() -> None:
+def test_an_export_gets_a_deadline_and_shutdown_ends_it() -> None:
     exporter = Patient()
     processor = _processor(exporter, export_timeout_millis=50_000)
     spans(processor)("a")
@@ -165,7 +165,7 @@ def test_an_export_is_told_how_long_it_may_take_and_at_the_shutdown_to_give_up()
     assert exporter.shutdowns == 1
 
 
-def test_a_provider_flushes_and_shuts_down_through_it() -> None:
+def test_force_flush_and_shutdown_of_the_provider_reach_the_processor() -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     exporter = Keeping()
@@ -200,7 +200,7 @@ def test_exporters_may_raise_in_every_method(caplog: pytest.LogCaptureFixture) -
     assert processor.counts().failed == {"other": 1}
 
 
-def test_a_factory_that_fails_later_loses_the_batch_and_is_asked_again() -> None:
+def test_an_exporter_factory_that_fails_after_a_fork_loses_the_batch_and_is_called_again() -> None:
     made: list[Any] = []
 
     def make() -> Any:

@@ -104,7 +104,7 @@ assert tracer.flush(20)
 @pytest.mark.parametrize(
     "made", [INSTALL, pytest.param(DROP_IN, marks=pytest.mark.soak)], ids=["install", "drop-in"]
 )
-def test_an_exporter_over_grpc_is_made_anew_after_a_fork(made: str, tmp_path: Path) -> None:
+def test_a_grpc_exporter_is_recreated_after_a_fork(made: str, tmp_path: Path) -> None:
     text = """
 work('before'); assert tracer.flush(20)
 def child():
@@ -124,7 +124,9 @@ assert tracer.flush(20)
     assert sorted(name.split()[0] for name in names) == ["before", "child", "parent"]
 
 
-def test_what_waited_at_the_fork_is_the_parents(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_spans_that_waited_at_the_fork_are_exported_by_the_parent(
+    receiver: HttpReceiver, tmp_path: Path
+) -> None:
     text = """
 work('parent')
 def child():
@@ -142,7 +144,7 @@ wait(fork(child))
     assert names == {"parent": 1, "child": 1}
 
 
-def test_a_fork_in_the_middle_of_an_export_and_in_a_child_of_a_child(
+def test_a_child_and_a_grandchild_forked_during_an_export_can_export(
     receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     text = """
@@ -180,7 +182,7 @@ assert tracer.flush(20)
     assert names == {"parent": 1, "child": 1, "grandchild": 1, "child again": 1}
 
 
-def test_a_flush_in_a_child_counts_from_the_fork(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_a_flush_in_a_child_covers_only_spans_since_the_fork(receiver: HttpReceiver, tmp_path: Path) -> None:
     text = """
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 parent = os.getpid()
@@ -203,7 +205,9 @@ assert tracer.flush(20) is False
     assert not _names(receiver, tmp_path, text)
 
 
-def test_a_child_that_ends_like_a_program_sends_what_waits(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_a_child_that_exits_normally_exports_its_waiting_spans(
+    receiver: HttpReceiver, tmp_path: Path
+) -> None:
     text = """
 pid = os.fork()
 work('child' if pid == 0 else 'parent')
@@ -214,7 +218,9 @@ if pid:
     assert names == {"parent": 1, "child": 1}
 
 
-def test_a_processor_that_was_shut_down_stays_so_in_a_child(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_a_processor_that_was_shut_down_stays_shut_down_in_a_child(
+    receiver: HttpReceiver, tmp_path: Path
+) -> None:
     text = """
 import logging; logging.disable()
 work('parent')
@@ -227,7 +233,9 @@ wait(fork(child))
     assert _names(receiver, tmp_path, INSTALL + text) == {"parent": 1}
 
 
-def test_children_that_are_forked_without_pythons_hooks(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_children_that_are_forked_without_pythons_hooks_export_their_spans(
+    receiver: HttpReceiver, tmp_path: Path
+) -> None:
     """As uWSGI does it."""
     text = """
 import ctypes, types

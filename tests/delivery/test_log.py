@@ -28,7 +28,7 @@ class _Exporter:
     target = "http://user:secret@collector:4318/v1/traces?key=secret"
 
 
-def test_a_line_a_minute_and_kind_with_the_number_since_the_last(
+def test_each_kind_of_loss_is_logged_once_a_minute_with_the_number_since_the_last_line(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     losses, exporter = Losses(), _Exporter()
@@ -51,7 +51,9 @@ def test_a_line_a_minute_and_kind_with_the_number_since_the_last(
     ]
 
 
-def test_at_the_end_the_rest_is_said(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_remaining_losses_are_logged_at_shutdown(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     losses = Losses()
     losses.note({"refused": 3}, _Exporter())
     losses.note({"refused": 5}, _Exporter())
@@ -77,7 +79,7 @@ def test_the_target_is_shown_without_secrets(told: Any, shown: str) -> None:
     assert target(Exporter()) == shown
 
 
-def test_an_exporter_of_the_programs_own_logs_as_it_likes(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_of_the_programs_own_exporter_are_not_throttled(caplog: pytest.LogCaptureFixture) -> None:
     mine, theirs = logging.getLogger("mine"), logging.getLogger("opentelemetry.exporter.some")
 
     class Mine(Keeping):
@@ -108,7 +110,7 @@ def test_uninstall_undoes_the_throttling(monkeypatch: pytest.MonkeyPatch) -> Non
     assert FILTER not in logger.filters
 
 
-def test_loggers_that_come_later_are_throttled_too() -> None:
+def test_loggers_that_are_created_later_are_throttled_too() -> None:
     def make() -> Any:
         logging.getLogger("opentelemetry.exporter.late")
         return Keeping()
@@ -118,7 +120,7 @@ def test_loggers_that_come_later_are_throttled_too() -> None:
     processor.shutdown()
 
 
-def test_the_throttle_knows_a_statement_whatever_its_text_and_its_memory_is_bounded() -> None:
+def test_the_throttle_identifies_a_log_statement_by_its_line_and_its_memory_is_bounded() -> None:
     throttle = OncePerMinute()
 
     def record(line: int, text: str) -> logging.LogRecord:
@@ -129,7 +131,7 @@ def test_the_throttle_knows_a_statement_whatever_its_text_and_its_memory_is_boun
     assert len(throttle._seen) <= 1000
 
 
-def test_what_a_processor_lost_within_a_minute_is_said_at_its_shutdown(
+def test_losses_of_the_last_minute_are_logged_at_the_shutdown_of_the_processor(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     processor = DeliveryProcessor(Keeping(SpanExportResult.FAILURE), schedule_delay_millis=60_000)

@@ -42,7 +42,7 @@ class _Ours(Keeping):
     failed = {"refused": 2}
 
 
-def test_what_becomes_of_spans_is_observed(
+def test_the_number_of_processed_and_exported_spans_is_reported_as_metrics(
     reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SWITCH, "true")
@@ -71,7 +71,7 @@ def test_what_becomes_of_spans_is_observed(
 
 
 @pytest.mark.parametrize("text", ["", "false", "yes"])
-def test_unless_it_is_asked_for_nothing_is(
+def test_without_the_switch_no_metrics_are_reported(
     text: str, reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SWITCH, text)
@@ -80,7 +80,7 @@ def test_unless_it_is_asked_for_nothing_is(
     processor.shutdown()
 
 
-def test_a_processor_that_is_gone_is_not_observed(
+def test_a_deleted_processor_reports_no_metrics(
     reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SWITCH, "true")
@@ -91,7 +91,7 @@ def test_a_processor_that_is_gone_is_not_observed(
     assert _points(reader) == {}
 
 
-def test_without_a_meter_provider_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_without_a_meter_provider_raise_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "true")
     assert metrics.get_meter_provider() is not None
     DeliveryProcessor(Keeping()).shutdown()

@@ -101,18 +101,22 @@ def _check(case: tuple[str, str], directory: Path) -> None:
 
 
 @pytest.mark.parametrize("case", QUICK, ids=" ".join)
-def test_all_spans_of_children_that_end_by_themselves_arrive(case: tuple[str, str], tmp_path: Path) -> None:
+def test_all_spans_of_children_that_exit_normally_arrive(case: tuple[str, str], tmp_path: Path) -> None:
     _check(case, tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("case", [case for case in CASES if case not in QUICK], ids=" ".join)
-def test_the_same_of_children_that_import_everything_again(case: tuple[str, str], tmp_path: Path) -> None:
+def test_all_spans_of_children_started_by_spawn_or_forkserver_arrive(
+    case: tuple[str, str], tmp_path: Path
+) -> None:
     _check(case, tmp_path)
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["with flush_on_sigterm", "without"])
-def test_workers_that_a_pool_terminates(asked: bool, tmp_path: Path) -> None:
+def test_workers_that_a_pool_terminates_export_only_with_flush_on_sigterm(
+    asked: bool, tmp_path: Path
+) -> None:
     """`Pool.__exit__` ends its workers by SIGTERM: only the option, which children inherit, sees to that."""
     text = f"""
 tracer = ot_bridge.install('children', flush_on_sigterm={asked})

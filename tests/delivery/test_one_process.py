@@ -31,7 +31,7 @@ def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
     return DeliveryProcessor(exporter, **{"schedule_delay_millis": 60_000, **options})
 
 
-def test_the_exit_exports_what_waits_and_then_each_span_at_once() -> None:
+def test_the_exit_exports_waiting_spans_and_later_spans_immediately() -> None:
     exporter = Keeping()
     processor = _processor(lambda: exporter)
     end = spans(processor)
@@ -47,7 +47,7 @@ def test_the_exit_exports_what_waits_and_then_each_span_at_once() -> None:
     assert exporter.shutdowns == 0
 
 
-def test_an_exporter_of_the_programs_is_shut_down_at_the_exit() -> None:
+def test_an_exporter_that_the_program_supplied_is_shut_down_at_the_exit() -> None:
     exporter = Keeping()
     processor = _processor(exporter)
     end = spans(processor)
@@ -67,7 +67,7 @@ class Refused(Keeping):
         self.gate.clear()
 
 
-def test_what_is_left_behind_is_said_once(
+def test_spans_that_are_lost_at_the_exit_are_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(exit, "REFUSED_SECONDS", 0.1)
@@ -87,7 +87,7 @@ def test_what_is_left_behind_is_said_once(
     exporter.gate.set()
 
 
-def test_where_no_thread_can_be_started_the_exit_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_thread_can_be_started_the_exit_exports_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -99,7 +99,7 @@ def test_where_no_thread_can_be_started_the_exit_exports(monkeypatch: pytest.Mon
     assert exporter.names == ["a"]
 
 
-def test_the_exit_waits_for_what_closes_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_exit_waits_for_background_tasks(caplog: pytest.LogCaptureFixture) -> None:
     go_on, done = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -120,7 +120,9 @@ def test_the_exit_waits_for_what_closes_in_the_background(caplog: pytest.LogCapt
     assert here == [_thread.get_ident()]
 
 
-def test_where_no_thread_can_be_started_it_closes_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_thread_can_be_started_a_background_task_runs_immediately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError
 
@@ -130,7 +132,7 @@ def test_where_no_thread_can_be_started_it_closes_here(monkeypatch: pytest.Monke
     assert done == [1]
 
 
-def test_a_forked_child_begins_anew_and_keeps_what_it_cannot_make() -> None:
+def test_a_forked_child_resets_its_counts_and_keeps_exporters_that_it_cannot_recreate() -> None:
     made: list[Keeping] = []
 
     def make() -> Keeping:
@@ -189,7 +191,9 @@ class _Util:
         self.finalizers.append(work)
 
 
-def test_a_child_of_multiprocessing_and_one_of_billiards_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     util, told = _Util(), []
 
     class Target:
@@ -214,7 +218,7 @@ def test_a_child_of_multiprocessing_and_one_of_billiards_pool(monkeypatch: pytes
     processor.shutdown()
 
 
-def test_sigterm_flushes_and_goes_on_where_it_does_not_end_the_process(
+def test_the_sigterm_handler_stays_set_if_the_signal_does_not_end_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 

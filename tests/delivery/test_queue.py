@@ -35,7 +35,7 @@ def test_spans_are_exported_in_their_order_in_batches_and_counted() -> None:
     processor.shutdown()
 
 
-def test_a_full_batch_goes_without_waiting_for_the_delay() -> None:
+def test_a_full_batch_is_exported_without_waiting_for_the_delay() -> None:
     exporter = Keeping()
     processor = _processor(exporter, max_export_batch_size=5)
     time.sleep(0.05)  # the thread sleeps
@@ -44,7 +44,7 @@ def test_a_full_batch_goes_without_waiting_for_the_delay() -> None:
     processor.shutdown()
 
 
-def test_a_part_of_a_batch_goes_after_the_delay() -> None:
+def test_an_incomplete_batch_is_exported_after_the_delay() -> None:
     exporter = Keeping()
     processor = _processor(exporter, schedule_delay_millis=50)
     spans(processor)("a")
@@ -52,7 +52,7 @@ def test_a_part_of_a_batch_goes_after_the_delay() -> None:
     processor.shutdown()
 
 
-def test_one_wake_up_a_batch_and_not_one_a_span() -> None:
+def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span() -> None:
     exporter = Keeping()
     processor = _processor(exporter, max_export_batch_size=100)
     worker: Any = processor.worker
@@ -208,7 +208,7 @@ def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
     processor.shutdown()
 
 
-def test_a_thread_that_fails_says_so_and_is_replaced(
+def test_a_thread_that_fails_is_logged_and_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = Keeping()
@@ -230,7 +230,7 @@ def test_a_thread_that_fails_says_so_and_is_replaced(
     processor.shutdown()
 
 
-def test_where_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -247,7 +247,7 @@ def test_where_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.M
     assert exporter.shutdowns == 1
 
 
-def test_shutdown_exports_what_waits_once_and_later_spans_are_counted_and_said(
+def test_shutdown_exports_waiting_spans_once_and_later_spans_are_counted_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     exporter = Keeping()
@@ -280,7 +280,7 @@ def test_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
     assert counts.exported + counts.failed.get("shut down", 0) == 2
 
 
-def test_a_processor_that_nobody_holds_exports_what_waits_and_its_thread_ends() -> None:
+def test_a_deleted_processor_exports_its_waiting_spans_and_its_thread_ends() -> None:
     exporter = Keeping()
     processor = _processor(exporter)
     worker = processor.worker
@@ -327,7 +327,7 @@ OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
     ],
     ids=["tells nothing", "some", "all", "more than there are", "fails and tells none", "none"],
 )
-def test_what_an_exporter_lost_is_counted_by_reason(exporter: Any, failed: dict[str, int]) -> None:
+def test_spans_that_an_exporter_lost_are_counted_by_reason(exporter: Any, failed: dict[str, int]) -> None:
     processor = _processor(exporter)
     spans(processor)("a", "b", "c")
     assert processor.force_flush(10_000) is not bool(failed)
@@ -338,7 +338,7 @@ def test_what_an_exporter_lost_is_counted_by_reason(exporter: Any, failed: dict[
     processor.shutdown()
 
 
-def test_a_listener_is_told_of_every_change_and_may_raise(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_is_called_at_every_change_and_may_raise(caplog: pytest.LogCaptureFixture) -> None:
     told: list[Counts] = []
 
     def listen(counts: Counts) -> None:
@@ -374,7 +374,7 @@ DEFAULTS = (2048, 512, 1.0, 30.0)
         ({"schedule_delay_millis": 0.5}, {}, (2048, 512, 0.0005, 30.0)),
     ],
 )
-def test_arguments_win_over_variables_and_bad_variables_are_said_once(
+def test_arguments_override_variables_and_invalid_variables_are_logged_once(
     options: Any,
     variables: dict[str, str],
     expected: Any,
@@ -392,7 +392,7 @@ def test_arguments_win_over_variables_and_bad_variables_are_said_once(
 
 
 @pytest.mark.parametrize("text", ["9" * 14, "9" * 30, "9" * 300], ids=["14", "30", "300"])
-def test_a_time_of_any_length_keeps_the_thread_alive(
+def test_very_large_delays_and_timeouts_do_not_end_the_thread(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("SCHEDULE_DELAY", "EXPORT_TIMEOUT"):
@@ -422,6 +422,6 @@ def test_a_time_of_any_length_keeps_the_thread_alive(
     ],
     ids=str,
 )
-def test_a_bad_argument_raises(options: Any) -> None:
+def test_an_invalid_argument_raises(options: Any) -> None:
     with pytest.raises(ConfigurationError):
         DeliveryProcessor(**{"exporter": Keeping(), **options})

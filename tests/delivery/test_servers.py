@@ -110,7 +110,7 @@ def _ask(port: int) -> int:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_no_span_of_a_worker_stays_behind(server: str, tmp_path: Path) -> None:
+def test_every_span_of_a_worker_is_exported_before_it_stops(server: str, tmp_path: Path) -> None:
     command, says, requests = SERVERS[server]
     with HttpReceiver() as receiver, _server(command, says, tmp_path, receiver.endpoint) as (process, port):
         workers = {_ask(port) for _ in range(requests)}
@@ -170,7 +170,9 @@ def _load(port: int, requests: int) -> int:
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["gthread --threads 4", "gevent"])
-def test_of_many_requests_after_an_export_before_the_fork_no_span_is_lost(kind: str, tmp_path: Path) -> None:
+def test_no_span_of_many_requests_is_lost_if_the_server_exported_before_the_fork(
+    kind: str, tmp_path: Path
+) -> None:
     clients, each = 4, load(25_000)
     command = f"gunicorn --preload -w 2 -k {kind} --keep-alive 60 --bind 127.0.0.1:0 app"
     with (
@@ -202,7 +204,7 @@ def task():
 
 
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.soak)])
-def test_celery_that_replaces_its_workers_after_each_task(start: str, tmp_path: Path) -> None:
+def test_no_span_is_lost_if_celery_replaces_its_workers_after_each_task(start: str, tmp_path: Path) -> None:
     pytest.importorskip("celery")
     (tmp_path / "app.py").write_text(CELERY)
     (tmp_path / "queue").mkdir()

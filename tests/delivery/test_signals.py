@@ -95,7 +95,7 @@ def _started(text: str, directory: Path, endpoint: str, **variables: str) -> sub
     ],
     ids=["install()", "install() by the variable", "the drop-in", "asyncio", "not asked for", "refused"],
 )
-def test_spans_that_wait_arrive_and_the_process_dies_of_the_signal(
+def test_waiting_spans_are_exported_and_the_process_dies_of_the_signal(
     text: str, variables: dict[str, str], arrive: int, receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     process = _started(text, tmp_path, receiver.endpoint, **variables)
@@ -105,7 +105,7 @@ def test_spans_that_wait_arrive_and_the_process_dies_of_the_signal(
     assert len(receiver.spans) == arrive
 
 
-def test_a_collector_that_hangs_holds_the_process_for_two_seconds_at_most(tmp_path: Path) -> None:
+def test_a_hanging_collector_delays_the_end_of_the_process_by_two_seconds_at_most(tmp_path: Path) -> None:
     with hanging() as endpoint:
         process = _started(INSTALL, tmp_path, endpoint)
         began = time.monotonic()
@@ -115,7 +115,9 @@ def test_a_collector_that_hangs_holds_the_process_for_two_seconds_at_most(tmp_pa
         assert time.monotonic() - began < 5
 
 
-def test_a_handler_that_the_program_sets_later_wins(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_a_signal_handler_that_the_program_sets_later_replaces_ours(
+    receiver: HttpReceiver, tmp_path: Path
+) -> None:
     text = """
 tracer = ot_bridge.install('signals', flush_on_sigterm=True)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
@@ -128,7 +130,7 @@ ready()
     assert not receiver.spans
 
 
-def test_a_handler_that_is_there_already_stays_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_existing_signal_handler_is_kept_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     before = signal.signal(signal.SIGTERM, _mine)
     try:
         assert flush_on_sigterm() is False
@@ -144,7 +146,9 @@ def _mine(number: int, frame: object) -> None:
     pass
 
 
-def test_outside_the_main_thread_nothing_is_set_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_outside_the_main_thread_no_signal_handler_is_set_and_that_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     done: list[bool] = []
     thread = threading.Thread(target=lambda: done.append(flush_on_sigterm()))
     thread.start()
@@ -163,7 +167,7 @@ def test_outside_the_main_thread_nothing_is_set_and_that_is_said(caplog: pytest.
         ("1", False, "true or false"),
     ],
 )
-def test_the_variable(
+def test_the_variable_switches_flush_on_sigterm_on(
     text: str, asked: bool, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OT_BRIDGE_FLUSH_ON_SIGTERM", text)
@@ -178,7 +182,7 @@ def test_the_variable(
     assert bool(caplog.messages) is bool(says)
 
 
-def test_children_inherit_it(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_children_inherit_flush_on_sigterm(receiver: HttpReceiver, tmp_path: Path) -> None:
     process = _started(CHILD, tmp_path, receiver.endpoint)
     assert process.stdout is not None
     os.kill(int(process.stdout.readline().split()[1]), signal.SIGTERM)
@@ -187,7 +191,7 @@ def test_children_inherit_it(receiver: HttpReceiver, tmp_path: Path) -> None:
     assert len(receiver.spans) == 35
 
 
-def test_process_1_and_its_tracing_go_on(receiver: HttpReceiver, tmp_path: Path) -> None:
+def test_process_1_and_its_tracing_continue_after_sigterm(receiver: HttpReceiver, tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     probe = unshare and subprocess.run([unshare, "--pid", "--fork", "true"], capture_output=True, check=False)
     if not probe or probe.returncode:
@@ -212,7 +216,7 @@ assert tracer.flush(10)
     assert len(receiver.requests) == 3
 
 
-def test_install_sets_it_where_it_may() -> None:
+def test_install_sets_the_sigterm_handler() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         ot_bridge.install(exporters=[], set_global=False, flush_on_sigterm=True)

@@ -36,7 +36,7 @@ def parents(traced: Traced) -> dict[str, str | None]:
 
 
 @every_tracer
-def test_scopes_that_stay_open_between_steps_are_there_in_the_next_and_not_between(make: Make) -> None:
+def test_scopes_left_open_by_a_step_are_active_in_the_next_step_and_not_in_between(make: Make) -> None:
     traced = make()
     seen: list[Any] = []
     tracer = traced.tracer
@@ -65,7 +65,7 @@ def test_a_generator_that_is_closed_half_way_ends_its_scopes(make: Make) -> None
 
 
 @every_tracer
-def test_two_requests_that_take_turns_in_one_thread_do_not_meet(make: Make) -> None:
+def test_two_requests_interleaved_in_one_thread_do_not_share_scopes(make: Make) -> None:
     traced = make()
     tracer = traced.tracer
     spans = [tracer.start_span(f"request {number}", ignore_active_span=True) for number in range(2)]
@@ -83,7 +83,7 @@ def test_two_requests_that_take_turns_in_one_thread_do_not_meet(make: Make) -> N
 
 
 @every_tracer
-def test_what_was_active_before_a_step_is_active_after_it(make: Make) -> None:
+def test_the_span_that_was_active_before_a_step_is_active_after_it(make: Make) -> None:
     tracer = make().tracer
     around = tracer.start_active_span("around")
     step, work = activity(tracer, tracer.start_span("request")), working(tracer, [])
@@ -95,7 +95,7 @@ def test_what_was_active_before_a_step_is_active_after_it(make: Make) -> None:
 
 
 @every_tracer
-def test_a_step_that_raises_leaves_nothing(make: Make) -> None:
+def test_a_step_that_raises_leaves_no_scope_active(make: Make) -> None:
     tracer = make().tracer
     step = activity(tracer, tracer.start_span("request"))
 
@@ -151,7 +151,7 @@ class Hidden(opentracing.ScopeManager):
         return self._get()  # type: ignore[no-untyped-call]
 
 
-def test_a_manager_that_cannot_be_looked_into_is_used_by_its_methods() -> None:
+def test_a_scope_manager_of_unknown_type_is_used_through_its_public_methods() -> None:
     tracer = MockTracer(scope_manager=Hidden())
     span = tracer.start_span("request")
     step = activity(tracer, span)
@@ -161,7 +161,7 @@ def test_a_manager_that_cannot_be_looked_into_is_used_by_its_methods() -> None:
 
 
 @every_tracer
-def test_below_an_untraced_request_nothing_is_a_root(make: Make) -> None:
+def test_spans_below_an_untraced_request_are_never_recorded_roots(make: Make) -> None:
     traced = make()
     tracer = traced.tracer
     span = untraced_span(tracer)
@@ -181,7 +181,7 @@ class Turn:
 
 
 @every_tracer
-def test_coroutines_that_take_turns_have_each_their_own_span_active(make: Make) -> None:
+def test_interleaved_coroutines_each_have_their_own_active_span(make: Make) -> None:
     traced = make()
     seen: list[Any] = []
     tracer = traced.tracer

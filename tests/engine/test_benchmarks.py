@@ -104,7 +104,7 @@ def test_a_root_span_makes_few_calls() -> None:
 TIMING = Timing({"bare": [1.0, 2.0, 3.0], "ours": [2.0, 3.0, 4.0], "theirs": [3.0, 4.0, 5.0]}, base="bare")
 
 
-def test_what_a_peer_adds_is_taken_round_by_round() -> None:
+def test_the_cost_of_a_peer_is_computed_round_by_round() -> None:
     assert TIMING.added("theirs") == [2.0, 2.0, 2.0]
     assert TIMING.cost("ours") == 1.0
     assert TIMING.ratio("ours", "theirs").median == 0.5
@@ -126,7 +126,7 @@ def test_a_goal_holds_at_its_limit(limit: float, holds: bool) -> None:
     assert ("DOES NOT HOLD" in report.text(found)) is not holds
 
 
-def test_peers_take_turns_and_all_rounds_count() -> None:
+def test_peers_run_alternately_and_all_rounds_count() -> None:
     calls: list[str] = []
 
     def peer(name: str) -> Any:
@@ -141,13 +141,13 @@ def test_growth_is_from_the_smallest_size_to_the_largest() -> None:
     assert scale.Series("s", "sizes", (1, 2), {"ours": [2.0, 5.0]}).growth == {"ours": 2.5}
 
 
-def test_a_chart_needs_no_scale_rows() -> None:
+def test_a_chart_can_be_drawn_without_scale_rows() -> None:
     row = {"title": "a < b", "unit": "µs", "costs": {"ot_bridge": 1.0}, "goals": [{}]}
     ElementTree.fromstring(chart.draw([row], [], "here"))
 
 
 @pytest.mark.parametrize("bridged", [False, True])
-def test_a_waiting_span_holds_less_than_the_sdks(bridged: bool) -> None:
+def test_a_waiting_span_uses_less_memory_than_a_span_of_the_sdk(bridged: bool) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     used = _Export(engine.TracerProvider, bridged)

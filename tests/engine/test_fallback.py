@@ -36,7 +36,7 @@ def test_the_installed_version_has_all_that_the_engine_needs() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_a_name_the_sdks_tracer_makes_the_spans_and_that_is_said_once(
+def test_if_a_private_name_of_the_sdk_is_missing_its_own_tracer_is_used_and_that_is_logged_once(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     without(monkeypatch, name)
@@ -61,7 +61,9 @@ def test_without_a_name_the_sdks_tracer_makes_the_spans_and_that_is_said_once(
     assert below.parent.span_id == above.context.span_id
 
 
-def test_without_a_name_the_drop_in_works_on_the_sdks_tracer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_a_private_name_of_the_sdk_is_missing_the_drop_in_works_on_the_sdks_tracer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     without(monkeypatch, NAMES[0])
     reporter: Any = InMemoryReporter()
     tracer = jaeger_client.Tracer("service", reporter, jaeger_client.ConstSampler(True))
@@ -70,7 +72,7 @@ def test_without_a_name_the_drop_in_works_on_the_sdks_tracer(monkeypatch: pytest
     assert [span.operation_name for span in reporter.get_spans()] == ["below", "above"]
 
 
-def test_without_the_apis_names_a_provider_is_set_by_its_public_function(
+def test_if_private_names_of_the_api_are_missing_a_provider_is_set_by_the_public_function(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[Any] = []
@@ -84,7 +86,7 @@ def test_without_the_apis_names_a_provider_is_set_by_its_public_function(
     assert given == [provider]
 
 
-def test_without_the_private_dictionary_of_a_trace_state_it_is_made_by_its_constructor(
+def test_if_the_private_dictionary_of_trace_state_is_missing_its_constructor_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entries = {"a": "1", "b": "2"}

@@ -49,7 +49,7 @@ def run(side: Side) -> Any:
     side.tracer.start_span("child", context, attributes={"a": 1}).end()
 
 
-def test_a_users_processor_is_told_all_and_may_write() -> None:
+def test_a_processor_of_the_program_sees_every_start_and_end_and_can_change_spans() -> None:
     sides = Sides()
 
     def step(side: Side) -> Any:
@@ -67,7 +67,7 @@ def test_a_users_processor_is_told_all_and_may_write() -> None:
     [sdk.ConcurrentMultiSpanProcessor, type("Mine", (sdk.SynchronousMultiSpanProcessor,), {})],
     ids=["concurrent", "subclass"],
 )
-def test_processors_may_be_called_by_another_multiplier(multi: Any) -> None:
+def test_another_multi_span_processor_can_be_used(multi: Any) -> None:
     sides = Sides()
 
     def step(side: Side) -> Any:
@@ -80,7 +80,7 @@ def test_processors_may_be_called_by_another_multiplier(multi: Any) -> None:
     assert sides.agree(step)
 
 
-def test_a_processor_added_while_a_span_runs_is_told_of_its_end() -> None:
+def test_a_processor_added_while_a_span_runs_is_called_at_its_end() -> None:
     sides = Sides()
 
     def step(side: Side) -> Any:
@@ -93,7 +93,7 @@ def test_a_processor_added_while_a_span_runs_is_told_of_its_end() -> None:
     assert "end" in [each[0] for each in sides.agree(step)]
 
 
-def test_a_processor_that_raises_raises_as_from_the_sdk() -> None:
+def test_an_exception_of_a_processor_is_raised_as_by_the_sdk() -> None:
     sides = Sides()
 
     class Raising(sdk.SpanProcessor):

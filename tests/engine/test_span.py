@@ -46,7 +46,7 @@ def test_a_span_is_an_sdk_span_and_readable(span: Any) -> None:
     assert isinstance(span, trace_api.Span)
 
 
-def test_the_class_cannot_be_called_by_mistake() -> None:
+def test_the_span_class_cannot_be_instantiated_directly() -> None:
     with pytest.raises(TypeError):
         sdk.Span("span", REMOTE)
 
@@ -65,7 +65,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_an_ended_span_says_so_and_stays_as_it_was(sides: Sides, call: Callable[[Any], Any]) -> None:
+def test_a_call_on_an_ended_span_is_logged_and_changes_nothing(
+    sides: Sides, call: Callable[[Any], Any]
+) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         span.end(2)
@@ -81,7 +83,7 @@ def test_an_ended_span_says_so_and_stays_as_it_was(sides: Sides, call: Callable[
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_running_span_takes_every_call(sides: Sides, call: Callable[[Any], Any]) -> None:
+def test_a_running_span_accepts_every_call(sides: Sides, call: Callable[[Any], Any]) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         call(span)
@@ -90,7 +92,7 @@ def test_a_running_span_takes_every_call(sides: Sides, call: Callable[[Any], Any
     assert sides.agree(step)
 
 
-def test_to_json_is_the_same_to_the_letter(sides: Sides) -> None:
+def test_to_json_returns_exactly_the_same_text_as_the_sdk(sides: Sides) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span(
             "span", None, SpanKind.CLIENT, {"a": [1, 2]}, [Link(REMOTE, {"l": True})], start_time=1
@@ -129,7 +131,7 @@ PRIVATE = [
 
 @pytest.mark.parametrize("name", PRIVATE)
 @pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
-def test_private_attributes_of_the_sdk_are_there(sides: Sides, name: str, ended: bool) -> None:
+def test_the_private_attributes_of_the_sdk_exist(sides: Sides, name: str, ended: bool) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         if ended:
@@ -146,7 +148,7 @@ def test_private_attributes_of_the_sdk_are_there(sides: Sides, name: str, ended:
 @pytest.mark.parametrize(
     "name", ["_attributes", "_context", "_events", "_links", "_name", "_parent", "_resource", "_status"]
 )
-def test_a_processor_may_put_something_else_in_its_place(ours: Side, name: str) -> None:
+def test_a_processor_may_replace_private_attributes_of_an_ended_span(ours: Side, name: str) -> None:
     """Programs that scrub spans on their way out do this."""
     span: Any = ours.tracer.start_span("span", attributes={"secret": 1})
     span.end()
@@ -158,7 +160,7 @@ def test_a_processor_may_put_something_else_in_its_place(ours: Side, name: str) 
         assert span.dropped_attributes == 0
 
 
-def test_a_given_list_is_taken_as_it_was(sides: Sides) -> None:
+def test_a_list_that_changes_later_is_recorded_as_it_was_when_set(sides: Sides) -> None:
     def step(side: Side) -> Any:
         values: list[int] = [1]
         attributes = {"start": values, "kept": 1}
@@ -175,7 +177,7 @@ def test_a_given_list_is_taken_as_it_was(sides: Sides) -> None:
     assert sides.agree(step)["attributes"] == {"start": (1,), "kept": 1, "set": (1,), "many": (1,)}
 
 
-def test_a_given_dict_is_taken_as_it_was(sides: Sides) -> None:
+def test_a_dict_that_changes_later_is_recorded_as_it_was_when_set(sides: Sides) -> None:
     def step(side: Side) -> Any:
         attributes = {"a": 1}
         span = side.tracer.start_span("span", attributes=attributes)
@@ -189,7 +191,7 @@ def test_a_given_dict_is_taken_as_it_was(sides: Sides) -> None:
     assert sides.agree(step)["attributes"] == {"a": 2}
 
 
-def test_who_holds_the_attributes_of_a_running_span_sees_them_change(sides: Sides) -> None:
+def test_the_attributes_object_of_a_running_span_shows_later_changes(sides: Sides) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", attributes={"a": 1})
         held = span.attributes
@@ -206,7 +208,7 @@ def test_attributes_of_an_ended_span_cannot_be_changed(ours: Side) -> None:
         span.attributes["a"] = 2
 
 
-def test_the_container_is_sealed_at_the_end_if_the_sdk_seals_it(sides: Sides) -> None:
+def test_the_private_attributes_are_immutable_after_the_end_if_they_are_in_the_sdk(sides: Sides) -> None:
     def step(side: Side) -> Any:
         span: Any = side.tracer.start_span("span", attributes={"a": 1})
         held = span._attributes
@@ -246,7 +248,7 @@ class Rude:
         raise RuntimeError("no")
 
 
-def test_a_value_that_cannot_be_shown_spoils_nothing_else(sides: Sides) -> None:
+def test_a_value_that_cannot_be_printed_affects_no_other_attribute(sides: Sides) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", attributes={"a": 1})
         try:

@@ -80,7 +80,7 @@ def write(span: Any, who: int, count: int) -> None:
         span.set_attributes({f"many.{who}.{number}": number})
 
 
-def test_what_many_threads_write_is_all_there(tracer: Any) -> None:
+def test_nothing_that_many_threads_write_is_lost(tracer: Any) -> None:
     span = tracer.start_span("span")
     works = [partial(write, span, who, 100) for who in range(THREADS)]
     together(*works, *[lambda: [span.to_json() for _ in range(20)]])
@@ -93,14 +93,14 @@ def test_what_many_threads_write_is_all_there(tracer: Any) -> None:
         assert mine == [f"{who}.{number}" for number in range(100)]
 
 
-def test_one_of_many_ends_wins(tracer: Any, ends: Ends) -> None:
+def test_a_span_that_many_threads_end_ends_once(tracer: Any, ends: Ends) -> None:
     for _ in range(50):
         span = tracer.start_span("span")
         together(*[partial(span.end, time) for time in range(1, THREADS)])
     assert len(ends.ended) == len(set(map(id, ends.ended))) == 50
 
 
-def test_what_is_read_after_the_end_does_not_change(tracer: Any, ends: Ends) -> None:
+def test_an_ended_span_does_not_change(tracer: Any, ends: Ends) -> None:
     """Writers that come too late see the end, or are not seen."""
     for _ in range(50):
         span = tracer.start_span("span")

@@ -59,7 +59,7 @@ def test_the_signatures_are_the_sdks() -> None:
 @pytest.mark.skipif(
     not hasattr(sdk.TracerProvider(shutdown_on_exit=False), "_tracers"), reason="this SDK keeps no tracers"
 )
-def test_the_sdk_keeps_the_very_tracer_that_it_hands_out() -> None:
+def test_the_sdk_caches_the_tracer_that_it_returns() -> None:
     provider = engine.TracerProvider(shutdown_on_exit=False)
     tracer = provider.get_tracer("a")
     assert provider.get_tracer("a") is tracer
@@ -157,7 +157,7 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize(("sampler", "rules"), [row[1:] for row in RULES], ids=[row[0] for row in RULES])
-def test_only_samplers_that_are_known_are_not_asked(
+def test_only_known_samplers_are_replaced_by_fast_rules(
     sampler: sampling.Sampler, rules: tuple[Any, ...]
 ) -> None:
     assert rules_of(sampler)[0] == rules
@@ -175,7 +175,7 @@ class Asked(sampling.Sampler):
         return "Asked"
 
 
-def test_a_sampler_is_shown_all_and_may_add(sides: Sides) -> None:
+def test_a_sampler_gets_all_arguments_and_can_add_attributes_and_a_trace_state(sides: Sides) -> None:
     links = [trace_api.Link(REMOTE)]
 
     def step(side: Side) -> Any:
@@ -191,7 +191,7 @@ def test_a_sampler_is_shown_all_and_may_add(sides: Sides) -> None:
     assert seen["context"][0].trace_state == TraceState([("t", "1")])
 
 
-def test_a_sampler_sees_a_context_that_is_made_for_it_alone(ours: Side) -> None:
+def test_a_sampler_gets_a_context_that_contains_the_parent(ours: Side) -> None:
     around = context_api.Context({"key": "value"})
     ours.tracer.sampler = asked = Asked()
     parent = SimpleNamespace(
@@ -239,7 +239,7 @@ class Offering(Counting):
         self.fast_ids = self.offered.__next__, lambda: 7
 
 
-def test_ids_come_from_the_functions_that_a_generator_offers() -> None:
+def test_ids_come_from_the_fast_functions_of_the_generator() -> None:
     provider = engine.TracerProvider(id_generator=Offering(), shutdown_on_exit=False)
     tracer = provider.get_tracer("test")
     made = [tracer.start_span("root").get_span_context() for _ in range(3)]
@@ -255,7 +255,7 @@ class SubclassedDropped(engine.DroppedSpan):
     pass
 
 
-def test_a_caller_gets_spans_of_its_own_classes(ours: Side) -> None:
+def test_the_caller_can_choose_the_span_classes(ours: Side) -> None:
     span = ours.tracer.start((Subclassed, SubclassedDropped, False), "span", None)
     ours.tracer.sampler = sampling.ALWAYS_OFF
     dropped = ours.tracer.start((Subclassed, SubclassedDropped, False), "span", span)
@@ -282,7 +282,7 @@ def test_a_parent_without_a_proper_context_is_no_parent(sides: Sides, context: A
 
 
 @pytest.mark.parametrize("value", [None, 5, "text"])
-def test_what_is_no_span_is_no_parent(sides: Sides, value: Any) -> None:
+def test_an_object_in_the_context_that_is_not_a_span_is_no_parent(sides: Sides, value: Any) -> None:
     def step(side: Side) -> Any:
         within = trace_api.set_span_in_context(value)
         return side.tracer.start_span("span", within).parent
@@ -301,7 +301,7 @@ def boom(tracer: Any, error: BaseException, **settings: Any) -> None:
     [{}, {"record_exception": False}, {"set_status_on_exception": False}, {"end_on_exit": False}],
     ids=str,
 )
-def test_an_exception_in_the_block_is_told_as_by_the_sdk(
+def test_an_exception_in_the_block_is_recorded_as_by_the_sdk(
     sides: Sides, error: BaseException, settings: dict[str, bool]
 ) -> None:
     def step(side: Side) -> Any:
@@ -312,7 +312,7 @@ def test_an_exception_in_the_block_is_told_as_by_the_sdk(
     sides.agree(step)
 
 
-def test_the_block_has_its_span_as_the_current_one(sides: Sides) -> None:
+def test_inside_the_block_its_span_is_the_current_span(sides: Sides) -> None:
     def step(side: Side) -> Any:
         before = trace_api.get_current_span()
         with side.tracer.start_as_current_span("outer") as outer:
@@ -326,14 +326,14 @@ def test_the_block_has_its_span_as_the_current_one(sides: Sides) -> None:
     assert len(sides.agree(step)) == 2
 
 
-def test_other_values_of_the_context_stay(ours: Side) -> None:
+def test_other_values_of_the_context_are_kept(ours: Side) -> None:
     token = context_api.attach(context_api.set_value("key", "value"))
     with ours.tracer.start_as_current_span("span"):
         assert context_api.get_value("key") == "value"
     context_api.detach(token)
 
 
-def test_a_decorated_function_has_a_span_a_call(sides: Sides) -> None:
+def test_each_call_of_a_decorated_function_has_a_span(sides: Sides) -> None:
     def step(side: Side) -> Any:
         @side.tracer.start_as_current_span("span", attributes={"a": 1})  # type: ignore[untyped-decorator]
         def double(number: int) -> int:
@@ -367,7 +367,7 @@ def test_a_span_is_started_on_entry_not_before(ours: Side) -> None:
         assert span.is_recording()
 
 
-def test_a_block_left_in_another_context_is_said_and_nothing_breaks(
+def test_leaving_the_block_in_another_context_is_logged_and_the_span_ends(
     ours: Side, caplog: pytest.LogCaptureFixture
 ) -> None:
     import contextvars
@@ -380,7 +380,7 @@ def test_a_block_left_in_another_context_is_said_and_nothing_breaks(
     assert len(ours.exported) == 1
 
 
-def test_suppressed_instrumentation_suppresses_what_the_sdk_does(sides: Sides) -> None:
+def test_suppressed_instrumentation_has_the_same_effect_as_in_the_sdk(sides: Sides) -> None:
     def step(side: Side) -> Any:
         token = context_api.attach(context_api.set_value(context_api._SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
@@ -429,7 +429,7 @@ def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -
     assert any(name == "otel.sdk.span.live" and value == 2 for name, _, value in seen)
 
 
-def test_with_span_as_a_context_manager_the_flags_of_the_start_hold(sides: Sides) -> None:
+def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_start(sides: Sides) -> None:
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", record_exception=False, set_status_on_exception=True)
         with pytest.raises(ValueError, match="no"), span:

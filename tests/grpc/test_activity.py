@@ -116,7 +116,7 @@ def test_scopes_of_handlers_end_and_nothing_is_active_in_the_servers_threads(mak
 
 @every_stream
 @every_tracer
-def test_a_stream_that_its_client_leaves_ends_its_scopes_and_leaves_nothing(make: Make, arity: str) -> None:
+def test_a_stream_that_its_client_abandons_ends_its_scopes(make: Make, arity: str) -> None:
     traced = make()
     tracer = traced.tracer
     with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
@@ -137,7 +137,7 @@ def test_a_stream_that_its_client_leaves_ends_its_scopes_and_leaves_nothing(make
 
 @every_arity
 @every_tracer
-async def test_rpcs_of_grpc_aio_at_the_same_time_do_not_meet(make: Make, arity: str) -> None:
+async def test_concurrent_rpcs_of_grpc_aio_do_not_share_scopes(make: Make, arity: str) -> None:
     traced = make()
     tracer = traced.tracer
     left: list[Any] = []
@@ -163,9 +163,7 @@ async def test_rpcs_of_grpc_aio_at_the_same_time_do_not_meet(make: Make, arity: 
 
 @every_stream
 @every_tracer
-async def test_a_stream_of_grpc_aio_that_is_cancelled_ends_its_scopes_and_leaves_nothing(
-    make: Make, arity: str
-) -> None:
+async def test_a_cancelled_stream_of_grpc_aio_ends_its_scopes(make: Make, arity: str) -> None:
     traced = make()
     tracer = traced.tracer
     async with (

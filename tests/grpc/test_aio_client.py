@@ -57,7 +57,7 @@ def _times_are_lost(channel: grpc.aio.Channel, arity: str) -> bool:
 
 @every_arity
 @pytest.mark.parametrize("script", OUTCOMES, ids=lambda script: script.decode())
-async def test_the_span_ends_once_with_the_code(
+async def test_the_span_ends_once_with_the_status_code(
     connected: Connected, finished: Finished, arity: str, script: bytes
 ) -> None:
     code, details = OUTCOMES[script]
@@ -135,7 +135,7 @@ async def _waited_for(call: Any) -> None:
 
 @every_arity
 @pytest.mark.parametrize("leave", [_cancelled, _task_cancelled, _waited_for])
-async def test_a_call_that_is_left_is_cancelled(
+async def test_an_abandoned_call_is_cancelled(
     connected: Connected, seen: Seen, finished: Finished, arity: str, leave: Any
 ) -> None:
     async with connected() as channel:
@@ -171,7 +171,7 @@ async def _dropped(call: Any, seen: Seen) -> bool:
 
 
 @every_stream
-async def test_a_half_read_stream_that_is_dropped_is_cancelled_if_it_is_without_tracing(
+async def test_a_dropped_half_read_stream_is_cancelled_if_it_is_without_tracing(
     seen: Seen, finished: Finished, arity: str
 ) -> None:
     def call(channel: grpc.aio.Channel) -> Any:
@@ -186,7 +186,7 @@ async def test_a_half_read_stream_that_is_dropped_is_cancelled_if_it_is_without_
 
 
 @every_arity
-async def test_nothing_of_ours_holds_a_call(seen: Seen, finished: Finished, arity: str) -> None:
+async def test_tracing_keeps_no_reference_to_a_call(seen: Seen, finished: Finished, arity: str) -> None:
     async with aio_server(Aio(seen)) as address, grpc.aio.insecure_channel(address) as plain:
 
         def held(channel: grpc.aio.Channel) -> list[type]:
@@ -212,7 +212,7 @@ async def test_all_metadata_arrives_in_its_order(
 
 
 @every_arity
-async def test_every_argument_goes_through(connected: Connected, finished: Finished, arity: str) -> None:
+async def test_every_argument_is_passed_on(connected: Connected, finished: Finished, arity: str) -> None:
     async with connected() as channel:
         arguments: dict[str, Any] = {
             "wait_for_ready": True,
@@ -224,7 +224,7 @@ async def test_every_argument_goes_through(connected: Connected, finished: Finis
 
 
 @pytest.mark.parametrize("arity", sorted(STREAMS_IN))
-async def test_requests_may_be_written(connected: Connected, finished: Finished, arity: str) -> None:
+async def test_requests_can_be_sent_with_write(connected: Connected, finished: Finished, arity: str) -> None:
     async with connected() as channel:
         call = stub(channel, arity)()
         await call.write(b"ok")
@@ -238,7 +238,7 @@ async def test_requests_may_be_written(connected: Connected, finished: Finished,
 
 
 @pytest.mark.parametrize("arity", sorted(STREAMS_IN))
-async def test_arguments_of_streaming_calls_go_through_by_position(
+async def test_positional_arguments_of_streaming_calls_are_passed_on(
     seen: Seen, finished: Finished, arity: str
 ) -> None:
     async with aio_server(Aio(seen)) as address, _channel(address) as channel:
@@ -252,7 +252,9 @@ async def _read(call: Any) -> Any:
 
 
 @every_arity
-async def test_a_call_of_a_traced_channel_is_grpcs_own(seen: Seen, finished: Finished, arity: str) -> None:
+async def test_a_traced_channel_returns_call_objects_of_grpc_itself(
+    seen: Seen, finished: Finished, arity: str
+) -> None:
     async with aio_server(Aio(seen)) as address, grpc.aio.insecure_channel(address) as plain:
         traced = trace_channel(plain)
         bare = stub(plain, arity)(requests_for(arity, b"ok"), timeout=10)
@@ -265,7 +267,9 @@ async def test_a_call_of_a_traced_channel_is_grpcs_own(seen: Seen, finished: Fin
         await settle(finished, 1)
 
 
-async def test_a_traced_channel_is_a_channel_in_everything_else(seen: Seen, finished: Finished) -> None:
+async def test_a_traced_channel_behaves_like_a_channel_in_everything_else(
+    seen: Seen, finished: Finished
+) -> None:
     async with aio_server(Aio(seen)) as address:
         async with _channel(address) as channel:
             assert isinstance(channel, grpc.aio.Channel)
@@ -282,7 +286,7 @@ async def test_a_traced_channel_is_a_channel_in_everything_else(seen: Seen, fini
     assert span.attributes["rpc.grpc.status_code"] == Code.UNKNOWN.value[0]
 
 
-async def test_a_server_that_is_not_there_is_unavailable(finished: Finished) -> None:
+async def test_a_call_to_a_missing_server_ends_as_unavailable(finished: Finished) -> None:
     for door in DOORS.values():
         async with door("127.0.0.1:1") as channel:
             with pytest.raises(grpc.aio.AioRpcError):

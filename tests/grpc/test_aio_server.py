@@ -69,7 +69,7 @@ async def settle(finished: Finished, count: int) -> Any:
 @every_arity
 @pytest.mark.parametrize("script", OUTCOMES, ids=lambda script: script.decode())
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_span_ends_once_with_the_code_that_the_client_gets(
+async def test_the_span_ends_once_with_the_status_code_that_the_client_gets(
     seen: Seen, finished: Finished, kind: str, arity: str, script: bytes
 ) -> None:
     code = OUTCOMES[script][0]
@@ -91,7 +91,7 @@ async def test_the_span_ends_once_with_the_code_that_the_client_gets(
 
 @every_arity
 @pytest.mark.parametrize("kind", ["coroutines and generators", "written"])
-async def test_a_client_that_cancels_is_told_by_the_code(
+async def test_a_cancelled_rpc_has_the_status_code_cancelled(
     seen: Seen, finished: Finished, kind: str, arity: str
 ) -> None:
     async with connected(KINDS[kind](seen), aio_server_interceptor()) as channel:
@@ -104,7 +104,7 @@ async def test_a_client_that_cancels_is_told_by_the_code(
 
 @pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
 @pytest.mark.parametrize("kind", ["coroutines and generators", "written"])
-async def test_a_stream_that_the_client_leaves_ends_as_cancelled(
+async def test_a_stream_that_the_client_abandons_ends_as_cancelled(
     seen: Seen, finished: Finished, kind: str, arity: str
 ) -> None:
     async with connected(KINDS[kind](seen), aio_server_interceptor()) as channel:
@@ -193,7 +193,7 @@ class Asking(Aio):
             await context.write(request)
 
 
-async def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finished: Finished) -> None:
+async def test_the_handler_context_has_all_functions_of_grpcs_own(seen: Seen, finished: Finished) -> None:
     async with connected(Asking(seen), aio_server_interceptor()) as channel:
         call = stub(channel, "UU")(b"ok", timeout=10)
         assert await call == b"ok"
@@ -205,7 +205,7 @@ async def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finish
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}
 
 
-async def test_an_unknown_method_is_refused_as_without_us(seen: Seen, finished: Finished) -> None:
+async def test_an_unknown_method_is_refused_as_without_tracing(seen: Seen, finished: Finished) -> None:
     async with connected(Aio(seen), aio_server_interceptor()) as channel:
         unheard: Any = channel.unary_unary("/things.Things/Unheard")
         with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -16,7 +16,9 @@ from tests.jaeger.sides import REAL
 
 @pytest.mark.parametrize("through", SERVERS)
 @pytest.mark.parametrize("door", CLIENTS)
-def test_an_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(door: Any, through: Any) -> None:
+def test_a_baggage_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(
+    door: Any, through: Any
+) -> None:
     tracer = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="ot_bridge")
     items = {"userId": "1", "order_no": "a,b"}
     baggage = items
@@ -38,7 +40,7 @@ def test_an_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(door
 
 
 @pytest.mark.parametrize("door", CLIENTS)
-def test_bytes_go_into_metadata(door: Any) -> None:
+def test_a_propagator_that_writes_bytes_does_not_prevent_the_call(door: Any) -> None:
     tracer = create_tracer(
         TracerProvider(shutdown_on_exit=False), propagators="b3multi,grpc-trace-bin,binary"
     )

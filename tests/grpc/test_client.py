@@ -95,7 +95,7 @@ def check(span: ReadableSpan, arity: str, code: grpc.StatusCode, details: str | 
 
 @pytest.mark.parametrize(("arity", "way"), WAYS, ids=IDS)
 @pytest.mark.parametrize("script", OUTCOMES, ids=lambda script: script.decode())
-def test_the_span_ends_once_with_the_code(
+def test_the_span_ends_once_with_the_status_code(
     channel: grpc.Channel, finished: Finished, arity: str, way: Any, script: bytes
 ) -> None:
     code, details = OUTCOMES[script]
@@ -156,7 +156,7 @@ def test_a_cancelled_stream_is_cancelled(channel: grpc.Channel, finished: Finish
 
 
 @pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
-def test_a_call_handed_back_has_every_method_of_grpcs_own(
+def test_a_returned_call_has_every_method_of_grpcs_own_calls(
     channel: grpc.Channel, address: str, arity: str
 ) -> None:
     with grpc.insecure_channel(address) as plain:
@@ -188,7 +188,7 @@ def test_a_call_on_a_closed_channel_ends_the_span(address: str, finished: Finish
     assert [event.name for event in span.events] == ["exception"]
 
 
-def test_a_server_that_is_not_there_is_unavailable(finished: Finished) -> None:
+def test_a_call_to_a_missing_server_ends_as_unavailable(finished: Finished) -> None:
     with grpc.insecure_channel("127.0.0.1:1") as plain:
         for door in DOORS.values():
             with pytest.raises(grpc.RpcError):

@@ -71,7 +71,7 @@ def test_a_stream_that_is_never_iterated_is_sent_as_without_tracing(
 
 
 @every_stream
-def test_nothing_of_ours_holds_a_call(
+def test_tracing_keeps_no_reference_to_a_call(
     plain: grpc.Channel, door: Door, finished: Finished, arity: str
 ) -> None:
     gc.disable()
@@ -143,7 +143,7 @@ class Doubled(grpc.UnaryStreamClientInterceptor):
     ],
     ids=["to the end", "to an error", "and dropped"],
 )
-def test_an_interceptors_own_iterator_ends_the_span_where_it_ends(
+def test_an_iterator_returned_by_another_interceptor_ends_the_span_at_its_end(
     plain: grpc.Channel, finished: Finished, take: Any, script: bytes, code: grpc.StatusCode
 ) -> None:
     channel = grpc.intercept_channel(plain, client_interceptor(), Doubled())

@@ -197,7 +197,7 @@ class Rich(Sync):
         return request
 
 
-def test_a_rich_status_arrives_and_is_told(seen: Seen, finished: Finished) -> None:
+def test_a_rich_status_arrives_and_is_recorded(seen: Seen, finished: Finished) -> None:
     with sync_server(Rich(seen), server_interceptor()) as address, grpc.insecure_channel(address) as plain:
         with pytest.raises(grpc.RpcError) as raised:
             take(trace_channel(plain), "UU", b"ok")
@@ -279,7 +279,7 @@ def plain(seen: Seen) -> Iterator[grpc.Channel]:
 
 @pytest.mark.parametrize("order", ["before", "after", "around"])
 @pytest.mark.parametrize("arity", ARITIES)
-def test_interceptors_that_change_metadata_and_ours_go_together(
+def test_interceptors_that_change_metadata_work_together_with_ours(
     plain: grpc.Channel, seen: Seen, finished: Finished, arity: str, order: str
 ) -> None:
     ours, theirs = client_interceptor(), Adding()
@@ -294,7 +294,9 @@ def test_interceptors_that_change_metadata_and_ours_go_together(
     finished(1)
 
 
-def test_what_details_do_not_say_is_as_the_caller_said(plain: grpc.Channel, finished: Finished) -> None:
+def test_call_options_missing_in_another_interceptors_details_are_those_of_the_caller(
+    plain: grpc.Channel, finished: Finished
+) -> None:
     seen: list[Any] = []
 
     class Last(grpc.UnaryUnaryClientInterceptor):
@@ -351,7 +353,7 @@ class AioDoubling(grpc.aio.UnaryStreamClientInterceptor):
 
 
 @pytest.mark.parametrize("options", [{}, {"log_payloads": True}], ids=["", "payloads"])
-async def test_interceptors_of_grpc_aio_and_ours_go_together(
+async def test_other_interceptors_of_grpc_aio_work_together_with_ours(
     seen: Seen, finished: Finished, options: Any
 ) -> None:
     with sync_server(Sync(seen)) as address:
@@ -377,7 +379,9 @@ class Wrapping(grpc.ServerInterceptor):
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
-def test_server_interceptors_and_ours_go_together(seen: Seen, finished: Finished, order: str) -> None:
+def test_other_server_interceptors_work_together_with_ours(
+    seen: Seen, finished: Finished, order: str
+) -> None:
     ours, theirs = server_interceptor(), Wrapping()
     chain = [theirs, ours] if order == "before" else [ours, theirs]
     with sync_server(Sync(seen), *chain) as address, grpc.insecure_channel(address) as channel:

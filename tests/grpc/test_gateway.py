@@ -102,7 +102,7 @@ def test_a_stream_is_sent_as_events_with_the_trace_whole(
     assert chain(finished(3)) == [(SERVE, "SERVER"), (KEEP, "CLIENT"), (KEEP, "SERVER")]
 
 
-def test_a_listener_that_leaves_ends_the_stream_and_its_spans(
+def test_a_listener_that_disconnects_ends_the_stream_and_its_spans(
     gateway: http.client.HTTPConnection, finished: Finished
 ) -> None:
     gateway.request("GET", "/v1/hello/ann/stream?times=2000000")
@@ -123,7 +123,7 @@ def test_a_listener_that_leaves_ends_the_stream_and_its_spans(
     }
 
 
-def test_what_the_gateway_refuses_goes_no_further(
+def test_a_request_that_the_gateway_refuses_is_not_forwarded(
     gateway: http.client.HTTPConnection, finished: Finished
 ) -> None:
     assert _get(gateway, "/nowhere")[0] == 404

@@ -59,7 +59,7 @@ every_way = pytest.mark.parametrize(("arity", "way"), WAYS)
 @every_way
 @pytest.mark.parametrize("make", [client_interceptor, open_tracing_client_interceptor])
 @pytest.mark.parametrize("script", [b"ok", b"abort"], ids=["ok", "abort"])
-def test_grpcext_takes_our_client_interceptor(
+def test_grpcext_accepts_our_client_interceptor(
     seen: Seen, finished: Finished, make: Any, arity: str, way: str, script: bytes
 ) -> None:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as plain:
@@ -79,7 +79,7 @@ def test_grpcext_takes_our_client_interceptor(
 @every_arity
 @pytest.mark.parametrize("make", [server_interceptor, open_tracing_server_interceptor])
 @pytest.mark.parametrize("script", [b"ok", b"set_code"], ids=["ok", "set_code"])
-def test_grpcext_takes_our_server_interceptor(
+def test_grpcext_accepts_our_server_interceptor(
     seen: Seen, finished: Finished, make: Any, arity: str, script: bytes
 ) -> None:
     interceptor = make()
@@ -99,14 +99,14 @@ def test_grpcext_takes_our_server_interceptor(
     assert seen.active[0] is seen.spans[0]
 
 
-def test_a_call_that_is_not_traced_goes_through_grpcext_too(seen: Seen, otel: Recorded) -> None:
+def test_a_call_that_is_not_traced_also_works_through_grpcext(seen: Seen, otel: Recorded) -> None:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as plain:
         channel = grpcext.intercept_channel(plain, client_interceptor(exclude=["*"]))
         assert old_take(channel, "UU", b"ok") == b"ok"
     assert not otel.exporter.get_finished_spans()
 
 
-def test_without_grpcio_opentracing_all_but_grpcext_works() -> None:
+def test_without_grpcio_opentracing_the_interceptors_work() -> None:
     script = (
         "import sys\n"
         "sys.modules['grpc_opentracing'] = None\n"
@@ -161,7 +161,7 @@ def test_old_and_new_make_one_trace_with_the_same_names_and_tags(
 
 @pytest.mark.filterwarnings("ignore:This package is no longer supported:DeprecationWarning")
 @pytest.mark.parametrize("side", ["jaeger calls", "jaeger serves"])
-def test_a_neighbour_on_jaeger_client_and_we_make_one_trace(
+def test_a_service_with_jaeger_client_and_one_with_ot_bridge_make_one_trace(
     seen: Seen, otel: Recorded, finished: Finished, side: str
 ) -> None:
     reporter = InMemoryReporter()
@@ -213,7 +213,7 @@ def _outcome(call: Callable[[], Any]) -> None:
 @every_way
 @pytest.mark.parametrize("script", [b"ok", b"raise", b"set_code"], ids=["ok", "raise", "set_code"])
 @pytest.mark.parametrize("log_payloads", [False, True], ids=["", "payloads"])
-def test_a_client_says_what_grpcio_opentracings_says(
+def test_a_client_span_is_the_same_as_grpcio_opentracings(
     seen: Seen, arity: str, way: str, script: bytes, log_payloads: bool
 ) -> None:
     said = []
@@ -236,7 +236,7 @@ def test_a_client_says_what_grpcio_opentracings_says(
 @every_arity
 @pytest.mark.parametrize("script", [b"ok", b"raise", b"set_code"], ids=["ok", "raise", "set_code"])
 @pytest.mark.parametrize("log_payloads", [False, True], ids=["", "payloads"])
-def test_a_server_says_what_grpcio_opentracings_says(
+def test_a_server_span_is_the_same_as_grpcio_opentracings(
     seen: Seen, arity: str, script: bytes, log_payloads: bool
 ) -> None:
     said = []
@@ -272,7 +272,7 @@ def _wait_for(tracer: MockTracer) -> None:
         pause.wait(0.01)
 
 
-def test_the_aio_variants_are_grpc_aios() -> None:
+def test_the_aio_variants_are_interceptors_of_grpc_aio() -> None:
     interceptors = open_tracing_client_interceptor(aio=True)
     assert [isinstance(each, grpc.aio.ClientInterceptor) for each in interceptors] == [True] * 4
     server = open_tracing_server_interceptor(aio=True)
@@ -280,7 +280,7 @@ def test_the_aio_variants_are_grpc_aios() -> None:
     assert isinstance(server, grpc.aio.ServerInterceptor)
 
 
-def test_arguments_may_be_given_by_position_as_there() -> None:
+def test_arguments_may_be_positional_as_in_grpcio_opentracing() -> None:
     tracer = MockTracer()
     for ours, theirs in (
         (open_tracing_client_interceptor, old.open_tracing_client_interceptor),

@@ -49,7 +49,9 @@ class Counting(grpc.Channel):
 
 
 @pytest.mark.parametrize("arity", ARITIES)
-def test_a_stub_makes_one_however_often_it_is_called(seen: Seen, finished: Finished, arity: str) -> None:
+def test_a_stub_makes_one_callable_however_often_it_is_called(
+    seen: Seen, finished: Finished, arity: str
+) -> None:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as plain:
         counting = Counting(plain)
         call = stub(grpc.intercept_channel(counting, client_interceptor()), arity)
@@ -61,7 +63,7 @@ def test_a_stub_makes_one_however_often_it_is_called(seen: Seen, finished: Finis
     assert len(counting.made) == 1
 
 
-def test_no_more_are_kept_than_a_few() -> None:
+def test_the_cache_of_callables_is_bounded() -> None:
     class Outer:
         def __init__(self) -> None:
             self._thunk: Any = lambda method: made.append(method) or method  # type: ignore[func-returns-value]
@@ -82,11 +84,11 @@ def test_no_more_are_kept_than_a_few() -> None:
 
 
 @pytest.mark.parametrize("continuation", [print, lambda: None, None], ids=["builtin", "function", "nothing"])
-def test_what_is_no_continuation_of_grpcs_is_left_alone(continuation: Any) -> None:
+def test_an_unknown_continuation_is_not_changed(continuation: Any) -> None:
     assert not kept_below(continuation)
 
 
-def test_an_instrumentation_may_be_inside_of_all_but_grpcs_own_channel() -> None:
+def test_only_grpcs_own_channel_is_known_to_have_no_instrumentation_inside() -> None:
     with grpc.insecure_channel("localhost:1") as plain:
         around = grpc.intercept_channel(plain, client_interceptor()), trace_channel(plain), Counting(plain)
         assert is_bare(plain.unary_unary("/m"))

@@ -50,7 +50,7 @@ def _kept(headers: dict[str, Any], names: str) -> list[dict[str, str]]:
 
 @clients
 @pytest.mark.parametrize("names", LISTS.values(), ids=LISTS)
-def test_calls_with_more_baggage_than_fits_are_made_and_carry_what_fits(
+def test_calls_with_too_much_baggage_are_made_with_the_baggage_that_fits(
     call: Call, seen: Seen, caplog: pytest.LogCaptureFixture, names: str
 ) -> None:
     tracer, scope = _tracer(names, 60, 130)  # 7,800 bytes of values
@@ -80,7 +80,7 @@ def _left(metadata: Any, names: str = LISTS["default"], items: int = 60) -> dict
         return {**lightened(headers, weight(metadata), tracer, span)}
 
 
-def test_the_programs_own_metadata_goes_first_the_ids_second_then_tracestate_then_baggage() -> None:
+def test_the_programs_metadata_precedes_ids_tracestate_and_baggage_if_space_is_short() -> None:
     found = []
     for own in range(0, 7400, 100):
         metadata = [("own", "x" * own)]
@@ -101,7 +101,7 @@ def test_a_tracestate_that_does_not_fit_is_shortened_as_the_standard_says() -> N
     assert CALLER["tracestate"].startswith(headers["tracestate"] + ",")
 
 
-def test_of_another_tracers_headers_the_first_that_fit_go_out() -> None:
+def test_the_first_headers_of_another_tracer_that_fit_are_sent() -> None:
     tracer = MockTracer()
     span = tracer.start_span("client")
     headers = {
@@ -121,7 +121,7 @@ class _Mute(MockTracer):
 
 
 @clients
-def test_where_inject_fails_the_call_is_made_and_the_log_says_that_the_trace_ends(
+def test_if_inject_fails_the_call_is_made_and_the_failure_is_logged(
     call: Call, seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
     for arity in ARITIES:

@@ -93,7 +93,9 @@ def _call(channel: Any, arity: str, script: bytes) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("calls", [20, pytest.param(load(2000), marks=SOAK)])
-def test_sixteen_threads(seen: Seen, tracer: Tracer, counting: Counting, door: str, calls: int) -> None:
+def test_every_call_of_sixteen_threads_ends_its_span_once(
+    seen: Seen, tracer: Tracer, counting: Counting, door: str, calls: int
+) -> None:
     with (
         sync_server(Sync(seen), server_interceptor(tracer)) as address,
         grpc.insecure_channel(address) as plain,
@@ -111,7 +113,9 @@ def test_sixteen_threads(seen: Seen, tracer: Tracer, counting: Counting, door: s
     assert tracer.active_span is None
 
 
-def test_streams_that_are_dropped_by_many_threads(seen: Seen, tracer: Tracer, counting: Counting) -> None:
+def test_streams_that_many_threads_drop_end_their_spans(
+    seen: Seen, tracer: Tracer, counting: Counting
+) -> None:
     with (
         sync_server(Sync(seen), server_interceptor(tracer)) as address,
         grpc.insecure_channel(address) as plain,
@@ -130,7 +134,7 @@ def test_streams_that_are_dropped_by_many_threads(seen: Seen, tracer: Tracer, co
         counting.check(80 * 2)
 
 
-def test_a_server_that_is_killed_in_the_middle(counting: Counting, tracer: Tracer) -> None:
+def test_a_server_that_is_killed_during_calls_ends_their_spans(counting: Counting, tracer: Tracer) -> None:
     script = (
         "from tests.grpc.things import *\n"
         "import time\n"
@@ -172,7 +176,7 @@ def test_a_server_that_is_killed_in_the_middle(counting: Counting, tracer: Trace
 
 @pytest.mark.parametrize("door", ["interceptor", "channel"])
 @pytest.mark.parametrize("rounds", [1, pytest.param(load(50), marks=SOAK)])
-async def test_two_hundred_streams_of_grpc_aio_at_once(
+async def test_two_hundred_concurrent_streams_of_grpc_aio_end_their_spans(
     seen: Seen, tracer: Tracer, counting: Counting, door: str, rounds: int
 ) -> None:
     async def work(channel: Any, number: int) -> None:
@@ -204,7 +208,7 @@ async def test_two_hundred_streams_of_grpc_aio_at_once(
 
 
 @pytest.mark.parametrize("door", ["interceptor", "channel"])
-async def test_tasks_that_are_cancelled_at_any_time(
+async def test_tasks_that_are_cancelled_at_any_time_end_their_spans(
     seen: Seen, tracer: Tracer, counting: Counting, door: str
 ) -> None:
     chance = random.Random(7)
@@ -257,7 +261,7 @@ def _kept() -> collections.Counter[str]:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("options", [{}, {"log_payloads": True}], ids=["", "payloads"])
-def test_nothing_is_kept_of_a_call_that_is_over(
+def test_no_object_of_a_finished_call_is_kept(
     seen: Seen, tracer: Tracer, counting: Counting, door: str, options: Any
 ) -> None:
     before = _kept()

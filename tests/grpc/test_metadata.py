@@ -53,7 +53,7 @@ def test_all_metadata_arrives_in_its_order(
     finished(1)
 
 
-def test_the_callers_metadata_is_left_as_it_was(plain: grpc.Channel, finished: Finished) -> None:
+def test_the_callers_metadata_is_not_changed(plain: grpc.Channel, finished: Finished) -> None:
     mine = list(PAIRS)
     stub(trace_channel(plain), "UU")(b"ok", timeout=10, metadata=mine)
     assert mine == list(PAIRS)
@@ -62,7 +62,7 @@ def test_the_callers_metadata_is_left_as_it_was(plain: grpc.Channel, finished: F
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("arity", ARITIES)
-def test_every_argument_goes_through(
+def test_every_argument_is_passed_on(
     plain: grpc.Channel, seen: Seen, finished: Finished, door: str, arity: str
 ) -> None:
     call = stub(DOORS[door](plain), arity)
@@ -75,7 +75,7 @@ def test_every_argument_goes_through(
     finished(1)
 
 
-def test_arguments_go_through_by_position(plain: grpc.Channel, finished: Finished) -> None:
+def test_positional_arguments_are_passed_on(plain: grpc.Channel, finished: Finished) -> None:
     call = stub(trace_channel(plain), "UU")
     assert call(b"ok", 10, PAIRS, None, True, grpc.Compression.Gzip) == b"ok"
     assert call.with_call(b"ok", 10, PAIRS, None, True)[0] == b"ok"
@@ -83,7 +83,7 @@ def test_arguments_go_through_by_position(plain: grpc.Channel, finished: Finishe
     finished(3)
 
 
-def test_call_credentials_go_through(seen: Seen, finished: Finished) -> None:
+def test_call_credentials_are_passed_on(seen: Seen, finished: Finished) -> None:
     def plugin(context: Any, callback: Any) -> None:
         callback((("authorization", "Bearer word"),), None)
 
@@ -97,7 +97,7 @@ def test_call_credentials_go_through(seen: Seen, finished: Finished) -> None:
     finished(1)
 
 
-def test_a_traced_channel_is_a_channel_in_everything_else(plain: Any, finished: Finished) -> None:
+def test_a_traced_channel_behaves_like_a_channel_in_everything_else(plain: Any, finished: Finished) -> None:
     with trace_channel(plain) as channel:
         assert isinstance(channel, grpc.Channel)
         assert getattr(channel, "_connectivity_state") is plain._connectivity_state  # noqa: B009
@@ -107,7 +107,7 @@ def test_a_traced_channel_is_a_channel_in_everything_else(plain: Any, finished: 
     finished(1)
 
 
-def test_a_traced_channel_tells_of_its_connectivity(plain: Any) -> None:
+def test_a_traced_channel_reports_its_connectivity(plain: Any) -> None:
     channel = trace_channel(plain)
     grpc.channel_ready_future(channel).result(5)
     states: list[Any] = []
@@ -157,12 +157,14 @@ class Injecting(Tracer):
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_only_what_grpc_takes_is_sent(headers: dict[str, Any], sent: list[Any]) -> None:
+def test_only_headers_that_grpc_accepts_are_sent(headers: dict[str, Any], sent: list[Any]) -> None:
     assert sendable(headers) == tuple(sent)
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_call_is_made_whatever_inject_does(plain: grpc.Channel, seen: Seen, door: str) -> None:
+def test_a_call_is_made_even_if_inject_raises_or_writes_invalid_headers(
+    plain: grpc.Channel, seen: Seen, door: str
+) -> None:
     for headers in ({"bad key": "bad\nvalue"}, ValueError("inject is broken")):
         tracer = Injecting(headers)
         channel = (
@@ -186,11 +188,11 @@ def test_a_call_is_made_whatever_inject_does(plain: grpc.Channel, seen: Seen, do
         ("", {}),
     ],
 )
-def test_a_peer_is_told_by_tags(peer: str, tags: dict[str, str]) -> None:
+def test_the_peer_is_recorded_in_tags(peer: str, tags: dict[str, str]) -> None:
     assert peer_tags(peer) == tags
 
 
-def test_sent_metadata_is_grpcs_own_to_all_who_look() -> None:
+def test_sent_metadata_behaves_like_grpcs_own_metadata() -> None:
     pairs: Any = (("a", "1"), ("b", "2"), ("b", "3"))
     more: Any = (("k", "v"),)
     whole: Any = grpc.aio.Metadata(*pairs)

@@ -57,7 +57,7 @@ def _code(span: Any) -> Any:
 
 @every_stream
 @pytest.mark.parametrize("script", [b"ok", b"half"], ids=["to its end", "and dropped"])
-def test_a_watched_stream_is_a_call_and_ends_its_span(
+def test_a_stream_with_message_events_is_a_call_and_ends_its_span(
     plain: grpc.Channel, finished: Finished, arity: str, script: bytes
 ) -> None:
     call = stub(trace_channel(plain, message_events=True), arity)(requests_for(arity, script), timeout=10)
@@ -76,7 +76,7 @@ def test_a_watched_stream_is_a_call_and_ends_its_span(
 
 
 @every_stream
-def test_a_watched_stream_that_is_over_and_left_unread_ends_its_span(
+def test_a_finished_stream_with_message_events_that_is_not_read_ends_its_span(
     plain: grpc.Channel, seen: Seen, finished: Finished, arity: str
 ) -> None:
     call = stub(trace_channel(plain, message_events=True), arity)(requests_for(arity, b"ok"), timeout=10)
@@ -167,7 +167,7 @@ def _through(plain: grpc.Channel, answer: Any) -> Any:
     ],
     ids=["done", "failed", "cancelled", "response"],
 )
-def test_an_interceptors_own_future_ends_the_span(
+def test_a_future_returned_by_another_interceptor_ends_the_span(
     plain: grpc.Channel, finished: Finished, answer: Any, code: grpc.StatusCode
 ) -> None:
     assert _through(plain, answer) is answer
@@ -176,7 +176,7 @@ def test_an_interceptors_own_future_ends_the_span(
     assert span.attributes["rpc.grpc.status_code"] == code.value[0]
 
 
-def test_an_interceptors_own_future_ends_the_span_when_it_is_done(
+def test_an_unfinished_future_of_another_interceptor_ends_the_span_when_it_is_done(
     plain: grpc.Channel, finished: Finished
 ) -> None:
     answer = Bare()
@@ -186,7 +186,7 @@ def test_an_interceptors_own_future_ends_the_span_when_it_is_done(
     finished(1)
 
 
-def test_an_interceptors_own_call_that_fails_us_ends_the_span(
+def test_an_interceptors_call_whose_add_done_callback_raises_ends_the_span(
     plain: grpc.Channel, finished: Finished, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(Bare):
@@ -213,7 +213,7 @@ def test_a_callback_never_raises(span: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Ending, AioEnding])
-def test_a_call_that_is_gone_was_dropped(span: Any, kind: Any) -> None:
+def test_a_call_that_no_longer_exists_ends_as_cancelled(span: Any, kind: Any) -> None:
     call = Unreadable()
     ending = kind(_rpc(span), call, *([False] if kind is Ending else []))
     del call
@@ -233,7 +233,7 @@ async def test_a_callback_of_grpc_aio_never_raises(span: Any) -> None:
         assert _code(mine) == Code.UNKNOWN.value[0]
 
 
-def test_an_end_is_only_told_once(span: Any) -> None:
+def test_only_the_first_end_of_an_rpc_is_recorded(span: Any) -> None:
     rpc = _rpc(span)
     rpc.answer()
     rpc.fail(ValueError("later"))
@@ -252,7 +252,7 @@ def test_an_end_is_only_told_once(span: Any) -> None:
     ],
     ids=lambda value: getattr(value, "name", type(value).__name__),
 )
-def test_what_is_raised_in_a_call_tells_how_it_ended(span: Any, error: BaseException, code: Any) -> None:
+def test_an_exception_in_a_call_sets_the_status_code(span: Any, error: BaseException, code: Any) -> None:
     _rpc(span).fail(error)
     assert _code(span) == code.value[0]
     assert span.logs[-1].key_values["error.object"] is error
@@ -273,7 +273,7 @@ def test_a_span_that_fails_is_reported_once_and_ended(span: Any, caplog: pytest.
     assert len(said) == len(set(said)) == 2
 
 
-def test_text_is_made_of_anything() -> None:
+def test_text_converts_any_object() -> None:
     class Unprintable:
         def __str__(self) -> str:
             raise ValueError
@@ -307,7 +307,9 @@ async def _some(responses: list[bytes]) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("arity", ARITIES)
-async def test_what_is_no_call_goes_through_interceptors_of_grpc_aio(finished: Finished, arity: str) -> None:
+async def test_our_grpc_aio_interceptors_accept_objects_that_are_not_calls(
+    finished: Finished, arity: str
+) -> None:
     """As another version of `grpc.aio`, or another caller of ours, may hand it over."""
     interceptor: Any = aio_client_interceptor()[list(ARITIES).index(arity)]
     details = grpc.aio.ClientCallDetails("/a/b", None, None, None, None)
@@ -325,7 +327,7 @@ async def test_what_is_no_call_goes_through_interceptors_of_grpc_aio(finished: F
 
 @pytest.mark.parametrize("door", ["interceptor", "channel"])
 @pytest.mark.parametrize("arity", sorted(STREAMS_IN))
-async def test_written_requests_and_read_responses_are_watched(
+async def test_written_requests_and_read_responses_are_message_events(
     seen: Seen, finished: Finished, door: str, arity: str
 ) -> None:
     options: dict[str, Any] = {"message_events": True}
@@ -352,7 +354,7 @@ async def test_written_requests_and_read_responses_are_watched(
 
 
 @pytest.mark.parametrize("arity", ARITIES)
-async def test_a_watched_call_of_grpc_aio_that_is_left_ends_its_span(
+async def test_an_abandoned_call_of_grpc_aio_with_message_events_ends_its_span(
     seen: Seen, finished: Finished, arity: str
 ) -> None:
     async with aio_server(Aio(seen)) as address, grpc.aio.insecure_channel(address) as plain:

@@ -56,7 +56,9 @@ def test_what_is_not_excluded_has_a_span(call: Call, seen: Seen, finished: Finis
 
 
 @servers
-def test_nothing_below_an_excluded_rpc_is_a_root_of_its_own(call: Call, seen: Seen, otel: Recorded) -> None:
+def test_spans_below_an_excluded_rpc_are_not_recorded_as_roots(
+    call: Call, seen: Seen, otel: Recorded
+) -> None:
     class Making(Seen):
         def note(self, context: Any) -> None:
             otel.tracer.start_span("below").finish()
@@ -111,13 +113,15 @@ def test_start_options_choose_name_and_sampler(
 
 @doors
 @pytest.mark.parametrize("option", ["exclude", "start_options", "span_decorator"])
-def test_a_hook_that_raises_costs_nothing(call: Call, seen: Seen, finished: Finished, option: str) -> None:
+def test_a_hook_that_raises_does_not_affect_the_call_or_its_span(
+    call: Call, seen: Seen, finished: Finished, option: str
+) -> None:
     assert call(seen, "UU", b"ok", **{option: broken}) == b"ok"
     finished(1)
 
 
 @doors
-def test_a_sampler_is_not_for_another_tracer(call: Call, seen: Seen) -> None:
+def test_a_sampler_in_start_options_is_ignored_by_another_tracer(call: Call, seen: Seen) -> None:
     tracer = MockTracer()
     call(seen, "UU", b"ok", tracer=tracer, start_options=lambda info: ALWAYS_OFF)
     assert [span.operation_name for span in tracer.finished_spans()] == [method("UU")]
@@ -176,7 +180,9 @@ class Noting(SpanDecorator):
 
 @doors
 @every_arity
-def test_a_decorator_is_told_all_of_an_rpc(call: Call, seen: Seen, finished: Finished, arity: str) -> None:
+def test_a_span_decorator_gets_all_details_of_an_rpc(
+    call: Call, seen: Seen, finished: Finished, arity: str
+) -> None:
     decorator = Noting()
     call(seen, arity, b"ok", span_decorator=decorator)
     (span,) = finished(1)
@@ -193,7 +199,7 @@ def test_a_decorator_is_told_all_of_an_rpc(call: Call, seen: Seen, finished: Fin
 
 @doors
 @every_arity
-def test_a_decorator_is_told_of_an_error(call: Call, seen: Seen, finished: Finished, arity: str) -> None:
+def test_a_span_decorator_gets_the_error(call: Call, seen: Seen, finished: Finished, arity: str) -> None:
     decorator = Noting()
     with pytest.raises(grpc.RpcError):
         call(seen, arity, b"set_code", span_decorator=decorator)
@@ -214,7 +220,7 @@ class Source(ActiveSpanSource):
 
 
 @clients
-def test_an_active_span_source_knows_the_parent(
+def test_the_span_of_the_active_span_source_is_the_parent(
     call: Call, seen: Seen, otel: Recorded, finished: Finished
 ) -> None:
     known = otel.tracer.start_span("known")
@@ -246,7 +252,7 @@ def test_without_a_span_from_its_source_the_active_one_is_the_parent(
         (aio_client_interceptor, {"exclude": [b"/a/b"]}, "exclude"),
     ],
 )
-def test_an_option_that_means_nothing_is_refused_at_once(make: Any, options: Any, option: str) -> None:
+def test_an_invalid_option_is_refused_immediately(make: Any, options: Any, option: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         make(**options)
     assert raised.value.option == option

@@ -115,7 +115,7 @@ TWICE: dict[str, tuple[tuple[tuple[str, str], ...], int, dict[str, str]]] = {
 
 @pytest.mark.parametrize("call", sides.SERVERS)
 @pytest.mark.parametrize(("metadata", "trace_id", "baggage"), TWICE.values(), ids=TWICE)
-def test_what_a_server_gets_twice_counts_by_its_last_value(
+def test_if_a_server_gets_a_header_twice_the_last_value_applies(
     call: Call, seen: Seen, metadata: Any, trace_id: int, baggage: dict[str, str]
 ) -> None:
     tracer = create_tracer(
@@ -135,7 +135,7 @@ def test_tracestate_that_comes_twice_is_joined() -> None:
 
 @every_arity
 @pytest.mark.parametrize("call", [sides.channel, sides.aio_channel])
-def test_what_is_passed_on_does_not_count_against_the_room(
+def test_forwarded_tracing_headers_do_not_use_up_the_size_limit(
     monkeypatch: pytest.MonkeyPatch, call: Call, seen: Seen, arity: str
 ) -> None:
     tracer = _tracer("jaeger")

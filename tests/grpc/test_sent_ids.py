@@ -58,7 +58,7 @@ def test_ids_are_sent_as_inject_writes_them(kind: Any, names: str) -> None:
     assert bool(short) is (set(names.split(",")) <= {"tracecontext", "baggage", "jaeger"})
 
 
-def test_baggage_priorities_and_states_are_left_to_inject() -> None:
+def test_spans_with_baggage_priority_or_trace_state_use_inject() -> None:
     tracer = create_tracer(engine.TracerProvider(shutdown_on_exit=False), propagators="tracecontext,jaeger")
     span = tracer.start_span("span")
     assert tracer.ids_to_send(span) is not None
@@ -79,7 +79,7 @@ class Long(RandomIdGenerator):
         return 1 << 130
 
 
-def test_ids_without_room_in_a_header_are_left_to_inject() -> None:
+def test_ids_too_long_for_a_header_use_inject() -> None:
     provider = engine.TracerProvider(id_generator=Long(), shutdown_on_exit=False)
     tracer = create_tracer(provider, propagators="tracecontext,jaeger")
     assert tracer.ids_to_send(tracer.start_span("span")) is None

@@ -77,7 +77,7 @@ def check(span: ReadableSpan, arity: str, script: bytes) -> None:
 
 @every_arity
 @pytest.mark.parametrize("script", OUTCOMES, ids=lambda script: script.decode())
-def test_the_span_ends_once_with_the_code_that_the_client_gets(
+def test_the_span_ends_once_with_the_status_code_that_the_client_gets(
     channel: grpc.Channel, finished: Finished, arity: str, script: bytes
 ) -> None:
     code = OUTCOMES[script][0]
@@ -92,7 +92,7 @@ def test_the_span_ends_once_with_the_code_that_the_client_gets(
 
 
 @every_arity
-def test_a_client_that_cancels_is_told_by_the_code(
+def test_a_cancelled_rpc_has_the_status_code_cancelled(
     channel: grpc.Channel, seen: Seen, finished: Finished, arity: str
 ) -> None:
     call = stub(channel, arity)
@@ -106,7 +106,7 @@ def test_a_client_that_cancels_is_told_by_the_code(
 
 
 @pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
-def test_a_stream_that_the_client_leaves_ends_as_cancelled(
+def test_a_stream_that_the_client_abandons_ends_as_cancelled(
     channel: grpc.Channel, finished: Finished, arity: str
 ) -> None:
     call = stub(channel, arity)(requests_for(arity, b"endless"), timeout=10)
@@ -210,7 +210,7 @@ class Asking(Sync):
         return request
 
 
-def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finished: Finished) -> None:
+def test_the_handler_context_has_all_functions_of_grpcs_own(seen: Seen, finished: Finished) -> None:
     with (
         sync_server(Asking(seen), server_interceptor()) as address,
         grpc.insecure_channel(address) as channel,
@@ -223,7 +223,7 @@ def test_the_handlers_context_can_do_all_that_grpcs_can(seen: Seen, finished: Fi
     assert finished(1)[0].status.status_code is StatusCode.UNSET
 
 
-def test_an_unknown_method_is_refused_as_without_us(channel: grpc.Channel, otel: Recorded) -> None:
+def test_an_unknown_method_is_refused_as_without_tracing(channel: grpc.Channel, otel: Recorded) -> None:
     unheard: Any = channel.unary_unary("/things.Things/Unheard")
     with pytest.raises(grpc.RpcError) as raised:
         unheard(b"ok", timeout=10)
@@ -232,7 +232,7 @@ def test_an_unknown_method_is_refused_as_without_us(channel: grpc.Channel, otel:
     assert not otel.exporter.get_finished_spans()
 
 
-def test_methods_are_remembered_up_to_a_bound(otel: Recorded) -> None:
+def test_the_cache_of_methods_is_bounded(otel: Recorded) -> None:
     interceptor = server_interceptor()
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
 
@@ -277,7 +277,7 @@ def test_a_handlers_own_thread_pool_is_used(seen: Seen, finished: Finished) -> N
     finished(1)
 
 
-def test_a_handler_that_sends_its_responses_by_a_callback_is_left_alone(seen: Seen, otel: Recorded) -> None:
+def test_a_handler_that_sends_its_responses_by_a_callback_is_not_traced(seen: Seen, otel: Recorded) -> None:
     service = Attributed(seen)
     with sync_server(service, server_interceptor()) as address, grpc.insecure_channel(address) as channel:
         assert take(channel, "US", b"ok") == [b"0", b"1"]
@@ -300,7 +300,7 @@ class Eager(Sync):
         (b"none", "Exception iterating responses: 'NoneType' object is not an iterator"),
     ],
 )
-def test_a_stream_that_fails_to_begin_says_so_as_without_us(
+def test_a_stream_that_fails_to_start_gives_the_same_error_as_without_tracing(
     seen: Seen, finished: Finished, script: bytes, details: str
 ) -> None:
     with sync_server(Eager(seen), server_interceptor()) as address, grpc.insecure_channel(address) as channel:

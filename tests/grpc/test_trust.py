@@ -47,7 +47,7 @@ CALLER = (("uber-trace-id", "abc:def:0:0"), ("uberctx-user", "ann"))
         "broken",
     ],
 )
-def test_a_caller_is_believed_as_far_as_it_is_trusted(
+def test_the_trust_option_decides_what_is_used_of_the_caller(
     call: Call, seen: Seen, finished: Finished, options: Any, continues: bool, links: int, recorded: bool
 ) -> None:
     call(seen, "UU", b"ok", metadata=CALLER, **options)
@@ -63,14 +63,16 @@ BROKEN = (("uber-trace-id", "not:a:trace"),)
 
 
 @servers
-def test_abroken_header_costs_the_span(call: Call, seen: Seen, otel: Recorded) -> None:
+def test_a_broken_header_leaves_the_rpc_without_a_span(call: Call, seen: Seen, otel: Recorded) -> None:
     assert call(seen, "UU", b"ok", metadata=BROKEN) == b"ok"
     assert not otel.exporter.get_finished_spans()
     seen.spans[0].set_tag("harmless", 1)
 
 
 @servers
-def test_abroken_header_may_cost_the_callers_trace_only(call: Call, seen: Seen, finished: Finished) -> None:
+def test_with_on_corrupt_root_a_broken_header_starts_a_new_trace(
+    call: Call, seen: Seen, finished: Finished
+) -> None:
     assert call(seen, "UU", b"ok", metadata=BROKEN, on_corrupt="root") == b"ok"
     (span,) = finished(1)
     assert span.parent is None

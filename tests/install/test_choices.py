@@ -33,27 +33,27 @@ EXPORTERS = {
 }
 
 
-def test_no_exporter_is_forgotten_here() -> None:
+def test_the_tables_of_this_file_are_complete() -> None:
     assert exporters.EXPORTERS.own.keys() == EXPORTERS.keys()
     assert choices.SAMPLERS.known()[: len(SAMPLERS) + len(RATIOS)] == [*SAMPLERS, *RATIOS]
     assert choices._LIMITS.keys() == LIMITS.keys()
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_an_exporter_is_taken_by_its_name_in_any_case(name: str) -> None:
+def test_an_exporter_name_is_case_insensitive(name: str) -> None:
     for given in (name, f" {name} ", name.upper()):
         made: Any = exporters.exporter_factory(given)
         assert made.func.__name__ == EXPORTERS[name]
 
 
-def test_x_rays_daemon_is_taken_where_its_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_x_ray_daemon_exporter_is_used_if_its_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000")
     made: Any = exporters.exporter_factory("xray")
     assert made.func.__name__ == "XRayDaemonExporter"
 
 
 @pytest.mark.parametrize("name", ["", "none", "NONE", " none "])
-def test_none_is_no_exporter(name: str) -> None:
+def test_the_exporter_name_none_means_no_exporter(name: str) -> None:
     assert exporters.exporter_factory(name) is None
     assert exporters.exporter_named(name) is None
 
@@ -66,7 +66,7 @@ HINTS = {
 
 
 @pytest.mark.parametrize("name", HINTS)
-def test_an_exporter_that_cannot_be_loaded_names_what_to_do(
+def test_an_exporter_that_cannot_be_loaded_logs_what_to_do(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, hint = HINTS[name]
@@ -113,7 +113,7 @@ CREDENTIALS = (
 
 
 @pytest.mark.parametrize("variable", CREDENTIALS)
-def test_a_provider_of_credentials_needs_opentelemetrys_own_exporter(
+def test_a_credential_provider_variable_requires_opentelemetrys_exporter(
     variable: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(variable, "mine")
@@ -157,12 +157,12 @@ RATIOS = {
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_sampler_without_an_argument_is_opentelemetrys(name: str) -> None:
+def test_a_sampler_without_an_argument_is_the_one_of_opentelemetry(name: str) -> None:
     assert choices.sampler_named(f" {name.upper()} ") is SAMPLERS[name]
 
 
 @pytest.mark.parametrize("name", RATIOS)
-def test_a_sampler_with_a_ratio_takes_it_from_its_variable(
+def test_a_ratio_sampler_reads_its_ratio_from_its_variable(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.25")
@@ -242,7 +242,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_each_limit_is_that_of_its_variables_else_the_default(
+def test_each_limit_is_read_from_its_variables_or_is_the_default(
     limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     default = None if limit.endswith("length") else 128
@@ -269,7 +269,7 @@ def test_without_variables_the_limits_are_the_sdks() -> None:
 
 
 @pytest.mark.parametrize(("value", "names"), [(None, ["xray"]), ("console", ["console"]), ("", [])])
-def test_the_names_of_a_variable_are_those_of_a_value_that_replaces_it(
+def test_a_given_value_replaces_the_names_in_the_variable(
     value: str | None, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "xray")

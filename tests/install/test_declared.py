@@ -56,7 +56,7 @@ def _run(file: Path, arguments: str = "", **variables: str) -> tuple[list[str], 
 
 
 @pytest.mark.parametrize("arguments", ["", "set_global=False"])
-def test_the_files_provider_and_propagators_are_taken_and_other_variables_are_not_read(
+def test_provider_and_propagators_come_from_the_configuration_file_and_other_variables_are_ignored(
     tmp_path: Path, arguments: str
 ) -> None:
     file = tmp_path / "otel.yaml"
@@ -80,7 +80,7 @@ def test_the_files_provider_and_propagators_are_taken_and_other_variables_are_no
         assert resource["service.name"] == "from-the-file"
 
 
-def test_arguments_beside_a_file_are_ignored_which_is_said(tmp_path: Path) -> None:
+def test_arguments_beside_a_configuration_file_are_ignored_and_logged(tmp_path: Path) -> None:
     file = tmp_path / "otel.yaml"
     file.write_text(FILE.format(sampler="always_off", endpoint="http://127.0.0.1:1/v1/traces"))
     printed, said = _run(file, '"shop", sampler="always_on", propagators="jaeger", exporters=["console"]')
@@ -95,7 +95,7 @@ def test_arguments_beside_a_file_are_ignored_which_is_said(tmp_path: Path) -> No
     [(None, "not found"), ("a: [", "parse"), ("file_format: '9.0'", "9.0"), ("file_format: 1\nx: y", "")],
     ids=["missing", "no YAML", "another version", "not by the schema"],
 )
-def test_a_file_that_cannot_be_read_is_said_and_nothing_is_exported(
+def test_an_unreadable_configuration_file_is_logged_and_nothing_is_exported(
     tmp_path: Path, text: str | None, says: str
 ) -> None:
     file = tmp_path / "otel.yaml"
@@ -117,7 +117,7 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     assert "pip install opentelemetry-configuration; nothing is exported" in done.stderr
 
 
-def test_a_file_that_disables_the_sdk_is_obeyed(tmp_path: Path) -> None:
+def test_a_configuration_file_can_disable_the_sdk(tmp_path: Path) -> None:
     file = tmp_path / "otel.yaml"
     file.write_text('file_format: "1.0"\ndisabled: true\n')
     printed, said = _run(file)
@@ -135,7 +135,7 @@ tracer.close().result(20)
 """
 
 
-def test_the_drop_in_sends_where_the_file_says(tmp_path: Path) -> None:
+def test_the_drop_in_exports_to_the_endpoint_of_the_configuration_file(tmp_path: Path) -> None:
     file = tmp_path / "otel.yaml"
     with HttpReceiver() as receiver:
         file.write_text(FILE.format(sampler="always_on", endpoint=receiver.endpoint))

@@ -114,7 +114,7 @@ print(tracer.active_span, True, 1)
 
 
 @pytest.mark.parametrize("program", [INSTALL, DROP_IN, CREATE], ids=["install", "drop-in", "create_tracer"])
-def test_a_disabled_sdk_exports_and_announces_nothing(program: str) -> None:
+def test_a_disabled_sdk_exports_and_logs_nothing(program: str) -> None:
     done = run(program, OTEL_SDK_DISABLED="true")
     assert done.stdout.split() == ["None", "True", "1"]
     assert [

@@ -42,7 +42,7 @@ def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
 
 
-def test_it_registers_both_apis_and_one_set_of_headers(exporter: InMemorySpanExporter) -> None:
+def test_install_registers_both_apis_with_the_same_propagators(exporter: InMemorySpanExporter) -> None:
     tracer = ot_bridge.install("shop", exporters=[exporter])
     assert opentracing.global_tracer() is tracer
     assert opentracing.tracer is tracer
@@ -60,7 +60,7 @@ def test_it_registers_both_apis_and_one_set_of_headers(exporter: InMemorySpanExp
     assert span.resource.attributes["service.name"] == "shop"
 
 
-def test_native_code_of_the_process_continues_our_spans(exporter: InMemorySpanExporter) -> None:
+def test_opentelemetry_spans_are_children_of_our_active_span(exporter: InMemorySpanExporter) -> None:
     tracer = ot_bridge.install("shop", exporters=[exporter])
     with tracer.start_active_span("ours"), trace.get_tracer("lib").start_as_current_span("theirs"):
         pass
@@ -96,7 +96,7 @@ def test_threads_that_install_at_once_get_one_tracer(exporter: InMemorySpanExpor
     assert len(set(map(id, tracers))) == 1
 
 
-def test_uninstall_gives_back_what_was_there() -> None:
+def test_uninstall_restores_the_previous_globals() -> None:
     before = opentracing.tracer, propagate.get_global_textmap(), trace.get_tracer_provider()
     ot_bridge.install("shop", exporters=[])
     ot_bridge.uninstall()
@@ -104,13 +104,13 @@ def test_uninstall_gives_back_what_was_there() -> None:
     assert not opentracing.is_global_tracer_registered()
 
 
-def test_set_global_off_leaves_the_process_alone() -> None:
+def test_with_set_global_false_the_globals_are_not_changed() -> None:
     tracer = ot_bridge.install("shop", exporters=[], set_global=False)
     assert opentracing.global_tracer() is not tracer
     assert trace.get_tracer_provider() is not tracer.provider
 
 
-def test_a_provider_of_the_users_is_taken_as_it_is(exporter: InMemorySpanExporter) -> None:
+def test_a_provider_given_by_the_user_is_used_unchanged(exporter: InMemorySpanExporter) -> None:
     provider = SdkTracerProvider(shutdown_on_exit=False)
     tracer = ot_bridge.install(tracer_provider=provider, exporters=[SimpleSpanProcessor(exporter)])
     tracer.start_span("a").finish()
@@ -118,7 +118,7 @@ def test_a_provider_of_the_users_is_taken_as_it_is(exporter: InMemorySpanExporte
     assert [span.name for span in exporter.get_finished_spans()] == ["a"]
 
 
-def test_a_global_provider_that_is_there_already_is_used() -> None:
+def test_an_existing_global_provider_is_used() -> None:
     module: Any = sys.modules["ot_bridge.installation"]
     provider = ot_bridge.install("agent", exporters=[]).provider
     agents = module._installed
@@ -130,11 +130,11 @@ def test_a_global_provider_that_is_there_already_is_used() -> None:
         agents.undo()
 
 
-def test_engine_off_gives_the_sdks_own_provider() -> None:
+def test_with_engine_false_the_provider_is_the_sdks_own() -> None:
     assert type(ot_bridge.install(exporters=[], engine=False).provider) is SdkTracerProvider
 
 
-def test_a_sampler_decides(exporter: InMemorySpanExporter) -> None:
+def test_install_uses_the_given_sampler(exporter: InMemorySpanExporter) -> None:
     tracer = ot_bridge.install(exporters=[exporter], sampler=ALWAYS_OFF)
     assert tracer.start_span("a").context.sampled is False
 
@@ -149,7 +149,7 @@ def test_a_sampler_decides(exporter: InMemorySpanExporter) -> None:
     ],
     ids=shown,
 )
-def test_propagators_by_name_and_from_the_environment(
+def test_propagators_can_be_given_by_name_or_by_the_environment(
     spec: Any, headers: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for given in (True, False):
@@ -162,7 +162,7 @@ def test_propagators_by_name_and_from_the_environment(
         ot_bridge.uninstall()
 
 
-def test_text_maps_carry_baggage_as_it_is_and_headers_encode_it() -> None:
+def test_baggage_is_encoded_in_http_headers_and_not_in_text_maps() -> None:
     tracer = ot_bridge.install(exporters=[], propagators="jaeger")
     span = tracer.start_span("a").set_baggage_item("k", "a b")
     carriers: tuple[dict[str, str], dict[str, str]] = ({}, {})
@@ -196,21 +196,19 @@ def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
     ],
     ids=shown,
 )
-def test_a_name_that_nobody_knows_is_an_error_that_says_what_would_do(
-    arguments: dict[str, Any], says: str
-) -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_names(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         ot_bridge.install(**arguments)
 
 
-def test_unconfigured_it_says_in_one_line_where_spans_go(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_configuration_install_logs_where_spans_are_sent(caplog: pytest.LogCaptureFixture) -> None:
     ot_bridge.install("shop")
     (record,) = [record for record in caplog.records if record.name == "ot_bridge"]
     assert "localhost:4318" in record.getMessage()
     assert "OTEL_TRACES_EXPORTER=none" in record.getMessage()
 
 
-def test_configured_it_says_nothing(
+def test_with_configuration_install_logs_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
@@ -219,7 +217,7 @@ def test_configured_it_says_nothing(
 
 
 @pytest.mark.parametrize("name", ["jaeger", "b3", "b3multi", "ottrace", "xray"])
-def test_opentelemetrys_names_in_the_environment_do_not_break_its_import(name: str) -> None:
+def test_our_names_in_opentelemetrys_variables_do_not_break_its_import(name: str) -> None:
     """OpenTelemetry looks these up when it is imported; ours are looked up when they are first used."""
     program = "import ot_bridge, opentelemetry.propagate as p\nprint(type(p.get_global_textmap()._real))"
     environment = {**os.environ, "OTEL_PROPAGATORS": name}
@@ -240,7 +238,7 @@ def test_a_sampler_of_ours_is_named_in_the_environment(monkeypatch: pytest.Monke
     assert ot_bridge.install(exporters=[]).start_span("a").context.sampled is False
 
 
-def test_a_sampler_decides_on_roots_and_children_follow() -> None:
+def test_the_sampler_decides_for_roots_and_children_follow_their_parent() -> None:
     tracer = ot_bridge.install(exporters=[], sampler=OperationSampler([("kept", always_on)], always_off))
     with tracer.start_active_span("kept"):
         assert tracer.start_span("anything").context.sampled is True
@@ -248,7 +246,7 @@ def test_a_sampler_decides_on_roots_and_children_follow() -> None:
         assert tracer.start_span("kept").context.sampled is False
 
 
-def test_spans_for_x_ray_have_its_ids_and_its_header() -> None:
+def test_an_x_ray_exporter_selects_x_ray_ids_and_the_x_ray_header() -> None:
     tracer = ot_bridge.install(exporters=["xray_daemon"])
     context = tracer.start_span("a").context
     carrier: dict[str, str] = {}
@@ -316,7 +314,7 @@ tracer.start_span("last").finish()
 """
 
 
-def test_what_is_finished_is_exported_at_exit() -> None:
+def test_finished_spans_are_exported_at_exit() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _AT_EXIT], capture_output=True, text=True, timeout=30, check=True
     )
@@ -324,7 +322,7 @@ def test_what_is_finished_is_exported_at_exit() -> None:
     assert done.stderr == ""
 
 
-def test_close_is_safe_twice_and_nothing_is_said_at_exit() -> None:
+def test_close_can_be_called_twice_and_the_exit_logs_nothing() -> None:
     program = _AT_EXIT + "assert tracer.close() is tracer.close()\nassert tracer.close().result(5) is True\n"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
@@ -335,9 +333,7 @@ def test_close_is_safe_twice_and_nothing_is_said_at_exit() -> None:
 
 @pytest.mark.parametrize("engine", [True, False], ids=["engine", "sdk"])
 @pytest.mark.parametrize("decided", [True, False], ids=["on", "off"])
-def test_a_static_sampler_decides_against_callers_and_never_tears_a_trace_apart_here(
-    engine: bool, decided: bool
-) -> None:
+def test_a_static_sampler_overrides_the_caller_but_not_a_local_parent(engine: bool, decided: bool) -> None:
     tracer = ot_bridge.install(exporters=[], sampler=always_on if decided else always_off, engine=engine)
     flag = "00" if decided else "01"
     caller = tracer.extract(Format.TEXT_MAP, {"traceparent": f"00-{7:032x}-{7:016x}-{flag}"})
@@ -346,7 +342,7 @@ def test_a_static_sampler_decides_against_callers_and_never_tears_a_trace_apart_
         assert tracer.start_span("below").context.sampled is not decided
 
 
-def test_a_flush_tells_of_what_was_lost_since_the_last_one() -> None:
+def test_a_flush_returns_false_if_spans_were_lost_since_the_previous_flush() -> None:
     away = [True]
     tracer = ot_bridge.install(
         exporters=[DeliveryProcessor(Failing(lambda: FAILURE if away else SUCCESS), max_export_batch_size=1)]

@@ -64,7 +64,7 @@ class Wrapping(trace.TracerProvider):
         self.inner.shutdown()
 
 
-def test_a_provider_of_any_kind_is_taken_and_stays(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_provider_of_any_type_is_used_and_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
     provider, added = Wrapping(), InMemorySpanExporter()
     trace.set_tracer_provider(provider)
     tracer = ot_bridge.install(exporters=[added])
@@ -95,7 +95,7 @@ def test_only_opentelemetrys_empty_providers_are_replaced(
     assert not caplog.records
 
 
-def test_arguments_that_another_provider_makes_useless_are_named_once(
+def test_arguments_that_have_no_effect_on_another_provider_are_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trace.set_tracer_provider(Wrapping())
@@ -107,7 +107,7 @@ def test_arguments_that_another_provider_makes_useless_are_named_once(
     assert "call install() first" in said
 
 
-def test_a_provider_that_takes_no_processors_makes_exporters_useless(
+def test_exporters_for_a_provider_without_add_span_processor_are_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Plain(trace.TracerProvider):
@@ -119,12 +119,12 @@ def test_a_provider_that_takes_no_processors_makes_exporters_useless(
     assert "install(exporters=...) is ignored" in caplog.text
 
 
-def test_nothing_is_said_where_nothing_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_if_no_argument_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     ot_bridge.install(tracer_provider=Wrapping(), propagators="b3", exporters=[])
     assert not caplog.records
 
 
-def test_what_other_code_has_set_since_stays() -> None:
+def test_uninstall_keeps_globals_that_other_code_has_set_since() -> None:
     ot_bridge.install(exporters=[])
     tracer, textmap = opentracing.Tracer(), Propagator(["b3"])
     opentracing.set_global_tracer(tracer)
@@ -134,7 +134,7 @@ def test_what_other_code_has_set_since_stays() -> None:
     assert propagate.get_global_textmap() is textmap
 
 
-def test_the_instrumentor_takes_back_the_tracer_that_it_has_set_and_no_other() -> None:
+def test_uninstrument_removes_only_the_tracer_that_the_instrumentor_has_set() -> None:
     OpenTracingInstrumentor().instrument()
     assert opentracing.is_global_tracer_registered()
     OpenTracingInstrumentor().uninstrument()
@@ -150,7 +150,7 @@ def test_the_instrumentor_takes_back_the_tracer_that_it_has_set_and_no_other() -
     assert opentracing.global_tracer() is tracer
 
 
-def test_a_processor_of_the_programs_is_not_shut_down_with_us() -> None:
+def test_uninstall_does_not_shut_down_a_processor_of_the_program() -> None:
     class Kept(SimpleSpanProcessor):
         stopped = False
 
@@ -198,7 +198,7 @@ class Everything:
 
 @pytest.mark.parametrize("bad", [3, Everything], ids=["a number", "a class"])
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_an_argument_of_another_type_is_refused_at_once(name: str, bad: Any) -> None:
+def test_an_argument_of_a_wrong_type_is_refused_immediately(name: str, bad: Any) -> None:
     call, option = UNUSABLE[name]
     with pytest.raises(ConfigurationError) as refused:
         call(bad)

@@ -84,7 +84,7 @@ import os; os._exit(0)
     ],
     ids=["install", "drop-in"],
 )
-def test_a_program_starts_whatever_the_variables_hold_and_each_is_said_once(
+def test_a_program_starts_whatever_the_variables_contain_and_each_problem_is_logged_once(
     program: str, printed: str
 ) -> None:
     done = run(program, **GARBAGE, **MORE_GARBAGE)
@@ -96,7 +96,7 @@ def test_a_program_starts_whatever_the_variables_hold_and_each_is_said_once(
         assert repr(GARBAGE[name]) in line
 
 
-def test_names_that_are_known_are_told_and_otlp_is_among_them() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_names() -> None:
     said = run(INSTALL, **GARBAGE).stderr
     for known in (
         "otlp",
@@ -121,14 +121,14 @@ print(sorted(headers), sorted(propagate.get_global_textmap().fields))
 """
 
 
-def test_importing_the_package_survives_a_propagator_that_nobody_has() -> None:
+def test_the_package_can_be_imported_although_the_variable_names_an_unknown_propagator() -> None:
     done = run(IMPORT, OTEL_PROPAGATORS="jagger")
     assert done.stdout.strip() == "['traceparent'] ['baggage', 'traceparent', 'tracestate']"
     assert done.stderr.count("ERROR OTEL_PROPAGATORS='jagger'") == 1
     assert "tracecontext,baggage is taken" in done.stderr
 
 
-def test_every_name_of_ours_works_in_opentelemetrys_variable() -> None:
+def test_each_of_our_names_works_in_opentelemetrys_variable() -> None:
     done = run(IMPORT, OTEL_PROPAGATORS=",".join([*FORMATS, "ot_bridge"]))
     assert "uber-trace-id" in done.stdout
     assert "ot-tracer-traceid" in done.stdout
@@ -168,7 +168,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
     ids=str,
 )
-def test_one_error_says_what_is_wrong_and_what_is_done(
+def test_one_error_line_says_what_is_wrong_and_what_is_used_instead(
     variables: dict[str, str],
     says: str,
     instead: str,
@@ -211,7 +211,7 @@ UNMADE = {
 @needs.otlp_over_grpc
 @pytest.mark.parametrize("way", ["install", "drop-in"])
 @pytest.mark.parametrize("name", UNMADE)
-def test_an_exporter_that_raises_when_it_is_made_stops_no_program(
+def test_an_exporter_whose_constructor_raises_does_not_stop_the_program(
     name: str, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     named, variables = UNMADE[name]
@@ -255,7 +255,7 @@ def test_samplers_are_taken_by_name(name: str, monkeypatch: pytest.MonkeyPatch) 
         ("random", None, ["xray"], "128"),
     ],
 )
-def test_the_id_generator_is_that_of_the_argument_then_of_the_variable_then_ours(
+def test_the_id_generator_comes_from_the_argument_the_variable_or_the_default(
     variable: str, argument: Any, propagators: Any, bits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", variable)
@@ -291,7 +291,7 @@ tracer = tracer.initialize_tracer()""",
 @needs.otlp_over_grpc
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])
-def test_the_protocol_decides_who_speaks_to_the_collector(way: str, variable: str) -> None:
+def test_the_protocol_variable_selects_the_exporter(way: str, variable: str) -> None:
     module, make = WAYS[way]
     program = SENDING.format(module=module, make=make)
     receiver: GrpcReceiver | HttpReceiver
@@ -336,7 +336,7 @@ app = ot_bridge.TracingMiddleware(app)
 """
 
 
-def test_gunicorn_boots_whatever_the_variables_hold(tmp_path: Path) -> None:
+def test_gunicorn_starts_whatever_the_variables_contain(tmp_path: Path) -> None:
     (tmp_path / "application.py").write_text(APPLICATION)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

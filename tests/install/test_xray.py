@@ -37,7 +37,7 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeXRay]:
     ot_bridge.uninstall()
 
 
-def test_segments_arrive_and_flush_says_so(xray: FakeXRay) -> None:
+def test_segments_arrive_and_flush_returns_true(xray: FakeXRay) -> None:
     tracer = ot_bridge.install("shop", exporters=["xray"])
     with tracer.start_active_span("order", tags={"span.kind": "server"}):
         tracer.start_span("look up").finish()
@@ -48,7 +48,7 @@ def test_segments_arrive_and_flush_says_so(xray: FakeXRay) -> None:
     assert abs(int(outer["trace_id"][2:10], 16) - time.time()) < 60
 
 
-def test_what_is_left_unprocessed_arrives_before_flush_returns(xray: FakeXRay) -> None:
+def test_unprocessed_segments_are_sent_again_before_flush_returns(xray: FakeXRay) -> None:
     tracer = ot_bridge.install("shop", exporters=["xray"])
     xray.answers = [lambda request: unprocessed(request.documents[1]["id"])]
     for name in ("a", "b"):
@@ -72,7 +72,9 @@ def test_flush_is_false_while_x_ray_is_down_and_true_when_it_is_back(
     assert [document["name"] for document in xray.requests[-1].documents] == ["delivered"]
 
 
-def test_nobody_at_x_rays_address_is_told_too(xray: FakeXRay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flush_returns_false_if_nothing_listens_at_the_address_of_x_ray(
+    xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL_XRAY", f"http://127.0.0.1:{closed.getsockname()[1]}")
@@ -91,7 +93,9 @@ EXPORTERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("name", EXPORTERS)
 @pytest.mark.parametrize("by", ["name", "object"])
-def test_each_exporter_brings_x_rays_ids_and_header(xray: FakeXRay, name: str, by: str) -> None:
+def test_each_x_ray_exporter_selects_x_ray_ids_and_the_x_ray_header(
+    xray: FakeXRay, name: str, by: str
+) -> None:
     exporter = name if by == "name" else EXPORTERS[name](xray.url)
     tracer = ot_bridge.install("shop", exporters=[exporter])  # type: ignore[list-item]
     context = tracer.start_span("a").context
@@ -110,7 +114,7 @@ with tracer.start_active_span("order"):
 
 
 @pytest.mark.parametrize("name", ["xray_daemon", "xray"])
-def test_a_program_with_a_daemon_in_its_environment_leaves_nothing_behind_at_its_end(name: str) -> None:
+def test_a_program_configured_for_the_daemon_delivers_all_spans_at_its_exit(name: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
         daemon.settimeout(5)

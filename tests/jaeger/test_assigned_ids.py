@@ -22,7 +22,7 @@ def _osprofiler(side: Side) -> Any:
     return [(span.trace_id, span.span_id, span.parent_id, str(span)) for span in reporter.get_spans()]
 
 
-def test_osprofilers_spans_have_their_parents() -> None:
+def test_spans_of_osprofiler_have_the_right_parents() -> None:
     assert both(_osprofiler)[1][:3] == (0xBA5E, 0xB, 0xA)
 
 
@@ -55,7 +55,7 @@ def test_an_assigned_id_goes_to_children_headers_and_reporters(name: str, value:
 
 @pytest.mark.parametrize("flags", [0, 1, 3])
 @pytest.mark.parametrize("sampled", [True, False])
-def test_assigned_flags_hold_for_what_comes_after(flags: int, sampled: bool) -> None:
+def test_assigned_flags_apply_to_the_span_and_its_later_children(flags: int, sampled: bool) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(side.package.ConstSampler(sampled))
         span = tracer.start_span("op")
@@ -80,7 +80,7 @@ def test_a_context_without_a_span_can_be_assigned_to() -> None:
     both(program)
 
 
-def test_the_exporter_is_told_the_assigned_ids(collector: Any) -> None:
+def test_the_exporter_sends_the_assigned_ids(collector: Any) -> None:
     from ot_bridge.jaeger_client import ConstSampler, Tracer
     from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
     from ot_bridge.jaeger_client.reporter import Reporter
@@ -94,7 +94,7 @@ def test_the_exporter_is_told_the_assigned_ids(collector: Any) -> None:
     assert (sent.span_id, sent.parent_span_id) == ((0xB).to_bytes(8, "big"), (2).to_bytes(8, "big"))
 
 
-def test_a_span_whose_context_was_read_is_no_work_for_the_garbage_collector() -> None:
+def test_reading_the_context_of_a_span_creates_no_reference_cycle() -> None:
     tracer, _ = OURS.tracer()
     gc.collect()
     gc.disable()

@@ -25,7 +25,7 @@ CODECS = {
 
 
 @pytest.mark.parametrize("name", CODECS)
-def test_a_codec_takes_a_span_in_place_of_its_context(name: str) -> None:
+def test_a_codec_accepts_a_span_in_place_of_its_context(name: str) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         span = tracer.start_span("op", child_of=side.package.SpanContext(1, 2, None, 1, {"k": "v"}))
@@ -47,7 +47,7 @@ def test_a_codec_takes_a_span_in_place_of_its_context(name: str) -> None:
     both(program)
 
 
-def test_binary_takes_a_span_too() -> None:
+def test_the_binary_codec_accepts_a_span_too() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op")
     of_span, of_context = bytearray(), bytearray()
@@ -56,7 +56,7 @@ def test_binary_takes_a_span_too() -> None:
     assert of_span == of_context != b""
 
 
-def test_a_codec_takes_what_has_a_contexts_attributes_and_writes_no_half_of_what_has_not() -> None:
+def test_a_codec_accepts_an_object_with_the_attributes_of_a_context_and_refuses_others() -> None:
     class Context:
         trace_id, span_id, parent_id, flags = 1, 2, None, 1
 
@@ -81,7 +81,7 @@ def test_a_codec_takes_what_has_a_contexts_attributes_and_writes_no_half_of_what
     ],
     ids=str,
 )
-def test_half_a_b3_context_is_none(headers: dict[str, Any]) -> None:
+def test_an_incomplete_b3_context_is_extracted_as_none(headers: dict[str, Any]) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(extra_codecs={"b3": side.package.codecs.B3Codec()})
         return tracer.extract("b3", headers)
@@ -90,7 +90,7 @@ def test_half_a_b3_context_is_none(headers: dict[str, Any]) -> None:
     assert codecs.codec_of(Propagator(["jaeger", "b3multi"])).extract(headers) is None
 
 
-def test_a_broken_b3_context_is_still_a_fault() -> None:
+def test_a_broken_b3_context_raises() -> None:
     def program(side: Side) -> Any:
         with pytest.raises(SpanContextCorruptedException):
             side.package.codecs.B3Codec().extract({"X-B3-TraceId": "1", "X-B3-SpanId": "xyz"})
@@ -117,7 +117,9 @@ def test_an_empty_list_set_or_text_is_no_carrier(format: str, carrier: Any) -> N
 
 @pytest.mark.parametrize("name", ["b3", "b3multi", "ottrace", "xray"])
 @pytest.mark.parametrize("sampled", [None, False], ids=["undecided", "a no"])
-def test_a_joined_span_hands_an_open_decision_on_as_open(name: str, sampled: bool | None) -> None:
+def test_a_joined_span_forwards_an_undecided_sampling_decision_as_undecided(
+    name: str, sampled: bool | None
+) -> None:
     codec = codecs.codec_of(Propagator([name]))
     tracer, reporter = OURS.tracer(one_span_per_rpc=True, extra_codecs={name: codec})
     carrier: dict[str, str] = {}
@@ -143,7 +145,7 @@ def test_an_ordinary_child_of_an_undecided_b3_context_is_decided_by_the_sampler(
         assert carrier["X-B3-Sampled"] == str(int(decision))
 
 
-def test_a_joined_span_hands_its_callers_tracestate_on() -> None:
+def test_a_joined_span_forwards_the_tracestate_of_its_caller() -> None:
     codec = codecs.codec_of(Propagator(["tracecontext"]))
     tracer, _ = OURS.tracer(one_span_per_rpc=True, extra_codecs={"w3c": codec})
     caller = {"traceparent": f"00-{1:032x}-{2:016x}-01", "tracestate": "a=1,ot=th:8"}

@@ -88,7 +88,7 @@ def test_every_key_is_read_as_jaeger_client_reads_it(
 @pytest.mark.parametrize(
     "key", [*sorted(VALID_KEYS), "debug_id_header", "max_operations", "metrics", "smapler", "a,b"]
 )
-def test_validate_refuses_what_jaeger_client_refuses_in_its_words(key: str) -> None:
+def test_validate_raises_the_same_messages_as_jaeger_client(key: str) -> None:
     def program(side: Side) -> Any:
         try:
             side.package.Config({key: {}, "nonsense": 1}, service_name="service", validate=True)
@@ -108,7 +108,7 @@ def test_a_service_needs_a_name(config: dict[str, Any]) -> None:
         both(program)
 
 
-def test_the_name_in_the_dictionary_goes_before_the_argument() -> None:
+def test_the_service_name_in_the_dictionary_takes_precedence_over_the_argument() -> None:
     assert both(lambda side: side.package.Config({"service_name": "a"}, service_name="b").service_name) == "a"
 
 
@@ -170,7 +170,7 @@ def _written(config: Config) -> tuple[set[str], set[str]]:
 B3 = {"X-B3-TraceId", "X-B3-SpanId", "X-B3-Sampled"}
 
 
-def test_the_environment_names_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_name_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config({}, service_name="service")
     monkeypatch.setenv("JAEGER_PROPAGATION", "jaeger, b3,w3c")
     both_ways = {"uber-trace-id", "uberctx-k", "traceparent", "baggage", *B3}
@@ -195,7 +195,7 @@ def test_a_foreign_propagator_can_be_among_the_formats(monkeypatch: pytest.Monke
     assert codec.extract({}) is None
 
 
-def test_a_configured_format_is_not_jaegers_but_b3_or_nothing_special() -> None:
+def test_an_unknown_value_of_propagation_has_no_effect() -> None:
     assert Config({"propagation": "other"}, service_name="service").propagation == {}
 
 
@@ -225,7 +225,7 @@ VARIABLES = [
 @pytest.mark.parametrize(
     ("variable", "text", "name", "value"), VARIABLES, ids=[f"{v[0]}={v[1]}" for v in VARIABLES]
 )
-def test_a_variable_stands_for_a_key(
+def test_a_variable_replaces_a_key_of_the_dictionary(
     variable: str, text: str, name: str, value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HERE", "here")
@@ -316,19 +316,19 @@ EACH = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_setting_that_nobody_gives_has_its_default(row: str) -> None:
+def test_a_setting_that_is_not_given_has_its_default(row: str) -> None:
     assert settings.resolve(row, {}, {}) == (DEFAULTS[row], "default")
     assert len(DEFAULTS) == len(ROWS)
 
 
 @pytest.mark.parametrize("variable", EACH)
-def test_each_variable_sets_its_row(variable: str) -> None:
+def test_each_variable_sets_its_setting(variable: str) -> None:
     text, row, meant = EACH[variable]
     assert settings.value(row, {}, {variable: text}) == meant
     assert settings.resolve(row, {}, {variable: text}).source == variable
 
 
-def test_no_variable_of_a_row_is_forgotten_here() -> None:
+def test_the_table_of_variables_is_complete() -> None:
     known = {variable for row in ROWS.values() for variable in (*row.otel, *row.jaeger)}
     assert known == {*EACH}
 
@@ -337,7 +337,7 @@ KEYED = [name for name, row in ROWS.items() if row.key]
 
 
 @pytest.mark.parametrize("row", KEYED)
-def test_each_key_of_the_dictionary_sets_its_row(row: str) -> None:
+def test_each_key_of_the_dictionary_sets_its_setting(row: str) -> None:
     key = {
         "reporting_host": "local_agent.reporting_host",
         "reporting_port": "local_agent.reporting_port",
@@ -353,7 +353,9 @@ def test_each_key_of_the_dictionary_sets_its_row(row: str) -> None:
     assert settings.resolve(row, {group: {name: given} if dot else given}, {}) == (given, "config")
 
 
-def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dictionary_overrides_jaegers_variables_and_opentelemetrys_override_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("JAEGER_REPORTER_MAX_QUEUE_SIZE", "1000")
     config = Config({"reporter_queue_size": 2000}, service_name="service")
     assert config.reporter_queue_size == 2000
@@ -361,7 +363,7 @@ def test_the_dictionary_stands_between_the_two(monkeypatch: pytest.MonkeyPatch) 
     assert config.reporter_queue_size == 3000
 
 
-def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as_unset(
+def test_an_invalid_variable_of_opentelemetry_is_logged_and_counts_as_unset(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many of them")
@@ -401,7 +403,7 @@ def test_a_variable_of_opentelemetrys_that_cannot_be_read_is_named_and_counts_as
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
-def test_a_variable_of_the_reporters_never_stops_a_program(
+def test_an_invalid_variable_of_the_reporter_never_stops_a_program(
     variables: dict[str, str],
     sizes: tuple[int, int],
     problems: list[str],
@@ -447,7 +449,7 @@ def test_sizes_in_the_dictionary_that_do_not_fit_are_refused_as_by_jaeger_client
         ("remote", "0.5", "None"),
     ],
 )
-def test_the_environment_names_a_sampler(
+def test_the_environment_can_name_a_sampler(
     kind: str, param: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JAEGER_SAMPLER_TYPE", kind)
@@ -455,7 +457,7 @@ def test_the_environment_names_a_sampler(
     assert str(Config({}, service_name="service").sampler) == expected
 
 
-def test_a_param_in_a_variable_that_cannot_be_used_leaves_the_type_without_one(
+def test_an_invalid_sampler_param_in_a_variable_counts_as_unset(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("JAEGER_SAMPLER_PARAM", "many")
@@ -531,7 +533,9 @@ def test_the_remote_sampler_can_be_asked_for_by_the_environment(
     tracer.close().result(5)
 
 
-def test_the_throttler_asks_the_agents_host(monkeypatch: pytest.MonkeyPatch, agent: Agent) -> None:
+def test_the_throttler_requests_credits_from_the_host_of_the_agent(
+    monkeypatch: pytest.MonkeyPatch, agent: Agent
+) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     config = {
         "sampler": {"type": "const", "param": 0},
@@ -596,7 +600,7 @@ def test_opentelemetrys_instrumentation_takes_part_in_the_global_tracers_traces(
     assert sorted(collector.names) == ["inner", "outer"]
 
 
-def test_who_has_set_up_opentelemetry_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_opentelemetry_setup_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")

@@ -15,7 +15,7 @@ def _each(program: Any) -> tuple[Any, Any]:
     return program(REAL), program(OURS)
 
 
-def test_an_id_that_is_not_there_is_zero_where_it_was_none() -> None:
+def test_a_missing_id_is_zero_where_jaeger_client_has_none() -> None:
     def program(side: Side) -> Any:
         context = side.package.SpanContext.with_debug_id("me")
         return context.trace_id, context.span_id, context.parent_id, context.flags
@@ -69,7 +69,7 @@ B3 = {"X-B3-TraceId": "1", "X-B3-SpanId": "2"}
 
 
 @pytest.mark.parametrize("headers", [{**B3, "X-B3-Flags": "1"}, B3], ids=["debug", "undecided"])
-def test_b3_is_read_as_b3_says(headers: dict[str, str]) -> None:
+def test_debug_and_undecided_b3_headers_are_read_as_b3_specifies(headers: dict[str, str]) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(extra_codecs={"b3": side.package.codecs.B3Codec()})
         return tracer.start_span("op", child_of=tracer.extract("b3", headers)).is_sampled()
@@ -77,7 +77,7 @@ def test_b3_is_read_as_b3_says(headers: dict[str, str]) -> None:
     assert _each(program) == (False, True)
 
 
-def test_where_there_is_no_trace_no_header_is_written() -> None:
+def test_injecting_a_context_without_a_trace_writes_no_header() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         carrier: dict[str, str] = {}
@@ -90,7 +90,7 @@ def test_where_there_is_no_trace_no_header_is_written() -> None:
     assert _each(program) == (TypeError, {})
 
 
-def test_another_tracers_span_is_injected_as_nothing_where_it_raised() -> None:
+def test_injecting_the_span_of_another_tracer_writes_nothing_where_jaeger_client_raises() -> None:
     foreign = opentracing.Tracer().start_span("op").context
 
     def program(side: Side) -> Any:
@@ -105,7 +105,7 @@ def test_another_tracers_span_is_injected_as_nothing_where_it_raised() -> None:
     assert _each(program) == (ValueError, {})
 
 
-def test_a_reporter_that_raises_fails_no_request() -> None:
+def test_an_exception_of_the_reporter_does_not_reach_the_request() -> None:
     def program(side: Side) -> Any:
         class Raising(side.package.reporter.NullReporter):  # type: ignore[name-defined, misc]
             def report_span(self, span: Any) -> None:

@@ -25,7 +25,7 @@ BOTH = pytest.mark.parametrize("module", [their_grpcext, grpcext], ids=["theirs"
 @pytest.mark.parametrize(
     ("real", "mine"), [(theirs, ours), (their_grpcext, grpcext)], ids=["package", "grpcext"]
 )
-def test_every_name_is_there_with_its_arguments(real: ModuleType, mine: ModuleType) -> None:
+def test_every_public_name_exists_with_the_same_arguments(real: ModuleType, mine: ModuleType) -> None:
     names = {
         name for name, value in vars(real).items() if getattr(value, "__module__", None) == real.__name__
     }
@@ -83,7 +83,7 @@ def _server(module: Any, *kinds: str) -> Any:
 
 @BOTH
 @pytest.mark.parametrize("arity", ARITIES)
-def test_a_programs_own_interceptors_are_asked(module: Any, arity: str) -> None:
+def test_interceptors_of_the_program_are_called(module: Any, arity: str) -> None:
     seen, client, server = Seen(), _client(module), _server(module)
     with sync_server(Sync(seen), wrap=lambda real: module.intercept_server(real, server)) as address:
         channel = module.intercept_channel(grpc.insecure_channel(address), client)
@@ -98,7 +98,7 @@ def test_a_programs_own_interceptors_are_asked(module: Any, arity: str) -> None:
 
 
 @BOTH
-def test_the_ways_to_call_a_method_go_through(module: Any) -> None:
+def test_every_way_to_call_a_method_is_intercepted(module: Any) -> None:
     with sync_server(Sync(Seen())) as address:
         client = _client(module)
         channel = module.intercept_channel(grpc.insecure_channel(address), client)
@@ -129,7 +129,7 @@ _REFUSED = r"interceptor must be either a grpcext\.Unary{0}Interceptor or a grpc
 
 
 @BOTH
-def test_what_is_no_interceptor_is_refused(module: Any) -> None:
+def test_an_object_that_is_not_an_interceptor_is_refused(module: Any) -> None:
     with pytest.raises(TypeError, match=_REFUSED.format("Client")):
         module.intercept_channel(None, object())
     with pytest.raises(TypeError, match=_REFUSED.format("Server")):
@@ -175,7 +175,7 @@ def test_our_interceptors_trace_through_grpcext_on_a_jaeger_tracer(arity: str) -
     assert (served.is_rpc(), served.is_rpc_client(), called.is_rpc_client()) == (True, False, True)
 
 
-def test_their_interceptors_run_on_our_tracer_and_ours_on_theirs() -> None:
+def test_grpc_opentracings_interceptors_run_on_our_tracer_and_ours_on_jaeger_clients() -> None:
     def spans(tracer: Any, reporter: Any, package: Any, ext: Any) -> Any:
         on_server = package.open_tracing_server_interceptor(tracer, log_payloads=True)
         on_client = package.open_tracing_client_interceptor(tracer, log_payloads=True)
@@ -258,6 +258,6 @@ def test_an_intercepted_channel_is_a_channel() -> None:
         "StreamServerInterceptor",
     ],
 )
-def test_our_interceptors_count_as_grpcexts(base: str) -> None:
+def test_our_interceptors_are_instances_of_grpcexts_classes(base: str) -> None:
     make = ours.open_tracing_client_interceptor if "Client" in base else ours.open_tracing_server_interceptor
     assert isinstance(make(OURS.tracer()[0]), getattr(grpcext, base))

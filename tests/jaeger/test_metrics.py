@@ -25,7 +25,7 @@ def _program(tracer: Any, side: Side) -> None:
 
 
 @pytest.mark.parametrize("sampled", [True, False])
-def test_the_tracer_counts_what_jaeger_clients_counts(sampled: bool) -> None:
+def test_the_tracer_counts_the_same_metrics_as_jaeger_clients(sampled: bool) -> None:
     def program(side: Side) -> Any:
         counts: dict[str, int] = {}
         legacy = side.package.metrics.Metrics(

@@ -62,7 +62,7 @@ def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_name_is_there(module: str) -> None:
+def test_every_public_name_exists(module: str) -> None:
     real, ours = _pair(module)
     assert [name for name, _ in _public(real) if not hasattr(ours, name)] == []
 
@@ -82,13 +82,13 @@ def _signatures(module: str) -> Iterator[tuple[str, Any, Any]]:
                     yield f"{name}.{member}", value, getattr(mine, member)
 
 
-def test_there_is_something_to_compare() -> None:
+def test_the_compared_lists_are_not_empty() -> None:
     assert len([name for module in MODULES for name, _ in _public(_pair(module)[0])]) > 150
     assert len([name for module in MODULES for name, _, _ in _signatures(module)]) > 100
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_argument_is_there_in_its_place_with_its_default(module: str) -> None:
+def test_every_argument_exists_at_the_same_position_with_the_same_default(module: str) -> None:
     for name, theirs, mine in _signatures(module):
         expected = [
             each for each in inspect.signature(theirs).parameters.values() if each.kind < each.VAR_POSITIONAL
@@ -104,7 +104,7 @@ def test_every_argument_is_there_in_its_place_with_its_default(module: str) -> N
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_member_of_a_class_is_there(module: str) -> None:
+def test_every_member_of_a_class_exists(module: str) -> None:
     real, ours = _pair(module)
     for name, theirs in _public(real):
         if not inspect.isclass(theirs) or name in _SERVICES or name.endswith(("_args", "_result")):
@@ -121,7 +121,7 @@ def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
     assert [name for name in ours.__all__ if not hasattr(ours, name)] == []
 
 
-def test_the_version_is_that_of_the_names() -> None:
+def test_the_version_is_that_of_the_replaced_jaeger_client() -> None:
     real, ours = _pair("")
     assert ours.__version__ == real.__version__
 
@@ -138,7 +138,7 @@ def test_every_constant_has_its_value(module: str) -> None:
             assert getattr(ours, name) == getattr(real, name), name
 
 
-def test_the_modules_that_a_program_finds_in_the_package_are_there() -> None:
+def test_the_submodules_that_a_program_can_import_exist() -> None:
     assert jaeger_client.thrift_gen.jaeger.ttypes.TagType.LONG == 3
     import ot_bridge.jaeger_client as ours
 
@@ -147,7 +147,7 @@ def test_the_modules_that_a_program_finds_in_the_package_are_there() -> None:
         ours.nope  # noqa: B018
 
 
-def test_values_are_values_and_what_needs_thrift_raises_when_used() -> None:
+def test_thrift_value_classes_work_and_functions_that_need_thrift_raise_when_called() -> None:
     from ot_bridge.jaeger_client.TUDPTransport import TUDPTransport
 
     Agent = importlib.import_module("ot_bridge.jaeger_client.thrift_gen.agent.Agent")
@@ -171,7 +171,7 @@ def test_values_are_values_and_what_needs_thrift_raises_when_used() -> None:
             use()
 
 
-def test_the_helpers_around_thrift_say_the_same() -> None:
+def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None:
     real, ours = _pair(".thrift")
     trace, limits = (1 << 127) | (1 << 63) | 5, (5, 20)
     try:
@@ -263,7 +263,7 @@ MADE: dict[str, tuple[str, tuple[Any, ...], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_what_is_made_has_every_public_attribute_with_its_value(name: str) -> None:
+def test_objects_have_the_same_public_attributes_and_values_as_jaeger_clients(name: str) -> None:
     module, arguments, without = MADE[name]
     theirs, ours = (getattr(each, name)(*arguments) for each in _pair(module))
     attributes = {each for each in vars(theirs) if not each.startswith("_")}

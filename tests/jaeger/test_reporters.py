@@ -35,7 +35,7 @@ def _tracer(reporter: Any, sampled: bool = True, **options: Any) -> Tracer:
     return Tracer("service", reporter, ConstSampler(sampled), tags={"ip": "127.0.0.1"}, **options)
 
 
-def test_a_reporter_of_the_programs_own_is_told_the_process_and_each_span() -> None:
+def test_a_reporter_of_the_program_gets_the_process_and_each_span() -> None:
     def program(side: Side) -> Any:
         told: list[Any] = []
 
@@ -55,7 +55,7 @@ def test_a_reporter_of_the_programs_own_is_told_the_process_and_each_span() -> N
     both(program)
 
 
-def test_composite_passes_everything_on() -> None:
+def test_the_composite_reporter_forwards_every_call() -> None:
     first, second = InMemoryReporter(), InMemoryReporter()
     tracer = _tracer(CompositeReporter(first, NullReporter(), second))
     span = tracer.start_span("op")
@@ -74,7 +74,7 @@ def test_the_logging_reporter_has_a_logger_by_default(caplog: pytest.LogCaptureF
     assert {record.getMessage() for record in caplog.records} == {f"Reporting span {span}"}
 
 
-def test_the_base_reporter_is_not_one_yet() -> None:
+def test_report_span_of_the_base_reporter_is_not_implemented() -> None:
     with pytest.raises(NotImplementedError):
         BaseReporter().report_span(None)
 
@@ -94,7 +94,7 @@ def test_the_network_reporter_sends_otlp(collector: Collector) -> None:
     assert collector.resource["ip"] == "127.0.0.1"
 
 
-def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
+def test_spans_go_to_port_4318_on_the_agents_host_and_that_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     made: list[dict[str, Any]] = []
@@ -126,7 +126,7 @@ def test_spans_go_to_4318_on_the_agents_host_and_the_log_says_so_once(
     assert made == [{"name": "otlp"}]
 
 
-def test_an_ipv6_agent_has_its_brackets() -> None:
+def test_the_ipv6_address_of_an_agent_is_put_in_brackets() -> None:
     channel = LocalAgentSender("::1", 5778, 6831, throttling_port=99)
     assert channel.sampling_endpoint == "http://[::1]:5778/sampling"
     assert channel.credits_endpoint == "http://[::1]:99/credits"
@@ -172,7 +172,7 @@ class _Counts(MetricsFactory):
         return lambda value: self.counts.__setitem__(name, value)
 
 
-def test_the_reporter_counts_what_becomes_of_spans(collector: Collector) -> None:
+def test_the_reporter_counts_reported_and_lost_spans(collector: Collector) -> None:
     counts = _Counts()
     tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
     for _ in range(3):
@@ -219,7 +219,7 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
     }
 
 
-def test_spans_that_end_after_the_close_are_counted_and_said_once(
+def test_spans_that_end_after_the_close_are_counted_and_logged_once(
     collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
     counts = _Counts()
@@ -233,7 +233,9 @@ def test_spans_that_end_after_the_close_are_counted_and_said_once(
     assert not collector.requests
 
 
-def test_no_collector_costs_close_some_seconds_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_collector_close_ends_after_some_seconds_without_an_exception(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with running(Collector()) as gone:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gone.url)
     monkeypatch.setattr(reporter, "CLOSE_SECONDS", 0.2)
@@ -318,7 +320,7 @@ def test_a_composite_waits_for_futures_of_any_kind() -> None:
     assert asyncio.run(main()) is True
 
 
-def test_a_close_that_raises_tells_its_exception() -> None:
+def test_the_future_of_a_close_that_raises_has_the_exception() -> None:
     def work() -> bool:
         raise RuntimeError("no")
 
@@ -334,7 +336,7 @@ def test_flushing_the_provider_flushes_the_reporter(collector: Collector) -> Non
 
 
 @pytest.mark.parametrize("composed", [False, True], ids=["exporters", "reporters"])
-def test_any_number_of_collectors_that_hang_share_the_time_of_a_flush(
+def test_several_hanging_collectors_share_the_timeout_of_a_flush(
     composed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporter, "CLOSE_SECONDS", 1.0)
@@ -351,7 +353,7 @@ def test_any_number_of_collectors_that_hang_share_the_time_of_a_flush(
         assert tracer.close().result(many) is False
 
 
-def test_a_failed_close_is_a_false_one() -> None:
+def test_the_composite_close_is_false_if_one_close_fails() -> None:
     failed = Closing()
     failed.set_exception(RuntimeError("no"))
     assert all_of([done(), failed]).result(1) is False

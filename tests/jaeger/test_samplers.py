@@ -85,7 +85,7 @@ def test_each_sampler_is_a_sampler(make: Any) -> None:
     assert both(program)
 
 
-def test_the_adaptive_sampler_takes_up_other_strategies() -> None:
+def test_the_adaptive_sampler_applies_updated_strategies() -> None:
     def program(side: Side) -> Any:
         made = side.package.sampler.AdaptiveSampler(STRATEGIES, 3)
         made.is_sampled(1, "new")
@@ -113,13 +113,13 @@ def test_a_rate_limiting_sampler_can_be_updated() -> None:
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1])
-def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+def test_an_invalid_sampling_rate_is_refused(rate: float) -> None:
     for side, error in ((REAL, AssertionError), (OURS, ValueError)):
         with pytest.raises(error):
             side.package.ProbabilisticSampler(rate)
 
 
-def test_the_tags_are_on_sampled_roots_alone() -> None:
+def test_the_sampler_tags_are_only_on_sampled_root_spans() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(side.package.ProbabilisticSampler(1.0))
         root = tracer.start_span("root", tags={"a": 1})
@@ -150,19 +150,19 @@ def test_a_sampler_of_the_programs_own_decides() -> None:
     both(program)
 
 
-def test_a_sampler_that_only_looks_like_one_will_do() -> None:
+def test_an_object_with_the_interface_of_a_sampler_is_accepted() -> None:
     tracer, _ = OURS.tracer(REAL.package.ConstSampler(True))
     assert tags_of(tracer.start_span("op")) == {"sampler.type": "const", "sampler.param": True}
     assert "ConstSampler(True)" in tracer.provider.sampler.get_description()
 
 
-def test_an_opentelemetry_sampler_will_do() -> None:
+def test_an_opentelemetry_sampler_is_accepted() -> None:
     tracer, _ = OURS.tracer(ParentBased(ALWAYS_ON))
     assert tracer.start_span("op").is_sampled()
     tracer.close().result(5)
 
 
-def test_a_sampler_of_its_own_can_be_given_to_one_span() -> None:
+def test_a_single_span_can_have_its_own_sampler() -> None:
     tracer, _ = OURS.tracer()
     assert not tracer.start_span("op", sampler=OURS.package.ConstSampler(False)).is_sampled()
 
@@ -206,7 +206,9 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS)
-def test_the_remote_sampler_does_what_the_agent_says(answer: Any, expected: str, agent: Agent) -> None:
+def test_the_remote_sampler_applies_the_strategy_of_the_agent(
+    answer: Any, expected: str, agent: Agent
+) -> None:
     agent.strategy = answer
     made, counts = _remote(agent)
     with counts.changed:
@@ -216,7 +218,7 @@ def test_the_remote_sampler_does_what_the_agent_says(answer: Any, expected: str,
     made.close()
 
 
-def test_an_answer_that_changes_nothing_is_no_update(agent: Agent) -> None:
+def test_an_unchanged_strategy_is_not_counted_as_an_update(agent: Agent) -> None:
     agent.strategy = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}}
     made, counts = _remote(agent, init_sampler=sampler.ProbabilisticSampler(0.5))
     assert made.refresh()
@@ -227,7 +229,7 @@ def test_an_answer_that_changes_nothing_is_no_update(agent: Agent) -> None:
 @pytest.mark.parametrize(
     "strategy", [b"<garbage>", {"strategyType": "LUCK"}, []], ids=["text", "unknown", "a list"]
 )
-def test_the_remote_sampler_keeps_what_it_has_when_the_agent_talks_nonsense(
+def test_the_remote_sampler_keeps_its_strategy_if_the_response_of_the_agent_is_invalid(
     strategy: Any, agent: Agent
 ) -> None:
     agent.strategy = strategy
@@ -240,7 +242,7 @@ def test_the_remote_sampler_keeps_what_it_has_when_the_agent_talks_nonsense(
     made.close()
 
 
-def test_the_rate_limiter_sells_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_limiter_grants_credits_as_jaeger_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     import jaeger_client.rate_limiter
 
     def program(module: Any) -> Any:

@@ -27,7 +27,7 @@ def test_get_boolean_reads_as_jaeger_client_does(text: Any, default: bool) -> No
     assert utils.get_boolean(text, default) == jaeger_client.utils.get_boolean(text, default)
 
 
-def test_errors_are_reported_after_a_quiet_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_error_reporter_logs_only_after_its_interval(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("errors")
     quiet = utils.ErrorReporter(None, logger)
     quiet.error("nobody hears %s", "this")
@@ -42,7 +42,7 @@ def test_errors_are_reported_after_a_quiet_time(caplog: pytest.LogCaptureFixture
     ("name_to", "reachable", "expected"),
     [("10.1.2.3", True, "10.1.2.3"), ("127.0.1.1", False, "127.0.1.1"), (None, False, "127.0.0.1")],
 )
-def test_the_local_address_is_the_best_that_can_be_had(
+def test_the_local_address_falls_back_to_less_precise_methods(
     name_to: str | None, reachable: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lookup(name: str) -> str:
@@ -66,7 +66,7 @@ def test_an_uber_trace_id_is_written_and_read(ids: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", "1:2", "", None, 7, [], ["1:2:0:1", "1:2:0:1"], "0:0:0:0"])
-def test_what_is_no_uber_trace_id_is_refused(value: Any) -> None:
+def test_an_invalid_uber_trace_id_is_refused(value: Any) -> None:
     for module in (codecs, jaeger_client.codecs):
         with pytest.raises(SpanContextCorruptedException):
             module.span_context_from_string(value)
@@ -80,7 +80,7 @@ def test_header_to_hex_reads_hex() -> None:
                 module.header_to_hex(value)
 
 
-def test_a_codec_has_to_be_written() -> None:
+def test_the_methods_of_the_base_codec_are_not_implemented() -> None:
     with pytest.raises(NotImplementedError):
         codecs.Codec().inject(None, {})
     with pytest.raises(NotImplementedError):
@@ -93,7 +93,7 @@ class _Frame:
     trace_id, span_id, parent_id, traceflags = 1, 2, 3, 1
 
 
-def test_zipkin_span_format_is_read_from_an_object() -> None:
+def test_the_zipkin_codec_reads_the_attributes_of_an_object() -> None:
     def program(side: Side) -> Any:
         codec = side.package.codecs.ZipkinCodec()
         context = codec.extract(_Frame())
@@ -111,7 +111,7 @@ def test_b3_debug_implies_that_it_is_sampled() -> None:
     assert context.flags == 3
 
 
-def test_b3_that_leaves_the_decision_open_is_decided_by_the_sampler() -> None:
+def test_the_sampler_decides_if_b3_headers_have_no_decision() -> None:
     from tests.jaeger.sides import OURS
 
     tracer, _ = OURS.tracer(extra_codecs={"b3": codecs.B3Codec()})
@@ -120,7 +120,7 @@ def test_b3_that_leaves_the_decision_open_is_decided_by_the_sampler() -> None:
     assert tracer.start_span("op", child_of=context).is_sampled()
 
 
-def test_a_carrier_that_breaks_is_an_invalid_one() -> None:
+def test_a_carrier_that_raises_is_an_invalid_carrier() -> None:
     class Broken(dict[str, str]):
         def __setitem__(self, name: str, value: str) -> None:
             raise TypeError("read only")
@@ -132,7 +132,7 @@ def test_a_carrier_that_breaks_is_an_invalid_one() -> None:
         tracer.inject(tracer.start_span("op"), "text_map", Broken())
 
 
-def test_an_agent_is_asked_for_strategies_and_credits(agent: Agent) -> None:
+def test_the_sender_requests_strategies_and_credits_from_the_agent(agent: Agent) -> None:
     agent.strategy = {"strategyType": "PROBABILISTIC"}
     sender = LocalAgentSender("127.0.0.1", agent.port, throttling_port=str(agent.port))
     strategy = sender.request_sampling_strategy("the service", timeout=5).result(5)
@@ -150,7 +150,7 @@ def test_an_agent_is_asked_for_strategies_and_credits(agent: Agent) -> None:
     assert raised.value.fp.closed  # and its connection with it
 
 
-def test_the_address_that_packets_come_from_is_jaeger_clients() -> None:
+def test_get_local_ip_by_socket_returns_the_same_as_jaeger_clients() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # of the socket that jaeger-client leaves open
         expected = jaeger_client.utils.get_local_ip_by_socket()
@@ -158,7 +158,7 @@ def test_the_address_that_packets_come_from_is_jaeger_clients() -> None:
     assert utils.get_local_ip_by_socket() == expected
 
 
-def test_an_interface_has_its_address() -> None:
+def test_interface_ip_returns_the_address_of_an_interface() -> None:
     # On Windows it cannot be asked.
     assert utils.interface_ip(b"lo") == (None if sys.platform == "win32" else "127.0.0.1")
     with pytest.raises(OSError, match="No such device"):

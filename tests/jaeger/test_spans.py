@@ -174,7 +174,7 @@ def test_the_traceback_of_a_recorded_exception_is_cut_too() -> None:
     assert log["message"] == "a long mes"
 
 
-def test_a_value_that_cannot_be_printed_is_no_reason_to_raise() -> None:
+def test_a_value_that_cannot_be_printed_does_not_raise() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op", tags={"a": _Unprintable()}).set_tag("b", _Unprintable())
     span.log_kv({"c": _Unprintable()})
@@ -223,7 +223,7 @@ def test_info_and_error_are_logs(payload: Any) -> None:
     both(program)
 
 
-def test_the_old_ways_to_log_are_logs() -> None:
+def test_the_deprecated_log_methods_make_logs() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         span = tracer.start_span("op")
@@ -274,7 +274,7 @@ def test_references_come_back_as_given() -> None:
     both(program)
 
 
-def test_a_span_that_is_not_sampled_answers_every_question() -> None:
+def test_every_attribute_of_an_unsampled_span_can_be_read() -> None:
     def program(side: Side) -> Any:
         tracer, reporter = side.tracer(side.package.ConstSampler(False))
         above = tracer.start_span("above")
@@ -357,7 +357,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fields", CONTEXTS.values(), ids=CONTEXTS)
-def test_a_span_context_says_what_it_was_made_of(fields: dict[str, Any]) -> None:
+def test_a_span_context_returns_the_values_that_it_was_created_with(fields: dict[str, Any]) -> None:
     def program(side: Side) -> Any:
         context = side.package.SpanContext(**fields)
         more = context.with_baggage_item("extra", "1")
@@ -443,13 +443,13 @@ def test_events_of_opentelemetry_code_are_logs() -> None:
     assert (tag.key, tag.vStr) == ("list", "(1, 2)")
 
 
-def test_a_log_that_is_no_mapping_is_a_payload() -> None:
+def test_a_log_that_is_not_a_mapping_becomes_the_payload_field() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op").log_kv("just text")
     assert logs_of(span) == [{"payload": "just text"}]
 
 
-def test_real_and_ours_name_the_same_attributes() -> None:
+def test_our_spans_have_the_same_attribute_names_as_jaeger_clients() -> None:
     def names(side: Side) -> set[str]:
         tracer, _ = side.tracer()
         span = tracer.start_span("op")
@@ -469,7 +469,7 @@ TOLD: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
-def test_each_tag_stands_at_its_first_place_with_its_last_value(told: list[Any]) -> None:
+def test_a_tag_set_again_keeps_its_position_and_has_the_last_value(told: list[Any]) -> None:
     def program(side: Side) -> Any:
         tracer, reporter = side.tracer()
         told_at_start = [value for key, value in told if key == "tags"]
@@ -508,7 +508,9 @@ tracer_provider:
 
 
 @needs.configuration
-def test_on_the_provider_of_a_file_the_reporter_gets_the_programs_own_span(tmp_path: Path) -> None:
+def test_with_a_provider_from_a_configuration_file_the_reporter_gets_the_spans_of_the_program(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "otel.yaml").write_text(FILE)
     done = programs.python("-c", DECLARED, OTEL_CONFIG_FILE=str(tmp_path / "otel.yaml"))
     tags = [("span.kind", None), ("a", 3), ("b", 5), ("error", None), ("c", 4)]
@@ -548,7 +550,7 @@ def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
     tracer.provider.shutdown()
 
 
-def test_a_tag_of_a_long_kind_is_fitted_as_any_other() -> None:
+def test_a_long_span_kind_is_cut_like_any_other_tag() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(max_tag_value_length=8)
         span = tracer.start_span("op", tags={"span.kind": "a kind of its own", "error": "a long story"})
@@ -558,7 +560,7 @@ def test_a_tag_of_a_long_kind_is_fitted_as_any_other() -> None:
     both(program)
 
 
-def test_a_span_that_opentelemetrys_processors_keep_is_the_programs_and_outlives_it() -> None:
+def test_a_span_kept_by_a_processor_outlives_the_programs_reference_and_stays_in_sync() -> None:
     tracer, _ = OURS.tracer()
     kept: list[Any] = []
     for _ in range(2):

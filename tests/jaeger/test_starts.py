@@ -114,7 +114,7 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", OPTIONS)
-def test_every_option_with_every_kind_of_value(
+def test_no_value_of_an_option_raises_that_jaeger_client_accepts(
     key: str, monkeypatch: pytest.MonkeyPatch, closing: Closing
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
@@ -130,7 +130,7 @@ def test_every_option_with_every_kind_of_value(
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_no_text_in_a_variable_stops_a_program(
+def test_no_value_of_a_variable_prevents_a_program_from_starting(
     variable: str, monkeypatch: pytest.MonkeyPatch, closing: Closing
 ) -> None:
     problems = []
@@ -149,7 +149,7 @@ def test_no_text_in_a_variable_stops_a_program(
     assert problems == []
 
 
-def test_a_port_of_kubernetes_is_said_and_the_default_taken(
+def test_a_port_variable_set_by_kubernetes_is_logged_and_the_default_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("JAEGER_AGENT_PORT", "tcp://10.96.0.7:6831")
@@ -160,7 +160,9 @@ def test_a_port_of_kubernetes_is_said_and_the_default_taken(
 
 
 @pytest.mark.parametrize("error", [OSError("no name"), UnicodeError("label empty")], ids=["OSError", "text"])
-def test_a_host_without_a_name_stops_nothing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_a_name_does_not_prevent_tracing(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object) -> str:
         raise error
 

@@ -57,7 +57,9 @@ def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agen
     made.close()
 
 
-def test_an_agent_that_talks_nonsense_gives_no_credit(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_response_of_the_agent_gives_no_credit(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, counts = _throttler(agent)
     made.is_allowed("op")
     agent.status = 500
@@ -71,14 +73,14 @@ def test_an_agent_that_talks_nonsense_gives_no_credit(agent: Agent, monkeypatch:
     made.close()
 
 
-def test_credits_are_asked_for_in_the_background(agent: Agent) -> None:
+def test_credits_are_requested_in_the_background(agent: Agent) -> None:
     made, _ = _throttler(agent, 0.01)
     made.is_allowed("op")
     agent.wait_for(lambda: len(agent.requests) > 1)
     made.close()
 
 
-def test_a_throttler_that_nobody_holds_stops_asking(agent: Agent) -> None:
+def test_the_thread_of_a_deleted_throttler_ends(agent: Agent) -> None:
     made, _ = _throttler(agent, 0.01)
     (thread,) = (
         each for each in threading.enumerate() if each.name == "ot_bridge-throttler" and each.is_alive()
@@ -90,7 +92,7 @@ def test_a_throttler_that_nobody_holds_stops_asking(agent: Agent) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_asks_for_itself_unless_it_was_closed(agent: Agent) -> None:
+def test_a_forked_child_starts_its_own_requests_unless_closed_before_the_fork(agent: Agent) -> None:
     made, _ = _throttler(agent, 0.01)
     closed, _ = _throttler(agent)
     closed.close()
@@ -117,7 +119,7 @@ def test_the_tracers_close_ends_its_thread(agent: Agent) -> None:
     until(lambda: _threads() == before)
 
 
-def test_a_signal_handler_may_ask_it_while_it_is_asked(agent: Agent) -> None:
+def test_a_signal_handler_may_use_the_throttler_while_its_thread_uses_it(agent: Agent) -> None:
     made, _ = _throttler(agent)
     seen: list[bool] = []
 
@@ -165,7 +167,9 @@ class _Raising(MetricsFactory):
         return count
 
 
-def test_metrics_that_raise_do_not_end_it(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+def test_metrics_that_raise_do_not_end_the_thread_of_the_throttler(
+    agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
     channel = LocalAgentSender("127.0.0.1", agent.port)
     made = throttler.RemoteThrottler(channel, "service", refresh_interval=0.01, metrics_factory=_Raising())
     made.credits["op"] = 1.0
@@ -178,7 +182,7 @@ INTERVALS: dict[str, Any] = {"zero": 0, "negative": -1, "endless": 1e300, "no nu
 
 
 @pytest.mark.parametrize("interval", INTERVALS.values(), ids=INTERVALS)
-def test_an_interval_that_no_thread_can_wait_for_is_the_default(interval: Any) -> None:
+def test_an_invalid_refresh_interval_is_replaced_by_the_default(interval: Any) -> None:
     config = Config({"throttler": {"refresh_interval": interval}}, service_name="service")
     assert config.throttler_refresh_interval == 5
 
@@ -216,7 +220,7 @@ CALLERS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
-def test_a_throttler_is_asked_for_debug_traces_alone(caller: dict[str, str]) -> None:
+def test_the_throttler_is_called_only_for_debug_traces(caller: dict[str, str]) -> None:
     def program(side: Side) -> Any:
         refusing = _Refusing()
         tracer, reporter = side.tracer(throttler=refusing)

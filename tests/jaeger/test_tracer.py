@@ -30,7 +30,7 @@ def _carrier(format: str) -> Any:
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("bits", [64, 128])
 @pytest.mark.parametrize("sampled", [True, False])
-def test_each_reads_what_the_other_writes(format: str, bits: int, sampled: bool) -> None:
+def test_each_client_reads_what_the_other_writes(format: str, bits: int, sampled: bool) -> None:
     tracers = {
         side: side.tracer(side.package.ConstSampler(sampled), generate_128bit_trace_id=bits == 128)[0]
         for side in (REAL, OURS)
@@ -104,7 +104,7 @@ def test_a_broken_header_is_refused_by_both(value: str) -> None:
     both(program)
 
 
-def test_what_is_no_carrier_is_refused_by_both() -> None:
+def test_an_invalid_carrier_is_refused_by_both() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         span = tracer.start_span("op")
@@ -170,7 +170,7 @@ def test_a_span_itself_can_be_injected() -> None:
     assert one == two == {"uber-trace-id": f"{span.trace_id:x}:{span.span_id:x}:0:1"}
 
 
-def test_another_tracers_span_is_injected_as_nothing() -> None:
+def test_injecting_the_span_of_another_tracer_writes_nothing() -> None:
     tracer, _ = OURS.tracer()
     carrier: dict[str, str] = {}
     tracer.inject(opentracing.Tracer().start_span("op").context, Format.TEXT_MAP, carrier)
@@ -277,7 +277,7 @@ def test_one_span_per_rpc_keeps_the_decision(flags: int) -> None:
     both(program)
 
 
-def test_one_span_per_rpc_leaves_others_alone() -> None:
+def test_one_span_per_rpc_affects_only_server_spans_with_a_remote_parent() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(one_span_per_rpc=True)
         server = {ext.SPAN_KIND: ext.SPAN_KIND_RPC_SERVER}
@@ -304,7 +304,7 @@ PRIORITIES: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("values", PRIORITIES.values(), ids=PRIORITIES)
 @pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "unsampled"])
-def test_a_sampling_priority_set_later_decides_on_the_span_and_its_children(
+def test_a_sampling_priority_set_later_applies_to_the_span_and_its_children(
     values: list[Any], sampled: bool
 ) -> None:
     def program(side: Side) -> Any:
@@ -385,7 +385,7 @@ class _Throttler:
 
 @pytest.mark.parametrize("allowed", [True, False])
 @pytest.mark.parametrize("sampled", [True, False])
-def test_the_throttler_has_the_last_word_on_debug_spans(allowed: bool, sampled: bool) -> None:
+def test_the_throttler_can_refuse_debug_spans(allowed: bool, sampled: bool) -> None:
     def program(side: Side) -> Any:
         throttler = _Throttler(allowed)
         tracer, reporter = side.tracer(side.package.ConstSampler(sampled), throttler=throttler)
@@ -411,7 +411,7 @@ def test_baggage_without_a_trace_starts_one_that_the_sampler_decides_on() -> Non
     assert (span.flags, span.parent_id, dict(span.context.baggage)) == (1, None, {"k": "v"})
 
 
-def test_the_process_has_tags() -> None:
+def test_the_process_has_the_same_tags_as_in_jaeger_client() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(tags={"region": "eu", "replicas": 3})
         tags = dict(tracer.tags)
@@ -431,7 +431,7 @@ def test_the_process_tags_are_resource_attributes() -> None:
     assert len(attributes["long"]) == 1024
 
 
-def test_the_address_is_looked_up_if_not_given() -> None:
+def test_the_ip_address_is_looked_up_if_it_is_not_given() -> None:
     tracer, _ = OURS.tracer(tags={"ip": None})
     assert tracer.tags["ip"].count(".") == 3 or tracer.tags["ip"] is None
 
@@ -476,7 +476,7 @@ def test_tags_that_are_not_a_mapping_are_ignored() -> None:
     assert set(tags_of(tracer.start_span("op", tags=7))) == {"sampler.type", "sampler.param"}
 
 
-def test_a_reporter_that_raises_costs_the_program_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_of_the_reporter_does_not_reach_the_program(caplog: pytest.LogCaptureFixture) -> None:
     class Raising(OURS.package.reporter.BaseReporter):  # type: ignore[name-defined, misc]
         def report_span(self, span: Any) -> None:
             raise RuntimeError("a reporter's own")
@@ -486,7 +486,7 @@ def test_a_reporter_that_raises_costs_the_program_nothing(caplog: pytest.LogCapt
     assert "a reporter or span processor raised" in caplog.text
 
 
-def test_a_sampler_that_raises_costs_the_program_nothing() -> None:
+def test_an_exception_of_the_sampler_does_not_reach_the_program() -> None:
     class Raising:
         def is_sampled(self, trace_id: int, operation: str = "") -> Any:
             raise RuntimeError("a sampler's own")
@@ -496,14 +496,14 @@ def test_a_sampler_that_raises_costs_the_program_nothing() -> None:
     assert not span.is_sampled()
 
 
-def test_ours_is_a_tracer_of_the_bridge() -> None:
+def test_our_tracer_is_an_instance_of_the_bridge_tracer() -> None:
     tracer, _ = OURS.tracer()
     assert isinstance(tracer, bridge.Tracer)
     assert isinstance(tracer.start_span("op"), bridge.Span)
     assert isinstance(tracer.start_span("op").context, bridge.SpanContext)
 
 
-def test_the_active_span_goes_before_references_and_the_first_reference_before_others() -> None:
+def test_the_active_span_takes_precedence_over_references_and_the_first_reference_over_others() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         other, third = tracer.start_span("other").context, tracer.start_span("third").context
@@ -560,7 +560,7 @@ def test_an_assigned_sampler_decides_on_the_roots_of_opentelemetry_code_too() ->
     assert [span.operation_name for span in reporter.get_spans()] == ["second"]
 
 
-def test_a_sampler_of_opentelemetrys_can_be_replaced() -> None:
+def test_a_sampler_of_opentelemetry_can_be_replaced() -> None:
     tracer, _ = OURS.tracer(ALWAYS_OFF)
     assert not tracer.start_span("op").is_sampled()
     tracer.sampler = OURS.package.ConstSampler(True)

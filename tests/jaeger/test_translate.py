@@ -104,7 +104,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
 
 
 @pytest.mark.parametrize(("config", "variables", "expected"), CASES.values(), ids=CASES)
-def test_every_line_is_as_it_should_be(
+def test_every_line_of_the_translation_is_as_expected(
     config: dict[str, Any], variables: dict[str, str], expected: list[str]
 ) -> None:
     assert [str(line) for line in lines(config, variables)] == expected

@@ -18,7 +18,7 @@ SCOPES = {"the default": None, "thread-local": ThreadLocalScopeManager}
 
 
 @pytest.mark.parametrize("manager", SCOPES.values(), ids=SCOPES)
-def test_each_has_its_own_active_span(manager: Any) -> None:
+def test_each_tracer_has_its_own_active_span(manager: Any) -> None:
     def program(side: Side) -> Any:
         options = [{} if manager is None else {"scope_manager": manager()} for _ in range(2)]
         (one, _), (two, _) = side.tracer(**options[0]), side.tracer(**options[1])
@@ -41,7 +41,7 @@ def test_each_has_its_own_active_span(manager: Any) -> None:
 
 
 @pytest.mark.parametrize("sampled", [True, False])
-def test_the_seconds_sampler_is_asked_inside_a_span_of_the_firsts(sampled: bool) -> None:
+def test_the_sampler_of_the_second_tracer_decides_inside_a_span_of_the_first(sampled: bool) -> None:
     def program(side: Side) -> Any:
         one, _ = side.tracer(side.package.ConstSampler(not sampled))
         two, _ = side.tracer(side.package.ConstSampler(sampled))
@@ -78,7 +78,7 @@ def test_a_span_of_the_bridges_own_tracer_is_seen_by_both() -> None:
             assert tracer.start_span("inner").parent_id == theirs.span.unwrap().get_span_context().span_id
 
 
-def test_opentelemetry_code_reads_the_baggage_of_the_innermost() -> None:
+def test_opentelemetry_code_reads_the_baggage_of_the_innermost_span() -> None:
     (one, _), (two, _) = OURS.tracer(), OURS.tracer()
     with one.start_active_span("one") as outer:
         outer.span.set_baggage_item("user", "ann")
@@ -92,7 +92,7 @@ def test_opentelemetry_code_reads_the_baggage_of_the_innermost() -> None:
     assert dict(baggage.get_all()) == {}
 
 
-def test_baggage_that_opentelemetry_code_sets_goes_out_with_a_span_below_it() -> None:
+def test_baggage_that_opentelemetry_code_sets_is_injected_with_a_span_below_it() -> None:
     tracer, _ = OURS.tracer()
     with tracer.start_active_span("one"):
         token = attach(baggage.set_baggage("user", "ann"))
@@ -101,7 +101,7 @@ def test_baggage_that_opentelemetry_code_sets_goes_out_with_a_span_below_it() ->
         detach(token)
 
 
-def test_opentelemetry_code_sees_the_innermost_of_them() -> None:
+def test_for_opentelemetry_code_the_innermost_active_span_is_current() -> None:
     (one, _), (two, _) = OURS.tracer(), OURS.tracer()
     with one.start_active_span("one") as outer:
         with two.start_active_span("two") as inner:
@@ -109,7 +109,7 @@ def test_opentelemetry_code_sees_the_innermost_of_them() -> None:
         assert trace.get_current_span().get_span_context().span_id == outer.span.span_id
 
 
-def test_tasks_keep_them_apart_too() -> None:
+def test_two_tracers_have_separate_active_spans_in_tasks() -> None:
     (one, _), (two, _) = OURS.tracer(), OURS.tracer()
 
     async def inside() -> None:

@@ -389,7 +389,9 @@ def test_a_signal_handler_may_close_it_while_its_thread_closes_it(server: Strate
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_asks_for_itself_unless_it_was_closed(server: Strategies, make: Make) -> None:
+def test_a_forked_child_starts_its_own_requests_unless_closed_before_the_fork(
+    server: Strategies, make: Make
+) -> None:
     sampler = make(server.url, polling_interval=3600)
     closed = make(server.url, polling_interval=3600)
     closed.close()

@@ -84,7 +84,7 @@ def real() -> Any:
 
 
 @pytest.mark.parametrize("propagators", ["ot_bridge", "jaeger,baggage", "jaeger,ottrace"])
-def test_an_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(
+def test_a_baggage_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(
     propagators: Any, real: Any
 ) -> None:
     ours: list[dict[str, str]] = []
@@ -104,7 +104,7 @@ def test_an_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(
     assert theirs == [as_names]
 
 
-def test_an_item_is_the_same_behind_a_hop_of_jaeger_clients(real: Any) -> None:
+def test_a_baggage_item_is_the_same_behind_a_hop_with_jaeger_client(real: Any) -> None:
     heard: list[list[dict[str, str]]] = [[], [], []]
     with ExitStack() as stack:
         url = stack.enter_context(_serving(_of_jaeger_client(real, None, heard[2])))
@@ -117,7 +117,7 @@ def test_an_item_is_the_same_behind_a_hop_of_jaeger_clients(real: Any) -> None:
     assert heard == [[{"userid": "1"}]] * 3
 
 
-def test_a_caller_without_sampling_is_obeyed_though_its_ids_are_zero() -> None:
+def test_a_caller_that_forbids_sampling_is_obeyed_although_its_ids_are_zero() -> None:
     """What aws-xray-sdk and OpenCensus send for a trace that they do not record."""
     callers = [
         {"X-Amzn-Trace-Id": f"Root=1-{0:08x}-{0:024x};Parent={0:016x};Sampled=0"},
