@@ -133,7 +133,7 @@ def test_a_room_imports_only_from_the_rooms_below() -> None:
         assert (_rooms_of(path) & {*MAY_IMPORT}) - {room} <= MAY_IMPORT[room], path
 
 
-def test_rooms_and_files_import_in_no_circle() -> None:
+def test_rooms_and_files_have_no_circular_imports() -> None:
     graph: dict[str, set[str]] = {}
     modules = {
         ".".join(["ot_bridge", *path.relative_to(PACKAGE).with_suffix("").parts]): path for _, path in FILES
@@ -192,7 +192,7 @@ INDEX = (
 )
 
 
-def test_an_index_holds_imports_and_nothing_else_but_the_way_to_late_ones() -> None:
+def test_an_init_file_contains_only_imports_and_functions_for_lazy_imports() -> None:
     indexes = list(PACKAGE.rglob("__init__.py"))
     assert len(indexes) > 15
     for path in indexes:
@@ -219,7 +219,7 @@ def test_the_core_imports_none_of_the_optional_packages() -> None:
     assert done.stdout.strip() == "[] True"
 
 
-def test_setting_tracing_up_loads_nothing_that_only_some_requests_need() -> None:
+def test_install_does_not_import_modules_that_only_some_requests_need() -> None:
     program = (
         "import sys, opentelemetry.sdk.trace  # which loads asyncio itself in old versions\n"
         "theirs = set(sys.modules)\n"
@@ -232,7 +232,7 @@ def test_setting_tracing_up_loads_nothing_that_only_some_requests_need() -> None
     assert done.stdout.strip() == "[]"
 
 
-def test_the_index_has_every_name_that_it_lists_however_it_is_asked() -> None:
+def test_every_name_in_all_of_the_package_can_be_imported_in_every_way() -> None:
     program = (
         "import ot_bridge.installation, ot_bridge\n"
         "assert set(ot_bridge.__all__) <= set(dir(ot_bridge))\n"

@@ -76,7 +76,7 @@ def _is_taken(port: int) -> bool:
 
 
 @pytest.mark.parametrize(("line", "output"), [each[1:] for each in ALL], ids=[each[0] for each in ALL])
-def test_a_command_works_as_it_stands_there(line: str, output: str, directory: Path) -> None:
+def test_a_command_in_the_docs_works(line: str, output: str, directory: Path) -> None:
     reason = next((reason for begin, reason in NOT_RUN.items() if line.startswith(begin)), None)
     if reason is not None:
         pytest.skip(reason)
@@ -106,7 +106,7 @@ def test_a_command_works_as_it_stands_there(line: str, output: str, directory: P
         assert process.returncode == 0, (stdout, stderr)
 
 
-def test_every_reason_is_still_needed() -> None:
+def test_every_entry_of_the_list_of_commands_not_run_is_still_needed() -> None:
     lines = [line for _, line, _ in ALL]
     assert len(lines) > 10
     assert [begin for begin in NOT_RUN if not any(line.startswith(begin) for line in lines)] == []

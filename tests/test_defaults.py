@@ -48,12 +48,12 @@ DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("made", DEFAULTS, ids=lambda made: made.__qualname__)
-def test_an_argument_that_is_left_out_is_this(made: Callable[..., Any]) -> None:
+def test_default_arguments_are_as_documented(made: Callable[..., Any]) -> None:
     parameters = inspect.signature(made).parameters.items()
     found = {name: each.default for name, each in parameters if each.default is not each.empty}
     assert {name: value for name, value in found.items() if value is not None} == DEFAULTS[made]
 
 
-def test_a_programs_end_takes_as_long_as_the_docs_say() -> None:
+def test_the_time_limits_at_exit_are_those_in_the_docs() -> None:
     assert (exit.EXIT_SECONDS, exit.REFUSED_SECONDS, signals.SECONDS) == (5.0, 1.0, 2.0)
     assert (reporter.CLOSE_SECONDS, otlp.DEFAULT_TIMEOUT) == (4.0, 10.0)

@@ -48,7 +48,7 @@ NOT_RUN = {
 }
 
 
-def test_what_is_not_run_here_is_listed_with_where_or_why() -> None:
+def test_code_blocks_that_are_not_run_here_are_listed_with_the_reason() -> None:
     assert all(page in TEXTS and (ROOT / test).exists() for page, test in ELSEWHERE.items())
     for page, line in NOT_RUN:
         assert any(line in block.splitlines() for block in blocks(page))
@@ -130,7 +130,7 @@ async def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, tr
             assert made.close().result(10)
 
 
-def test_there_are_blocks_to_run() -> None:
+def test_the_list_of_code_blocks_is_not_empty() -> None:
     assert len(RUN) > 8
     assert {"README.md", "CONTRIBUTING.md", "docs/installation.md"} <= {*RUN}
 
@@ -142,7 +142,7 @@ def _anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_to_a_file_leads_to_one(page: str) -> None:
+def test_every_link_to_a_file_leads_to_an_existing_file(page: str) -> None:
     prose = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose):
         path, _, anchor = target.partition("#")
@@ -205,7 +205,7 @@ def test_every_header_format_has_a_row() -> None:
 # ---- docs/architecture.md
 
 
-def test_the_rooms_of_the_page_are_those_of_the_architectures_test() -> None:
+def test_the_docs_list_the_same_rooms_as_the_architecture_test() -> None:
     from tests.test_architecture import ABOVE, MAY_IMPORT
 
     above = {*ABOVE, "cli"}
@@ -220,7 +220,7 @@ def test_the_rooms_of_the_page_are_those_of_the_architectures_test() -> None:
 # ---- versions
 
 
-def test_versions_licence_and_pythons_are_the_same_wherever_they_are_told() -> None:
+def test_versions_licence_and_pythons_are_the_same_everywhere() -> None:
     tomllib = pytest.importorskip("tomllib")  # Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     newest = re.search(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", TEXTS["CHANGELOG.md"], re.MULTILINE)

@@ -11,7 +11,7 @@ from ot_bridge import errors
 _log = logging.getLogger("ot_bridge.tests")
 
 
-def test_a_bad_variable_is_named_once_with_its_value_and_what_was_done(
+def test_an_invalid_variable_is_logged_once_with_its_value_and_the_consequence(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(3):
@@ -26,7 +26,7 @@ def test_a_secret_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["OTEL_EXPORTER_OTLP_HEADERS: a pair without =; it is left out"]
 
 
-def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_memory_of_logged_texts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(3 * errors._MOST):
         errors.log_once(_log, logging.INFO, f"text {number}")
         try:
@@ -37,7 +37,7 @@ def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None
     assert len(errors._failures) <= errors._MOST
 
 
-def test_a_failure_is_told_again_after_a_minute(
+def test_a_failure_is_logged_again_after_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for moment in (1000.0, 1000.1, 1059.9, 1060.0, 1119.9, 1120.0):
@@ -49,7 +49,7 @@ def test_a_failure_is_told_again_after_a_minute(
     ] * 3
 
 
-def test_the_same_text_of_two_loggers_is_told_by_both(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_same_text_is_logged_by_each_of_two_loggers(caplog: pytest.LogCaptureFixture) -> None:
     for logger in (_log, logging.getLogger("ot_bridge.others")) * 2:
         errors.log_failure(logger, "a hook failed")
     assert [each.name for each in caplog.records] == ["ot_bridge.tests", "ot_bridge.others"]

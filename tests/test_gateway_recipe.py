@@ -100,7 +100,7 @@ def install(memory: InMemorySpanExporter, **options: Any) -> Tracer:
     return ot_bridge.install("gateway", exporters=exporters, **options)
 
 
-def test_row_1_the_exporter_is_built_at_once_with_region_and_version_or_says_what_it_needs(
+def test_row_1_the_exporter_is_built_with_region_and_version_or_names_what_is_missing(
     xray: FakeXRay,
 ) -> None:
     tracer = ot_bridge.install(
@@ -115,7 +115,7 @@ def test_row_1_the_exporter_is_built_at_once_with_region_and_version_or_says_wha
         ot_bridge.install("gateway", exporters=["xray"])
 
 
-def test_row_2_flush_waits_and_says_whether_all_was_delivered(xray: FakeXRay) -> None:
+def test_row_2_flush_waits_and_returns_whether_all_spans_were_delivered(xray: FakeXRay) -> None:
     tracer = ot_bridge.install("gateway", exporters=[XRayExporter("us-west-2", endpoint=xray.url)])
     xray.answers = [error(429, "ThrottledException"), Answer(), error(400, "InvalidRequestException")]
     tracer.start_span("taken at the second attempt").finish()
@@ -152,7 +152,7 @@ def test_row_4_a_probability_decides_process_wide_on_the_low_half_of_an_id_that_
         assert context.trace_flags.sampled is (context.trace_id & (1 << 64) - 1 < share * (1 << 64))
 
 
-def test_row_4_always_on_samples_what_a_caller_did_not(memory: InMemorySpanExporter) -> None:
+def test_row_4_always_on_samples_even_if_the_caller_did_not(memory: InMemorySpanExporter) -> None:
     tracer = install(memory, sampler=always_on)
     caller = tracer.extract(opentracing.Format.TEXT_MAP, {"traceparent": CALLER["traceparent"][:-1] + "0"})
     assert tracer.start_span("a", child_of=caller).context.sampled
@@ -229,7 +229,7 @@ class Busy(health.HealthServicer):  # type: ignore[misc]
 
 @pytest.mark.parametrize("sampler", [None, always_on], ids=["default", "always_on"])
 @pytest.mark.parametrize("switched", [False, True], ids=["default", "switched on"])
-def test_row_9_health_checks_and_what_is_below_them_have_no_span_unless_asked_for(
+def test_row_9_health_checks_and_calls_below_them_have_no_span_by_default(
     memory: InMemorySpanExporter,
     start: Callable[..., Service],
     monkeypatch: pytest.MonkeyPatch,
@@ -254,7 +254,7 @@ def _busy_health(self: Gateway, request: Any) -> Any:
     return Response("ok\n")
 
 
-def test_row_10_a_public_endpoint_links_its_caller_and_begins_a_trace(
+def test_row_10_a_public_endpoint_links_its_caller_and_starts_a_new_trace(
     memory: InMemorySpanExporter, start: Callable[..., Service]
 ) -> None:
     install(memory)

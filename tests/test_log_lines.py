@@ -265,7 +265,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("case", LINES.values(), ids=LINES)
-def test_a_failure_is_told_by_one_line_of_its_level(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_in_one_line_at_its_level(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         case.cause()
     found = [record for record in caplog.records if record.getMessage().startswith(case.text)]
@@ -276,7 +276,7 @@ def test_a_failure_is_told_by_one_line_of_its_level(case: Case, caplog: pytest.L
     assert again or len([record for record in found if record.levelno == case.level]) == 1
 
 
-def test_a_boolean_variable_that_is_none_is_false_and_told(
+def test_an_invalid_boolean_variable_counts_as_false_and_is_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "yes")

@@ -35,7 +35,7 @@ def _checkout(tracer: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("make", BOTH)
-def test_what_is_asserted_on_mock_tracer_holds_here(make: Any) -> None:
+def test_assertions_for_mock_tracer_also_hold_for_recording_tracer(make: Any) -> None:
     query, checkout = _checkout(make())
     assert [span.operation_name for span in (query, checkout)] == ["query", "checkout"]
     assert checkout.tags == {"http.method": "GET", "span.kind": "server"}
@@ -52,7 +52,7 @@ def test_what_is_asserted_on_mock_tracer_holds_here(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", BOTH)
-def test_a_span_can_be_asked_before_it_is_finished(make: Any) -> None:
+def test_a_span_can_be_inspected_before_it_is_finished(make: Any) -> None:
     tracer = make()
     span = tracer.start_span("a", tags={"one": 1}, start_time=10.25)
     assert (span.operation_name, span.tags, span.logs) == ("a", {"one": 1}, [])
@@ -67,7 +67,7 @@ def test_a_span_can_be_asked_before_it_is_finished(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", BOTH)
-def test_reset_forgets_what_is_finished_and_nothing_else(make: Any) -> None:
+def test_reset_removes_only_finished_spans(make: Any) -> None:
     tracer = make()
     running = tracer.start_span("running", tags={"one": object()})
     tracer.start_span("finished").finish()
@@ -79,7 +79,7 @@ def test_reset_forgets_what_is_finished_and_nothing_else(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", BOTH)
-def test_an_exception_through_a_scope_is_a_tag_and_a_log(make: Any) -> None:
+def test_an_exception_that_leaves_a_scope_is_a_tag_and_a_log(make: Any) -> None:
     tracer = make()
     error = ValueError("no")
     with pytest.raises(ValueError, match="no"), tracer.start_active_span("a"):
@@ -129,7 +129,7 @@ def test_ids_count_up_from_one_in_each_tracer() -> None:
         assert [span.context.span_id for span in (a, b, c)] == [1, 2, 3]
 
 
-def test_the_other_view_is_opentelemetrys_span() -> None:
+def test_unwrap_returns_the_opentelemetry_span() -> None:
     query, checkout = _checkout(RecordingTracer())
     assert checkout.unwrap().kind is trace.SpanKind.SERVER
     assert query.unwrap().status.status_code is trace.StatusCode.ERROR
@@ -138,7 +138,7 @@ def test_the_other_view_is_opentelemetrys_span() -> None:
     assert query.unwrap().events[0].timestamp == 12_500_000_000
 
 
-def test_references_are_those_given_or_the_parent() -> None:
+def test_references_are_the_given_ones_or_the_parent() -> None:
     tracer = RecordingTracer()
     a, b = tracer.start_span("a"), tracer.start_span("b")
     root = tracer.start_span("c", references=[follows_from(a.context), child_of(b.context)])
@@ -175,7 +175,7 @@ def test_spans_of_opentelemetry_code_are_shown_as_opentracings() -> None:
     assert shown.references[1].referenced_context[:2] == (7, 8)
 
 
-def test_what_opentelemetry_code_adds_to_our_span_is_shown_in_its_place() -> None:
+def test_attributes_and_events_that_opentelemetry_code_adds_appear_as_tags_and_logs() -> None:
     tracer = RecordingTracer()
     with tracer.start_active_span("a", tags={7: "seven"}) as scope:
         scope.span.log_kv({"event": "first"})
@@ -211,7 +211,7 @@ def test_spans_that_are_not_sampled_are_not_kept() -> None:
     assert tracer.finished_spans() == []
 
 
-def test_nothing_is_cut() -> None:
+def test_recording_tracer_has_no_limits_of_tags_and_logs() -> None:
     tracer = RecordingTracer()
     span = tracer.start_span("a", tags={str(number): number for number in range(1000)})
     for number in range(1000):
@@ -220,7 +220,7 @@ def test_nothing_is_cut() -> None:
     assert (len(span.tags), len(span.logs)) == (1000, 1000)
 
 
-def test_it_records_where_the_sdk_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_tracer_records_even_if_the_sdk_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
@@ -245,7 +245,7 @@ def test_the_fixture_is_the_global_tracer(ot_tracer: RecordingTracer) -> None:
     assert (ot_tracer.active_span, dict(baggage.get_all())) == (None, {})
 
 
-def test_it_is_gone_after_the_test() -> None:
+def test_the_fixture_removes_the_global_tracer_after_the_test() -> None:
     assert not isinstance(opentracing.global_tracer(), RecordingTracer)
     assert not opentracing.is_global_tracer_registered()
 

@@ -15,7 +15,7 @@ PROGRAM = Path(program.__file__)
 
 
 @pytest.mark.timeout(300)
-def test_a_typed_program_of_a_users_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mypy_accepts_a_typed_program_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "program.py"
     copy.write_text(PROGRAM.read_text())
     monkeypatch.setenv("MYPYPATH", str(PROGRAM.parents[2]))
@@ -25,7 +25,7 @@ def test_a_typed_program_of_a_users_is_accepted(tmp_path: Path, monkeypatch: pyt
     assert (status, errors) == (0, ""), out
 
 
-def test_it_runs() -> None:
+def test_the_typed_program_runs() -> None:
     assert program.Shop(RecordingTracer()).handle({}) == "ann"
     assert isinstance(program.ours(), Tracer)
     assert [span.operation_name for span in program.recorded()][-1] == "handled"

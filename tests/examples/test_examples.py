@@ -42,7 +42,7 @@ def test_the_legacy_flask_app_changes_by_two_lines() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This package is no longer supported:DeprecationWarning")
-def test_flask_opentracing_continues_what_jaeger_client_wrote_and_jaeger_client_reads_our_answer(
+def test_flask_opentracing_continues_a_trace_of_jaeger_client_which_reads_our_headers(
     spans: InMemorySpanExporter,
 ) -> None:
     # Told its address, jaeger-client does not look for it with sockets that it leaves open.

@@ -62,7 +62,9 @@ def _clean() -> Iterator[None]:
 
 @pytest.mark.parametrize("share", [0.5, None], ids=["global share", "nothing global"])
 @pytest.mark.parametrize("way", WAYS)
-def test_each_way_in_has_the_spans_that_the_recipe_says(way: str, share: float | None) -> None:
+def test_each_entry_point_of_the_gateway_has_the_spans_that_the_recipe_describes(
+    way: str, share: float | None
+) -> None:
     memory = InMemorySpanExporter()
     ot_bridge.install(
         "gateway",
@@ -79,7 +81,7 @@ def test_each_way_in_has_the_spans_that_the_recipe_says(way: str, share: float |
 
 
 @pytest.mark.parametrize(("refused", "status"), [(False, 0), (True, 1)], ids=["delivered", "refused"])
-def test_the_program_flushes_before_it_ends_and_its_status_tells(
+def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result(
     monkeypatch: pytest.MonkeyPatch, refused: bool, status: int
 ) -> None:
     def one_request(host: str, port: int, app: Any, **options: Any) -> None:

@@ -46,7 +46,7 @@ def test_a_declared_package_is_known(text: str, code: str, word: str, tmp_path: 
 @pytest.mark.parametrize(
     "text", ["opentracing", "opentracing>=2.0,<3", "opentracing==2.4.0", "flask", "# opentracing<2"]
 )
-def test_what_does_not_stand_in_the_way_is_not_named(text: str, tmp_path: Path) -> None:
+def test_a_compatible_requirement_is_not_listed(text: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(text + "\n")
     assert check([tmp_path]).lines == []
 

@@ -188,7 +188,9 @@ ROWS = {
 
 
 @pytest.mark.parametrize(("before", "after"), ROWS.values(), ids=ROWS)
-def test_each_rule_writes_its_counterpart(before: str, after: str, tmp_path: Path) -> None:
+def test_each_rule_rewrites_code_to_its_opentelemetry_counterpart(
+    before: str, after: str, tmp_path: Path
+) -> None:
     found = body(HEAD + before, tmp_path)
     first = f"tracer = {GET}\n"
     if found.startswith(first):  # more than one use: then the module has a name for it
@@ -265,7 +267,7 @@ LEFT = {
 
 
 @pytest.mark.parametrize(("code", "program"), LEFT.values(), ids=LEFT)
-def test_what_a_person_decides_is_left_below_one_mark(code: str, program: str, tmp_path: Path) -> None:
+def test_code_that_needs_a_decision_is_left_below_one_mark(code: str, program: str, tmp_path: Path) -> None:
     after = rewritten("import opentracing\nfrom opentracing import Format, tags\n\n" + program, tmp_path)
     marks = [line.strip() for line in after.splitlines() if line.strip().startswith("# ot-bridge: ")]
     assert [mark.split()[2] for mark in marks if mark.split()[2] != "OTB101"][:1] == [code]
@@ -275,7 +277,9 @@ def test_what_a_person_decides_is_left_below_one_mark(code: str, program: str, t
         assert line.replace("tags.SAMPLING_PRIORITY", '"sampling.priority"') in code_lines
 
 
-def test_what_is_rewritten_and_marked_counts_as_rewritten_and_needs_a_person_once(tmp_path: Path) -> None:
+def test_code_that_is_rewritten_and_marked_counts_as_rewritten_and_sets_exit_status_1_once(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.py").write_text(HEAD + START + "span.set_tag('error', 'gone')\nspan.finish()\n")
     outcome = rewrite([tmp_path])
     assert (outcome.rewritten, outcome.left, outcome.status) == (4, 0, 1)
@@ -284,7 +288,7 @@ def test_what_is_rewritten_and_marked_counts_as_rewritten_and_needs_a_person_onc
     assert (tmp_path / "a.py").read_text().count("# ot-bridge: OTB203") == 1
 
 
-def test_a_flow_that_leaves_does_not_keep_others_from_being_rewritten(tmp_path: Path) -> None:
+def test_a_span_that_leaves_the_paths_does_not_prevent_the_rewriting_of_others(tmp_path: Path) -> None:
     after = body(
         """
         import opentracing
@@ -308,7 +312,7 @@ def test_a_flow_that_leaves_does_not_keep_others_from_being_rewritten(tmp_path: 
     )
 
 
-def test_names_are_trusted_when_told_so(tmp_path: Path) -> None:
+def test_with_trust_names_variable_names_decide_what_is_a_span(tmp_path: Path) -> None:
     source = "import opentracing\n\n\ndef f(span, tracer):\n    span.set_tag('a', 1)\n    tracer.start_span('b').finish()\n"
     after = rewritten(source, tmp_path, trust_names=True)
     assert (
@@ -320,7 +324,7 @@ def test_names_are_trusted_when_told_so(tmp_path: Path) -> None:
     )
 
 
-def test_stable_names_are_written_when_told_so(tmp_path: Path) -> None:
+def test_with_the_semconv_option_stable_names_are_written(tmp_path: Path) -> None:
     after = rewritten(
         "from opentracing.ext import tags\n\na = (tags.HTTP_URL, tags.COMPONENT)\n", tmp_path, semconv=True
     )
@@ -366,7 +370,7 @@ def test_a_flow_through_several_files_is_rewritten_whole(
     assert {name: (tmp_path / name).read_text() for name in before} == after
 
 
-def test_what_a_file_without_an_import_uses_is_left(tmp_path: Path) -> None:
+def test_code_used_in_a_file_without_an_import_is_left(tmp_path: Path) -> None:
     (tmp_path / "tracing.py").write_text("import opentracing\n\ntracer = opentracing.global_tracer()\n")
     (tmp_path / "views.py").write_text(
         "from tracing import tracer\n\ntracer.start_span('a').set_tag('b', 1)\n"
@@ -397,7 +401,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
-def test_files_of_every_shape_stay_whole(data: bytes, tmp_path: Path) -> None:
+def test_line_ends_and_byte_order_marks_of_a_file_are_kept(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "program.py"
     path.write_bytes(data)
     main(["rewrite", str(path), "--write"])
@@ -434,7 +438,7 @@ def test_what_is_not_opentracing_is_not_touched(source: str, tmp_path: Path) -> 
     assert path.read_text() == source
 
 
-def test_a_module_that_may_be_missing_is_left_with_its_file(tmp_path: Path) -> None:
+def test_a_file_with_an_optional_import_is_left(tmp_path: Path) -> None:
     source = (
         "try:\n    import opentracing\nexcept ImportError:\n    opentracing = None\n\n\n"
         "def f():\n    if opentracing:\n        opentracing.tracer.start_span('a').finish()\n"
@@ -490,7 +494,7 @@ def test_a_files_mode_and_links_are_kept(tmp_path: Path) -> None:
     assert "opentelemetry" in path.read_text()
 
 
-def test_the_mark_of_a_jaeger_configuration_says_the_variables(
+def test_the_mark_of_a_jaeger_configuration_lists_the_variables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.py").write_text(
@@ -506,7 +510,7 @@ def test_the_mark_of_a_jaeger_configuration_says_the_variables(
     assert "OTEL_TRACES_SAMPLER=" in mark
 
 
-def test_the_summary_says_once_what_changes_for_every_span(
+def test_the_summary_explains_once_what_changes_for_every_span(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.py").write_text(HEAD + START + "span.finish()\n" + START + "span.finish()\n")
@@ -516,7 +520,7 @@ def test_the_summary_says_once_what_changes_for_every_span(
     assert "6 references would be rewritten in 1 files, 0 are left, with 0 marks" in said
 
 
-def test_json_says_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_output_lists_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import opentracing\n\nship(opentracing.tracer.start_span('a'))\n")
     assert main(["rewrite", str(tmp_path), "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
@@ -524,7 +528,7 @@ def test_json_says_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert next(iter(said["marks"].values()))[0].startswith("# ot-bridge: OTB302")
 
 
-def test_without_libcst_it_says_how_to_have_it() -> None:
+def test_without_libcst_the_command_says_how_to_install_it() -> None:
     program = "import sys; sys.modules['libcst'] = None; from ot_bridge.cli.main import main; main(['rewrite', '.'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2

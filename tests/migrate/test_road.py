@@ -158,7 +158,7 @@ def _changed(path: Path, changes: Mapping[str, str]) -> None:
 
 @pytest.mark.timeout(300)  # eight processes one after the other
 @pytest.mark.parametrize("name", BY_HAND)
-def test_a_program_walks_the_road_and_its_spans_stay_the_same(
+def test_a_program_goes_through_all_migration_steps_and_exports_equal_spans(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "shop.py"

@@ -41,7 +41,7 @@ def _names(rows: list[dict[str, Any]]) -> set[str]:
     return {row["name"] for row in rows}
 
 
-def test_names_of_the_code_and_of_its_libraries_are_told_with_their_places(
+def test_tag_names_of_the_code_and_of_its_libraries_are_listed_with_their_places(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "app.py").write_text(PROGRAM)
@@ -57,7 +57,7 @@ def test_names_of_the_code_and_of_its_libraries_are_told_with_their_places(
     assert url["count"] == 1
 
 
-def test_with_a_group_opted_in_nothing_is_left_to_do(
+def test_with_a_group_opted_in_no_name_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "app.py").write_text(PROGRAM)
@@ -116,7 +116,7 @@ for number in range(3):
 
 
 @pytest.mark.timeout(180)
-def test_a_run_is_asked_what_really_occurs(tmp_path: Path) -> None:
+def test_with_run_the_program_is_run_to_count_the_names_in_its_spans(tmp_path: Path) -> None:
     program = tmp_path / "app.py"
     program.write_text(RUN)
     command = [
@@ -163,7 +163,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize(("file", "text", "lines"), QUERIES.values(), ids=QUERIES)
-def test_queries_that_stop_matching_are_named_and_nothing_is_written(
+def test_queries_that_would_no_longer_match_are_listed_and_no_file_is_changed(
     file: str, text: str, lines: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / file
@@ -176,7 +176,7 @@ def test_queries_that_stop_matching_are_named_and_nothing_is_written(
     assert path.read_text() == f"\n{text}\n"
 
 
-def test_a_path_or_a_program_that_is_missing_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_path_or_program_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--tags", "/nowhere/at/all"]) == 2
     assert main(["check", "--tags", "--in", "/nowhere/at/all"]) == 2
     assert main(["check", "--tags", "--run"]) == 2

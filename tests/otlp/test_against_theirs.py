@@ -66,11 +66,11 @@ def agree(spans: list[Any]) -> None:
 
 @short
 @given(st.lists(READABLE, max_size=5))
-def test_spans_made_by_hand(spans: list[Any]) -> None:
+def test_spans_made_by_hand_are_encoded_as_by_opentelemetry(spans: list[Any]) -> None:
     agree(spans)
 
 
-test_spans_made_by_hand_at_length = at_length(test_spans_made_by_hand)
+test_spans_made_by_hand_at_length = at_length(test_spans_made_by_hand_are_encoded_as_by_opentelemetry)
 
 
 OTEL_STEPS = st.lists(
@@ -96,7 +96,7 @@ SIDES = st.builds(
 
 @short
 @given(SIDES, TEXT, st.sampled_from(SpanKind), ATTRIBUTES, st.lists(CONTEXTS, max_size=2), TIMES, OTEL_STEPS)
-def test_spans_of_opentelemetrys_api(
+def test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry(
     side: Any, name: str, kind: SpanKind, told: Any, linked: Any, start: int, steps: Any
 ) -> None:
     links = [Link(context, told) for context in linked]
@@ -109,7 +109,9 @@ def test_spans_of_opentelemetrys_api(
     agree(side.spans)
 
 
-test_spans_of_opentelemetrys_api_at_length = at_length(test_spans_of_opentelemetrys_api)
+test_spans_of_opentelemetrys_api_at_length = at_length(
+    test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry
+)
 
 
 TAGS = st.dictionaries(st.one_of(KEYS, st.sampled_from(["error", "span.kind"])), VALUES, max_size=4)
@@ -127,7 +129,9 @@ OPENTRACING_STEPS = st.lists(
 
 @short
 @given(SIDES, TEXT, TAGS, OPENTRACING_STEPS)
-def test_spans_of_opentracings_api(side: Any, name: str, tags: Any, steps: Any) -> None:
+def test_spans_of_opentracings_api_are_encoded_as_by_opentelemetry(
+    side: Any, name: str, tags: Any, steps: Any
+) -> None:
     with side.bridge.start_active_span(name, tags=tags) as scope:
         for step, *arguments in steps:
             getattr(scope.span, step)(*arguments)
@@ -137,12 +141,14 @@ def test_spans_of_opentracings_api(side: Any, name: str, tags: Any, steps: Any) 
     agree(side.spans)
 
 
-test_spans_of_opentracings_api_at_length = at_length(test_spans_of_opentracings_api)
+test_spans_of_opentracings_api_at_length = at_length(
+    test_spans_of_opentracings_api_are_encoded_as_by_opentelemetry
+)
 
 
 @short
 @given(st.lists(st.sampled_from([on_engine, on_sdk]), min_size=2, max_size=4))
-def test_batches_of_several_providers(makers: Any) -> None:
+def test_batches_of_several_providers_are_encoded_as_by_opentelemetry(makers: Any) -> None:
     spans: list[Any] = []
     for number, make in enumerate(makers * 2):
         side = make(resource=Resource({"service.name": f"s{number % 3}"}))
@@ -152,4 +158,6 @@ def test_batches_of_several_providers(makers: Any) -> None:
     agree(spans)
 
 
-test_batches_of_several_providers_at_length = at_length(test_batches_of_several_providers)
+test_batches_of_several_providers_at_length = at_length(
+    test_batches_of_several_providers_are_encoded_as_by_opentelemetry
+)

@@ -29,16 +29,16 @@ def test_a_partial_success_is_read(rejected: int, message: str) -> None:
     assert partial_success(_answer(rejected, message)) == (rejected, message)
 
 
-def test_an_answer_without_a_partial_success_rejects_nothing() -> None:
+def test_a_response_without_a_partial_success_rejects_nothing() -> None:
     assert partial_success(b"") == (0, "")
 
 
-def test_unknown_fields_and_fields_of_another_type_are_passed_over() -> None:
+def test_unknown_fields_and_fields_of_another_type_are_ignored() -> None:
     unknown = bytes([tag(9, FIXED32), 1, 2, 3, 4, tag(8, FIXED64), *range(8), tag(1, FIXED32), 1, 2, 3, 4])
     assert partial_success(unknown + _answer(3, "m")) == (3, "m")
 
 
-def test_a_message_in_parts_is_the_parts_together() -> None:
+def test_repeated_parts_of_a_message_are_merged() -> None:
     assert partial_success(_answer(3, "") + _answer(0, "m")) == (3, "m")
     assert partial_success(_answer(3, "a") + _answer(4, "b")) == (4, "b")
 
@@ -66,7 +66,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_protobuf_raises_valueerror(body: bytes) -> None:
+def test_invalid_protobuf_raises_valueerror(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the kinds of it are the library's affair
         partial_success(body)
     if body != BROKEN["no UTF-8"]:

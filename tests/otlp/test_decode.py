@@ -94,12 +94,12 @@ def test_a_kind_or_status_of_later_versions_is_its_number() -> None:
     assert (record.kind, record.status) == ("99", "9")
 
 
-def test_no_bytes_are_no_spans() -> None:
+def test_an_empty_body_has_no_spans() -> None:
     assert decode(b"") == []
 
 
 @pytest.mark.parametrize("make", [on_engine, on_sdk])
-def test_what_the_limits_cut_is_counted(make: Any) -> None:
+def test_items_dropped_by_the_limits_are_counted(make: Any) -> None:
     side = make(span_limits=sdk.SpanLimits(max_attributes=1, max_events=1, max_links=1))
     span = side.tracer.start_span("made", links=[Link(CONTEXT), Link(CONTEXT, {"a": 1, "b": 2})])
     span.set_attributes({"a": 1, "b": 2})
@@ -170,7 +170,7 @@ def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
 
 @pytest.mark.parametrize("tag", [b"\x2a", b"\x32"], ids=["lists", "maps"])
 @pytest.mark.parametrize("levels", [DEEPEST, DEEPEST + 1, 10_000])
-def test_values_that_nest_without_end_raise_valueerror(tag: bytes, levels: int) -> None:
+def test_values_nested_too_deeply_raise_valueerror(tag: bytes, levels: int) -> None:
     value = b"\x18\x07"
     for _ in range(levels):
         value = b"\x0a" + sized(value) if tag == b"\x2a" else b"\x0a" + sized(b"\x0a\x00\x12" + sized(value))
@@ -201,6 +201,6 @@ def test_a_program_near_its_own_recursion_limit_gets_a_valueerror_too() -> None:
     assert {deep(room - left) for left in (40, 60, 80)} <= {-1, 1}
 
 
-def test_our_requests_are_the_same_to_protobuf_and_to_us() -> None:
+def test_our_requests_are_decoded_the_same_after_protobuf_has_rewritten_them() -> None:
     request = ExportTraceServiceRequest.FromString(BODY)
     assert decode(request.SerializeToString()) == decode(BODY)

@@ -73,7 +73,7 @@ def test_the_variables_are_obeyed_by_an_exporter_without_arguments(monkeypatch: 
         assert exporter.target == receiver.endpoint
 
 
-def test_an_endpoint_that_cannot_be_used_loses_and_counts_every_span(
+def test_an_unusable_endpoint_loses_and_counts_every_span(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
@@ -84,7 +84,7 @@ def test_an_endpoint_that_cannot_be_used_loses_and_counts_every_span(
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
 
 
-def test_it_is_found_by_its_name() -> None:
+def test_the_exporter_is_found_by_its_entry_point() -> None:
     assert isinstance(exporter_named("ot_bridge_otlp"), OTLPSpanExporter)
 
 
@@ -108,7 +108,7 @@ def test_a_span_that_is_too_large_alone_is_lost_and_counted(caplog: pytest.LogCa
     assert "4000" in caplog.text
 
 
-def test_what_a_collector_finds_too_large_is_sent_in_halves_once() -> None:
+def test_a_batch_that_the_collector_calls_too_large_is_sent_in_halves_once() -> None:
     with HttpReceiver(Answer(413)) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans(5)) is SUCCESS
         assert names(receiver) == [f"span {number}" for number in range(5)]
@@ -134,7 +134,7 @@ def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent() -> N
         assert len(receiver.seen) == 3
 
 
-def test_no_spans_are_no_request() -> None:
+def test_no_spans_make_no_request() -> None:
     with HttpReceiver() as receiver, exporting(receiver) as exporter:
         assert exporter.export([]) is SUCCESS
         assert not receiver.seen
@@ -143,7 +143,7 @@ def test_no_spans_are_no_request() -> None:
 # Time
 
 
-def test_pauses_grow_and_end_with_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_between_attempts_grow_and_end_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
     with HttpReceiver(always=Answer(503)) as receiver, exporting(receiver, timeout=1.1) as exporter:
         assert exporter.export(some_spans()) is FAILURE
@@ -161,7 +161,7 @@ def test_the_programs_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPa
         assert random.getstate() == before
 
 
-def test_giving_up_ends_a_pause_that_would_go_on_beyond_it() -> None:
+def test_give_up_at_ends_a_pause_that_would_last_longer() -> None:
     with exporting(f"http://127.0.0.1:{free_port()}/v1/traces", timeout=60) as exporter:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans())
@@ -176,7 +176,7 @@ def test_giving_up_ends_a_pause_that_would_go_on_beyond_it() -> None:
         assert lost(exporter) == {"refused": 1, "timeout": 1}
 
 
-def test_giving_up_later_than_the_timeout_changes_nothing_and_none_takes_it_back() -> None:
+def test_give_up_at_later_than_the_timeout_changes_nothing_and_none_resets_it() -> None:
     with HttpReceiver() as receiver, exporting(receiver) as exporter:
         exporter.give_up_at(time.monotonic() + 1000)
         assert exporter.export(some_spans()) is SUCCESS
@@ -186,7 +186,7 @@ def test_giving_up_later_than_the_timeout_changes_nothing_and_none_takes_it_back
         assert exporter.export(some_spans()) is SUCCESS
 
 
-def test_an_export_against_a_hanging_collector_ends_when_it_is_to_give_up() -> None:
+def test_an_export_to_a_hanging_collector_ends_at_give_up_at() -> None:
     with HttpReceiver(always=HANG) as receiver, exporting(receiver, timeout=60) as exporter:
         exporter.give_up_at(time.monotonic() + 0.3)
         began = time.monotonic()
@@ -194,7 +194,7 @@ def test_an_export_against_a_hanging_collector_ends_when_it_is_to_give_up() -> N
         assert time.monotonic() - began < 10
 
 
-def test_giving_up_ends_an_attempt_under_way() -> None:
+def test_give_up_at_ends_an_attempt_in_progress() -> None:
     with HttpReceiver(always=HANG) as receiver, exporting(receiver, timeout=60) as exporter:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans())
@@ -219,7 +219,7 @@ def test_a_shutdown_ends_a_pause_at_once_and_later_spans_are_counted() -> None:
     assert lost(exporter) == {"refused": 1, "shut down": 3}
 
 
-def test_a_shutdown_lets_no_other_attempt_begin() -> None:
+def test_after_a_shutdown_no_other_attempt_begins() -> None:
     with HttpReceiver(Answer(413, wait=0.5)) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         with ThreadPoolExecutor(1) as pool:
@@ -231,7 +231,7 @@ def test_a_shutdown_lets_no_other_attempt_begin() -> None:
         assert [len(receiver.seen), lost(exporter)] == [1, {"shut down": 4}]
 
 
-def test_a_shutdown_lets_an_attempt_under_way_end() -> None:
+def test_a_shutdown_lets_an_attempt_in_progress_end() -> None:
     with HttpReceiver(Answer(wait=0.5)) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         with ThreadPoolExecutor(1) as pool:

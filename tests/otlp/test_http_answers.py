@@ -84,7 +84,7 @@ ANSWERS: dict[str, tuple[Answer, dict[str, int], str]] = {
 
 
 @pytest.mark.parametrize(("answer", "loss", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_is_obeyed_at_once(
+def test_a_final_response_is_not_retried(
     answer: Answer, loss: dict[str, int], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with HttpReceiver(always=answer) as receiver:
@@ -113,7 +113,7 @@ AGAIN = {
 
 
 @pytest.mark.parametrize("answer", AGAIN.values(), ids=AGAIN)
-def test_what_may_pass_is_tried_again_after_a_pause(
+def test_a_temporary_failure_is_retried_after_a_pause(
     answer: Answer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
@@ -153,7 +153,7 @@ def test_retry_after_is_whole_seconds_or_a_date(text: str | None, seconds: float
     assert retry_after(text, now=1795881600.0) == seconds
 
 
-def test_a_pause_is_as_long_as_the_collector_says() -> None:
+def test_a_pause_is_as_long_as_retry_after_says() -> None:
     with HttpReceiver(Answer(503, headers={"Retry-After": "1"})) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         assert exporter.export(some_spans()) is SpanExportResult.SUCCESS
@@ -162,7 +162,7 @@ def test_a_pause_is_as_long_as_the_collector_says() -> None:
     assert second.at - first.at > 0.9
 
 
-def test_at_once_is_at_once_but_not_again_and_again() -> None:
+def test_retry_after_0_is_retried_immediately_only_once() -> None:
     with HttpReceiver(always=Answer(503, headers={"Retry-After": "0"})) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint, timeout=0.7)
         exporter.export(some_spans())
@@ -170,7 +170,7 @@ def test_at_once_is_at_once_but_not_again_and_again() -> None:
     assert [len(receiver.seen), lost(exporter)] == [2, {"status": 1}]
 
 
-def test_a_pause_beyond_the_time_is_not_begun() -> None:
+def test_a_pause_that_would_exceed_the_timeout_is_not_begun() -> None:
     with HttpReceiver(always=Answer(503, headers={"Retry-After": "600"})) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint, timeout=30)
         began = time.monotonic()
@@ -181,7 +181,7 @@ def test_a_pause_beyond_the_time_is_not_begun() -> None:
 
 
 @pytest.mark.parametrize("pressed", [False, True], ids=["plain", "compressed"])
-def test_of_an_endless_answer_only_the_beginning_is_read(pressed: bool) -> None:
+def test_only_the_beginning_of_a_very_long_response_is_read(pressed: bool) -> None:
     page = b" " * (8 * MAX_BODY)
     body = gzip.compress(page) if pressed else page
     answer = Answer(400, body, TEXT | ({"Content-Encoding": "gzip"} if pressed else {}))
@@ -201,7 +201,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("answer", DIFFERENT.values(), ids=DIFFERENT)
-def test_what_opentelemetrys_exporter_counts_as_delivered_is_lost(answer: Answer) -> None:
+def test_some_responses_that_opentelemetrys_exporter_takes_for_success_count_as_lost(answer: Answer) -> None:
     with HttpReceiver(always=answer) as receiver:
         results: list[Any] = []
         for kind in (Theirs, OTLPSpanExporter):

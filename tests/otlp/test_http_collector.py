@@ -65,7 +65,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_spans_arrive_behind_a_collector(
+def test_spans_arrive_through_a_real_collector(
     compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HttpReceiver() as receiver, _collector(tmp_path, receiver.base) as base:

@@ -49,14 +49,14 @@ def test_a_new_connection_that_is_closed_is_not_replaced_without_a_pause() -> No
         assert len(receiver.seen) == 1
 
 
-def test_a_connection_that_was_long_unused_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "IDLE", 0.0)
     with HttpReceiver() as receiver, exporting(receiver) as exporter:
         assert [exporter.export(some_spans()) for _ in range(2)] == [SUCCESS] * 2
         assert receiver.connections == 2
 
 
-def test_an_exception_from_outside_within_a_request_costs_the_connection() -> None:
+def test_a_foreign_exception_during_a_request_closes_the_connection() -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -73,7 +73,7 @@ def test_an_exception_from_outside_within_a_request_costs_the_connection() -> No
         signal.signal(signal.SIGALRM, before)
 
 
-def test_bytes_that_nobody_asked_for_are_not_the_answer_to_the_next_request() -> None:
+def test_unexpected_bytes_are_not_read_as_the_response_to_the_next_request() -> None:
     late = Answer(raw=Answer().bytes() + Answer(400).bytes())
     with HttpReceiver(late) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans()) is SUCCESS
@@ -102,7 +102,7 @@ def _in_child(work: Any) -> int:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_a_child_makes_a_connection_of_its_own_and_leaves_its_parents_alone(
+def test_a_forked_child_makes_its_own_connection_and_does_not_use_its_parents(
     secure: bool, authority: Authority
 ) -> None:
     tls = authority.context() if secure else None
@@ -115,7 +115,7 @@ def test_a_child_makes_a_connection_of_its_own_and_leaves_its_parents_alone(
         assert [len(receiver.seen), receiver.connections] == [5, 3]
 
 
-def test_a_child_counts_from_zero_and_does_not_give_up_with_its_parent() -> None:
+def test_a_forked_child_counts_from_zero_and_does_not_inherit_give_up_at() -> None:
     with HttpReceiver(Answer(400)) as receiver, exporting(receiver) as exporter:
         exporter.export(some_spans())
         exporter.give_up_at(0.0)
@@ -132,7 +132,7 @@ HOLDS = {
 
 
 @pytest.mark.parametrize("answer", HOLDS.values(), ids=HOLDS)
-def test_a_collector_holds_an_export_no_longer_than_its_time(answer: Answer) -> None:
+def test_a_collector_cannot_delay_an_export_beyond_its_timeout(answer: Answer) -> None:
     with HttpReceiver(always=answer) as receiver, exporting(receiver, timeout=0.3) as exporter:
         began = time.monotonic()
         assert exporter.export(some_spans()) is FAILURE
@@ -140,7 +140,7 @@ def test_a_collector_holds_an_export_no_longer_than_its_time(answer: Answer) -> 
         assert sum(lost(exporter).values()) == 1
 
 
-def test_a_body_that_comes_too_slowly_is_left_and_the_spans_count_as_delivered() -> None:
+def test_a_response_body_that_comes_too_slowly_is_not_read_and_the_spans_count_as_delivered() -> None:
     slow = Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
     with HttpReceiver(slow) as receiver, exporting(receiver, timeout=0.5) as exporter:
         began = time.monotonic()
@@ -150,7 +150,7 @@ def test_a_body_that_comes_too_slowly_is_left_and_the_spans_count_as_delivered()
         assert receiver.connections == 2
 
 
-def test_who_takes_no_connection_and_who_takes_no_bytes_holds_nobody_longer() -> None:
+def test_a_server_that_accepts_no_connection_or_no_bytes_delays_an_export_only_to_its_timeout() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(1)  # connections are made by the system, and nobody reads
@@ -162,7 +162,9 @@ def test_who_takes_no_connection_and_who_takes_no_bytes_holds_nobody_longer() ->
             assert lost(exporter) == {"timeout": 4}
 
 
-def test_who_takes_a_connection_and_no_tls_holds_nobody_longer(authority: Authority) -> None:
+def test_a_server_that_does_not_answer_the_tls_handshake_delays_an_export_only_to_its_timeout(
+    authority: Authority,
+) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(5)
@@ -172,7 +174,7 @@ def test_who_takes_a_connection_and_no_tls_holds_nobody_longer(authority: Author
             assert lost(exporter) == {"timeout": 1}
 
 
-def test_refusing_is_known_until_somebody_listens() -> None:
+def test_refusing_is_true_until_the_endpoint_accepts_connections() -> None:
     port = free_port()
     exporter = OTLPSpanExporter(f"http://localhost:{port}/v1/traces", timeout=0.3)
     assert not exporter.refusing
@@ -184,7 +186,7 @@ def test_refusing_is_known_until_somebody_listens() -> None:
         exporter.shutdown()
 
 
-def test_a_name_that_nobody_knows_refuses() -> None:
+def test_an_unknown_host_counts_as_refusing() -> None:
     with exporting("http://nobody.invalid:4318/v1/traces", timeout=0.3) as exporter:
         exporter.export(some_spans())
         assert exporter.refusing
@@ -214,7 +216,7 @@ def test_an_ipv6_address_is_dialled_and_named_in_brackets() -> None:
     assert f"Host: [::1]:{port}\r\n".encode() in heads[0]
 
 
-def test_grpcs_port_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_port_of_a_grpc_server_is_detected_quickly(caplog: pytest.LogCaptureFixture) -> None:
     with GrpcReceiver() as receiver, exporting(f"http://{receiver.endpoint}/v1/traces") as exporter:
         began = time.monotonic()
         assert exporter.export(some_spans()) is FAILURE

@@ -58,7 +58,7 @@ def test_own_traffic_makes_no_spans_and_carries_no_tracing_headers(kind: Any) ->
     assert "traceparent" not in receiver.seen[-1].headers
 
 
-def test_patches_of_http_client_see_none_of_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patches_of_http_client_do_not_see_the_exporters_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     import http.client
 
     called: list[str] = []
@@ -69,7 +69,7 @@ def test_patches_of_http_client_see_none_of_its_requests(monkeypatch: pytest.Mon
     assert not called
 
 
-def test_a_patch_of_sockets_sees_that_it_is_to_look_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_of_sockets_sees_that_instrumentation_is_suppressed(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     from opentelemetry.instrumentation.utils import (

@@ -15,9 +15,7 @@ SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
-def test_a_proxy_is_asked_in_absolute_form_with_its_password(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_gets_the_absolute_url_and_its_password(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with HttpReceiver() as receiver, Proxy() as proxy, exporting(receiver) as exporter:
         monkeypatch.setenv(name, f"http://me:p%40ss@{proxy.authority}")
         assert exporter.export(some_spans()) is SUCCESS
@@ -53,7 +51,7 @@ NO_PROXY = {"everything": "*", "the host": "other,127.0.0.1", "host and port": "
 
 @pytest.mark.parametrize("text", NO_PROXY.values(), ids=NO_PROXY)
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
-def test_no_proxy_is_asked_for_what_is_excepted(
+def test_no_proxy_is_used_for_hosts_in_no_proxy(
     name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HttpReceiver() as receiver, Proxy() as proxy, exporting(receiver) as exporter:
@@ -64,7 +62,7 @@ def test_no_proxy_is_asked_for_what_is_excepted(
 
 
 @pytest.mark.parametrize("status", [407, 503])
-def test_a_proxy_that_makes_no_tunnel_is_told(
+def test_a_proxy_that_refuses_the_tunnel_is_logged(
     status: int, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -79,7 +77,7 @@ def test_a_proxy_that_makes_no_tunnel_is_told(
 
 
 @pytest.mark.parametrize("text", ["socks5://me:secret@h:1080", "https://me:secret@h:3128", "http://"])
-def test_a_proxy_that_cannot_be_used_is_told_and_not_gone_around(
+def test_an_unusable_proxy_is_logged_and_not_bypassed(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with HttpReceiver() as receiver, exporting(receiver) as exporter:

@@ -17,7 +17,7 @@ from .conftest import exporting, lost, some_spans
 SUCCESS, FAILURE = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 
 
-def test_the_variables_certificate_is_used_and_wins_over_others(
+def test_the_certificate_in_opentelemetrys_variable_takes_precedence_over_others(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path)
@@ -31,7 +31,7 @@ def test_the_variables_certificate_is_used_and_wins_over_others(
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_else_the_certificates_of_the_program_and_of_the_system_are_used(
+def test_without_that_variable_the_certificates_of_requests_or_the_system_are_used(
     variable: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, str(authority.certificate))
@@ -65,7 +65,7 @@ def test_a_certificate_for_another_host_ends_the_export_at_once(authority: Autho
 
 
 @pytest.mark.parametrize("form", ["none", "two files", "one file"])
-def test_a_client_shows_its_certificate(form: str, authority: Authority, tmp_path: Path) -> None:
+def test_the_client_certificate_is_sent(form: str, authority: Authority, tmp_path: Path) -> None:
     both = tmp_path / "both.pem"
     both.write_text(authority.client.read_text() + authority.client_key.read_text())
     files: dict[str, dict[str, str]] = {
@@ -91,7 +91,7 @@ def test_http_ignores_files_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
         assert exporter.export(some_spans()) is SUCCESS
 
 
-def test_certificates_that_change_are_read_again(authority: Authority, tmp_path: Path) -> None:
+def test_certificate_files_that_change_are_read_again(authority: Authority, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     (tmp_path / "other").mkdir()
     file.write_text(Authority(tmp_path / "other").certificate.read_text())

@@ -17,7 +17,7 @@ def _text(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.name == "ot_bridge.otlp"]
 
 
-def test_a_loss_is_said_once_a_minute_with_the_count_and_the_target_and_so_is_its_end(
+def test_a_loss_is_logged_once_a_minute_with_count_and_target_and_its_end_is_logged_too(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with HttpReceiver(*[Answer(401)] * 4) as receiver:
@@ -39,7 +39,7 @@ def test_a_loss_is_said_once_a_minute_with_the_count_and_the_target_and_so_is_it
     assert "bWU6" not in caplog.text
 
 
-def test_what_was_lost_since_the_last_line_is_said_when_it_works_again(
+def test_spans_lost_since_the_last_line_are_logged_when_exporting_works_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with HttpReceiver(Answer(500), Answer(500)) as receiver, exporting(receiver) as exporter:
@@ -49,14 +49,14 @@ def test_what_was_lost_since_the_last_line_is_said_when_it_works_again(
     assert "4 more" in _text(caplog)[1]
 
 
-def test_a_collector_that_comes_and_goes_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unstable_collector_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with HttpReceiver(*[Answer(500), Answer()] * 20) as receiver, exporting(receiver) as exporter:
         for _ in range(40):
             exporter.export(some_spans())
     assert len(_text(caplog)) == 2
 
 
-def test_kinds_of_loss_are_said_apart(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_kind_of_loss_is_logged_separately(caplog: pytest.LogCaptureFixture) -> None:
     partial = Answer(body=b"\x0a\x02\x08\x01")
     with HttpReceiver(*[Answer(500), partial] * 3) as receiver, exporting(receiver) as exporter:
         for _ in range(6):
@@ -65,7 +65,9 @@ def test_kinds_of_loss_are_said_apart(caplog: pytest.LogCaptureFixture) -> None:
     assert len(_text(caplog)) == 2
 
 
-def test_a_refusing_collector_is_one_line_that_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusing_collector_is_logged_in_one_line_that_says_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with exporting(f"http://127.0.0.1:{free_port()}/v1/traces", timeout=0.2) as exporter:
         for _ in range(3):
             exporter.export(some_spans())

@@ -33,11 +33,11 @@ SIDES = pytest.mark.parametrize("side", [on_engine, on_sdk])
 # The request
 
 
-def test_no_spans_are_no_request() -> None:
+def test_no_spans_make_no_request() -> None:
     assert encode([]) == (b"", 0)
 
 
-def test_a_request_of_spans_that_cannot_be_encoded_is_none() -> None:
+def test_if_no_span_can_be_encoded_there_is_no_request() -> None:
     assert encode([readable(context=None), readable(context=INVALID_SPAN_CONTEXT)]) == (b"", 2)
 
 
@@ -53,13 +53,13 @@ def test_a_request_of_spans_that_cannot_be_encoded_is_none() -> None:
     ],
     ids=["no context", "zeros", "17 bytes", "no kind", "no span", "no resource"],
 )
-def test_a_span_that_cannot_be_encoded_is_lost_alone_and_counted(broken: Any) -> None:
+def test_only_the_span_that_cannot_be_encoded_is_lost_and_counted(broken: Any) -> None:
     body, failed = encode([readable(name="a"), broken, readable(name="b")])
     assert failed == 1
     assert [span.name for span in spans_of(type(sent([])).FromString(body))] == ["a", "b"]
 
 
-def test_equal_resources_are_one_in_the_order_of_their_first_span() -> None:
+def test_equal_resources_are_merged_in_the_order_of_their_first_span() -> None:
     of = {name: [Resource({"service.name": name, "n": 1}) for _ in range(2)] for name in ("first", "second")}
     spans = [readable(resource=of[name][turn]) for name, turn in (("first", 0), ("second", 0), ("first", 1))]
     told = sent(spans).resource_spans
@@ -67,7 +67,7 @@ def test_equal_resources_are_one_in_the_order_of_their_first_span() -> None:
     assert [len(each.scope_spans[0].spans) for each in told] == [2, 1]
 
 
-def test_the_order_of_a_resources_attributes_makes_no_second_resource() -> None:
+def test_resources_that_differ_only_in_the_order_of_attributes_are_merged() -> None:
     spans = [readable(resource=Resource(given)) for given in ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
     assert len(sent(spans).resource_spans) == 1
 
@@ -82,7 +82,7 @@ def test_the_order_of_a_resources_attributes_makes_no_second_resource() -> None:
     ],
     ids=["value", "type", "schema", "array"],
 )
-def test_resources_that_differ_are_two(one_resource: Resource, other: Resource) -> None:
+def test_different_resources_are_kept_apart(one_resource: Resource, other: Resource) -> None:
     told = sent([readable(resource=one_resource), readable(resource=other)])
     assert len(told.resource_spans) == 2
 
@@ -98,7 +98,7 @@ def test_a_resource_and_its_schema_are_written() -> None:
     assert told.resource.dropped_attributes_count == 0
 
 
-def test_a_resource_says_how_many_attributes_it_has_lost() -> None:
+def test_a_resource_has_the_count_of_its_dropped_attributes() -> None:
     lossy = Resource({})
     lossy._attributes = BoundedAttributes(1, {"a": 1, "b": 2, "c": 3})
     (told,) = sent([readable(resource=lossy)]).resource_spans
@@ -116,13 +116,13 @@ SCOPES = {
 
 
 @pytest.mark.parametrize("other", SCOPES.values(), ids=SCOPES)
-def test_scopes_that_differ_are_two_of_one_resource(other: InstrumentationScope | None) -> None:
+def test_different_scopes_of_one_resource_are_kept_apart(other: InstrumentationScope | None) -> None:
     scopes = [InstrumentationScope("a", "1"), other, InstrumentationScope("a", "1")]
     (told,) = sent([readable(instrumentation_scope=scope) for scope in scopes]).resource_spans
     assert [len(each.spans) for each in told.scope_spans] == [2, 1]
 
 
-def test_a_scope_is_written_with_all_that_it_has() -> None:
+def test_all_fields_of_a_scope_are_written() -> None:
     scope = InstrumentationScope("lib", "1.2", "https://schema", {"k": "v"})
     scope._attributes.dropped = 3
     (told,) = sent([readable(instrumentation_scope=scope)]).resource_spans[0].scope_spans
@@ -131,14 +131,14 @@ def test_a_scope_is_written_with_all_that_it_has() -> None:
     assert told.scope.dropped_attributes_count == 3
 
 
-def test_a_span_without_a_scope_has_an_empty_one() -> None:
+def test_a_span_without_a_scope_is_written_with_an_empty_scope() -> None:
     (told,) = sent([readable(instrumentation_scope=None)]).resource_spans[0].scope_spans
     assert told.HasField("scope")
     assert told.scope.ByteSize() == 0
 
 
 @pytest.mark.parametrize(("spans", "pauses"), [(0, 0), (1, 0), (16, 0), (17, 1), (33, 2), (512, 31)])
-def test_between_slices_of_sixteen_spans_others_get_a_turn(spans: int, pauses: int) -> None:
+def test_the_encoder_yields_to_other_threads_after_every_sixteen_spans(spans: int, pauses: int) -> None:
     calls: list[None] = []
     body, _ = encode([readable()] * spans, lambda: calls.append(None))
     assert len(calls) == pauses
@@ -162,7 +162,7 @@ def test_ids_are_written_big_endian(side: Callable[[], Side]) -> None:
     assert parent.parent_span_id == b""
 
 
-def test_a_parent_of_zeros_is_none() -> None:
+def test_a_parent_with_zero_ids_is_not_written() -> None:
     assert one(readable(parent=INVALID_SPAN_CONTEXT)).parent_span_id == b""
 
 
@@ -213,7 +213,7 @@ class _Raises:
     ids=["None", "number", "raises"],
 )
 @SIDES
-def test_a_name_that_is_no_text_is_shown_as_one(side: Callable[[], Side], name: Any, read: str) -> None:
+def test_a_name_that_is_not_text_is_converted_to_text(side: Callable[[], Side], name: Any, read: str) -> None:
     here = side()
     here.tracer.start_span(name).end()
     assert one(here.spans[0]).name == read
@@ -221,7 +221,9 @@ def test_a_name_that_is_no_text_is_shown_as_one(side: Callable[[], Side], name: 
 
 @pytest.mark.parametrize(("kind", "number"), [(kind, kind.value + 1) for kind in SpanKind])
 @SIDES
-def test_kinds(side: Callable[[], Side], kind: SpanKind, number: int) -> None:
+def test_span_kinds_are_written_as_the_specification_says(
+    side: Callable[[], Side], kind: SpanKind, number: int
+) -> None:
     here = side()
     here.tracer.start_span("made", kind=kind).end()
     assert one(here.spans[0]).kind == number
@@ -240,7 +242,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize(("moment", "read"), TIMES.values(), ids=TIMES)
-def test_times(moment: Any, read: int) -> None:
+def test_start_and_end_times_are_written_in_nanoseconds(moment: Any, read: int) -> None:
     event = sdk.Event("e", None, moment)
     if moment is None:
         event._timestamp = None  # type: ignore[assignment]
@@ -250,7 +252,7 @@ def test_times(moment: Any, read: int) -> None:
 
 
 @pytest.mark.parametrize("moment", [-1, 2**64, 5])
-def test_a_time_of_the_engines_outside_the_range_loses_the_time_only(moment: int) -> None:
+def test_a_time_outside_the_range_is_written_as_zero_and_the_span_is_kept(moment: int) -> None:
     here = on_engine()
     span = here.tracer.start_span("made", start_time=moment)
     span.add_event("e", timestamp=moment)
@@ -261,7 +263,7 @@ def test_a_time_of_the_engines_outside_the_range_loses_the_time_only(moment: int
 
 
 @SIDES
-def test_a_key_comes_once_and_in_the_order_of_setting(side: Callable[[], Side]) -> None:
+def test_each_key_is_written_once_in_the_order_of_setting(side: Callable[[], Side]) -> None:
     here = side()
     span = here.tracer.start_span("made", attributes={"a": 1, "b": 2})
     span.set_attribute("c", 3)
@@ -277,7 +279,7 @@ LARGEST = 2**32 - 1
 
 
 @pytest.mark.parametrize(("dropped", "read"), [(0, 0), (7, 7), (2**32, LARGEST), (2**70, LARGEST)])
-def test_counts_of_what_was_dropped(dropped: int, read: int) -> None:
+def test_counts_of_dropped_items_are_written(dropped: int, read: int) -> None:
     attributes = BoundedAttributes()
     kept: Any = BoundedList(1)
     attributes.dropped = kept.dropped = dropped
@@ -294,7 +296,7 @@ LIMITS = {"max_attributes": 2, "max_events": 1, "max_links": 1}
 
 
 @SIDES
-def test_what_the_limits_cut_is_cut_and_counted(side: Callable[..., Side]) -> None:
+def test_items_over_the_limits_are_dropped_and_counted(side: Callable[..., Side]) -> None:
     here = side(span_limits=sdk.SpanLimits(**LIMITS))
     span = here.tracer.start_span("made", links=[Link(CONTEXT), Link(PARENT)])
     for number in range(5):
@@ -345,7 +347,9 @@ STATUSES = {
 
 @pytest.mark.parametrize(("status", "code", "message"), STATUSES.values(), ids=STATUSES)
 @SIDES
-def test_statuses(side: Callable[[], Side], status: Status, code: int, message: str) -> None:
+def test_span_statuses_are_written_as_the_specification_says(
+    side: Callable[[], Side], status: Status, code: int, message: str
+) -> None:
     here = side()
     span = here.tracer.start_span("made")
     span.set_status(status)
@@ -365,12 +369,14 @@ FLAGS = {
 
 
 @pytest.mark.parametrize(("flags", "parent", "read"), FLAGS.values(), ids=FLAGS)
-def test_flags(flags: int, parent: SpanContext | None, read: int) -> None:
+def test_span_flags_are_written_as_the_specification_says(
+    flags: int, parent: SpanContext | None, read: int
+) -> None:
     context = SpanContext(CONTEXT.trace_id, CONTEXT.span_id, True, TraceFlags(flags))
     assert one(readable(context=context, parent=parent)).flags == read
 
 
-def test_flags_of_the_engines_spans() -> None:
+def test_flags_of_the_engines_spans_are_written_as_the_specification_says() -> None:
     here = on_engine()
     with here.bridge.start_active_span("server", child_of=_extracted(REMOTE)):
         here.bridge.start_span("inner").finish()
@@ -379,7 +385,7 @@ def test_flags_of_the_engines_spans() -> None:
     assert inner.flags & ~2 == 0x101
 
 
-def test_a_foreign_span_with_a_broken_offer_is_read_by_its_properties() -> None:
+def test_a_foreign_span_whose_for_export_is_broken_is_read_by_its_properties() -> None:
     class Broken(sdk.ReadableSpan):
         def for_export(self) -> Any:
             raise RuntimeError

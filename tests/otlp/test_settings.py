@@ -68,7 +68,7 @@ BAD_URLS = {
 
 @pytest.mark.parametrize("name", [TRACES, BASE])
 @pytest.mark.parametrize("value", BAD_URLS.values(), ids=BAD_URLS)
-def test_an_endpoint_that_cannot_be_used_is_said_once_and_is_not_the_default(
+def test_an_unusable_endpoint_is_logged_once_and_not_replaced_by_the_default(
     value: str, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ DOUBTS = {
 
 
 @pytest.mark.parametrize(("name", "value", "target", "words"), DOUBTS.values(), ids=DOUBTS)
-def test_an_endpoint_that_looks_like_a_mistake_is_used_and_said_once(
+def test_a_suspicious_endpoint_is_used_and_logged_once(
     name: str,
     value: str,
     target: str,
@@ -110,7 +110,7 @@ def test_an_endpoint_that_looks_like_a_mistake_is_used_and_said_once(
     assert words in record.message
 
 
-def test_user_password_and_query_of_an_endpoint_are_used_and_never_said(
+def test_user_password_and_query_of_an_endpoint_are_used_and_never_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = read_settings("http://me:p%40ss@h:4317?key=secret")
@@ -140,7 +140,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize(("variables", "seconds"), TIMES.values(), ids=TIMES)
-def test_a_timeout_is_seconds_and_from_a_thousand_on_milliseconds(
+def test_a_timeout_is_read_as_seconds_below_1000_and_as_milliseconds_from_1000_on(
     variables: dict[str, str],
     seconds: float,
     monkeypatch: pytest.MonkeyPatch,
@@ -152,7 +152,7 @@ def test_a_timeout_is_seconds_and_from_a_thousand_on_milliseconds(
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "nan", "inf", "10s", "ten"])
-def test_a_timeout_that_is_none_is_said_and_the_default_taken(
+def test_an_invalid_timeout_is_logged_and_the_default_used(
     value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}TIMEOUT", value)
@@ -166,7 +166,7 @@ def test_compression_is_read_in_any_case(value: str, monkeypatch: pytest.MonkeyP
     assert read_settings().compression == value.strip().lower()
 
 
-def test_a_compression_that_nobody_knows_is_said_and_none_taken(
+def test_an_unknown_compression_is_logged_and_none_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}COMPRESSION", "zstd")
@@ -175,7 +175,7 @@ def test_a_compression_that_nobody_knows_is_said_and_none_taken(
     assert "gzip, deflate, none" in caplog.text
 
 
-def test_the_compressions_of_opentelemetry_are_taken_as_arguments() -> None:
+def test_opentelemetrys_compression_values_are_accepted_as_arguments() -> None:
     assert [read_settings(compression=each).compression for each in Compression] == [
         "none",
         "deflate",
@@ -217,7 +217,7 @@ BAD_HEADERS = {
 
 
 @pytest.mark.parametrize("text", BAD_HEADERS.values(), ids=BAD_HEADERS)
-def test_a_header_that_cannot_be_sent_is_left_out_and_said_without_its_value(
+def test_a_header_that_cannot_be_sent_is_dropped_and_logged_without_its_value(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}HEADERS", f"good=1,{text}")
@@ -227,7 +227,7 @@ def test_a_header_that_cannot_be_sent_is_left_out_and_said_without_its_value(
     assert "s3cret" not in record.message
 
 
-def test_headers_of_traces_replace_the_others_and_the_argument_is_laid_over(
+def test_the_traces_headers_variable_replaces_the_general_one_and_the_argument_is_merged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _set(monkeypatch, {f"{P}HEADERS": "a=1,b=1", f"{P}TRACES_HEADERS": "b=2,c=2"})
@@ -238,7 +238,7 @@ FILES = {"CERTIFICATE": "certificate", "CLIENT_CERTIFICATE": "client_certificate
 
 
 @pytest.mark.parametrize(("name", "field"), FILES.items(), ids=FILES)
-def test_a_file_that_is_missing_is_said_where_it_is_of_use(
+def test_a_missing_certificate_file_is_logged_only_for_https(
     name: str, field: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _set(
@@ -253,7 +253,7 @@ def test_a_file_that_is_missing_is_said_where_it_is_of_use(
     assert "/nowhere/x.pem" in caplog.text
 
 
-def test_the_certificates_of_requests_count_where_opentelemetrys_variable_names_none(
+def test_the_requests_variable_names_the_certificates_if_opentelemetrys_variable_is_unset(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
@@ -262,7 +262,7 @@ def test_the_certificates_of_requests_count_where_opentelemetrys_variable_names_
     assert read_settings().certificate == str(tmp_path)
 
 
-def test_a_clients_key_without_a_certificate_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_key_without_a_certificate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     read_settings(client_key_file=__file__)
     assert "no certificate" in caplog.text
 
@@ -283,7 +283,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS)
-def test_an_argument_that_cannot_be_used_raises(arguments: dict[str, Any]) -> None:
+def test_an_invalid_argument_raises(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         read_settings(**arguments)
 

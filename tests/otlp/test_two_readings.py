@@ -101,7 +101,7 @@ def _raised(side: Side) -> None:
     [*((tell, True) for tell in PLAIN.values()), *((tell, False) for tell in LONG.values())],
     ids=[*PLAIN, *LONG],
 )
-def test_both_ways_agree(tell: Callable[[Side], Any], short: bool) -> None:
+def test_the_fast_and_the_general_encoding_agree(tell: Callable[[Side], Any], short: bool) -> None:
     side = on_engine()
     tell(side)
     assert offered(side.spans[0]) is short
@@ -124,7 +124,9 @@ LIMITS = {
 @pytest.mark.parametrize(
     "tags", [{}, {"a": "text"}, {"a": "text", "b": 2}, {"a": 1, "b": 2, "c": 3}], ids=len
 )
-def test_both_ways_agree_under_any_limits(limits: dict[str, int], tags: dict[str, Any]) -> None:
+def test_the_fast_and_the_general_encoding_agree_under_any_limits(
+    limits: dict[str, int], tags: dict[str, Any]
+) -> None:
     side = on_engine(span_limits=SpanLimits(**limits))
     _told(side, tags)
     span = side.tracer.start_span("made", attributes=tags)
@@ -134,7 +136,7 @@ def test_both_ways_agree_under_any_limits(limits: dict[str, int], tags: dict[str
     agree(side.spans)
 
 
-def test_no_text_that_would_be_cut_is_short_enough_for_the_short_way() -> None:
+def test_the_fast_encoding_takes_only_text_below_the_length_limit() -> None:
     assert LONGEST <= MAX_TEXT
 
 
@@ -159,7 +161,7 @@ def test_opentracings_texts_are_cut_at_the_same_length(where: str, size: int) ->
     assert max(map(len, texts)) == min(size, MAX_TEXT)
 
 
-def test_notes_that_came_behind_the_end_are_left_out() -> None:
+def test_calls_recorded_after_the_end_are_not_exported() -> None:
     side = on_engine()
     span: Any = side.tracer.start_span("made", attributes={"in": "time"})
     span.end()
@@ -171,7 +173,7 @@ def test_notes_that_came_behind_the_end_are_left_out() -> None:
     assert [*values(one(span))] == ["in"]
 
 
-def test_what_a_processor_puts_in_place_of_a_spans_own_is_written() -> None:
+def test_private_attributes_that_a_processor_has_replaced_are_written() -> None:
     side = on_engine()
     with side.tracer.start_as_current_span("made", attributes={"a": 1}):
         pass
@@ -182,7 +184,7 @@ def test_what_a_processor_puts_in_place_of_a_spans_own_is_written() -> None:
     assert ([*values(one(span))], one(span).name) == (["b"], "other")
 
 
-def test_a_running_span_has_nothing_to_offer() -> None:
+def test_for_export_of_a_running_span_returns_none() -> None:
     side = on_engine()
     span: Any = side.tracer.start_span("made")
     assert span.for_export() is None
@@ -223,7 +225,7 @@ SIDES = st.builds(
 
 @short
 @given(SIDES, KEYS, TAGS, STEPS, st.sampled_from([None, "child", "link"]))
-def test_both_ways_agree_whatever_a_span_is_told(
+def test_the_fast_and_the_general_encoding_agree_for_generated_calls(
     side: Side, name: str, tags: dict[str, Any], steps: list[Any], above: str | None
 ) -> None:
     with side.bridge.start_active_span("outer") as outer:
@@ -237,13 +239,13 @@ def test_both_ways_agree_whatever_a_span_is_told(
 
 
 test_both_ways_agree_whatever_a_span_is_told_at_length = at_length(
-    test_both_ways_agree_whatever_a_span_is_told
+    test_the_fast_and_the_general_encoding_agree_for_generated_calls
 )
 
 
 @short
 @given(SIDES, KEYS, st.dictionaries(KEYS, SCALARS, max_size=4), st.sampled_from(SpanKind))
-def test_both_ways_agree_for_spans_of_opentelemetrys_api(
+def test_the_fast_and_the_general_encoding_agree_for_spans_of_opentelemetrys_api(
     side: Side, name: str, attributes: dict[str, Any], kind: SpanKind
 ) -> None:
     span = side.tracer.start_span(name, None, kind, attributes)
@@ -254,9 +256,9 @@ def test_both_ways_agree_for_spans_of_opentelemetrys_api(
 
 
 test_both_ways_agree_for_spans_of_opentelemetrys_api_at_length = at_length(
-    test_both_ways_agree_for_spans_of_opentelemetrys_api
+    test_the_fast_and_the_general_encoding_agree_for_spans_of_opentelemetrys_api
 )
 
 
-def test_a_span_of_the_sdks_has_nothing_to_offer() -> None:
+def test_spans_of_the_sdk_have_no_for_export() -> None:
     assert not hasattr(sdk.ReadableSpan, "for_export")

@@ -159,7 +159,7 @@ def _owners(span: Any) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("make", [on_engine, on_sdk])
 @pytest.mark.parametrize(("value", "read"), VALUES.values(), ids=VALUES)
-def test_a_value_told_through_opentelemetrys_api(make: Any, value: Any, read: AnyValue) -> None:
+def test_a_value_set_through_opentelemetrys_api_is_encoded(make: Any, value: Any, read: AnyValue) -> None:
     side = make()
     span = side.tracer.start_span("made")
     span.set_attribute("k", value)
@@ -177,7 +177,7 @@ def test_nan_keeps_its_bits() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"k": value}], ids=["lists", "maps"])
 @pytest.mark.parametrize("levels", [cache.DEEPEST, cache.DEEPEST + 1, 64, 200])
-def test_any_depth_can_be_read_what_is_too_deep_as_text(wrap: Callable[[Any], Any], levels: int) -> None:
+def test_values_nested_too_deeply_are_encoded_as_text(wrap: Callable[[Any], Any], levels: int) -> None:
     value: Any = "deep"
     for _ in range(levels):
         value = wrap(value)
@@ -219,7 +219,7 @@ LOST: dict[str, dict[Any, Any]] = {
 
 
 @pytest.mark.parametrize("bad", LOST.values(), ids=LOST)
-def test_what_cannot_be_encoded_is_lost_alone_and_counted(bad: dict[Any, Any]) -> None:
+def test_only_the_attribute_that_cannot_be_encoded_is_lost_and_counted(bad: dict[Any, Any]) -> None:
     for owner in _owners(_with_everywhere({"a": 1, **bad, "z": "last"})):
         assert [*values(owner)] == ["a", "z"]
         assert owner.dropped_attributes_count == 1
@@ -228,7 +228,7 @@ def test_what_cannot_be_encoded_is_lost_alone_and_counted(bad: dict[Any, Any]) -
 # Lone surrogates
 
 
-def test_a_lone_surrogate_costs_one_character_wherever_it_is() -> None:
+def test_a_lone_surrogate_is_replaced_by_a_question_mark_wherever_it_is() -> None:
     bad = "a\ud800b"
     state = TraceState()
     state._dict = {"k": bad}
@@ -299,7 +299,7 @@ FIELDS = {str: "string_value", bool: "bool_value", int: "int_value", float: "dou
 
 
 @pytest.mark.parametrize("given", [EQUALS, EQUALS[::-1], EQUALS * 2], ids=["one way", "other way", "twice"])
-def test_what_python_finds_equal_is_told_apart(given: list[Any]) -> None:
+def test_values_that_are_equal_in_python_but_of_different_types_are_kept_apart(given: list[Any]) -> None:
     read = [values(one(readable(attributes={"k": value})))["k"] for value in given]
     assert [each.WhichOneof("value") for each in read] == [FIELDS[type(value)] for value in given]
     back = [getattr(each, FIELDS[type(value)]) for each, value in zip(read, given, strict=True)]
@@ -322,7 +322,7 @@ class Everything(str):
 
 
 @pytest.mark.parametrize("make", [on_engine, on_sdk])
-def test_texts_that_lie_about_what_they_equal_are_written_as_they_are(make: Any) -> None:
+def test_strings_with_a_wrong_equality_are_written_correctly(make: Any) -> None:
     side = make()
     lying = Everything("lying")
     for given in ({"known": "known"}, {lying: "v"}, {"k": lying}, {"k": "known"}):
@@ -342,7 +342,7 @@ def test_texts_that_lie_about_what_they_equal_are_written_as_they_are(make: Any)
     assert values(one(readable(attributes={lying: 1})))["lying"].int_value == 1
 
 
-def test_a_key_with_ever_new_values_fills_nothing() -> None:
+def test_the_cache_for_a_key_with_many_values_is_bounded() -> None:
     encode([readable(attributes={"id": number, "text": str(number)}) for number in range(5000)])
     assert len(cache.PLAIN[int]["id"]) == len(cache.PLAIN[str]["text"]) == cache.MOST_VALUES
 
@@ -354,7 +354,7 @@ def test_long_texts_are_not_kept() -> None:
     assert long not in cache.PLAIN[int]
 
 
-def test_the_cache_is_bounded_whatever_comes() -> None:
+def test_the_cache_is_bounded_for_any_input() -> None:
     for number in range(40):
         keys = {f"k{number}.{each}": "x" * 100 + str(each) for each in range(400)}
         encode(
@@ -365,7 +365,7 @@ def test_the_cache_is_bounded_whatever_comes() -> None:
         assert len(cache.NAMES) <= cache.MOST_NAMES
 
 
-def test_what_only_misses_is_learnt_anew_when_the_budget_is_used_up() -> None:
+def test_the_cache_is_refilled_when_the_budget_of_misses_is_used_up() -> None:
     spans = [readable(name=f"n{number}", attributes={"id": number}) for number in range(2000)]
     encode(spans)
     for left, known in ((100, False), (0, False), (0, True)):

@@ -68,7 +68,7 @@ CARRIERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("carrier", CARRIERS.values(), ids=CARRIERS)
 @pytest.mark.parametrize("calls", [1, 2], ids=["first time", "names known"])
-def test_the_headers_are_found_in_it(carrier: Any, calls: int) -> None:
+def test_the_headers_are_read_from_every_kind_of_carrier(carrier: Any, calls: int) -> None:
     propagator = Propagator()
     for _ in range(calls):
         assert (
@@ -77,7 +77,7 @@ def test_the_headers_are_found_in_it(carrier: Any, calls: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["traceparent", "Traceparent", "TRACEPARENT", "tRaCePaReNt"])
-def test_a_header_name_is_known_in_any_letter_case(name: str) -> None:
+def test_header_names_are_case_insensitive(name: str) -> None:
     propagator = Propagator()
     for carrier in ({name: PARENT}, {name: PARENT, "X-Other": "1"}, {"x-other": "1", name: PARENT}):
         remote = propagator.decode(carrier)
@@ -90,7 +90,7 @@ def test_letter_cases_may_be_mixed() -> None:
     assert Propagator().decode(carrier) == EXPECTED
 
 
-def test_the_same_name_in_two_letter_cases_counts_as_sent_twice() -> None:
+def test_the_same_name_in_two_letter_cases_is_a_header_sent_twice() -> None:
     with pytest.raises(BadHeader):
         Propagator().decode({"traceparent": PARENT, "Traceparent": PARENT})
     remote = Propagator().decode({"baggage": "a=1", "Baggage": "b=2", "BAGGAGE": "c=3"})
@@ -98,12 +98,12 @@ def test_the_same_name_in_two_letter_cases_counts_as_sent_twice() -> None:
 
 
 @pytest.mark.parametrize("carrier", [{}, [], (), WsgiHeaders({}), {"host": "x"}, {"Host": "x"}])
-def test_a_carrier_without_tracing_headers_says_nothing(carrier: Any) -> None:
+def test_a_carrier_without_tracing_headers_is_decoded_as_none(carrier: Any) -> None:
     assert Propagator().decode(carrier) is None
 
 
 @pytest.mark.parametrize("value", [None, [], [None], [[]]], ids=shown)
-def test_a_header_without_a_value_is_no_header(value: Any) -> None:
+def test_a_header_without_a_value_is_ignored(value: Any) -> None:
     assert Propagator().decode({"uber-trace-id": value, "baggage": "k=v"}) == Remote(baggage={"k": "v"})
 
 
@@ -115,7 +115,7 @@ class Stubborn:
 @pytest.mark.parametrize(
     "value", [7, 1.5, Stubborn(), 10**5000, object()], ids=["7", "1.5", "no str", "huge", "object"]
 )
-def test_a_value_that_is_no_text_is_refused_and_spoils_nothing_else(value: Any) -> None:
+def test_a_header_value_that_is_not_text_is_refused_and_does_not_affect_other_headers(value: Any) -> None:
     assert Propagator().decode({"traceparent": PARENT, "uber-trace-id": value}) is not None
     with pytest.raises(BadHeader):
         Propagator().decode({"uber-trace-id": value})
@@ -124,12 +124,12 @@ def test_a_value_that_is_no_text_is_refused_and_spoils_nothing_else(value: Any) 
 @pytest.mark.parametrize(
     "carrier", [None, 7, object(), "abc", b"abc", [1, 2], ["abc"], bytearray(b"x")], ids=shown
 )
-def test_what_is_no_carrier_is_told_apart_from_a_broken_header(carrier: Any) -> None:
+def test_an_invalid_carrier_raises_another_exception_than_a_broken_header(carrier: Any) -> None:
     with pytest.raises((TypeError, AttributeError)):
         Propagator().decode(carrier)
 
 
-def test_attributes_will_do_where_names_are_python_names() -> None:
+def test_attributes_of_an_object_are_read_if_the_header_names_are_python_names() -> None:
     carrier = SimpleNamespace(trace_id=1, span_id=2, parent_id=None, traceflags=1)
     assert Propagator(["zipkin-span-format"]).decode(carrier) == Remote(1, 2, sampled=True)
 

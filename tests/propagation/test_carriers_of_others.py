@@ -67,7 +67,7 @@ def _ids(context: Context) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", WITH_TRACE)
-def test_what_we_write_is_read_again_where_letter_case_counts(name: str) -> None:
+def test_headers_that_we_write_can_be_read_from_a_case_sensitive_carrier(name: str) -> None:
     propagator, attributes = Propagator([name]), Attributes()
     task = SimpleNamespace()
     propagator.inject(task, _span_context(SENT), attributes)
@@ -80,7 +80,7 @@ def test_what_we_write_is_read_again_where_letter_case_counts(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["jaeger", "ottrace"])
-def test_baggage_in_header_names_is_read_where_letter_case_counts(name: str) -> None:
+def test_baggage_in_header_names_is_read_from_a_case_sensitive_carrier(name: str) -> None:
     propagator = Propagator([name])
     message: dict[str, str] = {}
     propagator.encode(SENT._replace(baggage={"userId": "1"}), message)
@@ -102,14 +102,14 @@ class Binary(Getter[Any]):
 
 
 @pytest.mark.parametrize("knows_keys", [True, False])
-def test_names_that_are_bytes_and_names_that_a_getter_cannot_list_cost_no_trace(knows_keys: bool) -> None:
+def test_the_trace_is_read_if_names_are_bytes_or_the_getter_cannot_list_names(knows_keys: bool) -> None:
     carrier = {b"uber-trace-id": b"1:2:0:1", b"uberctx-k": b"v"}
     context = Propagator(["jaeger"]).extract(carrier, Context(), Binary(knows_keys))
     assert _ids(context) == (1, 2)
     assert baggage.get_all(context) == ({"k": "v"} if knows_keys else {})
 
 
-def test_two_propagators_of_one_program_do_not_make_two_items_of_one() -> None:
+def test_two_propagators_do_not_turn_one_baggage_item_into_two() -> None:
     carrier = {"baggage": "userId=1,b=2", "uberctx-userid": "1", "uberctx-b": "2"}
     for one, other in [
         (W3CBaggagePropagator(), Propagator(["jaeger"])),
@@ -149,14 +149,14 @@ def test_a_tracer_on_opentelemetrys_propagators_reads_names_in_any_case(
 
 
 @pytest.mark.parametrize("carrier", [None, 7, "text", b"", [1], ["abc"]], ids=repr)
-def test_what_is_no_carrier_is_refused_with_opentelemetrys_propagators_too(carrier: Any) -> None:
+def test_an_invalid_carrier_is_refused_with_opentelemetrys_propagators_too(carrier: Any) -> None:
     tracer = create_tracer(TracerProvider(shutdown_on_exit=False))
     for format in (Format.HTTP_HEADERS, Format.TEXT_MAP):
         with pytest.raises(opentracing.InvalidCarrierException):
             tracer.extract(format, carrier)
 
 
-def test_bytes_stay_bytes_for_a_propagator_among_others() -> None:
+def test_binary_header_values_stay_bytes_in_a_composite_propagator() -> None:
     get: Any = LOWER_CASE.get
     headers = lower_case({"Grpc-Trace-Bin": b"\0\0", "Text": b"abc", "None": None, "Other": [["a"], "b"]})
     assert get(headers, "GRPC-Trace-Bin") == [b"\0\0"]
@@ -190,7 +190,7 @@ def test_bytes_and_numbers_go_into_no_http_header(name: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", BINARY_FORMATS)
-def test_a_binary_format_is_written_into_metadata_and_where_it_is_asked_for_by_name(name: str) -> None:
+def test_a_binary_format_is_written_into_grpc_metadata_and_into_carriers_of_its_own_format(name: str) -> None:
     metadata = MetadataHeaders()
     Propagator(["b3", name]).inject(metadata, _span_context(SENT))
     assert {"b3", *FORMATS[name].fields[:1]} <= metadata.keys()

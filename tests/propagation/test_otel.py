@@ -59,13 +59,13 @@ def test_extract_sets_span_baggage_and_remote() -> None:
 @pytest.mark.parametrize(
     "carrier", [{}, {"traceparent": "broken"}, None, 7], ids=["empty", "broken", "None", "7"]
 )
-def test_extract_leaves_the_context_as_it_is_if_nothing_can_be_read(carrier: Any) -> None:
+def test_extract_does_not_change_the_context_if_nothing_can_be_read(carrier: Any) -> None:
     context = baggage.set_baggage("k", "v", Context())
     assert Propagator().extract(carrier, context) is context
     assert Propagator().extract(carrier) == {}
 
 
-def test_a_broken_header_is_logged_at_debug_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_header_is_logged_only_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "ot_bridge")
     Propagator().extract({"uber-trace-id": "1:2:x:1"})
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
@@ -98,7 +98,7 @@ def test_a_carrier_of_any_kind_is_read_and_written_through_getter_and_setter() -
     ],
     ids=lambda headers: ", ".join(headers.values()),
 )
-def test_what_passes_through_unchanged_goes_out_as_it_came_in(headers: dict[str, str]) -> None:
+def test_an_extracted_context_is_injected_with_the_same_headers(headers: dict[str, str]) -> None:
     propagator = Propagator(["tracecontext", "baggage", "jaeger", "b3", "xray"])
     only = [format for format in propagator.formats if set(map(str.lower, headers)) & set(format.fields)]
     assert injected(Propagator(only), propagator.extract(headers)) == headers
@@ -115,7 +115,7 @@ def below_a_span(headers: dict[str, str], propagator: Propagator, sampler: Any =
         return injected(propagator, context)
 
 
-def test_debug_and_lineage_go_on_with_the_trace_below_a_span_of_ours() -> None:
+def test_debug_and_lineage_are_forwarded_below_a_span_of_ours() -> None:
     out = below_a_span({"uber-trace-id": f"{TRACE:x}:{SPAN:x}:0:b"}, Propagator(["jaeger"]))
     trace_id, span_id, parent_id, flags = out["uber-trace-id"].split(":")
     assert (int(trace_id, 16), int(parent_id, 16), flags) == (TRACE, SPAN, "b")
@@ -126,21 +126,21 @@ def test_debug_and_lineage_go_on_with_the_trace_below_a_span_of_ours() -> None:
     assert below_a_span(header, Propagator(["xray"]))["X-Amzn-Trace-Id"].endswith(";Sampled=1;Lineage=a:1")
 
 
-def test_a_decision_of_ours_ends_the_callers_debug() -> None:
+def test_a_negative_sampling_decision_of_ours_removes_the_debug_flag() -> None:
     out = below_a_span({"uber-trace-id": f"{TRACE:x}:{SPAN:x}:0:3"}, Propagator(["jaeger"]), ALWAYS_OFF)
     assert out["uber-trace-id"].endswith(":0")
 
 
-def test_an_open_decision_is_closed_by_a_span_of_ours() -> None:
+def test_a_span_of_ours_decides_an_undecided_trace() -> None:
     out = below_a_span({"b3": f"{TRACE:032x}-{SPAN:016x}"}, Propagator(["b3"]))
     assert out["b3"].split("-")[2:] == ["1", f"{SPAN:016x}"]
 
 
-def test_a_random_trace_id_stays_known_as_such() -> None:
+def test_the_random_flag_of_a_trace_id_is_kept() -> None:
     assert below_a_span({"traceparent": PARENT + "03"}, Propagator())["traceparent"][-2:] == "03"
 
 
-def test_another_trace_takes_only_the_properties_of_baggage_along() -> None:
+def test_another_trace_keeps_only_the_baggage_and_its_properties() -> None:
     propagator = Propagator(["jaeger", "baggage"])
     context = propagator.extract({"uber-trace-id": "1:2:0:b", "baggage": "k=v;p"})
     other = trace.NonRecordingSpan(trace.SpanContext(5, 6, False, trace.TraceFlags(1)))
@@ -204,7 +204,7 @@ def test_the_remote_of_a_context_can_be_set_and_read() -> None:
         detach(token)
 
 
-def test_a_foreign_propagator_in_a_composite_changes_nothing_for_ours() -> None:
+def test_a_foreign_propagator_in_a_composite_does_not_affect_ours() -> None:
     composite = CompositePropagator([Propagator(["jaeger"]), TraceContextTextMapPropagator()])
     context = composite.extract({"uber-trace-id": "1:2:0:3"})
     headers: dict[str, str] = {}
@@ -221,19 +221,21 @@ def test_a_foreign_propagator_in_a_composite_changes_nothing_for_ours() -> None:
         ("ot=rv:1", "ot=rv:1"),
     ],
 )
-def test_the_threshold_of_a_decision_that_does_not_count_is_left_out(came: str, goes: str) -> None:
+def test_the_sampling_threshold_is_removed_from_tracestate_if_its_decision_is_not_used(
+    came: str, goes: str
+) -> None:
     assert undecided(trace_state(came)).to_header() == goes
 
 
 @pytest.mark.parametrize("flags", ["00", "01", "02", "03"])
-def test_the_random_flag_goes_on_as_the_context_has_it(flags: str) -> None:
+def test_the_random_flag_is_injected_as_the_context_has_it(flags: str) -> None:
     propagator, headers = Propagator(["tracecontext"]), {"traceparent": f"00-{1:032x}-{2:016x}-{flags}"}
     sent: dict[str, str] = {}
     propagator.inject(sent, propagator.extract(headers))
     assert sent == headers
 
 
-def test_names_that_are_too_long_to_be_remembered_are_read_all_the_same() -> None:
+def test_header_names_that_are_too_long_for_the_cache_are_still_read() -> None:
     propagator = Propagator(["jaeger"])
     for _ in range(2):
         assert propagator.decode({"x" * 65: "1", "Uber-Trace-Id": "1:2:0:1"}) == Remote(1, 2, sampled=True)

@@ -76,7 +76,7 @@ def test_a_foreign_propagator_among_ours_makes_a_composite_in_the_given_order() 
 
 
 @pytest.mark.parametrize("name", ["ot_bridge_xray", "xray"])
-def test_our_entry_points_names_are_ours_here(name: str) -> None:
+def test_the_names_of_our_entry_points_mean_our_formats(name: str) -> None:
     assert names(parse_propagators(f"{name},b3")) == ["xray", "b3"]
     assert names(parse_propagators("ot_bridge,b3")) == [*DEFAULT, "b3"]
 
@@ -118,13 +118,13 @@ def test_plain_opentelemetry_finds_our_propagators_by_their_names(first: str, gi
     assert done.stdout.strip() == f"{written} {fields}"
 
 
-def test_formats_are_the_same_whatever_way_they_are_named() -> None:
+def test_a_format_can_be_given_by_name_or_as_an_object() -> None:
     carrier = {"b3": "0"}
     assert parse_propagators("b3").fields == parse_propagators(B3).fields == {"b3"}
     assert Propagator(["b3"]).decode(carrier) == Propagator([B3]).decode(carrier) == Remote(sampled=False)
 
 
-def test_without_entry_points_an_unknown_name_is_refused_all_the_same(
+def test_without_entry_points_an_unknown_name_is_still_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: [])
@@ -132,6 +132,6 @@ def test_without_entry_points_an_unknown_name_is_refused_all_the_same(
         parse_propagators("theirs")
 
 
-def test_what_is_no_propagator_at_all_is_a_type_error() -> None:
+def test_an_object_that_is_not_a_propagator_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="expected names, formats or propagators"):
         parse_propagators(["jaeger", 7])  # type: ignore[list-item]

@@ -19,13 +19,13 @@ def decode(carrier: dict[str, str], *formats: str, **options: Any) -> Remote | N
     return Propagator(formats or ("tracecontext", "baggage", "jaeger"), **options).decode(carrier)
 
 
-def test_the_first_format_that_yields_a_trace_wins() -> None:
+def test_the_first_format_with_a_trace_takes_precedence() -> None:
     carrier = {"traceparent": PARENT, "uber-trace-id": "1:2:0:1"}
     assert decode(carrier) == Remote(TRACE, SPAN, sampled=True)
     assert decode(carrier, "jaeger", "tracecontext") == Remote(1, 2, sampled=True)
 
 
-def test_a_broken_header_of_one_format_does_not_spoil_a_good_one_of_another() -> None:
+def test_a_broken_header_of_one_format_does_not_affect_a_valid_one_of_another() -> None:
     assert decode({"traceparent": "broken", "uber-trace-id": "1:2:0:1"}) == Remote(1, 2, sampled=True)
     assert decode({"traceparent": PARENT, "uber-trace-id": "broken"}) == Remote(TRACE, SPAN, sampled=True)
 
@@ -40,13 +40,13 @@ def test_a_broken_header_of_one_format_does_not_spoil_a_good_one_of_another() ->
     ],
     ids=["alone", "two", "with baggage", "with a debug id"],
 )
-def test_broken_is_only_what_is_left_when_none_yields_a_trace(carrier: dict[str, str]) -> None:
+def test_a_broken_header_raises_only_if_no_format_has_a_trace(carrier: dict[str, str]) -> None:
     with pytest.raises(BadHeader) as caught:
         decode(carrier)
     assert caught.value.header == "traceparent"
 
 
-def test_baggage_of_all_formats_is_merged_and_the_first_format_listed_wins() -> None:
+def test_baggage_of_all_formats_is_merged_and_the_first_listed_format_takes_precedence() -> None:
     carrier = {"baggage": "a=1,b=1", "uberctx-b": "2", "uberctx-c": "2", "uber-trace-id": "1:2:0:1"}
     remote = decode(carrier)
     assert remote is not None
@@ -57,17 +57,17 @@ def test_baggage_of_all_formats_is_merged_and_the_first_format_listed_wins() -> 
     assert remote.baggage == {"a": "1", "b": "2", "c": "2"}
 
 
-def test_what_one_format_cannot_say_about_the_same_span_another_adds() -> None:
+def test_another_format_adds_fields_about_the_same_span() -> None:
     remote = decode({"traceparent": PARENT, "tracestate": "a=b", "uber-trace-id": SAME})
     assert remote == Remote(TRACE, SPAN, 0x123, True, debug=True, tracestate="a=b")
 
 
-def test_another_trace_adds_nothing_but_its_baggage() -> None:
+def test_a_header_with_another_trace_adds_only_its_baggage() -> None:
     remote = decode({"traceparent": PARENT, "uber-trace-id": "1:2:3:b", "uberctx-k": "v"})
     assert remote == Remote(TRACE, SPAN, sampled=True, baggage={"k": "v"})
 
 
-def test_the_same_trace_keeps_what_belongs_to_other_formats() -> None:
+def test_headers_of_the_same_trace_keep_their_format_specific_fields() -> None:
     carrier = {
         "traceparent": PARENT,
         "x-amzn-trace-id": "Root=1-0af76519-16cd43dd8448eb211c80319c;Lineage=a:1",
@@ -84,7 +84,7 @@ def test_a_decision_without_ids_is_kept_until_a_trace_brings_its_own() -> None:
     )
 
 
-def test_an_open_decision_is_closed_by_another_format_of_the_same_span_only() -> None:
+def test_a_missing_decision_is_taken_only_from_a_header_of_the_same_span() -> None:
     deferred = f"{TRACE:032x}-{SPAN:016x}"
     carrier = {"b3": deferred, "traceparent": PARENT}
     assert decode(carrier, "b3", "tracecontext") == Remote(TRACE, SPAN, sampled=True)
@@ -110,12 +110,12 @@ FOREIGN = {"traceparent": PARENT, "baggage": "a=1;p,b=2;q", "uberctx-c": "3"}
     ],
     ids=["all", "none", "an empty list", "listed keys"],
 )
-def test_baggage_from_outside_can_be_left_there(accepted: Any, baggage: Any, extras: Any) -> None:
+def test_incoming_baggage_can_be_ignored(accepted: Any, baggage: Any, extras: Any) -> None:
     remote = decode(FOREIGN, accept_baggage=accepted)
     assert remote == Remote(TRACE, SPAN, sampled=True, baggage=baggage, extras=extras)
 
 
-def test_nothing_is_left_of_a_caller_who_sends_baggage_alone_if_none_is_accepted() -> None:
+def test_a_caller_that_sends_only_baggage_is_ignored_if_no_baggage_is_accepted() -> None:
     assert decode({"baggage": "a=1"}, accept_baggage=False) is None
     assert decode({"baggage": "a=1"}, "baggage", accept_baggage=["b"]) is None
     assert decode({}, accept_baggage=False) is None
@@ -153,7 +153,7 @@ def test_without_a_trace_baggage_and_decisions_are_still_written() -> None:
     assert headers == {}
 
 
-def test_a_debug_id_that_no_span_has_answered_goes_on() -> None:
+def test_a_debug_id_without_a_span_is_forwarded() -> None:
     headers: dict[str, str] = {}
     Propagator(["jaeger"]).encode(Remote(debug_id="case 42"), headers)
     assert headers == {"jaeger-debug-id": "case%2042"}

@@ -107,7 +107,7 @@ def _ids(told: dict[str, str]) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("vector", VECTORS)
-def test_the_service_tells_what_the_standard_asks_for(harness: Harness, vector: Vector) -> None:
+def test_the_service_sends_the_headers_that_the_standard_requires(harness: Harness, vector: Vector) -> None:
     [told] = harness.send(_on_the_wire(vector.headers))
     trace_id, span_id, flags = _ids(told)
     assert span_id
@@ -134,7 +134,7 @@ def test_every_callback_has_a_parent_id_of_its_own(harness: Harness) -> None:
 @pytest.mark.parametrize(
     "headers", [[], [("traceparent", PARENT.replace(TRACE, "0" * 32))]], ids=["none", "broken"]
 )
-def test_without_a_trace_to_continue_one_is_begun(harness: Harness, headers: Headers) -> None:
+def test_without_a_trace_to_continue_a_new_one_is_started(harness: Harness, headers: Headers) -> None:
     told = [_ids(each) for each in harness.send(headers, 3)]
     assert all(trace_id for trace_id, _, _ in told)
     assert len({span_id for _, span_id, _ in told}) == 3
@@ -151,13 +151,13 @@ def test_tracestate_in_several_headers_is_one_list_in_their_order(harness: Harne
     assert told["tracestate"] == "foo=1,bar=2,rojo=1,congo=2,baz=3"
 
 
-def test_of_a_long_tracestate_at_least_512_characters_go_on(harness: Harness) -> None:
+def test_at_least_512_characters_of_a_long_tracestate_are_forwarded(harness: Harness) -> None:
     members = [f"k{number}={'x' * 60}" for number in range(30)]
     [told] = harness.send([("traceparent", PARENT), ("tracestate", ",".join(members))])
     assert told["tracestate"] == ",".join(members)
 
 
-def test_baggage_goes_on_with_its_properties(harness: Harness) -> None:
+def test_baggage_is_forwarded_with_its_properties(harness: Harness) -> None:
     baggage = "userId=alice,serverNode=DF%2028;property;key=value,isProduction=false"
     [told] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
     assert told["baggage"] == baggage
@@ -167,7 +167,7 @@ def test_baggage_goes_on_with_its_properties(harness: Harness) -> None:
     assert told["baggage"] == "userId=alice,serverNode=DF%2028,isProduction=false"
 
 
-def test_64_members_and_8192_bytes_of_baggage_go_on(harness: Harness) -> None:
+def test_64_members_and_8192_bytes_of_baggage_are_forwarded(harness: Harness) -> None:
     for baggage in (",".join(f"key{number}=value" for number in range(64)), "a=" + "0123456789" * 819):
         [told] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
         assert told["baggage"] == baggage

@@ -55,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-9, 0.001, 0.01, 1 / 3, 0.5, 0.999, 1.0])
-def test_probability_decides_as_opentelemetrys_ratio_does(rate: float) -> None:
+def test_probability_decides_as_opentelemetrys_ratio_sampler(rate: float) -> None:
     ours, theirs = PathSampler([("/", probability(rate))], always_off), TraceIdRatioBased(rate)
     request = {"url.path": "/"}
     edges = [
@@ -72,29 +72,29 @@ def test_probability_decides_as_opentelemetrys_ratio_does(rate: float) -> None:
         assert sampled(ours, attributes=request, trace_id=trace_id) is wanted
 
 
-def test_probability_looks_at_the_low_half_of_the_id_as_the_other_may_begin_with_the_time() -> None:
+def test_probability_uses_the_low_half_of_the_id_because_the_high_half_may_be_a_time() -> None:
     half = probability(0.5)
     ids = [0x65A0B1C2 << 96 | trace_id & ((1 << 96) - 1) for trace_id in IDS]
     assert 0.45 < sum(sampled(half, trace_id=trace_id) for trace_id in ids) / len(ids) < 0.55
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan, math.inf])
-def test_a_share_outside_0_to_1_is_refused(rate: float) -> None:
+def test_a_probability_outside_0_to_1_is_refused(rate: float) -> None:
     with pytest.raises(ConfigurationError, match="from 0 to 1"):
         probability(rate)
 
 
 @pytest.mark.parametrize("rate", [-1, math.nan, math.inf])
-def test_a_rate_that_is_no_number_of_traces_is_refused(rate: float) -> None:
+def test_an_invalid_rate_limit_is_refused(rate: float) -> None:
     with pytest.raises(ConfigurationError, match="0 or more"):
         rate_limited(rate)
 
 
-def test_a_rate_limit_lets_the_first_through_at_once(clock: Clock) -> None:
+def test_a_rate_limit_samples_the_first_trace_immediately(clock: Clock) -> None:
     assert sampled(rate_limited(0.001))
 
 
-def test_a_rate_limit_of_ten_lets_ten_through_in_each_second(clock: Clock) -> None:
+def test_a_rate_limit_of_ten_samples_ten_traces_per_second(clock: Clock) -> None:
     ten = rate_limited(10)
     clock.now += 5
     taken = []
@@ -104,7 +104,7 @@ def test_a_rate_limit_of_ten_lets_ten_through_in_each_second(clock: Clock) -> No
     assert taken == [10] * 5
 
 
-def test_a_rate_limit_below_one_lets_one_through_after_its_time(clock: Clock) -> None:
+def test_a_rate_limit_below_one_samples_one_trace_after_its_interval(clock: Clock) -> None:
     slow = rate_limited(0.25)
     answers = []
     for _ in range(9):
@@ -113,7 +113,7 @@ def test_a_rate_limit_below_one_lets_one_through_after_its_time(clock: Clock) ->
     assert answers == [True, False, False, False] * 2 + [True]
 
 
-def test_a_rate_limit_of_zero_lets_nothing_through(clock: Clock) -> None:
+def test_a_rate_limit_of_zero_samples_nothing(clock: Clock) -> None:
     nothing = rate_limited(0)
     clock.now += 1e6
     assert not sampled(nothing)
@@ -143,7 +143,7 @@ def test_the_real_clock_refills() -> None:
 
 
 @pytest.mark.parametrize("sampler", ALL, ids=ALL_NAMES)
-def test_the_trace_state_of_the_parent_goes_on(sampler: Sampler) -> None:
+def test_the_trace_state_of_the_parent_is_kept(sampler: Sampler) -> None:
     state = TraceState([("vendor", "1")])
     parent = SpanContext(IDS[0], 1, is_remote=True, trace_flags=TraceFlags(0), trace_state=state)
     context = set_span_in_context(NonRecordingSpan(parent))
@@ -167,7 +167,7 @@ def test_a_sampled_span_keeps_its_attributes_and_an_unsampled_one_is_never_recor
 
 
 @pytest.mark.parametrize("sampler", ALL, ids=ALL_NAMES)
-def test_every_sampler_says_what_it_is(sampler: Sampler) -> None:
+def test_every_sampler_has_a_description(sampler: Sampler) -> None:
     outer: Sampler = ParentBased(sampler)
     assert sampler.get_description() in outer.get_description()
     assert fast(sampler).get_description() == sampler.get_description()

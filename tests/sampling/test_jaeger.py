@@ -80,7 +80,7 @@ def assert_same(world: World, mine: Any, other: Any, *operations: str, step: flo
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_probability_takes_the_same_ids(world: World, rate: float) -> None:
+def test_a_probabilistic_sampler_selects_the_same_ids_as_jaeger_clients(world: World, rate: float) -> None:
     mine, other = world.make("ProbabilisticSampler", rate)
     bound = int(rate * (1 << 64))
     for trace_id in [*EDGES, *IDS, bound, bound + 1, max(bound - 1, 0)]:
@@ -89,12 +89,14 @@ def test_a_probability_takes_the_same_ids(world: World, rate: float) -> None:
 
 
 @pytest.mark.parametrize("decision", [True, False])
-def test_a_constant_says_the_same(world: World, decision: bool) -> None:
+def test_a_const_sampler_decides_as_jaeger_clients(world: World, decision: bool) -> None:
     assert_same(world, *world.make("ConstSampler", decision))
 
 
 @pytest.mark.parametrize("limit", [0, 0.1, 1, 3.5, 10])
-def test_a_rate_limit_takes_the_same_traces(world: World, limit: float) -> None:
+def test_a_rate_limiting_sampler_selects_the_same_traces_as_jaeger_clients(
+    world: World, limit: float
+) -> None:
     assert_same(world, *world.make("RateLimitingSampler", limit))
 
 
@@ -110,7 +112,9 @@ def test_without_an_argument_the_limit_is_ten(world: World) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
-def test_a_guaranteed_throughput_takes_the_same_traces(world: World, rate: float) -> None:
+def test_a_guaranteed_throughput_sampler_selects_the_same_traces_as_jaeger_clients(
+    world: World, rate: float
+) -> None:
     mine, other = world.make("GuaranteedThroughputProbabilisticSampler", "op", 0.5, rate)
     assert_same(world, mine, other)
     mine.update(2, 0.5)
@@ -118,7 +122,7 @@ def test_a_guaranteed_throughput_takes_the_same_traces(world: World, rate: float
     assert_same(world, mine, other)
 
 
-def test_adaptive_strategies_take_the_same_traces_also_for_operations_the_server_does_not_know(
+def test_an_adaptive_sampler_selects_the_same_traces_as_jaeger_clients_even_for_unknown_operations(
     world: World,
 ) -> None:
     random.seed(7)
@@ -149,7 +153,7 @@ def test_adaptive_strategies_take_the_same_traces_also_for_operations_the_server
         ("AdaptiveSampler", (STRATEGIES, 5), ({**STRATEGIES, "perOperationStrategies": []}, 5)),
     ],
 )
-def test_samplers_are_equal_where_theirs_are(
+def test_samplers_are_equal_if_jaeger_clients_are(
     world: World, kind: str, same: tuple[Any, ...], different: tuple[Any, ...]
 ) -> None:
     for kinds in (ours, theirs):
@@ -189,7 +193,7 @@ def test_the_decision_and_its_tags_arrive_through_opentelemetrys_interface() -> 
     ],
     ids=str,
 )
-def test_strategies_that_are_none_are_refused_and_change_nothing(strategies: dict[str, Any]) -> None:
+def test_invalid_strategies_are_refused_and_change_nothing(strategies: dict[str, Any]) -> None:
     sampler = ours.AdaptiveSampler(STRATEGIES)
     with pytest.raises(ConfigurationError):
         sampler.update(strategies)

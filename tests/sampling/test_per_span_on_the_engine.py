@@ -20,7 +20,9 @@ from ot_bridge.sampling import PerSpanSampler, with_sampler
     ],
     ids=["on", "off", "parent, else on", "parent, else off"],
 )
-def test_the_choice_counts_for_the_span_and_the_default_for_all_others(default: Sampler, usual: bool) -> None:
+def test_a_per_span_sampler_applies_to_one_span_and_the_default_to_all_others(
+    default: Sampler, usual: bool
+) -> None:
     provider = engine.TracerProvider(PerSpanSampler(default), shutdown_on_exit=False)
     tracer = provider.get_tracer("test")
     assert tracer.start_span("before any choice").is_recording() is usual

@@ -110,13 +110,15 @@ def eventually(condition: Callable[[], object]) -> bool:
     return False
 
 
-def test_it_asks_for_its_service_and_takes_up_the_answer(server: Strategies, make: Make) -> None:
+def test_the_remote_sampler_requests_the_strategy_of_its_service_and_applies_it(
+    server: Strategies, make: Make
+) -> None:
     sampler = make(server.url)
     assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
     assert server.asked == ["/sampling?service=shop"]
 
 
-def test_it_goes_on_asking(server: Strategies, make: Make) -> None:
+def test_the_remote_sampler_polls_repeatedly(server: Strategies, make: Make) -> None:
     sampler = make(server.url, polling_interval=0.02)
     assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
     server.answer = FIVE
@@ -126,7 +128,7 @@ def test_it_goes_on_asking(server: Strategies, make: Make) -> None:
     assert sampled(sampler, "get")
 
 
-def test_until_the_first_answer_it_samples_one_trace_in_a_thousand_or_as_it_was_told(make: Make) -> None:
+def test_before_the_first_response_the_remote_sampler_uses_0_001_or_the_initial_sampler(make: Make) -> None:
     assert make("127.0.0.1:1").sampler == ProbabilisticSampler(0.001)
     told = make("127.0.0.1:1", initial=ConstSampler(True))
     assert sampled(told)
@@ -160,7 +162,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-def test_it_understands(server: Strategies, make: Make, answer: Any, wanted: Any) -> None:
+def test_the_remote_sampler_understands_every_kind_of_strategy(
+    server: Strategies, make: Make, answer: Any, wanted: Any
+) -> None:
     sampler = make(server.url)
     server.answer = answer
     assert sampler.refresh()
@@ -196,7 +200,7 @@ def test_it_understands(server: Strategies, make: Make, answer: Any, wanted: Any
     ],
     ids=lambda garbage: str(garbage)[:40],
 )
-def test_garbage_leaves_the_last_good_strategy(
+def test_an_invalid_response_keeps_the_last_valid_strategy(
     server: Strategies, make: Make, start: Any, garbage: Any
 ) -> None:
     sampler, untouched = make(server.url), make(server.url)
@@ -209,7 +213,7 @@ def test_garbage_leaves_the_last_good_strategy(
 
 
 @pytest.mark.usefixtures("silent")
-def test_the_same_answer_again_keeps_the_sampler_and_its_balance(server: Strategies, make: Make) -> None:
+def test_an_unchanged_response_keeps_the_sampler_and_its_balance(server: Strategies, make: Make) -> None:
     sampler = make(server.url)
     for server.answer in (HALF, FIVE, EACH):
         sampler.refresh()
@@ -219,7 +223,7 @@ def test_the_same_answer_again_keeps_the_sampler_and_its_balance(server: Strateg
 
 
 @pytest.mark.usefixtures("silent")
-def test_an_error_status_is_no_strategy(server: Strategies, make: Make) -> None:
+def test_a_response_with_an_error_status_is_ignored(server: Strategies, make: Make) -> None:
     sampler = make(server.url)
     server.status = 500
     assert not sampler.refresh()
@@ -228,7 +232,7 @@ def test_an_error_status_is_no_strategy(server: Strategies, make: Make) -> None:
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_server_that_never_answers_costs_the_thread_a_timeout_and_the_program_nothing(
+def test_a_server_that_never_answers_blocks_only_the_polling_thread_until_its_timeout(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "REQUEST_TIMEOUT", 0.05)
@@ -261,28 +265,28 @@ def test_failures_are_logged_once_until_it_works_again(
     ],
 )
 @pytest.mark.usefixtures("silent")
-def test_an_endpoint_may_leave_out_what_is_usual(make: Make, endpoint: str, url: str) -> None:
+def test_an_endpoint_may_omit_the_scheme_and_the_default_path(make: Make, endpoint: str, url: str) -> None:
     assert make(endpoint).url == f"{url}?service=shop"
 
 
 @pytest.mark.usefixtures("silent")
-def test_without_an_endpoint_it_is_jaegers_usual_one(make: Make) -> None:
+def test_without_an_endpoint_the_default_of_jaeger_is_used(make: Make) -> None:
     assert make().url == "http://localhost:5778/sampling?service=shop"
 
 
 @pytest.mark.parametrize("endpoint", ["", "file:///etc/passwd", "grpc://agent:1", "http://", "http://a?b=c"])
-def test_an_endpoint_that_is_none_is_refused(make: Make, endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(make: Make, endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="endpoint"):
         make(endpoint)
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
-def test_an_interval_that_is_none_is_refused(make: Make, interval: float) -> None:
+def test_an_invalid_interval_is_refused(make: Make, interval: float) -> None:
     with pytest.raises(ConfigurationError, match="polling_interval"):
         make(polling_interval=interval)
 
 
-def test_its_own_requests_are_not_traced(
+def test_the_requests_of_the_remote_sampler_are_not_traced(
     make: Make, server: Strategies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[object] = []
@@ -298,7 +302,9 @@ def threads() -> int:
     return sum(thread.name == "ot-bridge-remote-sampler" for thread in threading.enumerate())
 
 
-def test_its_thread_never_waits_for_no_time(server: Strategies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_polling_thread_never_waits_with_a_timeout_of_zero(
+    server: Strategies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # In CPython 3.10, `SimpleQueue.get(timeout=0)` may wait for ever.
     real = queue.SimpleQueue
 
@@ -319,7 +325,7 @@ def test_its_thread_never_waits_for_no_time(server: Strategies, monkeypatch: pyt
     assert waits == [3600]
 
 
-def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make: Make) -> None:
+def test_close_stops_polling_and_keeps_the_strategy(server: Strategies, make: Make) -> None:
     before = threads()
     sampler = make(server.url, polling_interval=3600)
     assert eventually(lambda: sampler.sampler == ProbabilisticSampler(0.5))
@@ -328,7 +334,7 @@ def test_closed_it_stops_asking_and_keeps_its_strategy(server: Strategies, make:
     assert sampler.sampler == ProbabilisticSampler(0.5)
 
 
-def test_without_a_thread_it_samples_by_what_it_has(
+def test_if_no_thread_can_be_started_the_initial_sampler_is_used(
     server: Strategies, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def start(thread: threading.Thread) -> None:
@@ -341,14 +347,14 @@ def test_without_a_thread_it_samples_by_what_it_has(
     assert "JaegerRemoteSampler asks no server: its thread could not be started" in caplog.text
 
 
-def test_forgotten_it_takes_its_thread_along(server: Strategies) -> None:
+def test_when_the_sampler_is_garbage_collected_its_thread_ends(server: Strategies) -> None:
     before = threads()
     forgotten = weakref.ref(JaegerRemoteSampler("shop", server.url, polling_interval=3600))
     assert eventually(lambda: gc.collect() is not None and forgotten() is None)
     assert eventually(lambda: threads() == before)
 
 
-def test_collected_by_its_own_thread_in_the_middle_of_waiting_it_ends_that_thread(
+def test_the_polling_thread_ends_even_if_the_sampler_is_garbage_collected_during_its_wait(
     server: Strategies,
 ) -> None:
     held: list[JaegerRemoteSampler] = []
@@ -372,7 +378,9 @@ def test_collected_by_its_own_thread_in_the_middle_of_waiting_it_ends_that_threa
     assert not thread.is_alive()
 
 
-def test_a_signal_handler_may_close_it_while_its_thread_closes_it(server: Strategies, make: Make) -> None:
+def test_a_signal_handler_may_close_the_sampler_while_its_thread_closes_it(
+    server: Strategies, make: Make
+) -> None:
     sampler = make(server.url, polling_interval=3600)
     seen: list[bool] = []
 

@@ -87,7 +87,7 @@ def reference(pattern: str, text: str) -> bool:
 
 
 @given(st.text("ab*/\n", max_size=9), st.text("ab/\n", max_size=14))
-def test_a_star_stands_for_any_characters(pattern: str, text: str) -> None:
+def test_a_star_matches_any_characters(pattern: str, text: str) -> None:
     operation, path = pattern.lstrip("~"), f"/{text}"
     found = sampled(OperationSampler([(operation, always_on)], always_off), name=text)
     assert found is reference(operation, text)
@@ -107,7 +107,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize(("pattern", "text"), SLOW.values(), ids=SLOW)
-def test_the_time_to_match_grows_with_the_length_of_the_path_and_no_faster(pattern: str, text: str) -> None:
+def test_the_time_to_match_grows_linearly_with_the_length_of_the_path(pattern: str, text: str) -> None:
     start = process_time()
     assert not matches(pattern, text)
     assert not sampled(OperationSampler([(pattern, always_on)], always_off), name=text)
@@ -115,13 +115,13 @@ def test_the_time_to_match_grows_with_the_length_of_the_path_and_no_faster(patte
 
 
 @pytest.mark.parametrize("pattern", ["api", "", "get /api", "GET api", "GET", "~(", "GET  /x", "~*"])
-def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigurationError):
         PathSampler([(pattern, always_on)], always_off)
 
 
 @pytest.mark.parametrize("sampler", [None, 1.0, "always_on"])
-def test_a_rule_without_a_sampler_is_refused_at_the_start_not_at_the_first_request(sampler: Sampler) -> None:
+def test_a_rule_without_a_sampler_is_refused_at_construction(sampler: Sampler) -> None:
     with pytest.raises(ConfigurationError, match="a rule is"):
         PathSampler([("/", sampler)], always_off)
     with pytest.raises(ConfigurationError, match="a rule is"):
@@ -170,7 +170,7 @@ def test_the_method_comes_from_old_and_new_attributes(name: str) -> None:
     assert not sampled(sampler, attributes={"url.path": "/api"})
 
 
-def test_the_first_match_wins_whatever_kind_of_rule_it_is() -> None:
+def test_the_first_matching_rule_of_any_kind_decides() -> None:
     ordered: list[rules.Rule] = [
         ("/a/b$", always_on),
         ("~(?i)/A/B", always_off),
@@ -197,19 +197,21 @@ def test_the_first_match_wins_whatever_kind_of_rule_it_is() -> None:
     st.lists(st.tuples(st.text("ab/*", max_size=4).map("/".__add__), st.booleans()), max_size=25),
     st.text("ab/", max_size=6).map("/".__add__),
 )
-def test_many_rules_together_decide_as_one_after_the_other(pairs: list[tuple[str, bool]], path: str) -> None:
+def test_many_rules_compiled_together_decide_as_if_tried_one_by_one(
+    pairs: list[tuple[str, bool]], path: str
+) -> None:
     together = PathSampler([(pattern, ALWAYS_ON if on else ALWAYS_OFF) for pattern, on in pairs], always_on)
     wanted = next((on for pattern, on in pairs if matches(pattern, path)), True)
     assert sampled(together, attributes={"url.path": path}) is wanted
 
 
-def test_a_call_to_another_service_is_not_taken_for_a_request_to_this_one() -> None:
+def test_path_rules_do_not_apply_to_client_spans() -> None:
     sampler = PathSampler([("/api", always_off)], always_on)
     assert sampled(sampler, attributes={"url.full": "http://other/api"}, kind=SpanKind.CLIENT)
     assert not sampled(sampler, attributes={"url.full": "http://other/api"}, kind=SpanKind.INTERNAL)
 
 
-def test_paths_without_end_do_not_fill_the_memory() -> None:
+def test_the_cache_of_paths_is_bounded() -> None:
     table = rules.PatternRules([("/api", always_on)], rules.read_path)
     for number in range(5000):
         assert table.find("", f"/api/{number}") is not None

@@ -37,7 +37,7 @@ RULES = "ot_bridge:/api=1.0, /static=0 ,GET /q=1,~/x=y/\\d=1,op:cron.*=1,op:clie
         ("ot_bridge:", always_on),
     ],
 )
-def test_a_plain_text_is_a_plain_sampler(text: str, wanted: Sampler) -> None:
+def test_a_text_without_rules_is_a_single_sampler(text: str, wanted: Sampler) -> None:
     assert sampler_from_text(text).get_description() == wanted.get_description()
 
 
@@ -53,12 +53,12 @@ def test_a_plain_text_is_a_plain_sampler(text: str, wanted: Sampler) -> None:
         ("SELECT", None, False),
     ],
 )
-def test_rules_as_text_decide_as_they_read(name: str, path: str | None, wanted: bool) -> None:
+def test_rules_given_as_text_decide_as_written(name: str, path: str | None, wanted: bool) -> None:
     attributes = {"url.path": path, "http.method": "GET"} if path else None
     assert sampled(sampler_from_text(RULES), name, attributes) is wanted
 
 
-def test_what_no_rule_matches_is_sampled_unless_the_text_says_otherwise() -> None:
+def test_spans_that_match_no_rule_are_sampled_unless_the_text_has_a_default() -> None:
     assert sampled(sampler_from_text("/static=0"), attributes={"url.path": "/"})
     assert not sampled(sampler_from_text("/static=0"), attributes={"url.path": "/static"})
 
@@ -67,7 +67,7 @@ def test_what_no_rule_matches_is_sampled_unless_the_text_says_otherwise() -> Non
     "text",
     ["often", "2", "-1", "nan", "x/s", "-1/s", "/api", "/a=1,0.5", "=1", "*=0,/a=1", "a=1", "/a=", "/a=1,,"],
 )
-def test_a_text_that_is_no_sampler_is_refused_with_the_form_it_should_have(text: str) -> None:
+def test_an_invalid_sampler_text_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         sampler_from_text(text)
     assert refused.value.reason
@@ -113,7 +113,7 @@ def test_opentelemetrys_environment_finds_the_jaeger_samplers() -> None:
     assert "http://127.0.0.1:1/sampling?service=shop, ProbabilisticSampler(0.0)" in seen
 
 
-def test_the_entry_points_are_what_they_should_be() -> None:
+def test_the_entry_points_of_samplers_are_registered() -> None:
     names = {
         e.name for e in entry_points(group="opentelemetry_traces_sampler") if e.value.startswith("ot_bridge.")
     }
@@ -157,7 +157,7 @@ def test_an_argument_that_cannot_be_read_is_logged_and_ignored(
     assert f"OTEL_TRACES_SAMPLER_ARG={argument!r}" in caplog.text
 
 
-def test_the_parentbased_one_asks_the_server_about_roots_only() -> None:
+def test_parentbased_jaeger_remote_applies_the_servers_strategy_to_roots_only() -> None:
     sampler = parentbased_jaeger_remote("endpoint=127.0.0.1:1,initialSamplingRate=1")
     assert isinstance(sampler, PerSpanSampler)
     assert sampled(sampler)

@@ -53,7 +53,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("words", "found"), WORDS.values(), ids=WORDS)
-def test_the_variable_says_which_groups(
+def test_the_variable_selects_the_groups(
     monkeypatch: pytest.MonkeyPatch, words: str, found: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(VARIABLE, words)
@@ -62,7 +62,7 @@ def test_the_variable_says_which_groups(
     assert [record.message for record in caplog.records if VARIABLE in record.message] == []
 
 
-def test_the_argument_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_argument_overrides_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "http")
     assert "http.request.method" in attributes(None, WEB)
     assert "http.method" in attributes("", WEB)
@@ -70,12 +70,12 @@ def test_the_argument_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("semconv", ["htpp", "http/dupe", "messaging", "http,,x", 7, ["http"]], ids=repr)
-def test_an_unknown_word_in_the_argument_is_an_error_at_once(semconv: Any) -> None:
+def test_an_unknown_word_in_the_argument_raises_immediately(semconv: Any) -> None:
     with pytest.raises(ConfigurationError, match="semconv"):
         ot_bridge.install(semconv=semconv, exporters=[], set_global=False)
 
 
-def test_install_called_again_with_other_groups_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_install_with_other_groups_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with installed("http"):
         ot_bridge.install(semconv="rpc")
         assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -87,7 +87,7 @@ def _exporters(provider: Any) -> list[SpanExporter]:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_off_the_exporter_is_not_wrapped(provider: str) -> None:
+def test_without_opted_in_groups_the_exporter_is_not_wrapped(provider: str) -> None:
     with installed("", provider) as (tracer, exporter):
         assert _exporters(tracer.provider) == [exporter]
     with installed("http", provider) as (tracer, exporter):
@@ -117,7 +117,7 @@ tracer.close().result(10)
 """
 
 
-def test_jaeger_clients_names_obey_the_variable() -> None:
+def test_tag_names_of_the_jaeger_client_drop_in_obey_the_variable() -> None:
     variables = {**os.environ, "OTEL_TRACES_EXPORTER": "console", VARIABLE: "http"}
     done = subprocess.run([sys.executable, "-c", JAEGER], capture_output=True, check=True, env=variables)
     told = json.loads(done.stdout)["attributes"]
@@ -162,7 +162,7 @@ def test_groups_are_independent_and_a_span_may_be_of_two(provider: str) -> None:
     assert "db.type" not in kept
 
 
-def test_names_of_the_peer_make_no_group() -> None:
+def test_names_of_the_peer_alone_do_not_select_a_group() -> None:
     tags = {"peer.ipv4": "192.0.2.7", "peer.hostname": "h", "component": "shop", "span.kind": "client"}
     assert attributes("http,database,rpc", tags) == attributes("", tags)
 
@@ -194,13 +194,13 @@ def test_a_name_that_the_program_set_is_never_overwritten(provider: str) -> None
         "http.request.header.x-a",
     ],
 )
-def test_a_name_that_is_not_translated_stays_and_says_why(name: str) -> None:
+def test_a_name_that_is_not_translated_is_kept_and_the_reason_is_known(name: str) -> None:
     tags = {**STORE, **WEB, name: "value"}
     assert attributes("http,database,rpc", tags)[name] == "value"
     assert why_it_stays(name)
 
 
-def test_a_name_that_is_translated_has_no_reason_to_stay() -> None:
+def test_a_name_that_is_translated_has_no_reason_to_be_kept() -> None:
     assert [name for name in RENAMED if why_it_stays(name)] == []
     assert why_it_stays("user.id") is None
 
@@ -229,7 +229,7 @@ class _Both(SpanProcessor):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_all_else_of_the_copy_is_the_originals_and_the_original_is_not_touched(provider: str) -> None:
+def test_the_copy_differs_only_in_attributes_and_the_original_is_not_changed(provider: str) -> None:
     with installed("http,database", provider) as (tracer, exporter):
         keeps = _Both()
         _provider(tracer).add_span_processor(keeps)
@@ -349,7 +349,7 @@ NAMES = (*RENAMED, "component", "error", "error.kind", "sqlalchemy.dialect", "pe
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_no_value_of_any_name_costs_a_span(value: Any) -> None:
+def test_no_value_of_any_name_loses_a_span(value: Any) -> None:
     with installed("http,database,rpc") as (tracer, exporter):
         for name in NAMES:
             for kind in ("client", "server"):
@@ -361,7 +361,9 @@ def test_no_value_of_any_name_costs_a_span(value: Any) -> None:
     assert wrapper.untranslated == 0  # type: ignore[attr-defined]
 
 
-def test_a_value_that_raises_costs_the_translation_of_its_span_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_value_that_raises_prevents_only_the_translation_of_its_span(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Odd(ReadableSpan):
         @property
         def attributes(self) -> Any:
@@ -385,7 +387,7 @@ class _Fails(SpanExporter):
         return SpanExportResult.FAILURE
 
 
-def test_what_the_exporter_says_is_passed_on() -> None:
+def test_the_result_of_the_wrapped_exporter_is_returned() -> None:
     assert SemconvExporter(_Fails(), "http").export([]) is SpanExportResult.FAILURE
 
 
@@ -448,7 +450,7 @@ SAME_IN_XRAY = {
 
 
 @pytest.mark.parametrize("tags", SAME_IN_XRAY.values(), ids=SAME_IN_XRAY)
-def test_xray_tells_the_same_of_both(tags: dict[str, Any]) -> None:
+def test_the_xray_exporter_writes_the_same_for_old_and_new_names(tags: dict[str, Any]) -> None:
     told = [segment(exported(semconv, tags)) for semconv in ("", "http,database,rpc")]
     keys = ("sql", "error", "fault", "throttle", "namespace")
     assert [{key: each.get(key) for key in keys} for each in told[:1]] == [
@@ -460,7 +462,7 @@ def test_xray_tells_the_same_of_both(tags: dict[str, Any]) -> None:
     assert statuses[0] == statuses[1]
 
 
-def test_of_a_provider_that_gets_no_exporter_the_argument_is_said_to_be_in_vain(
+def test_for_a_provider_that_gets_no_exporter_the_ignored_argument_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
@@ -493,7 +495,7 @@ def test_of_a_provider_that_gets_no_exporter_the_argument_is_said_to_be_in_vain(
     ],
     ids=str,
 )
-def test_a_name_that_stays_says_why(name: str, reason: str) -> None:
+def test_a_name_that_is_kept_has_a_reason(name: str, reason: str) -> None:
     said = why_it_stays(name)
     assert said is not None
     assert reason in said

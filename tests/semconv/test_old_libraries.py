@@ -55,7 +55,7 @@ def _one_call(semconv: str, provider: str) -> tuple[int, dict[SpanKind, Readable
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_spans_of_the_old_libraries_leave_under_todays_names(provider: str) -> None:
+def test_spans_of_the_old_libraries_are_exported_with_stable_names(provider: str) -> None:
     port, spans = _one_call("http", provider)
     assert {kind: dict(span.attributes or {}) for kind, span in spans.items()} == {
         SpanKind.SERVER: {
@@ -84,7 +84,7 @@ def test_spans_of_the_old_libraries_leave_under_todays_names(provider: str) -> N
     assert server.parent.span_id == client.context.span_id
 
 
-def test_without_the_opt_in_the_old_libraries_names_leave() -> None:
+def test_without_the_opt_in_spans_of_the_old_libraries_are_exported_with_old_names() -> None:
     port, spans = _one_call("", "engine")
     assert dict(spans[SpanKind.SERVER].attributes or {}) == {
         "component": "Flask",

@@ -275,7 +275,7 @@ def _off(row: Row, provider: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_an_old_name_leaves_under_its_new_name(row: Row, provider: str) -> None:
+def test_an_old_name_is_exported_as_its_new_name(row: Row, provider: str) -> None:
     off = _off(row, provider)
     assert {name: value for name, value in off.items() if name not in row.tags} == {}
     on = attributes(ALONE[row.group], row.tags, provider=provider, logs=row.logs)
@@ -284,7 +284,7 @@ def test_an_old_name_leaves_under_its_new_name(row: Row, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_dup_is_everything_of_off_and_everything_of_on(row: Row, provider: str) -> None:
+def test_the_dup_mode_exports_both_old_and_new_names(row: Row, provider: str) -> None:
     off = _off(row, provider)
     both = attributes(f"{row.group}/dup", row.tags, provider=provider, logs=row.logs)
     assert both == off | row.new
@@ -299,7 +299,7 @@ def test_another_groups_opt_in_changes_nothing(row: Row, provider: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("dup", ["", "/dup"], ids=["on", "dup"])
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_what_was_translated_once_comes_out_the_same(row: Row, dup: str, provider: str) -> None:
+def test_a_translated_span_is_not_translated_again(row: Row, dup: str, provider: str) -> None:
     once = exported(f"{row.group}{dup}", row.tags, logs=row.logs, provider=provider)
     before = dict(once.attributes or {})
     again = InMemorySpanExporter()
@@ -313,7 +313,7 @@ KNOWN = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", 
 
 
 @pytest.mark.parametrize("method", KNOWN)
-def test_each_known_method_goes_by_its_own_name(method: str) -> None:
+def test_each_known_http_method_is_kept(method: str) -> None:
     assert attributes("http", {"http.method": method}) == {"http.request.method": method}
 
 
@@ -327,20 +327,20 @@ METHODS = {
 
 
 @pytest.mark.parametrize(("name", "method"), METHODS.items(), ids=METHODS)
-def test_a_grpc_method_is_told_where_the_spans_name_is_one(name: str, method: str | None) -> None:
+def test_the_grpc_method_is_taken_from_the_span_name(name: str, method: str | None) -> None:
     span = exported("rpc", GRPC | CLIENT, name=name)
     assert span.name == name
     assert (span.attributes or {}).get("rpc.method") == method
 
 
 @pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
-def test_a_grpc_code_is_told_by_its_name(code: grpc.StatusCode) -> None:
+def test_a_grpc_status_code_is_written_as_its_name(code: grpc.StatusCode) -> None:
     told = attributes("rpc", GRPC | CLIENT | {"rpc.grpc.status_code": code.value[0]})
     assert told["rpc.status_code"] == code.name
 
 
 @pytest.mark.parametrize("component", ["psycopg2", "MySQLdb", "PyMySQL", "sqlite3"])
-def test_a_driver_tells_which_database_speaks_sql(component: str) -> None:
+def test_the_driver_determines_the_name_of_the_sql_database(component: str) -> None:
     named = {"psycopg2": "postgresql", "MySQLdb": "mysql", "PyMySQL": "mysql", "sqlite3": "sqlite"}
     told = attributes("database", {"db.type": "sql", "component": component})
     assert told["db.system.name"] == named[component]

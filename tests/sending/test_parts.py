@@ -48,7 +48,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("size", [1, 7, 60_000])
 @pytest.mark.parametrize(("data", "body", "whole", "reusable"), WHOLE.values(), ids=WHOLE)
-def test_an_answer_is_read_whatever_pieces_it_comes_in(
+def test_a_response_is_read_in_pieces_of_any_size(
     data: bytes, body: bytes, whole: bool, reusable: bool, size: int
 ) -> None:
     answer = read_answer(pieces(data, size))
@@ -56,7 +56,7 @@ def test_an_answer_is_read_whatever_pieces_it_comes_in(
     assert (answer.status, answer.body, answer.whole, answer.reusable) == (200, body, whole, reusable)
 
 
-def test_a_connection_on_which_more_came_than_the_answer_is_not_used_again() -> None:
+def test_a_connection_with_bytes_after_the_response_is_not_used_again() -> None:
     data = OK + b"Content-Length: 2\r\n\r\nabc"
     assert read_answer(pieces(data, 60_000))[2:] == (b"ab", True, False)
 
@@ -76,12 +76,12 @@ NONE = {
 
 @pytest.mark.parametrize(("data", "error"), NONE.values(), ids=NONE)
 @pytest.mark.parametrize("size", [1, 60_000])
-def test_what_is_no_answer_is_an_error(data: bytes, error: type[Exception], size: int) -> None:
+def test_an_invalid_response_is_an_error(data: bytes, error: type[Exception], size: int) -> None:
     with pytest.raises(error):
         read_answer(pieces(data, size))
 
 
-def test_a_connect_that_is_granted_has_no_body() -> None:
+def test_a_successful_response_to_connect_has_no_body() -> None:
     answer = read_answer(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 60_000), "CONNECT")
     assert answer == Answer(200, {"content-length": "9"}, b"", True, True)
 
@@ -92,19 +92,19 @@ def test_a_header_with_a_line_break_is_not_sent(pair: tuple[str, str]) -> None:
         lines([pair])
 
 
-def test_pauses_stay_short_after_however_many_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_stay_short_after_any_number_of_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.001)
     assert Patience().start(60).pause(100_000)
 
 
-def test_a_part_may_take_less_than_all_and_never_more() -> None:
+def test_a_partial_timeout_never_exceeds_the_whole_timeout() -> None:
     whole = Patience().start(60)
     assert whole.within(1).left() <= 1
     assert 59 < whole.within(1000).left() <= 60
     assert whole.within(0).over
 
 
-def test_a_wake_up_that_changes_nothing_ends_no_pause() -> None:
+def test_a_wake_up_without_a_new_deadline_does_not_end_a_pause() -> None:
     patience = Patience()
     timer = threading.Timer(0.05, lambda: patience.give_up_at(None))
     timer.start()

@@ -169,7 +169,7 @@ def test_a_single_span_too_large_is_lost_alone(
     assert exporter.failed == {"too large": 1}
 
 
-def test_what_the_receiver_finds_too_large_is_halved_once(xray: FakeXRay, make: Make) -> None:
+def test_a_batch_that_the_receiver_calls_too_large_is_sent_in_halves_once(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(413), THANKS, Answer(413), THANKS]
     assert exporter.export([span(name) for name in "abcd"]) is LOST

@@ -69,7 +69,7 @@ def test_shut_down_it_keeps_no_connection(make: Make, xray: FakeXRay) -> None:
     assert exporter._access is None
 
 
-def test_of_a_long_answer_only_a_part_is_read(
+def test_only_a_part_of_a_long_response_is_read(
     make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "MAX_BODY", 100_000)
@@ -171,7 +171,9 @@ def test_https_goes_through_a_proxys_tunnel(
     assert "Proxy-Authorization" not in xray.requests[0].headers
 
 
-def test_http_is_asked_of_the_proxy(make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_requests_are_sent_to_the_proxy(
+    make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://me:s3%40cret@127.0.0.1:{xray.server_port}")
     exporter = make("http://collector.example:4318/v1/traces")
     xray.answers = [lambda request: Answer(200, b"" if "gzip" in str(request.headers) else b"{}", JSON)]
@@ -182,7 +184,7 @@ def test_http_is_asked_of_the_proxy(make: Make, xray: FakeXRay, monkeypatch: pyt
     assert request.headers["Proxy-Authorization"] == BASIC
 
 
-def test_what_the_environment_excepts_goes_past_the_proxy(
+def test_hosts_in_no_proxy_are_reached_without_the_proxy(
     make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -191,7 +193,7 @@ def test_what_the_environment_excepts_goes_past_the_proxy(
 
 
 @pytest.mark.parametrize("text", ["https://me:s3cret@h:3128", "socks5://me:s3cret@h:1080"])
-def test_a_proxy_that_cannot_be_used_is_told_and_not_gone_around(
+def test_an_unusable_proxy_is_logged_and_not_bypassed(
     text: str, make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", text)
