@@ -45,7 +45,7 @@ def names(before: Tree | None, after: Tree | None) -> list[tuple[str | None, str
     ]
 
 
-def test_spans_match_by_the_names_on_their_path_and_their_rank() -> None:
+def test_spans_of_two_runs_match_by_the_names_on_their_path_and_their_rank() -> None:
     (before,), (after,) = trees(BEFORE), trees(AFTER)
     assert names(before, after) == [
         ("GET /cart", "GET /cart", 0),
@@ -81,7 +81,7 @@ def opened(browser: Any, tmp_path: Path, **options: Any) -> Iterator[Any]:
 
 
 @pytest.mark.browser
-def test_before_is_left_and_after_right_on_one_line_and_one_scale(browser: Any, tmp_path: Path) -> None:
+def test_the_runs_are_shown_side_by_side_on_one_scale(browser: Any, tmp_path: Path) -> None:
     with opened(browser, tmp_path) as page:
         head = page.locator("header").inner_text()
         assert "jaeger-client: 100 ms, 7 spans · ot_bridge: 99.5 ms, 7 spans" in head
@@ -98,7 +98,7 @@ def test_before_is_left_and_after_right_on_one_line_and_one_scale(browser: Any, 
 
 
 @pytest.mark.browser
-def test_a_difference_leads_to_its_row(browser: Any, tmp_path: Path) -> None:
+def test_a_difference_links_to_its_row(browser: Any, tmp_path: Path) -> None:
     with opened(browser, tmp_path) as page:
         assert page.locator(".differences button").count() == 2
         page.get_by_role("button", name="new only").click()
@@ -108,7 +108,7 @@ def test_a_difference_leads_to_its_row(browser: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_narrow_windows_have_one_above_the_other(browser: Any, tmp_path: Path) -> None:
+def test_in_narrow_windows_the_runs_are_shown_one_above_the_other(browser: Any, tmp_path: Path) -> None:
     with opened(browser, tmp_path, viewport={"width": 600, "height": 700}) as page:
         upper, lower = (page.locator(".row").first.locator(".track").nth(at).bounding_box() for at in (0, 1))
         assert abs(upper["x"] - lower["x"]) <= 1
@@ -118,7 +118,7 @@ def test_narrow_windows_have_one_above_the_other(browser: Any, tmp_path: Path) -
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Any, tmp_path: Path, scheme: str) -> None:
+def test_axe_finds_no_accessibility_problem(browser: Any, tmp_path: Path, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     with opened(browser, tmp_path, color_scheme=scheme, bypass_csp=True) as page:

@@ -82,7 +82,7 @@ def test_an_empty_viewer_says_how_to_send_and_shows_what_comes_without_a_reload(
         assert all(url.startswith(running.url) for url in page.asked)
 
 
-def test_the_list_is_filtered_and_the_address_keeps_how(browser: Any, running: Running) -> None:
+def test_the_list_can_be_filtered_and_the_url_keeps_the_filter(browser: Any, running: Running) -> None:
     send(running, traces())
     with tab(browser) as page:
         page.goto(running.url)
@@ -137,7 +137,7 @@ def test_the_open_trace_grows_and_keeps_selection_folds_and_place(browser: Any, 
         assert page.evaluate("page.screen.grid.root.scrollTop") == place
 
 
-def test_a_missing_parents_warning_goes_when_it_comes(browser: Any, running: Running) -> None:
+def test_the_warning_of_a_missing_parent_disappears_when_it_arrives(browser: Any, running: Running) -> None:
     send(running, [span(2, 1)])
     with tab(browser) as page:
         page.goto(f"{running.url}/#trace={TRACE}")
@@ -147,7 +147,7 @@ def test_a_missing_parents_warning_goes_when_it_comes(browser: Any, running: Run
         assert page.locator(".row").count() == 2
 
 
-def test_a_stopped_viewer_is_said_and_the_page_goes_on_when_it_is_back(browser: Any) -> None:
+def test_the_page_reports_a_stopped_viewer_and_continues_when_it_is_back(browser: Any) -> None:
     with viewer() as first:
         send(first, traces()[:1])
         with tab(browser) as page:
@@ -166,7 +166,7 @@ def test_a_stopped_viewer_is_said_and_the_page_goes_on_when_it_is_back(browser: 
             page.said.clear()
 
 
-def test_another_viewer_on_the_same_port_begins_anew(browser: Any) -> None:
+def test_the_page_starts_again_with_another_viewer_on_the_same_port(browser: Any) -> None:
     with viewer() as first, tab(browser) as page:
         send(first, traces())
         page.goto(first.url)
@@ -177,7 +177,7 @@ def test_another_viewer_on_the_same_port_begins_anew(browser: Any) -> None:
         page.get_by_text("GET /1").wait_for()
 
 
-def test_the_viewer_is_asked_once_a_second_and_only_while_it_is_seen(browser: Any, running: Running) -> None:
+def test_the_page_polls_once_a_second_and_only_while_it_is_visible(browser: Any, running: Running) -> None:
     with tab(browser) as page:
         page.goto(running.url)
         page.wait_for_timeout(3000)
@@ -190,7 +190,7 @@ def test_the_viewer_is_asked_once_a_second_and_only_while_it_is_seen(browser: An
         assert len(page.asked) <= before + 1
 
 
-def test_five_tabs_ask_five_times_a_second_and_hold_no_thread(browser: Any, running: Running) -> None:
+def test_five_tabs_poll_five_times_a_second_and_block_no_thread(browser: Any, running: Running) -> None:
     """Row V13."""
     send(running, traces())
     with ExitStack() as stack:
@@ -244,7 +244,7 @@ def test_one_span_and_a_thousand_are_read_by_keyboard_in_either_scheme(
         assert f"{count} match" in page.locator("[role=status]").first.inner_text()
 
 
-def test_hostile_text_is_text_here_too(browser: Any, running: Running) -> None:
+def test_hostile_text_is_shown_as_text_in_the_list(browser: Any, running: Running) -> None:
     evil = "</script><img src=x onerror=window.pwned=1>"
     send(
         running,
@@ -262,7 +262,7 @@ def test_hostile_text_is_text_here_too(browser: Any, running: Running) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_the_list(browser: Any, running: Running, scheme: str) -> None:
+def test_axe_finds_no_accessibility_problem_in_the_list(browser: Any, running: Running, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     with tab(browser, color_scheme=scheme, bypass_csp=True) as page:
@@ -276,7 +276,7 @@ def test_axe_finds_nothing_in_the_list(browser: Any, running: Running, scheme: s
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_ten_thousand_traces_are_listed(browser: Any) -> None:
+def test_ten_thousand_traces_can_be_listed(browser: Any) -> None:
     store = Store()
     for at in range(1, 10_001):
         store.add([span(1, trace_id=f"{at:032x}", start=START + at * MS, name=f"GET /{at}")])

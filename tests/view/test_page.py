@@ -91,7 +91,7 @@ def selected(page: Any) -> str:
     return str(page.locator(".row[aria-selected=true] .name").inner_text())
 
 
-def test_a_file_needs_nothing_but_itself_and_shows_a_row_a_span(opened: Open) -> None:
+def test_a_page_file_loads_nothing_else_and_shows_one_row_per_span(opened: Open) -> None:
     with opened(TALE) as page:
         assert rows(page) == ["GET /cart", "load cart", "SELECT", "tiny", "orphan"]
         assert "continues the caller's" in page.locator("header").inner_text()
@@ -99,11 +99,11 @@ def test_a_file_needs_nothing_but_itself_and_shows_a_row_a_span(opened: Open) ->
         assert page.locator(".row .mark.warn").count() == 1
 
 
-def test_the_page_is_light() -> None:
+def test_the_page_is_smaller_than_40_kilobytes() -> None:
     assert len(page_file.of_traces([]).encode()) < 40_000
 
 
-def test_bars_are_at_their_places_and_durations_beside_them(opened: Open) -> None:
+def test_bars_have_the_right_positions_and_durations_are_beside_them(opened: Open) -> None:
     with opened(TALE) as page:
         track = page.locator(".row .track").first.bounding_box()
         spans = {each.name: each for each in TALE}
@@ -124,21 +124,21 @@ def test_bars_are_at_their_places_and_durations_beside_them(opened: Open) -> Non
 
 
 @pytest.mark.parametrize("total", [1, 7, 999, 12_345, 10**6, 3 * 10**9, 9 * 10**12])
-def test_an_axis_goes_in_round_steps(opened: Open, total: int) -> None:
+def test_an_axis_has_round_steps(opened: Open, total: int) -> None:
     with opened(TALE) as page:
         step = page.evaluate(f"axisStep({total}, 8)")
         assert re.fullmatch(r"[125]0*", str(round(step)))
         assert total / step <= 8 or step == 1
 
 
-def test_python_and_the_page_say_durations_in_the_same_words(opened: Open) -> None:
+def test_python_and_the_page_format_durations_in_the_same_way(opened: Open) -> None:
     with opened(TALE) as page:
         assert [page.evaluate(f"duration({number})") for number, _ in DURATIONS] == [
             text for _, text in DURATIONS
         ]
 
 
-def test_services_have_colours_by_appearance_that_can_be_seen(opened: Open) -> None:
+def test_services_have_colours_with_enough_contrast_in_order_of_appearance(opened: Open) -> None:
     for scheme in ("light", "dark"):
         spans = [span(1), *(span(at, 1, at, resource={"service.name": f"s{at}"}) for at in range(2, 11))]
         with opened(spans, color_scheme=scheme) as page:
@@ -163,7 +163,7 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_details_say_all_that_is_known_of_a_span(opened: Open) -> None:
+def test_details_show_all_fields_of_a_span(opened: Open) -> None:
     with opened(TALE) as page:
         page.get_by_text("load cart").click()
         details = page.locator(".details")
@@ -204,7 +204,7 @@ def test_a_stack_trace_keeps_its_lines(opened: Open) -> None:
         assert "a\n  b\n  c" in page.locator(".details").inner_text()
 
 
-def test_clocks_that_disagree_are_drawn_as_they_said(opened: Open) -> None:
+def test_spans_with_inconsistent_clocks_are_drawn_at_their_recorded_times(opened: Open) -> None:
     with opened([span(1, begin=10, length=10), span(2, 1, begin=4, length=4)]) as page:
         parent, child = (page.locator(".row .bar").nth(at).bounding_box()["x"] for at in (0, 1))
         assert child < parent
@@ -213,7 +213,7 @@ def test_clocks_that_disagree_are_drawn_as_they_said(opened: Open) -> None:
         assert "begins 6 ms before its parent" in page.locator(".details").inner_text()
 
 
-def test_find_counts_goes_on_and_opens_what_is_folded(opened: Open) -> None:
+def test_find_counts_matches_goes_to_the_next_and_opens_folded_rows(opened: Open) -> None:
     with opened(many(200)) as page:
         page.keyboard.press("ArrowLeft")
         assert rows(page) == ["span 1"]
@@ -236,7 +236,7 @@ def test_find_counts_goes_on_and_opens_what_is_folded(opened: Open) -> None:
         assert selected(page) == first
 
 
-def test_the_critical_path_can_be_put_off(opened: Open) -> None:
+def test_the_critical_path_can_be_hidden(opened: Open) -> None:
     with opened(TALE) as page:
         assert page.locator(".path").count()
         page.get_by_label("critical path").uncheck()
@@ -311,7 +311,7 @@ def test_rows_that_share_a_span_id_are_selected_and_folded_each_by_itself(opened
         assert (selected(page), rows(page)) == ("serve", ["call", "serve", "span 2"])
 
 
-def test_by_keyboard_alone(opened: Open) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(opened: Open) -> None:
     with opened(TALE) as page:
         press = page.keyboard.press
         press("ArrowDown")
@@ -349,7 +349,7 @@ def test_by_keyboard_alone(opened: Open) -> None:
         page.get_by_role("treegrid").wait_for()
 
 
-def test_tab_reaches_everything_and_is_caught_nowhere(opened: Open) -> None:
+def test_the_tab_key_reaches_everything_and_is_never_trapped(opened: Open) -> None:
     with opened(TALE) as page:
         page.keyboard.press("Enter")
         seen = []
@@ -364,7 +364,7 @@ def test_tab_reaches_everything_and_is_caught_nowhere(opened: Open) -> None:
         assert len({*seen}) > 5
 
 
-def test_rows_say_what_they_are(opened: Open) -> None:
+def test_rows_have_accessible_names_and_states(opened: Open) -> None:
     with opened(many(1000)) as page:
         grid = page.get_by_role("treegrid")
         assert grid.get_attribute("aria-rowcount") == "1001"
@@ -379,7 +379,7 @@ def test_rows_say_what_they_are(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Any, tmp_path: Path, scheme: str) -> None:
+def test_axe_finds_no_accessibility_problem(browser: Any, tmp_path: Path, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     file = tmp_path / "page.html"
@@ -433,14 +433,14 @@ def _drawn(opened: Open, spans: Sequence[SpanRecord]) -> float:
         return float(page.evaluate("performance.getEntriesByName('drawn')[0].startTime"))
 
 
-def test_large_traces_are_drawn_at_once(opened: Open) -> None:
+def test_large_traces_are_drawn_quickly(opened: Open) -> None:
     small = min(_drawn(opened, many(10)) for _ in range(2))
     large, huge = _drawn(opened, many(1000)), _drawn(opened, many(10_000))
     assert large < max(10 * small, 5000), (small, large)
     assert huge < max(40 * small, 15_000), (small, huge)
 
 
-def test_a_key_answers_quickly_and_five_thousand_levels_are_no_matter(opened: Open) -> None:
+def test_keys_react_quickly_in_a_trace_of_five_thousand_levels(opened: Open) -> None:
     with opened(many(5000, deep=True)) as page:
         before = time.perf_counter()
         page.keyboard.press("End")
@@ -455,7 +455,7 @@ def test_a_key_answers_quickly_and_five_thousand_levels_are_no_matter(opened: Op
         assert rows(page) == ["span 1"]
 
 
-def test_stripes_go_by_row_number(opened: Open) -> None:
+def test_stripes_depend_on_the_row_number(opened: Open) -> None:
     with opened(many(300)) as page:
         page.keyboard.press("End")
         page.wait_for_timeout(50)

@@ -118,7 +118,7 @@ def running() -> Iterator[Running]:
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @pytest.mark.parametrize("packed", ["", "gzip"], ids=["plain", "gzip"])
 @pytest.mark.parametrize("kind", BODIES)
-def test_what_node_sends_is_in_the_list(running: Running, kind: str, packed: str) -> None:
+def test_traces_sent_by_node_are_in_the_list(running: Running, kind: str, packed: str) -> None:
     body = base64.b64encode(BODIES[kind]).decode()
     command = ["node", "-e", NODE, f"{running.url}/v1/traces", kind, packed, body]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
@@ -160,7 +160,7 @@ PEERS = {
 
 
 @pytest.mark.parametrize("headers", PEERS.values(), ids=PEERS)
-def test_what_other_languages_send_is_in_the_list(running: Running, headers: dict[str, str]) -> None:
+def test_traces_sent_by_other_languages_are_in_the_list(running: Running, headers: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     for number in (1, 2, 3):
         body = _request(number)

@@ -18,7 +18,7 @@ from tests.view.spans import MS, START, TRACE, span
 TERMINAL = Style(width=120, pictures=True)
 
 
-def test_a_trace_is_a_head_and_a_line_a_span() -> None:
+def test_a_trace_is_drawn_as_a_heading_and_one_line_per_span() -> None:
     spans = [
         span(1, 77, length=6.61, name="ServeHTTP", kind="SERVER", parent_is_remote=True),
         span(2, 1, 0.2, 5.88, name="SayHello", kind="CLIENT", attributes={"component": "grpc"}),
@@ -43,7 +43,7 @@ def test_a_trace_is_a_head_and_a_line_a_span() -> None:
     assert lines[2].endswith("✖ DEADLINE")
 
 
-def test_where_pictures_cannot_be_shown_the_text_is_ascii() -> None:
+def test_the_text_is_ascii_if_the_encoding_has_no_line_characters() -> None:
     spans = [span(1, length=6.61), span(2, 1, length=0.033, status="ERROR", status_message="naïve 漢")]
     text = "\n".join(draw(spans, Style(encoding="ascii")))
     assert text.isascii()
@@ -53,7 +53,7 @@ def test_where_pictures_cannot_be_shown_the_text_is_ascii() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "utf-8"])
-def test_no_encoding_is_too_poor(encoding: str) -> None:
+def test_a_trace_can_be_drawn_in_any_encoding(encoding: str) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     for line in draw([span(1, name="a\ud800ß漢", status="ERROR")], Style.of(stream)):
         stream.write(line)
@@ -77,7 +77,7 @@ def test_lines_fit_the_terminal_and_keep_name_and_duration(columns: int) -> None
     assert ("#" in wide) is (columns == 200)
 
 
-def test_no_terminal_is_not_cut() -> None:
+def test_lines_are_not_cut_if_the_output_is_not_a_terminal() -> None:
     (_, line) = draw([span(1, name="n" * 300, attributes={"key": "v" * 300})], Style())
     assert "n" * 300 in line
     assert line.endswith("v" * 300)
@@ -89,7 +89,7 @@ def test_wide_and_combining_characters_keep_the_columns() -> None:
     assert len({width(line[: line.index("internal")]) for line in lines}) == 1
 
 
-def test_alike_siblings_are_one_line_unless_one_failed_or_all_are_asked_for() -> None:
+def test_similar_siblings_are_one_line_unless_one_failed_or_all_are_requested() -> None:
     spans = [span(1, length=100), *(span(at, 1, at, 0.42, name="db.query") for at in range(2, 52))]
     lines = list(draw(spans, TERMINAL))
     assert len(lines) == 3
@@ -99,7 +99,7 @@ def test_alike_siblings_are_one_line_unless_one_failed_or_all_are_asked_for() ->
     assert sum("✖" in line for line in draw(spans, TERMINAL)) == 1
 
 
-def test_events_and_links_have_their_lines() -> None:
+def test_events_and_links_have_their_own_lines() -> None:
     one = span(
         1,
         length=2,
@@ -113,14 +113,14 @@ def test_events_and_links_have_their_lines() -> None:
     assert lines[3].split() == ["→", "a" * 32 + "/" + "b" * 16]
 
 
-def test_a_missing_parent_is_said() -> None:
+def test_a_missing_parent_is_reported() -> None:
     assert "⚠ parent 0000000000000009 did not arrive" in list(draw([span(1, 9)], TERMINAL))[1]
 
 
 BAD = "\x1b[31m\n\r\t\x00\x7f\x9b\u202e\u2066\u200b\u2028\ufeff"
 
 
-def test_nothing_that_a_terminal_obeys_reaches_it() -> None:
+def test_control_characters_never_reach_the_terminal() -> None:
     one = span(
         1,
         name=BAD,
@@ -175,11 +175,11 @@ VALUES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("value", "shown"), VALUES.values(), ids=VALUES)
-def test_each_type_of_value_has_its_text(value: Any, shown: str) -> None:
+def test_each_type_of_value_is_formatted(value: Any, shown: str) -> None:
     assert value_text(value) == shown
 
 
-def test_colours_only_in_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_used_only_in_a_terminal_that_supports_them(monkeypatch: pytest.MonkeyPatch) -> None:
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as stream:
         assert Style.of(stream, {}).colours
@@ -193,5 +193,5 @@ def test_colours_only_in_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPa
     assert "\x1b" not in "".join(draw(failed, Style()))
 
 
-def test_the_trace_id_is_whole_where_it_can_be_copied() -> None:
+def test_the_full_trace_id_is_shown_where_it_can_be_copied() -> None:
     assert next(draw([span(1)], Style())).startswith(TRACE)

@@ -30,7 +30,7 @@ def only(spans: list[SpanRecord]) -> Tree:
     return tree
 
 
-def test_spans_nest_whatever_order_they_come_in_and_siblings_go_by_start_then_name() -> None:
+def test_spans_nest_in_any_order_of_arrival_and_siblings_are_sorted_by_start_and_name() -> None:
     spans = [
         span(1, length=9),
         span(2, 1, 3),
@@ -44,7 +44,7 @@ def test_spans_nest_whatever_order_they_come_in_and_siblings_go_by_start_then_na
         assert shape(only(spans)) == expected
 
 
-def test_a_span_that_comes_twice_is_there_once_with_what_came_last() -> None:
+def test_a_span_that_arrives_twice_is_shown_once_in_its_last_version() -> None:
     assert shape(only([span(1), span(1, name="again")])) == [(0, "again")]
 
 
@@ -57,7 +57,9 @@ def test_a_span_that_comes_twice_is_there_once_with_what_came_last() -> None:
         ({"parent_is_remote": None, "kind": "CLIENT"}, "missing"),
     ],
 )
-def test_a_parent_elsewhere_is_told_from_one_that_did_not_arrive(other: dict[str, Any], how: str) -> None:
+def test_a_remote_parent_is_distinguished_from_one_that_did_not_arrive(
+    other: dict[str, Any], how: str
+) -> None:
     tree = only([span(2, 1, **other), span(3, 2)])
     assert [node.how for node in tree.nodes] == [how, ""]
     assert tree.continues is (how == "caller")
@@ -65,7 +67,7 @@ def test_a_parent_elsewhere_is_told_from_one_that_did_not_arrive(other: dict[str
     assert tree.nodes[0].warnings == warned
 
 
-def test_the_warning_goes_when_the_parent_comes() -> None:
+def test_the_warning_disappears_when_the_parent_arrives() -> None:
     assert not any(node.warnings for node in only([span(2, 1), span(1)]).nodes)
 
 
@@ -76,7 +78,7 @@ def test_spans_whose_parents_form_a_circle_are_shown_once_each() -> None:
     assert [node.depth for node in tree.nodes if "circle" in "".join(node.warnings)] == [0, 0]
 
 
-def test_clocks_that_disagree_are_said_and_nothing_is_shifted() -> None:
+def test_inconsistent_clocks_are_reported_and_no_time_is_shifted() -> None:
     tree = only(
         [span(1, begin=10), span(2, 1, begin=4), span(3, 1, begin=9.5), span(4, 1, begin=12, length=-3)]
     )
@@ -87,7 +89,7 @@ def test_clocks_that_disagree_are_said_and_nothing_is_shifted() -> None:
     assert tree.start == START + 4 * MS
 
 
-def test_five_thousand_levels_are_a_tree_and_a_circle_too() -> None:
+def test_trees_and_circles_of_five_thousand_levels_can_be_shown() -> None:
     deep = many(5000, deep=True)
     tree = only(deep)
     assert tree.nodes[-1].depth == 4999
@@ -96,7 +98,7 @@ def test_five_thousand_levels_are_a_tree_and_a_circle_too() -> None:
     assert len(only(deep).nodes) == 5000
 
 
-def test_own_time_is_that_in_which_no_child_ran() -> None:
+def test_own_time_is_the_time_in_which_no_child_ran() -> None:
     tree = only([span(1, length=10), span(2, 1, 1, 4), span(3, 1, 3, 4), span(4, 1, 9, 5)])
     assert own_times(tree) == [3 * MS, 4 * MS, 4 * MS, 5 * MS]
 
@@ -136,7 +138,7 @@ def test_a_server_that_shares_its_clients_span_id_is_below_it(parent: int) -> No
         assert shape(only(spans)) == top + [(depth + len(top), name) for depth, name in below]
 
 
-def test_a_server_alone_with_a_shared_id_is_where_its_parent_is() -> None:
+def test_a_server_span_with_a_shared_id_but_no_client_span_is_below_its_parent() -> None:
     spans = [span(1, length=9), span(2, 1, 1, kind="SERVER", name="serve"), span(3, 2, 2)]
     assert shape(only(spans)) == [(0, "span 1"), (1, "serve"), (2, "span 3")]
 

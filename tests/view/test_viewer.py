@@ -59,13 +59,13 @@ EXPORTERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("make", EXPORTERS.values(), ids=EXPORTERS)
-def test_what_real_exporters_send_is_in_the_list(running: Running, make: Any) -> None:
+def test_traces_sent_by_real_exporters_are_in_the_list(running: Running, make: Any) -> None:
     send_with(make(f"{running.url}/v1/traces"))
     (trace,) = running.list()
     assert (trace["name"], trace["spans"], trace["errors"]) == ("GET /cart", 2, 0)
 
 
-def test_grpc_is_taken_where_grpcio_is() -> None:
+def test_grpc_is_received_if_grpcio_is_installed() -> None:
     theirs = pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
     store = Store()
     port = GrpcPort(store, port=0)
@@ -83,7 +83,7 @@ def test_grpc_is_taken_where_grpcio_is() -> None:
         port.stop()
 
 
-def test_grpc_on_the_port_for_http_is_told_where_to_go(running: Running) -> None:
+def test_grpc_on_the_http_port_is_reported_with_the_right_port(running: Running) -> None:
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         connection.recv(100)
@@ -98,7 +98,7 @@ _SPAN.trace_id, _SPAN.span_id, _SPAN.name = bytes.fromhex(TRACE), b"12345678", "
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("body", "kind"), [(BODY, JSON), (PROTO.SerializeToString(), PROTOBUF)])
-def test_a_success_is_empty_and_of_the_same_type(
+def test_a_successful_response_is_empty_and_has_the_same_content_type(
     running: Running, body: bytes, kind: str, packed: bool
 ) -> None:
     headers = {"Content_Encoding": "gzip"} if packed else {}
@@ -108,7 +108,7 @@ def test_a_success_is_empty_and_of_the_same_type(
     assert len(running.list()) == 1
 
 
-def test_metrics_and_logs_are_taken_and_ignored_and_that_is_said_once(running: Running) -> None:
+def test_metrics_and_logs_are_accepted_and_ignored_with_one_message(running: Running) -> None:
     for path in ("/v1/metrics", "/v1/logs", "/v1/logs"):
         assert running.ask("POST", path, b"", Content_Type=PROTOBUF).status == 200
     assert len(running.said) == 2
@@ -118,7 +118,7 @@ LISTED = [{"boolValue": True}, {"doubleValue": "NaN"}]
 MAPPED = [{"key": "a", "value": {"stringValue": "b"}}]
 
 
-def test_json_is_read_as_the_specification_has_it() -> None:
+def test_json_is_read_as_the_specification_says() -> None:
     one = {
         "traceId": TRACE.upper(),
         "spanId": "00000000000000AB",
@@ -164,7 +164,7 @@ def test_json_is_read_as_the_specification_has_it() -> None:
     )
 
 
-def test_what_is_downloaded_reads_back_as_it_was(running: Running) -> None:
+def test_downloaded_traces_can_be_read_back_unchanged(running: Running) -> None:
     spans = [
         *many(30),
         span(1, trace_id="a" * 32, attributes={"b": b"\0", "l": [1, None, 0.5], "m": {"k": True}}),
@@ -203,7 +203,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "kind", "headers", "status"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_request_is_refused_and_the_viewer_goes_on(
+def test_an_invalid_request_is_refused_and_the_viewer_continues(
     running: Running,
     body: bytes,
     kind: str,
@@ -216,7 +216,7 @@ def test_what_is_no_request_is_refused_and_the_viewer_goes_on(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_bad_span_does_not_lose_its_neighbours(running: Running) -> None:
+def test_an_invalid_span_does_not_affect_other_spans(running: Running) -> None:
     request = json.loads(BODY)
     spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
     spans[0]["traceId"] = "xyz"
@@ -249,7 +249,7 @@ def test_a_bad_span_does_not_lose_its_neighbours(running: Running) -> None:
         ("", ""),
     ],
 )
-def test_the_name_in_a_host_header(host: str, name: str) -> None:
+def test_the_host_name_is_parsed_from_a_host_header(host: str, name: str) -> None:
     assert host_name(host) == name
 
 
@@ -267,7 +267,7 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
         ({"Sec_Fetch_Site": "same-origin"}, 200),
     ],
 )
-def test_a_page_elsewhere_on_the_web_gets_and_puts_nothing(
+def test_a_web_page_of_another_origin_can_neither_read_nor_send(
     running: Running, headers: dict[str, Any], status: int
 ) -> None:
     got = running.ask("GET", "/api/traces", **headers)
@@ -286,7 +286,7 @@ def test_only_post_changes_anything(running: Running) -> None:
     assert running.list() == []
 
 
-def test_every_address_is_taken_where_it_listens_on_all_but_no_name() -> None:
+def test_a_viewer_on_all_addresses_accepts_any_address_but_no_host_name() -> None:
     with viewer(names=frozenset({Viewer.ANY_ADDRESS, "traces.lan"})) as running:
         assert running.ask("GET", "/", host="192.0.2.1:4318").status == 200
         assert running.ask("GET", "/", host="traces.lan").status == 200
@@ -324,7 +324,7 @@ def test_headers_forbid_what_the_page_does_not_need(running: Running, path: str)
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_trace_grows_in_any_order_and_a_span_that_comes_twice_is_there_once(running: Running) -> None:
+def test_a_trace_grows_in_any_order_and_a_span_that_arrives_twice_is_stored_once(running: Running) -> None:
     spans = many(20)
     for part in (spans[10:], spans[5:12], spans[:6]):
         running.post(encode_json(part).encode(), JSON)
@@ -341,7 +341,7 @@ def test_a_client_and_a_server_that_share_an_id_are_both_shown(running: Running)
     assert [(each["name"], each["depth"]) for each in shown] == [("CLIENT", 0), ("SERVER", 1)]
 
 
-def test_only_what_has_changed_is_told() -> None:
+def test_only_changed_traces_are_returned() -> None:
     store = Store()
     for at in range(1, 2501):
         store.add([span(1, trace_id=f"{at:032x}")])
@@ -357,7 +357,7 @@ def test_only_what_has_changed_is_told() -> None:
     assert [each["spans"] for each in store.changes(after)["traces"]] == [2]
 
 
-def test_the_oldest_traces_go_first_and_are_counted() -> None:
+def test_the_oldest_traces_are_removed_first_and_counted() -> None:
     store = Store(keep=10)
     for at in range(1, 31):
         store.add([span(1, trace_id=f"{at:032x}")])
@@ -366,7 +366,7 @@ def test_the_oldest_traces_go_first_and_are_counted() -> None:
     assert store.trace(f"{20:032x}") is None
 
 
-def test_a_trace_has_its_bound_and_says_what_was_left_out() -> None:
+def test_the_size_of_a_trace_is_bounded_and_omitted_spans_are_counted() -> None:
     store = Store(most_spans=100)
     store.add(many(150))
     trace = store.trace(TRACE)
@@ -374,7 +374,7 @@ def test_a_trace_has_its_bound_and_says_what_was_left_out() -> None:
     assert (len(trace["spans"]), trace["left_out"]) == (100, 50)
 
 
-def test_a_resource_is_held_once_a_trace() -> None:
+def test_a_resource_is_stored_once_per_trace() -> None:
     store = Store(most_bytes=1 << 20)
     large = [{"service.name": f"service {at}", "text": "x" * 10_000} for at in range(10)]
     store.add([span(at, resource=large[at % 10]) for at in range(1, 1001)])
@@ -383,7 +383,7 @@ def test_a_resource_is_held_once_a_trace() -> None:
     assert (len(trace["spans"]), trace["left_out"]) == (1000, 0)
 
 
-def test_bytes_are_bounded_too() -> None:
+def test_the_stored_bytes_are_bounded_too() -> None:
     store = Store(most_bytes=1 << 20)
     for at in range(1, 101):
         store.add([span(1, trace_id=f"{at:032x}", attributes={"big": "x" * 100_000})])
@@ -434,7 +434,7 @@ while not closed.done():
 """
 
 
-def test_an_old_clients_packets_are_in_the_same_picture() -> None:
+def test_spans_of_an_old_jaeger_client_are_shown_in_the_same_trace() -> None:
     store = Store()
     packets = Packets(store, port=0)
     try:

@@ -103,7 +103,7 @@ plain_texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, 
 
 @examples(60)
 @given(span_context=span_contexts, items=st.dictionaries(plain_texts, plain_texts, max_size=4))
-def test_what_we_write_they_read(span_context: trace.SpanContext, items: dict[str, str]) -> None:
+def test_opentelemetry_reads_what_we_write(span_context: trace.SpanContext, items: dict[str, str]) -> None:
     context = trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())
     for key, value in items.items():
         context = baggage.set_baggage(key, value, context)

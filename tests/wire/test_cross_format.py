@@ -28,7 +28,7 @@ def across(remote: Remote, *names: str) -> Remote:
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS, ids=list(map("->".join, PAIRS)))
-def test_ids_and_decisions_survive(source: str, target: str) -> None:
+def test_ids_and_decisions_survive_a_conversion_between_formats(source: str, target: str) -> None:
     mask = LOW if "ottrace" in (source, target) else (1 << 128) - 1
     for sample in SAMPLES:
         carried = across(sample, source)
@@ -41,7 +41,7 @@ def test_ids_and_decisions_survive(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("trace_id", [1, LOW, LOW + 1, 1 << 127, (1 << 128) - 1], ids=hex)
 @pytest.mark.parametrize("name", TRACING)
-def test_ids_of_every_length_survive(name: str, trace_id: int) -> None:
+def test_ids_of_every_length_survive_a_conversion_between_formats(name: str, trace_id: int) -> None:
     arrived = across(Remote(trace_id, 1, sampled=True), name)
     if name == "ottrace" and not trace_id & LOW:
         assert arrived == Remote()  # an id of zero is none
@@ -55,27 +55,27 @@ BAGGAGE = ("baggage", "jaeger", "ottrace", "binary")
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(DEBUG, DEBUG)))
-def test_debug_survives_wherever_it_can_be_said(source: str, target: str) -> None:
+def test_debug_survives_in_every_format_that_can_express_it(source: str, target: str) -> None:
     assert across(Remote(1, 2, sampled=True, debug=True), source, target).debug
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(OPEN, OPEN)))
-def test_an_open_decision_survives_wherever_it_can_be_said(source: str, target: str) -> None:
+def test_an_undecided_decision_survives_in_every_format_that_can_express_it(source: str, target: str) -> None:
     assert across(Remote(1, 2), source, target) == Remote(1, 2)
 
 
 @pytest.mark.parametrize("name", [name for name in TRACING if name not in OPEN])
-def test_an_open_decision_is_not_sampled_where_it_cannot_be_said(name: str) -> None:
+def test_an_undecided_decision_is_not_sampled_in_formats_that_cannot_express_it(name: str) -> None:
     assert across(Remote(1, 2), name).sampled is False
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(BAGGAGE, BAGGAGE)))
-def test_baggage_survives_wherever_it_can_be_carried(source: str, target: str) -> None:
+def test_baggage_survives_in_every_format_that_can_carry_it(source: str, target: str) -> None:
     items = {"user": "b ob", "empty": "", "signs": "a=b,c;d+e%20"}
     assert across(Remote(1, 2, sampled=True, baggage=items), source, target).baggage == items
 
 
-def test_the_losses_are_named() -> None:
+def test_losses_lists_the_fields_that_a_format_cannot_carry() -> None:
     full = SAMPLES[0]
     assert losses(full, FORMATS["ottrace"]) == (
         "upper half of the trace id",
@@ -89,5 +89,5 @@ def test_the_losses_are_named() -> None:
     assert losses(Remote(1, 2, sampled=True), FORMATS["b3"]) == ()
 
 
-def test_the_documentation_has_the_table_that_the_codecs_make() -> None:
+def test_the_table_in_the_docs_is_the_generated_one() -> None:
     assert section() in PAGE.read_text("utf-8"), "run python -m tests.wire.cross_format"

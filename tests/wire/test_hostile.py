@@ -44,13 +44,13 @@ carriers = st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=5)
 
 @examples(150)
 @given(carrier=carriers)
-def test_any_carrier_is_survived(carrier: dict[str, Any]) -> None:
+def test_any_carrier_is_decoded_without_an_unexpected_exception(carrier: dict[str, Any]) -> None:
     check(carrier)
 
 
 @pytest.mark.parametrize("value", [None, [], [[]], 0, "", b"", ["0"], [b"\0"], [5], (), False], ids=repr)
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_dict_says_the_same_as_its_items_whatever_a_value_is(name: str, value: Any) -> None:
+def test_a_dict_and_its_list_of_items_decode_the_same_for_any_value(name: str, value: Any) -> None:
     for other in (
         {},
         {"b3": "0"},
@@ -70,7 +70,7 @@ def test_a_dict_says_the_same_as_its_items_whatever_a_value_is(name: str, value:
 @pytest.mark.parametrize(
     "ids", [("a" * 32, "b" * 16, "0", "1"), ("ab", "c", "1234567890abcdef", "00")], ids=len
 )
-def test_the_quick_way_takes_for_an_id_what_the_decoder_takes(
+def test_the_fast_path_accepts_the_same_ids_as_the_decoder(
     odd: str, place: int, where: str, ids: tuple[str, ...]
 ) -> None:
     fields = list(ids)
@@ -100,7 +100,7 @@ def test_one_odd_character_anywhere_in_an_accepted_header_raises_nothing_but_bad
                     read(ONE_BY_ONE[name], {**vector.headers, header: changed})
 
 
-def test_two_thousand_carriers_of_the_fuzzers_kind_are_survived() -> None:
+def test_two_thousand_carriers_like_the_fuzzers_raise_no_unexpected_exception() -> None:
     _run_random(2_000)
 
 
@@ -112,11 +112,13 @@ def _run_random(count: int) -> None:
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3600)
-def test_a_million_generated_headers_are_survived() -> None:
+def test_a_million_generated_headers_raise_no_unexpected_exception() -> None:
     _run_random(load(300_000))  # more than three headers each
 
 
-test_any_carrier_is_survived_at_length = at_length(test_any_carrier_is_survived, 10_000)
+test_any_carrier_is_survived_at_length = at_length(
+    test_any_carrier_is_decoded_without_an_unexpected_exception, 10_000
+)
 
 
 @pytest.mark.fuzz
@@ -153,7 +155,7 @@ READERS = {
 
 @pytest.mark.parametrize("value", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("name", READERS)
-def test_of_a_megabyte_only_a_small_part_is_read(name: str, value: str) -> None:
+def test_only_a_small_part_of_a_megabyte_is_read(name: str, value: str) -> None:
     """Time is in proportion to what is read, and what is read is held: so memory is the measure."""
     carrier = {"traceparent": PIECES[0], "x-b3-traceid": "1", "x-b3-spanid": "1", name: value}
     _survive(carrier)  # what is made only once is made
@@ -175,7 +177,7 @@ def _survive(carrier: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("data", [b"\0" * MEGABYTE, b"\xff" * MEGABYTE], ids=["zeros", "ones"])
 @pytest.mark.parametrize("name", ["binary", "grpc-trace-bin"])
-def test_of_a_megabyte_of_bytes_only_a_small_part_is_read(name: str, data: bytes) -> None:
+def test_only_a_small_part_of_a_megabyte_of_bytes_is_read(name: str, data: bytes) -> None:
     tracemalloc.start()
     try:
         _survive({name: data})
@@ -198,7 +200,7 @@ def test_a_hundred_thousand_headers_of_one_name_are_joined_once() -> None:
     assert peak < 20_000_000
 
 
-def test_names_that_do_not_matter_are_remembered_up_to_a_limit_only() -> None:
+def test_the_cache_of_irrelevant_header_names_is_bounded() -> None:
     propagator = Propagator()
     for number in range(5_000):
         propagator.decode({f"x-{number}": "v", "traceparent": PIECES[0]})
@@ -235,11 +237,11 @@ HOSTILE_BAGGAGE = {
 }
 
 
-def test_what_the_application_puts_into_baggage_leaves_in_safe_form() -> None:
+def test_baggage_set_by_the_application_is_written_in_a_safe_form() -> None:
     check_written(Remote(1, 2, baggage=HOSTILE_BAGGAGE))
 
 
-def test_baggage_that_is_no_text_is_made_into_some() -> None:
+def test_baggage_that_is_not_text_is_converted_to_text() -> None:
     baggage: Any = {b"bytes": b"\xc3\xbc", 1: 2.5, "none": None}
     headers: dict[str, Any] = {}
     Propagator(["jaeger", "baggage"]).encode(Remote(baggage=baggage), headers)
@@ -251,7 +253,7 @@ def test_baggage_that_is_no_text_is_made_into_some() -> None:
     }
 
 
-def test_limits_are_for_the_user_to_set() -> None:
+def test_the_user_can_set_limits() -> None:
     limits = Limits(baggage_items=2, baggage_bytes=20, tracestate_bytes=10)
     propagator = Propagator(limits=limits)
     carrier = {
@@ -286,7 +288,7 @@ OVER: dict[str, tuple[str, list[dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("case", OVER)
-def test_an_item_over_the_limit_costs_only_itself(case: str) -> None:
+def test_only_the_item_over_the_limit_is_dropped(case: str) -> None:
     name, carriers = OVER[case]
     for carrier in carriers:
         remote = Propagator([name]).decode(carrier)
@@ -294,21 +296,21 @@ def test_an_item_over_the_limit_costs_only_itself(case: str) -> None:
         assert remote.baggage == {"a": "1"}
 
 
-def test_an_item_over_the_limit_costs_only_itself_in_the_binary_carrier() -> None:
+def test_only_the_item_over_the_limit_is_dropped_in_the_binary_carrier() -> None:
     data = binary_encode(Remote(1, 2, baggage={"b": TOO_LONG, "a": "1"}), Limits(baggage_bytes=10_000))
     remote = binary_decode(data)
     assert remote is not None
     assert remote.baggage == {"a": "1"}
 
 
-def test_baggage_that_has_no_room_is_no_header() -> None:
+def test_if_no_baggage_fits_no_header_is_written() -> None:
     headers: dict[str, str] = {}
     propagator = Propagator(["baggage"], limits=Limits(baggage_bytes=20))
     propagator.encode(Remote(baggage={"long": "x" * 20}), headers)
     assert headers == {}
 
 
-def test_typed_baggage_in_text_map_is_taken_as_it_stands() -> None:
+def test_jaeger_baggage_in_a_text_map_is_not_decoded() -> None:
     carrier = {"uber-trace-id": "1:2:0:1", "jaeger-baggage": "a=%2F, b=2, none"}
     propagator = Propagator(["jaeger"])
     for door, a in ((propagator, "/"), (propagator.text_map, "%2F")):

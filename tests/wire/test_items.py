@@ -51,24 +51,26 @@ def test_an_item_stays_one_item_over_any_number_of_hops(formats: list[str], key:
 
 
 @pytest.mark.parametrize("formats", BOTH_ORDERS, ids=",".join)
-def test_the_first_format_has_the_value_and_the_one_with_the_whole_key_the_key(formats: list[str]) -> None:
+def test_the_value_comes_from_the_first_format_and_the_key_from_the_one_that_keeps_its_case(
+    formats: list[str],
+) -> None:
     found = read(formats, {"baggage": "userId=of-baggage", "uberctx-userid": "of-jaeger"})
     assert found == {"userId": f"of-{formats[0]}"}
 
 
 @pytest.mark.parametrize("formats", BOTH_ORDERS, ids=",".join)
-def test_two_members_of_one_header_that_differ_only_in_case_are_two_items(formats: list[str]) -> None:
+def test_two_members_of_one_header_that_differ_only_in_case_are_separate_items(formats: list[str]) -> None:
     headers = {"baggage": "userId=1,userid=2,USERID=3", "uberctx-userid": "1,2,3"}
     assert read(formats, headers) == {"userId": "1", "userid": "2", "USERID": "3"}
     assert read(formats, {**headers, "baggage": "userId=1,USERID=3"}) == {"userId": "1", "USERID": "3"}
 
 
-def test_keys_of_which_none_is_what_a_name_leaves_of_the_other_are_two_items() -> None:
+def test_keys_that_are_not_header_name_forms_of_each_other_are_separate_items() -> None:
     assert merged({"userId": "1"}, {"userID": "2"}) == {"userId": "1", "userID": "2"}
     assert merged({"user-Id": "1"}, {"user_id": "2"}) == {"user-Id": "1", "user_id": "2"}
 
 
-def test_a_key_typed_in_jaeger_baggage_is_whole_too() -> None:
+def test_the_case_of_a_key_in_jaeger_baggage_is_kept() -> None:
     assert read(["jaeger"], {"jaeger-baggage": "userId=1,b=2", "uberctx-userid": "3"}) == {
         "userId": "3",
         "b": "2",
@@ -76,7 +78,7 @@ def test_a_key_typed_in_jaeger_baggage_is_whole_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["jaeger", "ottrace"])
-def test_of_keys_that_are_one_header_name_the_item_set_last_goes_out(name: str) -> None:
+def test_if_two_keys_have_the_same_header_name_the_item_set_last_is_sent(name: str) -> None:
     headers = written([name], {"userid": "old", "other": "x", "userId": "new"})
     prefix = {"jaeger": "uberctx-", "ottrace": "ot-baggage-"}[name]
     items = {key: value for key, value in headers.items() if key.startswith(prefix)}
@@ -84,7 +86,7 @@ def test_of_keys_that_are_one_header_name_the_item_set_last_goes_out(name: str) 
 
 
 @given(BAGGAGE, BAGGAGE)
-def test_nothing_is_lost_and_nothing_invented_when_two_formats_baggage_is_joined(
+def test_joining_the_baggage_of_two_formats_neither_loses_nor_adds_items(
     first: dict[str, str], second: dict[str, str]
 ) -> None:
     found = merged(first, second)
@@ -103,7 +105,7 @@ def test_nothing_is_lost_and_nothing_invented_when_two_formats_baggage_is_joined
     "formats", [["baggage"], ["jaeger"], ["ottrace"], CARRYING, list(DEFAULT)], ids=",".join
 )
 @pytest.mark.parametrize("extras", [{}, RANDOM_TRACE_ID], ids=["", "random"])
-def test_too_many_items_are_cut_alike_in_every_format(
+def test_every_format_keeps_the_same_items_if_there_are_too_many(
     formats: list[str], extras: Mapping[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     baggage = {f"k{number}": "v" for number in range(100)}
@@ -133,7 +135,7 @@ def test_every_format_writes_what_fits_and_all_write_the_same(baggage: dict[str,
     assert ({} if data is None else data.baggage) == kept
 
 
-def test_small_items_behind_one_that_is_too_long_still_go_out() -> None:
+def test_small_items_after_one_that_is_too_long_are_still_sent() -> None:
     headers = written(list(DEFAULT), {"long": "x" * 9000, "short": "1"})
     assert (headers["baggage"], headers["uberctx-short"]) == ("short=1", "1")
     assert "uberctx-long" not in headers
@@ -148,7 +150,7 @@ def test_a_member_with_properties_is_measured_with_them() -> None:
     assert changed["baggage"] == "k=w,b=2"
 
 
-def test_what_callers_send_in_several_headers_is_64_items_together() -> None:
+def test_baggage_sent_in_several_headers_is_limited_to_64_items_in_total() -> None:
     headers = {"baggage": ",".join(f"a{n}=1" for n in range(64)), **{f"uberctx-b{n}": "1" for n in range(64)}}
     assert sum(map(len, headers)) + len(headers["baggage"]) < 1200
     assert read(list(DEFAULT), headers) == {f"a{n}": "1" for n in range(64)}

@@ -25,7 +25,7 @@ READ = [
 
 
 @pytest.mark.parametrize("vector", VECTORS)
-def test_the_vector_is_read_or_refused_as_it_says(vector: Vector) -> None:
+def test_the_vector_is_decoded_or_refused_as_expected(vector: Vector) -> None:
     propagator = Propagator([vector.format])
     usual = read_usual(propagator, vector.headers)
     assert usual is None or (vector.refused is None and usual == vector.remote)
@@ -40,7 +40,7 @@ def test_the_vector_is_read_or_refused_as_it_says(vector: Vector) -> None:
 
 
 @pytest.mark.parametrize("vector", READ)
-def test_what_was_read_is_written_so_that_it_is_read_again(vector: Vector) -> None:
+def test_the_decoded_vector_can_be_encoded_and_decoded_again(vector: Vector) -> None:
     assert vector.remote is not None
     headers: dict[str, Any] = {}
     propagator = Propagator([vector.format], raw=True)

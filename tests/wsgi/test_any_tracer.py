@@ -76,7 +76,9 @@ def test_jaeger_client_continues_its_callers_trace(jaeger: tuple[JaegerTracer, I
     assert tracer.active_span is None
 
 
-def test_jaeger_clients_broken_header_costs_the_span(jaeger: tuple[JaegerTracer, InMemoryReporter]) -> None:
+def test_broken_header_for_jaeger_client_leaves_the_request_without_a_span(
+    jaeger: tuple[JaegerTracer, InMemoryReporter],
+) -> None:
     tracer, reporter = jaeger
     app = TracingMiddleware(working(tracer), tracer)
     assert run(app, HTTP_UBER_TRACE_ID="nonsense") == b"ab"
@@ -101,7 +103,7 @@ def test_jaeger_clients_response_header(jaeger: tuple[JaegerTracer, InMemoryRepo
     assert server.headers[1] == ("uber-trace-id", f"{span.trace_id:x}:{span.span_id:x}:0:1")
 
 
-def test_failure_is_told_to_other_tracers_in_opentracings_words(
+def test_failure_is_recorded_on_other_tracers_with_opentracings_tags_and_logs(
     jaeger: tuple[JaegerTracer, InMemoryReporter],
 ) -> None:
     tracer, reporter = jaeger
@@ -121,14 +123,14 @@ def test_failure_is_told_to_other_tracers_in_opentracings_words(
     assert "raise LookupError" in fields["stack"]
 
 
-def test_sampler_of_one_request_is_passed_over_by_other_tracers() -> None:
+def test_sampler_of_one_request_is_ignored_by_other_tracers() -> None:
     tracer = MockTracer()
     run(TracingMiddleware(hello, tracer, start_options=lambda environ: ALWAYS_ON))
     assert len(tracer.finished_spans()) == 1
 
 
 @pytest.mark.parametrize(("trust", "continues"), [("context", True), ("link", False), ("none", False)])
-def test_other_tracers_take_the_caller_whole_or_not_at_all(
+def test_other_tracers_use_the_callers_context_completely_or_not_at_all(
     jaeger: tuple[JaegerTracer, InMemoryReporter], trust: str, continues: bool
 ) -> None:
     tracer, reporter = jaeger
@@ -147,7 +149,7 @@ def test_global_tracer_is_looked_up_at_each_request(monkeypatch: pytest.MonkeyPa
     assert [len(tracer.finished_spans()) for tracer in tracers] == [1, 1]
 
 
-def test_tracer_that_does_nothing_does_no_harm() -> None:
+def test_no_op_tracer_does_not_affect_requests() -> None:
     made = environ()
     assert Server().run(TracingMiddleware(hello, opentracing.Tracer()), made) == b"hello"
     assert isinstance(made["ot_bridge.span"], opentracing.Span)
@@ -182,7 +184,7 @@ class Broken(MockTracer):
 
 
 @pytest.mark.parametrize("wrong", ["start_span", "activate", "close", "set_tag", "finish"])
-def test_tracer_that_raises_is_told_of_once_and_the_request_served(
+def test_tracer_that_raises_is_logged_once_and_the_request_is_served(
     caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     app = TracingMiddleware(hello, Broken(wrong), on_corrupt="root")
@@ -193,7 +195,7 @@ def test_tracer_that_raises_is_told_of_once_and_the_request_served(
     assert caplog.record_tuples == told
 
 
-def test_our_own_scope_manager_may_fail_too(
+def test_request_is_served_if_our_own_scope_manager_fails(
     provider: TracerProvider, spans: Spans, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: object) -> None:
@@ -223,7 +225,7 @@ TRACERS = [
 
 
 @pytest.mark.parametrize("make", TRACERS)
-def test_other_scope_managers_have_the_span_active_and_leave_nothing_behind(
+def test_span_is_active_with_other_scope_managers_and_not_afterwards(
     provider: TracerProvider, spans: Spans, caplog: pytest.LogCaptureFixture, make: Any
 ) -> None:
     tracer = make(spans, provider)
@@ -246,7 +248,7 @@ def test_other_scope_managers_have_the_span_active_and_leave_nothing_behind(
     assert caplog.record_tuples == []
 
 
-def test_opentelemetry_code_sees_the_span_through_a_scope_manager_of_the_programs(
+def test_opentelemetry_code_sees_the_span_with_a_scope_manager_of_the_program(
     provider: TracerProvider, spans: Spans
 ) -> None:
     tracer = create_tracer(provider, scope_manager=ThreadLocalScopeManager())
@@ -262,7 +264,9 @@ def test_opentelemetry_code_sees_the_span_through_a_scope_manager_of_the_program
     assert parent.span_id == spans.named("ServeHTTP").context.span_id
 
 
-def test_excluded_request_on_a_scope_manager_of_the_programs(provider: TracerProvider, spans: Spans) -> None:
+def test_excluded_request_is_untraced_with_a_scope_manager_of_the_program(
+    provider: TracerProvider, spans: Spans
+) -> None:
     tracer = create_tracer(provider, scope_manager=ThreadLocalScopeManager())
     assert run(TracingMiddleware(working(tracer), tracer), "/healthz") == b"ab"
     assert spans.names() == []

@@ -17,7 +17,9 @@ from tests.wsgi.conftest import Chunks, FailsAtClose, Server, Spans, environ, gi
 
 
 @pytest.mark.parametrize("body", [[b"a", b"b"], (b"a",), []], ids=repr)
-def test_list_is_handed_on_as_it_is_and_the_span_is_over(tracer: Tracer, spans: Spans, body: Any) -> None:
+def test_list_body_is_returned_unchanged_and_the_span_is_finished(
+    tracer: Tracer, spans: Spans, body: Any
+) -> None:
     result = TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
     assert result is body
     assert spans.names() == ["ServeHTTP"]
@@ -66,7 +68,7 @@ def test_half_read_body_ends_the_span_at_close(tracer: Tracer, spans: Spans) -> 
     assert spans.one().status.status_code is StatusCode.UNSET
 
 
-def test_dropped_body_ends_the_span_and_says_so(tracer: Tracer, spans: Spans) -> None:
+def test_dropped_body_ends_the_span_and_is_recorded(tracer: Tracer, spans: Spans) -> None:
     result = TracingMiddleware(giving(Chunks(tracer, b"a", b"b")), tracer)(environ(), Server().start_response)
     next(iter(result))
     del result
@@ -74,7 +76,7 @@ def test_dropped_body_ends_the_span_and_says_so(tracer: Tracer, spans: Spans) ->
     assert spans.tags()["wsgi.abandoned"] is True
 
 
-def test_body_is_made_only_when_the_server_asks_for_it(tracer: Tracer, spans: Spans) -> None:
+def test_generator_body_runs_only_when_the_server_iterates_it(tracer: Tracer, spans: Spans) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("201 Created", [])
         yield b"late"
@@ -142,7 +144,7 @@ def test_generator_finds_its_own_span_active_again_in_the_next_chunk(tracer: Tra
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["list", "stream"])
-def test_scope_that_the_application_forgets_is_not_left_to_the_next_request(
+def test_unclosed_scope_of_the_application_is_not_active_in_the_next_request(
     tracer: Tracer, spans: Spans, streams: bool
 ) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -167,7 +169,7 @@ ENDS = [ValueError("no"), SystemExit(1), KeyboardInterrupt(), GeneratorExit(), G
 
 
 @pytest.mark.parametrize("error", ENDS, ids=repr)
-def test_whatever_the_application_raises_ends_the_span_and_goes_on(
+def test_any_exception_of_the_application_ends_the_span_and_is_raised(
     tracer: Tracer, spans: Spans, error: BaseException
 ) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -181,7 +183,7 @@ def test_whatever_the_application_raises_ends_the_span_and_goes_on(
 
 
 @pytest.mark.parametrize("error", ENDS, ids=repr)
-def test_whatever_a_body_raises_ends_the_span_and_goes_on(
+def test_any_exception_of_a_body_ends_the_span_and_is_raised(
     tracer: Tracer, spans: Spans, error: BaseException
 ) -> None:
     with pytest.raises(type(error)) as raised:

@@ -54,7 +54,7 @@ TRUSTS: dict[str, tuple[dict[str, Any], bool, str | None, bool, bool]] = {
 
 
 @pytest.mark.parametrize(("given", "continues", "baggage", "links", "obeys"), TRUSTS.values(), ids=TRUSTS)
-def test_caller_is_believed_as_far_as_the_options_say(
+def test_trust_option_decides_what_is_used_of_the_caller(
     tracer: Tracer,
     spans: Spans,
     given: dict[str, Any],
@@ -76,7 +76,7 @@ def test_caller_is_believed_as_far_as_the_options_say(
     assert len(spans.all()) == (0 if obeys else 1)
 
 
-def test_gateway_continues_the_callers_trace_as_serve_http(tracer: Tracer, spans: Spans) -> None:
+def test_span_continues_the_callers_trace_and_is_named_serve_http(tracer: Tracer, spans: Spans) -> None:
     run(TracingMiddleware(hello, tracer), HTTP_UBER_TRACE_ID=f"{TRACE:x}:{SPAN:x}:0:1")
     span = spans.one()
     assert span.parent is not None
@@ -106,7 +106,7 @@ def test_span_is_in_the_environ_and_active_for_the_request(tracer: Tracer, spans
     assert tracer.active_span is None
 
 
-def test_environ_that_is_used_again_is_another_request(tracer: Tracer, spans: Spans) -> None:
+def test_reused_environ_is_a_new_request(tracer: Tracer, spans: Spans) -> None:
     app, made = TracingMiddleware(hello, tracer), environ()
     for _ in range(2):
         Server().run(app, made)
@@ -155,7 +155,7 @@ def test_paths_below_api_are_always_sampled(spans: Spans, shape: Callable[[Any],
 
 
 @pytest.mark.parametrize("answer", [7, "raise"], ids=repr)
-def test_start_options_that_make_no_sense_are_passed_over(
+def test_invalid_start_options_are_ignored_and_logged(
     tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture, answer: object
 ) -> None:
     def start_options(environ: dict[str, Any]) -> object:

@@ -40,7 +40,7 @@ def refusing(stack: ExitStack) -> str:
 
 
 @pytest.mark.parametrize("collector", [down, silent, hanging, refusing])
-def test_requests_are_served_and_flush_ends_when_nobody_takes_the_spans(
+def test_requests_are_served_and_flush_ends_if_no_collector_is_reachable(
     collector: Callable[[ExitStack], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")

@@ -55,7 +55,7 @@ def test_example_traces_a_request(spans: Spans, block: str) -> None:
 
 
 @pytest.mark.usefixtures("_global_tracer")
-def test_flask_recipe(spans: Spans) -> None:
+def test_recipe_for_flask_works(spans: Spans) -> None:
     names: dict[str, Any] = {"flask": flask, "TracingMiddleware": TracingMiddleware}
     exec(FILES["flask"], names)
     names["app"].add_url_rule("/items/<int:number>", view_func=lambda number: "item", endpoint="item")
@@ -64,7 +64,7 @@ def test_flask_recipe(spans: Spans) -> None:
 
 
 @pytest.mark.usefixtures("_global_tracer")
-def test_django_recipe(spans: Spans) -> None:
+def test_recipe_for_django_works(spans: Spans) -> None:
     from tests.wsgi import django_site
 
     django_site.application()
@@ -74,7 +74,9 @@ def test_django_recipe(spans: Spans) -> None:
     assert "GET items/<int:number>/" in spans.names()
 
 
-async def test_asgi_recipe(provider: TracerProvider, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_recipe_for_asgi_works(
+    provider: TracerProvider, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracer = create_tracer(provider)
     textmap = get_global_textmap()
 
@@ -114,7 +116,7 @@ async def test_asgi_recipe(provider: TracerProvider, spans: Spans, monkeypatch: 
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
-def test_gunicorn_recipe(tmp_path: Path, preload: list[str]) -> None:
+def test_recipe_for_gunicorn_works(tmp_path: Path, preload: list[str]) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(FILES["gunicorn.conf.py"])
     options = ["-c", str(tmp_path / "gunicorn.conf.py"), "--workers=2", *preload]
     command = gunicorn(*options, app="tests.wsgi.conftest:hello")

@@ -39,9 +39,7 @@ def sending(file: Any) -> Callable[..., Any]:
     return app
 
 
-def test_file_wrapper_reaches_the_server_as_it_is_and_ends_the_span_at_close(
-    tracer: Tracer, spans: Spans
-) -> None:
+def test_file_wrapper_is_returned_unchanged_and_ends_the_span_at_close(tracer: Tracer, spans: Spans) -> None:
     file = io.BytesIO(b"content")
     made = environ(wsgi__file_wrapper=FileWrapper)
     result: Any = TracingMiddleware(sending(file), tracer)(made, Server().start_response)
@@ -53,7 +51,7 @@ def test_file_wrapper_reaches_the_server_as_it_is_and_ends_the_span_at_close(
     assert spans.tags()["http.status_code"] == 200
 
 
-def test_file_that_nobody_closes_ends_the_span_and_says_so(tracer: Tracer, spans: Spans) -> None:
+def test_file_that_is_never_closed_ends_the_span_and_is_recorded(tracer: Tracer, spans: Spans) -> None:
     made = environ(wsgi__file_wrapper=FileWrapper)
     result: Any = TracingMiddleware(sending(io.BytesIO()), tracer)(made, Server().start_response)
     del result
@@ -69,14 +67,14 @@ def test_file_that_cannot_be_closed_ends_the_span_with_the_error(tracer: Tracer,
     assert spans.one().status.status_code is StatusCode.ERROR
 
 
-def test_file_of_a_server_in_c_reaches_it_as_it_is(tracer: Tracer, spans: Spans) -> None:
+def test_file_object_of_a_server_written_in_c_is_returned_unchanged(tracer: Tracer, spans: Spans) -> None:
     made = environ(wsgi__file_wrapper=opaque)
     result: Any = TracingMiddleware(sending(io.BytesIO()), tracer)(made, Server().start_response)
     assert type(result) is Opaque
     assert spans.tags()["http.status_code"] == 200
 
 
-def test_file_itself_for_a_wrapper_reaches_the_server_as_it_is(tracer: Tracer, spans: Spans) -> None:
+def test_file_returned_by_a_wrapper_function_is_returned_unchanged(tracer: Tracer, spans: Spans) -> None:
     made = environ(wsgi__file_wrapper=lambda file, size: file)
     with open(os.devnull, "rb") as file:
         result: Any = TracingMiddleware(sending(file), tracer)(made, Server().start_response)
@@ -102,7 +100,7 @@ def _wrapped(file: Any, size: int = 8192) -> FileWrapper:
     return FileWrapper(file, size)
 
 
-def test_body_with_a_read_method_is_no_file_where_the_wrapper_is_a_function(
+def test_body_with_a_read_method_is_not_a_file_if_the_wrapper_is_a_function(
     tracer: Tracer, spans: Spans
 ) -> None:
     body = ReadsAsFile(tracer, b"a")
@@ -111,9 +109,7 @@ def test_body_with_a_read_method_is_no_file_where_the_wrapper_is_a_function(
     assert body.active == [made["ot_bridge.span"]] * 4
 
 
-def test_what_a_function_has_made_of_a_file_is_read_with_the_span_active(
-    tracer: Tracer, spans: Spans
-) -> None:
+def test_span_is_active_while_the_result_of_a_wrapper_function_is_read(tracer: Tracer, spans: Spans) -> None:
     seen: list[Any] = []
 
     class File(BytesIO):
@@ -128,7 +124,9 @@ def test_what_a_function_has_made_of_a_file_is_read_with_the_span_active(
 
 
 @pytest.mark.parametrize("wrapper", [FileWrapper, _wrapped], ids=["class", "function"])
-def test_body_that_serves_every_request_stays_as_it_is(tracer: Tracer, spans: Spans, wrapper: Any) -> None:
+def test_body_shared_by_all_requests_is_not_wrapped_repeatedly(
+    tracer: Tracer, spans: Spans, wrapper: Any
+) -> None:
     closed: list[int] = []
 
     class Empty(BytesIO):

@@ -69,7 +69,9 @@ def test_flask_opentracings_span_is_the_child_of_ours(flask_app: flask.Flask, sp
     assert spans.named("GET /items/<int:number>").kind is SpanKind.SERVER
 
 
-def test_flasks_error_is_ours(flask_app: flask.Flask, spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
+def test_error_in_flask_is_an_error_of_our_span(
+    flask_app: flask.Flask, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
     assert flask_app.test_client().get("/fail", buffered=True).status_code == 500
     assert spans.named("GET /fail").status.status_code is StatusCode.ERROR
 
@@ -82,7 +84,7 @@ CONFIG: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("config", CONFIG.values(), ids=CONFIG)
-def test_flasks_route_is_known_where_the_exception_reaches_the_server(
+def test_flasks_route_is_known_if_the_exception_reaches_the_server(
     flask_app: flask.Flask, spans: Spans, config: dict[str, Any]
 ) -> None:
     flask_app.config.update(config)
@@ -92,7 +94,7 @@ def test_flasks_route_is_known_where_the_exception_reaches_the_server(
     assert (spans.named("GET /fail").attributes or {})["http.status_code"] == 500
 
 
-def test_flasks_route_is_known_though_a_copy_of_its_context_has_ended(
+def test_flasks_route_is_known_although_a_copy_of_its_context_has_ended(
     flask_app: flask.Flask, spans: Spans
 ) -> None:
     @flask_app.route("/copied/<name>")
@@ -106,7 +108,9 @@ def test_flasks_route_is_known_though_a_copy_of_its_context_has_ended(
     assert "GET /copied/<name>" in spans.names()
 
 
-def test_flasks_route_is_not_that_of_a_request_within(flask_app: flask.Flask, spans: Spans) -> None:
+def test_flasks_route_is_not_used_for_a_nested_request_to_another_application(
+    flask_app: flask.Flask, spans: Spans
+) -> None:
     bare = TracingMiddleware(answering("200 OK"), **ROUTED)
 
     @flask_app.route("/outer/<name>")
@@ -151,7 +155,9 @@ def test_django_opentracings_span_is_the_child_of_ours(django_client: Client, sp
     assert is_child(spans, "item", "GET items/<int:number>/")
 
 
-def test_djangos_error_is_ours(django_client: Client, spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
+def test_error_in_django_is_an_error_of_our_span(
+    django_client: Client, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
     assert django_client.get("/fail/", buffered=True).status_code == 500
     assert is_child(spans, "fail", "GET fail/")
     assert spans.named("GET fail/").status.status_code is StatusCode.ERROR
@@ -171,7 +177,7 @@ def test_djangos_streamed_body_is_traced_to_its_end(django_client: Client, spans
     assert is_child(spans, "chunk", "GET stream/")
 
 
-def test_djangos_route_is_known_where_the_exception_reaches_the_server(
+def test_djangos_route_is_known_if_the_exception_reaches_the_server(
     django_client: Client, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django.conf import settings

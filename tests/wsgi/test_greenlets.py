@@ -14,7 +14,7 @@ from ot_bridge.wsgi import TracingMiddleware
 from tests.wsgi.conftest import Spans, run
 
 
-def test_greenlets_that_take_turns_have_each_their_own_span(tracer: Tracer, spans: Spans) -> None:
+def test_interleaved_greenlets_each_have_their_own_span(tracer: Tracer, spans: Spans) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("200 OK", [])
         for _ in range(3):

@@ -13,7 +13,7 @@ from tests.semconv.sides import PROVIDERS, installed
 from tests.wsgi.conftest import Server, Spans, answering, environ, run
 
 
-def test_no_header_is_captured_unless_named(tracer: Tracer, spans: Spans) -> None:
+def test_only_configured_headers_are_captured(tracer: Tracer, spans: Spans) -> None:
     run(TracingMiddleware(answering("200 OK", ("X-Out", "1")), tracer), HTTP_X_IN="1")
     assert not [name for name in spans.tags() if ".header." in name]
 
@@ -51,7 +51,7 @@ def test_header_is_sensitive_in_any_spelling(tracer: Tracer, spans: Spans) -> No
 
 
 @pytest.mark.parametrize("opt_in", ["http", "http/dup"])
-def test_captured_header_is_a_list_where_opentelemetrys_names_are_asked_for(
+def test_captured_header_is_a_list_if_stable_names_are_selected(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, opt_in: str
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
@@ -76,7 +76,7 @@ SAYS_SO: dict[str, tuple[str, str | None, Any]] = {
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(("variable", "argument", "value"), SAYS_SO.values(), ids=SAYS_SO)
-def test_install_says_to_the_middleware_whether_opentelemetrys_names_are_asked_for(
+def test_middleware_uses_the_names_that_install_has_selected(
     monkeypatch: pytest.MonkeyPatch, variable: str, argument: str | None, value: Any, provider: str
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", variable)
@@ -87,7 +87,7 @@ def test_install_says_to_the_middleware_whether_opentelemetrys_names_are_asked_f
     assert (span.attributes or {})["http.request.header.x-in"] == value
 
 
-def test_uninstall_takes_back_what_install_said(tracer: Tracer, spans: Spans) -> None:
+def test_uninstall_resets_the_names_that_install_has_selected(tracer: Tracer, spans: Spans) -> None:
     with installed("http"):
         pass
     run(TracingMiddleware(answering("200 OK"), tracer, capture_headers=["X-In"]), HTTP_X_IN="in")
@@ -106,7 +106,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "made", [iter, tuple, lambda pairs: (pair for pair in pairs)], ids=["iterator", "tuple", "generator"]
 )
-def test_headers_that_can_be_read_once_reach_the_server_whole(
+def test_response_headers_from_an_iterator_reach_the_server_completely(
     tracer: Tracer, spans: Spans, options: dict[str, Any], made: Callable[[Any], Any]
 ) -> None:
     pairs = [("X-Out", "1"), ("X-Other", "2")]
@@ -131,7 +131,7 @@ def test_headers_that_can_be_read_once_reach_the_server_whole(
         ("b3multi", {"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"}),
     ],
 )
-def test_response_tells_its_trace_if_asked_to(
+def test_response_header_contains_the_trace_if_configured(
     tracer: Tracer, spans: Spans, name: str, headers: set[str]
 ) -> None:
     kept = [("X-Out", "1")]
@@ -149,7 +149,7 @@ def test_response_tells_its_trace_if_asked_to(
     assert kept == [("X-Out", "1")]
 
 
-def test_response_tells_nothing_by_default(tracer: Tracer) -> None:
+def test_response_header_is_not_set_by_default(tracer: Tracer) -> None:
     server = Server()
     server.run(TracingMiddleware(answering("200 OK"), tracer), environ())
     assert server.headers == []

@@ -37,7 +37,7 @@ def test_hooks_can_tag_the_span(tracer: Tracer, spans: Spans) -> None:
 
 
 @pytest.mark.parametrize("hook", ["request_hook", "response_hook"])
-def test_hook_that_raises_is_logged_once_and_harms_nothing(
+def test_hook_that_raises_is_logged_once_and_does_not_affect_the_request(
     tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture, hook: str
 ) -> None:
     def broken(*args: object) -> None:

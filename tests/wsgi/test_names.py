@@ -27,7 +27,7 @@ NAMES: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("name", "changes", "expected"), NAMES.values(), ids=NAMES)
-def test_operation_name_is_as_the_option_says(
+def test_operation_name_is_that_of_the_option(
     tracer: Tracer, spans: Spans, name: Any, changes: dict[str, Any], expected: str
 ) -> None:
     run(TracingMiddleware(routed, tracer, operation_name=name), "/items/1", **changes)
@@ -44,7 +44,7 @@ def test_template_without_a_route_names_the_method_never_the_path(tracer: Tracer
     assert spans.names() == ["GET"]
 
 
-def test_template_that_comes_to_nothing_is_http(tracer: Tracer, spans: Spans) -> None:
+def test_template_with_an_empty_result_names_the_span_http(tracer: Tracer, spans: Spans) -> None:
     run(TracingMiddleware(hello, tracer, operation_name="{route}"))
     assert spans.names() == ["HTTP"]
 
@@ -69,7 +69,7 @@ def test_template_is_filled_in_when_a_generator_routes_late(tracer: Tracer, span
     assert spans.names() == ["/late"]
 
 
-def test_callable_that_raises_costs_the_name_only(
+def test_callable_that_raises_affects_only_the_name(
     tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     def name(environ: dict[str, Any]) -> str:
@@ -82,7 +82,7 @@ def test_callable_that_raises_costs_the_name_only(
 
 
 @pytest.mark.parametrize("opt_in", ["http", "http/dup"])
-def test_route_is_tagged_with_todays_names(
+def test_route_is_tagged_with_stable_names(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, opt_in: str
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
@@ -110,7 +110,7 @@ LEFT: dict[str, tuple[dict[str, Any], Any, str]] = {
 
 
 @pytest.mark.parametrize(("left", "result", "name"), LEFT.values(), ids=LEFT)
-def test_route_is_found_where_the_framework_leaves_it(
+def test_route_is_read_from_where_the_framework_stores_it(
     tracer: Tracer, spans: Spans, left: dict[str, Any], result: Any, name: str
 ) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:

@@ -43,7 +43,7 @@ def test_inner_middleware_leaves_an_excluded_request_untraced(tracer: Tracer, sp
     assert spans.names() == []
 
 
-def test_request_within_a_request_has_a_span_of_its_own(tracer: Tracer, spans: Spans) -> None:
+def test_nested_request_has_its_own_span(tracer: Tracer, spans: Spans) -> None:
     inner = TracingMiddleware(hello, tracer, operation_name="inner")
 
     def app(made: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -65,7 +65,7 @@ SUBREQUESTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", SUBREQUESTS.values(), ids=SUBREQUESTS)
-def test_subrequest_with_a_copy_of_the_environ_has_a_span_of_its_own(
+def test_subrequest_with_a_copy_of_the_environ_has_its_own_span(
     tracer: Tracer, spans: Spans, changes: dict[str, Any]
 ) -> None:
     inner = TracingMiddleware(hello, tracer, operation_name="inner", component="inner")
@@ -89,7 +89,7 @@ def test_subrequest_with_a_copy_of_the_environ_has_a_span_of_its_own(
     [{}, {"extra": "1"}, {"SCRIPT_NAME": "/a", "PATH_INFO": "/b"}],
     ids=["as it is", "with more in it", "mounted"],
 )
-def test_same_request_with_a_copy_of_the_environ_stays_one(
+def test_same_request_with_a_copy_of_the_environ_has_one_span(
     tracer: Tracer, spans: Spans, changes: dict[str, Any]
 ) -> None:
     inner = TracingMiddleware(hello, tracer, component="inner")
@@ -135,7 +135,7 @@ def test_request_of_the_process_itself_within_another_server_span_is_its_child(
     [{"http.method": "GET", "http.target": "/a?b=c"}, {"http.request.method": "GET", "url.path": "/a"}],
     ids=["old names", "new names"],
 )
-def test_server_span_that_tells_of_this_request_is_its_own(
+def test_server_span_with_the_attributes_of_this_request_is_reused(
     provider: TracerProvider, tracer: Tracer, spans: Spans, told: dict[str, str]
 ) -> None:
     """As OpenTelemetry's middleware has it where another one between wraps `start_response`."""
@@ -145,7 +145,7 @@ def test_server_span_that_tells_of_this_request_is_its_own(
     assert spans.tags()["component"] == "grpc-gateway"
 
 
-def test_below_opentelemetrys_middleware_there_is_one_span_with_our_tags(
+def test_our_tags_are_set_on_the_span_of_opentelemetrys_middleware(
     provider: TracerProvider, tracer: Tracer, spans: Spans
 ) -> None:
     hooked: list[Any] = []
@@ -156,7 +156,7 @@ def test_below_opentelemetrys_middleware_there_is_one_span_with_our_tags(
     assert len(hooked) == 1
 
 
-def test_below_opentelemetrys_unsampled_span_there_is_none(spans: Spans) -> None:
+def test_no_span_is_made_below_an_unsampled_span_of_opentelemetrys_middleware(spans: Spans) -> None:
     off = TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
     on = TracerProvider(shutdown_on_exit=False)
     on.add_span_processor(SimpleSpanProcessor(spans.exporter))
@@ -166,7 +166,7 @@ def test_below_opentelemetrys_unsampled_span_there_is_none(spans: Spans) -> None
 
 
 @pytest.mark.parametrize("kind", [SpanKind.INTERNAL, SpanKind.CLIENT], ids=lambda kind: kind.name)
-def test_below_any_other_span_there_is_a_child(
+def test_child_span_is_made_below_any_other_span(
     provider: TracerProvider, tracer: Tracer, spans: Spans, kind: SpanKind
 ) -> None:
     with provider.get_tracer("app").start_as_current_span("around", kind=kind) as around:
@@ -176,7 +176,7 @@ def test_below_any_other_span_there_is_a_child(
     assert parent.span_id == around.get_span_context().span_id
 
 
-def test_below_an_unsampled_span_of_another_kind_there_is_an_unsampled_child(spans: Spans) -> None:
+def test_unsampled_child_is_made_below_an_unsampled_span_of_another_kind(spans: Spans) -> None:
     off = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     on = TracerProvider(shutdown_on_exit=False)
     on.add_span_processor(SimpleSpanProcessor(spans.exporter))
@@ -192,9 +192,7 @@ def test_below_an_unsampled_span_of_another_kind_there_is_an_unsampled_child(spa
     assert spans.names() == []
 
 
-def test_below_a_context_that_somebody_else_extracted_there_is_a_server_span(
-    tracer: Tracer, spans: Spans
-) -> None:
+def test_server_span_is_made_below_a_context_that_other_code_extracted(tracer: Tracer, spans: Spans) -> None:
     remote = trace.SpanContext(7, 7, is_remote=True, trace_flags=trace.TraceFlags(1))
     with trace.use_span(trace.NonRecordingSpan(remote)):
         run(TracingMiddleware(hello, tracer))

@@ -47,7 +47,7 @@ SITES = [name.replace(" ", "-") for name in TRACERS]
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_scopes_that_a_body_leaves_open_end_with_it_and_are_not_active_between(
+def test_scopes_that_a_body_leaves_open_end_with_it_and_are_not_active_between_chunks(
     server: Running, name: str
 ) -> None:
     before = told(server, name)
@@ -59,7 +59,7 @@ def test_scopes_that_a_body_leaves_open_end_with_it_and_are_not_active_between(
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_scopes_end_when_the_client_goes_half_way(server: Running, name: str) -> None:
+def test_scopes_end_when_the_client_disconnects_during_the_response(server: Running, name: str) -> None:
     before = told(server, name)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(f"GET /left/{name}?1000 HTTP/1.0\r\nHost: h\r\n\r\n".encode())
@@ -70,7 +70,7 @@ def test_scopes_end_when_the_client_goes_half_way(server: Running, name: str) ->
 
 
 @pytest.mark.parametrize("form", ["http://{}/tags", "HTTP://{}/tags?a=1;token=s", "/tags"])
-def test_url_is_that_of_the_target_in_either_form(server: Running, form: str) -> None:
+def test_url_is_correct_for_both_forms_of_the_request_target(server: Running, form: str) -> None:
     host = f"127.0.0.1:{server.port}"
     target = form.format(host)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
@@ -83,7 +83,7 @@ def test_url_is_that_of_the_target_in_either_form(server: Running, form: str) ->
     assert tags["peer.ipv4"] == "127.0.0.1"
 
 
-def test_websocket_is_served_and_its_session_is_no_error(server: Running) -> None:
+def test_websocket_is_served_and_its_session_is_not_an_error(server: Running) -> None:
     if "waitress" in server.name or "wsgiref" in server.name or "uwsgi" in server.name:
         pytest.skip("has no sockets for simple-websocket to take over")
     count = len(told(server, "sockets"))
@@ -98,7 +98,7 @@ def test_websocket_is_served_and_its_session_is_no_error(server: Running) -> Non
     assert "Error" not in server.errors
 
 
-def test_peer_of_a_unix_socket_is_not_told(tmp_path: Path) -> None:
+def test_peer_of_a_unix_socket_is_not_tagged(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     command = waitress(ODD, where=f"unix_socket={str(path)!r}")
     with Running(command, tmp_path / "log", unix=str(path)), socket.socket(socket.AF_UNIX) as client:

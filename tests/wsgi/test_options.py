@@ -27,7 +27,7 @@ WRONG: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("option", "value"), [(option, value) for option in WRONG for value in WRONG[option]], ids=repr
 )
-def test_value_that_cannot_be_used_fails_at_construction(option: str, value: object) -> None:
+def test_invalid_option_value_raises_at_construction(option: str, value: object) -> None:
     options: dict[str, Any] = {"app": hello, option: value}
     with pytest.raises(ConfigurationError) as raised:
         TracingMiddleware(**options)
@@ -35,7 +35,7 @@ def test_value_that_cannot_be_used_fails_at_construction(option: str, value: obj
 
 
 @pytest.mark.parametrize("make", [TracingMiddleware, trace_wsgi])
-def test_unknown_option_fails_at_construction(make: Any) -> None:
+def test_unknown_option_raises_at_construction(make: Any) -> None:
     with pytest.raises(TypeError, match="tracr"):
         make(hello, tracr=None)
 

@@ -59,7 +59,7 @@ GRACEFUL = ["gunicorn gthread", "uwsgi"]
 
 
 @pytest.mark.parametrize("name", [each for each in every if each.id in GRACEFUL])
-def test_workers_send_what_they_have_when_they_are_stopped(
+def test_workers_export_waiting_spans_when_they_are_stopped(
     collector: Collector, tmp_path: Path, name: str
 ) -> None:
     given = environment(collector) | {"OTEL_BSP_SCHEDULE_DELAY": "60000"}
@@ -72,7 +72,7 @@ def test_workers_send_what_they_have_when_they_are_stopped(
     assert load.check(collector) == [], server.errors
 
 
-def test_workers_that_are_forked_and_recycled_make_ids_of_their_own(
+def test_workers_that_are_forked_and_recycled_make_different_ids(
     collector: Collector, tmp_path: Path
 ) -> None:
     with Running(SERVERS["gunicorn sync"], tmp_path / "log", **environment(collector)) as server:

@@ -24,7 +24,7 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize("name", every)
-def test_ten_thousand_requests_of_sixteen_clients(tmp_path: Path, name: str) -> None:
+def test_ten_thousand_requests_of_sixteen_clients_have_correct_spans(tmp_path: Path, name: str) -> None:
     with Collector() as collector:
         with Running(SERVERS[name], tmp_path / "log", **environment(collector)) as server:
             load = Load(server.port, tuple(path for path in paths(name) if path != "fail")).run(10_000, 16)
@@ -33,7 +33,7 @@ def test_ten_thousand_requests_of_sixteen_clients(tmp_path: Path, name: str) -> 
         assert "detach" not in server.errors
 
 
-def test_hundred_thousand_requests_leave_memory_as_it_was(tmp_path: Path) -> None:
+def test_memory_does_not_grow_over_a_hundred_thousand_requests(tmp_path: Path) -> None:
     rounds = int(os.environ.get("SOAK_REQUESTS", "100000")) // 10_000
     with (
         Collector() as collector,

@@ -56,7 +56,7 @@ def exported(spans: Spans) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("opt_in", "tags"), CONVENTIONS.items(), ids=repr)
-def test_names_are_those_that_the_environment_variable_asks_for(
+def test_attribute_names_are_those_that_the_environment_variable_selects(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, opt_in: str, tags: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
@@ -65,7 +65,7 @@ def test_names_are_those_that_the_environment_variable_asks_for(
     assert spans.one().kind is SpanKind.SERVER
 
 
-def test_names_are_opentracings_by_default(
+def test_attribute_names_are_opentracings_by_default(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OTEL_SEMCONV_STABILITY_OPT_IN", raising=False)
@@ -92,7 +92,7 @@ TODAY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("changes", "tags"), TODAY.values(), ids=TODAY)
-def test_todays_names_have_the_values_that_opentelemetry_says(
+def test_stable_names_have_the_values_that_opentelemetry_specifies(
     tracer: Tracer,
     spans: Spans,
     monkeypatch: pytest.MonkeyPatch,
@@ -104,7 +104,7 @@ def test_todays_names_have_the_values_that_opentelemetry_says(
     assert {name: exported(spans).get(name) for name in tags} == tags
 
 
-def test_todays_query_is_there_if_asked_for(
+def test_query_is_captured_under_its_stable_name_if_configured(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
@@ -115,7 +115,7 @@ def test_todays_query_is_there_if_asked_for(
 @pytest.mark.parametrize(
     ("status", "tag"), [("404 Not Found", None), ("500 Oops", "500"), ("503", "503")], ids=str
 )
-def test_todays_error_type_is_the_status(
+def test_stable_error_type_is_the_status(
     tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch, status: str, tag: str | None
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
@@ -147,12 +147,12 @@ def test_status_code_is_tagged_and_500s_are_errors(
     assert spans.one().status.status_code is outcome
 
 
-def test_application_that_never_answers_has_no_status(tracer: Tracer, spans: Spans) -> None:
+def test_application_that_never_calls_start_response_has_no_status(tracer: Tracer, spans: Spans) -> None:
     run(TracingMiddleware(lambda environ, start_response: [], tracer))
     assert "http.status_code" not in spans.tags()
 
 
-def test_last_status_wins(tracer: Tracer, spans: Spans) -> None:
+def test_last_status_is_tagged(tracer: Tracer, spans: Spans) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         try:
@@ -168,7 +168,7 @@ def test_last_status_wins(tracer: Tracer, spans: Spans) -> None:
     assert spans.one().status.status_code is StatusCode.ERROR
 
 
-def test_status_that_the_server_refuses_does_not_win(tracer: Tracer, spans: Spans) -> None:
+def test_status_that_the_server_refuses_is_not_tagged(tracer: Tracer, spans: Spans) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])(b"sent")
         error = ValueError("late")
@@ -185,7 +185,7 @@ def test_status_that_the_server_refuses_does_not_win(tracer: Tracer, spans: Span
     assert spans.tags()["http.status_code"] == 200
 
 
-def test_exc_info_may_come_by_name(tracer: Tracer) -> None:
+def test_exc_info_can_be_a_keyword_argument(tracer: Tracer) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [], exc_info=None)
         return [b"x"]
@@ -227,7 +227,9 @@ def test_forwarded_headers_are_not_trusted(tracer: Tracer, spans: Spans) -> None
     assert spans.tags() == COMPONENT | OPENTRACING
 
 
-def test_what_proxy_fix_left_is_read(tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environ_changed_by_proxy_fix_is_used(
+    tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup")
     app = ProxyFix(TracingMiddleware(hello, tracer), x_for=1, x_proto=1, x_host=1, x_prefix=1)
     run(app, "/a", **PEER, **FORWARDED)
@@ -290,7 +292,7 @@ STRANGE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("maps_kind", [True, False], ids=["kind", "kind as a tag"])
 @pytest.mark.parametrize("extra", STRANGE.values(), ids=STRANGE)
-def test_a_request_has_the_same_tags_whether_they_are_ready_or_cleaned_at_the_start(
+def test_prepared_tags_and_tags_cleaned_at_the_start_are_the_same(
     tracer: Tracer, spans: Spans, extra: dict[str, Any], maps_kind: bool
 ) -> None:
     tracer.maps_kind = maps_kind

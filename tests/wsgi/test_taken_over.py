@@ -25,7 +25,7 @@ def raising(error: BaseException, status: str | None = None) -> Callable[..., It
 @pytest.mark.parametrize(
     ("status", "code"), [(None, None), ("101 Switching Protocols", 101)], ids=["no status", "101"]
 )
-def test_session_that_ends_by_stop_iteration_is_no_error(
+def test_session_that_ends_by_stop_iteration_is_not_an_error(
     tracer: Tracer, spans: Spans, status: str | None, code: int | None
 ) -> None:
     error = StopIteration()
@@ -76,7 +76,7 @@ class _AlreadyHandled:
 
 
 @pytest.mark.parametrize("mark", [object(), _AlreadyHandled()], ids=["gunicorn", "eventlet"])
-def test_mark_of_a_socket_that_was_taken_over_reaches_the_server_as_it_is(
+def test_marker_for_a_socket_taken_over_by_the_application_is_returned_unchanged(
     tracer: Tracer, spans: Spans, mark: Any
 ) -> None:
     result = TracingMiddleware(lambda environ, start_response: mark, tracer)(

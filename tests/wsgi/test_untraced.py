@@ -57,13 +57,13 @@ def test_excluded_path_has_no_span_nor_has_anything_below(
     assert ("ot_bridge.span" in made) is traced
 
 
-def test_mounted_path_is_compared_as_a_whole(tracer: Tracer, spans: Spans) -> None:
+def test_excluded_path_includes_the_mount_point(tracer: Tracer, spans: Spans) -> None:
     app = TracingMiddleware(hello, tracer, exclude=["/app/ping"])
     run(app, "/ping", SCRIPT_NAME="/app")
     assert spans.names() == []
 
 
-def test_exclusion_that_raises_excludes_nothing(
+def test_exclude_function_that_raises_excludes_nothing(
     tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = TracingMiddleware(hello, tracer, exclude=lambda environ: environ["no such key"])
@@ -73,7 +73,7 @@ def test_exclusion_that_raises_excludes_nothing(
 
 
 @pytest.mark.parametrize("answer", [False, DO_NOT_TRACE], ids=repr)
-def test_start_options_can_say_do_not_trace(
+def test_start_options_can_exclude_a_request(
     tracer: Tracer, provider: TracerProvider, spans: Spans, answer: object
 ) -> None:
     run(TracingMiddleware(working(tracer, provider), tracer, start_options=lambda environ: answer))
@@ -111,9 +111,7 @@ def test_untraced_application_gets_the_servers_start_response(tracer: Tracer) ->
     assert server.headers == [("Content-Type", "text/plain")]
 
 
-def test_untraced_body_that_is_dropped_does_no_harm(
-    tracer: Tracer, provider: TracerProvider, spans: Spans
-) -> None:
+def test_dropped_untraced_body_raises_nothing(tracer: Tracer, provider: TracerProvider, spans: Spans) -> None:
     made = environ("/healthz")
     result = iter(TracingMiddleware(working(tracer, provider), tracer)(made, Server().start_response))
     next(result)
@@ -128,7 +126,7 @@ def test_untraced_body_that_is_dropped_does_no_harm(
 BROKEN = {"HTTP_UBER_TRACE_ID": "not a trace", "HTTP_X_KEEP": "1"}
 
 
-def test_broken_header_costs_the_span_never_the_request(
+def test_broken_header_leaves_the_request_without_a_span_but_served(
     tracer: Tracer, provider: TracerProvider, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = TracingMiddleware(working(tracer, provider), tracer)
@@ -140,14 +138,14 @@ def test_broken_header_costs_the_span_never_the_request(
     assert {(record.name, record.levelname) for record in caplog.records} == {("ot_bridge.edge", "DEBUG")}
 
 
-def test_broken_header_can_start_a_trace_instead(tracer: Tracer, spans: Spans) -> None:
+def test_with_on_corrupt_root_a_broken_header_starts_a_new_trace(tracer: Tracer, spans: Spans) -> None:
     app = TracingMiddleware(hello, tracer, on_corrupt="root")
     run(app, **BROKEN)
     assert spans.one().parent is None
     assert app.corrupt_headers == 1
 
 
-def test_request_without_tracing_headers_is_not_a_broken_one(tracer: Tracer, spans: Spans) -> None:
+def test_request_without_tracing_headers_does_not_count_as_corrupt(tracer: Tracer, spans: Spans) -> None:
     app = TracingMiddleware(hello, tracer)
     run(app, HTTP_X_OTHER="1")
     assert spans.one().parent is None

@@ -46,7 +46,7 @@ URLS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "url"), URLS.values(), ids=URLS)
-def test_url_is_what_the_environ_says(
+def test_url_is_built_from_the_environ(
     tracer: Tracer, spans: Spans, changes: dict[str, Any], url: str
 ) -> None:
     assert run(TracingMiddleware(hello, tracer), "/a", **changes) == b"hello"
@@ -82,7 +82,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize(("query", "shown"), QUERIES.values(), ids=QUERIES)
-def test_captured_query_has_its_secrets_taken_out(
+def test_secrets_in_a_captured_query_are_redacted(
     tracer: Tracer, spans: Spans, query: str, shown: str
 ) -> None:
     app = TracingMiddleware(hello, tracer, capture_query=True, redact=["card"])
@@ -95,20 +95,22 @@ def test_captured_query_that_is_empty_adds_nothing(tracer: Tracer, spans: Spans)
     assert spans.tags()["http.url"] == "http://localhost/a"
 
 
-def test_environ_without_anything_is_served(tracer: Tracer, spans: Spans) -> None:
+def test_request_with_an_empty_environ_is_served(tracer: Tracer, spans: Spans) -> None:
     made = {key: value for key, value in environ().items() if key.startswith("wsgi.")}
     assert list(TracingMiddleware(hello, tracer)(made, Server().start_response)) == [b"hello"]
     assert spans.tags()["http.status_code"] == 200
 
 
 @pytest.mark.parametrize("value", [None, 7, b"/bytes"], ids=repr)
-def test_environ_of_the_wrong_types_is_served_and_traced(tracer: Tracer, spans: Spans, value: object) -> None:
+def test_request_with_environ_values_of_wrong_types_is_served_and_traced(
+    tracer: Tracer, spans: Spans, value: object
+) -> None:
     made = environ() | {"PATH_INFO": value}
     assert list(TracingMiddleware(hello, tracer)(made, Server().start_response)) == [b"hello"]
     assert spans.tags()["http.status_code"] == 200
 
 
-def test_environ_that_cannot_be_read_is_told_of_once(
+def test_invalid_environ_is_logged_once(
     tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = TracingMiddleware(hello, tracer, capture_query=True)
@@ -127,7 +129,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_value_of_a_sensitive_name_never_leaves(tracer: Tracer, spans: Spans, name: str) -> None:
+def test_value_of_a_sensitive_name_is_never_exported(tracer: Tracer, spans: Spans, name: str) -> None:
     app = TracingMiddleware(hello, tracer, capture_query=True, capture_headers=[name])
     header = f"HTTP_{name.upper().replace('-', '_')}"
     run(app, "/a", QUERY_STRING=f"{name}=hidden&{name.lower()}[]=hidden", **{header: "hidden"})

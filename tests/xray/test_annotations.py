@@ -18,7 +18,7 @@ def annotated(annotate: Any, attributes: Any, resource: Resource = SHOP) -> dict
     return found.get("annotations", {})  # type: ignore[no-any-return]
 
 
-def test_annotations_are_what_was_asked_for() -> None:
+def test_only_selected_attributes_are_annotations() -> None:
     attributes = {"user.tier": "gold", "n": 1, "share": 0.5, "ok": True, "list": [1], "other": "x"}
     assert annotated((), attributes) == {}
     assert annotated(("user.tier", "list", "none"), attributes) == {"user_tier": "gold"}
@@ -33,31 +33,31 @@ def test_annotations_are_what_was_asked_for() -> None:
     }
 
 
-def test_a_span_can_ask_for_annotations_itself() -> None:
+def test_a_span_can_select_its_annotations_by_an_attribute() -> None:
     assert annotated((), {"a": 1, "b": 2, "aws.xray.annotations": ("a",)}) == {"a": 1}
     assert annotated((), {"a": 1, "aws.xray.annotations": "a"}) == {}
 
 
-def test_what_another_part_has_told_can_be_an_annotation_too() -> None:
+def test_an_attribute_shown_in_another_part_can_also_be_an_annotation() -> None:
     found = segment(span("s", SERVER, {"http.method": "GET", "enduser.id": "u"}), annotate=("http.method",))
     assert found["annotations"] == {"http_method": "GET"}
     assert found["http"] == {"request": {"method": "GET"}}
 
 
-def test_there_are_no_more_annotations_than_x_ray_takes_and_the_rest_is_metadata() -> None:
+def test_annotations_beyond_the_limit_of_x_ray_are_metadata() -> None:
     attributes = {f"k{number}": number for number in range(60)} | {"a.b": 1}
     found = segment(span("s", attributes=attributes), annotate="all")
     assert len(found["annotations"]) == 50
     assert found["metadata"]["default"]["k59"] == 59
 
 
-def test_of_two_names_that_x_ray_cannot_tell_apart_one_is_metadata() -> None:
+def test_if_two_names_are_the_same_for_x_ray_one_is_metadata() -> None:
     found = segment(span("s", attributes={"a.b": 1, "a_b": 2}), annotate="all")
     assert found["annotations"]["a_b"] == 1
     assert found["metadata"]["default"]["a_b"] == 2
 
 
-def test_an_annotation_is_cut_and_a_number_that_is_none_is_metadata() -> None:
+def test_a_long_annotation_is_cut_and_an_invalid_number_is_metadata() -> None:
     found = segment(span("s", attributes={"long": "x" * 2000, "nan": math.nan}), annotate=("long", "nan"))
     assert found["annotations"] == {"long": "x" * 1000}
     assert "nan" in found["metadata"]["default"]

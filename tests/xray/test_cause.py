@@ -67,7 +67,9 @@ def flags(attributes: Any, status: Status = Status(StatusCode.UNSET)) -> str:  #
     ],
     ids=str,
 )
-def test_a_failure_is_the_callers_or_ours(attributes: Any, status: StatusCode, wanted: str) -> None:
+def test_error_fault_and_throttle_depend_on_the_status(
+    attributes: Any, status: StatusCode, wanted: str
+) -> None:
     assert flags(attributes, Status(status)) == wanted
 
 
@@ -89,7 +91,7 @@ def dig_on(depth: int) -> None:
     dig(depth)
 
 
-def test_the_traceback_of_this_python_is_read() -> None:
+def test_a_traceback_of_this_python_version_is_parsed() -> None:
     def chained() -> None:
         try:
             dig(0)
@@ -105,7 +107,7 @@ def test_the_traceback_of_this_python_is_read() -> None:
     assert inner.frames[0]["line"] == dig.__code__.co_firstlineno + 2
 
 
-def test_of_many_frames_the_innermost_are_kept_and_the_rest_is_counted() -> None:
+def test_the_innermost_of_many_frames_are_kept_and_the_others_counted() -> None:
     event = raised(type="LookupError", message="ground", stacktrace=printed(lambda: dig(200)))
     (found,) = segment(span("s", events=(event,)))["cause"]["exceptions"]
     assert len(found["stack"]) == 100
@@ -145,7 +147,7 @@ SyntaxError: invalid syntax
         ('  File "x", line 9999999999999999999999, in f\n', "", "", ["f"]),
     ],
 )
-def test_a_traceback_of_any_form_is_read_as_far_as_it_goes(
+def test_a_traceback_of_any_form_is_parsed_as_far_as_possible(
     text: str, type_: str, message: str, labels: list[str]
 ) -> None:
     outer = parsed(text)[0]
@@ -153,12 +155,12 @@ def test_a_traceback_of_any_form_is_read_as_far_as_it_goes(
     assert outer.message.startswith(message)
 
 
-def test_nothing_printed_is_no_exception() -> None:
+def test_an_empty_traceback_has_no_exception() -> None:
     assert parsed("") == []
     assert parsed("\n\n") == []
 
 
-def test_the_events_own_words_go_before_the_tracebacks() -> None:
+def test_type_and_message_of_the_event_take_precedence_over_the_traceback() -> None:
     event = raised(type="shop.Error", message="as recorded", stacktrace="Error: as printed\n")
     (found,) = segment(span("s", events=(event,)))["cause"]["exceptions"]
     assert (found["type"], found["message"]) == ("shop.Error", "as recorded")
@@ -167,12 +169,12 @@ def test_the_events_own_words_go_before_the_tracebacks() -> None:
 
 
 @pytest.mark.parametrize(("kind", "remote"), [(CLIENT, True), (PRODUCER, True), (SERVER, None)])
-def test_an_exception_of_a_call_is_remote(kind: SpanKind, remote: Any) -> None:
+def test_an_exception_of_a_client_span_is_remote(kind: SpanKind, remote: Any) -> None:
     (found,) = segment(span("s", kind, events=(raised(type="E"),)))["cause"]["exceptions"]
     assert found.get("remote") == remote
 
 
-def test_an_error_without_an_exception_tells_its_description() -> None:
+def test_an_error_without_an_exception_has_its_status_description_as_message() -> None:
     assert "cause" not in segment(span("s", status=ERROR))
     assert "cause" not in segment(span("s", status=Status(StatusCode.OK)))
     (found,) = segment(span("s", status=Status(StatusCode.ERROR, "why")))["cause"]["exceptions"]

@@ -65,7 +65,7 @@ print(json.dumps({"Version": 1, "AccessKeyId": "AKIDPROCESS", "SecretAccessKey":
 
 
 @pytest.mark.usefixtures("_none")
-def test_a_source_of_credentials_that_fails_for_a_while_is_waited_out(
+def test_a_temporary_failure_of_a_credential_source_is_retried(
     make: Make, xray: FakeXRay, tmp_path: Path
 ) -> None:
     script = tmp_path / "process.py"
@@ -100,7 +100,7 @@ EXPIRED = {
 
 @pytest.mark.usefixtures("_none")
 @pytest.mark.parametrize("answer", EXPIRED.values(), ids=EXPIRED)
-def test_credentials_that_ran_out_are_looked_up_anew(answer: Answer, make: Make, xray: FakeXRay) -> None:
+def test_expired_credentials_are_looked_up_again(answer: Answer, make: Make, xray: FakeXRay) -> None:
     def rotated(_: Request) -> Answer:
         write("AKIDNEXT")
         return answer
@@ -113,7 +113,7 @@ def test_credentials_that_ran_out_are_looked_up_anew(answer: Answer, make: Make,
     assert not exporter.failed
 
 
-def test_credentials_that_the_program_gave_are_the_programs_to_change(
+def test_the_exporter_uses_new_credentials_that_the_program_sets_on_its_session(
     xray: FakeXRay, closing: Track, make: Make, given: Any
 ) -> None:
     session = given or botocore.session.Session()
@@ -132,7 +132,7 @@ def test_credentials_that_the_program_gave_are_the_programs_to_change(
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
-def test_credentials_that_are_wrong_are_not_tried_again(code: str, make: Make, xray: FakeXRay) -> None:
+def test_a_request_with_wrong_credentials_is_not_retried(code: str, make: Make, xray: FakeXRay) -> None:
     xray.answers = [error(403, code)]
     exporter = make()
     assert exporter.export([span()]) is LOST

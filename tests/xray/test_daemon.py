@@ -52,7 +52,7 @@ def test_the_largest_document_fits_into_a_datagram(daemon: socket.socket, closin
     assert received(daemon)["metadata"]["default"]["ot_bridge.trimmed"]
 
 
-def test_when_nobody_listens_it_is_counted_and_logged_once_and_it_goes_on(
+def test_if_nothing_listens_lost_spans_are_counted_and_logged_once_and_exporting_continues(
     daemon: socket.socket, closing: Track, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = daemon.getsockname()[1]
@@ -70,7 +70,7 @@ def test_when_nobody_listens_it_is_counted_and_logged_once_and_it_goes_on(
         assert received(back)["name"] == "operation"
 
 
-def test_what_the_system_refuses_to_send_is_counted(
+def test_datagrams_that_the_system_refuses_to_send_are_counted(
     daemon: socket.socket, closing: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ot_bridge.xray.daemon._HEADER", b" " * 70_000)
@@ -82,7 +82,7 @@ def test_what_the_system_refuses_to_send_is_counted(
     assert exporter.export([span()]) is DELIVERED
 
 
-def test_a_host_that_cannot_be_found_is_looked_for_again(
+def test_a_host_that_cannot_be_resolved_is_looked_up_again(
     daemon: socket.socket, closing: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter = XRayDaemonExporter(f"xray:{daemon.getsockname()[1]}")
@@ -113,7 +113,7 @@ def test_a_host_that_cannot_be_found_is_looked_for_again(
         ("[::1]:2000", "", ("::1", 2000)),
     ],
 )
-def test_the_address_is_given_or_the_environments_or_the_daemons_usual_one(
+def test_the_address_is_the_argument_the_environment_variable_or_the_default(
     given: str | None, environ: str, wanted: tuple[str, int], monkeypatch: pytest.MonkeyPatch, closing: Track
 ) -> None:
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", environ)
@@ -125,12 +125,12 @@ def test_the_address_is_given_or_the_environments_or_the_daemons_usual_one(
 @pytest.mark.parametrize(
     "given", ["daemon", ":2000", "daemon:", "daemon:x", "daemon:0", "daemon:65536", " ", "tcp:2000"]
 )
-def test_an_address_that_is_none_is_refused(given: str) -> None:
+def test_an_invalid_address_is_refused(given: str) -> None:
     with pytest.raises(ConfigurationError, match="host:port"):
         XRayDaemonExporter(given)
 
 
-def test_shut_down_it_sends_no_more(daemon: socket.socket) -> None:
+def test_after_a_shutdown_nothing_is_sent(daemon: socket.socket) -> None:
     exporter = XRayDaemonExporter(address(daemon))
     exporter.export([span()])
     exporter.shutdown()

@@ -11,7 +11,7 @@ from ot_bridge.xray import trimmed
 from ot_bridge.xray.document import encoded
 
 
-def test_what_json_cannot_say_is_said_in_words() -> None:
+def test_values_that_json_cannot_express_become_text() -> None:
     odd = {
         "nan": math.nan,
         "list": [math.inf, {"deep": -math.inf}],
@@ -84,7 +84,9 @@ FRAME = {"path": "p" * 2000, "line": 1, "label": "f"}
         *("exceptions", "annotations", "aws"),
     ],
 )
-def test_a_document_too_large_is_trimmed_and_says_so(parts: Any, kept: Any, steps: list[str] | None) -> None:
+def test_a_document_that_is_too_large_is_trimmed_and_marked(
+    parts: Any, kept: Any, steps: list[str] | None
+) -> None:
     data = trimmed(oversized(**parts))
     found = json.loads(data)
     assert len(data) <= 64_000
@@ -94,7 +96,7 @@ def test_a_document_too_large_is_trimmed_and_says_so(parts: Any, kept: Any, step
         assert found[part] == value
 
 
-def test_everything_at_once_still_leaves_a_document() -> None:
+def test_a_document_with_every_part_too_large_can_be_trimmed() -> None:
     parts: dict[str, Any] = {
         "metadata": {"default": {str(n): n for n in range(9000)}},
         "cause": {

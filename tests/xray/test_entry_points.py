@@ -65,7 +65,7 @@ def test_opentelemetrys_environment_sets_up_the_daemon_exporter_without_botocore
     assert done.stdout.strip() == "[]"
 
 
-def test_a_name_that_the_room_has_not_is_an_attribute_error() -> None:
+def test_an_unknown_name_in_the_package_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'XRay'"):
         ot_bridge.xray.XRay  # noqa: B018
 

@@ -63,18 +63,18 @@ def test_spans_arrive_as_signed_segment_documents(xray: FakeXRay, make: Make) ->
     assert exporter.failed == {}
 
 
-def test_no_call_carries_more_than_fifty(xray: FakeXRay, make: Make) -> None:
+def test_no_call_sends_more_than_fifty_segments(xray: FakeXRay, make: Make) -> None:
     assert make().export(spans(120)) is DELIVERED
     assert [len(batch) for batch in xray.batches] == [50, 50, 20]
     assert sorted(flat(xray.batches)) == ids(120)
 
 
-def test_nothing_to_send_is_no_call(xray: FakeXRay, make: Make) -> None:
+def test_an_empty_batch_makes_no_call(xray: FakeXRay, make: Make) -> None:
     assert make().export([]) is DELIVERED
     assert not xray.requests
 
 
-def test_what_is_left_unprocessed_is_sent_again_by_its_id_until_it_is_delivered(
+def test_unprocessed_segments_are_sent_again_until_they_are_delivered(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     two, three = f"{2:016x}", f"{3:016x}"
@@ -86,7 +86,7 @@ def test_what_is_left_unprocessed_is_sent_again_by_its_id_until_it_is_delivered(
     assert not caplog.records
 
 
-def test_what_stays_unprocessed_is_given_up_counted_and_logged_once(
+def test_segments_that_stay_unprocessed_are_counted_and_logged_once(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(request: Request) -> Answer:
@@ -106,7 +106,7 @@ def test_what_stays_unprocessed_is_given_up_counted_and_logged_once(
     assert exporter.force_flush()
 
 
-def test_a_refusal_without_an_id_is_counted(
+def test_an_unprocessed_segment_without_an_id_is_counted(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     xray.answers = [unprocessed(None, f"{1:016x}"), unprocessed()]
@@ -128,7 +128,7 @@ TEMPORARY = {
 
 
 @pytest.mark.parametrize("answer", TEMPORARY.values(), ids=TEMPORARY)
-def test_a_passing_failure_is_waited_out(
+def test_a_temporary_failure_is_retried(
     answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     xray.answers = [answer, answer, answer]
@@ -139,7 +139,7 @@ def test_a_passing_failure_is_waited_out(
     assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
 
 
-def test_a_failure_half_way_repeats_nothing_that_arrived(xray: FakeXRay, make: Make) -> None:
+def test_after_a_partial_failure_delivered_segments_are_not_sent_again(xray: FakeXRay, make: Make) -> None:
     xray.answers = [unprocessed(f"{7:016x}"), error(500, "InternalFailure")]
     assert make().export(spans(120)) is DELIVERED
     assert sorted(flat(xray.batches[2:])) == sorted([f"{7:016x}", *ids(120)[50:]])
@@ -153,7 +153,7 @@ PERMANENT = {
 
 
 @pytest.mark.parametrize("answer", PERMANENT.values(), ids=PERMANENT)
-def test_a_refusal_is_not_argued_with(
+def test_a_permanent_refusal_is_not_retried(
     answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     xray.answers = [answer]
@@ -164,7 +164,7 @@ def test_a_refusal_is_not_argued_with(
     assert answer.headers["x-amzn-errortype"] in caplog.text
 
 
-def test_a_refused_batch_does_not_take_the_others_along(xray: FakeXRay, make: Make) -> None:
+def test_a_refused_batch_does_not_affect_the_others(xray: FakeXRay, make: Make) -> None:
     xray.answers = [error(400, "InvalidRequestException")]
     exporter = make()
     assert exporter.export(spans(120)) is LOST
@@ -172,7 +172,7 @@ def test_a_refused_batch_does_not_take_the_others_along(xray: FakeXRay, make: Ma
     assert flat(xray.batches[1:]) == ids(120)[50:]
 
 
-def test_a_loss_is_said_once_a_minute_and_its_end_once(
+def test_a_loss_is_logged_once_a_minute_and_its_end_once(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusal = error(403, "AccessDeniedException")
@@ -185,7 +185,7 @@ def test_a_loss_is_said_once_a_minute_and_its_end_once(
     assert second == f"spans reach {xray.url} again; 1 more were lost since the last line about it"
 
 
-def test_a_slow_answer_is_waited_for_and_one_too_slow_is_asked_again(
+def test_a_slow_response_is_awaited_and_after_a_timeout_the_request_is_repeated(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(seconds: float) -> Callable[[Request], Answer]:
@@ -204,7 +204,7 @@ def test_a_slow_answer_is_waited_for_and_one_too_slow_is_asked_again(
     assert len(xray.requests) >= 3
 
 
-def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
+def test_an_unreachable_endpoint_is_tried_until_the_timeout_and_then_logged(
     make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unheard:
@@ -216,7 +216,7 @@ def test_out_of_reach_it_tries_for_its_time_and_then_says_so(
     assert "nothing listens there" in caplog.text
 
 
-def test_a_span_that_cannot_be_translated_costs_only_itself(
+def test_only_the_span_that_cannot_be_translated_is_lost(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -227,7 +227,7 @@ def test_a_span_that_cannot_be_translated_costs_only_itself(
     assert "cannot be translated" in caplog.text
 
 
-def test_its_own_calls_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_calls_of_the_exporter_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
 
     def send(*_: object) -> tuple[()]:
@@ -241,13 +241,13 @@ def test_its_own_calls_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatc
     assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is None
 
 
-def test_an_empty_answer_of_x_rays_is_thanks(xray: FakeXRay, make: Make) -> None:
+def test_an_empty_response_of_x_ray_is_a_success(xray: FakeXRay, make: Make) -> None:
     xray.answers = [Answer(200, b"{}", {"Content-Type": "application/json"})]
     assert make().export(spans(2)) is DELIVERED
     assert xray.batches == [ids(2)]
 
 
-def test_shut_down_it_waits_no_longer_and_counts_what_it_had(xray: FakeXRay, make: Make) -> None:
+def test_a_shutdown_ends_a_pause_and_counts_the_lost_spans(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     tried = threading.Event()
 
@@ -275,7 +275,7 @@ def test_shut_down_it_waits_no_longer_and_counts_what_it_had(xray: FakeXRay, mak
     assert not exporter.force_flush()
 
 
-def test_shutting_down_the_provider_sends_what_its_full_queue_holds(xray: FakeXRay, make: Make) -> None:
+def test_shutting_down_the_provider_exports_its_full_queue(xray: FakeXRay, make: Make) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     processor = BatchSpanProcessor(
         make(), max_queue_size=300, max_export_batch_size=300, schedule_delay_millis=60_000
@@ -324,7 +324,7 @@ def test_a_forked_child_has_a_client_and_a_count_of_its_own(xray: FakeXRay, make
         (None, {}, "eu-west-3", "eu-west-3"),
     ],
 )
-def test_the_region_is_looked_for_in_order(
+def test_the_region_is_read_from_its_sources_in_order(
     given: str | None,
     environ: dict[str, str],
     configured: str,
@@ -341,13 +341,13 @@ def test_the_region_is_looked_for_in_order(
     assert f"/{wanted}/xray/" in xray.requests[0].headers["Authorization"]
 
 
-def test_without_a_region_it_is_not_built_and_says_what_would_do() -> None:
+def test_without_a_region_the_constructor_raises_and_says_how_to_set_one() -> None:
     with pytest.raises(ConfigurationError, match="AWS_REGION"):
         XRayExporter()
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_a_timeout_that_is_none_is_refused(make: Make, timeout: float) -> None:
+def test_an_invalid_timeout_is_refused(make: Make, timeout: float) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
         make(timeout=timeout)
 
@@ -361,7 +361,7 @@ def test_a_session_brings_its_own_credentials_and_region(xray: FakeXRay, make: M
     assert "/ap-south-1/" in xray.requests[0].headers["Authorization"]
 
 
-def test_without_credentials_the_spans_are_counted_and_the_reason_is_told(
+def test_without_credentials_the_lost_spans_are_counted_and_the_reason_is_logged(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")

@@ -73,7 +73,7 @@ class InThread:
 
 
 @pytest.mark.usefixtures("_long_pauses")
-def test_a_moment_given_from_another_thread_ends_a_pause_beyond_it(
+def test_give_up_at_from_another_thread_ends_a_pause_that_would_last_longer(
     exporter: Exporter, xray: FakeXRay
 ) -> None:
     export = InThread(exporter, xray)
@@ -95,7 +95,7 @@ def test_shutdown_ends_a_pause_at_once(exporter: Exporter, xray: FakeXRay) -> No
     assert exporter.failed == {"shut down": 3}
 
 
-def test_a_moment_far_away_ends_no_pause(exporter: Exporter, xray: FakeXRay) -> None:
+def test_a_late_give_up_at_does_not_end_a_pause(exporter: Exporter, xray: FakeXRay) -> None:
     export = InThread(exporter, xray)
     for _ in range(20):
         exporter.give_up_at(time.monotonic() + 1000)
@@ -127,7 +127,7 @@ def test_a_signal_handler_can_end_the_pause_of_the_thread_that_it_interrupts(
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_after_the_moment_no_attempt_is_made(kind: type[Exporter], xray: FakeXRay, closing: Track) -> None:
+def test_after_give_up_at_no_attempt_is_made(kind: type[Exporter], xray: FakeXRay, closing: Track) -> None:
     exporter = made(kind, xray.server_port)
     closing(exporter)
     exporter.give_up_at(time.monotonic() - 1)
@@ -139,7 +139,7 @@ def test_after_the_moment_no_attempt_is_made(kind: type[Exporter], xray: FakeXRa
 
 @pytest.mark.usefixtures("_long_pauses")
 @pytest.mark.parametrize("kind", ALL)
-def test_when_nobody_listens_it_says_so_until_somebody_does(kind: type[Exporter], closing: Track) -> None:
+def test_refusing_is_true_while_nothing_listens_at_the_address(kind: type[Exporter], closing: Track) -> None:
     kept = socket.socket(
         socket.AF_INET, socket.SOCK_DGRAM if kind is XRayDaemonExporter else socket.SOCK_STREAM
     )
@@ -231,7 +231,7 @@ def silent(request: pytest.FixtureRequest) -> Iterator[Silent]:
 
 @pytest.mark.parametrize("kind", OVER_HTTP)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_attempt_ends_at_the_moment_whatever_comes_meanwhile(
+def test_an_attempt_ends_at_give_up_at_even_if_the_server_is_silent(
     kind: Any, scheme: str, silent: Silent, closing: Track
 ) -> None:
     exporter = kind(
@@ -245,7 +245,7 @@ def test_an_attempt_ends_at_the_moment_whatever_comes_meanwhile(
     assert sum(exporter.failed.values()) == 1
 
 
-def test_a_moment_given_during_an_attempt_ends_it(silent: Silent, closing: Track) -> None:
+def test_give_up_at_during_an_attempt_ends_it(silent: Silent, closing: Track) -> None:
     exporter = made(XRayOTLPExporter, silent.port, timeout=1000)
     closing(exporter)
     begin = time.monotonic()
@@ -275,7 +275,7 @@ def last():
 """
 
 
-def test_at_a_programs_end_it_works_without_a_thread_and_ends_in_time() -> None:
+def test_at_the_exit_of_a_program_the_export_needs_no_thread_and_ends_in_time() -> None:
     server = Silent(b"")
     done = subprocess.run(
         [sys.executable, "-c", AT_EXIT, f"http://127.0.0.1:{server.port}"],
@@ -321,9 +321,7 @@ def test_a_fork_in_the_middle_of_an_export_gives_the_child_locks_and_counts_of_i
     assert exporter.failed == {"timeout": 1}
 
 
-def test_another_export_is_waited_for_no_longer_than_there_is_time(
-    exporter: Exporter, xray: FakeXRay
-) -> None:
+def test_an_export_waits_for_another_one_only_until_give_up_at(exporter: Exporter, xray: FakeXRay) -> None:
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -343,7 +341,7 @@ def test_another_export_is_waited_for_no_longer_than_there_is_time(
     thread.join()
 
 
-def test_a_span_that_ends_inside_an_export_is_counted_and_harms_nothing(
+def test_a_span_that_ends_inside_an_export_is_counted_and_does_not_deadlock(
     exporter: Exporter, xray: FakeXRay
 ) -> None:
     inner: list[SpanExportResult] = []
@@ -364,18 +362,18 @@ def test_a_span_that_ends_inside_an_export_is_counted_and_harms_nothing(
 
 @pytest.mark.parametrize("kind", OVER_HTTP)
 @pytest.mark.parametrize("endpoint", ["xray:443", "ftp://h", "http://", "h", "http://h:99999", "http://[::1"])
-def test_an_endpoint_that_is_none_is_refused_at_once(kind: Any, endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused_immediately(kind: Any, endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="http://"):
         kind("eu-west-1", endpoint=endpoint)
 
 
 @pytest.mark.parametrize("kind", OVER_HTTP)
 @pytest.mark.parametrize("region", ["eu west 1", "-eu", "123", "a/b"])
-def test_a_region_that_is_none_is_refused_at_once(kind: Any, region: str) -> None:
+def test_an_invalid_region_is_refused_immediately(kind: Any, region: str) -> None:
     with pytest.raises(ConfigurationError, match="region"):
         kind(region)
 
 
 @pytest.mark.parametrize("kind", OVER_HTTP)
-def test_the_target_tells_no_secret(kind: Any) -> None:
+def test_the_target_contains_no_secret(kind: Any) -> None:
     assert kind("eu-west-1", endpoint="https://me:s3cret@h:1/v1?token=s3cret").target == "https://h:1/v1"

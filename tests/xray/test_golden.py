@@ -90,12 +90,12 @@ def check_strings(part: Any, name: str = "") -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_document_is_as_it_was_read_and_kept(case: str) -> None:
+def test_a_document_is_equal_to_its_stored_golden_document(case: str) -> None:
     assert document(case) == json.loads((GOLDEN / f"{case}.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_document_is_as_aws_wants_it(case: str) -> None:
+def test_a_document_is_valid_for_aws(case: str) -> None:
     check(document(case))
     WHOLE.validate(document(case))
     assert len(trimmed(segment(CASES[case]))) <= LARGEST
@@ -132,7 +132,7 @@ ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=8)
     ),
     annotate=st.sampled_from(["all", (), ("http.method", "a")]),
 )
-def test_whatever_a_span_holds_its_document_is_as_aws_wants_it(
+def test_the_document_of_a_generated_span_is_valid_for_aws(
     name: str, kind: SpanKind, attributes: Any, parent: Any, status: Status, of_event: Any, annotate: Any
 ) -> None:
     given_span = span(
@@ -150,5 +150,5 @@ def test_whatever_a_span_holds_its_document_is_as_aws_wants_it(
 
 
 test_whatever_a_span_holds_its_document_is_as_aws_wants_it_at_length = at_length(
-    test_whatever_a_span_holds_its_document_is_as_aws_wants_it
+    test_the_document_of_a_generated_span_is_valid_for_aws
 )

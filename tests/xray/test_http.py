@@ -48,7 +48,9 @@ HTTPS = {"net.host.port": 443}
     ],
     ids=str,
 )
-def test_the_url_is_given_or_put_together(kind: SpanKind, attributes: Any, wanted: str | None) -> None:
+def test_the_url_is_an_attribute_or_built_from_its_parts(
+    kind: SpanKind, attributes: Any, wanted: str | None
+) -> None:
     found = segment(span("s", kind, attributes, resource=Resource({})))
     assert found.get("http", {}).get("request", {}).get("url") == wanted
 
@@ -65,7 +67,7 @@ def test_the_url_is_given_or_put_together(kind: SpanKind, attributes: Any, wante
         ({}, None, None),
     ],
 )
-def test_the_caller_is_who_a_proxy_names_or_who_is_at_the_other_end(
+def test_the_client_ip_is_the_forwarded_address_or_the_peer_address(
     attributes: Any, ip: Any, forwarded: Any
 ) -> None:
     request = segment(span("s", SERVER, {"http.method": "GET", **attributes}))["http"]["request"]
@@ -74,7 +76,7 @@ def test_the_caller_is_who_a_proxy_names_or_who_is_at_the_other_end(
     assert "client_ip" not in calling
 
 
-def test_addresses_alone_do_not_make_a_span_about_http() -> None:
+def test_addresses_alone_make_no_http_part() -> None:
     attributes = {
         "server.address": "h",
         "server.port": 1,
@@ -86,7 +88,7 @@ def test_addresses_alone_do_not_make_a_span_about_http() -> None:
     assert found["metadata"]["default"] == attributes
 
 
-def test_nothing_that_a_span_says_gets_lost_on_the_way() -> None:
+def test_attributes_without_a_place_in_x_ray_are_metadata() -> None:
     attributes = {
         "http.method": "GET",
         "component": "x",

@@ -42,11 +42,11 @@ def test_a_program_that_seeds_its_random_numbers_does_not_seed_the_ids() -> None
     assert IDS.generate_span_id() != first
 
 
-def test_enough_of_the_id_is_random_for_w3cs_flag() -> None:
+def test_the_id_has_enough_random_bits_for_the_random_flag_of_w3c() -> None:
     assert IDS.is_trace_id_random() is True
 
 
-def test_opentelemetrys_provider_takes_them() -> None:
+def test_opentelemetrys_provider_accepts_the_id_generator() -> None:
     provider = TracerProvider(id_generator=IDS, shutdown_on_exit=False)
     context = provider.get_tracer("t").start_span("s").get_span_context()
     assert abs((context.trace_id >> 96) - time.time()) < 60

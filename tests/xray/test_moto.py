@@ -25,7 +25,7 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
-def test_what_the_exporter_sends_can_be_read_back(moto: str) -> None:
+def test_exported_segments_can_be_read_back_from_moto(moto: str) -> None:
     exporter = XRayExporter("eu-west-1", endpoint=moto)
     provider = TracerProvider(id_generator=XRayIdGenerator(), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -45,7 +45,7 @@ def test_what_the_exporter_sends_can_be_read_back(moto: str) -> None:
     assert all(document["end_time"] <= time.time() for document in documents)
 
 
-def test_what_moto_refuses_is_counted(moto: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_segments_that_moto_refuses_are_counted(moto: str, caplog: pytest.LogCaptureFixture) -> None:
     exporter = XRayExporter("eu-west-1", endpoint=f"{moto}/nowhere")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -80,7 +80,7 @@ def test_spans_arrive_as_otlp_in_a_signed_request(xray: FakeXRay, make: Make) ->
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_passing_failure_is_waited_out(status: int, xray: FakeXRay, make: Make) -> None:
+def test_a_temporary_failure_is_retried(status: int, xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(status), Answer(hang_up=True), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
@@ -95,7 +95,7 @@ def after(seconds: float) -> str:
 @pytest.mark.parametrize(
     "told", ["3600", after(3600), after(1e6), "9" * 5000], ids=["s", "date", "far", "digits"]
 )
-def test_a_receiver_that_asks_to_wait_beyond_the_time_there_is_is_given_up_at_once(
+def test_a_retry_after_beyond_the_timeout_ends_the_export_immediately(
     told: str, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make(timeout=50)  # more than this test may take
@@ -109,7 +109,7 @@ NO_TIMES = ["soon", "-1", "nan", "inf", "1e3", "", "0", "Mon, 99 Foo"]
 
 
 @pytest.mark.parametrize("told", [*NO_TIMES, after(-3600)], ids=[*NO_TIMES, "past"])
-def test_what_is_no_time_to_come_delays_nothing(told: str, xray: FakeXRay, make: Make) -> None:
+def test_an_invalid_or_past_retry_after_is_ignored(told: str, xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
@@ -124,7 +124,7 @@ def test_the_receiver_can_say_how_long_to_wait(xray: FakeXRay, make: Make) -> No
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 408, 500, 501])
-def test_a_refusal_is_counted_and_told(
+def test_a_refusal_is_counted_and_logged(
     status: int, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -144,7 +144,7 @@ def test_spans_rejected_one_by_one_are_counted(
     assert "too old" in caplog.text
 
 
-def test_a_request_too_large_goes_in_parts_each_with_its_own_fate(
+def test_a_request_that_is_too_large_is_sent_in_parts_with_separate_results(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
@@ -159,7 +159,7 @@ def test_a_request_too_large_goes_in_parts_each_with_its_own_fate(
     assert exporter.failed == {"status": 1}
 
 
-def test_a_single_span_too_large_is_lost_alone(
+def test_only_the_span_that_is_too_large_is_lost(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
@@ -177,7 +177,7 @@ def test_a_batch_that_the_receiver_calls_too_large_is_sent_in_halves_once(xray: 
     assert exporter.failed == {"too large": 2}
 
 
-def test_a_span_that_cannot_be_encoded_costs_only_itself(
+def test_only_the_span_that_cannot_be_encoded_is_lost(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -194,14 +194,16 @@ def partial(rejected: int, message: str) -> bytes:
 
 
 @pytest.mark.parametrize("rejected", [3, 1 << 60])
-def test_more_than_all_cannot_be_rejected(rejected: int, xray: FakeXRay, make: Make) -> None:
+def test_the_number_of_rejected_spans_is_limited_to_those_sent(
+    rejected: int, xray: FakeXRay, make: Make
+) -> None:
     exporter = make()
     xray.answers = [Answer(200, partial(rejected, "no"))]
     assert exporter.export([span(), span()]) is LOST
     assert exporter.failed == {"partial": 2}
 
 
-def test_a_refusal_in_protobuf_is_told_in_words(
+def test_a_refusal_in_protobuf_is_logged_with_its_message(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
@@ -211,7 +213,7 @@ def test_a_refusal_in_protobuf_is_told_in_words(
     assert "HTTP 400: not today" in caplog.text
 
 
-def test_an_answer_cut_short_after_a_yes_is_thanks(xray: FakeXRay, make: Make) -> None:
+def test_a_successful_response_that_is_cut_short_is_a_success(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [Answer(200, b"\x0a", {"Content-Length": "100"}, hang_up=True)]
     assert exporter.export([span()]) is DELIVERED
@@ -223,7 +225,9 @@ PAGE = {"Content-Type": "text/html; charset=utf-8"}
 
 @pytest.mark.parametrize("body", [b"", b"<html>welcome</html>"])
 @pytest.mark.parametrize("status", [200, 204])
-def test_a_web_page_is_no_collectors_answer(status: int, body: bytes, xray: FakeXRay, make: Make) -> None:
+def test_a_web_page_is_not_a_response_of_a_collector(
+    status: int, body: bytes, xray: FakeXRay, make: Make
+) -> None:
     exporter = make()
     xray.answers = [Answer(status, body if status == 200 else b"", PAGE)]
     assert exporter.export([span(), span()]) is LOST
@@ -242,7 +246,9 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("answer", TAKEN.values(), ids=TAKEN)
-def test_any_other_answer_that_says_yes_is_thanks(answer: Answer, xray: FakeXRay, make: Make) -> None:
+def test_any_other_response_with_a_success_status_is_a_success(
+    answer: Answer, xray: FakeXRay, make: Make
+) -> None:
     exporter = make()
     xray.answers = [answer]
     assert exporter.export([span()]) is DELIVERED
@@ -256,16 +262,16 @@ def test_any_other_answer_that_says_yes_is_thanks(answer: Answer, xray: FakeXRay
         ("cn-north-1", "https://xray.cn-north-1.amazonaws.com.cn/v1/traces"),
     ],
 )
-def test_the_endpoint_is_the_regions(region: str, url: str, make: Make) -> None:
+def test_the_endpoint_is_that_of_the_region(region: str, url: str, make: Make) -> None:
     assert make(region=region, endpoint=None).url == url
 
 
-def test_without_a_region_it_is_not_built() -> None:
+def test_without_a_region_the_constructor_raises() -> None:
     with pytest.raises(ConfigurationError, match="AWS_REGION"):
         XRayOTLPExporter()
 
 
-def test_without_credentials_the_spans_are_counted(
+def test_without_credentials_the_lost_spans_are_counted(
     make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")

@@ -51,7 +51,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("given", "wanted"), FORMS.values(), ids=FORMS)
-def test_a_secret_is_blotted_out_in_every_form(given: str, wanted: str | None) -> None:
+def test_a_secret_is_redacted_in_every_form(given: str, wanted: str | None) -> None:
     found = without_secrets(given)
     assert "s3" not in found.replace("https://s3/", "")
     assert "cret" not in found
@@ -68,7 +68,7 @@ KEYS = (
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("form", ["http://h/?{}=s3cret", "Server=db;{}=s3cret", "host=db {}=s3cret"])
-def test_the_value_of_each_key_is_blotted_out_in_each_form(key: str, form: str) -> None:
+def test_the_value_of_each_sensitive_key_is_redacted_in_each_form(key: str, form: str) -> None:
     assert without_secrets(form.format(key)) == form.replace("s3cret", "REDACTED").format(key)
 
 
@@ -105,7 +105,7 @@ def test_an_attribute_of_another_name_is_left_as_it_is(name: str) -> None:
         "db:3306",
     ],
 )
-def test_what_is_no_secret_is_told(given: str) -> None:
+def test_text_that_is_not_secret_is_kept(given: str) -> None:
     assert without_secrets(given) == given
 
 
@@ -133,7 +133,7 @@ EVERYWHERE: dict[str, Any] = {
 
 @pytest.mark.parametrize("attributes", EVERYWHERE.values(), ids=EVERYWHERE)
 @pytest.mark.parametrize("kind", [SpanKind.CLIENT, SpanKind.SERVER, SpanKind.INTERNAL])
-def test_no_part_of_a_document_tells_a_secret(attributes: Any, kind: SpanKind) -> None:
+def test_no_part_of_a_document_contains_a_secret(attributes: Any, kind: SpanKind) -> None:
     found = segment(
         span(
             "s",
@@ -150,6 +150,6 @@ def test_no_part_of_a_document_tells_a_secret(attributes: Any, kind: SpanKind) -
     assert "s3cret" not in json.dumps(named)
 
 
-def test_of_an_ado_connection_string_the_rest_is_told() -> None:
+def test_an_ado_connection_string_is_kept_except_for_its_password() -> None:
     found = segment(span("q", SpanKind.CLIENT, EVERYWHERE["sql"]))
     assert found["sql"]["connection_string"] == "Server=db;Uid=me;Pwd=REDACTED/shop"

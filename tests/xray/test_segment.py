@@ -78,7 +78,7 @@ def test_the_name_is_that_of_the_service(kind: SpanKind, attributes: Any, wanted
     assert segment(span("operation", kind, attributes))["name"] == wanted
 
 
-def test_a_server_without_a_service_name_is_called_as_its_span_and_that_without_letters_span() -> None:
+def test_without_a_service_name_a_segment_has_the_name_of_its_span_or_span() -> None:
     nameless = Resource({})
     assert segment(span("GET /", SERVER, {"server.address": "me"}, resource=nameless))["name"] == "GET /"
     assert segment(span("<>", SERVER, resource=nameless))["name"] == "span"
@@ -96,12 +96,12 @@ def test_a_server_without_a_service_name_is_called_as_its_span_and_that_without_
         (SERVER, {}, None),
     ],
 )
-def test_the_namespace_says_whose_the_called_service_is(kind: SpanKind, attributes: Any, wanted: str) -> None:
+def test_the_namespace_is_aws_or_remote(kind: SpanKind, attributes: Any, wanted: str) -> None:
     assert segment(span("s", kind, attributes, parent=LOCAL)).get("namespace") == wanted
 
 
 @pytest.mark.parametrize("system", ["postgresql", "mysql", "sqlite", "microsoft.sql_server", "sql", "MySQL"])
-def test_sql_is_told_of_systems_that_speak_it(system: str) -> None:
+def test_spans_of_sql_databases_have_an_sql_part(system: str) -> None:
     found = segment(span("query", CLIENT, {"db.system": system, "db.user": "me"}, parent=LOCAL))
     assert found["sql"] == {
         "url": "query",
@@ -112,7 +112,7 @@ def test_sql_is_told_of_systems_that_speak_it(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", ["redis", "mongodb", ""])
-def test_of_other_databases_it_is_metadata(system: str) -> None:
+def test_attributes_of_other_databases_are_metadata(system: str) -> None:
     found = segment(span("query", CLIENT, {"db.system": system, "db.user": "me"}, parent=LOCAL))
     assert "sql" not in found
     assert found["metadata"]["default"]["db.user"] == "me"
@@ -138,7 +138,9 @@ def test_a_connection_string_loses_its_password() -> None:
         ({}, None, None),
     ],
 )
-def test_the_version_is_the_services_or_its_images(resource: Any, given_version: Any, wanted: Any) -> None:
+def test_the_version_is_that_of_the_service_or_of_its_image(
+    resource: Any, given_version: Any, wanted: Any
+) -> None:
     found = segment(span("s", SERVER, resource=Resource(resource)), service_version=given_version)
     assert found.get("service") == (wanted and {"version": wanted})
 
@@ -161,7 +163,7 @@ def test_the_origin_is_what_the_program_runs_on(resource: Any, wanted: str | Non
     assert segment(span("s", SERVER, resource=Resource(resource))).get("origin") == wanted
 
 
-def test_a_host_is_an_instance_only_where_aws_is_named() -> None:
+def test_a_host_id_is_an_ec2_instance_only_if_the_cloud_provider_is_aws() -> None:
     assert "aws" not in segment(span("s", SERVER, resource=Resource({"host.id": "laptop"})))
     there = segment(span("s", SERVER, resource=Resource({"host.id": "i-1", "cloud.provider": "aws"})))
     assert there["aws"] == {"ec2": {"instance_id": "i-1"}}

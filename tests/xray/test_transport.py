@@ -62,7 +62,7 @@ def test_a_kept_connection_that_was_closed_is_replaced_without_a_pause(
     assert not exporter.failed
 
 
-def test_shut_down_it_keeps_no_connection(make: Make, xray: FakeXRay) -> None:
+def test_a_shutdown_closes_the_connection(make: Make, xray: FakeXRay) -> None:
     exporter = make(xray.url)
     exporter.export([span()])
     exporter.shutdown()
