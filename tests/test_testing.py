@@ -268,7 +268,7 @@ def test_the_next_test_starts_anew(ot_tracer):
 """
 
 
-def test_the_plugin_is_found_by_its_entry_point_and_costs_nothing_before_it_is_used(tmp_path: Path) -> None:
+def test_the_plugin_is_found_by_its_entry_point_and_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [
         sys.executable,

@@ -41,7 +41,7 @@ def test_R41_baggage_set_while_active_is_seen_by_opentelemetry_code(tracer: Trac
         assert dict(baggage.get_all()) == {"outer": "1"}
 
 
-def test_R42_activating_none_makes_no_span_active(tracer: Tracer) -> None:
+def test_R42_after_activating_none_no_span_is_active(tracer: Tracer) -> None:
     with tracer.start_active_span("a") as outer:
         outer.span.set_baggage_item("user", "ann")
         nobody: Any = None

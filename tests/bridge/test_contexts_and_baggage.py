@@ -141,7 +141,7 @@ def switching() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("switching")
-def test_R25_concurrent_updates_lose_nothing(tracer: Tracer) -> None:
+def test_R25_concurrent_updates_of_baggage_lose_no_item(tracer: Tracer) -> None:
     span = tracer.start_span("a")
     count = 500
 
@@ -281,14 +281,14 @@ def test_baggage_survives_being_copied_and_pickled(tracer: Tracer, duplicate: Ca
     assert duplicate(found) == {"user": "ann"}
 
 
-def test_the_parents_id_and_tracestate_are_known(tracer: Tracer) -> None:
+def test_a_context_has_the_id_of_its_parent_and_the_tracestate(tracer: Tracer) -> None:
     parent = tracer.start_span("a")
     child = tracer.start_span("b", child_of=parent)
     assert (parent.context.parent_id, child.context.parent_id) == (0, parent.context.span_id)
     assert (child.context.debug_id, child.context.debug, child.context.tracestate) == (None, False, "")
 
 
-def test_opentelemetry_baggage_that_is_no_text_is_read_as_text(tracer: Tracer) -> None:
+def test_opentelemetry_baggage_that_is_not_text_is_read_as_text(tracer: Tracer) -> None:
     with tracer.start_active_span("a") as scope:
         token = attach(baggage.set_baggage("answer", 42))
         assert scope.span.get_baggage_item("answer") == "42"

@@ -252,6 +252,6 @@ def test_a_batch_with_generated_names_and_values_arrives_completely(
     assert len(_exported(tracer, receiver, _hostile(key, value))) == BATCH
 
 
-test_a_batch_with_anything_at_all_arrives_whole_at_length = at_length(
+test_a_batch_with_generated_names_and_values_arrives_completely_at_length = at_length(
     test_a_batch_with_generated_names_and_values_arrives_completely, 200
 )

@@ -350,7 +350,7 @@ def test_the_fast_path_reads_the_same_as_the_full_decoder(header: str, data: Any
     assert seen[0] == seen[1] == seen[2]
 
 
-test_one_look_sees_what_a_closer_one_sees_at_length = at_length(
+test_the_fast_path_reads_the_same_as_the_full_decoder_at_length = at_length(
     test_the_fast_path_reads_the_same_as_the_full_decoder
 )
 

@@ -87,7 +87,7 @@ def test_a_closed_scope_is_no_parent_in_a_context_that_opentelemetry_restores(
     assert otel.spans[name].parent is None
 
 
-async def test_S8_a_task_keeps_what_it_inherited_before_and_after_scopes_of_its_own(otel: Recorded) -> None:
+async def test_S8_a_task_keeps_its_inherited_span_before_and_after_its_own_scopes(otel: Recorded) -> None:
     request_is_over = asyncio.Event()
 
     async def background() -> None:

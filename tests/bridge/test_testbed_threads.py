@@ -115,7 +115,7 @@ def test_common_request_handler(otel: Recorded, pool: ThreadPoolExecutor) -> Non
     assert parents(otel) == {"one": None, "two": None, "send 1": None, "send 2": None}
 
 
-def test_common_request_handler_with_a_parent_of_its_own(otel: Recorded, pool: ThreadPoolExecutor) -> None:
+def test_common_request_handler_with_its_own_parent(otel: Recorded, pool: ThreadPoolExecutor) -> None:
     with otel.tracer.start_active_span("parent") as scope:
         handler = RequestHandler(otel, child_of=scope.span)
         for name in "12":

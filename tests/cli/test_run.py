@@ -135,7 +135,7 @@ def test_a_command_that_cannot_be_run_gives_an_error_message(
     assert capsys.readouterr().err == f"ot-bridge run: {problem}\n"
 
 
-def test_where_exec_is_missing_run_waits_for_the_program(tmp_path: Path) -> None:
+def test_if_exec_is_missing_run_waits_for_the_program(tmp_path: Path) -> None:
     """As on Windows; its exit status is passed on."""
     code = (
         "import os, sys\n"

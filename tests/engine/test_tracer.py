@@ -102,7 +102,7 @@ def test_spans_of_one_resource_share_it_across_tracers(ours: Side) -> None:
     assert hash(spans[0].resource) == hash(ours.provider.resource)
 
 
-def test_a_resource_of_somebodys_own_class_is_left_alone(ours: Side) -> None:
+def test_a_resource_of_a_custom_class_is_not_changed(ours: Side) -> None:
     ours.tracer.resource = own = type("Own", (Resource,), {})({"a": "b"})
     assert ours.tracer.start_span("span").resource is own
 
@@ -273,7 +273,7 @@ class Foreign(NonRecordingSpan):
 
 
 @pytest.mark.parametrize("context", [None, "text"])
-def test_a_parent_without_a_proper_context_is_no_parent(sides: Sides, context: Any) -> None:
+def test_a_parent_without_a_valid_context_is_ignored(sides: Sides, context: Any) -> None:
     def step(side: Side) -> Any:
         within = trace_api.set_span_in_context(Foreign(context))
         return side.tracer.start_span("span", within).parent

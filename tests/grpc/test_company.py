@@ -146,7 +146,7 @@ def _health(server: grpc.Server) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"exclude": ()}], ids=["by default", "if asked for"])
-def test_health_checks_are_traced_only_if_asked_for(finished: Finished, options: Any) -> None:
+def test_health_checks_are_traced_only_if_configured(finished: Finished, options: Any) -> None:
     with serving(server_interceptor(**options), add=_health) as plain:
         for channel in (
             trace_channel(plain, **options),

@@ -89,7 +89,7 @@ def test_opentelemetry_instrument_takes_our_propagators(names: list[str]) -> Non
     assert found.split() == [*fields(names), "True"]
 
 
-def test_pytest_imports_no_opentelemetry_before_a_test_asks_for_it(tmp_path: Path) -> None:
+def test_pytest_does_not_import_opentelemetry_before_a_test_needs_it(tmp_path: Path) -> None:
     test = tmp_path / "test_any.py"
     test.write_text(
         "import sys\n"

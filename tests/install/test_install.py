@@ -172,7 +172,7 @@ def test_baggage_is_encoded_in_http_headers_and_not_in_text_maps() -> None:
 
 
 @pytest.mark.parametrize("bits", [64, 128])
-def test_trace_ids_are_as_long_as_asked_for(bits: int) -> None:
+def test_trace_ids_have_the_configured_length(bits: int) -> None:
     tracer = ot_bridge.install(exporters=[], trace_id_bits=bits)
     assert all((tracer.start_span("a").context.trace_id >> 64 == 0) is (bits == 64) for _ in range(20))
 
@@ -272,7 +272,7 @@ def _raise() -> SpanExportResult:
 
 
 @pytest.mark.parametrize("behaviour", [lambda: SpanExportResult.FAILURE, _raise], ids=["fails", "raises"])
-def test_flush_says_that_spans_were_lost_and_the_log_stays_short(
+def test_flush_returns_false_if_spans_were_lost_and_the_log_stays_short(
     behaviour: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("opentelemetry.exporter.test")

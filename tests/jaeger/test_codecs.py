@@ -102,7 +102,7 @@ def test_a_broken_b3_context_raises() -> None:
 @pytest.mark.parametrize(
     "format", [Format.TEXT_MAP, Format.HTTP_HEADERS, Format.BINARY, "zipkin-span-format", "b3"]
 )
-def test_an_empty_list_set_or_text_is_no_carrier(format: str, carrier: Any) -> None:
+def test_an_empty_list_set_or_text_is_not_a_valid_carrier(format: str, carrier: Any) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(extra_codecs={"b3": side.package.codecs.B3Codec()})
         with pytest.raises(InvalidCarrierException):

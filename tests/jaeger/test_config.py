@@ -519,9 +519,7 @@ def test_without_a_sampler_it_is_the_remote_one_at_one_in_a_thousand(
     tracer.close().result(5)
 
 
-def test_the_remote_sampler_can_be_asked_for_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, agent: Agent
-) -> None:
+def test_the_environment_can_select_the_remote_sampler(monkeypatch: pytest.MonkeyPatch, agent: Agent) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     monkeypatch.setenv("JAEGER_SAMPLER_TYPE", "remote")
     monkeypatch.setenv("JAEGER_SAMPLER_PARAM", "0.5")

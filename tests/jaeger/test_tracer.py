@@ -47,7 +47,7 @@ def test_each_client_reads_what_the_other_writes(format: str, bits: int, sampled
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_both_write_the_same_for_the_same_context(format: str) -> None:
+def test_both_clients_write_the_same_for_the_same_context(format: str) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         context = side.package.SpanContext(1 << 80 | 5, 6, 7, 3, baggage={"key": "a b/ü", "K2": "x"})
@@ -76,7 +76,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS)
 @pytest.mark.parametrize("format", [Format.HTTP_HEADERS, Format.TEXT_MAP])
-def test_both_read_the_same_from_the_same_headers(headers: Mapping[str, Any], format: str) -> None:
+def test_both_clients_read_the_same_from_the_same_headers(headers: Mapping[str, Any], format: str) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
         try:
@@ -232,7 +232,7 @@ def test_a_child_has_its_parents_flags(flags: int) -> None:
     both(program)
 
 
-def test_trace_ids_have_64_bits_unless_asked_for_128() -> None:
+def test_trace_ids_have_64_bits_unless_128_are_configured() -> None:
     for side in (REAL, OURS):
         short, _ = side.tracer()
         long, _ = side.tracer(generate_128bit_trace_id=True)

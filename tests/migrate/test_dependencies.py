@@ -36,7 +36,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("text", "code", "word"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
-def test_a_declared_package_is_known(text: str, code: str, word: str, tmp_path: Path) -> None:
+def test_a_declared_incompatible_package_is_listed(text: str, code: str, word: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(text + "\n")
     (line,) = check([tmp_path]).lines
     assert (line.line, line.code) == (1, code)

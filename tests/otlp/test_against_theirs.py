@@ -70,7 +70,9 @@ def test_spans_made_by_hand_are_encoded_as_by_opentelemetry(spans: list[Any]) ->
     agree(spans)
 
 
-test_spans_made_by_hand_at_length = at_length(test_spans_made_by_hand_are_encoded_as_by_opentelemetry)
+test_spans_made_by_hand_are_encoded_as_by_opentelemetry_at_length = at_length(
+    test_spans_made_by_hand_are_encoded_as_by_opentelemetry
+)
 
 
 OTEL_STEPS = st.lists(
@@ -109,7 +111,7 @@ def test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry(
     agree(side.spans)
 
 
-test_spans_of_opentelemetrys_api_at_length = at_length(
+test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry_at_length = at_length(
     test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry
 )
 
@@ -141,7 +143,7 @@ def test_spans_of_opentracings_api_are_encoded_as_by_opentelemetry(
     agree(side.spans)
 
 
-test_spans_of_opentracings_api_at_length = at_length(
+test_spans_of_opentracings_api_are_encoded_as_by_opentelemetry_at_length = at_length(
     test_spans_of_opentracings_api_are_encoded_as_by_opentelemetry
 )
 
@@ -158,6 +160,6 @@ def test_batches_of_several_providers_are_encoded_as_by_opentelemetry(makers: An
     agree(spans)
 
 
-test_batches_of_several_providers_at_length = at_length(
+test_batches_of_several_providers_are_encoded_as_by_opentelemetry_at_length = at_length(
     test_batches_of_several_providers_are_encoded_as_by_opentelemetry
 )

@@ -50,7 +50,7 @@ def test_a_signal_handler_may_export_change_and_end_while_its_thread_exports() -
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_fork_in_the_middle_of_an_export_leaves_both_processes_able_to_export() -> None:
+def test_after_a_fork_during_an_export_both_processes_can_export() -> None:
     with HttpReceiver(Answer(wait=0.5)) as receiver, exporting(receiver) as exporter:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans())

@@ -238,7 +238,7 @@ def test_the_fast_and_the_general_encoding_agree_for_generated_calls(
     agree(side.spans)
 
 
-test_both_ways_agree_whatever_a_span_is_told_at_length = at_length(
+test_the_fast_and_the_general_encoding_agree_for_generated_calls_at_length = at_length(
     test_the_fast_and_the_general_encoding_agree_for_generated_calls
 )
 
@@ -255,7 +255,7 @@ def test_the_fast_and_the_general_encoding_agree_for_spans_of_opentelemetrys_api
     agree(side.spans)
 
 
-test_both_ways_agree_for_spans_of_opentelemetrys_api_at_length = at_length(
+test_the_fast_and_the_general_encoding_agree_for_spans_of_opentelemetrys_api_at_length = at_length(
     test_the_fast_and_the_general_encoding_agree_for_spans_of_opentelemetrys_api
 )
 

@@ -184,7 +184,7 @@ class Unprintable:
         raise RuntimeError("no text")
 
 
-def test_baggage_of_opentelemetry_that_is_no_text_is_written_as_text() -> None:
+def test_opentelemetry_baggage_that_is_not_text_is_written_as_text() -> None:
     context = baggage.set_baggage("n", 7, Context())
     assert injected(Propagator(), context) == {"baggage": "n=7", "uberctx-n": "7"}
     context = baggage.set_baggage("n", Unprintable(), Context())

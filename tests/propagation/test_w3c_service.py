@@ -125,7 +125,7 @@ def test_the_service_sends_the_headers_that_the_standard_requires(harness: Harne
     assert told.get("tracestate", "") == remote.tracestate
 
 
-def test_every_callback_has_a_parent_id_of_its_own(harness: Harness) -> None:
+def test_every_callback_has_its_own_parent_id(harness: Harness) -> None:
     told = [_ids(each) for each in harness.send([("traceparent", PARENT)], 3)]
     assert {f"{trace_id:032x}" for trace_id, _, _ in told} == {TRACE}
     assert len({span_id for _, span_id, _ in told}) == 3

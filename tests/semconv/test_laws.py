@@ -168,7 +168,7 @@ def test_names_of_the_peer_alone_do_not_select_a_group() -> None:
 
 
 @pytest.mark.parametrize("kind", [{}, {"span.kind": "producer"}], ids=["no kind", "producer"])
-def test_a_grpc_span_of_another_kind_stays_as_it_is(kind: dict[str, str]) -> None:
+def test_a_grpc_span_of_another_kind_is_not_changed(kind: dict[str, str]) -> None:
     tags = {"component": "grpc", "peer.ipv4": "192.0.2.7", **kind}
     assert attributes("rpc", tags) == attributes("", tags)
 

@@ -67,7 +67,7 @@ def traces() -> list[Any]:
     ]
 
 
-def test_an_empty_viewer_says_how_to_send_and_shows_what_comes_without_a_reload(
+def test_an_empty_viewer_explains_how_to_send_and_shows_new_traces_without_a_reload(
     browser: Any, running: Running
 ) -> None:
     with tab(browser) as page:

@@ -119,7 +119,7 @@ def _ours(propagator: Propagator, carrier: Any) -> Remote | str | None:
     heads=st.lists(traces, min_size=10, max_size=10),
     others=st.lists(companions(), min_size=5, max_size=5),
 )
-def test_both_read_the_same_and_refuse_the_same(
+def test_both_clients_read_and_refuse_the_same_headers(
     codec: Any, propagator: Propagator, heads: list[dict[str, str]], others: list[dict[str, str]]
 ) -> None:
     for head, other in product(heads, others):
@@ -130,8 +130,8 @@ def test_both_read_the_same_and_refuse_the_same(
         assert _ours(propagator, carrier) == theirs, carrier
 
 
-test_both_read_the_same_and_refuse_the_same_at_length = at_length(
-    test_both_read_the_same_and_refuse_the_same, 1000
+test_both_clients_read_and_refuse_the_same_headers_at_length = at_length(
+    test_both_clients_read_and_refuse_the_same_headers, 1000
 )
 
 
@@ -156,7 +156,7 @@ def _context(remote: Remote) -> SpanContext:
 @pytest.mark.parametrize(("codec", "propagator"), [HTTP, TEXT_MAP], ids=["HTTP_HEADERS", "TEXT_MAP"])
 @examples(60)
 @given(remote=remotes)
-def test_both_write_the_same(codec: Any, propagator: Propagator, remote: Remote) -> None:
+def test_both_clients_write_the_same_headers(codec: Any, propagator: Propagator, remote: Remote) -> None:
     theirs: dict[str, str] = {}
     ours: dict[str, str] = {}
     codec.inject(_context(remote), theirs)
@@ -166,12 +166,12 @@ def test_both_write_the_same(codec: Any, propagator: Propagator, remote: Remote)
     assert as_remote(codec.extract(ours)) == remote
 
 
-test_both_write_the_same_at_length = at_length(test_both_write_the_same, 5000)
+test_both_clients_write_the_same_headers_at_length = at_length(test_both_clients_write_the_same_headers, 5000)
 
 
 @examples(60)
 @given(remote=remotes)
-def test_both_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> None:
+def test_both_clients_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> None:
     theirs = bytearray()
     codecs.BinaryCodec().inject(_context(remote), theirs)
     assert binary_encode(remote) == bytes(theirs)
@@ -179,14 +179,14 @@ def test_both_write_the_same_bytes_for_the_binary_carrier(remote: Remote) -> Non
     assert as_remote(codecs.BinaryCodec().extract(bytearray(binary_encode(remote)))) == remote
 
 
-test_both_write_the_same_bytes_for_the_binary_carrier_at_length = at_length(
-    test_both_write_the_same_bytes_for_the_binary_carrier, 5000
+test_both_clients_write_the_same_bytes_for_the_binary_carrier_at_length = at_length(
+    test_both_clients_write_the_same_bytes_for_the_binary_carrier, 5000
 )
 
 
 @examples(60)
 @given(remote=remotes)
-def test_both_write_the_same_integers_for_tchannel(remote: Remote) -> None:
+def test_both_clients_write_the_same_integers_for_tchannel(remote: Remote) -> None:
     remote = remote._replace(baggage={})
     theirs: dict[str, Any] = {}
     ours: dict[str, Any] = {}
@@ -199,14 +199,14 @@ def test_both_write_the_same_integers_for_tchannel(remote: Remote) -> None:
     assert as_remote(codecs.ZipkinCodec().extract(ours)) == remote
 
 
-test_both_write_the_same_integers_for_tchannel_at_length = at_length(
-    test_both_write_the_same_integers_for_tchannel, 5000
+test_both_clients_write_the_same_integers_for_tchannel_at_length = at_length(
+    test_both_clients_write_the_same_integers_for_tchannel, 5000
 )
 
 
 @examples(60)
 @given(remote=remotes)
-def test_jaeger_client_reads_our_b3_and_we_read_its(remote: Remote) -> None:
+def test_jaeger_client_and_we_read_each_others_b3_headers(remote: Remote) -> None:
     propagator = Propagator(["b3multi"])
     sampled = bool(remote.sampled) and not remote.debug
     remote = remote._replace(baggage={}, sampled=sampled)  # it writes debug alone, or sampled alone
@@ -220,8 +220,8 @@ def test_jaeger_client_reads_our_b3_and_we_read_its(remote: Remote) -> None:
     assert propagator.decode(theirs) == remote._replace(sampled=decided)
 
 
-test_jaeger_client_reads_our_b3_and_we_read_its_at_length = at_length(
-    test_jaeger_client_reads_our_b3_and_we_read_its, 5000
+test_jaeger_client_and_we_read_each_others_b3_headers_at_length = at_length(
+    test_jaeger_client_and_we_read_each_others_b3_headers, 5000
 )
 
 

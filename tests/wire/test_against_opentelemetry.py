@@ -56,7 +56,7 @@ tracestates = st.lists(members, max_size=4).map(",".join)
 
 @examples(150)
 @given(traceparent=traceparents, tracestate=st.one_of(st.just(""), tracestates))
-def test_both_read_the_same_trace_and_the_same_tracestate(traceparent: str, tracestate: str) -> None:
+def test_opentelemetry_and_we_read_the_same_trace_and_tracestate(traceparent: str, tracestate: str) -> None:
     carrier = {"traceparent": traceparent, "tracestate": tracestate}
     theirs = trace.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
     ours = trace.get_current_span(OURS.extract(carrier)).get_span_context()
@@ -65,8 +65,8 @@ def test_both_read_the_same_trace_and_the_same_tracestate(traceparent: str, trac
     assert list(ours.trace_state.items()) == list(theirs.trace_state.items())
 
 
-test_both_read_the_same_trace_and_the_same_tracestate_at_length = at_length(
-    test_both_read_the_same_trace_and_the_same_tracestate, 5000
+test_opentelemetry_and_we_read_the_same_trace_and_tracestate_at_length = at_length(
+    test_opentelemetry_and_we_read_the_same_trace_and_tracestate, 5000
 )
 
 
@@ -82,14 +82,16 @@ entries = st.builds("{}={}".format, names, texts)
 
 @examples(100)
 @given(header=st.lists(entries, max_size=5).map(",".join))
-def test_both_read_the_same_baggage(header: str) -> None:
+def test_opentelemetry_and_we_read_the_same_baggage(header: str) -> None:
     carrier = {"baggage": header}
     theirs = baggage.get_all(W3CBaggagePropagator().extract(carrier, Context()))
     ours = baggage.get_all(OURS.extract(carrier, Context()))
     assert dict(ours) == dict(theirs)
 
 
-test_both_read_the_same_baggage_at_length = at_length(test_both_read_the_same_baggage, 5000)
+test_opentelemetry_and_we_read_the_same_baggage_at_length = at_length(
+    test_opentelemetry_and_we_read_the_same_baggage, 5000
+)
 
 
 span_contexts = st.builds(

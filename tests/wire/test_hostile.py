@@ -116,7 +116,7 @@ def test_a_million_generated_headers_raise_no_unexpected_exception() -> None:
     _run_random(load(300_000))  # more than three headers each
 
 
-test_any_carrier_is_survived_at_length = at_length(
+test_any_carrier_is_decoded_without_an_unexpected_exception_at_length = at_length(
     test_any_carrier_is_decoded_without_an_unexpected_exception, 10_000
 )
 

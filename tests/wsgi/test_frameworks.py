@@ -122,7 +122,9 @@ def test_flasks_route_is_not_used_for_a_nested_request_to_another_application(
     assert {"GET", "GET /outer/<name>"} <= set(spans.names())
 
 
-def test_flasks_404_is_no_error_and_has_no_path_in_its_name(flask_app: flask.Flask, spans: Spans) -> None:
+def test_flasks_404_is_not_an_error_and_has_no_path_in_the_span_name(
+    flask_app: flask.Flask, spans: Spans
+) -> None:
     assert flask_app.test_client().get("/nowhere", buffered=True).status_code == 404
     span = spans.named("GET")
     assert (span.attributes or {})["http.status_code"] == 404
@@ -163,7 +165,7 @@ def test_error_in_django_is_an_error_of_our_span(
     assert spans.named("GET fail/").status.status_code is StatusCode.ERROR
 
 
-def test_djangos_404_has_no_path_in_its_name(
+def test_djangos_404_has_no_path_in_the_span_name(
     django_client: Client, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert django_client.get("/nowhere/", buffered=True).status_code == 404

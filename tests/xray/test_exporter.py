@@ -292,7 +292,7 @@ def test_shutting_down_the_provider_exports_its_full_queue(xray: FakeXRay, make:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_has_a_client_and_a_count_of_its_own(xray: FakeXRay, make: Make) -> None:
+def test_a_forked_child_has_its_own_client_and_counts(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     xray.answers = [error(403, "AccessDeniedException")]
     exporter.export(spans(1))

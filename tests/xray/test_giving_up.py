@@ -289,7 +289,7 @@ def test_at_the_exit_of_a_program_the_export_needs_no_thread_and_ends_in_time() 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("kind", ALL)
-def test_a_fork_in_the_middle_of_an_export_gives_the_child_locks_and_counts_of_its_own(
+def test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts(
     kind: type[Exporter], xray: FakeXRay, closing: Track
 ) -> None:
     exporter = made(kind, xray.server_port)

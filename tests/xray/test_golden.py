@@ -149,6 +149,6 @@ def test_the_document_of_a_generated_span_is_valid_for_aws(
     check(json.loads(data, parse_constant=pytest.fail))
 
 
-test_whatever_a_span_holds_its_document_is_as_aws_wants_it_at_length = at_length(
+test_the_document_of_a_generated_span_is_valid_for_aws_at_length = at_length(
     test_the_document_of_a_generated_span_is_valid_for_aws
 )
