@@ -20,15 +20,15 @@ from ot_bridge import errors
 from ot_bridge.bridge import Tracer, create_tracer
 
 pytest.register_assert_rewrite("tests.jaeger.sides")
-settings.register_profile("ot_bridge", deadline=None)  # a busy machine is no fault
+settings.register_profile("ot_bridge", deadline=None)  # a slow machine is no failure
 settings.load_profile("ot_bridge")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Undoes what a shell's environment would do to the tests and to all that they start.
+    """Undoes effects of the shell's environment on the tests and on the programs that they start.
 
-    A background job ignores SIGINT. Without bytecode each of the hundreds of programs that the tests start
-    compiles the package anew, and pytest rewrites every file of tests in each of its processes.
+    A background job ignores SIGINT. Without bytecode, each of the hundreds of programs that the tests start
+    compiles the package again, and pytest rewrites every file of tests in each of its processes.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Recorded(NamedTuple):
-    """A tracer, the provider it stands on, and what came out at the other end."""
+    """A tracer, its provider, and the exporter that keeps the spans."""
 
     tracer: Tracer
     provider: TracerProvider

@@ -29,7 +29,7 @@ def interrupted(step: Callable[[], object], at: int, package: str) -> bool:
 
 
 def handled(step: Callable[[], object], at: int, package: str, handler: Callable[[], object]) -> bool:
-    """Whether a signal handler was called there; what it raises comes out."""
+    """Whether a signal handler was called there; its exceptions are passed on."""
     left = at
 
     def lines(frame: FrameType, event: str, _: object) -> Any:

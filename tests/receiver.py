@@ -42,7 +42,7 @@ class Receiver:
         self.requests: list[ExportTraceServiceRequest] = []
 
     def take(self, body: bytes) -> bytes:
-        """Keeps a request; the answer to it."""
+        """Keeps a request and returns the response to it."""
         request = ExportTraceServiceRequest.FromString(body)
         with self._came:
             self.requests.append(request)
@@ -214,7 +214,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def free_port() -> int:
-    """A port where nobody listens."""
+    """A port on which nothing listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "engine": {"otel", "ids"},
     "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
-    "otlp": {"otel", "_version", "errors", "sending"},  # the version: a collector is told who sends
+    "otlp": {"otel", "_version", "errors", "sending"},  # the version, which is sent to the collector
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
     "semconv": {"errors", "variables", "rpc_status"},  # for a bad argument, the opt-in, a name of the table
@@ -175,7 +175,7 @@ def _opentelemetrys(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def test_no_name_that_opentelemetry_does_not_publish_is_used_outside_its_room() -> None:
     names = {name for pair in _opentelemetrys(_tree(PACKAGE / "otel.py")) for name in pair}
     kept = {name for name in names if name.startswith("_") and not name.startswith("__")}
-    kept -= MIRRORED | {"_tracer"}  # ours have it, too
+    kept -= MIRRORED | {"_tracer"}  # our own classes have it, too
     assert len(kept) > 5
     for path in (path for room, path in FILES if room != "otel"):
         used = list(_opentelemetrys(_tree(path)))

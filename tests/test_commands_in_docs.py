@@ -36,7 +36,7 @@ NOT_RUN = {
     "python -m benchmarks": "takes minutes",
     "ot-bridge compare --then 'curl -s localhost:5000/order/pear'": "needs a port that may be taken",
 }
-#: Servers, with what they have printed when they are told to end.
+#: Servers, with what they print before the test ends them.
 SERVERS = {"ot-bridge view": "shown at http://", "ot-bridge run --view -- python app.py": "the viewer stays"}
 
 _BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```", re.M | re.S)
@@ -64,7 +64,7 @@ ALL = [
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """What the commands find: a program of jaeger-client's time, and its configuration."""
+    """Files for the commands: a program that uses jaeger-client, and its configuration."""
     (tmp_path / "app.py").write_text(programs.PROGRAM)
     (tmp_path / "jaeger.yml").write_text("service_name: shop\nsampler: {type: const, param: 1}\n")
     return tmp_path

@@ -18,7 +18,7 @@ from ot_bridge.xray.api import XRayExporter
 from ot_bridge.xray.daemon import XRayDaemonExporter
 from ot_bridge.xray.otlp import XRayOTLPExporter
 
-#: What each takes for arguments that are left out; those that are None by default are not here.
+#: The defaults of each function's arguments, without those that are None.
 DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
     ot_bridge.install: {"set_global": True, "engine": True},
     ot_bridge.create_tracer: {"maps_kind": True},

@@ -219,7 +219,7 @@ def test_row_8_one_span_brings_its_own_sampler_even_under_a_local_parent(
 
 
 class Busy(health.HealthServicer):  # type: ignore[misc]
-    """A health check that makes spans of its own while it looks."""
+    """A health check that makes its own spans."""
 
     def Check(self, request: Any, context: Any) -> Any:
         with trace.get_tracer("library").start_as_current_span("below"):

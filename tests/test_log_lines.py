@@ -26,7 +26,7 @@ from ot_bridge.variables import is_true
 
 
 class Broken:
-    """Raises at whatever is asked of it, but for what `sound` names."""
+    """Raises in every method except for those that `sound` names."""
 
     def __init__(self, *sound: str) -> None:
         self._sound = sound

@@ -24,7 +24,7 @@ BOTH = [RecordingTracer, MockTracer]
 
 
 def _checkout(tracer: Any) -> list[Any]:
-    """Code under test, as people have it, and what their tests ask of it."""
+    """Code under test, and typical assertions about it."""
     with tracer.start_active_span("checkout", tags={"http.method": "GET"}) as scope:
         scope.span.set_tag(tags.SPAN_KIND, tags.SPAN_KIND_RPC_SERVER).set_baggage_item("user", "ann")
         with tracer.start_active_span("query", tags={"db.type": "sql"}) as inner:

@@ -19,7 +19,7 @@ def test_mypy_accepts_a_typed_program_of_a_user(tmp_path: Path, monkeypatch: pyt
     copy = tmp_path / "program.py"
     copy.write_text(PROGRAM.read_text())
     monkeypatch.setenv("MYPYPATH", str(PROGRAM.parents[2]))
-    # Without this project's configuration; of imports nothing is told, as of any package that is installed.
+    # Without this project's configuration; errors in imported modules are hidden, as for installed packages.
     options = ["--strict", "--config-file=", "--follow-imports=silent", "--python-version=3.10"]
     out, errors, status = api.run([*options, f"--cache-dir={tmp_path / 'cache'}", str(copy)])
     assert (status, errors) == (0, ""), out

@@ -25,7 +25,7 @@ def expected(requests: int) -> dict[str, str | None]:
 
 
 class Service:
-    """Handles a request with spans of both APIs, and looks around at each step."""
+    """Handles a request with spans of both APIs, and checks what is active at each step."""
 
     def __init__(self, otel: Recorded) -> None:
         self.tracer, self.native = otel.tracer, otel.provider.get_tracer("native")
@@ -55,7 +55,7 @@ class Service:
         await asyncio.sleep(random.random() / 200)
 
     def handle_in_thread(self, number: int) -> None:
-        """The same without an event loop: every pause lets other threads run."""
+        """Handles a request without an event loop: every pause lets other threads run."""
         step = self.handle(number)
         pause = threading.Event()
         self._pause = self._yield  # type: ignore[method-assign]

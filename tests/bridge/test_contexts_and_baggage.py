@@ -58,7 +58,7 @@ def test_R23_a_context_cannot_be_changed(
     except (TypeError, AttributeError):
         pass
     else:
-        assert "immutable" in caplog.text.lower()  # what OpenTelemetry's own class says
+        assert "immutable" in caplog.text.lower()  # the message of OpenTelemetry's own class
     assert (*context, dict(context.baggage), context.origin) == before
 
 
@@ -113,7 +113,7 @@ def test_R24_a_finished_span_still_has_its_baggage(tracer: Tracer) -> None:
 
 
 def _at_once(*tasks: Callable[[], None]) -> list[BaseException]:
-    """Runs the tasks in threads of their own, switching often; what they raised."""
+    """Runs each task in its own thread, with frequent switches. Returns the exceptions."""
     raised: list[BaseException] = []
     together = threading.Barrier(len(tasks))
 
@@ -183,7 +183,7 @@ def test_R25_baggage_is_read_by_both_apis_while_another_thread_sets_it(tracer: T
 
 
 class Traced:
-    """A value whose own code is traced."""
+    """A value whose `__str__` uses the tracer."""
 
     def __init__(self, span: Span) -> None:
         self.span = span

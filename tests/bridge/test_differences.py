@@ -18,7 +18,7 @@ from ot_bridge.testing import RecordingTracer
 from tests.bridge.spans import parents
 from tests.conftest import Recorded
 
-# jaeger-client asks for this host's address, and leaves the socket open.
+# jaeger-client looks up the address of this host and leaves the socket open.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 

@@ -1,4 +1,4 @@
-"""Prepared tags start the span that the tags themselves start, and it is injected alike."""
+"""Prepared tags start the same span as plain tags, and it is injected in the same way."""
 
 from __future__ import annotations
 

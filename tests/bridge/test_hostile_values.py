@@ -1,4 +1,4 @@
-"""Nothing that a program tags or logs costs a span: batches of ten arrive whole at a real OTLP receiver."""
+"""No tag or log of a program loses a span: batches of ten arrive completely at a real OTLP receiver."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Returns:
 
 
 class Own(str):
-    """A string that lies about all that it is asked."""
+    """A subclass of str whose methods raise."""
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no bytes")
@@ -138,7 +138,7 @@ KEYS: dict[str, Any] = {
 
 
 def _said(span: Span, key: Any, value: Any) -> None:
-    """Says it in every way that there is."""
+    """Records the value in every possible way."""
     span.set_tag(key, value).log_kv({key: value}).log_kv({"event": value, key: value})
     span.log_kv({"event": "error", "error.object": value, "message": value, "stack": value})
     span.log_kv({"event": "error", "error.kind": value, key: value})
@@ -204,7 +204,7 @@ def tracer(receiver: Receiver, provider_class: type[TracerProvider]) -> Iterator
 
 
 def _exported(tracer: Tracer, receiver: Receiver, hostile: Callable[[Tracer], None]) -> list[Any]:
-    """The one batch that comes of a hostile span between nine harmless ones."""
+    """Returns the one batch that results from a hostile span between nine harmless ones."""
     for number in range(BATCH - 1):
         if number == 4:
             hostile(tracer)
@@ -218,7 +218,9 @@ def _exported(tracer: Tracer, receiver: Receiver, hostile: Callable[[Tracer], No
 def test_a_batch_with_a_hostile_span_arrives_completely(
     tracer: Tracer, receiver: Receiver, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("ERROR", "opentelemetry.attributes")  # the SDK warns of each that is over its limits
+    caplog.set_level(
+        "ERROR", "opentelemetry.attributes"
+    )  # the SDK logs a warning for each value over its limits
     spans = _exported(tracer, receiver, CASES[name])
     assert len(spans) == BATCH
     assert sum(span.name == "hostile" for span in spans) == 1

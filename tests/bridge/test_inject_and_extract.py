@@ -180,7 +180,7 @@ class Unprintable(Exception):
 
 
 class Raising(UserDict[str, str]):
-    """A carrier of the program's own, out of order."""
+    """A carrier of the program whose methods raise."""
 
     def __setitem__(self, name: str, value: str) -> None:
         raise RuntimeError("out of order")
@@ -190,7 +190,7 @@ class Raising(UserDict[str, str]):
 
 
 class Broken(TextMapPropagator):
-    """A propagator of the program's own, out of order."""
+    """A propagator of the program whose methods raise."""
 
     def inject(self, *args: Any, **kwargs: Any) -> None:
         raise Unprintable
@@ -346,7 +346,7 @@ _FAST = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="jaege
 def test_the_fast_path_reads_the_same_as_the_full_decoder(header: str, data: Any) -> None:
     value = data.draw(_VALUES[header])
     environ = WsgiHeaders({f"HTTP_{header.upper().replace('-', '_')}": value})
-    seen = [_told(carrier) for carrier in ({header: value}, environ, [(header, value)])]
+    seen = [_extracted(carrier) for carrier in ({header: value}, environ, [(header, value)])]
     assert seen[0] == seen[1] == seen[2]
 
 
@@ -355,7 +355,7 @@ test_the_fast_path_reads_the_same_as_the_full_decoder_at_length = at_length(
 )
 
 
-def _told(carrier: Any) -> Any:
+def _extracted(carrier: Any) -> Any:
     try:
         found: Any = _FAST.extract(Format.HTTP_HEADERS, carrier)
     except SpanContextCorruptedException as error:

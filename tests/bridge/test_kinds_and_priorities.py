@@ -84,7 +84,7 @@ def test_S5_a_priority_set_later_applies_to_children_and_to_inject(otel: Recorde
     assert not implicit.unwrap().is_recording()
     assert not explicit.unwrap().is_recording()
     assert implicit.context.trace_id == explicit.context.trace_id == otel.spans["parent"].context.trace_id
-    assert "parent" in otel.spans  # what was decided stays decided
+    assert "parent" in otel.spans  # the decision of the exported span itself does not change
 
 
 def test_S5_a_later_priority_of_one_samples_the_children_of_an_unsampled_span(

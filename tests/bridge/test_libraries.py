@@ -130,7 +130,7 @@ def test_django_opentracing_inside_opentelemetrys_middleware() -> None:
 
 @pytest.fixture
 def site(otel: Recorded, native: trace.Tracer) -> Iterator[str]:
-    """The Flask application behind a real server, which tells what it was sent."""
+    """The Flask application on a real server; its response is what it received."""
     server = make_server("127.0.0.1", 0, _flask(otel, native))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

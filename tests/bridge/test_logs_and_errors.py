@@ -133,7 +133,7 @@ def test_R34_an_exception_that_cannot_be_printed_is_recorded_by_its_type(otel: R
 
 def test_R34_each_of_several_exceptions_is_recorded(otel: Recorded) -> None:
     span = otel.tracer.start_span("x")
-    for number in range(5):  # each may lie where the one before it lay
+    for number in range(5):  # each exception may have the memory address of the previous one
         span.log_kv({"event": "error", "error.object": _exception(str(number))})
     span.finish()
     messages = [(event.attributes or {})["exception.message"] for event in otel.spans["x"].events]
@@ -194,7 +194,7 @@ def test_R35_error_fields_of_any_type_become_text(otel: Recorded) -> None:
 
 
 def _failed(otel: Recorded, name: str = "x") -> list[str]:
-    """Checks for one ERROR status; the messages of the exceptions recorded."""
+    """Checks for one ERROR status and returns the messages of the recorded exceptions."""
     span = otel.spans[name]
     assert span.status.status_code is StatusCode.ERROR
     return [str((event.attributes or {})["exception.message"]) for event in span.events]

@@ -177,11 +177,11 @@ def _try(tracer: Any) -> Callable[[], None]:
 def jaeger(monkeypatch: pytest.MonkeyPatch) -> Any:
     jaeger_client: Any = importlib.import_module("jaeger_client")
 
-    # An interrupt may leave its plain lock held, on which it then waits for ever.
+    # An interrupt may leave its lock held, and then it waits for ever.
     monkeypatch.setattr(jaeger_client.span, "threading", SimpleNamespace(Lock=threading.RLock))
     reporter = jaeger_client.reporter.NullReporter()
     sampler = jaeger_client.ConstSampler(True)
-    # Given an address, it does not look for it with sockets that it leaves open.
+    # With a given address, it opens no sockets to look it up, which it would leave open.
     return jaeger_client.Tracer("test", reporter, sampler, tags={"ip": "127.0.0.1"})
 
 

@@ -82,7 +82,7 @@ def _step(awaitable: Any) -> None:
 
 
 class Opened:
-    """Something that is open, and how to close it. anywhere: whether any place may do so."""
+    """An open scope, span or token, and how to close it. anywhere: whether any place may do so."""
 
     def __init__(self, place: Place, close: Callable[[], object], anywhere: bool) -> None:
         self.place = place
@@ -91,7 +91,7 @@ class Opened:
 
 
 class Program:
-    """One generated program. told: its steps, for the message of a failure."""
+    """One generated program. told: its steps, for the message if it fails."""
 
     def __init__(self, seed: int, tracer: Tracer, native: trace.Tracer) -> None:
         self.random = random.Random(seed)
@@ -252,7 +252,7 @@ class Program:
         assert not ours(self.tracer.active_span), self.told
         following = self.tracer.start_span("following").context.parent_id
         assert following not in [span.context.span_id for span in spans], self.told
-        if not self.crossed:  # else it is OpenTelemetry that brings back what it has copied
+        if not self.crossed:  # otherwise OpenTelemetry restores the context that it has copied
             context = get_current()
             assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.told
             held = context.get(BAGGAGE_KEY)
@@ -274,7 +274,9 @@ def _programs(seeds: range, provider_class: type[sdk.TracerProvider], own: bool)
 
 @pytest.fixture(autouse=True)
 def _no_complaints(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)  # OpenTelemetry says that it cannot detach what was closed crosswise
+    caplog.set_level(
+        logging.CRITICAL
+    )  # OpenTelemetry logs that it cannot detach tokens that are closed out of order
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["one provider", "two providers"])

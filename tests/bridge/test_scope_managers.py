@@ -1,4 +1,4 @@
-"""S7: scope managers of the program's own, and where OpenTelemetry's current span follows them."""
+"""S7: scope managers that the program supplies, and where OpenTelemetry's current span follows them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
 def test_S7_a_stock_manager_decides_what_is_active_even_if_opentelemetrys_context_is_inherited() -> None:
-    """asyncio's manager hands nothing on to child tasks; OpenTelemetry's context does."""
+    """asyncio's manager does not pass the active span to child tasks; OpenTelemetry's context does."""
     otel = recorded(scope_manager=AsyncioScopeManager())
 
     async def child() -> Any:
@@ -87,7 +87,7 @@ def test_S7_a_span_activated_by_the_stock_manager_itself_is_active_for_opentraci
 
 
 def test_a_custom_runtime_context_is_restored(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tokens are its own."""
+    """The tokens of such a context are of its own type."""
     from ot_bridge.bridge import scope as scopes
 
     kept: dict[object, Any] = {}

@@ -28,7 +28,7 @@ from tests.ids import shown
 
 
 class ApiOnlyProvider(trace.TracerProvider):
-    """A provider that knows nothing of the SDK."""
+    """A provider that only implements the API."""
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         return ApiOnlyTracer()

@@ -48,7 +48,7 @@ class Colour(enum.IntEnum):
 
 
 class Text(str):
-    """A string of the program's own, which says that it is longer than it is."""
+    """A subclass of str whose `__len__` raises."""
 
     def __len__(self) -> int:
         raise RuntimeError("no length")

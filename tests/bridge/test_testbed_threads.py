@@ -23,7 +23,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_active_span_replacement(otel: Recorded, pool: ThreadPoolExecutor) -> None:
-    """A task goes on with the span it was given, then with one of its own, then with the first again."""
+    """A task continues with the span it was given, then with its own span, then with the first again."""
 
     def task(span: Any) -> None:
         with otel.tracer.scope_manager.activate(span, False):
@@ -124,7 +124,7 @@ def test_common_request_handler_with_its_own_parent(otel: Recorded, pool: Thread
 
 
 def test_late_span_finish(otel: Recorded, pool: ThreadPoolExecutor) -> None:
-    """A span that is finished after its children's threads are done is their parent all the same."""
+    """A span that is finished after the threads of its children is still their parent."""
 
     def task(name: str, parent: Any) -> None:
         with (
@@ -180,7 +180,7 @@ def test_multiple_callbacks(otel: Recorded, pool: ThreadPoolExecutor) -> None:
 
 
 def test_nested_callbacks(otel: Recorded, pool: ThreadPoolExecutor) -> None:
-    """Each callback hands the span to the next; the last one ends it."""
+    """Each callback passes the span to the next; the last one ends it."""
     done = threading.Event()
 
     def callback(number: int, span: Any) -> None:

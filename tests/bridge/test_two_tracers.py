@@ -1,4 +1,4 @@
-"""Two tracers in one process: neither takes the other's active span for its own parent without need."""
+"""Two tracers in one process: which of them sees which active spans."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ot_bridge.bridge import create_tracer
 from tests.bridge.spans import parents
 from tests.conftest import Recorded, recorded
 
-# jaeger-client asks for this host's address, and leaves the socket open.
+# jaeger-client looks up the address of this host and leaves the socket open.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
@@ -71,7 +71,7 @@ def test_a_trace_goes_from_one_to_the_other_and_back_by_carrier(otel: Recorded, 
 
 
 def test_a_scope_manager_for_both_has_one_active_span(jaeger: Any) -> None:
-    """As programs do that hand jaeger-client's scope manager on; each is then foreign to the other."""
+    """Both tracers share one scope manager; the spans of each are foreign to the other."""
     otel = recorded(scope_manager=jaeger.scope_manager)
     with jaeger.start_active_span("jaeger") as theirs:
         assert otel.tracer.active_span is theirs.span

@@ -1,4 +1,4 @@
-"""Sampling decisions for an incomplete caller context, and for a span with a sampler of its own."""
+"""Sampling decisions for an incomplete caller context, and for a span with its own sampler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samplers, processors and id generators are called once per span, alike on both providers."""
+"""Samplers, processors and id generators are called once per span, on both providers."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_too_many_attributes_are_logged_in_one_line_with_their_number(
         (held,) = [made] if len(made.attributes) else made.events
         assert len(held.attributes) == 128
         assert held.dropped_attributes == int(said[:3])
-    # Another test's sampler may still say that no server answers it.
+    # Another test's sampler may still log that no server answers.
     (record,) = [each for each in caplog.records if each.name.startswith("ot_bridge.engine")]
     assert record.getMessage().startswith(said)
     assert record.levelno == logging.WARNING
@@ -222,7 +222,7 @@ def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Re
 
 
 class Asked(Sampler):
-    """A sampler that offers what it decides."""
+    """A sampler that publishes its decision."""
 
     asked = 0
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: A program of jaeger-client's time that says which package it got, and leaves one span behind.
+#: A program that uses jaeger-client, prints which package it imported, and sends one span.
 PROGRAM = """
 import jaeger_client, opentracing
 from jaeger_client import Config

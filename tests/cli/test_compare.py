@@ -174,7 +174,7 @@ def test_a_comparison_that_is_impossible_exits_with_status_2_and_not_1(
     assert "Traceback" not in done.stderr.partition("could not compare")[2]
 
 
-#: Hides the real jaeger-client from the path, not from who is asked before it.
+#: Hides the real jaeger-client on the path, but not from import hooks, which run before.
 WITHOUT = """
 import sys
 from importlib.machinery import PathFinder

@@ -79,7 +79,7 @@ def _free_port() -> int:
 
 @contextmanager
 def collector(target: HttpReceiver) -> Iterator[str]:
-    """A rotel that hands on to `target`; gives its URL."""
+    """A rotel that forwards to `target`; yields its URL."""
     port, unused = _free_port(), _free_port()
     agent = Path(sysconfig.get_path("platlib"), "rotel", "rotel-agent")
     command = [str(agent), "start", "--otlp-http-endpoint", f"127.0.0.1:{port}"]

@@ -37,7 +37,7 @@ class Report(NamedTuple):
     findings: list[dict[str, str]]
 
     def of(self, about: str, level: str = "wrong") -> str:
-        """The texts and ways out of one part."""
+        """The texts and remedies of one part."""
         lines = [each for each in self.findings if (each["about"], each["level"]) == (about, level)]
         return "\n".join(f"{each['text']} | {each['mend']}" for each in lines)
 
@@ -74,7 +74,7 @@ def servers() -> Iterator[ExitStack]:
 
 @contextmanager
 def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
-    """A server with this behaviour; gives its port."""
+    """A server with this behaviour; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -695,7 +695,7 @@ def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:
 
 
 def test_the_doctor_command_prints_findings_and_sets_the_exit_status(servers: ExitStack) -> None:
-    """As its users run it: a table, findings with their way out, an exit status; no log line."""
+    """The command prints a table and findings with remedies, sets the exit status, and logs nothing."""
     receiver = servers.enter_context(HttpReceiver())
     done = programs.run(
         "doctor", OTEL_EXPORTER_OTLP_PROTCOL="http/json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base
@@ -749,7 +749,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, str], str]] = {
 def test_each_row_is_reported_by_the_command_in_its_own_process(
     arguments: list[str], variables: dict[str, str], text: str
 ) -> None:
-    """Those that no other test here runs as a process of its own."""
+    """The rows that no other test here runs in a process of its own."""
     done = programs.run("doctor", *arguments, cwd=None, **{ENDPOINT: _closed(), **variables})
     assert (done.returncode, done.stderr) == (1, ""), done.stdout
     assert text in done.stdout

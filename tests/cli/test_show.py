@@ -36,7 +36,7 @@ SHOWN = {
 def test_show_prints_the_traces_on_standard_error_and_changes_nothing_else(
     options: list[str], variables: dict[str, str], tmp_path: Path
 ) -> None:
-    """Row T8. The program's own sampler would take none."""
+    """Row T8. The program's own sampler would sample nothing."""
     program = programs.PROGRAM.replace('"param": 1', '"param": 0')
     (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
     command = ["run", "--quiet", *options, "--", sys.executable, "app.py"]

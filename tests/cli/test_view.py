@@ -147,7 +147,7 @@ def test_a_port_in_use_by_another_program_is_avoided_and_the_line_to_copy_is_pri
 
 
 def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passed_on(tmp_path: Path) -> None:
-    """What the program sets up, a sampler that takes nothing and a collector elsewhere, is overruled."""
+    """The program's settings (a sampler that drops everything, another collector) are overridden."""
     program = programs.PROGRAM.replace('"param": 1', '"param": 0')
     (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
     elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid", "OTEL_TRACES_EXPORTER": "console"}

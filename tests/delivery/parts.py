@@ -127,7 +127,7 @@ def hanging() -> Iterator[str]:
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    """A port that nobody listens on, and nobody else will take."""
+    """A port on which nothing listens, and which no other program can take."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -162,7 +162,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Done, list[str]]]]:
-    """How each of the programs ended, and what of it arrived."""
+    """How each of the programs ended, and which of its spans arrived."""
     with ExitStack() as stack:
         directory: Path = tmp_path_factory.mktemp("exits")
         closed, hung = stack.enter_context(refusing()), stack.enter_context(hanging())

@@ -35,7 +35,7 @@ class Locking(sdk.SpanProcessor):
 
 
 def _abandon(app: Any) -> None:
-    """One request whose body is read half, and then forgotten in a cycle for the collector to find."""
+    """One request whose body is half read and then left in a reference cycle for the garbage collector."""
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http", "SERVER_NAME": "x"}
     body = app(environ, lambda status, headers, exc_info=None: None)
     assert next(iter(body)) == b"a"
@@ -135,7 +135,7 @@ def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
 ) -> None:
     done: list[int] = []
     monkeypatch.setattr(finalizers, "_hand", None)
-    finalizers.later(done.append, 0)  # nobody has prepared: there can be no such object
+    finalizers.later(done.append, 0)  # `prepare` was not called: no object that needs it exists
     finalizers.drain()
 
     def refuse(*args: Any) -> None:
@@ -165,6 +165,6 @@ def test_a_forked_child_starts_its_own_finalizer_thread(monkeypatch: pytest.Monk
     finalizers.prepare()
     before = finalizers._hand
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    finalizers.drain()  # what the parent left is the parent's
+    finalizers.drain()  # calls that the parent has left belong to the parent
     finalizers.prepare()
     assert finalizers._hand is not before

@@ -140,7 +140,7 @@ def test_the_exporter_is_flushed_too(answer: Any, caplog: pytest.LogCaptureFixtu
 
 
 class Patient(Keeping):
-    """Gives up when it is told to, or is shut down."""
+    """Gives up at the moment given to `give_up_at`, or when it is shut down."""
 
     def __init__(self) -> None:
         super().__init__(FAILED)
@@ -159,7 +159,7 @@ def test_an_export_gets_a_deadline_and_shutdown_ends_it() -> None:
     spans(processor)("a")
     assert processor.force_flush(50) is False
     assert exporter.moment is not None
-    assert 0 < exporter.moment - time.monotonic() <= 50  # a flush takes nothing away from the export
+    assert 0 < exporter.moment - time.monotonic() <= 50  # a flush does not shorten the deadline of the export
     processor.shutdown(50)
     until(lambda: processor.counts().failed == {"other": 1})
     assert exporter.shutdowns == 1

@@ -117,7 +117,7 @@ def test_all_spans_of_children_started_by_spawn_or_forkserver_arrive(
 def test_workers_that_a_pool_terminates_export_only_with_flush_on_sigterm(
     asked: bool, tmp_path: Path
 ) -> None:
-    """`Pool.__exit__` ends its workers by SIGTERM: only the option, which children inherit, sees to that."""
+    """`Pool.__exit__` ends its workers by SIGTERM: they export only with the option, which they inherit."""
     text = f"""
 tracer = ot_bridge.install('children', flush_on_sigterm={asked})
 if __name__ == '__main__':

@@ -297,7 +297,7 @@ def _ended() -> Any:
 
 
 class _Telling(Keeping):
-    """Loses some of each batch, and tells how many and why."""
+    """Loses some spans of each batch, and counts them by reason."""
 
     failed: dict[str, int]
 

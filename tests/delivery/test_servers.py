@@ -1,4 +1,4 @@
-"""Servers that fork their workers and replace them: no span of a worker stays behind (rows D1, D7)."""
+"""Servers that fork their workers and replace them: no span of a worker is lost (rows D1, D7)."""
 
 from __future__ import annotations
 

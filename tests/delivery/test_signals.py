@@ -1,4 +1,4 @@
-"""`flush_on_sigterm`: what waits is exported before SIGTERM ends the process, only on request (row D3)."""
+"""`flush_on_sigterm`: if it is on, waiting spans are exported before SIGTERM ends the process (row D3)."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_spans_below_an_untraced_request_are_never_recorded_roots(make: Make) ->
 
 
 class Turn:
-    """Gives way to the other coroutine once."""
+    """Yields to the other coroutine once."""
 
     def __await__(self) -> Iterator[None]:
         yield

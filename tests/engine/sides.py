@@ -1,4 +1,4 @@
-"""The SDK's provider and ours, set up alike, to be driven by the same calls."""
+"""The SDK's provider and ours, with the same set-up, for tests that make the same calls on both."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if not text.startswith("Attributes dict is full"):  # ours says in sum what the SDK says of each
+        if not text.startswith(
+            "Attributes dict is full"
+        ):  # ours logs one line where the SDK logs one for each
             self.said[record.levelname, text] += 1
 
 
 class Side:
-    """A provider with one tracer, everything that it exported, and what was logged on its account."""
+    """A provider with one tracer, everything that it exported, and what was logged for it."""
 
     def __init__(self, kind: type[sdk.TracerProvider], **settings: Any) -> None:
         processors = settings.pop("processors", ())

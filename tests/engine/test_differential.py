@@ -294,7 +294,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def shown(span: Any) -> Any:
-    """What a `ReadableSpan` says of itself, times aside; None for a span that records nothing."""
+    """The properties of a `ReadableSpan` without its times; None for a span that records nothing."""
     if not isinstance(span, sdk.ReadableSpan):
         return None
     return {

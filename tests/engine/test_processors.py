@@ -25,7 +25,7 @@ from .test_differential import shown
 
 
 class Writing(sdk.SpanProcessor):
-    """Tells what it is told, and changes the span at its start, as users' processors do."""
+    """Records its calls, and changes the span at its start, as users' processors do."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []

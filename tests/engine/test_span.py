@@ -242,7 +242,7 @@ def test_a_span_that_never_ends_does_not_grow(sides: Sides) -> None:
 
 
 class Rude:
-    """A value whose text cannot be had."""
+    """A value whose `__str__` raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("no")

@@ -101,7 +101,7 @@ def test_a_span_that_many_threads_end_ends_once(tracer: Any, ends: Ends) -> None
 
 
 def test_an_ended_span_does_not_change(tracer: Any, ends: Ends) -> None:
-    """Writers that come too late see the end, or are not seen."""
+    """Calls after the end have no effect."""
     for _ in range(50):
         span = tracer.start_span("span")
         seen: list[Any] = []

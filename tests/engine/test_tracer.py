@@ -121,7 +121,7 @@ def test_tracers_can_be_switched_off_and_on(sides: Sides) -> None:
     assert {recording for recording, _ in sides.agree(step)} == {False, True}
 
 
-def _asked(self: object, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+def _not_called(self: object, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
     raise NotImplementedError
 
 
@@ -133,13 +133,13 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
     ("parent based ratio", sampling.ParentBasedTraceIdRatio(1), (2**64, DROP, SAMPLE, DROP, SAMPLE)),
     (
         "another root",
-        sampling.ParentBased(type("Mine", (sampling.StaticSampler,), {"should_sample": _asked})(SAMPLE)),
+        sampling.ParentBased(type("Mine", (sampling.StaticSampler,), {"should_sample": _not_called})(SAMPLE)),
         (None, DROP, SAMPLE, DROP, SAMPLE),
     ),
     ("a subclass", type("Mine", (sampling.TraceIdRatioBased,), {})(0.5), (2**63,) * 5),
     (
         "a subclass that decides otherwise",
-        type("Mine", (sampling.TraceIdRatioBased,), {"should_sample": _asked})(0.5),
+        type("Mine", (sampling.TraceIdRatioBased,), {"should_sample": _not_called})(0.5),
         (None,) * 5,
     ),
     ("offers a decision", type("Mine", (), {"fast_decision": lambda self: DROP})(), (DROP,) * 5),
@@ -231,7 +231,7 @@ def test_ids_come_from_the_generator() -> None:
 
 
 class Offering(Counting):
-    """Offers `fast_ids`, and of these a trace id of 0 at first, which means "call the method"."""
+    """Has `fast_ids`, whose first trace id is 0, which means "call the method"."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -269,7 +269,7 @@ def test_a_span_context_starts_with_the_six_fields_that_we_keep() -> None:
 
 
 class Foreign(NonRecordingSpan):
-    """A span of another library's, of whose context nothing is known."""
+    """A span of another library, whose context has an unknown type."""
 
 
 @pytest.mark.parametrize("context", [None, "text"])

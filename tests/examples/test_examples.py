@@ -45,7 +45,7 @@ def test_the_legacy_flask_app_changes_by_two_lines() -> None:
 def test_flask_opentracing_continues_a_trace_of_jaeger_client_which_reads_our_headers(
     spans: InMemorySpanExporter,
 ) -> None:
-    # Told its address, jaeger-client does not look for it with sockets that it leaves open.
+    # With a given address, jaeger-client opens no sockets to look it up, which it would leave open.
     tags = {"ip": "127.0.0.1"}
     neighbour: Any = jaeger_client.Tracer(
         "neighbour", NullReporter(), jaeger_client.ConstSampler(True), tags=tags

@@ -30,7 +30,7 @@ def seen() -> Seen:
 
 @pytest.fixture
 def finished(otel: Recorded) -> Finished:
-    """Waits for that many spans to end, in whichever thread, and gives them; no more may come."""
+    """Waits until that many spans have ended, in any thread, and returns them; there must be no more."""
     pause = threading.Event()
 
     def wait(count: int) -> Sequence[ReadableSpan]:

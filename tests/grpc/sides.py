@@ -24,7 +24,7 @@ from tests.grpc.things import ARITIES, Aio, Seen, Sync, Written, sync_server
 
 every_arity = pytest.mark.parametrize("arity", ARITIES)
 
-#: Calls a method of a server with tracing on one side, and gives what came of it.
+#: Calls a method of a server with tracing on one side, and returns the result.
 Call = Callable[..., Any]
 
 

@@ -51,7 +51,7 @@ class Opening(Sync):
 
 
 class AioOpening(Opening):
-    """The same handlers as coroutines and generators of asyncio, which give way inside the scopes."""
+    """The same handlers as coroutines and generators of asyncio, which await inside the scopes."""
 
     async def UU(self, request: Any, context: Any) -> bytes:  # type: ignore[override]
         with self.tracer.start_active_span("outer"):

@@ -164,7 +164,7 @@ async def test_a_call_that_is_cancelled_at_once_is_cancelled(
 
 
 async def _dropped(call: Any, seen: Seen) -> bool:
-    """Whether the server hears soon of a half-read call that is dropped. That depends on grpcio's version."""
+    """Whether the server is soon notified of a dropped half-read call. That depends on grpcio's version."""
     assert await call.read() == b"0"
     del call
     return await asyncio.to_thread(seen.done.wait, 0.5)

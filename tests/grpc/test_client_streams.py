@@ -1,4 +1,4 @@
-"""Streams that nobody reads to their end, and what user code sees while one is open."""
+"""Streams that are not read to their end, and which span user code sees while one is open."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_single_threaded_stream_ends_its_span_when_it_is_dropped(seen: Seen, f
 
 
 class Doubled(grpc.UnaryStreamClientInterceptor):
-    """An interceptor of somebody's that hands back an iterator of its own, as grpc's examples do."""
+    """Another interceptor, which returns its own iterator, as grpc's examples do."""
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return (response * 2 for response in continuation(client_call_details, request))

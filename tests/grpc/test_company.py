@@ -1,4 +1,4 @@
-"""In company: current generated code, grpc's own services, and other people's interceptors."""
+"""Together with other code: current generated code, grpc's own services, and other interceptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example gateway: HTTP in, gRPC out, and a stream as server-sent events, with the trace whole."""
+"""The example gateway: HTTP in, gRPC out, and a stream as server-sent events, in one trace."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_a_service_with_jaeger_client_and_one_with_ot_bridge_make_one_trace(
 ) -> None:
     reporter = InMemoryReporter()
     sampler = jaeger_client.ConstSampler(True)
-    # Told its address, jaeger-client does not look for it with sockets that it leaves open.
+    # With a given address, jaeger-client opens no sockets to look it up, which it would leave open.
     jaeger = jaeger_client.Tracer("neighbour", reporter, sampler, tags={"ip": "127.0.0.1"})
     calling = side == "jaeger calls"
     serving = _new_server(otel.tracer) if calling else _old_server(jaeger)
@@ -182,7 +182,7 @@ def test_a_service_with_jaeger_client_and_one_with_ot_bridge_make_one_trace(
 
 
 def emissions(tracer: MockTracer) -> list[Any]:
-    """Names, tags and logs, less what only we say and what no two runs have in common."""
+    """Names, tags and logs, without those that only we set and those that differ in every run."""
     (span,) = tracer.finished_spans()
     tags = {name: value for name, value in span.tags.items() if name != "rpc.grpc.status_code"}
     if "peer.port" in tags:
@@ -196,9 +196,11 @@ def emissions(tracer: MockTracer) -> list[Any]:
             raised = fields.pop("error.object")
             fields["error.object"] = raised if isinstance(raised, type) else type(raised)
             fields = {name: fields[name] for name in ("event", "error.object")}
-        if fields not in logs[-1:] or "error.object" not in fields:  # there, what was raised is told twice
+        if (
+            fields not in logs[-1:] or "error.object" not in fields
+        ):  # grpcio-opentracing records the exception twice
             logs.append(fields)
-    return [span.operation_name, tags, sorted(logs, key=repr)]  # requests and responses come as they come
+    return [span.operation_name, tags, sorted(logs, key=repr)]  # the order of requests and responses varies
 
 
 def _outcome(call: Callable[[], Any]) -> None:
@@ -226,7 +228,7 @@ def test_a_client_span_is_the_same_as_grpcio_opentracings(
         said.append(emissions(tracer))
     theirs, ours = said
     if arity in STREAMS_OUT and script != b"ok" and "error.object" not in ours[2][0]:
-        # The end of a stream is told by its status: nothing has been raised yet when it comes.
+        # Our span ends with the status of the stream, before the exception is raised.
         del theirs[2][0]["error.object"]
         assert ours[2][0].pop("error.kind").startswith("StatusCode.")
         assert ours[2][0].pop("message")

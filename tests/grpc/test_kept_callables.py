@@ -1,4 +1,4 @@
-"""The multi-callable below our interceptor is made once, and for no more methods than a few."""
+"""The multi-callable below our interceptor is made once per method, and their cache is bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However much baggage there is, a call is made: what has no room is left out of every format alike."""
+"""A call is made even with too much baggage: every format leaves out the same items."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALLER = {
 
 
 def _tracer(names: str, items: int, length: int) -> Any:
-    """One whose active span has much baggage."""
+    """A tracer whose active span has much baggage."""
     tracer = create_tracer(TracerProvider(shutdown_on_exit=False), propagators=names)
     scope = tracer.start_active_span("outer", child_of=tracer.extract(Format.HTTP_HEADERS, CALLER))
     for number in range(items):

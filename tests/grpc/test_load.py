@@ -53,7 +53,7 @@ class Counting(SpanProcessor):
             self.ended[span.context.span_id] += 1
 
     def check(self, least: int) -> None:
-        """Every span, of which there are at least so many, ends soon, and once."""
+        """There are at least so many spans, and each ends soon and exactly once."""
         pause = threading.Event()
         for _ in range(1000):
             with self._lock:

@@ -127,7 +127,7 @@ def test_a_traced_channel_reports_its_connectivity(plain: Any) -> None:
 
 
 class Injecting(Tracer):
-    """A tracer that injects what it is told to."""
+    """A tracer that injects the given headers, or raises the given exception."""
 
     def __init__(self, headers: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Ends that are rarely met: calls of other people's making, unread messages, failures on our side."""
+"""Rare ends of a call: calls made by other interceptors, unread messages, failures on our side."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_call_whose_deadline_has_passed_ends_the_span(plain: grpc.Channel, fin
 
 
 class Bare(grpc.Future):  # type: ignore[type-arg]
-    """A future that is no call, as an interceptor may make one."""
+    """A future that is not a call, as an interceptor may return."""
 
     def __init__(self, done: bool = False, error: Any = None) -> None:
         self._done = done
@@ -310,7 +310,7 @@ async def _some(responses: list[bytes]) -> AsyncIterator[bytes]:
 async def test_our_grpc_aio_interceptors_accept_objects_that_are_not_calls(
     finished: Finished, arity: str
 ) -> None:
-    """As another version of `grpc.aio`, or another caller of ours, may hand it over."""
+    """Another version of `grpc.aio`, or another caller, may pass such an object."""
     interceptor: Any = aio_client_interceptor()[list(ARITIES).index(arity)]
     details = grpc.aio.ClientCallDetails("/a/b", None, None, None, None)
 

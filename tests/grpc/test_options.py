@@ -1,4 +1,4 @@
-"""What can be asked of the interceptors: filters, names, samplers, messages, decorators."""
+"""The options of the interceptors: filters, names, samplers, messages, decorators."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_an_invalid_option_is_refused_immediately(make: Any, options: Any, optio
 
 
 class Failing(opentracing.Tracer):
-    """A tracer of which nothing works, from a certain point on."""
+    """A tracer that fails in `start_span` or in certain methods of its spans."""
 
     def __init__(self, works: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Metadata that is passed on, and headers that come twice."""
+"""Metadata that is forwarded, and headers that are sent twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client sends the same headers by the short way, for a span with ids and nothing else, as by `inject`."""
+"""For a span with ids only, a client sends the same headers by its fast path as by `inject`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_spans_with_baggage_priority_or_trace_state_use_inject() -> None:
 
 
 class Long(RandomIdGenerator):
-    """Makes ids that have no room in a header."""
+    """Makes ids that are too long for a header."""
 
     def generate_trace_id(self) -> int:
         return 1 << 130

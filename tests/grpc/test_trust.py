@@ -1,4 +1,4 @@
-"""Whom a server believes, and what it makes of headers that cannot be read."""
+"""What a server uses of the caller's context, and how it handles broken headers."""
 
 from __future__ import annotations
 

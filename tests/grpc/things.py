@@ -1,6 +1,6 @@
-"""A service with one method of each arity, whose handlers do as the first request says; sync and aio.
+"""A service with one method of each arity, whose handlers do what the first request says; sync and aio.
 
-Messages are bytes, so that nothing has to be compiled. `SCRIPTS` names what a handler can be told.
+Messages are bytes, so that nothing has to be compiled. `SCRIPTS` lists the possible requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`OTEL_CONFIG_FILE`: a file in OpenTelemetry's declarative configuration says all."""
+"""`OTEL_CONFIG_FILE`: a file in OpenTelemetry's declarative configuration contains all settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`install()`: what it registers, what it reads from the environment, and what it says."""
+"""`install()`: what it registers, what it reads from the environment, and what it logs."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_an_x_ray_exporter_selects_x_ray_ids_and_the_x_ray_header() -> None:
 
 
 class Failing(SpanExporter):
-    """An exporter whose collector is away, in one of several ways."""
+    """An exporter whose collector is unreachable, in one of several ways."""
 
     def __init__(self, behaviour: Any) -> None:
         self.behaviour = behaviour

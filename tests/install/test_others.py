@@ -1,4 +1,4 @@
-"""`install()` beside other code that has set up a provider: what is taken, said and taken back."""
+"""`install()` beside other code that has set up a provider: what it uses, logs and undoes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.ids import shown
 
 @pytest.fixture(autouse=True)
 def _globals() -> Iterator[None]:
-    """Gives this process's globals back as they were."""
+    """Restores the globals of this process."""
     guard: Any = trace
     before = guard._TRACER_PROVIDER, guard._TRACER_PROVIDER_SET_ONCE
     others = opentracing.tracer, opentracing.is_tracer_registered, propagate.get_global_textmap()
@@ -78,7 +78,7 @@ def test_a_provider_of_any_type_is_used_and_not_replaced(caplog: pytest.LogCaptu
     assert [span.name for span in provider.spans.get_finished_spans()] == ["ours", "later"]
     assert [span.name for span in added.get_finished_spans()] == ["ours"]
     trace.set_tracer_provider(SdkTracerProvider(shutdown_on_exit=False))
-    assert trace.get_tracer_provider() is provider  # its guard is still closed
+    assert trace.get_tracer_provider() is provider  # it still cannot be set a second time
     assert "Overriding" in caplog.text
 
 
@@ -191,7 +191,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
 
 
 class Everything:
-    """Its objects could be used, itself it cannot."""
+    """A class: its instances would be valid, the class itself is not."""
 
     start_span = get_tracer = activate = should_sample = lambda self: None
 

@@ -1,4 +1,4 @@
-"""A bad variable never stops a program: it is said once, as an ERROR, and counts as unset."""
+"""An invalid variable never stops a program: it is logged once, as an ERROR, and counts as unset."""
 
 from __future__ import annotations
 

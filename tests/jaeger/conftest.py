@@ -1,4 +1,4 @@
-"""What tests of jaeger-client's names share: servers, and a process that nobody has set up yet."""
+"""Fixtures for the tests of jaeger-client's names: servers, and a process without any set-up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith(("JAEGER_", "OTEL_")):
             monkeypatch.delenv(name)
-    # The real one looks for its address with sockets that it leaves open.
+    # The real one looks up its address with sockets that it leaves open.
     monkeypatch.setattr("jaeger_client.tracer.local_ip", lambda: "127.0.0.1")
     monkeypatch.setattr(Config, "_initialized", False)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)

@@ -1,4 +1,4 @@
-"""The real jaeger-client and ours, side by side: one program for both, one way to say what came out."""
+"""The real jaeger-client and ours, side by side: one program for both, with comparable results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Side(NamedTuple):
         """A tracer (of everything unless sampler says otherwise) and its reporter."""
         reporter = self.package.reporter.InMemoryReporter()
         sampler = self.package.ConstSampler(True) if sampler is None else sampler
-        # Given an address, the real one does not look for it with sockets that it leaves open.
+        # With a given address, the real one opens no sockets to look it up, which it would leave open.
         options["tags"] = {"ip": "127.0.0.1", **options.get("tags", {})}
         return self.package.Tracer("service", reporter, sampler, **options), reporter
 
@@ -49,7 +49,7 @@ def logs_of(span: Any) -> list[dict[str, Any]]:
 
 
 def both(program: Callable[[Side], Any]) -> Any:
-    """What the program gives on both sides, which is the same."""
+    """Runs the program on both sides, checks that the results are equal, and returns them."""
     expected, got = program(REAL), program(OURS)
     assert got == expected
     return got

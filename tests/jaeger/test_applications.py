@@ -14,7 +14,7 @@ from tests.cli import programs
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
-#: Asks for pages as soon as there is somebody to answer, and prints what comes.
+#: Requests pages as soon as the server answers, and prints the responses.
 ASK = """
 import sys, time, urllib.error, urllib.request
 port, *pages = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""Row "Config": every key, every variable, and who wins."""
+"""Row "Config": every key, every variable, and which of them takes precedence."""
 
 from __future__ import annotations
 

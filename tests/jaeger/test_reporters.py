@@ -1,4 +1,4 @@
-"""Rows "reporters" and "tracer.close()": what reaches whom, and when it is over."""
+"""Rows "reporters" and "tracer.close()": what each reporter receives, and when closing has finished."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
     let_go.set()
     assert tracer.flush(10) is False
     assert tracer.flush(10) is True
-    assert tracer.close().result(10) is False  # another thread, which has not been told yet
+    assert tracer.close().result(10) is False  # another thread, which has not got the result yet
     assert counts.counts == {
         "jaeger:reporter_spans ok": 10,
         "jaeger:reporter_spans dropped": 2,

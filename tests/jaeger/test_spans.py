@@ -1,4 +1,4 @@
-"""Rows "spans" and "tags and logs as read back": what a program, and a reporter, reads off a span."""
+"""Rows "spans" and "tags and logs as read back": what a program and a reporter can read from a span."""
 
 from __future__ import annotations
 

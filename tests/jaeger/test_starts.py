@@ -1,4 +1,4 @@
-"""Where jaeger-client starts, ours starts: any value of any option, any text in any variable."""
+"""If jaeger-client starts, ours starts: any value of any option, any text in any variable."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _throttler(agent: Agent, interval: float = 3600) -> tuple[throttler.RemoteTh
 def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agent) -> None:
     made, counts = _throttler(agent)
     agent.balance = 2
-    assert made.refresh()  # nothing to ask for yet
+    assert made.refresh()  # no operation to request credits for yet
     assert agent.requests == []
     made.set_client_id(7)
     made.set_client_id(8)
@@ -197,7 +197,7 @@ def test_the_base_throttler_does_nothing() -> None:
 
 
 class _Refusing:
-    """A throttler that is asked in vain: it counts."""
+    """A throttler that refuses everything and records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -121,7 +121,7 @@ def test_an_invalid_carrier_is_refused_by_both() -> None:
 
 
 class Starlette(Mapping[str, str]):
-    """Headers that are no dict, as a web framework has them."""
+    """Headers that are not a dict, as in a web framework."""
 
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
         self._raw = {name.decode(): value.decode() for name, value in raw}
@@ -405,7 +405,7 @@ def test_the_throttler_can_refuse_debug_spans(allowed: bool, sampled: bool) -> N
 
 
 def test_baggage_without_a_trace_starts_one_that_the_sampler_decides_on() -> None:
-    """Here jaeger-client samples nothing, whatever its sampler says, though no caller asked for that."""
+    """Here jaeger-client samples nothing, whatever its sampler decides, although no caller has decided."""
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op", child_of=tracer.extract(Format.HTTP_HEADERS, {"jaeger-baggage": "k=v"}))
     assert (span.flags, span.parent_id, dict(span.context.baggage)) == (1, None, {"k": "v"})

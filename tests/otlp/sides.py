@@ -70,7 +70,7 @@ def spans_of(request: ExportTraceServiceRequest) -> list[Any]:
 
 
 def one(span: Any) -> Any:
-    """A span as a reader gets it."""
+    """A span as a receiver decodes it."""
     (read,) = spans_of(sent([span]))
     return read
 

@@ -58,7 +58,7 @@ READABLE = st.builds(
 
 
 def agree(spans: list[Any]) -> None:
-    ours = alike(sent(spans))  # first, while the engine's spans still have their notes to offer
+    ours = alike(sent(spans))  # first, while the engine's spans still have their notes
     due = theirs(spans)
     # As bytes, since NaN is not equal to itself.
     assert ours.SerializeToString() == due.SerializeToString(), f"{ours}\n\nis not\n\n{due}"

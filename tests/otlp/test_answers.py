@@ -1,4 +1,4 @@
-"""Reading collectors' answers, and bytes that are not a valid answer."""
+"""Reading the responses of collectors, and bytes that are not a valid response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each answer of a collector means, one by one, over real connections."""
+"""How each response of a collector is handled, over real connections."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_final_response_is_not_retried(
         exporter.shutdown()
     assert lost(exporter) == loss
     assert result is (SpanExportResult.FAILURE if loss else SpanExportResult.SUCCESS)
-    # Never the same again; only 413 is sent once more, in halves.
+    # The same request is never repeated; only after 413 it is sent again, in halves.
     assert len(receiver.seen) == (3 if answer.status == 413 else 1)
     assert words in caplog.text
     assert len(caplog.records) == bool(words)

@@ -153,7 +153,7 @@ def test_a_response_body_that_comes_too_slowly_is_not_read_and_the_spans_count_a
 def test_a_server_that_accepts_no_connection_or_no_bytes_delays_an_export_only_to_its_timeout() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
-        full.listen(1)  # connections are made by the system, and nobody reads
+        full.listen(1)  # the system accepts the connections, and nothing reads from them
         with exporting(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=0.25) as exporter:
             for size in (1, 8_000_000, 1, 1):  # the last ones find the queue full
                 began = time.monotonic()

@@ -23,7 +23,7 @@ _module: Any = sys.modules["ot_bridge.otlp.encode"]
 
 
 class ByProperties:
-    """A span without its offer."""
+    """A span without `for_export`."""
 
     def __init__(self, span: Any) -> None:
         self._span = span
@@ -35,7 +35,9 @@ class ByProperties:
 
 
 def agree(spans: Sequence[Any]) -> None:
-    first = encode(spans)  # first: reading the properties settles the notes, and then there is no offer
+    first = encode(
+        spans
+    )  # first: reading the properties uses up the notes, and then `for_export` returns None
     assert first.failed == 0
     hidden: Any = [ByProperties(span) for span in spans]
     assert encode(hidden) == first
@@ -45,31 +47,31 @@ def offered(span: Any) -> bool:
     return _module._as_offered(span) is not None
 
 
-# Which spans are read the short way
+# Which spans the fast encoding takes
 
 PLAIN: dict[str, Callable[[Side], Any]] = {
     "nothing told": lambda side: side.tracer.start_span("made").end(),
     "attributes at the start": lambda side: side.tracer.start_span("made", attributes={"a": 1}).end(),
-    "tags and logs": lambda side: _told(side, {"a": "b", "n": 1, "x": 0.5, "t": True}),
-    "a text beyond ASCII": lambda side: _told(side, {"a": "Grüße 😀"}),
-    "a number beyond 64 bits": lambda side: _told(side, {"a": 2**70}),
-    "a surrogate in a value": lambda side: _told(side, {"a": "\ud800"}),
-    "a class": lambda side: _told(side, {"a": object}),
+    "tags and logs": lambda side: _span_with(side, {"a": "b", "n": 1, "x": 0.5, "t": True}),
+    "a text beyond ASCII": lambda side: _span_with(side, {"a": "Grüße 😀"}),
+    "a number beyond 64 bits": lambda side: _span_with(side, {"a": 2**70}),
+    "a surrogate in a value": lambda side: _span_with(side, {"a": "\ud800"}),
+    "a class": lambda side: _span_with(side, {"a": object}),
     "a child": lambda side: _child(side),
     "a status": lambda side: _failed(side),
     "an exception": lambda side: _raised(side),
-    "an empty key": lambda side: _told(side, {"": 1}),
-    "a surrogate in a key": lambda side: _told(side, {"\ud800": 1}),
+    "an empty key": lambda side: _span_with(side, {"": 1}),
+    "a surrogate in a key": lambda side: _span_with(side, {"\ud800": 1}),
 }
 LONG: dict[str, Callable[[Side], Any]] = {
-    "a list": lambda side: _told(side, {"a": [1, 2]}),
-    "a key twice": lambda side: _told(side, {"before": 2, "a": 3}),
-    "a long text": lambda side: _told(side, {"a": "x" * (MAX_TEXT + 1)}),
+    "a list": lambda side: _span_with(side, {"a": [1, 2]}),
+    "a key twice": lambda side: _span_with(side, {"before": 2, "a": 3}),
+    "a long text": lambda side: _span_with(side, {"a": "x" * (MAX_TEXT + 1)}),
     "links": lambda side: side.tracer.start_span("made", links=[Link(CONTEXT)]).end(),
 }
 
 
-def _told(side: Side, tags: dict[str, Any]) -> None:
+def _span_with(side: Side, tags: dict[str, Any]) -> None:
     span = side.bridge.start_span("made", tags={"before": 1})
     for key, value in tags.items():
         span.set_tag(key, value)
@@ -128,7 +130,7 @@ def test_the_fast_and_the_general_encoding_agree_under_any_limits(
     limits: dict[str, int], tags: dict[str, Any]
 ) -> None:
     side = on_engine(span_limits=SpanLimits(**limits))
-    _told(side, tags)
+    _span_with(side, tags)
     span = side.tracer.start_span("made", attributes=tags)
     span.add_event("first", tags)
     span.add_event("second")
@@ -192,7 +194,7 @@ def test_for_export_of_a_running_span_returns_none() -> None:
     assert span.for_export() is not None
 
 
-# Whatever is told
+# Generated calls
 
 SCALARS = st.one_of(
     st.text(st.characters(), max_size=8),  # lone surrogates among them

@@ -33,7 +33,7 @@ class Ratio(float):
 
 
 class Own(str):
-    """A text that lies about all that it is asked."""
+    """A subclass of str whose methods raise."""
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no bytes")
@@ -312,7 +312,7 @@ def test_floats_are_not_kept() -> None:
 
 
 class Everything(str):
-    """A text that says it equals all others of its hash."""
+    """A string that claims to equal all others with its hash."""
 
     def __eq__(self, other: object) -> bool:
         return True

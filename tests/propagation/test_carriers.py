@@ -1,4 +1,4 @@
-"""Headers are found wherever they lie, and in whatever letter case."""
+"""Headers are found in every kind of carrier, in any letter case."""
 
 from __future__ import annotations
 

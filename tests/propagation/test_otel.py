@@ -108,7 +108,7 @@ Within = Callable[[dict[str, str], Propagator], dict[str, str]]
 
 
 def below_a_span(headers: dict[str, str], propagator: Propagator, sampler: Any = ALWAYS_ON) -> dict[str, str]:
-    """What goes out of a service that has started a span of its own."""
+    """The headers that a service with its own span sends."""
     tracer = TracerProvider(sampler=sampler, shutdown_on_exit=False).get_tracer("t")
     with tracer.start_as_current_span("s", propagator.extract(headers)) as span:
         context = trace.set_span_in_context(span, propagator.extract(headers))

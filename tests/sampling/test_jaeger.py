@@ -37,7 +37,7 @@ OTHERS: dict[str, Any] = {
 
 
 class World:
-    """One clock and one chance for both."""
+    """One clock and one random generator for both."""
 
     now = 1000.0
 
@@ -127,7 +127,7 @@ def test_an_adaptive_sampler_selects_the_same_traces_as_jaeger_clients_even_for_
 ) -> None:
     random.seed(7)
     mine, other = world.make("AdaptiveSampler", STRATEGIES, 5)
-    # Operations met later draw a balance each; let both draw the same.
+    # New operations start with a random balance; let it be the same for both.
     for operation in ("get", "put", "bare", "unknown", "unknown too", "one too many"):
         random.seed(operation)
         first = mine.is_sampled(IDS[0], operation)

@@ -14,7 +14,7 @@ REMOTE = set_span_in_context(NonRecordingSpan(SpanContext(1, 2, True, TraceFlags
 
 @pytest.fixture
 def tracer() -> trace.Tracer:
-    """On a provider that samples nothing of its own accord."""
+    """On a provider that samples nothing by default."""
     return TracerProvider(sampler=PerSpanSampler(ParentBased(always_off)), shutdown_on_exit=False).get_tracer(
         "t"
     )

@@ -362,7 +362,7 @@ def test_the_polling_thread_ends_even_if_the_sampler_is_garbage_collected_during
     def collect(frame: FrameType, event: str, argument: object) -> Any:
         names = frame.f_code.co_name, getattr(frame.f_back, "f_code", frame.f_code).co_name
         if frame.f_code.co_filename == threading.__file__ and names == ("wait", "wait"):
-            held.clear()  # a lock is held
+            held.clear()  # here `threading` holds a lock
         return collect
 
     before = set(threading.enumerate())

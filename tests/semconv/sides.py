@@ -1,4 +1,4 @@
-"""Spans that a program sets through OpenTracing, as they leave: on every kind of provider."""
+"""Spans of a program that uses OpenTracing, as they are exported: on every kind of provider."""
 
 from __future__ import annotations
 

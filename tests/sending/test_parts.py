@@ -1,4 +1,4 @@
-"""The parts of a request on its way: the clock, headers, and answers of every kind read from a pipe."""
+"""The parts of sending a request: the clock, headers, and responses of every kind read from a pipe."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ot_bridge.testing import RecordedSpan, RecordingTracer
 
 
 class Shop:
-    """Written for OpenTracing: takes any tracer of it."""
+    """Written for OpenTracing: accepts any of its tracers."""
 
     def __init__(self, tracer: opentracing.Tracer | None = None) -> None:
         self.tracer = tracer or opentracing.global_tracer()
@@ -48,7 +48,7 @@ class Shop:
 
 
 def ours() -> ot_bridge.Tracer:
-    """Says what this package adds."""
+    """Uses what this package adds."""
     tracer = ot_bridge.create_tracer(
         TracerProvider(), propagators="jaeger,b3", scope_manager=ThreadLocalScopeManager(), maps_kind=False
     )

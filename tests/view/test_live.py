@@ -154,7 +154,7 @@ def test_the_page_reports_a_stopped_viewer_and_continues_when_it_is_back(browser
             page.goto(first.url)
             page.get_by_text("GET /1").wait_for()
             port = first.port
-            # The old one lets go of its port; the browser's own complaints are what they are.
+            # The old viewer closes its port; the browser's own error messages are ignored.
             stopped = True
             page.route("**/api/**", lambda route: route.abort() if stopped else route.continue_())
             page.get_by_text("not connected").wait_for()

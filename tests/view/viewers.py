@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 class Running(NamedTuple):
-    """said: what the viewer told whoever runs it."""
+    """said: the messages that the viewer printed."""
 
     store: Store
     port: int

@@ -1,4 +1,4 @@
-"""What must hold of any carrier at all; used by the tests on generated input and by the fuzzer.
+"""Properties that hold for any carrier; used by the tests on generated input and by the fuzzer.
 
 Run as a program under atheris (`pip install atheris`), coverage-guided, with libFuzzer's arguments:
 
@@ -60,7 +60,7 @@ def read(propagator: Propagator, carrier: Any) -> Remote | None:
 
 
 def read_usual(propagator: Propagator, headers: Any) -> Remote | None:
-    """What the quick way reads from headers, if it has an answer."""
+    """What the fast path reads from headers, or None."""
     try:
         ids = propagator.read_ids(headers)
     except Exception:
@@ -91,7 +91,7 @@ def check_bounds(remote: Remote) -> None:
 
 
 def check_written(remote: Remote) -> None:
-    """What leaves can be sent by any HTTP client, and is read again."""
+    """The written headers can be sent by any HTTP client, and can be read again."""
     for name in ON_HTTP:
         headers: dict[str, Any] = {}
         ONE_BY_ONE[name].encode(remote, headers)

@@ -44,7 +44,7 @@ def test_ids_and_decisions_survive_a_conversion_between_formats(source: str, tar
 def test_ids_of_every_length_survive_a_conversion_between_formats(name: str, trace_id: int) -> None:
     arrived = across(Remote(trace_id, 1, sampled=True), name)
     if name == "ottrace" and not trace_id & LOW:
-        assert arrived == Remote()  # an id of zero is none
+        assert arrived == Remote()  # an id of zero means no id
     else:
         assert arrived.trace_id == (trace_id & LOW if name == "ottrace" else trace_id)
 

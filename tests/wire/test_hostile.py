@@ -158,7 +158,7 @@ READERS = {
 def test_only_a_small_part_of_a_megabyte_is_read(name: str, value: str) -> None:
     """Time is in proportion to what is read, and what is read is held: so memory is the measure."""
     carrier = {"traceparent": PIECES[0], "x-b3-traceid": "1", "x-b3-spanid": "1", name: value}
-    _survive(carrier)  # what is made only once is made
+    _survive(carrier)  # objects that are created only once exist now
     tracemalloc.start()
     try:
         _survive(carrier)

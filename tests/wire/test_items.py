@@ -27,7 +27,7 @@ def written(formats: list[str], baggage: Mapping[str, str], **more: Any) -> dict
 
 
 def over_http(headers: Mapping[str, Any], folds: bool) -> dict[str, Any]:
-    """The headers as an HTTP server hands them on; folds: as WSGI does, which has no `-` in names."""
+    """The headers as an HTTP server passes them on; folds: as in WSGI, which has no `-` in names."""
     return {
         (name.lower().replace("_", "-") if folds else name.lower()): text for name, text in headers.items()
     }

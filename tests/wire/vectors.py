@@ -1,4 +1,4 @@
-"""The vectors in tests/vectors: headers, and what they say or why they are refused."""
+"""The vectors in tests/vectors: headers, and what they mean or why they are refused."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Load:
             self.wrong.append(f"{path}: another trace: {told}")
 
     def check(self, collector: Collector) -> list[str]:
-        """What is not as it has to be: spans lost, doubled, or with a parent from elsewhere."""
+        """The errors found: spans that are lost, duplicated, or have a wrong parent."""
         spans: list[Any] = collector.spans
         servers = {span.trace_id: span for span in spans if span.name == "ServeHTTP"}
         works = {span.trace_id: span for span in spans if span.name == "work"}

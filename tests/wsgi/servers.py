@@ -1,4 +1,4 @@
-"""Real servers with `tests.wsgi.site`, each in a process of its own, on a port that nobody else has."""
+"""Real servers with `tests.wsgi.site`, each in a process of its own, on a free port."""
 
 from __future__ import annotations
 

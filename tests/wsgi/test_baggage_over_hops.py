@@ -62,7 +62,7 @@ def _forwarding(tracer: Tracer, url: str, heard: list[dict[str, str]]) -> Any:
 
 
 def _of_jaeger_client(tracer: Any, url: str | None, heard: list[dict[str, str]]) -> Any:
-    """A service on the real jaeger-client; url: the next one."""
+    """A service on the real jaeger-client; url: that of the next service."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         headers = {

@@ -19,7 +19,7 @@ from tests.wsgi.conftest import hello, run
 
 
 def down(stack: ExitStack) -> str:
-    """A port that nobody listens on, and nobody else will."""
+    """A port on which nothing listens, and which no other program can take."""
     taken = stack.enter_context(socket.socket())
     taken.bind(("127.0.0.1", 0))
     return f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Files: what `wsgi.file_wrapper` made reaches the server as it is."""
+"""Files: the result of `wsgi.file_wrapper` is returned to the server unchanged."""
 
 from __future__ import annotations
 

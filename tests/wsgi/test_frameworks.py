@@ -21,7 +21,7 @@ from ot_bridge.wsgi import TracingMiddleware
 from tests.wsgi.conftest import Server, Spans, answering, environ
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it says at import that nobody looks after it any more
+    warnings.simplefilter("ignore")  # it warns at import that it is no longer maintained
     from flask_opentracing import FlaskTracing
 
 ROUTED: dict[str, Any] = {"operation_name": "{method} {route}"}

@@ -1,4 +1,4 @@
-"""Headers: those that are captured, and the one that tells the caller its trace."""
+"""Headers: those that are captured, and the one that returns the trace to the caller."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_request_of_the_process_itself_within_another_server_span_is_its_child(
 def test_server_span_with_the_attributes_of_this_request_is_reused(
     provider: TracerProvider, tracer: Tracer, spans: Spans, told: dict[str, str]
 ) -> None:
-    """As OpenTelemetry's middleware has it where another one between wraps `start_response`."""
+    """OpenTelemetry's middleware makes such a span if a middleware between wraps `start_response`."""
     with provider.get_tracer("app").start_as_current_span("around", kind=SpanKind.SERVER, attributes=told):
         run(TracingMiddleware(hello, tracer), "/a")
     assert spans.names() == ["around"]

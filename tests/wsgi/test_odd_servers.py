@@ -30,14 +30,14 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-def told(server: Running, name: str) -> Any:
+def fetched_report(server: Running, name: str) -> Any:
     return json.loads(server.get(f"/report/{name}")[1])
 
 
 def settled(server: Running, name: str, is_done: Callable[[Any], bool]) -> Any:
     """The report, when it is complete or 20 seconds have passed."""
     end = time.monotonic() + 20
-    while not is_done(report := told(server, name)) and time.monotonic() < end:
+    while not is_done(report := fetched_report(server, name)) and time.monotonic() < end:
         time.sleep(0.02)
     return report
 
@@ -50,7 +50,7 @@ SITES = [name.replace(" ", "-") for name in TRACERS]
 def test_scopes_that_a_body_leaves_open_end_with_it_and_are_not_active_between_chunks(
     server: Running, name: str
 ) -> None:
-    before = told(server, name)
+    before = fetched_report(server, name)
     for _ in range(3):
         assert server.get(f"/left/{name}") == (200, b"chunk" * 3)
     report = settled(server, name, lambda report: len(report["spans"]) >= len(before["spans"]) + 9)
@@ -60,7 +60,7 @@ def test_scopes_that_a_body_leaves_open_end_with_it_and_are_not_active_between_c
 
 @pytest.mark.parametrize("name", SITES)
 def test_scopes_end_when_the_client_disconnects_during_the_response(server: Running, name: str) -> None:
-    before = told(server, name)
+    before = fetched_report(server, name)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(f"GET /left/{name}?1000 HTTP/1.0\r\nHost: h\r\n\r\n".encode())
         assert client.recv(100)
@@ -86,7 +86,7 @@ def test_url_is_correct_for_both_forms_of_the_request_target(server: Running, fo
 def test_websocket_is_served_and_its_session_is_not_an_error(server: Running) -> None:
     if "waitress" in server.name or "wsgiref" in server.name or "uwsgi" in server.name:
         pytest.skip("has no sockets for simple-websocket to take over")
-    count = len(told(server, "sockets"))
+    count = len(fetched_report(server, "sockets"))
     for _ in range(2):
         client = simple_websocket.Client(f"ws://127.0.0.1:{server.port}/socket/ann")
         client.send("hello")

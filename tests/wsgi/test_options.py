@@ -40,7 +40,7 @@ def test_unknown_option_raises_at_construction(make: Any) -> None:
         make(hello, tracr=None)
 
 
-#: Options that this request gives nothing to do.
+#: Options that have no effect on this request.
 UNUSED: dict[str, dict[str, Any]] = {
     "capture_headers": {"capture_headers": ["X-Absent"]},
     "capture_query": {"capture_query": True},

@@ -1,4 +1,4 @@
-"""Load: no span lost, none doubled, none with a foreign parent, memory flat."""
+"""Load: no span is lost, duplicated or has a wrong parent, and memory does not grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets that the application takes over, and clients that have gone: the status is what was sent."""
+"""Sockets that the application takes over, and disconnected clients: the tagged status is the sent one."""
 
 from __future__ import annotations
 

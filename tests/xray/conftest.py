@@ -1,4 +1,4 @@
-"""A fake X-Ray over HTTP that can do what the real one does on its bad days."""
+"""A fake X-Ray over HTTP that can also fail like the real one."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     monkeypatch.setattr(clock, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(clock, "LONGEST_PAUSE", 0.02)
-    loader = shared_session().get_component("data_loader")  # remembers what it read
+    loader = shared_session().get_component("data_loader")  # it caches what it has read
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: loader)
 
 

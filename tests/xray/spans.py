@@ -1,6 +1,6 @@
 """Spans for the golden documents, by the document's name.
 
-`python -m tests.xray.spans` writes the documents anew, to be read before they are kept.
+`python -m tests.xray.spans` writes the documents again; read them before you commit them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Exporter = XRayExporter | XRayOTLPExporter | XRayDaemonExporter
 Make = Callable[..., Any]
 OVER_HTTP = [XRayExporter, XRayOTLPExporter]
 ALL = [*OVER_HTTP, XRayDaemonExporter]
-GENEROUS = 20.0  # seconds that a busy machine may take for what should take none
+GENEROUS = 20.0  # seconds that a slow machine may need for something that takes no time
 
 
 def made(kind: type[Exporter], port: int, **options: Any) -> Exporter:
@@ -311,7 +311,7 @@ def test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts(
     if not pid:
         signal.alarm(30)
         fine = not exporter.failed and not exporter.refusing
-        if kind is not XRayDaemonExporter:  # nobody listens to those here
+        if kind is not XRayDaemonExporter:  # nothing receives those here
             fine = fine and exporter.export([span()]) is DELIVERED and exporter.force_flush(1000)
         exporter.shutdown()
         os._exit(0 if fine else 1)

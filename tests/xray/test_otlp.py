@@ -152,7 +152,7 @@ def test_a_request_that_is_too_large_is_sent_in_parts_with_separate_results(
     xray.answers = [THANKS, Answer(503), Answer(400), THANKS, THANKS, THANKS]
     large = [span(f"{number}", attributes={"a": "x" * 1000}) for number in range(8)]
     assert exporter.export(large) is LOST
-    # After the pause the six that are left are halved anew.
+    # After the pause, the remaining six are halved again.
     assert [names(request) for request in xray.requests] == [
         *(["0", "1"], ["2", "3"], ["2"], ["3", "4"], ["5"], ["6", "7"])
     ]
