@@ -96,7 +96,7 @@ def test_R18_inject_carries_baggage_without_a_valid_span_context(tracer: Tracer)
     assert carrier == {"baggage": "user=ann", "uberctx-user": "ann"}
 
 
-def test_R18_inject_takes_a_span_as_well_as_its_context(tracer: Tracer) -> None:
+def test_R18_inject_accepts_a_span_as_well_as_its_context(tracer: Tracer) -> None:
     span = tracer.start_span("a").set_baggage_item("user", "ann")
     assert _injected(tracer, span) == _injected(tracer, span.context)
 

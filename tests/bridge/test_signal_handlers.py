@@ -88,7 +88,7 @@ def test_a_signal_handler_may_use_the_tracer_that_its_thread_is_using(
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
 @pytest.mark.parametrize("made", [_of_jaegers_sampler, _drop_in, _recorded, _broken_headers])
-def test_a_signal_handler_may_use_what_else_its_thread_is_using(
+def test_a_signal_handler_may_use_other_parts_that_its_thread_is_using(
     made: Callable[[], Callable[[], object]],
 ) -> None:
     _survives(made())

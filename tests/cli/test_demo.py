@@ -30,7 +30,7 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, "demo", *arguments], capture_output=True, text=True, timeout=50)
 
 
-def test_the_demo_shows_five_whole_traces() -> None:
+def test_the_demo_shows_five_complete_traces() -> None:
     done = demo()
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

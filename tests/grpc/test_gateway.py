@@ -91,7 +91,7 @@ def test_the_http_span_is_the_parent_of_the_clients_and_that_of_the_servers(
     assert {span.context.trace_id for span in spans} == {0xABC}
 
 
-def test_a_stream_is_sent_as_events_with_the_trace_whole(
+def test_a_stream_is_sent_as_events_in_one_trace(
     gateway: http.client.HTTPConnection, finished: Finished
 ) -> None:
     gateway.request("GET", "/v1/hello/ann/stream?times=3")

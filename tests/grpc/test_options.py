@@ -50,7 +50,9 @@ def test_an_excluded_method_has_no_span(call: Call, seen: Seen, otel: Recorded, 
 
 @doors
 @every_arity
-def test_what_is_not_excluded_has_a_span(call: Call, seen: Seen, finished: Finished, arity: str) -> None:
+def test_a_method_that_is_not_excluded_has_a_span(
+    call: Call, seen: Seen, finished: Finished, arity: str
+) -> None:
     call(seen, arity, b"ok", exclude=["/other.*", "/things"])
     finished(1)
 

@@ -128,7 +128,7 @@ def test_if_a_server_gets_a_header_twice_the_last_value_applies(
     assert dict(span.context.baggage) == baggage
 
 
-def test_tracestate_that_comes_twice_is_joined() -> None:
+def test_tracestate_that_is_sent_twice_is_joined() -> None:
     metadata = (("tracestate", "a=1"), ("k", "1"), ("tracestate", b"b=2"), ("k", "2"))
     assert received(metadata) == {"tracestate": "a=1,b=2", "k": "2"}
 

@@ -222,7 +222,9 @@ def test_an_unknown_name_counts_as_unset(
     ("name", "kind"),
     [("random", "RandomIdGenerator"), ("xray", "XRayIdGenerator"), ("XRay", "XRayIdGenerator")],
 )
-def test_an_id_generator_is_taken_by_its_name(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_generator_is_selected_by_its_name(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", name)
     assert type(choices.id_generator_in_environment()).__name__ == kind
 

@@ -236,7 +236,7 @@ def test_an_exporter_whose_constructor_raises_does_not_stop_the_program(
 @pytest.mark.parametrize(
     "name", ["always_on", "ALWAYS_ON", "parentbased_always_on", "traceidratio", "ot_bridge"]
 )
-def test_samplers_are_taken_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samplers_are_selected_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "1")
     tracer = ot_bridge.install(exporters=[], sampler=name)
     assert tracer.start_span("a").context.sampled is True

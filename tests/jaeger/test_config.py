@@ -423,7 +423,7 @@ def test_an_invalid_variable_of_the_reporter_never_stops_a_program(
     tracer.close().result(10)
 
 
-def test_a_larger_batch_is_taken_with_the_queue_that_replaces_jaeger_clients_default(
+def test_a_larger_batch_is_accepted_with_the_queue_that_replaces_jaeger_clients_default(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "500")
@@ -584,7 +584,9 @@ def test_tests_may_reset_initialized_and_begin_again(monkeypatch: pytest.MonkeyP
         tracer.close().result(5)
 
 
-def test_opentelemetrys_instrumentation_takes_part_in_the_global_tracers_traces(collector: Collector) -> None:
+def test_spans_of_opentelemetrys_instrumentation_join_the_traces_of_the_global_tracer(
+    collector: Collector,
+) -> None:
     config = Config(
         {"sampler": {"type": "const", "param": True}, "trace_id_header": "x-trace"}, service_name="service"
     )

@@ -186,7 +186,7 @@ def test_celery_workers_report(tmp_path: Path, variables: dict[str, str], collec
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_a_child_of_multiprocessing_leaves_no_span_behind(
+def test_a_child_of_multiprocessing_exports_all_its_spans(
     method: str, tmp_path: Path, variables: dict[str, str], collector: Collector
 ) -> None:
     _run(
@@ -205,7 +205,7 @@ if __name__ == "__main__":
     assert _pids(collector, "child") != _pids(collector, "parent")
 
 
-def test_a_pool_of_processes_leaves_no_span_behind(
+def test_a_pool_of_processes_exports_all_its_spans(
     tmp_path: Path, variables: dict[str, str], collector: Collector
 ) -> None:
     _run(
@@ -249,7 +249,7 @@ def test_the_end_of_a_program_loses_no_span(
     assert collector.names == ["last words"]
 
 
-def test_a_program_that_fails_leaves_its_spans_too(
+def test_a_program_that_fails_exports_its_spans_too(
     tmp_path: Path, variables: dict[str, str], collector: Collector
 ) -> None:
     (tmp_path / "program.py").write_text(SETUP + "work('before it broke')\nraise RuntimeError('broken')\n")

@@ -150,7 +150,7 @@ def _traceback() -> TracebackType:
         return found
 
 
-def test_a_recorded_exception_has_its_whole_traceback() -> None:
+def test_a_recorded_exception_has_its_complete_traceback() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op")
     try:

@@ -361,7 +361,7 @@ TREES = {
 
 
 @pytest.mark.parametrize(("before", "after"), TREES.values(), ids=TREES)
-def test_a_flow_through_several_files_is_rewritten_whole(
+def test_a_flow_through_several_files_is_rewritten_completely(
     before: dict[str, str], after: dict[str, str], tmp_path: Path
 ) -> None:
     for name, text in before.items():
@@ -430,7 +430,7 @@ UNTOUCHED = {
 
 
 @pytest.mark.parametrize("source", UNTOUCHED.values(), ids=UNTOUCHED)
-def test_what_is_not_opentracing_is_not_touched(source: str, tmp_path: Path) -> None:
+def test_code_that_is_not_opentracing_is_not_changed(source: str, tmp_path: Path) -> None:
     (tmp_path / "__init__.py").write_text("")
     path = tmp_path / "program.py"
     path.write_text(source)
@@ -466,7 +466,7 @@ def test_a_pin_below_2_rewrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Nothing is rewritten" in capsys.readouterr().err
 
 
-def test_the_diff_is_what_patch_takes_and_nothing_is_written(tmp_path: Path) -> None:
+def test_the_diff_can_be_applied_by_patch_and_no_file_is_changed(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text("import opentracing\n\nopentracing.tracer.start_span('a').finish()")
     before = path.read_text()

@@ -75,7 +75,7 @@ atexit.register(lambda: print(exporter.export([span]).name, threading.active_cou
 """
 
 
-def test_it_exports_at_the_interpreters_exit_and_starts_no_thread() -> None:
+def test_the_exporter_works_at_the_interpreters_exit_and_starts_no_thread() -> None:
     with HttpReceiver(Answer(503, headers={"Retry-After": "0"})) as receiver:
         program = [sys.executable, "-c", AT_EXIT, receiver.endpoint]
         done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=True)

@@ -213,7 +213,7 @@ def test_spans_with_inconsistent_clocks_are_drawn_at_their_recorded_times(opened
         assert "begins 6 ms before its parent" in page.locator(".details").inner_text()
 
 
-def test_find_counts_matches_goes_to_the_next_and_opens_folded_rows(opened: Open) -> None:
+def test_search_counts_matches_goes_to_the_next_and_opens_folded_rows(opened: Open) -> None:
     with opened(many(200)) as page:
         page.keyboard.press("ArrowLeft")
         assert rows(page) == ["span 1"]
@@ -409,7 +409,7 @@ def test_axe_finds_no_accessibility_problem(browser: Any, tmp_path: Path, scheme
     ],
     ids=["320 px", "200 %", "320 px, dark", "forced colours", "reduced motion"],
 )
-def test_it_is_readable_on_small_and_other_screens(opened: Open, options: dict[str, Any]) -> None:
+def test_the_page_is_readable_on_screens_of_different_sizes(opened: Open, options: dict[str, Any]) -> None:
     with opened(many(40), **options) as page:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         name = page.locator(".row .name").nth(20)

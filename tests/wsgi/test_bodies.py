@@ -240,7 +240,7 @@ class Sized(Chunks):
         return 1
 
 
-def test_body_keeps_its_length_if_it_has_one(tracer: Tracer) -> None:
+def test_wrapped_body_keeps_its_length_if_it_has_one(tracer: Tracer) -> None:
     def wrapped(body: Chunks) -> Any:
         return TracingMiddleware(giving(body), tracer)(environ(), Server().start_response)
 
