@@ -59,7 +59,6 @@ class DeliveryProcessor(SpanProcessor):
             self.on_end = self._on_end_in_uwsgi  # type: ignore[method-assign]
         exit.PROCESSORS.add(self)
         processes.watch()
-        self.worker.ensure()
         observe(self)
 
     def on_end(self, span: ReadableSpan) -> None:

@@ -44,9 +44,12 @@ class RemoteThrottler(Polling, Throttler):
         self.refresh_interval = kwargs.get("refresh_interval") or DEFAULT_THROTTLER_REFRESH_INTERVAL
         self.metrics = ThrottlerMetrics(kwargs.get("metrics_factory") or MetricsFactory())
         self.credits: dict[str, float] = {}
+        self.lock = threading.RLock()
         self._poll("ot_bridge-throttler", self.refresh_interval, first=self.refresh_interval)
 
     def is_allowed(self, operation: str) -> bool:
+        if self._waits:
+            self._in_this_process()
         with self.lock:
             balance = self.credits.setdefault(operation, 0.0)
             allowed = balance >= MINIMUM_CREDITS

@@ -5,6 +5,8 @@
 2. It waits at a `SimpleQueue`, because a finalizer or a signal handler may put into it at any moment, even
    while its thread is inside `get`. The lock of an `Event` would block it for ever.
 3. A forked child starts a thread of its own, unless the object was closed before.
+4. uWSGI forks its workers without Python's hooks, and a worker hangs for ever if a thread of the master was
+   running at that moment. There the thread starts at the first decision of a process (`_in_this_process`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import contextlib
 import logging
 import os
 import queue
+import sys
 import threading
 import weakref
 
@@ -28,6 +31,8 @@ class Polling:
     """Base of what asks a server again and again."""
 
     _closed = False
+    _waits = False  # for the first decision of this process
+    _pid = 0
     _calls: queue.SimpleQueue[None]
     _every: tuple[str, float, float]
 
@@ -49,12 +54,21 @@ class Polling:
             raise ConfigurationError("polling_interval", interval, "a number of seconds above 0")
         self._every = name, interval, first
         self._calls = queue.SimpleQueue()
-        self._start()
+        if "uwsgi" in sys.modules:
+            self._waits = True
+        else:
+            self._start()
         if hasattr(os, "register_at_fork"):
             start = weakref.WeakMethod(self._start)
             os.register_at_fork(after_in_child=lambda: (alive := start()) and alive())
 
+    def _in_this_process(self) -> None:
+        """Starts the thread if this process has none. To be called at a decision if `_waits` is true."""
+        if self._pid != os.getpid():
+            self._start()
+
     def _start(self) -> None:
+        self._pid = os.getpid()
         if self._closed:
             return
         # A new queue: in a forked child, a thread that no longer exists may hold the lock of the old one.

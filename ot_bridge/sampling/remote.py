@@ -77,6 +77,8 @@ class JaegerRemoteSampler(Polling, JaegerSampler):
         self._poll("ot-bridge-remote-sampler", polling_interval)
 
     def is_sampled(self, trace_id: int, operation: str = "") -> tuple[bool, Tags]:
+        if self._waits:
+            self._in_this_process()
         return self.sampler.is_sampled(trace_id, operation)
 
     def refresh(self) -> bool:

@@ -233,6 +233,13 @@ wait(fork(child))
     assert _names(receiver, tmp_path, INSTALL + text) == {"parent": 1}
 
 
+@pytest.mark.parametrize("made", [INSTALL, DROP_IN, SDK], ids=["install", "drop-in", "SDK"])
+def test_no_thread_runs_before_the_first_span_ends(made: str, tmp_path: Path) -> None:
+    # If it ran while uWSGI forks, and held the interpreter's lock, the workers would hang for ever.
+    done = run(HEAD + made + "assert len(sys._current_frames()) == 1, sys._current_frames()", tmp_path)
+    assert done.status == 0, done.err
+
+
 def test_children_that_are_forked_without_pythons_hooks_export_their_spans(
     receiver: HttpReceiver, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span() -> None
     exporter = Keeping()
     processor = _processor(exporter, max_export_batch_size=100)
     worker: Any = processor.worker
+    spans(processor)("the span that starts the thread")
     until(lambda: worker.mark == 99)
     put: list[bool] = []
     calls = worker._calls

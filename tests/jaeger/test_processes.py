@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.cli import programs
-from tests.jaeger.servers import Collector, running
+from tests.jaeger.servers import Agent, Collector, running
 
 SETUP = """
 import os, sys
@@ -80,8 +81,10 @@ def _run(text: str, directory: Path, variables: dict[str, str]) -> subprocess.Co
 class _Server:
     """A server process in a session of its own, and the port that it says it listens on."""
 
-    def __init__(self, command: list[str], says: str, directory: Path, variables: dict[str, str]) -> None:
-        (directory / "app.py").write_text(WSGI)
+    def __init__(
+        self, command: list[str], says: str, directory: Path, variables: dict[str, str], app: str = WSGI
+    ) -> None:
+        (directory / "app.py").write_text(app)
         words = [sys.executable, "-m", "ot_bridge.cli", "run", "--quiet", "--", *command]
         environment = programs.environment(**variables, PYTHONUNBUFFERED="1")
         self.process = subprocess.Popen(
@@ -143,6 +146,45 @@ def test_a_tracer_made_before_the_fork_reports_from_the_children(
     assert sorted(_pids(collector, "request")) == sorted(asked)
     (before,) = _pids(collector, "before the fork")
     assert before not in asked
+
+
+REMOTE = """
+import os, sys
+from jaeger_client import Config
+
+agent = {"reporting_host": "127.0.0.1", "sampling_port": int(os.environ["SAMPLING_PORT"])}
+tracer = Config({"sampler": {"type": "remote"}, "local_agent": agent}, service_name="a").initialize_tracer()
+threads = len(sys._current_frames())
+
+def application(environ, start_response):
+    sampled = tracer.start_span("request").context.trace_flags
+    body = b"%d%d" % (threads, sampled)
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_a_uwsgi_worker_gets_sampling_strategies_and_its_master_has_no_thread_that_could_stop_it(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    line, says, how = SERVERS["uwsgi without lazy-apps"]
+    command = line.replace("--processes 2", "--processes 1").split()
+    program = shutil.which(command[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("uwsgi is not installed")
+    with running(Agent()) as agent:
+        agent.strategy = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 1.0}}
+        environment = {**variables, "SAMPLING_PORT": str(agent.port)}
+        started = _Server([program, *command[1:]], says, tmp_path, environment, REMOTE)
+        try:
+            assert started.ask() in (10, 11)
+            agent.wait_for(lambda: agent.requests)
+            end = time.monotonic() + 10
+            while (found := started.ask()) != 11 and time.monotonic() < end:
+                time.sleep(0.05)
+        finally:
+            started.stop(how)
+    assert found == 11
 
 
 CELERY = (
