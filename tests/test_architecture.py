@@ -226,7 +226,8 @@ def test_install_does_not_import_modules_that_only_some_requests_need() -> None:
         "import ot_bridge; ot_bridge.install(exporters=[])\n"
         "ot_bridge.TracingMiddleware(lambda environ, start_response: [])\n"
         "heavy = {'asyncio', 'ssl', 'http.client', 'werkzeug', 'google.protobuf', 'requests'}\n"
-        "print(sorted((heavy | {'ot_bridge.semconv.translate'}) & (set(sys.modules) - theirs)))"
+        "heavy |= {'ot_bridge.semconv.translate', 'ot_bridge.wire.b3', 'ot_bridge.wire.xray'}\n"
+        "print(sorted(heavy & (set(sys.modules) - theirs)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

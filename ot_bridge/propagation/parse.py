@@ -18,9 +18,9 @@ from ot_bridge.wire import DEFAULT, FORMATS, Format
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
 _FOREIGN = Parts("propagators", "opentelemetry_propagator", also=(*FORMATS, "none"))
 # With the names of our entry points, so that they become part of one propagator, too.
-_OURS: dict[str, tuple[Format, ...]] = {name: (format,) for name, format in FORMATS.items()}
-_OURS |= {f"ot_bridge_{name.replace('-', '_')}": formats for name, formats in _OURS.items()}
-_OURS["ot_bridge"] = tuple(FORMATS[name] for name in DEFAULT)
+_OURS: dict[str, tuple[str, ...]] = {name: (name,) for name in FORMATS}
+_OURS |= {f"ot_bridge_{name.replace('-', '_')}": names for name, names in _OURS.items()}
+_OURS["ot_bridge"] = DEFAULT
 
 
 def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
@@ -58,7 +58,7 @@ def _parts(spec: Spec) -> Iterator[Format | TextMapPropagator | None]:
             raise ConfigurationError("propagators", each, "expected names, formats or propagators")
         for name in filter(None, map(str.strip, each.split(","))):
             if name in _OURS:
-                yield from _OURS[name]
+                yield from map(FORMATS.__getitem__, _OURS[name])
             else:
                 yield None if name == "none" else _foreign(name)
 

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final
 
-from ot_bridge.wire.b3 import B3, B3MULTI
-from ot_bridge.wire.baggage import BAGGAGE
-from ot_bridge.wire.binary import BINARY
-from ot_bridge.wire.grpc_bin import GRPC_TRACE_BIN
-from ot_bridge.wire.jaeger import JAEGER
-from ot_bridge.wire.ottrace import OTTRACE
 from ot_bridge.wire.remote import Format
-from ot_bridge.wire.w3c import TRACECONTEXT
-from ot_bridge.wire.xray import XRAY
-from ot_bridge.wire.zipkin import ZIPKIN
 
-_ALL = (TRACECONTEXT, BAGGAGE, JAEGER, B3, B3MULTI, OTTRACE, XRAY, GRPC_TRACE_BIN, BINARY, ZIPKIN)
-FORMATS: Mapping[str, Format] = MappingProxyType({format.name: format for format in _ALL})
+#: The name of a format -> the module of this package that has it, and its name there.
+_PLACES: Final = {
+    "tracecontext": ("w3c", "TRACECONTEXT"),
+    "baggage": ("baggage", "BAGGAGE"),
+    "jaeger": ("jaeger", "JAEGER"),
+    "b3": ("b3", "B3"),
+    "b3multi": ("b3", "B3MULTI"),
+    "ottrace": ("ottrace", "OTTRACE"),
+    "xray": ("xray", "XRAY"),
+    "grpc-trace-bin": ("grpc_bin", "GRPC_TRACE_BIN"),
+    "binary": ("binary", "BINARY"),
+    "zipkin-span-format": ("zipkin", "ZIPKIN"),
+}
 DEFAULT = ("tracecontext", "baggage", "jaeger")
+
+
+class _Formats(Mapping[str, Format]):
+    """Imports the module of a format when the format is asked for: most programs use three of them."""
+
+    def __getitem__(self, name: str) -> Format:
+        module, attribute = _PLACES[name]
+        found: Format = getattr(import_module(f"ot_bridge.wire.{module}"), attribute)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in _PLACES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+FORMATS: Final = _Formats()
