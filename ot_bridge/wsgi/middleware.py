@@ -185,9 +185,9 @@ class TracingMiddleware:
         """The request's span; None if it is to have none. is_within: whether another request makes it."""
         settings = self._settings
         exclusion = settings.exclusion
-        if exclusion.asked(environ) if exclusion.asks else exclusion[_path(environ)]:
+        if exclusion.excludes(environ) if exclusion.is_callable else exclusion[_path(environ)]:
             return None
-        start = None if settings.start_options is None else edge.ask(settings.start_options, environ)
+        start = None if settings.start_options is None else edge.options_for(settings.start_options, environ)
         if start is not None and not start.trace:
             return None
         parent = broken = None

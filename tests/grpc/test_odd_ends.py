@@ -235,7 +235,7 @@ async def test_a_callback_of_grpc_aio_never_raises(span: Any) -> None:
 
 def test_only_the_first_end_of_an_rpc_is_recorded(span: Any) -> None:
     rpc = _rpc(span)
-    rpc.answer()
+    rpc.complete()
     rpc.fail(ValueError("later"))
     rpc.end(Code.ABORTED)
     assert _code(span) == 0
@@ -265,7 +265,7 @@ def test_a_span_that_fails_is_reported_once_and_ended(span: Any, caplog: pytest.
 
     span.set_tag = broken
     with caplog.at_level(logging.WARNING, "ot_bridge.grpc"):
-        _rpc(span).answer()
+        _rpc(span).complete()
         _rpc(span).end(Code.ABORTED)
         _rpc(span).end(Code.ABORTED)
     assert span.finish_time is not None
