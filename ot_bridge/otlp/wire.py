@@ -1,4 +1,4 @@
-"""Reads protobuf (protobuf.dev, "Encoding"), and the two messages that a collector answers with.
+"""Reads protobuf (protobuf.dev, "Encoding"), and the two messages of a collector's responses.
 
 A message is read as fields, each a tag and a value. A tag is the field's number and its wire type in one
 number, as in the bytes. So a field of an unexpected type has an unknown tag, and unknown tags are ignored.

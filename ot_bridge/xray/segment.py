@@ -142,7 +142,7 @@ def _annotations_and_metadata(
         *(annotate if annotate != "all" else ()),
         *(listed if isinstance(listed, (list, tuple)) else ()),
     }
-    # An attribute that another part contains becomes an annotation too, if it is asked for.
+    # An attribute that another part contains becomes an annotation too, if `annotate` or the span names it.
     candidates = {key: value for key, value in given.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.otlp.verdict import retry_after
-from ot_bridge.sending.answers import MAX_BODY
+from ot_bridge.sending.responses import MAX_BODY
 from tests.receiver import CLOSE, Answer, HttpReceiver
 
 from .conftest import lost, some_spans

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.sending import answers, clock
+from ot_bridge.sending import clock, responses
 from ot_bridge.xray import XRayExporter, XRayOTLPExporter
 from tests.xray.conftest import Answer, FakeXRay, Track, shared_session
 from tests.xray.spans import span
@@ -72,7 +72,7 @@ def test_a_shutdown_closes_the_connection(make: Make, xray: FakeXRay) -> None:
 def test_only_a_part_of_a_long_response_is_read(
     make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_BODY", 100_000)
+    monkeypatch.setattr(responses, "MAX_BODY", 100_000)
     xray.answers = [Answer(400, b"no " * 1_000_000)]
     exporter = make(xray.url)
     exporter.give_up_at(time.monotonic() + 1)
