@@ -144,7 +144,7 @@ def install(
 
 def _obey_sigterm(wanted: bool | None) -> None:
     if wanted is None:
-        delivery.flush_on_sigterm_if_asked()
+        delivery.flush_on_sigterm_if_enabled()
     elif wanted:
         delivery.flush_on_sigterm()
 

@@ -85,14 +85,14 @@ def finish() -> None:
             name = target(worker.outlet.made)
             _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
     for processor in list(PROCESSORS):
-        processor.worker.tell(final=True)
+        processor.worker.report(final=True)
 
 
 def _give_up(worker: Any) -> None:
     """Has the exporter of a late worker give up, and ends the flushes of other threads that wait for it."""
     worker.outlet.hurry(time.monotonic())
     for marker in tuple(worker.waiting):
-        marker.answer((worker.ledger.failed, False))
+        marker.set_result((worker.ledger.failed, False))
 
 
 def _at_exit() -> None:

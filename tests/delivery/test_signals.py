@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import ot_bridge
-from ot_bridge.delivery import flush_on_sigterm, flush_on_sigterm_if_asked
+from ot_bridge.delivery import flush_on_sigterm, flush_on_sigterm_if_enabled
 from tests.delivery.parts import ended, environment, hanging
 from tests.receiver import HttpReceiver
 
@@ -173,8 +173,8 @@ def test_the_variable_switches_flush_on_sigterm_on(
     monkeypatch.setenv("OT_BRIDGE_FLUSH_ON_SIGTERM", text)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        flush_on_sigterm_if_asked()
-        flush_on_sigterm_if_asked()
+        flush_on_sigterm_if_enabled()
+        flush_on_sigterm_if_enabled()
         assert (signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL) is asked
     finally:
         signal.signal(signal.SIGTERM, before)
