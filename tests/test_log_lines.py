@@ -125,8 +125,8 @@ def _otel_twice_ended() -> None:
 
 
 def _many_tags() -> None:
-    engine.notes._said.clear()
-    engine.say_dropped(3, 7, "span")
+    engine.notes._logged.clear()
+    engine.log_dropped(3, 7, "span")
 
 
 class Contextless(opentracing.Span):

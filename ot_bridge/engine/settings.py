@@ -174,4 +174,4 @@ class Settings:
         self.enabled = otel.is_enabled(tracer)
         self.metrics = otel.metrics_of(tracer)
         if not self.enabled or self.metrics is not None:
-            self.rules = (None,) * len(self.rules)  # `_ask` handles these
+            self.rules = (None,) * len(self.rules)  # `_sample` handles these

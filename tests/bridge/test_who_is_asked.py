@@ -182,7 +182,7 @@ TOO_MANY: dict[str, tuple[Callable[[Tracer, Any], Any], str]] = {
 def test_too_many_attributes_are_logged_in_one_line_with_their_number(
     otel: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    monkeypatch.setattr(engine.notes, "_said", {})
+    monkeypatch.setattr(engine.notes, "_logged", {})
     make, said = TOO_MANY[case]
     for _ in range(2):
         span = make(otel.tracer, otel.provider.get_tracer("native"))
