@@ -106,7 +106,7 @@ class Usual(NamedTuple):
     read: returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the trace id is random)
     of a carrier that has no other header of the format. If it raises anything, or returns an id of 0,
     `decode` is called instead. write: the text for these four, as `encode` writes it where there is nothing
-    else to tell. If it raises anything, `encode` is called instead.
+    else to write. If it raises anything, `encode` is called instead.
     """
 
     name: str

@@ -55,10 +55,10 @@ def _is_file(result: object, wrapper: Any) -> bool:
 
 
 class NotedWrapper:
-    """A server's `wsgi.file_wrapper` that is a function, which alone does not show what it has made.
+    """A server's `wsgi.file_wrapper` that is a function; by itself it does not reveal its results.
 
-    uWSGI and mod_wsgi know their files by identity: these reach them as they are. made: the last one. An
-    iterator that a function written in Python has made is read by the server's loop: a body as any other.
+    uWSGI and mod_wsgi recognize their files by identity, so these reach them unchanged. made: the last one.
+    An iterator that a function written in Python has made is read by the server's loop: a body as any other.
     """
 
     made: object = None
