@@ -776,10 +776,10 @@ def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Pat
     }
     for kind, data in answers.items():
         with _listening(_answering(data)) as port:
-            assert addresses.what_answers("127.0.0.1", port) == kind
+            assert addresses.probe("127.0.0.1", port) == kind
     refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
     with _listening(_answering(refusing)) as port:
-        assert addresses.what_answers("127.0.0.1", port) == addresses.TLS
+        assert addresses.probe("127.0.0.1", port) == addresses.TLS
 
 
 def _answering(data: bytes) -> Callable[[socket.socket], None]:
