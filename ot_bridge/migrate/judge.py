@@ -145,8 +145,8 @@ class Judge:
         block = found if isinstance(found, Block) else None
         if block is not None and call is not None:
             self._keep_arguments(file, call, flow)
-        said = block or site.note
-        reported = said.code if said is not None else _code(code or "OTB308", site)
+        finding = block or site.note
+        reported = finding.code if finding is not None else _code(code or "OTB308", site)
         use = Use(file, node, reported, flow, [] if isinstance(found, Block) else found, block)
         use.note = site.note
         use.origin = (

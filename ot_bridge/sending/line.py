@@ -62,14 +62,14 @@ class Line:
         connection = self._take(url)
         if connection is not None:
             try:
-                return self._ask(connection, url, headers, body, clock)
+                return self._exchange(connection, url, headers, body, clock)
             except NoResponse:
                 pass  # the server closed the connection in the same moment
         try:
             connection = self._open(url, clock)
         except _Declined as declined:
             return declined.response
-        return self._ask(connection, url, headers, body, clock)
+        return self._exchange(connection, url, headers, body, clock)
 
     def close(self) -> None:
         """Closes the kept connection, and keeps none from now on."""
@@ -88,10 +88,12 @@ class Line:
         connection.close()
         return None
 
-    def _ask(self, connection: Connection, url: Url, headers: bytes, body: bytes, clock: Clock) -> Response:
+    def _exchange(
+        self, connection: Connection, url: Url, headers: bytes, body: bytes, clock: Clock
+    ) -> Response:
         reusable = False
         try:
-            response = connection.ask((url.path or "/") + url.query, headers, body, clock)
+            response = connection.exchange((url.path or "/") + url.query, headers, body, clock)
             reusable = response.reusable and not self._kept
             return response
         finally:
@@ -146,7 +148,7 @@ class Connection:
             return type(error).__name__ == "SSLWantReadError"
         return False
 
-    def ask(self, target: str, headers: bytes, body: bytes, clock: Clock) -> Response:
+    def exchange(self, target: str, headers: bytes, body: bytes, clock: Clock) -> Response:
         first = f"POST {self.before}{target} HTTP/1.1\r\n".encode()
         head = b"%b%b%bContent-Length: %d\r\n\r\n" % (first, self.headers, headers, len(body))
         try:
