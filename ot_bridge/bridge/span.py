@@ -86,7 +86,7 @@ class Span(SpanBase):
     def context(self) -> SpanContext:
         """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
         # See the head of this file, 1 and 2. `__dict__` would slow every attribute of the span, so the list
-        # is an attribute; it has to be there before what it will hold is read.
+        # is an attribute; it has to exist before its content is read.
         frozen = self._frozen
         if frozen is None:
             frozen = self._frozen = []

@@ -86,7 +86,7 @@ class SpanContext(SpanContextBase, trace.SpanContext):
     debug: bool = False
     #: The W3C `tracestate` header's text.
     tracestate: str = ""
-    #: The id with which a caller asks for a debug trace. Only a context without a trace id has one.
+    #: The id with which a caller requests a debug trace. Only a context without a trace id has one.
     debug_id: str | None = None
 
     # As OpenTelemetry's properties, but quicker to read: every injection reads them.

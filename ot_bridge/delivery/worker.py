@@ -13,7 +13,7 @@ How it works:
    span or flush after the thread's death finds the turn free and starts another thread. Where no thread can
    be started (at the exit of Python 3.12), the caller takes the turn and exports by itself.
 4. `flush` appends a `Marker`. The queue is first in, first out, and a batch ends at a marker: when the marker
-   is answered, every span that had ended before the call has been exported or lost.
+   is settled, every span that had ended before the call has been exported or lost.
 5. For each thread that flushes, `_flushed` has the number of losses that its flushes have reported, so every
    thread learns of every loss.
 6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`).

@@ -15,7 +15,7 @@ from ot_bridge import bridge
 from ot_bridge.edge.isolation import attempt
 from ot_bridge.edge.options import as_choice
 
-#: What is used of a caller's context; `ot_bridge.bridge.trusted` documents each word.
+#: How much of a caller's context is used; `ot_bridge.bridge.trusted` documents each word.
 TRUST: Final = ("all", "context", "link", "none")
 ON_CORRUPT: Final = ("skip", "root")
 

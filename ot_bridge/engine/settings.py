@@ -33,7 +33,7 @@ REMOTE: Final = 1  # + 1 if that parent is sampled
 LOCAL: Final = 3  # + 1 if that parent is sampled
 
 SAMPLED: Final = 1  # quicker to calculate with than `TraceFlags.SAMPLED`
-RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs know no such flag
+RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs have no such flag
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 

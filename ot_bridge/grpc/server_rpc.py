@@ -166,7 +166,7 @@ _NO_TRACER: Final = opentracing.Tracer()
 
 
 class ServicerContext(ActiveSpanSource):
-    """The context that a handler gets: the server's own, which also knows the RPC's span.
+    """The context that a handler gets: the server's own, which also has the RPC's span.
 
     It notes the status that the handler sets on it. Everything else goes to the server's.
     """

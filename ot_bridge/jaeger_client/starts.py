@@ -170,7 +170,7 @@ class Starts(bridge.Tracer):
     ) -> tuple[convert.Tags, bool | None, Any]:
         """Removes `sampling.priority` from the tags of a start.
 
-        Returns the other tags, whether the priority asks for a debug span (None if it has no effect), and the
+        Returns the other tags, whether the priority requests a debug span (None if it has no effect), and the
         sampler for the span.
         """
         attributes = {**start.attributes}

@@ -4,7 +4,7 @@ Theory of operation:
 1. A reference is an attribute of a known object (`span.set_tag`), or a name of a legacy package.
 2. A rule (one in each file of `rules`) gives the edits, or blocks the reference's flow.
 3. Where an object goes anywhere else (`sinks`), its flow is joined with that of the target, or is blocked.
-4. Nothing is decided before everything is read. `block_of` tells at the end which flows are blocked.
+4. Nothing is decided before everything is read. `block_of` returns at the end which flows are blocked.
 """
 
 from __future__ import annotations

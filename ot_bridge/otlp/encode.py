@@ -87,7 +87,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self._resources: dict[bytes, tuple[bytes, dict[bytes, list[bytes]]]] = {}
-        self._seen: dict[tuple[int, int], tuple[list[bytes], Any, Any]] = {}  # holds what it knows by id
+        self._seen: dict[tuple[int, int], tuple[list[bytes], Any, Any]] = {}  # by the ids of the kept objects
 
     def take(self, spans: Sequence[ReadableSpan]) -> int:
         """Adds spans. Returns the number of those that could not be encoded."""

@@ -98,7 +98,7 @@ def every(name: str, number: int, read: Callable[[Any], Any]) -> tuple[int, Any]
 
 
 def read(message: bytes | memoryview, table: Table) -> dict[str, Any]:
-    """The fields that the table knows, by name; a repeated field is a list."""
+    """The fields that the table lists, by name; a repeated field is a list."""
     found: dict[str, Any] = {}
     for each, value in fields(message):
         known = table.get(each)

@@ -31,7 +31,7 @@ class Remote(NamedTuple):
 
     trace_id: 128 bits, 0 for none. span_id, parent_id: 64 bits, 0 for none; a trace id may come without a
     span id (a load balancer started the trace). sampled: None if the caller left the decision to us.
-    debug_id: asks for a new, sampled trace with this value as a tag. tracestate: the header's text.
+    debug_id: requests a new, sampled trace with this value as a tag. tracestate: the header's text.
     """
 
     trace_id: int = 0

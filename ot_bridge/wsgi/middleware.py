@@ -208,7 +208,7 @@ class TracingMiddleware:
         """`_tags` as a span of ours starts with them, where no more than those of `describe` are added.
 
         It skips the copy of the tags and the look at each of them in `bridge.convert`, since they are clean.
-        test_tags.py holds it and `_tags` together, and the row wsgi pays for it.
+        test_tags.py checks that it agrees with `_tags`; benchmark row wsgi needs it.
         """
         ready, kind, _, _ = self._settings.ready[maps_kind]
         tags = ready.copy()

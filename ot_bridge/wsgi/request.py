@@ -101,7 +101,7 @@ class Request:
         return headers
 
     def find_route(self, result: object) -> None:
-        """Looks for the framework's route while `result` still knows it."""
+        """Looks for the framework's route while `result` still has it."""
         if self._route is None:
             self._route = attempt("route", routes.route, self._environ, result)
 
@@ -113,7 +113,7 @@ class Request:
     def end(self, error: BaseException | None = None) -> None:
         """Ends the span; only the first call counts. error: what the application has raised.
 
-        StopIteration, raised by an application, tells its server that the socket was taken over.
+        An application that raises StopIteration has taken the socket over from its server.
         """
         if not self._open:
             return

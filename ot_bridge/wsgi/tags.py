@@ -71,7 +71,7 @@ def describe_more(tags: Tags, environ: Environ) -> None:
 
 
 def _address(environ: Environ) -> str:
-    """The peer's IP address. Of a unix socket some servers say "localhost", others nothing: then ""."""
+    """The peer's IP address. For a unix socket, where servers give "localhost" or nothing, it is ""."""
     address: str = environ.get("REMOTE_ADDR") or ""
     return address if ":" in address or address.replace(".", "").isdigit() else ""
 

@@ -1,6 +1,6 @@
 """Removes secrets from URLs and connection strings, for every part of a segment document.
 
-1. It holds for the attributes whose names end as `_NAMES` says (`db.connection_string`, `http.url`,
+1. It holds for the attributes whose names end as in `_NAMES` (`db.connection_string`, `http.url`,
    `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, in every part of
    the document: http, sql, aws, metadata or annotations. Other text is left as it is.
 2. User and password before a host are left out: `mysql://me:pw@db` -> `mysql://db`.
