@@ -183,17 +183,17 @@ def test_too_many_attributes_are_logged_in_one_line_with_their_number(
     otel: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     monkeypatch.setattr(engine.notes, "_logged", {})
-    make, said = TOO_MANY[case]
+    make, message = TOO_MANY[case]
     for _ in range(2):
         span = make(otel.tracer, otel.provider.get_tracer("native"))
         span.finish()
         made = span.unwrap()
         (held,) = [made] if len(made.attributes) else made.events
         assert len(held.attributes) == 128
-        assert held.dropped_attributes == int(said[:3])
+        assert held.dropped_attributes == int(message[:3])
     # Another test's sampler may still log that no server answers.
     (record,) = [each for each in caplog.records if each.name.startswith("ot_bridge.engine")]
-    assert record.getMessage().startswith(said)
+    assert record.getMessage().startswith(message)
     assert record.levelno == logging.WARNING
 
 
@@ -217,8 +217,8 @@ def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Re
     native = otel.provider.get_tracer("native").start_span("b")
     native.set_attribute("object", object())  # type: ignore[arg-type]
     native.end()
-    said = {name: dict(each.attributes or {}).get("object") for name, each in otel.spans.items()}
-    assert type(said["a"]) is type(said["b"])
+    values = {name: dict(each.attributes or {}).get("object") for name, each in otel.spans.items()}
+    assert type(values["a"]) is type(values["b"])
 
 
 class Asked(Sampler):

@@ -15,7 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
-from tests.ids import shown
+from tests.ids import param_id
 
 B3 = FORMATS["b3"]
 
@@ -41,7 +41,7 @@ def names(propagator: Any) -> list[str]:
         ("", []),
         (",".join(FORMATS), list(FORMATS)),
     ],
-    ids=shown,
+    ids=param_id,
 )
 def test_names_and_formats_become_one_propagator(spec: Any, expected: list[str]) -> None:
     assert names(parse_propagators(spec)) == expected
