@@ -415,8 +415,8 @@ def test_an_invalid_variable_of_the_reporter_never_stops_a_program(
     config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
     tracer: Any = config.new_tracer()
     assert (tracer.reporter.queue_capacity, tracer.reporter.batch_size) == sizes
-    said = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
-    assert said == {
+    messages = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert messages == {
         f"{name}={text!r}: {problem}"
         for (name, text), problem in zip(variables.items(), problems, strict=True)
     }

@@ -115,9 +115,9 @@ def test_every_member_of_a_class_exists(module: str) -> None:
 
 def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
     real, ours = _pair("")
-    shown = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
-    assert {name for name in ours.__all__ if name != "__version__"} == shown
-    assert len(shown) > 5
+    classes = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
+    assert {name for name in ours.__all__ if name != "__version__"} == classes
+    assert len(classes) > 5
     assert [name for name in ours.__all__ if not hasattr(ours, name)] == []
 
 
@@ -203,11 +203,11 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
         answers.SamplingStrategyResponse(1, None, answers.RateLimitingSamplingStrategy(500)),
         *(answers.SamplingStrategyResponse(each) for each in (0, 1, 2)),
     ):
-        (theirs, problem), (mine, said) = (
+        (theirs, their_problem), (mine, our_problem) = (
             real.parse_sampling_strategy(answer),
             ours.parse_sampling_strategy(answer),
         )
-        assert (str(theirs), problem) == (str(mine), said)
+        assert (str(theirs), their_problem) == (str(mine), our_problem)
 
 
 def test_strategies_are_read_as_jaeger_client_reads_them() -> None:

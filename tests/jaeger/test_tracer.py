@@ -41,8 +41,8 @@ def test_each_client_reads_what_the_other_writes(format: str, bits: int, sampled
         carrier = _carrier(format)
         tracers[writer].inject(span.context, format, carrier)
         context = tracers[reader].extract(format, carrier)
-        told = (context.trace_id, context.span_id, context.parent_id, context.flags)
-        assert told == (span.trace_id, span.span_id, span.parent_id, span.flags)
+        ids = (context.trace_id, context.span_id, context.parent_id, context.flags)
+        assert ids == (span.trace_id, span.span_id, span.parent_id, span.flags)
         assert dict(context.baggage) == ({} if format == "zipkin-span-format" else {"key": "a b/ü"})
 
 
