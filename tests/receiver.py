@@ -99,8 +99,11 @@ class Answer(NamedTuple):
     def bytes(self) -> bytes:
         if self.raw is not None:
             return self.raw
-        told = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(self.body))}
-        lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in {**told, **self.headers}.items())]
+        defaults = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(self.body))}
+        lines = [
+            f"HTTP/1.1 {self.status} Told",
+            *(f"{k}: {v}" for k, v in {**defaults, **self.headers}.items()),
+        ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 

@@ -165,8 +165,8 @@ def test_row_5_the_client_interceptor_makes_a_span_with_messages_and_status(
     channel = grpc.intercept_channel(start().plain, client_interceptor(message_events=True))
     reply = rpc.GreeterStub(channel).SayHello(pb.HelloRequest(name="ann"), timeout=5)
     span = spans(memory)["CLIENT /greeter.v1.Greeter/SayHello"]
-    told = [dict(event.attributes or {}) for event in span.events]
-    assert [(each["message.type"], each["message.uncompressed_size"]) for each in told] == [
+    logged = [dict(event.attributes or {}) for event in span.events]
+    assert [(each["message.type"], each["message.uncompressed_size"]) for each in logged] == [
         ("SENT", pb.HelloRequest(name="ann").ByteSize()),
         ("RECEIVED", reply.ByteSize()),
     ]

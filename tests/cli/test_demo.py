@@ -49,9 +49,9 @@ def _skeleton(text: str) -> list[str]:
 
 def test_the_readme_shows_what_the_demo_draws() -> None:
     readme = (Path(__file__).parent.parent.parent / "README.md").read_text("utf-8")
-    shown = re.search(r"```text\n(.*?)```", readme, re.S)
-    assert shown is not None
-    assert _skeleton(shown[1]) == _skeleton(demo().stdout)
+    documented = re.search(r"```text\n(.*?)```", readme, re.S)
+    assert documented is not None
+    assert _skeleton(documented[1]) == _skeleton(demo().stdout)
 
 
 def test_the_demo_prints_the_same_as_json() -> None:

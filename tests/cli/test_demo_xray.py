@@ -58,8 +58,8 @@ def test_spans_that_were_not_delivered_are_reported_and_set_the_exit_status(
 
     monkeypatch.setattr(demo_xray, "play", astray)
     assert demo_xray.run(as_json=False) == 1
-    *_, said = capsys.readouterr().out.splitlines()
-    assert said == "0 segments, some were not delivered"
+    *_, last_line = capsys.readouterr().out.splitlines()
+    assert last_line == "0 segments, some were not delivered"
 
 
 def test_the_embedded_x_ray_accepts_only_signed_segments() -> None:

@@ -101,9 +101,9 @@ def test_doctor_reports_a_delivered_span_with_its_trace(doctor: Doctor, servers:
     report = doctor(**variables)
     (span,) = receiver.spans
     assert report.status == 0
-    said = report.of("otlp", "well")
-    assert said.startswith(f"delivered to {receiver.endpoint} in ")
-    assert f"trace {span.trace_id.hex()}" in said
+    finding = report.of("otlp", "well")
+    assert finding.startswith(f"delivered to {receiver.endpoint} in ")
+    assert f"trace {span.trace_id.hex()}" in finding
     assert span.name == "ot-bridge doctor"
     pairs = receiver.requests[0].resource_spans[0].resource.attributes
     named = {pair.key: pair.value.string_value for pair in pairs}
@@ -148,17 +148,17 @@ def test_an_unreachable_host_is_reported(doctor: Doctor, servers: ExitStack) -> 
 def test_a_port_of_another_protocol_is_reported(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
     """Row K2."""
     by_grpc, by_http = servers.enter_context(GrpcReceiver()), servers.enter_context(HttpReceiver())
-    said = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
-    assert f"{by_grpc.endpoint} answers in HTTP/2, as gRPC does; this exporter speaks HTTP/1.1" in said
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" in said
+    finding = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
+    assert f"{by_grpc.endpoint} answers in HTTP/2, as gRPC does; this exporter speaks HTTP/1.1" in finding
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" in finding
     tls = servers.enter_context(HttpReceiver(tls=Authority(tmp_path).context()))
-    said = doctor(**{ENDPOINT: tls.base.replace("https", "http")}).of("otlp")
-    assert "speaks TLS, and the endpoint is http://" in said
-    assert f"{ENDPOINT}={tls.base}" in said
-    said = doctor(**{ENDPOINT: by_http.base.replace("http", "https")}).of("otlp")
-    assert "does not speak TLS, and the endpoint is https://" in said
-    said = doctor(**{ENDPOINT: by_http.base, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).of("otlp")
-    assert "answers in HTTP/1.1; this exporter speaks gRPC" in said
+    finding = doctor(**{ENDPOINT: tls.base.replace("https", "http")}).of("otlp")
+    assert "speaks TLS, and the endpoint is http://" in finding
+    assert f"{ENDPOINT}={tls.base}" in finding
+    finding = doctor(**{ENDPOINT: by_http.base.replace("http", "https")}).of("otlp")
+    assert "does not speak TLS, and the endpoint is https://" in finding
+    finding = doctor(**{ENDPOINT: by_http.base, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).of("otlp")
+    assert "answers in HTTP/1.1; this exporter speaks gRPC" in finding
     good = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"})
     assert good.of("otlp", "well"), good.findings
 
@@ -197,9 +197,9 @@ def test_problems_with_certificates_are_distinguished(
     """Row K3."""
     authority = Authority(tmp_path)
     server = servers.enter_context(HttpReceiver(tls=authority.context()))
-    said = doctor(**{ENDPOINT: server.base}).of("otlp")
-    assert "a certificate of an issuer that this machine does not know" in said
-    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=" in said
+    finding = doctor(**{ENDPOINT: server.base}).of("otlp")
+    assert "a certificate of an issuer that this machine does not know" in finding
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=" in finding
     good = doctor(OTEL_EXPORTER_OTLP_CERTIFICATE=str(authority.certificate))
     assert good.of("otlp", "well"), good.findings
     other = f"https://127.0.0.2:{server.port}"
@@ -217,12 +217,12 @@ def test_problems_with_certificates_are_distinguished(
         threading.Thread(target=wrong_name, daemon=True).start()
         assert "a certificate for another name" in doctor(**{ENDPOINT: other}).of("otlp")
     expired = servers.enter_context(HttpReceiver(tls=authority.context(expired=True)))
-    said = doctor(**{ENDPOINT: expired.base}).of("otlp")
-    assert f"the certificate of 127.0.0.1:{expired.port} has expired" in said
+    finding = doctor(**{ENDPOINT: expired.base}).of("otlp")
+    assert f"the certificate of 127.0.0.1:{expired.port} has expired" in finding
     asking = servers.enter_context(HttpReceiver(tls=authority.context(client=True)))
-    said = doctor(**{ENDPOINT: asking.base}).of("otlp")
-    assert "wants a certificate of the client" in said
-    assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in said
+    finding = doctor(**{ENDPOINT: asking.base}).of("otlp")
+    assert "wants a certificate of the client" in finding
+    assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in finding
 
 
 HTML = Answer(200, b"<html>", {"Content-Type": "text/html"})
@@ -583,8 +583,8 @@ def test_a_configuration_file_whose_sampler_drops_everything_is_reported(
     file = tmp_path / "otel.yaml"
     exporter = "processors: [{simple: {exporter: {console: }}}]"
     file.write_text(f'file_format: "1.0"\ntracer_provider:\n  {sampler}\n  {exporter}\n')
-    said = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
-    assert "nothing will be sent, and this is why: its sampler" in said
+    finding = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
+    assert "nothing will be sent, and this is why: its sampler" in finding
 
 
 BROKEN_FILES = {
@@ -640,11 +640,11 @@ def test_a_server_setup_that_may_lose_spans_is_named(
     """Row K13."""
     command = line.format(python=sys.executable).split()
     report = doctor("--no-send", "--", *command, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
-    said = "\n".join(report.of("program", each) for each in ("wrong", "look"))
+    finding = "\n".join(report.of("program", each) for each in ("wrong", "look"))
     if level:
         assert text in report.of("program", level)
     else:
-        assert not re.search("greenlet|fork|threads", said)
+        assert not re.search("greenlet|fork|threads", finding)
 
 
 def test_secrets_are_not_shown(doctor: Doctor) -> None:

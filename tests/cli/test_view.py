@@ -121,9 +121,9 @@ def test_a_viewer_that_is_already_running_is_named(
     monkeypatch.setattr(viewing, "PORT", server.port)
     try:
         assert main(["view"]) == 0
-        told = capsys.readouterr()
-        assert told.out == f"Traces are shown at http://127.0.0.1:{server.port}/\n"
-        assert told.err == "ot-bridge view: it runs already\n"
+        printed = capsys.readouterr()
+        assert printed.out == f"Traces are shown at http://127.0.0.1:{server.port}/\n"
+        assert printed.err == "ot-bridge view: it runs already\n"
     finally:
         server.stop()
 
@@ -152,19 +152,19 @@ def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passe
     (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
     elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid", "OTEL_TRACES_EXPORTER": "console"}
     command = ["run", "--view", "--", sys.executable, "app.py"]
-    said: list[str] = []
+    lines: list[str] = []
     with started(*command, cwd=tmp_path, **elsewhere) as (process, address):
         assert process.stderr is not None
-        while "stays until Ctrl-C" not in "".join(said[-1:]):
-            said.append(process.stderr.readline())
-            assert said[-1]
+        while "stays until Ctrl-C" not in "".join(lines[-1:]):
+            lines.append(process.stderr.readline())
+            assert lines[-1]
         assert names(address) == ["op"]
         process.send_signal(signal.SIGINT)
         out, rest = process.communicate(timeout=20)
         assert (process.returncode, out) == (3, "ot_bridge.jaeger_client.config\n")
-    assert "imports redirected" in said[0]
-    assert said[1].startswith("ot-bridge run: the program has ended with exit status 3; the viewer stays")
-    assert (said[2:], rest) == ([], "")
+    assert "imports redirected" in lines[0]
+    assert lines[1].startswith("ot-bridge run: the program has ended with exit status 3; the viewer stays")
+    assert (lines[2:], rest) == ([], "")
 
 
 SERVER = "import os, time; open('new', 'w').close(); os.rename('new', 'up'); time.sleep(60)"
@@ -258,8 +258,8 @@ def test_ports_for_old_clients_and_grpc_that_are_in_use_are_skipped_with_a_messa
     with started("view", "--port", "0"), started("view", "--port", "0") as (second, address):
         assert names(address) == []
         second.send_signal(signal.SIGTERM)
-        _, said = second.communicate(timeout=20)
-    assert said.splitlines() == [
+        _, lines = second.communicate(timeout=20)
+    assert lines.splitlines() == [
         "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken",
         "ot-bridge view: OTLP over gRPC (4317): left out, as the port is taken",
     ]

@@ -28,7 +28,7 @@ from ot_bridge.delivery import DeliveryProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 class Refused(SpanExporter):
-    "What our exporters do when nobody listens: they try again until they are told to give up."
+    "What our exporters do when nobody listens: they try again until they have to give up."
     refusing = True
     moment = float("inf")
     def export(self, spans):

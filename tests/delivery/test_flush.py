@@ -57,7 +57,7 @@ def test_a_failed_export_is_reported_to_every_thread_that_flushes() -> None:
     processor = _processor(exporter)
     end = spans(processor)
     wait = threading.Barrier(4)
-    told: list[list[bool]] = []
+    results: list[list[bool]] = []
 
     def work() -> None:
         mine = []
@@ -66,14 +66,14 @@ def test_a_failed_export_is_reported_to_every_thread_that_flushes() -> None:
             end("a")
             wait.wait(20)
             mine.append(processor.force_flush(20_000))
-        told.append(mine)
+        results.append(mine)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert told == [[False] * 50] * 4
+    assert results == [[False] * 50] * 4
     exporter.result = SUCCESS
     assert processor.force_flush(10_000) is False  # this thread's first
     end("b")
@@ -110,17 +110,17 @@ def test_a_flush_that_timed_out_does_not_spoil_the_next() -> None:
 
 
 def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
-    told: list[bool] = []
+    results: list[bool] = []
 
     class Flushes(Keeping):
         def export(self, spans: Any) -> SpanExportResult:
-            told.append(processor.force_flush(20_000))
+            results.append(processor.force_flush(20_000))
             return super().export(spans)
 
     processor = _processor(Flushes())
     spans(processor)("a")
     assert processor.force_flush(20_000) is True
-    assert told == [False]
+    assert results == [False]
     processor.shutdown()
 
 

@@ -81,8 +81,8 @@ def test_mixed_code_is_one_trace_with_one_baggage() -> None:
         timeout=30,
     )
     assert done.stderr == ""
-    said, _, exported = done.stdout.partition("\n")
-    assert said == "order 7 of ann, less 5 %"
+    printed, _, exported = done.stdout.partition("\n")
+    assert printed == "order 7 of ann, less 5 %"
     decoder, found, rest = json.JSONDecoder(), [], exported.strip()
     while rest:
         span, end = decoder.raw_decode(rest)

@@ -269,8 +269,8 @@ def test_a_span_that_fails_is_reported_once_and_ended(span: Any, caplog: pytest.
         _rpc(span).end(Code.ABORTED)
         _rpc(span).end(Code.ABORTED)
     assert span.finish_time is not None
-    said = [record.message for record in caplog.records]
-    assert len(said) == len(set(said)) == 2
+    messages = [record.message for record in caplog.records]
+    assert len(messages) == len(set(messages)) == 2
 
 
 def test_text_converts_any_object() -> None:

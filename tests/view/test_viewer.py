@@ -87,7 +87,7 @@ def test_grpc_on_the_http_port_is_reported_with_the_right_port(running: Running)
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         connection.recv(100)
-    assert running.said == [GRPC_INSTEAD]
+    assert running.messages == [GRPC_INSTEAD]
 
 
 BODY = encode_json([span(1), span(2, 1)]).encode()
@@ -111,7 +111,7 @@ def test_a_successful_response_is_empty_and_has_the_same_content_type(
 def test_metrics_and_logs_are_accepted_and_ignored_with_one_message(running: Running) -> None:
     for path in ("/v1/metrics", "/v1/logs", "/v1/logs"):
         assert running.ask("POST", path, b"", Content_Type=PROTOBUF).status == 200
-    assert len(running.said) == 2
+    assert len(running.messages) == 2
 
 
 LISTED = [{"boolValue": True}, {"doubleValue": "NaN"}]
@@ -337,8 +337,8 @@ def test_a_trace_grows_in_any_order_and_a_span_that_arrives_twice_is_stored_once
 def test_a_client_and_a_server_that_share_an_id_are_both_shown(running: Running) -> None:
     for kind in ("SERVER", "CLIENT", "SERVER"):
         running.post(encode_json([span(1, name=kind, kind=kind)]).encode(), JSON)
-    shown = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)["spans"]
-    assert [(each["name"], each["depth"]) for each in shown] == [("CLIENT", 0), ("SERVER", 1)]
+    rows = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)["spans"]
+    assert [(each["name"], each["depth"]) for each in rows] == [("CLIENT", 0), ("SERVER", 1)]
 
 
 def test_only_changed_traces_are_returned() -> None:

@@ -23,11 +23,11 @@ class Answer(NamedTuple):
 
 
 class Running(NamedTuple):
-    """said: the messages that the viewer printed."""
+    """messages: the messages that the viewer printed."""
 
     store: Store
     port: int
-    said: list[str]
+    messages: list[str]
 
     @property
     def url(self) -> str:
@@ -53,11 +53,11 @@ class Running(NamedTuple):
 
 @contextmanager
 def viewer(store: Store | None = None, names: frozenset[str] = NAMES) -> Iterator[Running]:
-    said: list[str] = []
+    messages: list[str] = []
     held = store or Store()
     (listening,) = bound(["127.0.0.1"], 0)
-    server = Server(Viewer(held, names, said.append), listening, said.append)
+    server = Server(Viewer(held, names, messages.append), listening, messages.append)
     try:
-        yield Running(held, server.port, said)
+        yield Running(held, server.port, messages)
     finally:
         server.stop()

@@ -93,13 +93,13 @@ def after(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    "told", ["3600", after(3600), after(1e6), "9" * 5000], ids=["s", "date", "far", "digits"]
+    "retry_after", ["3600", after(3600), after(1e6), "9" * 5000], ids=["s", "date", "far", "digits"]
 )
 def test_a_retry_after_beyond_the_timeout_ends_the_export_immediately(
-    told: str, xray: FakeXRay, make: Make
+    retry_after: str, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make(timeout=50)  # more than this test may take
-    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
+    xray.answers = [Answer(503, b"", {"Retry-After": retry_after}), THANKS]
     assert exporter.export([span("a")]) is LOST
     assert exporter.failed == {"status": 1}
     assert len(xray.requests) == 1
@@ -108,10 +108,10 @@ def test_a_retry_after_beyond_the_timeout_ends_the_export_immediately(
 NO_TIMES = ["soon", "-1", "nan", "inf", "1e3", "", "0", "Mon, 99 Foo"]
 
 
-@pytest.mark.parametrize("told", [*NO_TIMES, after(-3600)], ids=[*NO_TIMES, "past"])
-def test_an_invalid_or_past_retry_after_is_ignored(told: str, xray: FakeXRay, make: Make) -> None:
+@pytest.mark.parametrize("retry_after", [*NO_TIMES, after(-3600)], ids=[*NO_TIMES, "past"])
+def test_an_invalid_or_past_retry_after_is_ignored(retry_after: str, xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
+    xray.answers = [Answer(503, b"", {"Retry-After": retry_after}), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
 
 
@@ -189,8 +189,8 @@ def test_only_the_span_that_cannot_be_encoded_is_lost(
 
 
 def partial(rejected: int, message: str) -> bytes:
-    told = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
-    return ExportTraceServiceResponse(partial_success=told).SerializeToString()
+    partial_success = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
+    return ExportTraceServiceResponse(partial_success=partial_success).SerializeToString()
 
 
 @pytest.mark.parametrize("rejected", [3, 1 << 60])
