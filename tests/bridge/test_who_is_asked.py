@@ -224,10 +224,10 @@ def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Re
 class Asked(Sampler):
     """A sampler that publishes its decision."""
 
-    asked = 0
+    calls = 0
 
     def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
-        self.asked += 1
+        self.calls += 1
         return SamplingResult(Decision.RECORD_AND_SAMPLE)
 
     def fast_decision(self) -> Decision:
@@ -242,7 +242,7 @@ def test_a_sampler_that_publishes_its_decision_is_not_called() -> None:
     tracer = create_tracer(engine.TracerProvider(ParentBased(sampler), shutdown_on_exit=False))
     with tracer.start_active_span("root"):
         assert tracer.start_span("child").unwrap().is_recording()
-    assert sampler.asked == 0
+    assert sampler.calls == 0
 
 
 @pytest.mark.parametrize("name", ["ot_bridge", "parentbased_jaeger_remote"])

@@ -26,7 +26,7 @@ from ot_bridge.cli.main import main
 from tests import needs
 from tests.authority import Authority
 from tests.cli import programs
-from tests.receiver import HANG, Answer, GrpcReceiver, HttpReceiver, free_port
+from tests.receiver import HANG, GrpcReceiver, HttpReceiver, Response, free_port
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -73,7 +73,7 @@ def servers() -> Iterator[ExitStack]:
 
 
 @contextmanager
-def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
+def _listening(behave: Callable[[socket.socket], object]) -> Iterator[int]:
     """A server with this behaviour; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -84,7 +84,7 @@ def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
                 except OSError:
                     return
                 with connection:
-                    answer(connection)
+                    behave(connection)
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
@@ -225,32 +225,32 @@ def test_problems_with_certificates_are_distinguished(
     assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in finding
 
 
-HTML = Answer(200, b"<html>", {"Content-Type": "text/html"})
+HTML = Response(200, b"<html>", {"Content-Type": "text/html"})
 REJECTED = ExportTraceServiceResponse()
 REJECTED.partial_success.rejected_spans = 1
 REJECTED.partial_success.error_message = "too old"
-ANSWERS = {
-    "401": (Answer(401), "refuses the sender (HTTP 401)", "OTEL_EXPORTER_OTLP_HEADERS"),
-    "403": (Answer(403), "refuses the sender (HTTP 403)", "OTEL_EXPORTER_OTLP_HEADERS"),
-    "404": (Answer(404), "takes no spans at this path (HTTP 404)", "without a path"),
-    "405": (Answer(405), "takes no POST at this path", ENDPOINT),
-    "413": (Answer(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
-    "415": (Answer(415), "does not take this encoding", "http/json"),
-    "429": (Answer(429), "is overloaded (HTTP 429)", "try again later"),
-    "503": (Answer(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
-    "302": (Answer(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
+RESPONSES = {
+    "401": (Response(401), "refuses the sender (HTTP 401)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "403": (Response(403), "refuses the sender (HTTP 403)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "404": (Response(404), "takes no spans at this path (HTTP 404)", "without a path"),
+    "405": (Response(405), "takes no POST at this path", ENDPOINT),
+    "413": (Response(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+    "415": (Response(415), "does not take this encoding", "http/json"),
+    "429": (Response(429), "is overloaded (HTTP 429)", "try again later"),
+    "503": (Response(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
+    "302": (Response(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
     "a web page": (HTML, "a web page came back", ENDPOINT),
-    "rejected": (Answer(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
-    "500": (Answer(500), "answers HTTP 500", ""),
+    "rejected": (Response(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
+    "500": (Response(500), "answers HTTP 500", ""),
 }
 
 
-@pytest.mark.parametrize(("answer", "text", "mend"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("response", "text", "mend"), RESPONSES.values(), ids=RESPONSES)
 def test_the_response_of_a_collector_is_explained(
-    answer: Answer, text: str, mend: str, doctor: Doctor, servers: ExitStack
+    response: Response, text: str, mend: str, doctor: Doctor, servers: ExitStack
 ) -> None:
     """Row K4."""
-    receiver = servers.enter_context(HttpReceiver(always=answer))
+    receiver = servers.enter_context(HttpReceiver(always=response))
     report = doctor(**{ENDPOINT: receiver.base})
     assert report.status == 1
     assert text in report.of("otlp")
@@ -484,7 +484,7 @@ def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> Non
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
 
 
-INVALID = Answer(403, b'{"message": "no such token"}', {"x-amzn-errortype": "UnrecognizedClientException"})
+INVALID = Response(403, b'{"message": "no such token"}', {"x-amzn-errortype": "UnrecognizedClientException"})
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "geheim", "AWS_REGION": "eu-west-1"}
 XRAY: dict[str, tuple[dict[str, str], str]] = {
     "refused": (KEYS, "(UnrecognizedClientException)"),
@@ -760,7 +760,7 @@ def test_each_response_is_reported_by_the_command_in_its_own_process(
     expired: bool, servers: ExitStack, tmp_path: Path
 ) -> None:
     tls = Authority(tmp_path).context(expired=True) if expired else None
-    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Answer(401)))
+    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Response(401)))
     trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")} if expired else {}
     done = programs.run("doctor", cwd=None, **{ENDPOINT: receiver.base, **trusted})
     assert done.returncode == 1
@@ -768,13 +768,13 @@ def test_each_response_is_reported_by_the_command_in_its_own_process(
 
 
 def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Path) -> None:
-    answers = {
+    first_bytes = {
         addresses.HTTP: b"HTTP/1.1 200 OK\r\n\r\n",
         addresses.HTTP2: b"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + b"\x00" * 6,
         addresses.TLS: b"\x15\x03\x01\x00\x02\x02\x46",
         addresses.CLOSED: b"",
     }
-    for kind, data in answers.items():
+    for kind, data in first_bytes.items():
         with _listening(_answering(data)) as port:
             assert addresses.probe("127.0.0.1", port) == kind
     refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
@@ -783,8 +783,8 @@ def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Pat
 
 
 def _answering(data: bytes) -> Callable[[socket.socket], None]:
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         connection.recv(99)
         connection.sendall(data)
 
-    return answer
+    return respond

@@ -60,8 +60,8 @@ def started(
 
 def names(address: str) -> list[str]:
     """The names of the traces' first spans that the viewer lists, newest first."""
-    with urllib.request.urlopen(f"{address}api/traces?after=0", timeout=10) as answer:
-        found = sorted(json.load(answer)["traces"], key=lambda each: -int(each["at"]))
+    with urllib.request.urlopen(f"{address}api/traces?after=0", timeout=10) as response:
+        found = sorted(json.load(response)["traces"], key=lambda each: -int(each["at"]))
     return [each["name"] for each in found]
 
 
@@ -82,8 +82,8 @@ def test_the_viewer_ends_quietly_on_a_signal_and_exports_no_spans_of_its_own(
             OTEL_TRACES_EXPORTER="otlp",
         ) as (process, address),
     ):
-        with urllib.request.urlopen(address + "api/traces?after=0", timeout=10) as answer:
-            assert [each["spans"] for each in json.load(answer)["traces"]] == [10]
+        with urllib.request.urlopen(address + "api/traces?after=0", timeout=10) as response:
+            assert [each["spans"] for each in json.load(response)["traces"]] == [10]
         process.send_signal(number)
         assert process.wait(10) == 0
         assert process.stderr is not None
@@ -230,8 +230,8 @@ def test_a_file_that_cannot_be_read_gives_an_error_message(
 
 def test_listening_on_all_addresses_is_warned_of_once() -> None:
     with started("view", "--host", "0.0.0.0", "--port", "0") as (process, address):
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(address, timeout=10) as response:
+            assert response.status == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert process.stderr is not None
@@ -245,8 +245,8 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     with HttpReceiver() as receiver, collector(receiver) as url:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/v1/traces", encode_json(many(30)).encode(), headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert response.status == 200
         spans = {span.name: span for span in receiver.wait(30)}
     assert len(spans) == 30
     assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")

@@ -124,18 +124,18 @@ def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
     processor.shutdown()
 
 
-@pytest.mark.parametrize("answer", [True, None, False, RuntimeError], ids=str)
-def test_the_exporter_is_flushed_too(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("result", [True, None, False, RuntimeError], ids=str)
+def test_the_exporter_is_flushed_too(result: Any, caplog: pytest.LogCaptureFixture) -> None:
     class Buffers(Keeping):
         def force_flush(self, timeout_millis: int = 30000) -> Any:
             assert 0 < timeout_millis <= 20_000
-            if answer is RuntimeError:
+            if result is RuntimeError:
                 raise RuntimeError
-            return answer
+            return result
 
     processor = _processor(Buffers())
     spans(processor)("a")
-    assert processor.force_flush(20_000) is (answer in (True, None))
+    assert processor.force_flush(20_000) is (result in (True, None))
     processor.shutdown()
 
 

@@ -179,11 +179,11 @@ def test_a_sampler_gets_all_arguments_and_can_add_attributes_and_a_trace_state(s
     links = [trace_api.Link(REMOTE)]
 
     def step(side: Side) -> Any:
-        side.tracer.sampler = asked = Asked()
+        side.tracer.sampler = sampler = Asked()
         attributes = {"a": 1}
         span = side.tracer.start_span("span", IN_REMOTE, trace_api.SpanKind.CLIENT, attributes, links)
         side.tracer.start_span("bare")
-        return asked.calls, snapshot(span)
+        return sampler.calls, snapshot(span)
 
     calls, seen = sides.agree(step)
     assert calls[0][0][0] is IN_REMOTE
@@ -193,12 +193,12 @@ def test_a_sampler_gets_all_arguments_and_can_add_attributes_and_a_trace_state(s
 
 def test_a_sampler_gets_a_context_that_contains_the_parent(ours: Side) -> None:
     around = context_api.Context({"key": "value"})
-    ours.tracer.sampler = asked = Asked()
+    ours.tracer.sampler = sampler = Asked()
     parent = SimpleNamespace(
         in_context=lambda context: trace_api.set_span_in_context(NonRecordingSpan(REMOTE), context)
     )
     ours.tracer.start((engine.Span, engine.DroppedSpan, False), "span", REMOTE, (parent, around))
-    passed = asked.calls[0][0][0]
+    passed = sampler.calls[0][0][0]
     assert trace_api.get_current_span(passed).get_span_context() is REMOTE
     assert passed["key"] == "value"
     assert list(around) == ["key"]

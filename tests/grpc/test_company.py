@@ -145,7 +145,7 @@ def _health(server: grpc.Server) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
 
 
-@pytest.mark.parametrize("options", [{}, {"exclude": ()}], ids=["by default", "if asked for"])
+@pytest.mark.parametrize("options", [{}, {"exclude": ()}], ids=["by default", "if opted in"])
 def test_health_checks_are_traced_only_if_configured(finished: Finished, options: Any) -> None:
     with serving(server_interceptor(**options), add=_health) as plain:
         for channel in (

@@ -148,17 +148,17 @@ class Bare(grpc.Future):  # type: ignore[type-arg]
     cancel = cancelled = running = traceback = done  # type: ignore[assignment]
 
 
-def _through(plain: grpc.Channel, answer: Any) -> Any:
+def _through(plain: grpc.Channel, returned: Any) -> Any:
     class Answering(grpc.UnaryUnaryClientInterceptor):
         def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-            return answer
+            return returned
 
     channel = grpc.intercept_channel(plain, client_interceptor(), Answering())
     return stub(channel, "UU").future(b"ok")
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"),
+    ("returned", "code"),
     [
         (Bare(True), Code.OK),
         (Bare(True, ValueError("no")), Code.UNKNOWN),
@@ -168,9 +168,9 @@ def _through(plain: grpc.Channel, answer: Any) -> Any:
     ids=["done", "failed", "cancelled", "response"],
 )
 def test_a_future_returned_by_another_interceptor_ends_the_span(
-    plain: grpc.Channel, finished: Finished, answer: Any, code: grpc.StatusCode
+    plain: grpc.Channel, finished: Finished, returned: Any, code: grpc.StatusCode
 ) -> None:
-    assert _through(plain, answer) is answer
+    assert _through(plain, returned) is returned
     (span,) = finished(1)
     assert span.attributes is not None
     assert span.attributes["rpc.grpc.status_code"] == code.value[0]
@@ -179,10 +179,10 @@ def test_a_future_returned_by_another_interceptor_ends_the_span(
 def test_an_unfinished_future_of_another_interceptor_ends_the_span_when_it_is_done(
     plain: grpc.Channel, finished: Finished
 ) -> None:
-    answer = Bare()
-    _through(plain, answer)
+    returned = Bare()
+    _through(plain, returned)
     finished(0)
-    answer.callbacks[0](answer)
+    returned.callbacks[0](returned)
     finished(1)
 
 
@@ -317,11 +317,11 @@ async def test_our_grpc_aio_interceptors_accept_objects_that_are_not_calls(
     async def continuation(details: Any, request: Any) -> Any:
         return _some([b"0", b"1"]) if arity in STREAMS_OUT else b"a response itself"
 
-    answer = await getattr(interceptor, f"intercept_{ARITIES[arity]}")(continuation, details, b"")
+    returned = await getattr(interceptor, f"intercept_{ARITIES[arity]}")(continuation, details, b"")
     if arity in STREAMS_OUT:
-        assert [response async for response in answer] == [b"0", b"1"]
+        assert [response async for response in returned] == [b"0", b"1"]
     else:
-        assert answer == b"a response itself"
+        assert returned == b"a response itself"
     finished(1)
 
 

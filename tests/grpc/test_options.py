@@ -102,14 +102,14 @@ def test_an_excluded_rpc_of_another_tracer_is_served(call: Call, seen: Seen) -> 
 def test_start_options_choose_name_and_sampler(
     call: Call, seen: Seen, finished: Finished, choice: Any, name: str | None
 ) -> None:
-    asked: list[RpcInfo] = []
+    received: list[RpcInfo] = []
 
     def start_options(info: RpcInfo) -> Any:
-        asked.append(info)
+        received.append(info)
         return choice
 
     assert call(seen, "UU", b"ok", start_options=start_options) == b"ok"
-    assert [(info.full_method, info.request) for info in asked] == [(method("UU"), b"ok")]
+    assert [(info.full_method, info.request) for info in received] == [(method("UU"), b"ok")]
     assert [span.name for span in finished(0 if name is None else 1)] == ([name] if name else [])
 
 

@@ -649,7 +649,7 @@ def test_flask_tracing_runs_on_it() -> None:
         span.set_tag("user", "me")
         return f"{span.trace_id:x}"
 
-    answer = app.test_client().get("/hello", headers={"uber-trace-id": "abc:def:0:1"})
+    response = app.test_client().get("/hello", headers={"uber-trace-id": "abc:def:0:1"})
     (span,) = reporter.get_spans()
-    assert (answer.get_data(as_text=True), span.parent_id, span.is_rpc()) == ("abc", 0xDEF, True)
+    assert (response.get_data(as_text=True), span.parent_id, span.is_rpc()) == ("abc", 0xDEF, True)
     assert {"user", "http.method", "http.url", "http.status_code"} <= {tag.key for tag in span.tags}

@@ -195,17 +195,17 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
     )
     assert repr(ours.make_log(1.5, {"a": 1}, *limits)) == repr(real.make_log(1.5, {"a": 1}, *limits))
     assert repr(ours.make_process("s", {"a": 1}, 5)) == repr(real.make_process("s", {"a": 1}, 5))
-    answers = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
-    for answer in (
-        answers.SamplingStrategyResponse(0, answers.ProbabilisticSamplingStrategy(0.5)),
-        answers.SamplingStrategyResponse(0, answers.ProbabilisticSamplingStrategy(2)),
-        answers.SamplingStrategyResponse(1, None, answers.RateLimitingSamplingStrategy(3)),
-        answers.SamplingStrategyResponse(1, None, answers.RateLimitingSamplingStrategy(500)),
-        *(answers.SamplingStrategyResponse(each) for each in (0, 1, 2)),
+    ttypes = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
+    for response in (
+        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(0.5)),
+        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(2)),
+        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(3)),
+        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(500)),
+        *(ttypes.SamplingStrategyResponse(each) for each in (0, 1, 2)),
     ):
         (theirs, their_problem), (mine, our_problem) = (
-            real.parse_sampling_strategy(answer),
-            ours.parse_sampling_strategy(answer),
+            real.parse_sampling_strategy(response),
+            ours.parse_sampling_strategy(response),
         )
         assert (str(theirs), their_problem) == (str(mine), our_problem)
 

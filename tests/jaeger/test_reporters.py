@@ -186,7 +186,7 @@ def test_the_reporter_counts_reported_and_lost_spans(collector: Collector) -> No
 
 
 def test_the_reporter_counts_failures(collector: Collector) -> None:
-    collector.answer = lambda path, body: (400, b"no")
+    collector.respond = lambda path, body: (400, b"no")
     counts = _Counts()
     tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
     tracer.start_span("op").finish()
@@ -201,7 +201,7 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
         let_go.wait(20)
         return 200, b""
 
-    collector.answer = wait
+    collector.respond = wait
     tracer = _tracer(Reporter(CHANNEL, queue_capacity=5, batch_size=5, metrics_factory=counts))
     for _ in range(5):
         tracer.start_span("op").finish()

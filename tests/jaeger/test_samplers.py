@@ -192,7 +192,7 @@ def _remote(agent: Agent, **options: Any) -> tuple[sampler.RemoteControlledSampl
     return made, counts
 
 
-ANSWERS: dict[str, tuple[Any, str]] = {
+AGENT_STRATEGIES: dict[str, tuple[Any, str]] = {
     "probabilistic": (
         {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}},
         "ProbabilisticSampler(0.5)",
@@ -205,11 +205,11 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("strategy", "expected"), AGENT_STRATEGIES.values(), ids=AGENT_STRATEGIES)
 def test_the_remote_sampler_applies_the_strategy_of_the_agent(
-    answer: Any, expected: str, agent: Agent
+    strategy: Any, expected: str, agent: Agent
 ) -> None:
-    agent.strategy = answer
+    agent.strategy = strategy
     made, counts = _remote(agent)
     with counts.changed:
         assert counts.changed.wait_for(lambda: len(counts.counts) == 2, 10)

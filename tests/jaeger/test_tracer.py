@@ -369,14 +369,14 @@ class _Throttler:
 
     def __init__(self, allowed: bool) -> None:
         self.allowed = allowed
-        self.asked: list[str] = []
+        self.operations: list[str] = []
         self.client_id: int | None = None
 
     def set_client_id(self, client_id: int) -> None:
         self.client_id = client_id
 
     def is_allowed(self, operation: str) -> bool:
-        self.asked.append(operation)
+        self.operations.append(operation)
         return self.allowed
 
     def close(self) -> None:
@@ -389,16 +389,16 @@ def test_the_throttler_can_refuse_debug_spans(allowed: bool, sampled: bool) -> N
     def program(side: Side) -> Any:
         throttler = _Throttler(allowed)
         tracer, reporter = side.tracer(side.package.ConstSampler(sampled), throttler=throttler)
-        asked = tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "me", "uberctx-k": "v"})
+        debug_context = tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "me", "uberctx-k": "v"})
         spans = [
-            tracer.start_span("id", child_of=asked),
+            tracer.start_span("id", child_of=debug_context),
             tracer.start_span("start", tags={ext.SAMPLING_PRIORITY: 1}),
             tracer.start_span("later").set_tag(ext.SAMPLING_PRIORITY, 1),
         ]
         for span in spans:
             span.finish()
         assert tracer.tags["client-uuid"] == throttler.client_id is not None
-        assert throttler.asked == ["id", "start", "later"]
+        assert throttler.operations == ["id", "start", "later"]
         return [(span.flags, dict(span.context.baggage)) for span in spans], len(reporter.get_spans())
 
     both(program)

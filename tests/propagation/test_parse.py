@@ -84,7 +84,7 @@ def test_the_names_of_our_entry_points_mean_our_formats(name: str) -> None:
 def test_a_name_of_another_package_is_found_among_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     foreign = EntryPoint("theirs", f"{W3CBaggagePropagator.__module__}:{W3CBaggagePropagator.__name__}", "")
     monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda **asked: [foreign] * (asked.get("name") == "theirs")
+        "importlib.metadata.entry_points", lambda **selected: [foreign] * (selected.get("name") == "theirs")
     )
     assert isinstance(parse_propagators("theirs"), W3CBaggagePropagator)
 
@@ -127,7 +127,7 @@ def test_a_format_can_be_given_by_name_or_as_an_object() -> None:
 def test_without_entry_points_an_unknown_name_is_still_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: [])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **selected: [])
     with pytest.raises(ConfigurationError, match="known are tracecontext"):
         parse_propagators("theirs")
 

@@ -316,7 +316,7 @@ class _Rich(InMemorySpanExporter):
     failed = {"other": 1}
 
     def shutdown(self, timeout_millis: int = 7) -> None:
-        self.asked = timeout_millis
+        self.flush_timeout = timeout_millis
 
     def force_flush(self, timeout_millis: int = 7) -> bool:
         return False
@@ -328,7 +328,7 @@ def test_the_wrapper_has_what_the_exporter_has() -> None:
     assert (wrapper.name, wrapper.refusing, wrapper.failed) == ("rich", True, {"other": 1})
     assert wrapper.force_flush(5) is False
     wrapper.shutdown(timeout_millis=9)
-    assert exporter.asked == 9
+    assert exporter.flush_timeout == 9
     with pytest.raises(AttributeError):
         wrapper.nothing  # noqa: B018
 

@@ -181,8 +181,8 @@ def test_the_page_polls_once_a_second_and_only_while_it_is_visible(browser: Any,
     with tab(browser) as page:
         page.goto(running.url)
         page.wait_for_timeout(3000)
-        asked = [url for url in page.requested if "/api/traces" in url]
-        assert len(asked) <= 5
+        requests = [url for url in page.requested if "/api/traces" in url]
+        assert len(requests) <= 5
         page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})")
         page.wait_for_timeout(300)
         before = len(page.requested)
@@ -205,8 +205,8 @@ def test_five_tabs_poll_five_times_a_second_and_block_no_thread(browser: Any, ru
             pages[0].wait_for_timeout(50)
             threads.append(sum("process_request_thread" in each.name for each in threading.enumerate()))
         seconds = time.monotonic() - begin
-        asked = sum(len(page.requested) for page in pages) - before
-        assert 0 < asked <= 5 * (seconds + 1)
+        requests = sum(len(page.requested) for page in pages) - before
+        assert 0 < requests <= 5 * (seconds + 1)
         assert min(threads) == 0
 
 

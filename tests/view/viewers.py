@@ -16,7 +16,7 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -33,21 +33,23 @@ class Running(NamedTuple):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(self, method: str, path: str, body: bytes = b"", host: str = "", **headers: str) -> Answer:
+    def send(self, method: str, path: str, body: bytes = b"", host: str = "", **headers: str) -> Response:
         """headers: with `_` for `-`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         connection.request(method, path, body, {"Host": host or f"127.0.0.1:{self.port}", **sent})
-        answer = connection.getresponse()
-        found = Answer(answer.status, dict(answer.getheaders()), answer.read())
+        response = connection.getresponse()
+        found = Response(response.status, dict(response.getheaders()), response.read())
         connection.close()
         return found
 
-    def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> Answer:
-        return self.ask("POST", "/v1/traces", body, Content_Type=kind, **headers)
+    def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> Response:
+        return self.send("POST", "/v1/traces", body, Content_Type=kind, **headers)
 
     def list(self, after: int = 0) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.ask("GET", f"/api/traces?after={after}").body)["traces"]
+        found: list[dict[str, Any]] = json.loads(self.send("GET", f"/api/traces?after={after}").body)[
+            "traces"
+        ]
         return found
 
 
