@@ -76,7 +76,7 @@ class Service(NamedTuple):
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Service]]:
-    """Starts service and gateway on the global tracer. server, client, web: options of each door."""
+    """Starts service and gateway on the global tracer. server, client, web: options for each of them."""
     closing: list[Callable[[], object]] = []
 
     def start(server: Any = None, client: Any = None, web: Any = None) -> Service:

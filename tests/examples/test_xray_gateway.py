@@ -1,4 +1,4 @@
-"""`ot_bridge/cli/xray_gateway` does what it says, from its doors to what X-Ray gets."""
+"""`ot_bridge/cli/xray_gateway` does what it says, from its interfaces to the requests that X-Ray gets."""
 
 from __future__ import annotations
 

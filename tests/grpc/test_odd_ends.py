@@ -19,7 +19,7 @@ from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.rpc import text
 from tests.grpc.conftest import Finished
 from tests.grpc.test_aio_server import aio_server, settle
-from tests.grpc.test_client import DOORS, check
+from tests.grpc.test_client import TRACED_BY, check
 from tests.grpc.things import (
     ARITIES,
     STREAMS_IN,
@@ -90,14 +90,14 @@ def test_a_finished_stream_with_message_events_that_is_not_read_ends_its_span(
     assert check_ok.attributes["rpc.grpc.status_code"] == 0
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 def test_a_message_that_cannot_be_serialized_ends_the_span(
-    plain: grpc.Channel, finished: Finished, door: str
+    plain: grpc.Channel, finished: Finished, how: str
 ) -> None:
     def refuse(message: Any) -> bytes:
         raise TypeError("no such message")
 
-    call: Any = DOORS[door](plain).unary_unary("/things.Things/UU", request_serializer=refuse)
+    call: Any = TRACED_BY[how](plain).unary_unary("/things.Things/UU", request_serializer=refuse)
     for way in (call, call.with_call, lambda *args, **kwargs: call.future(*args, **kwargs).result()):
         with pytest.raises(grpc.RpcError) as raised:
             way(b"ok", timeout=10)
@@ -325,16 +325,16 @@ async def test_our_grpc_aio_interceptors_accept_objects_that_are_not_calls(
     finished(1)
 
 
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 @pytest.mark.parametrize("arity", sorted(STREAMS_IN))
 async def test_written_requests_and_read_responses_are_message_events(
-    seen: Seen, finished: Finished, door: str, arity: str
+    seen: Seen, finished: Finished, how: str, arity: str
 ) -> None:
     options: dict[str, Any] = {"message_events": True}
     async with aio_server(Aio(seen)) as address:
-        used = aio_client_interceptor(**options) if door == "interceptor" else ()
+        used = aio_client_interceptor(**options) if how == "interceptor" else ()
         async with grpc.aio.insecure_channel(address, interceptors=used) as plain:
-            channel = trace_channel(plain, **options) if door == "channel" else plain
+            channel = trace_channel(plain, **options) if how == "channel" else plain
             call = stub(channel, arity)()
             for kind in (grpc.aio.Call,):
                 assert isinstance(call, kind)

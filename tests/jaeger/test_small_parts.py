@@ -29,8 +29,8 @@ def test_get_boolean_reads_as_jaeger_client_does(text: Any, default: bool) -> No
 
 def test_the_error_reporter_logs_only_after_its_interval(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("errors")
-    quiet = utils.ErrorReporter(None, logger)
-    quiet.error("nobody hears %s", "this")
+    reporter = utils.ErrorReporter(None, logger)
+    reporter.error("nobody hears %s", "this")
     utils.ErrorReporter(None).error("nor this")
     loud = utils.ErrorReporter(None, logger, log_interval_minutes=-1)
     loud.error("heard: %s", 1)
