@@ -52,7 +52,7 @@ class Equals(str):
 
 
 class Pretends:
-    """As an unbound proxy: it cannot even be asked for its class."""
+    """As an unbound proxy: not even its class can be read."""
 
     @property
     def __class__(self) -> Any:

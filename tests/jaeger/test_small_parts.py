@@ -159,7 +159,7 @@ def test_get_local_ip_by_socket_returns_the_same_as_jaeger_clients() -> None:
 
 
 def test_interface_ip_returns_the_address_of_an_interface() -> None:
-    # On Windows it cannot be asked.
+    # On Windows there is no such call.
     assert utils.interface_ip(b"lo") == (None if sys.platform == "win32" else "127.0.0.1")
     with pytest.raises(OSError, match="No such device"):
         utils.interface_ip(b"nope0")

@@ -135,7 +135,7 @@ def test_a_signal_handler_may_use_the_throttler_while_its_thread_uses_it(agent: 
     made.close()
 
 
-#: A program that ends while its throttler waits for an answer that never comes.
+#: A program that ends while its throttler waits for a response that never comes.
 HANGING = """
 import socket, sys, threading
 from ot_bridge.jaeger_client import Config, throttler

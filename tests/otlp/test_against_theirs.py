@@ -1,7 +1,7 @@
 """Generated spans of every origin: our request is OpenTelemetry's, field by field.
 
-Left out of the comparison is what ours says and theirs does not: the low bits of flags and links' trace
-states (`alike`). Not generated is what theirs loses: lone surrogates and integers beyond 64 bits.
+The comparison leaves out what only ours contains: the low bits of flags and links' trace states (`alike`).
+Values that theirs loses are not generated: lone surrogates and integers beyond 64 bits.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def environment(collector: Collector) -> dict[str, str]:
 
 
 def paths(name: str) -> tuple[str, ...]:
-    """uWSGI closes the connection of a request that raised, without an answer."""
+    """uWSGI closes the connection of a request that raised, without a response."""
     return tuple(path for path in PATHS if path != "fail") if name == "uwsgi" else PATHS
 
 
