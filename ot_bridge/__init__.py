@@ -25,7 +25,7 @@ __all__ = [
     "uninstall",
 ]
 
-# Each name is imported when it is first asked for. OpenTelemetry loads entry points of this package while it
+# Each name is imported when it is first used. OpenTelemetry loads entry points of this package while it
 # is half imported itself, and pytest loads one in every test run: neither may import the whole.
 _ROOMS = {
     "TracingMiddleware": "wsgi",

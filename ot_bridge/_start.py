@@ -1,6 +1,6 @@
 """Runs when `ot_bridge` is imported, before anything of it imports OpenTelemetry.
 
-OpenTelemetry reads some variables while it is imported, and raises for a value that it does not know.
+OpenTelemetry reads some variables while it is imported, and raises for an unknown value.
 A wrong variable must not stop a program, so:
 
 1. `opentelemetry.propagate` looks up the names in `OTEL_PROPAGATORS`. If that variable is set, the module is

@@ -50,7 +50,7 @@ class RandomIds(IdGenerator):
     """Trace ids of 128 random bits, span ids of 64.
 
     says_random: whether trace ids are marked as random (W3C Trace Context, level 2, "Random Trace ID Flag").
-    `install()` leaves the mark out: a neighbour that knows only level 1 may refuse it and break the trace.
+    `install()` leaves the mark out: a neighbour that supports only level 1 may refuse it and break the trace.
     """
 
     fast_ids: FastIds = bits_128, bits_64

@@ -104,7 +104,7 @@ def install(
     ...), exporters or span processors; if None, that variable, else OTLP to localhost. scope_manager: an
     OpenTracing scope manager in place of OpenTelemetry's context. set_global: False leaves the global
     tracers, provider and propagator as they are. engine: False takes the SDK's own provider in place of the
-    lean one. trace_id_bits: 64 for neighbours that know no longer ids, or 128; if None, 64 if `ottrace` is
+    lean one. trace_id_bits: 64 for neighbours with such short ids, or 128; if None, 64 if `ottrace` is
     among the propagators. flush_on_sigterm: True has SIGTERM export waiting spans, for 2 s at most, before it
     ends the process; if None, `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
     semconv: groups of tag names that exporters translate into OpenTelemetry's: `http`, `database` and `rpc`,
@@ -144,7 +144,7 @@ def install(
 
 def _obey_sigterm(wanted: bool | None) -> None:
     if wanted is None:
-        delivery.flush_on_sigterm_if_asked()
+        delivery.flush_on_sigterm_if_enabled()
     elif wanted:
         delivery.flush_on_sigterm()
 

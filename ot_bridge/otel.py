@@ -1,7 +1,7 @@
 """The names of OpenTelemetry that it does not publish, each once, under a name of ours; the current context.
 
-Beside each name stands what takes its place in a version that lacks it. Versions 1.28 to 1.45 were examined:
-where no version is given, all of them have the name. `NEEDED` lists the attributes of the SDK's spans,
+Each name has a replacement for the versions that lack it. Versions 1.28 to 1.45 were examined: where no
+version is given, all of them have the name. `NEEDED` lists the attributes of the SDK's spans,
 tracers and containers that `ot_bridge.engine` inherits, fills and overrides. Only that room uses them, and on
 a version that lacks one, the SDK's own tracer makes the spans.
 """
@@ -80,7 +80,7 @@ def hold_provider(provider: Any, guard: Any = None) -> None:
         trace._TRACER_PROVIDER_SET_ONCE = guard
 
 
-# Samplers and processors of the SDK's, and what they do not tell.
+# The SDK's samplers and processors, and values that they keep in private attributes.
 
 _DELEGATES: Final = (
     "_root",
@@ -97,7 +97,7 @@ def static_decision(sampler: Any) -> Any:
 
 
 def delegate(sampler: Any, kind: int) -> Any:
-    """The sampler that a `ParentBased` asks for a kind of span; None if it cannot be read.
+    """The sampler that a `ParentBased` calls for a kind of span; None if it cannot be read.
 
     kind: 0 for a root, 1 and 2 for a remote parent (unsampled, sampled), 3 and 4 for a local one.
     """

@@ -49,7 +49,7 @@ class Finder(MetaPathFinder):
     """
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -62,12 +62,12 @@ class Finder(MetaPathFinder):
             return None
         if not rest and importlib.util.find_spec("ot_bridge") is None:
             # A child interpreter can inherit our variables without our packages.
-            self._say(f"{top} is not redirected: ot_bridge is not installed in {sys.executable}")
+            self._warn_once(f"{top} is not redirected: ot_bridge is not installed in {sys.executable}")
             return None
         name = f"{ours}.{rest}" if rest else ours
         found = importlib.util.find_spec(name)
         if found is None:
-            self._say(f"{fullname} is not among the parts of {top} that ot_bridge stands in for")
+            self._warn_once(f"{fullname} is not among the parts of {top} that ot_bridge stands in for")
             return None
         spec = ModuleSpec(
             fullname, _Alias(name), origin=found.origin, is_package=bool(found.submodule_search_locations)
@@ -75,9 +75,9 @@ class Finder(MetaPathFinder):
         spec.submodule_search_locations = found.submodule_search_locations
         return spec
 
-    def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
             _log.warning("%s", text)
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 #: The convention since 1.45: the code's name.
 NAME: Final = "rpc.status_code"
-#: What gRPC's doors write: the number of the code (OpenTelemetry's convention of old, "gRPC attributes").
+#: What the gRPC interceptors write: the code's number (OpenTelemetry's former convention, "gRPC attributes").
 NUMBER: Final = "rpc.grpc.status_code"
-#: What is read, in this order: conventions since 1.45, from 1.38 to 1.44, before, and OpenCensus' exporters.
+#: The names that are read, in this order: conventions since 1.45, from 1.38 to 1.44, before, and OpenCensus'
+#: exporters.
 READ: Final = (NAME, "rpc.response.status_code", NUMBER, "grpc.status_code")

@@ -93,8 +93,8 @@ class RecordedSpan(Span):
         status = self._of_otel_span("status", None)
         if status is not None and status.status_code in _ERRORS:
             made[tags.ERROR] = _ERRORS[status.status_code]
-        said = set(map(convert.key_name, self._tags))
-        return {**{name: value for name, value in made.items() if name not in said}, **self._tags}
+        own_names = set(map(convert.key_name, self._tags))
+        return {**{name: value for name, value in made.items() if name not in own_names}, **self._tags}
 
     @property
     def logs(self) -> list[LogData]:

@@ -43,9 +43,9 @@ class Proxy:
                 kept = {name: value for name, value in self.headers.items() if not name.startswith("Proxy")}
                 with contextlib.closing(onward):
                     onward.request("POST", url.path, body, kept)
-                    answer = onward.getresponse()
-                    content = answer.read()
-                self.send_response(answer.status)
+                    response = onward.getresponse()
+                    content = response.read()
+                self.send_response(response.status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

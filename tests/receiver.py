@@ -2,7 +2,7 @@
 
 They take what the OpenTelemetry Collector takes by default: 4 MiB a gRPC message, 20 MiB an HTTP body, gzip
 or not, protobuf. `HttpReceiver()` and `GrpcReceiver()` are context managers. An HttpReceiver also follows a
-script: `HttpReceiver(Answer(503), CLOSE)` answers the first request by 503, hangs up at the second, takes
+script: `HttpReceiver(Response(503), CLOSE)` answers the first request by 503, hangs up at the second, takes
 the third.
 """
 
@@ -79,12 +79,12 @@ class Receiver:
         self.close()
 
 
-class Answer(NamedTuple):
-    """What an HttpReceiver answers to one request.
+class Response(NamedTuple):
+    """The response of an HttpReceiver to one request.
 
-    headers: laid over Content-Type and Content-Length. raw: all bytes of the answer, instead of what the
-    fields before it make. wait: seconds before it. drip: seconds between its bytes. cut: so many of its bytes
-    are sent, and the connection is closed. end: the connection is closed behind it, which it does not say.
+    headers: laid over Content-Type and Content-Length. raw: all bytes of the response, in place of the
+    fields before it. wait: seconds before it. drip: seconds between its bytes. cut: so many of its bytes
+    are sent, and the connection is closed. end: the connection is closed after it, without a header for this.
     """
 
     status: int = 200
@@ -99,13 +99,16 @@ class Answer(NamedTuple):
     def bytes(self) -> bytes:
         if self.raw is not None:
             return self.raw
-        told = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(self.body))}
-        lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in {**told, **self.headers}.items())]
+        defaults = {"Content-Type": "application/x-protobuf", "Content-Length": str(len(self.body))}
+        lines = [
+            f"HTTP/1.1 {self.status} Told",
+            *(f"{k}: {v}" for k, v in {**defaults, **self.headers}.items()),
+        ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
-HANG = Answer(wait=3600)
-CLOSE = Answer(cut=0)
+HANG = Response(wait=3600)
+CLOSE = Response(cut=0)
 
 
 class Seen(NamedTuple):
@@ -121,12 +124,16 @@ class Seen(NamedTuple):
 class HttpReceiver(Receiver):
     """OTLP over HTTP, protobuf, on kept connections.
 
-    script: the answers to the first requests; those that follow get `always`, or are taken. tls: a server's
+    script: the responses to the first requests; those that follow get `always`, or are taken. tls: a server's
     context. seen: every request. connections: how many were made. `requests`: what is answered by 2xx.
     """
 
     def __init__(
-        self, *script: Answer, always: Answer | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+        self,
+        *script: Response,
+        always: Response | None = None,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         super().__init__()
         self._script = list(script)
@@ -144,17 +151,17 @@ class HttpReceiver(Receiver):
         self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.endpoint = f"{self.base}/v1/traces"
 
-    def answer(self, body: bytes, encoding: str) -> Answer:
+    def respond(self, body: bytes, encoding: str) -> Response:
         """Keeps what is answered by 2xx."""
         with self._came:
-            answer = self._script.pop(0) if self._script else self._always
+            response = self._script.pop(0) if self._script else self._always
         if encoding in ("gzip", "deflate"):
             body = zlib.decompress(body, zlib.MAX_WBITS | 32)
-        if answer is None:
-            answer = Answer() if len(body) <= MAX_HTTP_BODY else Answer(413)
-        if 200 <= answer.status < 300 and answer.cut is None and answer.wait < 3600:
+        if response is None:
+            response = Response() if len(body) <= MAX_HTTP_BODY else Response(413)
+        if 200 <= response.status < 300 and response.cut is None and response.wait < 3600:
             self.take(body)
-        return answer
+        return response
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
@@ -173,15 +180,15 @@ class HttpReceiver(Receiver):
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(headers["content-length"]))
                 receiver.seen.append(Seen(self.command, self.path, headers, body, time.monotonic()))
-                answer = receiver.answer(body, headers.get("content-encoding", ""))
-                receiver._closing.wait(answer.wait)
-                data = answer.bytes()[: answer.cut]
-                for start in range(0, len(data), 1) if answer.drip else ():
-                    receiver._closing.wait(answer.drip)
+                response = receiver.respond(body, headers.get("content-encoding", ""))
+                receiver._closing.wait(response.wait)
+                data = response.bytes()[: response.cut]
+                for start in range(0, len(data), 1) if response.drip else ():
+                    receiver._closing.wait(response.drip)
                     self.wfile.write(data[start : start + 1])
-                if not answer.drip:
+                if not response.drip:
                     self.wfile.write(data)
-                self.close_connection |= answer.end or answer.cut is not None
+                self.close_connection |= response.end or response.cut is not None
 
             do_GET = do_PUT = do_POST
 

@@ -120,9 +120,9 @@ def _mentioned() -> Iterator[tuple[str, str]]:
             if len(words) > 2:
                 yield f"{page.relative_to(ROOT)}: {' '.join(words)}", command
     for name in COMMANDS:
-        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
             parse([name, "--help"])
-        for command in re.findall(r"^  (?:[A-Z_]+=\S+ )?(ot-bridge .*)", said.getvalue(), re.M):
+        for command in re.findall(r"^  (?:[A-Z_]+=\S+ )?(ot-bridge .*)", printed.getvalue(), re.M):
             yield f"{name} --help: {command}", command
 
 

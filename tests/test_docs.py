@@ -176,14 +176,14 @@ def _carried() -> Iterator[tuple[str, str]]:
     """(id, where) of the requirements that tests name: in functions' names and in docstrings of modules."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
-        said = re.findall(r"\b[RSDCEJKV]\d{1,2}\b", ast.get_docstring(tree) or "")
+        requirements = re.findall(r"\b[RSDCEJKV]\d{1,2}\b", ast.get_docstring(tree) or "")
         names = [
             node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         for name in names:
             found = re.match(r"test((?:_[RSDCEJKV]\d+)+)_", name)
-            said += found[1].split("_")[1:] if found else []
-        yield from ((each, str(path.relative_to(ROOT))) for each in said)
+            requirements += found[1].split("_")[1:] if found else []
+        yield from ((each, str(path.relative_to(ROOT))) for each in requirements)
 
 
 def test_every_id_that_a_test_names_is_explained_and_every_rule_of_the_specification_has_a_test() -> None:

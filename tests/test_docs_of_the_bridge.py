@@ -54,6 +54,6 @@ def test_every_requirement_names_its_tests(letter: str, last: int) -> None:
 
 def test_every_difference_names_its_test() -> None:
     entries = [line for line in DIFFERENCES.splitlines() if line.startswith("| ") and "---" not in line]
-    told = [line for line in entries if not line.endswith("| shown by |")]
-    assert len(told) > 30
-    assert [line for line in told if not re.search(r"\| `test_\w+`(, `test_\w+`)* \|$", line)] == []
+    listed = [line for line in entries if not line.endswith("| shown by |")]
+    assert len(listed) > 30
+    assert [line for line in listed if not re.search(r"\| `test_\w+`(, `test_\w+`)* \|$", line)] == []

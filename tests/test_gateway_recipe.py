@@ -31,7 +31,8 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.grpc import client_interceptor, server_interceptor, trace_channel
 from ot_bridge.sampling import PathSampler, always_off, always_on, probability, with_sampler
 from ot_bridge.xray import XRayExporter
-from tests.xray.conftest import Answer, FakeXRay, error
+from tests.xray.conftest import FakeXRay, error
+from tests.xray.conftest import Response as XRayResponse
 
 CALLER = {"traceparent": f"00-{0xABC:032x}-{0xDEF:016x}-01"}
 
@@ -75,7 +76,7 @@ class Service(NamedTuple):
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Service]]:
-    """Starts service and gateway on the global tracer. server, client, web: options of each door."""
+    """Starts service and gateway on the global tracer. server, client, web: options for each of them."""
     closing: list[Callable[[], object]] = []
 
     def start(server: Any = None, client: Any = None, web: Any = None) -> Service:
@@ -117,7 +118,7 @@ def test_row_1_the_exporter_is_built_with_region_and_version_or_names_what_is_mi
 
 def test_row_2_flush_waits_and_returns_whether_all_spans_were_delivered(xray: FakeXRay) -> None:
     tracer = ot_bridge.install("gateway", exporters=[XRayExporter("us-west-2", endpoint=xray.url)])
-    xray.answers = [error(429, "ThrottledException"), Answer(), error(400, "InvalidRequestException")]
+    xray.responses = [error(429, "ThrottledException"), XRayResponse(), error(400, "InvalidRequestException")]
     tracer.start_span("taken at the second attempt").finish()
     assert tracer.flush() is True
     assert len(xray.requests) == 2
@@ -165,8 +166,8 @@ def test_row_5_the_client_interceptor_makes_a_span_with_messages_and_status(
     channel = grpc.intercept_channel(start().plain, client_interceptor(message_events=True))
     reply = rpc.GreeterStub(channel).SayHello(pb.HelloRequest(name="ann"), timeout=5)
     span = spans(memory)["CLIENT /greeter.v1.Greeter/SayHello"]
-    told = [dict(event.attributes or {}) for event in span.events]
-    assert [(each["message.type"], each["message.uncompressed_size"]) for each in told] == [
+    logged = [dict(event.attributes or {}) for event in span.events]
+    assert [(each["message.type"], each["message.uncompressed_size"]) for each in logged] == [
         ("SENT", pb.HelloRequest(name="ann").ByteSize()),
         ("RECEIVED", reply.ByteSize()),
     ]

@@ -103,11 +103,11 @@ def _deliver(method: str) -> None:
 
 
 def _call(**options: Any) -> None:
-    def answer(environ: Any, start_response: Any) -> list[bytes]:
+    def hello(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
         return [b""]
 
-    app: Any = TracingMiddleware(answer, _tracer(), **options)
+    app: Any = TracingMiddleware(hello, _tracer(), **options)
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_TRACEPARENT": "broken"}
     list(app(environ, lambda status, headers: None))
 
@@ -125,8 +125,8 @@ def _otel_twice_ended() -> None:
 
 
 def _many_tags() -> None:
-    engine.notes._said.clear()
-    engine.say_dropped(3, 7, "span")
+    engine.notes._logged.clear()
+    engine.log_dropped(3, 7, "span")
 
 
 class Contextless(opentracing.Span):

@@ -161,18 +161,18 @@ def test_spans_of_opentelemetry_code_are_shown_as_opentracings() -> None:
             span.set_status(trace.StatusCode.ERROR)
             active: Any = tracer.active_span
             active.set_tag("two", 2)
-    shown, ours = tracer.finished_spans()
-    assert isinstance(shown, RecordedSpan)
-    assert shown is active
-    assert (shown.operation_name, shown.finished) == ("native", True)
-    assert shown.tags == {"one": 1, "two": 2, "span.kind": "client", "error": True}
-    assert shown.logs[0] == LogData({"event": "cache miss", "key": "k"}, 9.5)
-    assert shown.logs[1].key_values["event"] == "error"
-    assert shown.logs[1].key_values["error.kind"] == "ValueError"
-    assert shown.logs[1].key_values["message"] == "no"
-    assert shown.parent_id == ours.context.span_id
-    assert [reference.type for reference in shown.references] == ["child_of", "follows_from"]
-    assert shown.references[1].referenced_context[:2] == (7, 8)
+    recorded, ours = tracer.finished_spans()
+    assert isinstance(recorded, RecordedSpan)
+    assert recorded is active
+    assert (recorded.operation_name, recorded.finished) == ("native", True)
+    assert recorded.tags == {"one": 1, "two": 2, "span.kind": "client", "error": True}
+    assert recorded.logs[0] == LogData({"event": "cache miss", "key": "k"}, 9.5)
+    assert recorded.logs[1].key_values["event"] == "error"
+    assert recorded.logs[1].key_values["error.kind"] == "ValueError"
+    assert recorded.logs[1].key_values["message"] == "no"
+    assert recorded.parent_id == ours.context.span_id
+    assert [reference.type for reference in recorded.references] == ["child_of", "follows_from"]
+    assert recorded.references[1].referenced_context[:2] == (7, 8)
 
 
 def test_attributes_and_events_that_opentelemetry_code_adds_appear_as_tags_and_logs() -> None:

@@ -20,10 +20,10 @@ from ot_bridge.otel import behind_proxy, state_of
 
 
 class AsRoot(Sampler):
-    """Asks `sampler` as if the span had no parent, because the caller left the sampling decision open.
+    """Calls `sampler` as if the span had no parent, because the caller left the sampling decision open.
 
-    flags: asks as if the parent were a remote span with these flags. This is for a caller that has decided
-    but sent no span id.
+    flags: calls it as if the parent were a remote span with these flags. This is for a caller that has
+    decided but sent no span id.
     """
 
     def __init__(self, sampler: Sampler, flags: trace.TraceFlags | None = None) -> None:

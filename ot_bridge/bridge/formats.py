@@ -131,7 +131,7 @@ class Carriers:
             return None
         try:
             return self._write_ids(ids, 0 if above is None else above[1])
-        except Exception:  # an id that has no room in a header, which `inject` knows to leave out
+        except Exception:  # an id that has no room in a header; `inject` leaves that header out
             return None
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:
@@ -153,7 +153,7 @@ class Carriers:
                         made.__dict__["parent_id"] = parent_id
                     return made
         except Exception:
-            pass  # `_extract` reads what is unusual, and reports what is wrong
+            pass  # `_extract` reads unusual values, and reports wrong ones
         return self._extract(format, carrier)
 
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:

@@ -86,7 +86,7 @@ class Span(SpanBase):
     def context(self) -> SpanContext:
         """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
         # See the head of this file, 1 and 2. `__dict__` would slow every attribute of the span, so the list
-        # is an attribute; it has to be there before what it will hold is read.
+        # is an attribute; it has to exist before its content is read.
         frozen = self._frozen
         if frozen is None:
             frozen = self._frozen = []
@@ -182,7 +182,7 @@ class Span(SpanBase):
         """Adds an event with a method of the OpenTelemetry span."""
         quietly(add, *arguments)
         if not isinstance(self._otel_span, Identity):  # spans of the engine log it themselves
-            engine.say_dropped(*dropped_by(last_event(self._otel_span)), "event")
+            engine.log_dropped(*dropped_by(last_event(self._otel_span)), "event")
 
     def _record(
         self, exception: BaseException, attributes: dict[str, convert.Value], when: int | None
@@ -247,7 +247,7 @@ class Span(SpanBase):
             except Exception:
                 log_failure(_log, "a span processor raised at the end of a span")
             if not isinstance(span, Identity):  # spans of the engine log it themselves
-                engine.say_dropped(*dropped_by(span), "span")
+                engine.log_dropped(*dropped_by(span), "span")
 
     def fail(self, exception: BaseException) -> None:
         """Sets status ERROR, and adds an `exception` event unless `exception` is the last one recorded."""

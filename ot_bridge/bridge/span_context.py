@@ -86,7 +86,7 @@ class SpanContext(SpanContextBase, trace.SpanContext):
     debug: bool = False
     #: The W3C `tracestate` header's text.
     tracestate: str = ""
-    #: The id with which a caller asks for a debug trace. Only a context without a trace id has one.
+    #: The id with which a caller requests a debug trace. Only a context without a trace id has one.
     debug_id: str | None = None
 
     # As OpenTelemetry's properties, but quicker to read: every injection reads them.
@@ -174,11 +174,11 @@ def from_remote(remote: Remote) -> SpanContext:
     trace_id, span_id, parent_id, sampled, debug, debug_id, baggage, tracestate, extras = remote
     state = trace_state(tracestate) if tracestate else DEFAULT_TRACE_STATE
     random = W3C_RANDOM in extras if extras else False
-    says_more = debug or debug_id or sampled is None or (extras and len(extras) > random)
+    has_more = debug or debug_id or sampled is None or (extras and len(extras) > random)
     flags = (1 if sampled else 0) + (_RANDOM if random else 0)
     ids = (trace_id, span_id, True, _FLAGS[flags], state, bool(trace_id and span_id))
-    kind = SpanContext if says_more else _BY_FLAGS[flags]
-    return _with(tuple.__new__(kind, ids), baggage, remote if says_more else None, parent_id)
+    kind = SpanContext if has_more else _BY_FLAGS[flags]
+    return _with(tuple.__new__(kind, ids), baggage, remote if has_more else None, parent_id)
 
 
 def of(subject: object) -> SpanContext | None:

@@ -53,7 +53,7 @@ class Starting:
     maps_kind: bool
     #: A method of a subclass that remembers where `span.kind` stood among the tags: (span, tags) -> None.
     _started_as_kind: Any = None
-    #: A method of a subclass that reads what a program names as a parent: its context, or what else it is.
+    #: A method of a subclass that replaces what a program gives as a parent: by its context, if it has one.
     _plain: Any = None
     _own_scopes: ScopeManager
     _scope_manager: opentracing.ScopeManager

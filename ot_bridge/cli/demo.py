@@ -70,7 +70,7 @@ REQUESTS = (
 )
 
 
-class Answer(NamedTuple):
+class Outcome(NamedTuple):
     """The response to a request, and the spans that the request caused."""
 
     request: Request
@@ -110,17 +110,17 @@ def _services(tracer: Tracer) -> Iterator[int]:
         server.stop(1).wait()
 
 
-def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Answer], bool]:
-    """Sends the requests. Returns the answers, and whether `exporters` took all spans."""
+def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Outcome], bool]:
+    """Sends the requests. Returns their outcomes, and whether `exporters` took all spans."""
     memory = InMemorySpanExporter()
     tracer = install("demo", propagators=PROPAGATORS, exporters=[SimpleSpanProcessor(memory), *exporters])
     try:
-        answers = []
+        outcomes = []
         with _services(tracer) as port:
             for request in REQUESTS:
                 status = get(port, "/v1/hello/ann", request.headers)
-                answers.append((request, status, _settled(memory)))
-        return [Answer(*answer) for answer in answers], tracer.flush(5)
+                outcomes.append((request, status, _settled(memory)))
+        return [Outcome(*outcome) for outcome in outcomes], tracer.flush(5)
     finally:
         uninstall()
 
@@ -185,20 +185,20 @@ def _played(options: argparse.Namespace, collector: str | None) -> int:
     exporters: list[SpanExporter] = []
     if collector:
         exporters.append(OTLPSpanExporter(endpoint=collector.rstrip("/") + "/v1/traces"))
-    answers, delivered = play(exporters)
+    outcomes, delivered = play(exporters)
     if options.json:
-        print(json.dumps([_as_json(answer) for answer in answers], indent=2))
+        print(json.dumps([_as_json(outcome) for outcome in outcomes], indent=2))
     elif options.html != "-":
-        print(*_lines(answers, Style.of(sys.stdout), options.all), sep="\n")
+        print(*_lines(outcomes, Style.of(sys.stdout), options.all), sep="\n")
     if not delivered:
         print(f"ot-bridge demo: {collector} did not take the spans", file=sys.stderr)
-    if options.html and not page.write_page(_page(answers), options.html, "ot-bridge demo"):
+    if options.html and not page.write_page(_page(outcomes), options.html, "ot-bridge demo"):
         return 2
-    return 0 if delivered and all(answer.whole for answer in answers) else 1
+    return 0 if delivered and all(outcome.whole for outcome in outcomes) else 1
 
 
-def _page(answers: Sequence[Answer]) -> str:
-    return page.of_traces(trees(records([span for answer in answers for span in answer.spans])))
+def _page(outcomes: Sequence[Outcome]) -> str:
+    return page.of_traces(trees(records([span for outcome in outcomes for span in outcome.spans])))
 
 
 def _xray(as_json: bool, everything: bool) -> int:
@@ -212,26 +212,26 @@ def _xray(as_json: bool, everything: bool) -> int:
     return demo_xray.run(as_json, everything)
 
 
-def _as_json(answer: Answer) -> dict[str, Any]:
+def _as_json(outcome: Outcome) -> dict[str, Any]:
     return {
-        "sender": answer.request.sender,
-        "headers": answer.request.headers,
-        "status": answer.status,
-        "whole": answer.whole,
-        "spans": [json.loads(span.to_json()) for span in answer.spans],
+        "sender": outcome.request.sender,
+        "headers": outcome.request.headers,
+        "status": outcome.status,
+        "whole": outcome.whole,
+        "spans": [json.loads(span.to_json()) for span in outcome.spans],
     }
 
 
-def _lines(answers: Sequence[Answer], style: Style, everything: bool) -> Iterator[str]:
-    whole = sum(answer.whole for answer in answers)
-    for answer in answers:
-        yield from _tree(answer, style, everything)
-    yield f"{whole} of {len(answers)} traces are whole"
+def _lines(outcomes: Sequence[Outcome], style: Style, everything: bool) -> Iterator[str]:
+    whole = sum(outcome.whole for outcome in outcomes)
+    for outcome in outcomes:
+        yield from _tree(outcome, style, everything)
+    yield f"{whole} of {len(outcomes)} traces are whole"
 
 
-_SHOWN: Final = ("component", "http.status_code", "user")
+_PRINTED_TAGS: Final = ("component", "http.status_code", "user")
 
 
-def _tree(answer: Answer, style: Style, everything: bool) -> Iterator[str]:
-    yield style.fit(f"{answer.request.sender} -> {answer.status}")
-    yield from draw(records(answer.spans), style, keys=_SHOWN, everything=everything)
+def _tree(outcome: Outcome, style: Style, everything: bool) -> Iterator[str]:
+    yield style.fit(f"{outcome.request.sender} -> {outcome.status}")
+    yield from draw(records(outcome.spans), style, keys=_PRINTED_TAGS, everything=everything)

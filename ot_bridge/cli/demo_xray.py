@@ -50,7 +50,7 @@ class Request(NamedTuple):
     segments: tuple[int, int]
 
 
-class Answer(NamedTuple):
+class Outcome(NamedTuple):
     """The segments that X-Ray received for a request, and whether these are the expected ones."""
 
     title: str
@@ -107,7 +107,7 @@ def _services(tracer: Tracer) -> Iterator[Services]:
         server.stop(1).wait()
 
 
-def play(share: float | None, xray: FakeXRay) -> list[Answer]:
+def play(share: float | None, xray: FakeXRay) -> list[Outcome]:
     """Sends the requests. share: sampled by the global configuration; None without one."""
     session = botocore.session.Session()
     session.set_credentials("demo", "demo")
@@ -115,20 +115,20 @@ def play(share: float | None, xray: FakeXRay) -> list[Answer]:
     tracer = install("gateway", exporters=[exporter], sampler=global_sampler(share))
     try:
         with _services(tracer) as services:
-            return [_answer(request, share, services, tracer, xray) for request in REQUESTS]
+            return [_outcome(request, share, services, tracer, xray) for request in REQUESTS]
     finally:
         uninstall()
 
 
-def _answer(
+def _outcome(
     request: Request, share: float | None, services: Services, tracer: Tracer, xray: FakeXRay
-) -> Answer:
+) -> Outcome:
     request.send(services)
     delivered = tracer.flush(10)
     documents = sorted(xray.take(), key=lambda document: float(document["start_time"]))
     expected = request.segments[share is None]
     one_trace = len({document["trace_id"] for document in documents}) <= 1
-    return Answer(request.title, documents, delivered, one_trace and len(documents) == expected)
+    return Outcome(request.title, documents, delivered, one_trace and len(documents) == expected)
 
 
 def run(as_json: bool, everything: bool = False) -> int:
@@ -138,31 +138,31 @@ def run(as_json: bool, everything: bool = False) -> int:
             f"with a global configuration, a share of {SHARE}": play(SHARE, xray),
             "without a global configuration": play(None, xray),
         }
-    answers = [answer for each in played.values() for answer in each]
+    outcomes = [outcome for each in played.values() for outcome in each]
     if as_json:
-        print(json.dumps([answer._asdict() for answer in answers], indent=2))
+        print(json.dumps([outcome._asdict() for outcome in outcomes], indent=2))
     else:
         print(*_lines(played, Style.of(sys.stdout), everything), sep="\n")
-    return 0 if all(answer.delivered and answer.as_expected for answer in answers) else 1
+    return 0 if all(outcome.delivered and outcome.as_expected for outcome in outcomes) else 1
 
 
-def _lines(played: dict[str, list[Answer]], style: Style, everything: bool) -> Iterator[str]:
-    for title, answers in played.items():
+def _lines(played: dict[str, list[Outcome]], style: Style, everything: bool) -> Iterator[str]:
+    for title, outcomes in played.items():
         yield f"== {title}"
-        for answer in answers:
-            yield from _tree(answer, style, everything)
+        for outcome in outcomes:
+            yield from _tree(outcome, style, everything)
         yield ""
-    every = [answer for answers in played.values() for answer in answers]
-    count = sum(len(answer.documents) for answer in every)
-    fate = "all delivered" if all(answer.delivered for answer in every) else "some were not delivered"
-    yield from (f"not as expected: {answer.title}" for answer in every if not answer.as_expected)
+    every = [outcome for outcomes in played.values() for outcome in outcomes]
+    count = sum(len(outcome.documents) for outcome in every)
+    fate = "all delivered" if all(outcome.delivered for outcome in every) else "some were not delivered"
+    yield from (f"not as expected: {outcome.title}" for outcome in every if not outcome.as_expected)
     yield f"{count} segments, {fate}"
 
 
-def _tree(answer: Answer, style: Style, everything: bool) -> Iterator[str]:
-    trace = f" [{answer.documents[0]['trace_id']}]" if answer.documents else ""
-    yield answer.title + trace
-    yield from draw(map(_record, answer.documents), style, everything=everything, headed=False)
+def _tree(outcome: Outcome, style: Style, everything: bool) -> Iterator[str]:
+    trace = f" [{outcome.documents[0]['trace_id']}]" if outcome.documents else ""
+    yield outcome.title + trace
+    yield from draw(map(_record, outcome.documents), style, everything=everything, headed=False)
 
 
 def _record(document: Document) -> SpanRecord:

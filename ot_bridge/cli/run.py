@@ -126,9 +126,9 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
 
     with viewing.viewer(Store()) as address:
         environ = {**environ, _ENDPOINT: f"{address.url}/v1/traces"}
-        shown = f"ot-bridge run: traces are shown at {address.url}/"
+        message = f"ot-bridge run: traces are shown at {address.url}/"
         if not address.ours:
-            print(shown, file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
             return _start(program, command, environ)
         running: list[subprocess.Popen[bytes]] = []
         ended: list[int] = []
@@ -140,7 +140,7 @@ def _viewed(program: str, command: Sequence[str], environ: Mapping[str, str]) ->
                     process.terminate()
 
         with viewing.signals(handle):
-            print(shown, file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
             running.append(process := subprocess.Popen(command, executable=program, env=environ))
             if ended:  # by a signal that came before the program was known
                 process.terminate()

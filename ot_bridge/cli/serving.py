@@ -29,7 +29,7 @@ def get(port: int, path: str, headers: Mapping[str, str]) -> int:
     lines = [f"GET {path} HTTP/1.0", "Host: localhost", *map(": ".join, headers.items())]
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        answer = b""
+        response = b""
         while received := connection.recv(65536):
-            answer += received
-    return int(answer.split(b" ", 2)[1])
+            response += received
+    return int(response.split(b" ", 2)[1])

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 class Calls:
-    """Wakes the export thread. A call says whether its caller waits for a flush."""
+    """Wakes the export thread. A call's value is whether its caller waits for a flush."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -22,7 +22,7 @@ class Calls:
         self._queue.put(flush)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for a call, for this time at most. Returns whether any call asked for a flush.
+        """Waits for a call, for this time at most. Returns whether any call was for a flush.
 
         Calls that have come already are taken first: in CPython 3.10, a `SimpleQueue` that was not empty
         calculates anew how long it has to wait, and may treat a time that is over as no limit.

@@ -1,4 +1,4 @@
-"""Counts of what has become of spans: `Counts` for readers, `Tally` and `Ledger` for those who count."""
+"""Counts of spans by their fate: `Counts` for readers; `Tally` and `Ledger` do the counting."""
 
 from __future__ import annotations
 

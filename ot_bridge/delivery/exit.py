@@ -1,7 +1,7 @@
 """The end of a process: one deadline for all processors, and for what closes in the background.
 
-1. The exit begins when the main thread runs `atexit` hooks. That is noticed by the main thread running code
-   although `threading` says that it has ended; while other threads outlive it, it runs none. In a child of
+1. The exit begins when the main thread runs `atexit` hooks. That is detected by the main thread running code
+   although `threading` reports that it has ended; while other threads outlive it, it runs none. In a child of
    `multiprocessing` or billiard the exit begins when the child has done its work. The first call of
    `deadline` fixes the deadline.
 2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
@@ -85,14 +85,14 @@ def finish() -> None:
             name = target(worker.outlet.made)
             _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
     for processor in list(PROCESSORS):
-        processor.worker.tell(final=True)
+        processor.worker.report(final=True)
 
 
 def _give_up(worker: Any) -> None:
     """Has the exporter of a late worker give up, and ends the flushes of other threads that wait for it."""
     worker.outlet.hurry(time.monotonic())
     for marker in tuple(worker.waiting):
-        marker.answer((worker.ledger.failed, False))
+        marker.set_result((worker.ledger.failed, False))
 
 
 def _at_exit() -> None:

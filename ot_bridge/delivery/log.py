@@ -104,7 +104,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}  # reason -> how many have been logged
-        self._said: dict[str, float] = {}  # reason -> when it was logged last
+        self._logged_at: dict[str, float] = {}  # reason -> when it was logged last
         self._away = False
 
     def note(self, lost: Mapping[str, int], exporter: object, final: bool = False) -> None:
@@ -115,9 +115,9 @@ class Losses:
         now = time.monotonic()
         for reason, total in lost.items():
             new = total - self._known.get(reason, 0)
-            if new and (final or now - self._said.get(reason, -_PAUSE) >= _PAUSE):
+            if new and (final or now - self._logged_at.get(reason, -_PAUSE) >= _PAUSE):
                 self._known[reason] = total
-                self._said[reason] = now
+                self._logged_at[reason] = now
                 self._away = self._away or reason != "dropped"
                 why = WHY.get(reason, reason)
                 _log.warning(

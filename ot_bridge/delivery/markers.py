@@ -1,4 +1,4 @@
-"""The queue of a worker: spans, and `Marker`s at the places where flushes were asked for."""
+"""The queue of a worker: spans, and `Marker`s at the places where flushes were requested."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.delivery.counts import Ledger
 
-#: What a flush learns: how many spans were lost until its marker, and whether the exporter flushed.
-Answer = tuple[int, bool]
+#: The result of a flush: how many spans were lost until its marker, and whether the exporter flushed.
+FlushResult = tuple[int, bool]
 
 
 class Marker:
-    """A place in the queue, which is answered when everything before it is gone.
+    """A place in the queue, which gets its result when everything before it is gone.
 
     deadline: of the flush, in `time.monotonic()`. end: whether the exporter is to be shut down there.
     """
 
-    __slots__ = ("_answer", "_unanswered", "deadline", "end")
+    __slots__ = ("_pending", "_result", "deadline", "end")
 
     def __init__(self, deadline: float, end: bool = False) -> None:
         self.deadline = deadline
         self.end = end
-        self._answer: Answer | None = None
-        self._unanswered = _thread.allocate_lock()  # only the thread that flushes waits for it
-        self._unanswered.acquire()
+        self._result: FlushResult | None = None
+        self._pending = _thread.allocate_lock()  # only the thread that flushes waits for it
+        self._pending.acquire()
 
-    def answer(self, answer: Answer) -> None:
-        """The first answer counts."""
-        if self._answer is None:
-            self._answer = answer
-            with suppress(RuntimeError):  # another thread answers at the same time
-                self._unanswered.release()
+    def set_result(self, result: FlushResult) -> None:
+        """Sets the result of the flush. The first call counts."""
+        if self._result is None:
+            self._result = result
+            with suppress(RuntimeError):  # another thread sets it at the same time
+                self._pending.release()
 
-    def wait(self, deadline: float) -> Answer | None:
-        """The answer. None if it has not come by the deadline."""
+    def wait(self, deadline: float) -> FlushResult | None:
+        """The result. None if it has not come by the deadline."""
         seconds = min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX)
-        return self._answer if self._unanswered.acquire(timeout=seconds) else None
+        return self._result if self._pending.acquire(timeout=seconds) else None
 
 
 def has_marker(queue: deque[Any]) -> bool:

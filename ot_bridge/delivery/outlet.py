@@ -24,7 +24,7 @@ _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Outlet:
-    """Exports batches, and tells what was lost. No method raises.
+    """Exports batches, and reports what was lost. No method raises.
 
     make: makes the exporter, at first use. timeout: seconds that one export may take. Besides OpenTelemetry's
     methods it uses these of an exporter, where there are any: `failed` (the spans lost so far, by reason),
@@ -50,7 +50,7 @@ class Outlet:
 
     @property
     def refusing(self) -> bool:
-        """Whether nothing listens at the collector's address, as the exporter or else a probe tells."""
+        """Whether nothing listens at the collector's address, according to the exporter, else a probe."""
         refusing = getattr(self.made, "refusing", None)
         return self._probe.refused if refusing is None else bool(refusing)
 
@@ -74,7 +74,7 @@ class Outlet:
         return _lost(before, after, count, good)
 
     def _allow(self, exporter: Any) -> None:
-        """Tells the exporter when to give up; once more if `hurry` was called meanwhile."""
+        """Passes the exporter the time to give up; once more if `hurry` was called meanwhile."""
         give_up_at = getattr(exporter, "give_up_at", None)
         if give_up_at is not None:
             moment = time.monotonic() + self._timeout

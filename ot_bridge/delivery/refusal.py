@@ -1,7 +1,8 @@
-"""Whether the collector of an exporter refuses connections, where the exporter itself does not say.
+"""Whether the collector of an exporter refuses connections, where the exporter itself does not report it.
 
-OpenTelemetry's exporters try again for 10 s when nothing listens at their address, and have no attribute that
-tells. So the exit of a process, which waits 1 s in place of 5 s for such a collector, tries to connect.
+OpenTelemetry's exporters try again for 10 s when nothing listens at their address, and have no attribute
+for this state. So the exit of a process, which waits 1 s in place of 5 s for such a collector, tries to
+connect.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ _PORTS: Final = {"http": 80, "https": 443, "": 4317}
 
 
 class Probe:
-    """Tells whether every address of one exporter's collector refuses connections.
+    """Finds out whether every address of one exporter's collector refuses connections.
 
     The export thread looks the name up, since that may take as long as the system's resolver takes. Any
-    thread may ask for `refused`, which takes 0.1 s for each address at most.
+    thread may read `refused`, which takes 0.1 s for each address at most.
     """
 
     def __init__(self) -> None:

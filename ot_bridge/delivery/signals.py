@@ -41,7 +41,7 @@ def flush_on_sigterm() -> bool:
     return False
 
 
-def flush_on_sigterm_if_asked() -> None:
+def flush_on_sigterm_if_enabled() -> None:
     """Calls `flush_on_sigterm` if the variable `OT_BRIDGE_FLUSH_ON_SIGTERM` is `true`."""
     text = os.environ.get(VARIABLE, "").strip()
     if text.lower() == "true":

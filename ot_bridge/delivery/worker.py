@@ -13,7 +13,7 @@ How it works:
    span or flush after the thread's death finds the turn free and starts another thread. Where no thread can
    be started (at the exit of Python 3.12), the caller takes the turn and exports by itself.
 4. `flush` appends a `Marker`. The queue is first in, first out, and a batch ends at a marker: when the marker
-   is answered, every span that had ended before the call has been exported or lost.
+   is settled, every span that had ended before the call has been exported or lost.
 5. For each thread that flushes, `_flushed` has the number of losses that its flushes have reported, so every
    thread learns of every loss.
 6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`).
@@ -38,7 +38,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from ot_bridge.delivery.calls import Calls, Turn
 from ot_bridge.delivery.counts import Counts, Ledger
 from ot_bridge.delivery.log import Losses
-from ot_bridge.delivery.markers import Answer, Marker, has_marker, take
+from ot_bridge.delivery.markers import FlushResult, Marker, has_marker, take
 from ot_bridge.delivery.outlet import Outlet, untraced
 from ot_bridge.delivery.settings import Settings
 from ot_bridge.errors import log_failure, log_once
@@ -73,7 +73,7 @@ class Worker:
         self._calls = Calls()
         self._thread = 0
         self._flushed = threading.local()
-        self.waiting: list[Marker] = []  # of the flushes that wait for their answer
+        self.waiting: list[Marker] = []  # of the flushes that wait for their result
         self._losses = Losses()
         self._last_counts: Counts | None = None
 
@@ -154,7 +154,7 @@ class Worker:
                 due = time.monotonic() + delay
             while len(self.queue) >= full:
                 self._round()
-            self.tell()
+            self.report()
             if self.closed and not self.queue:
                 return
             self._set_mark(full - 1)
@@ -169,7 +169,7 @@ class Worker:
             count -= self._round()
 
     def _round(self) -> int:
-        """Exports one batch and answers the marker that it ends with. Returns the number of items taken."""
+        """Exports one batch and settles the marker that it ends with. Returns the number of items taken."""
         batch, marker = take(self.queue, self.settings.batch, self.ledger)
         taken = len(batch) + (marker is not None)
         if batch:
@@ -178,16 +178,16 @@ class Worker:
             if not lost:
                 self._losses.works(self.outlet.exporter)
         if marker is not None:
-            self.tell()
+            self.report()
             flushed = self._end() if marker.end else self.outlet.flush(marker.deadline)
-            marker.answer((self.ledger.failed, flushed))
+            marker.set_result((self.ledger.failed, flushed))
         return taken
 
     def _end(self) -> bool:
         self.closed = True
         return self.outlet.shut()
 
-    def tell(self, final: bool = False) -> None:
+    def report(self, final: bool = False) -> None:
         """Logs new losses, and passes changed counts to the listener. final: logs them at once."""
         lost = self.ledger.lost
         if lost:
@@ -212,7 +212,7 @@ class Worker:
         return not (self.queue or self.ledger.moving or self.ledger.flying)
 
     def begin(self, deadline: float, end: bool = False) -> Marker | None:
-        """Asks the thread to export what is in the queue. None if no thread runs or can be started."""
+        """Has the thread export what is in the queue. None if no thread runs or can be started."""
         marker = Marker(deadline, end)
         self.queue.append(marker)
         if self.ensure():
@@ -221,25 +221,27 @@ class Worker:
         self._withdraw(marker)
         return None
 
-    def finish(self, marker: Marker | None, deadline: float, refused: float | None = None) -> Answer | None:
-        """Waits for the answer to `begin`'s marker. None if the time is over before.
+    def finish(
+        self, marker: Marker | None, deadline: float, refused: float | None = None
+    ) -> FlushResult | None:
+        """Waits for the result of `begin`'s marker. None if the time is over before.
 
         refused: the deadline that holds in place of `deadline` where the collector refuses connections.
         """
         if marker is None:
             return self._export_here(deadline)
-        answer, until = None, deadline
+        result, until = None, deadline
         self.waiting.append(marker)
         try:
-            while answer is None and time.monotonic() < until:
+            while result is None and time.monotonic() < until:
                 if refused is not None:
                     until = min(refused, deadline) if self.outlet.refusing else deadline
-                answer = marker.wait(until if refused is None else min(until, time.monotonic() + _STEP))
+                result = marker.wait(until if refused is None else min(until, time.monotonic() + _STEP))
         finally:
             self.waiting.remove(marker)
-        if answer is None:
+        if result is None:
             self._withdraw(marker)
-        return answer
+        return result
 
     def _withdraw(self, marker: Marker) -> None:
         with suppress(ValueError, IndexError):  # taken meanwhile, or the queue changed under the search
@@ -251,15 +253,15 @@ class Worker:
         refused = ledger.refused
         if self._thread == _thread.get_ident():
             return False  # an exporter that flushes: it cannot wait for itself
-        answer: Answer | None = ledger.failed, True
+        result: FlushResult | None = ledger.failed, True
         if not self.idle or (self.outlet.made is not None and not self.closed):
-            answer = self.finish(self.begin(deadline), deadline)
-        failed, flushed = answer or (ledger.failed, False)
+            result = self.finish(self.begin(deadline), deadline)
+        failed, flushed = result or (ledger.failed, False)
         known = getattr(self._flushed, "lost", 0)
         self._flushed.lost = failed + refused
         return flushed and failed + refused == known
 
-    def _export_here(self, deadline: float) -> Answer | None:
+    def _export_here(self, deadline: float) -> FlushResult | None:
         """Exports in the calling thread. None if that did not end in time."""
         if not self._turn.take():
             return None
@@ -290,7 +292,7 @@ class Worker:
         self.closed, self.mark = True, 0
         self.outlet.shut()
         self._calls.put(True)
-        self.tell(final=True)
+        self.report(final=True)
         return done
 
     def abandon(self) -> None:

@@ -8,7 +8,14 @@ from ot_bridge.edge.callers import ON_CORRUPT, TRUST, BrokenHeader, Callers
 from ot_bridge.edge.exclusion import Exclusion
 from ot_bridge.edge.isolation import attempt, failed
 from ot_bridge.edge.options import as_function, as_names
-from ot_bridge.edge.starts import AS_USUAL, DO_NOT_TRACE, StartOptions, ask, kind_tag, sampler_argument
+from ot_bridge.edge.starts import (
+    AS_USUAL,
+    DO_NOT_TRACE,
+    StartOptions,
+    kind_tag,
+    options_for,
+    sampler_argument,
+)
 
 __all__ = [
     "AS_USUAL",
@@ -24,10 +31,10 @@ __all__ = [
     "activity",
     "as_function",
     "as_names",
-    "ask",
     "attempt",
     "failed",
     "kind_tag",
+    "options_for",
     "sampler_argument",
     "untraced_span",
 ]

@@ -15,7 +15,7 @@ from ot_bridge import bridge
 from ot_bridge.edge.isolation import attempt
 from ot_bridge.edge.options import as_choice
 
-#: What is used of a caller's context; `ot_bridge.bridge.trusted` documents each word.
+#: How much of a caller's context is used; `ot_bridge.bridge.trusted` documents each word.
 TRUST: Final = ("all", "context", "link", "none")
 ON_CORRUPT: Final = ("skip", "root")
 
@@ -64,9 +64,9 @@ class Callers:
             return None, self._broken(tracer, headers, error)
         if context is None or (self._trust == "all" and self._public is None):
             return context, None
-        return bridge.trusted(context, attempt("trust", self._asked, *request, default="none")), None
+        return bridge.trusted(context, attempt("trust", self._trust_for, *request, default="none")), None
 
-    def _asked(self, *request: Any) -> Any:
+    def _trust_for(self, *request: Any) -> Any:
         if self._public is not None and self._public(*request):
             return "link"
         return as_choice("trust", self._trust(*request), TRUST) if callable(self._trust) else self._trust

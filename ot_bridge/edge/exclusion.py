@@ -17,14 +17,14 @@ class Exclusion(dict[str, bool]):
     """Maps a name to whether it is excluded: `exclusion["/healthz"]`. Results are remembered, up to a bound.
 
     given: a name, several names, or a callable that gets each request. A `*` at the end of a name stands for
-    any text. asks: whether `given` is a callable. Raises `ConfigurationError` for anything else.
+    any text. is_callable: whether `given` is a callable. Raises `ConfigurationError` for anything else.
     """
 
     def __init__(self, given: Any) -> None:
         super().__init__()
         self._function: Callable[[Any], object] | None = given if callable(given) else None
-        self.asks = self._function is not None
-        names = () if self.asks else as_names("exclude", [given] if isinstance(given, str) else given)
+        self.is_callable = self._function is not None
+        names = () if self.is_callable else as_names("exclude", [given] if isinstance(given, str) else given)
         self._names = frozenset(names)
         self._prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
 
@@ -36,6 +36,6 @@ class Exclusion(dict[str, bool]):
             self[name] = excluded
         return excluded
 
-    def asked(self, request: Any) -> bool:
+    def excludes(self, request: Any) -> bool:
         """Whether there is a callable and it excludes `request`. If it raises, the request is traced."""
         return self._function is not None and bool(attempt("exclude", self._function, request))

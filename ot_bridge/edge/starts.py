@@ -44,13 +44,13 @@ _SHORT: Final[Mapping[type, Callable[[Any], StartOptions]]] = {
 }
 
 
-def ask(function: Callable[[Any], Any], request: Any) -> StartOptions:
+def options_for(function: Callable[[Any], Any], request: Any) -> StartOptions:
     """Calls `function(request)`. If it raises or returns another type, the span starts as usual."""
-    options: StartOptions = attempt("start_options", _asked, function, request, default=AS_USUAL)
+    options: StartOptions = attempt("start_options", _options_from, function, request, default=AS_USUAL)
     return options
 
 
-def _asked(function: Callable[[Any], Any], request: Any) -> StartOptions:
+def _options_from(function: Callable[[Any], Any], request: Any) -> StartOptions:
     value = function(request)
     if type(value) in _SHORT:
         return _SHORT[type(value)](value)

@@ -83,19 +83,19 @@ def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | N
     return attributes, tuple([event(note, limits) for note in events])
 
 
-def say_dropped(dropped: int, limit: int | None, owner: str) -> None:
+def log_dropped(dropped: int, limit: int | None, owner: str) -> None:
     """Logs how many attributes spans or events have dropped since the last such line, at most once a minute.
 
     owner: "span" or "event".
     """
     if not dropped:
         return
-    last, before = _said.get(owner, (-60.0, 0))
+    last, before = _logged.get(owner, (-60.0, 0))
     now, dropped = time.monotonic(), before + dropped
     if now - last < 60.0:
-        _said[owner] = last, dropped
+        _logged[owner] = last, dropped
         return
-    _said[owner] = now, 0
+    _logged[owner] = now, 0
     _log.warning(
         "%d attributes were dropped, the oldest of each %s, which holds %s; raise "
         "OTEL_%s_ATTRIBUTE_COUNT_LIMIT to keep more (logged at most once a minute)",
@@ -103,14 +103,14 @@ def say_dropped(dropped: int, limit: int | None, owner: str) -> None:
     )
 
 
-_said: dict[str, tuple[float, int]] = {}  # "span", "event" -> time of the last line, number since then
+_logged: dict[str, tuple[float, int]] = {}  # "span", "event" -> time of the last line, number since then
 
 
 def event(note: tuple[str, Attributes, int], limits: sdk.SpanLimits) -> sdk.Event:
     name, attributes, timestamp = note
     most, longest = limits.max_event_attributes, limits.max_attribute_length
     held = BoundedAttributes(most, attributes, max_value_len=longest)
-    say_dropped(held.dropped, most, "event")
+    log_dropped(held.dropped, most, "event")
     return sdk.Event(name, held, timestamp)
 
 

@@ -33,7 +33,7 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.engine.identity import Identity, Lazy
-from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, read_at_once, say_dropped
+from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, log_dropped, read_at_once
 from ot_bridge.otel import SILENCE, set_many
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class NotedSpan(Identity, sdk.Span):
             self._sealed = True
             if self._own_attributes is not None:
                 limit = self._settings.limits.max_span_attributes
-                say_dropped(self._own_attributes.dropped, limit, "span")
+                log_dropped(self._own_attributes.dropped, limit, "span")
                 if _FREEZES:
                     self._own_attributes._immutable = True
         else:

@@ -33,7 +33,7 @@ REMOTE: Final = 1  # + 1 if that parent is sampled
 LOCAL: Final = 3  # + 1 if that parent is sampled
 
 SAMPLED: Final = 1  # quicker to calculate with than `TraceFlags.SAMPLED`
-RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs know no such flag
+RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs have no such flag
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 
@@ -174,4 +174,4 @@ class Settings:
         self.enabled = otel.is_enabled(tracer)
         self.metrics = otel.metrics_of(tracer)
         if not self.enabled or self.metrics is not None:
-            self.rules = (None,) * len(self.rules)  # `_ask` handles these
+            self.rules = (None,) * len(self.rules)  # `_sample` handles these

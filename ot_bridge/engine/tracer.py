@@ -97,7 +97,7 @@ class Tracer(sdk.Tracer):
             random = flags & RANDOM
             rule = settings.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
         if rule is None or (settings.heeded and _holds(context, settings.heeded)):
-            ids, rule, attributes, counted = self._ask(
+            ids, rule, attributes, counted = self._sample(
                 settings, known, context, name, kind, attributes, links
             )
             clean = False
@@ -142,7 +142,7 @@ class Tracer(sdk.Tracer):
             listeners.call_on_start(span, context)
         return span
 
-    def _ask(
+    def _sample(
         self,
         settings: Settings,
         parent: Any,

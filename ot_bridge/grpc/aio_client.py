@@ -15,7 +15,7 @@ from ot_bridge.edge import InSteps
 from ot_bridge.errors import log_failure
 from ot_bridge.grpc.client import Method, is_bare, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
-from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, shown
+from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, watched
 from ot_bridge.grpc.metadata import SentMetadata, pairs
 from ot_bridge.grpc.rpc import log
 
@@ -37,7 +37,7 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
         if not (_now(call.code()) is StatusCode.OK if own is None else own.is_ok()):
             rpc.end(_now(call.code()), _now(call.details()))
         elif reader is None:
-            rpc.answer()
+            rpc.complete()
     except Exception:
         log_failure(log, "reading a call's status failed")
         rpc.end(StatusCode.UNKNOWN)
@@ -60,7 +60,7 @@ class _Ending:
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        # Some calls are cancelled so early that they never have a status: the reference tells of them.
+        # Some calls are cancelled so early that they never have a status; the reference calls this then.
         self._call: Callable[[], Any] = ref(call, self)
         self._reader = None if reader is None else ref(reader)
 
@@ -75,7 +75,7 @@ class _Ending:
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
     try:
-        rpc.answer(await call)
+        rpc.complete(await call)
     except BaseException as error:
         rpc.fail(error)
 
@@ -96,7 +96,7 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
 def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over, which may be an interceptor's own response instead."""
     if not isinstance(call, grpc.aio.Call):
-        rpc.answer(call)
+        rpc.complete(call)
     elif rpc.settings.watches:
         asyncio.get_running_loop().create_task(_awaited(rpc, call))
     else:
@@ -142,7 +142,7 @@ class _Interceptor:
         if rpc is None:
             return await continuation(details, request)
         if settings.sees_messages:
-            request = shown(rpc, request, streams)
+            request = watched(rpc, request, streams)
         step = step_around(rpc)
         try:
             sending = continuation(with_metadata(details, SentMetadata(rpc.metadata)), request)

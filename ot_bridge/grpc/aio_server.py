@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from ot_bridge.edge import InSteps
-from ot_bridge.grpc.messages import Responses, shown
+from ot_bridge.grpc.messages import Responses, watched
 from ot_bridge.grpc.server import Handlers, Serve, SyncContext, serve_unary
 from ot_bridge.grpc.server_rpc import ServerRpc, ServerSettings, ServicerContext
 
@@ -49,13 +49,13 @@ async def serve_coroutine(
     rpc = settings.begin(method, context, request)
     kind = AioContext
     if rpc.settings.sees_messages:
-        request, kind = shown(rpc, request, client_streams), _WatchedContext
+        request, kind = watched(rpc, request, client_streams), _WatchedContext
     try:
         response = await InSteps(rpc.step, rpc.step(behavior, request, kind(rpc, context)))
     except BaseException as error:
         rpc.fail(error)
         raise
-    rpc.answer(response)
+    rpc.complete(response)
     return response
 
 
@@ -68,7 +68,7 @@ async def serve_generator(
     context.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
     kind = AioContext
     if rpc.settings.sees_messages:
-        request, kind = shown(rpc, request, client_streams), _WatchedContext
+        request, kind = watched(rpc, request, client_streams), _WatchedContext
     try:
         responses = rpc.step(behavior, request, kind(rpc, context))
         try:
@@ -84,7 +84,7 @@ async def serve_generator(
     except BaseException as error:
         rpc.fail(error)
         raise
-    rpc.answer()
+    rpc.complete()
 
 
 def serve_plain_stream(
@@ -92,11 +92,11 @@ def serve_plain_stream(
 ) -> Any:
     """Starts a plain handler with a stream of responses: any iterable, which grpc reads in other threads."""
     rpc = settings.begin(method, context, request)
-    # The thread that reads is not told when the client cancels; only the RPC's task is, which runs this.
+    # A cancellation by the client does not reach the thread that reads, only the RPC's task, which runs this.
     if (task := asyncio.current_task()) is not None:
         task.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
     if rpc.settings.sees_messages:
-        request = shown(rpc, request, client_streams)
+        request = watched(rpc, request, client_streams)
     try:
         responses = rpc.step(lambda: iter(behavior(request, SyncContext(rpc, context))))
     except BaseException as error:

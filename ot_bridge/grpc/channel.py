@@ -6,14 +6,14 @@ from typing import Any
 
 import grpc
 
-from ot_bridge.grpc.client import ANSWERED, Method, answered_with_call, follow_stream, follow_unary, is_bare
+from ot_bridge.grpc.client import COMPLETE, Method, complete_with_call, follow_stream, follow_unary, is_bare
 from ot_bridge.grpc.client_rpc import ClientSettings, TracedArities
 
 
 class _UnaryRequest(Method):
     """What a stub calls if the client sends one request."""
 
-    conclude: Any = staticmethod(ANSWERED)
+    conclude: Any = staticmethod(COMPLETE)
     streams = False
     with_call: Any = None
     future: Any = None
@@ -22,7 +22,7 @@ class _UnaryRequest(Method):
         of = settings, name, is_bare(inner)
         super().__init__(*of, self.conclude, self.streams, inner)
         if hasattr(inner, "with_call"):  # the server sends one response
-            self.with_call = Method(*of, answered_with_call, self.streams, inner.with_call)
+            self.with_call = Method(*of, complete_with_call, self.streams, inner.with_call)
             self.future = Method(*of, follow_unary, self.streams, inner.future)
 
 

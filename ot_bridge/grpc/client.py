@@ -13,7 +13,7 @@ import grpc
 from ot_bridge import bridge, edge
 from ot_bridge.errors import log_failure
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
-from ot_bridge.grpc.messages import Responses, TracedCall, shown
+from ot_bridge.grpc.messages import Responses, TracedCall, watched
 from ot_bridge.grpc.rpc import log
 
 
@@ -60,7 +60,7 @@ class Method:
         if rpc is None:
             return send(request, timeout, metadata)
         if settings.sees_messages:
-            request = shown(rpc, request, self._streams)
+            request = watched(rpc, request, self._streams)
         step = None if self._is_bare else step_around(rpc)
         try:
             if step is None:
@@ -95,12 +95,12 @@ def step_around(rpc: ClientRpc) -> edge.Step | None:
 
 
 #: Ends the span of a call whose response is there, and returns that.
-ANSWERED: Final = ClientRpc.answer
+COMPLETE: Final = ClientRpc.complete
 
 
-def answered_with_call(rpc: ClientRpc, pair: Any) -> Any:
+def complete_with_call(rpc: ClientRpc, pair: Any) -> Any:
     """For a response that is there, with its call."""
-    rpc.answer(pair[0])
+    rpc.complete(pair[0])
     return pair
 
 
@@ -109,7 +109,7 @@ def follow_unary(rpc: ClientRpc, call: Any) -> Any:
     if grpc.Future in type(call).__mro__ or isinstance(call, grpc.Future):  # the first is quicker
         _follow(rpc, call, True, False)
     else:
-        rpc.answer(call)
+        rpc.complete(call)
     return call
 
 
@@ -144,9 +144,9 @@ def _follow(
         rpc.end(grpc.StatusCode.UNKNOWN)
 
 
-def _answered_by_invoker(rpc: ClientRpc, result: Any) -> Any:
+def _complete_invoked(rpc: ClientRpc, result: Any) -> Any:
     """For what grpcext's invokers return: a response, that and its call, or a future."""
-    return answered_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
+    return complete_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
 
 
 class _Details:
@@ -251,13 +251,13 @@ class ClientInterceptor(
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
         """The method of `grpcext.UnaryClientInterceptor`."""
-        return self._invoked(request, metadata, client_info, invoker, _answered_by_invoker, False)
+        return self._invoked(request, metadata, client_info, invoker, _complete_invoked, False)
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
     ) -> Any:
         """The method of `grpcext.StreamClientInterceptor`."""
-        conclude = follow_stream if client_info.is_server_stream else _answered_by_invoker
+        conclude = follow_stream if client_info.is_server_stream else _complete_invoked
         streams = client_info.is_client_stream
         return self._invoked(request_or_iterator, metadata, client_info, invoker, conclude, streams)
 

@@ -1,4 +1,4 @@
-"""An RPC as its client sees it: how its span starts, what goes out with it, and how its end is told."""
+"""An RPC as its client sees it: how its span starts, what goes out with it, and how its end is detected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ClientSettings(Settings):
         super().__init__(tracer, **options)
         self._source = active_span_source
         self._prepared: _Prepared = None, None, None
-        self.plain = not (self.asks or self.watches or active_span_source)
+        self.plain = not (self.has_callables or self.watches or active_span_source)
 
     def begin(
         self, full_method: str, metadata: Pairs, timeout: float | None, request: Any
@@ -55,7 +55,7 @@ class ClientSettings(Settings):
         name, more = full_method, None
         if not self.plain:
             options = edge.AS_USUAL
-            if self.asks:
+            if self.has_callables:
                 options = self.options(full_method, metadata, timeout, request)
                 if not options.trace:
                     return None
@@ -126,7 +126,7 @@ class ClientRpc(Rpc):
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
         if error is None:
-            self.answer(call.result() if self.settings.watches and not streams else None)
+            self.complete(call.result() if self.settings.watches and not streams else None)
             return None
         if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
             return self.end(status_of(error.code()), error.details())
@@ -176,7 +176,7 @@ class Ending:
         self._streams = streams
         self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
-        # A call without a thread of grpc's has no other way to tell of its end when it is dropped.
+        # When a call without a thread of grpc's is dropped, its end can be detected in no other way.
         lonely = "SingleThreaded" in type(call).__name__
         self._call = weakref.ref(call, self if lonely else None)
 
@@ -198,6 +198,6 @@ class Ending:
         if code is not StatusCode.OK:
             rpc.end(status_of(code), details)
         elif self._reader is None or self._reader() is None:
-            rpc.answer(
+            rpc.complete(
                 call.result() if call is not None and rpc.settings.watches and not self._streams else None
             )

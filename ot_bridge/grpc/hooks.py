@@ -9,7 +9,7 @@ import opentracing
 
 
 class ActiveSpanSource(ABC):
-    """Knows which span a client's call belongs to, where the tracer's active span is not it."""
+    """Gives the span that a client's call belongs to, where that is not the tracer's active span."""
 
     @abstractmethod
     def get_active_span(self) -> opentracing.Span | None:

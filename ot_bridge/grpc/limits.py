@@ -97,9 +97,9 @@ class _Written:
         context = self._context
         ids = context.trace_id, context.span_id, False, context.trace_flags
         plain = trace.SpanContext(*ids, trace_state(tracestate))
-        told = bridge.SpanContext(plain, baggage, context.origin, context.parent_id or 0)
+        reduced = bridge.SpanContext(plain, baggage, context.origin, context.parent_id or 0)
         headers = MetadataHeaders()
-        self._tracer.inject(told, Format.HTTP_HEADERS, headers)
+        self._tracer.inject(reduced, Format.HTTP_HEADERS, headers)
         return headers
 
 

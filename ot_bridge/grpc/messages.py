@@ -1,6 +1,6 @@
 """Streams of messages on their way through, watched one by one.
 
-Only streams whose messages are logged, or whose end nothing else tells of, pass through here; all others go
+Only streams whose messages are logged, or whose end is noticed nowhere else, pass through here; all others go
 from grpc to the program untouched.
 """
 
@@ -15,8 +15,8 @@ from ot_bridge.delivery import finalizers
 from ot_bridge.grpc.rpc import Rpc
 
 
-def shown(rpc: Rpc, request: Any, streams: bool) -> Any:
-    """A request, or an iterator of them, that `rpc` sees before it goes on.
+def watched(rpc: Rpc, request: Any, streams: bool) -> Any:
+    """The request, or an iterator of the requests, with each reported to `rpc` before grpc gets it.
 
     None stays None: the requests of that call are written one by one.
     """
@@ -43,7 +43,7 @@ async def _arequests(rpc: Rpc, requests: AsyncIterable[Any]) -> AsyncIterator[An
 
 
 class Responses:
-    """An iterator of responses that shows each to `rpc`, and is in everything else what it wraps.
+    """An iterator that reports each response to `rpc`, and is in everything else what it wraps.
 
     ends: whether its end is the RPC's. step: what calls for each response, if not `rpc.step`.
     """
@@ -70,12 +70,12 @@ class Responses:
         except BaseException as error:
             self._stop(error, StopIteration)
             raise
-        self._show(response)
+        self._report(response)
         return response
 
     next = __next__
 
-    def _show(self, response: Any) -> None:
+    def _report(self, response: Any) -> None:
         if self._rpc.settings.sees_messages:
             self._number += 1
             self._rpc.saw_response(response, self._number)
@@ -84,7 +84,7 @@ class Responses:
         if self._ends:
             self._ends = False
             if isinstance(error, end):
-                self._rpc.answer()
+                self._rpc.complete()
             else:
                 self._rpc.fail(error)
 
@@ -125,7 +125,7 @@ class AsyncResponses(Responses):
         except BaseException as error:
             self._stop(error, StopAsyncIteration)
             raise
-        self._show(response)
+        self._report(response)
         return response
 
     async def read(self) -> Any:
@@ -133,7 +133,7 @@ class AsyncResponses(Responses):
         if response is grpc.aio.EOF:
             self._stop(StopAsyncIteration(), StopAsyncIteration)
         else:
-            self._show(response)
+            self._report(response)
         return response
 
     async def write(self, request: Any) -> None:
@@ -149,7 +149,7 @@ class AsyncResponses(Responses):
 class TracedCall(Responses):
     """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps.
 
-    A call may be over before its last responses are read, and a span that tells of them waits for that.
+    A call may be over before its last responses are read. A span with logs of them ends only after that.
     settle: ends the span of a call that is over; None if something else does that.
     """
 

@@ -49,9 +49,9 @@ class SentMetadata(grpc.aio.Metadata):
 
 
 def received(metadata: Pairs) -> dict[str, Any]:
-    """Metadata as headers. Of what came more than once the last counts, as `dict(metadata)` would have it.
+    """Metadata as headers. Of entries with the same name the last counts, as `dict(metadata)` would have it.
 
-    `baggage` and `tracestate` are joined, as W3C's specifications say of headers that come more than once.
+    `baggage` and `tracestate` are joined, as W3C requires for headers that come more than once.
     """
     headers: dict[str, Any] = dict(metadata)
     if len(headers) != len(metadata):
@@ -67,7 +67,7 @@ def _text(value: str | bytes) -> str:
 def sendable(headers: Mapping[str, Any]) -> Pairs:
     """The headers as metadata, without those for which grpc would refuse the whole call.
 
-    What can travel is in gRPC's "gRPC over HTTP2", section "Custom-Metadata": lower-case keys, printable
+    gRPC's "gRPC over HTTP2", section "Custom-Metadata", allows lower-case keys, printable
     ASCII values, and bytes for keys that end in `-bin`.
     """
     return tuple(_fit(headers))

@@ -40,7 +40,7 @@ def status_of(code: Any) -> StatusCode:
 
 
 def was_cancelled(error: BaseException) -> bool:
-    """Whether `error` tells that the RPC was cancelled, on either side."""
+    """Whether `error` means that the RPC was cancelled, on either side."""
     return isinstance(error, _CANCELLED)
 
 
@@ -66,11 +66,11 @@ class Rpc:
         return function(*args)
 
     def saw_request(self, message: Any, number: int = 1) -> None:
-        """Logs the request with that number, as far as the options ask for it."""
+        """Logs the request with that number, if the options enable it."""
         self._saw("request", self._request_type, number, message)
 
     def saw_response(self, message: Any, number: int = 1) -> None:
-        """Logs the response with that number, as far as the options ask for it."""
+        """Logs the response with that number, if the options enable it."""
         self._saw("response", self._response_type, number, message)
 
     def _saw(self, name: str, direction: str, number: int, message: Any) -> None:
@@ -82,7 +82,7 @@ class Rpc:
         except Exception:
             log_failure(log, "logging a message failed")
 
-    def answer(self, response: Any = None) -> Any:
+    def complete(self, response: Any = None) -> Any:
         """Ends the span of an RPC that has come to its end, and returns its response.
 
         response: None where the server streams.
@@ -144,7 +144,7 @@ def finish(span: opentracing.Span) -> None:
 def describe_failure(
     span: opentracing.Span, code: StatusCode, details: Any, error: BaseException | None
 ) -> None:
-    """Tells on `span` why its RPC has failed. error: what was raised, if anything was."""
+    """Writes on `span` why its RPC has failed. error: what was raised, if anything was."""
     span.set_tag(STATUS_CODE, _NUMBERS[code])
     span.set_tag("error", True)
     message = text(details) if details else ""

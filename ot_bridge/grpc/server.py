@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc
 
-from ot_bridge.grpc.messages import Responses, shown
+from ot_bridge.grpc.messages import Responses, watched
 from ot_bridge.grpc.server_rpc import ServerSettings, ServicerContext
 
 #: By whether the client streams, and the server does: a handler's attribute, and how one is made.
@@ -38,13 +38,13 @@ def serve_unary(
     """Runs a handler of an RPC with one response, its span active."""
     rpc = settings.begin(method, context, request)
     if rpc.settings.sees_messages:
-        request = shown(rpc, request, client_streams)
+        request = watched(rpc, request, client_streams)
     try:
         response = rpc.step(behavior, request, SyncContext(rpc, context))
     except BaseException as error:
         rpc.fail(error)
         raise
-    rpc.answer(response)
+    rpc.complete(response)
     return response
 
 
@@ -54,7 +54,7 @@ def serve_stream(
     """Starts a handler of an RPC with a stream of responses. The span is active while each is made."""
     rpc = settings.begin(method, context, request)
     if rpc.settings.sees_messages:
-        request = shown(rpc, request, client_streams)
+        request = watched(rpc, request, client_streams)
     try:
         responses = rpc.step(behavior, request, SyncContext(rpc, context))
     except BaseException as error:

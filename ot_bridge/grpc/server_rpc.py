@@ -66,8 +66,10 @@ class ServerSettings(Settings):
     def _begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:
         metadata = pairs(context.invocation_metadata())
         tracer = opentracing.global_tracer() if self.tracer is None else self.tracer
-        timeout = context.time_remaining() if self.asks or self.decorate is not None else None
-        options = self.options(full_method, metadata, timeout, request) if self.asks else edge.AS_USUAL
+        timeout = context.time_remaining() if self.has_callables or self.decorate is not None else None
+        options = (
+            self.options(full_method, metadata, timeout, request) if self.has_callables else edge.AS_USUAL
+        )
         if not options.trace or self.exclusion[full_method]:
             span = edge.untraced_span(tracer)
             return _closed(span, context, edge.activity(tracer, span))
@@ -113,7 +115,7 @@ class ServerRpc(Rpc):
         self.details: Any = None
         self.aborted = False
 
-    def answer(self, response: Any = None) -> None:
+    def complete(self, response: Any = None) -> None:
         code = self._missed()
         if code is not None:
             self.end(code)
@@ -164,7 +166,7 @@ _NO_TRACER: Final = opentracing.Tracer()
 
 
 class ServicerContext(ActiveSpanSource):
-    """The context that a handler gets: the server's own, which also knows the RPC's span.
+    """The context that a handler gets: the server's own, which also has the RPC's span.
 
     It notes the status that the handler sets on it. Everything else goes to the server's.
     """

@@ -15,7 +15,7 @@ from ot_bridge.grpc.metadata import Pairs
 
 Exclude: TypeAlias = str | Iterable[str] | Callable[[RpcInfo], bool]
 
-#: Health checks are not traced unless asked for (gRPC, "Health Checking Protocol").
+#: Health checks are not traced unless another value is given (gRPC, "Health Checking Protocol").
 HEALTH: Final = ("/grpc.health.v1.Health/*",)
 
 
@@ -42,12 +42,12 @@ class Settings:
         self.decorate = edge.as_function("span_decorator", span_decorator)
         self.exclusion = edge.Exclusion(exclude)
         self._start_options = edge.as_function("start_options", start_options)
-        self.asks = self.exclusion.asks or start_options is not None
+        self.has_callables = self.exclusion.is_callable or start_options is not None
         self.watches = self.sees_messages or span_decorator is not None
 
     def options(self, full_method: str, metadata: Pairs, timeout: float | None, request: Any) -> StartOptions:
         """How the program's callables want this RPC to start."""
         info = RpcInfo(full_method, metadata, timeout, request)
-        if self.exclusion.asked(info):
+        if self.exclusion.excludes(info):
             return edge.DO_NOT_TRACE
-        return edge.AS_USUAL if self._start_options is None else edge.ask(self._start_options, info)
+        return edge.AS_USUAL if self._start_options is None else edge.options_for(self._start_options, info)

@@ -144,7 +144,7 @@ class Reporter(BaseReporter):
         options = queue_options(queue_capacity, batch_size, flush_interval)
         self._metrics = Watch(self.metrics_factory)
         self._processors = list(processors(channel, options, self._listener))
-        delivery.flush_on_sigterm_if_asked()
+        delivery.flush_on_sigterm_if_enabled()
 
     def _listener(self) -> Watch:
         return Watch(self.metrics_factory)

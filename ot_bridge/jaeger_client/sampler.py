@@ -127,14 +127,14 @@ class RemoteControlledSampler(JaegerRemoteSampler):
 
     def refresh(self) -> bool:
         before = self.sampler
-        answered = super().refresh()
-        if answered:
+        refreshed = super().refresh()
+        if refreshed:
             self.metrics.sampler_retrieved(1)
             if self.sampler is not before or isinstance(before, AdaptiveSampler):
                 self.metrics.sampler_updated(1)
         else:
             self.metrics.sampler_query_failure(1)
-        return answered
+        return refreshed
 
     def __str__(self) -> str:
         return f"RemoteControlledSampler({self.sampler})"
@@ -189,19 +189,19 @@ class Roots(JaegerSampler):
 
 
 class Forced(otel.Sampler):
-    """Makes the decision `sampled`, with the attributes that `asked` adds to spans that it samples.
+    """Makes the decision `sampled`, with the attributes that `delegate` adds to spans that it samples.
 
-    trace_state: of the new span; if it is empty, the trace state of `asked` is used.
+    trace_state: of the new span; if it is empty, the trace state of `delegate` is used.
     """
 
     def __init__(
         self,
         sampled: bool,
-        asked: otel.Sampler = otel.ALWAYS_ON,
+        delegate: otel.Sampler = otel.ALWAYS_ON,
         trace_state: trace.TraceState | None = None,
     ) -> None:
         self._forced = otel.Decision.RECORD_AND_SAMPLE if sampled else otel.Decision.DROP
-        self._asked = asked
+        self._delegate = delegate
         self._trace_state = trace_state
 
     def should_sample(
@@ -214,12 +214,12 @@ class Forced(otel.Sampler):
         links: Any = None,
         trace_state: trace.TraceState | None = None,
     ) -> otel.SamplingResult:
-        asked = self._asked.should_sample(parent_context, trace_id, name, kind, attributes, links)
-        kept = asked.attributes if asked.decision is otel.Decision.RECORD_AND_SAMPLE else attributes
-        return otel.SamplingResult(self._forced, kept, self._trace_state or asked.trace_state)
+        result = self._delegate.should_sample(parent_context, trace_id, name, kind, attributes, links)
+        kept = result.attributes if result.decision is otel.Decision.RECORD_AND_SAMPLE else attributes
+        return otel.SamplingResult(self._forced, kept, self._trace_state or result.trace_state)
 
     def get_description(self) -> str:
-        return f"Forced{{{self._forced.name}, {self._asked.get_description()}}}"
+        return f"Forced{{{self._forced.name}, {self._delegate.get_description()}}}"
 
 
 __getattr__ = also(__name__)

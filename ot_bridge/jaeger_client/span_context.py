@@ -93,7 +93,7 @@ class SpanContext(bridge.SpanContext):
 
     @staticmethod
     def with_debug_id(debug_id: str) -> SpanContext:
-        """A context that asks for a sampled trace, which is tagged with `debug_id`."""
+        """A context that requests a sampled trace, which is tagged with `debug_id`."""
         return SpanContext(debug_id=debug_id)
 
 

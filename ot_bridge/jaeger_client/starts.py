@@ -170,7 +170,7 @@ class Starts(bridge.Tracer):
     ) -> tuple[convert.Tags, bool | None, Any]:
         """Removes `sampling.priority` from the tags of a start.
 
-        Returns the other tags, whether the priority asks for a debug span (None if it has no effect), and the
+        Returns the other tags, whether the priority requests a debug span (None if it has no effect), and the
         sampler for the span.
         """
         attributes = {**start.attributes}
@@ -182,10 +182,10 @@ class Starts(bridge.Tracer):
 
     def _throttled(self, name: str | None, child_of: Any, sampler: Any) -> tuple[Any, Any]:
         """The parent and the sampler. Drops a debug id if the throttler allows no debug trace."""
-        asked = contexts.of(child_of)
-        if asked is None or asked.debug_id is None or self.is_debug_allowed(_text(name)):
+        context = contexts.of(child_of)
+        if context is None or context.debug_id is None or self.is_debug_allowed(_text(name)):
             return child_of, sampler
-        return SpanContext(baggage=asked.baggage), ALWAYS_OFF
+        return SpanContext(baggage=context.baggage), ALWAYS_OFF
 
     def _joined(self, child_of: Any, ignore_active: bool) -> bridge.SpanContext | None:
         """The client's context, whose ids the server span shares with `one_span_per_rpc`, as in Zipkin."""

@@ -112,7 +112,7 @@ class Tracer(Starts):
         elif self._counts:
             self._fast = self._fast_and_counted  # type: ignore[method-assign]
         super().__init__(tracer, provider, scope_manager=scope_manager)
-        self._ask_directly()
+        self._sample_directly()
         self._own_scopes = Scopes(self)
         if scope_manager is None:
             self._scope_manager = self._own_scopes
@@ -135,9 +135,9 @@ class Tracer(Starts):
             self._recording = Forced(True, provider.sampler)
         else:
             self._roots.take(sampler)
-        self._ask_directly()
+        self._sample_directly()
 
-    def _ask_directly(self) -> None:
+    def _sample_directly(self) -> None:
         """Has the tracer call the sampler itself. OpenTelemetry code's tracers call it through `Roots`."""
         tracer: Any = self._otel_tracer
         if self._roots is not None and self._on_engine:

@@ -69,8 +69,8 @@ def interface_ip(interface: bytes) -> str | None:
     except ImportError:  # Windows
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        answer = ioctl(probe.fileno(), _SIOCGIFADDR, interface[:15].ljust(256, b"\0"))
-    return socket.inet_ntoa(answer[20:24])
+        ifreq = ioctl(probe.fileno(), _SIOCGIFADDR, interface[:15].ljust(256, b"\0"))
+    return socket.inet_ntoa(ifreq[20:24])
 
 
 class ErrorReporter:

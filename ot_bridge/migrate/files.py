@@ -29,7 +29,7 @@ _OFF: Final = b"# ot-bridge: off"
 
 
 class Source(NamedTuple):
-    """A file that was read. tree: None if it does not parse; problem says why. off: it asks to be left."""
+    """A file that was read. tree: None if it does not parse. problem: the reason. off: `_OFF` is in it."""
 
     path: Path
     data: bytes
@@ -73,7 +73,7 @@ def _skipped(folder: Path) -> bool:
 
 
 def generated(path: Path, data: bytes) -> bool:
-    """Whether the name or the first lines of the file say that a program wrote it."""
+    """Whether the name or the first lines of the file mark it as generated."""
     head = b"\n".join(line for line in data[:2000].split(b"\n")[:10] if line.startswith(b"#")).lower()
     return path.name.endswith(_GENERATED_NAMES) or any(word in head for word in _GENERATED_WORDS)
 

@@ -4,7 +4,7 @@ Theory of operation:
 1. A reference is an attribute of a known object (`span.set_tag`), or a name of a legacy package.
 2. A rule (one in each file of `rules`) gives the edits, or blocks the reference's flow.
 3. Where an object goes anywhere else (`sinks`), its flow is joined with that of the target, or is blocked.
-4. Nothing is decided before everything is read. `block_of` tells at the end which flows are blocked.
+4. Nothing is decided before everything is read. `block_of` returns at the end which flows are blocked.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ class Judge:
         block = found if isinstance(found, Block) else None
         if block is not None and call is not None:
             self._keep_arguments(file, call, flow)
-        said = block or site.note
-        reported = said.code if said is not None else _code(code or "OTB308", site)
+        finding = block or site.note
+        reported = finding.code if finding is not None else _code(code or "OTB308", site)
         use = Use(file, node, reported, flow, [] if isinstance(found, Block) else found, block)
         use.note = site.note
         use.origin = (

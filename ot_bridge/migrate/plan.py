@@ -1,7 +1,7 @@
 """Plans the changes of each file: edits for flows that are rewritten, marks for those that are left, imports.
 
 Theory of operation:
-1. A use is rewritten if its flow is not blocked; its edits then say which nodes vanish from the text.
+1. A use is rewritten if its flow is not blocked; its edits then determine which nodes vanish from the text.
 2. An import is removed if every load of its name vanishes and no other file uses the name.
 3. A mark stands above the statement that makes an object that is left, or else above its first use, once for
    each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own mark,

@@ -45,7 +45,7 @@ class LinkRecord(NamedTuple):
 class SpanRecord(NamedTuple):
     """A span as it was received. The records of one request share their resources.
 
-    Ids in hexadecimal, parent_id "" for a root; parent_is_remote: None where the sender does not know;
+    Ids in hexadecimal, parent_id "" for a root; parent_is_remote: None where the sender left it open;
     kind: a name of `KINDS`, status: of `STATUSES`; start, end: nanoseconds since the epoch. Attributes are
     str, bool, int, float, bytes, None, lists and dicts of these.
     """
@@ -249,7 +249,7 @@ def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
 
 
 def remote_by(flags: int) -> bool | None:
-    """Whether a span's flags say that its parent is remote; None if they do not say."""
+    """Whether a span's flags mark its parent as remote; None if they leave it open."""
     return bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None
 
 

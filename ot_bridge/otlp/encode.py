@@ -87,7 +87,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self._resources: dict[bytes, tuple[bytes, dict[bytes, list[bytes]]]] = {}
-        self._seen: dict[tuple[int, int], tuple[list[bytes], Any, Any]] = {}  # holds what it knows by id
+        self._seen: dict[tuple[int, int], tuple[list[bytes], Any, Any]] = {}  # by the ids of the kept objects
 
     def take(self, spans: Sequence[ReadableSpan]) -> int:
         """Adds spans. Returns the number of those that could not be encoded."""
@@ -178,8 +178,8 @@ def _head(ids: Any, parent: Any, kind: Any, start: Any, end: Any) -> bytes:
     if parent[2]:
         flags |= _REMOTE
     above = parent[1].to_bytes(8, "big")
-    ids_said = b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x22\x08", above
-    return _CHILD(*ids_said, 0x39, start, 0x41, end, 0x185, flags, 0x30, number)
+    ids_fields = b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x22\x08", above
+    return _CHILD(*ids_fields, 0x39, start, 0x41, end, 0x185, flags, 0x30, number)
 
 
 def _state(state: Any) -> bytes:

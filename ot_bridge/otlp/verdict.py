@@ -1,4 +1,4 @@
-"""Decides what an answer, or the lack of one, means for the spans of a request. Sections are RFC 9110's.
+"""Decides what a response, or the lack of one, means for the spans of a request. Sections are RFC 9110's.
 
 Source: the OTLP specification, "OTLP/HTTP Response".
 """
@@ -11,7 +11,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from ot_bridge.otlp.wire import partial_success, status_message
-from ot_bridge.sending.answers import MAX_BODY, Answer
+from ot_bridge.sending.responses import MAX_BODY, Response
 from ot_bridge.sending.trouble import trouble
 
 MAY_PASS: Final = frozenset((429, 502, 503, 504))
@@ -22,7 +22,7 @@ _NO_COLLECTOR: Final = "a web page came back, so no collector is there"
 class Verdict(NamedTuple):
     """lost: how many spans will not arrive, unless the request is sent again. reason: the key in `failed`
     that they are counted by; "" if none are lost. text: the message for the log, or "". again: whether the
-    same request may be sent again. pause: the seconds to wait before, if the collector has said so.
+    same request may be sent again. pause: the seconds to wait before, if the collector gives them.
     """
 
     lost: int = 0
@@ -32,28 +32,28 @@ class Verdict(NamedTuple):
     pause: float | None = None
 
 
-def judge(answer: Answer, spans: int) -> Verdict:
-    """The verdict on an answer to a request with so many spans."""
-    status = answer.status
-    body = _decoded(answer)
+def judge(response: Response, spans: int) -> Verdict:
+    """The verdict on the response to a request with so many spans."""
+    status = response.status
+    body = _decoded(response)
     if 200 <= status < 300:
-        return _taken(answer, body, spans)
+        return _taken(response, body, spans)
     if 300 <= status < 400:
         text = f"HTTP {status}, a redirect, which is not followed: set the address that it leads to"
         return Verdict(spans, "status", text)
-    text = f"HTTP {status}{_words(answer, body)}"
+    text = f"HTTP {status}{_failure_text(response, body)}"
     if status in MAY_PASS:
-        return Verdict(spans, "status", text, True, retry_after(answer.headers.get("retry-after")))
+        return Verdict(spans, "status", text, True, retry_after(response.headers.get("retry-after")))
     return Verdict(spans, "too large" if status == 413 else "status", text)
 
 
 def judge_error(error: Exception, spans: int) -> Verdict:
-    """The verdict on a request without an answer."""
+    """The verdict on a request without a response."""
     return Verdict(spans, *trouble(error))
 
 
 def retry_after(text: str | None, now: float | None = None) -> float | None:
-    """The seconds to wait that a Retry-After header asks for (section 10.2.3). None if it cannot be read.
+    """The seconds to wait in a Retry-After header (section 10.2.3). None if it cannot be read.
 
     text: a whole number of seconds, or an HTTP date; one that is past means 0. now: seconds since 1970.
     """
@@ -73,10 +73,10 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
     return max(0.0, moment - (time.time() if now is None else now))
 
 
-def _taken(answer: Answer, body: bytes, spans: int) -> Verdict:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _taken(response: Response, body: bytes, spans: int) -> Verdict:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/html":
-        return Verdict(spans, "status", f"HTTP {answer.status}, but {_NO_COLLECTOR}")
+        return Verdict(spans, "status", f"HTTP {response.status}, but {_NO_COLLECTOR}")
     if not body or kind.endswith("json"):
         return Verdict()
     try:
@@ -89,9 +89,9 @@ def _taken(answer: Answer, body: bytes, spans: int) -> Verdict:
     return Verdict(text=f"the collector took the spans, and says: {_plain(message)}" if message else "")
 
 
-def _words(answer: Answer, body: bytes) -> str:
+def _failure_text(response: Response, body: bytes) -> str:
     """The message of a collector, or of a proxy before it, about a failure; after a colon."""
-    kind = answer.headers.get("content-type", "")
+    kind = response.headers.get("content-type", "")
     text = ""
     if "protobuf" in kind:
         try:
@@ -108,11 +108,11 @@ def _plain(text: str) -> str:
     return re.sub(_CONTROL, " ", text).strip()[:200]
 
 
-def _decoded(answer: Answer) -> bytes:
-    """The body, decompressed although no compression was asked for; at most `MAX_BODY` bytes."""
-    if answer.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
-        return answer.body
+def _decoded(response: Response) -> bytes:
+    """The body, decompressed although no compression was requested; at most `MAX_BODY` bytes."""
+    if response.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return response.body
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(answer.body, MAX_BODY)
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(response.body, MAX_BODY)
     except zlib.error:
         return b""

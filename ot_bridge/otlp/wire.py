@@ -1,4 +1,4 @@
-"""Reads protobuf (protobuf.dev, "Encoding"), and the two messages that a collector answers with.
+"""Reads protobuf (protobuf.dev, "Encoding"), and the two messages of a collector's responses.
 
 A message is read as fields, each a tag and a value. A tag is the field's number and its wire type in one
 number, as in the bytes. So a field of an unexpected type has an unknown tag, and unknown tags are ignored.
@@ -98,7 +98,7 @@ def every(name: str, number: int, read: Callable[[Any], Any]) -> tuple[int, Any]
 
 
 def read(message: bytes | memoryview, table: Table) -> dict[str, Any]:
-    """The fields that the table knows, by name; a repeated field is a list."""
+    """The fields that the table lists, by name; a repeated field is a list."""
     found: dict[str, Any] = {}
     for each, value in fields(message):
         known = table.get(each)

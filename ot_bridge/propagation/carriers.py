@@ -106,9 +106,9 @@ class Known:
     """The wanted names as one kind of carrier spells them, and names that turned out to be irrelevant.
 
     To check many names one by one takes longer than to read a header. So up to `LEARNED` names are
-    remembered, and one set operation then shows that a carrier holds nothing else.
+    remembered, and one set operation then finds that a carrier holds nothing else.
     plain: the wanted and the irrelevant names. usual: for each format with a usual header, its name, the
-    function that says whether a carrier holds no other wanted name, and the function that reads the header.
+    function that checks that a carrier holds no other wanted name, and the function that reads the header.
     """
 
     __slots__ = ("_sets", "plain", "usual")

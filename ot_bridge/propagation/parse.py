@@ -85,7 +85,7 @@ class EnvironmentPropagator(TextMapPropagator):
     """The propagators that `OTEL_PROPAGATORS` names, else OpenTelemetry's default; looked up at first use.
 
     `import ot_bridge` makes it OpenTelemetry's global propagator, so that the variable may have every name
-    that this package knows, and a wrong name stops no program.
+    that this package supports, and a wrong name stops no program.
     """
 
     @cached_property

@@ -30,7 +30,7 @@ def jaeger_remote(argument: str) -> Sampler:
     """`jaeger_remote`: `endpoint=http://host:5778,pollingIntervalMs=60000,initialSamplingRate=0.001`.
 
     OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES name the service. An argument that cannot be read is logged
-    and ignored, as OpenTelemetry's specification asks.
+    and ignored, as OpenTelemetry's specification requires.
     """
     service = str(OTELResourceDetector().detect().attributes.get("service.name") or "unknown_service")
     try:

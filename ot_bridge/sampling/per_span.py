@@ -3,7 +3,7 @@
     context = with_sampler(always_on)
     with tracer.start_as_current_span("settle", context=context): ...
 
-`PerSpanSampler`, which has to be the provider's outermost sampler, asks the chosen sampler instead of its
+`PerSpanSampler`, which has to be the provider's outermost sampler, calls the chosen sampler instead of its
 own, even below a local parent. The choice holds for spans whose parent is the span that is current in the
 given context, and not for their descendants. So call `with_sampler` last, and start the span with its result.
 """
@@ -30,7 +30,7 @@ def with_sampler(sampler: Sampler, context: Context | None = None) -> Context:
 
 
 class PerSpanSampler(Sampler):
-    """Asks the sampler that `with_sampler` has put into the span's context, else `default`."""
+    """Calls the sampler that `with_sampler` has put into the span's context, else `default`."""
 
     #: Where a context has one of these keys, the samplers of `fast_delegates` do not decide.
     context_keys = _KEYS

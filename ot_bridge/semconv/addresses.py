@@ -27,14 +27,14 @@ _USUAL: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 class Origin:
     """The part of a URL in front of its path. host: without brackets, "" if there is none.
 
-    said_port: as the URL says; None if it does not. port: that, else the scheme's, else None. user: whether
+    explicit_port: the URL's own, or None. port: that, else the scheme's, else None. user: whether
     the URL names a user. clean: the origin without that user.
-    client, server: the attributes that tell it in a span of that side, `url.full` left out.
+    client, server: the attributes for it in a span of that side, without `url.full`.
     """
 
     scheme: str
     host: str
-    said_port: int | None
+    explicit_port: int | None
     port: int | None
     user: bool
     clean: str

@@ -2,8 +2,8 @@
 
 1. It works in the thread that exports. The span that the program and the processors know never changes.
 2. A span without old names is passed on as the same object. Finding that out costs one look at its names: the
-   engine's spans answer `mentions` without making their attributes; of other spans the attributes are read.
-3. A copy has attributes of its own. All else is the original's, and read when it is asked for. To
+   engine's spans have a method `mentions`, which makes no attributes; of other spans the attributes are read.
+3. A copy has attributes of its own. All else is the original's, and is read when it is needed. To
    `ot_bridge.otlp` a copy offers what the original offered (`Offer`), so that encoding costs what it cost.
 4. An exception costs the translation of one span: it is sent as it was, counted and logged.
 """
@@ -56,7 +56,7 @@ class SemconvExporter(SpanExporter):
         """Exports copies of the spans that are concerned, and the others as they are."""
         translator = self._translator
         signs, key, value = self._look
-        told: list[ReadableSpan] = []
+        exported: list[ReadableSpan] = []
         last, offers = object, False  # the last span's type, and whether it is one of the engine's
         for span in spans:
             try:
@@ -69,8 +69,8 @@ class SemconvExporter(SpanExporter):
             except Exception:
                 self.untranslated += 1
                 log_failure(_log, "a span could not be translated; it is exported under its old names")
-            told.append(span)
-        return self.exporter.export(told)
+            exported.append(span)
+        return self.exporter.export(exported)
 
 
 def _as_offered(translator: Translator, span: Any) -> ReadableSpan | None:
@@ -87,9 +87,9 @@ def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
     attributes: Any = span.attributes
     if not attributes or (not translator.rpc and translator.signs.isdisjoint(attributes)):
         return span
-    told = attributes.copy() if hasattr(attributes, "copy") else dict(attributes)
-    named = translator.translate(told, span.kind, span.status.status_code, span.name, span.events)
-    return Renamed(span, told, None) if named else span
+    copied = attributes.copy() if hasattr(attributes, "copy") else dict(attributes)
+    named = translator.translate(copied, span.kind, span.status.status_code, span.name, span.events)
+    return Renamed(span, copied, None) if named else span
 
 
 class Renamed(ReadableSpan):
@@ -97,7 +97,7 @@ class Renamed(ReadableSpan):
 
     def __init__(self, span: ReadableSpan, attributes: dict[str, Any], offered: Any) -> None:
         self._original = span
-        self._told = attributes
+        self._new_attributes = attributes
         self._offered = offered
 
     def __getattr__(self, name: str) -> Any:
@@ -105,7 +105,7 @@ class Renamed(ReadableSpan):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        return MappingProxyType(self._told)
+        return MappingProxyType(self._new_attributes)
 
     def get_span_context(self) -> SpanContext | None:
         return self._original.get_span_context()
@@ -118,7 +118,7 @@ class Renamed(ReadableSpan):
         """As the SDK writes a span, with the attributes of the copy."""
         names = ("name", "context", "parent", "resource", "events", "links", "kind", "status")
         parts = {name: getattr(self, name) for name in (*names, "start_time", "end_time")}
-        written: str = ReadableSpan(**parts, attributes=self._told).to_json(indent)
+        written: str = ReadableSpan(**parts, attributes=self._new_attributes).to_json(indent)
         return written
 
 

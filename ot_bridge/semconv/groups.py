@@ -1,6 +1,6 @@
 """Which groups of names are translated: `install(semconv=...)`, else `OTEL_SEMCONV_STABILITY_OPT_IN`.
 
-`opt_in()` answers for the whole process: exporters and the WSGI middleware ask it.
+`opt_in()` holds for the whole process: exporters and the WSGI middleware call it.
 
 Source: OpenTelemetry's migration guides for HTTP, databases and RPC. `X` translates the group X; `X/dup`
 keeps the old names beside the new ones, and wins over `X`.

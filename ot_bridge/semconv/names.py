@@ -17,7 +17,7 @@ class Names(NamedTuple):
     """groups: it is translated in a span of one of these. new: what it becomes in a client's span.
 
     server: what it becomes in a server's, if that is different. The first name is the one that a query would
-    ask for in place of the old one.
+    use in place of the old one.
     """
 
     groups: tuple[str, ...]
@@ -53,7 +53,7 @@ RENAMED: Final[Mapping[str, Names]] = {
 #: All names that something becomes.
 NEW: Final = frozenset().union(*(names.new + names.server for names in RENAMED.values()))
 
-#: A span with one of these names belongs to the group. What makes a span an RPC: see `translate`.
+#: A span with one of these names belongs to the group. `translate` describes which spans are RPCs.
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "http": frozenset({"http.method", "http.url", "http.status_code"}),
     "database": frozenset({"db.type", "db.instance", "db.statement"}),
@@ -65,7 +65,7 @@ _LIBRARY: Final = "a library's own name, not OpenTracing's"
 _OTEL: Final = "OpenTelemetry's own name; its instrumentation obeys the variable itself"
 _NO_HEIR: Final = "it has no successor"
 
-#: What is never translated, and why. A name that ends in `.` stands for all that begin so.
+#: Names that are never translated, and why. A name that ends in `.` stands for all that begin so.
 STAYS: Final[Mapping[str, str]] = {
     "component": "it has no successor; the scope's name comes nearest",
     "peer.service": f"{_DEVELOPMENT} (service.peer.name), and service maps are drawn by the old name",
@@ -137,7 +137,7 @@ SYSTEMS: Final[Mapping[str, str]] = {
     "mongo": "mongodb",
 }
 
-#: `component` in lower case -> `db.system.name`, for spans that only say `db.type` = `sql`.
+#: `component` in lower case -> `db.system.name`, for spans whose `db.type` is only `sql`.
 DRIVERS: Final[Mapping[str, str]] = {
     "psycopg2": "postgresql",
     "mysqldb": "mysql",

@@ -65,39 +65,39 @@ class Translator:
         self.rpc = "rpc" in opted
 
     def translate(
-        self, told: dict[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
+        self, attributes: dict[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
     ) -> bool:
-        """Puts the attributes in `told`, which is a copy, under their new names.
+        """Puts the values in `attributes`, which is a copy, under their new names.
 
-        Returns False, and leaves `told` as it was, if the span is of no group that was opted in.
+        Returns False, and leaves `attributes` as it was, if the span is of no group that was opted in.
         """
-        rpc = self.rpc and told.get("component") == "grpc" and (kind is _CLIENT or kind is _SERVER)
+        rpc = self.rpc and attributes.get("component") == "grpc" and (kind is _CLIENT or kind is _SERVER)
         plans = self._plans[rpc][kind._value_]
-        shape = (*told,)
+        shape = (*attributes,)
         try:
             plan = plans[shape]
         except KeyError:
-            plan = self._plan(told, kind, rpc)
+            plan = self._plan(attributes, kind, rpc)
             _keep(plans, shape, plan)
         if plan is None:
             return False
         gone = []
         usual = plan.usual
-        for old, rule, stays in plan.rules if usual is None or not usual(told) else plan.others:
-            if rule(told, told[old]) and not stays:
+        for old, rule, stays in plan.rules if usual is None or not usual(attributes) else plan.others:
+            if rule(attributes, attributes[old]) and not stays:
                 gone.append(old)
         if plan.rpc:
-            _tell_rpc(told, name, events)
-        if status is not _OK and "error.type" not in told:
-            code = told.get("http.response.status_code")
+            _add_rpc_names(attributes, name, events)
+        if status is not _OK and "error.type" not in attributes:
+            code = attributes.get("http.response.status_code")
             if type(code) is int and code >= plan.http_error:
-                told["error.type"] = str(code)
-            elif plan.rpc and type(said := told.get(rpc_status.NAME)) is str and said != "OK":
-                told["error.type"] = said
+                attributes["error.type"] = str(code)
+            elif plan.rpc and type(rpc_code := attributes.get(rpc_status.NAME)) is str and rpc_code != "OK":
+                attributes["error.type"] = rpc_code
             elif status is _ERROR:
-                told["error.type"] = _exception(events) or "_OTHER"
+                attributes["error.type"] = _exception(events) or "_OTHER"
         for old in gone:
-            told.pop(old, None)  # two rules may have told one name
+            attributes.pop(old, None)  # two rules may be for the same old name
         return True
 
     def _plan(self, names: Iterable[str], kind: SpanKind, rpc: bool) -> _Plan | None:
@@ -135,21 +135,21 @@ _OK: Final = StatusCode.OK
 _ERROR: Final = StatusCode.ERROR
 
 
-def _tell_rpc(told: dict[str, Any], name: str, events: Events) -> None:
-    told.setdefault("rpc.system.name", "grpc")
+def _add_rpc_names(attributes: dict[str, Any], name: str, events: Events) -> None:
+    attributes.setdefault("rpc.system.name", "grpc")
     method = _FULL_METHOD.fullmatch(name)
     if method is not None:
-        told.setdefault("rpc.method", method[1])
-    if rpc_status.NAME not in told:
+        attributes.setdefault("rpc.method", method[1])
+    if rpc_status.NAME not in attributes:
         # grpcio-opentracing has the code nowhere but in the error that it logs.
         raised = _exception(events) or ""
         code = raised.removeprefix("StatusCode.")
         if code != raised and code in GRPC_CODES:
-            told[rpc_status.NAME] = code
+            attributes[rpc_status.NAME] = code
 
 
 def _exception(events: Events) -> str | None:
-    """The type that the last exception event says, if it is text."""
+    """The type in the last exception event, if it is text."""
     found = None
     for event in events:
         name, attributes = event[:2] if type(event) is tuple else (event.name, event.attributes)

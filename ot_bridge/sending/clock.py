@@ -101,7 +101,7 @@ class Clock:
     def pause(self, rounds: int, delay: float | None = None) -> bool:
         """Waits before the next attempt. False, at once, if there is no time for it.
 
-        rounds: the number of attempts before the last one. delay: the seconds that the receiver asks for; 0
+        rounds: the number of attempts before the last one. delay: the seconds that the receiver gives; 0
         is obeyed after the first attempt only.
         """
         if delay is None or (rounds and not delay):

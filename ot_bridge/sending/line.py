@@ -3,8 +3,8 @@
 1. TLS, sending and reading wait no longer than the caller's clock allows, and read the clock anew every
    quarter of a second. Connecting to one address takes 3 seconds at most. Only the name look-up of the C
    library has a time of its own.
-2. A request takes the kept connection out of its place and puts it back after a whole answer. A request that
-   comes meanwhile (in another thread or a signal handler) makes its own connection. No lock is held.
+2. A request takes the kept connection out of its place and puts it back after a whole response. A request
+   that comes meanwhile (in another thread or a signal handler) makes its own connection. No lock is held.
 3. A connection belongs to the process that made it. After a fork the child closes its copy without using it.
 4. A kept connection that turns out to be closed is replaced at once. A new one that fails is not.
 5. Requests are written here and not by an HTTP client, so instrumentations of HTTP clients make no spans of
@@ -22,8 +22,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from ot_bridge.sending.addresses import addresses
-from ot_bridge.sending.answers import Answer, NoAnswer, read_answer
 from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.responses import NoResponse, Response, read_response
 from ot_bridge.sending.trouble import CannotConnect
 from ot_bridge.sending.url import Url, parse, without_secrets
 
@@ -41,8 +41,8 @@ _PIECE: Final = 256 * 1024  # bytes that are handed to a socket at once
 class _Declined(Exception):
     """A proxy did not make the tunnel."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, response: Response) -> None:
+        self.response = response
 
 
 class Line:
@@ -54,22 +54,22 @@ class Line:
         self._kept: list[Connection] = []
         self._closed = False
 
-    def post(self, url: Url, headers: bytes, body: bytes, clock: Clock) -> Answer:
-        """Sends a request and returns the answer. Raises OSError, NotHTTP or CannotConnect.
+    def post(self, url: Url, headers: bytes, body: bytes, clock: Clock) -> Response:
+        """Sends a request and returns the response. Raises OSError, NotHTTP or CannotConnect.
 
         headers: made by `lines`, without Host and Content-Length.
         """
         connection = self._take(url)
         if connection is not None:
             try:
-                return self._ask(connection, url, headers, body, clock)
-            except NoAnswer:
-                pass  # closed in the same moment
+                return self._exchange(connection, url, headers, body, clock)
+            except NoResponse:
+                pass  # the server closed the connection in the same moment
         try:
             connection = self._open(url, clock)
         except _Declined as declined:
-            return declined.answer
-        return self._ask(connection, url, headers, body, clock)
+            return declined.response
+        return self._exchange(connection, url, headers, body, clock)
 
     def close(self) -> None:
         """Closes the kept connection, and keeps none from now on."""
@@ -88,12 +88,14 @@ class Line:
         connection.close()
         return None
 
-    def _ask(self, connection: Connection, url: Url, headers: bytes, body: bytes, clock: Clock) -> Answer:
+    def _exchange(
+        self, connection: Connection, url: Url, headers: bytes, body: bytes, clock: Clock
+    ) -> Response:
         reusable = False
         try:
-            answer = connection.ask((url.path or "/") + url.query, headers, body, clock)
-            reusable = answer.reusable and not self._kept
-            return answer
+            response = connection.exchange((url.path or "/") + url.query, headers, body, clock)
+            reusable = response.reusable and not self._kept
+            return response
         finally:
             if reusable:
                 connection.fresh_until = time.monotonic() + IDLE
@@ -136,7 +138,7 @@ class Connection:
         self._sock = sock
 
     def is_usable(self) -> bool:
-        """Whether the connection is open and has received nothing since the last answer."""
+        """Whether the connection is open and has received nothing since the last response."""
         try:
             self._sock.settimeout(0)
             self._sock.recv(1)
@@ -146,7 +148,7 @@ class Connection:
             return type(error).__name__ == "SSLWantReadError"
         return False
 
-    def ask(self, target: str, headers: bytes, body: bytes, clock: Clock) -> Answer:
+    def exchange(self, target: str, headers: bytes, body: bytes, clock: Clock) -> Response:
         first = f"POST {self.before}{target} HTTP/1.1\r\n".encode()
         head = b"%b%b%bContent-Length: %d\r\n\r\n" % (first, self.headers, headers, len(body))
         try:
@@ -156,17 +158,17 @@ class Connection:
         except TimeoutError:
             raise
         except OSError:
-            # A server that refuses a body may answer and close before it has read the whole.
-            return self._answer(clock)._replace(reusable=False)
-        return self._answer(clock)
+            # A server that refuses a body may respond and close before it has read the whole.
+            return self._response(clock)._replace(reusable=False)
+        return self._response(clock)
 
     def tunnel(self, url: Url, proxy: Url, clock: Clock) -> None:
         """Makes a tunnel through the proxy. Raises _Declined."""
         headers = lines([("Host", url.authority), *_proxy_headers(proxy)])
         self._send(f"CONNECT {url.authority} HTTP/1.1\r\n".encode() + headers + b"\r\n", clock)
-        answer = self._answer(clock, "CONNECT")
-        if not 200 <= answer.status < 300:
-            raise _Declined(answer)
+        response = self._response(clock, "CONNECT")
+        if not 200 <= response.status < 300:
+            raise _Declined(response)
 
     def encrypt(self, tls: TLS, host: str, clock: Clock) -> None:
         self._sock = tls.wrapped(self._sock, host)
@@ -175,8 +177,8 @@ class Connection:
     def close(self) -> None:
         self._sock.close()
 
-    def _answer(self, clock: Clock, method: str = "POST") -> Answer:
-        return read_answer(lambda buffer: self._in_time(clock, self._sock.recv_into, buffer), method)
+    def _response(self, clock: Clock, method: str = "POST") -> Response:
+        return read_response(lambda buffer: self._in_time(clock, self._sock.recv_into, buffer), method)
 
     def _send(self, data: bytes, clock: Clock) -> None:
         view = memoryview(data)

@@ -48,7 +48,7 @@ class Losses:
         return sum(self._counts.values())
 
     def lose(self, count: int, reason: str, text: object) -> None:
-        """Counts spans as lost for this reason. text: what the log says of it."""
+        """Counts spans as lost for this reason. text: the explanation in the log."""
         # No other thread and no signal handler runs between the reading and the writing of a sum, since from
         # Python 3.10 on they run only at calls and at the ends of loops.
         self._counts[reason] += count

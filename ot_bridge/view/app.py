@@ -61,7 +61,7 @@ class Receiver:
         request = Request(environ)
         try:
             self._check(request)
-            response = self.answer(request)
+            response = self.respond(request)
         except receive.Refused as refused:
             response = Response(refused.why + "\n", refused.status, mimetype="text/plain")
         except Exception as error:  # invariant 3
@@ -69,7 +69,7 @@ class Receiver:
         response.headers.update(_HEADERS)
         return response(environ, start_response)
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """The response to a request that has passed the checks. Raises Refused."""
         method = "GET" if request.method == "HEAD" else request.method
         handler = self.handlers.get((method, request.path))
@@ -98,7 +98,7 @@ class Receiver:
         except receive.Refused as refused:
             return Response(form.error(refused.why), refused.status, mimetype=request.mimetype)
         self._sink.add(got.spans)
-        return Response(receive.answer(form, got), mimetype=request.mimetype)
+        return Response(receive.response_body(form, got), mimetype=request.mimetype)
 
     def _ignore(self, request: Request) -> Response:
         form = receive.form_of(request)
@@ -106,7 +106,7 @@ class Receiver:
         if request.path not in self._reported:
             self._reported.add(request.path)
             self._say(f"{request.path}: received and discarded; the viewer shows only traces")
-        return Response(receive.answer(form, receive.Received([], 0, "")), mimetype=request.mimetype)
+        return Response(receive.response_body(form, receive.Received([], 0, "")), mimetype=request.mimetype)
 
 
 class Viewer(Receiver):
@@ -128,11 +128,11 @@ class Viewer(Receiver):
             ("GET", "/favicon.ico"): _file("", "image/x-icon"),
         }
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """The response to a request. Each trace has a path of its own. Raises Refused."""
         if request.method in ("GET", "HEAD") and request.path.startswith("/api/trace/"):
             return self._trace(request.path.removeprefix("/api/trace/"))
-        return super().answer(request)
+        return super().respond(request)
 
     def _clear(self, request: Request) -> Response:
         self.store.clear()

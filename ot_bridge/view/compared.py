@@ -77,15 +77,15 @@ def merged(before: Tree | None, after: Tree | None) -> list[Row]:
 def _siblings(
     sides: Sequence[Tree | None], left: Sequence[int], right: Sequence[int]
 ) -> list[tuple[int | None, int | None]]:
-    def tell(side: int, at: int) -> tuple[int, int, str, int]:
+    def entry(side: int, at: int) -> tuple[int, int, str, int]:
         tree = sides[side]
         assert tree is not None
         span = tree.nodes[at].span
         return side, at, span.name, span.start - tree.start
 
     found = _matched(
-        [tell(0, at) for at in left],
-        [tell(1, at) for at in right],
+        [entry(0, at) for at in left],
+        [entry(1, at) for at in right],
         lambda item: item[2],
         lambda item: item[3],
     )

@@ -63,10 +63,10 @@ class TreeExporter(SpanExporter):
         with suppress(OSError, ValueError):  # a program may close its standard error
             self._print(ready, bool(ready) or not rooted)
 
-    def _print(self, ready: Sequence[SpanRecord], all_said: bool) -> None:
+    def _print(self, ready: Sequence[SpanRecord], is_complete: bool) -> None:
         stream = self._stream or sys.stderr
         lines = list(draw(ready, Style.of(stream)))
-        if self._left_out and all_said:
+        if self._left_out and is_complete:
             lines.append(f"{self._left_out} spans were left out: more than {_MOST} waited for their root")
             self._left_out = 0
         stream.write("".join(line + "\n" for line in lines))

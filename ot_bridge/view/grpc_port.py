@@ -41,7 +41,7 @@ class GrpcPort:
         except receive.Refused as refused:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, refused.why)
         self._sink.add(got.spans)
-        return receive.answer(_FORM, got)
+        return receive.response_body(_FORM, got)
 
     def stop(self) -> None:
         self._server.stop(0).wait(1)

@@ -67,7 +67,7 @@ FORMS: Final[Mapping[str, Form]] = {
 }
 
 
-def answer(form: Form, received: Received) -> bytes:
+def response_body(form: Form, received: Received) -> bytes:
     """The body of a successful response: empty, or with the number of rejected spans."""
     if received.rejected:
         return form.partial(received.rejected, received.why)

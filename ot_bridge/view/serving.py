@@ -88,13 +88,13 @@ class Server(ThreadedWSGIServer):
         super().__init__(host, port, app, handler=_Handler, fd=listening.fileno())
         listening.close()  # the server has its own
         self.port: int = self.socket.getsockname()[1]
-        self._say, self._said = say, False
+        self._say, self._was_said = say, False
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def say_once(self, text: str) -> None:
-        if not self._said:
-            self._said = True
+        if not self._was_said:
+            self._was_said = True
             self._say(text)
 
     def stop(self) -> None:

@@ -4,8 +4,8 @@
    each trace, and equal resources share their bytes. Trees and summaries are made on request.
 2. Traces are numbered in the order of their arrival (`serial`). The oldest trace is dropped first, as a
    whole. A reader drops all traces with a number below `first`.
-3. Every change of a trace gets a number (`changed`). A reader asks for the changes after the last number that
-   it knows.
+3. Every change of a trace gets a number (`changed`). A reader requests the changes after the last number that
+   it has.
 4. The lock is held while bytes are stored or read, never while a tree is made.
 """
 

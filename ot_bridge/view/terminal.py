@@ -166,8 +166,8 @@ def _row(tree: Tree, node: Node, keys: Collection[str] | None) -> _Row:
 
 
 def _pairs(attributes: Mapping[str, Any], keys: Collection[str] | None) -> Iterator[str]:
-    shown = attributes if keys is None else [key for key in keys if key in attributes]
-    return (f"{harmless(key)}={harmless(value_text(attributes[key]))}" for key in shown)
+    names = attributes if keys is None else [key for key in keys if key in attributes]
+    return (f"{harmless(key)}={harmless(value_text(attributes[key]))}" for key in names)
 
 
 def _together(tree: Tree, run: Sequence[int]) -> _Row:

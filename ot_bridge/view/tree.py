@@ -7,7 +7,7 @@
    is the span of the same trace that has its parent id; where a client and a server share that id, it is the
    span of the same service, else the server span.
 3. A span without a parent here is a top: a root, a span whose parent is in another process (`CALLER`), or a
-   span whose parent did not arrive (`MISSING`). The sender says whether the parent is in another process
+   span whose parent did not arrive (`MISSING`). The sender reports whether the parent is in another process
    (`parent_is_remote`). Where it does not, the parents of server and consumer spans are taken to be.
 4. Spans whose parents form a circle have no top above them: the earliest of them becomes one (`CIRCLE`).
 5. Siblings and tops are ordered by start, then name, then id. Parents come before their children.

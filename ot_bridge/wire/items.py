@@ -1,7 +1,7 @@
 """Baggage: which items are written, under which header names, and how the baggage of two formats is merged.
 
 1. `within_limits` drops items by their order and by their size in W3C's form, whatever format writes them.
-   Every format therefore drops the same items, and no format needs to know what another one wrote.
+   Every format therefore drops the same items, whatever another one wrote.
 2. Header names have no letter case, and some servers turn `_` into `-` in them. A key that was part of a
    header name has lost both. If another format carries the key unchanged, `merged` makes one item of the two.
 3. Two keys that differ only in case are the same header name: the item that was set last is written.

@@ -31,7 +31,7 @@ class Remote(NamedTuple):
 
     trace_id: 128 bits, 0 for none. span_id, parent_id: 64 bits, 0 for none; a trace id may come without a
     span id (a load balancer started the trace). sampled: None if the caller left the decision to us.
-    debug_id: asks for a new, sampled trace with this value as a tag. tracestate: the header's text.
+    debug_id: requests a new, sampled trace with this value as a tag. tracestate: the header's text.
     """
 
     trace_id: int = 0
@@ -106,7 +106,7 @@ class Usual(NamedTuple):
     read: returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the trace id is random)
     of a carrier that has no other header of the format. If it raises anything, or returns an id of 0,
     `decode` is called instead. write: the text for these four, as `encode` writes it where there is nothing
-    else to tell. If it raises anything, `encode` is called instead.
+    else to write. If it raises anything, `encode` is called instead.
     """
 
     name: str

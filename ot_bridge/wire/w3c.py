@@ -43,7 +43,7 @@ _FIELDS = (
 _FLAGS = {f"{n:02x}": (bool(n & SAMPLED), RANDOM_TRACE_ID if n & RANDOM else EMPTY) for n in range(256)}
 _WRITTEN = ("00", "01", "02", "03")
 
-# Level 2, section 3.3.1.3.1: level 1 told tenant and system apart at the `@`.
+# Level 2, section 3.3.1.3.1: level 1 separated tenant and system by the `@`.
 _KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _member = re.compile(f"{_KEY}={_VALUE}").fullmatch

@@ -33,8 +33,8 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 def _integer(headers: Headers, name: str, least: int, bits: int) -> int:
     value = not_list(headers.get(name)) or 0
     if type(value) is not int or not least <= value < 1 << bits:
-        shown = hex(value)[:80] if isinstance(value, int) else value
-        raise BadHeader(name, shown, f"is not an integer of {bits} bits, {least} or more")
+        printed = hex(value)[:80] if isinstance(value, int) else value
+        raise BadHeader(name, printed, f"is not an integer of {bits} bits, {least} or more")
     return value
 
 

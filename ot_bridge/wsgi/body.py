@@ -38,9 +38,9 @@ def deliver(result: Iterable[bytes], request: Request, environ: dict[str, Any]) 
 
 
 def _is_no_body(result: object) -> bool:
-    """Whether it is a mark by which an application tells its server that the socket was taken over.
+    """Whether it is the mark of an application that has taken the socket over from its server.
 
-    Gunicorn's is a bare object, and eventlet's is known by identity. None is a mistake of the application.
+    Gunicorn's is a bare object, and eventlet's has its identity. None is a mistake of the application.
     """
     kind = type(result)
     if result is None or hasattr(kind, "__iter__") or hasattr(kind, "__getitem__"):
@@ -55,10 +55,10 @@ def _is_file(result: object, wrapper: Any) -> bool:
 
 
 class NotedWrapper:
-    """A server's `wsgi.file_wrapper` that is a function, which alone does not show what it has made.
+    """A server's `wsgi.file_wrapper` that is a function; by itself it does not reveal its results.
 
-    uWSGI and mod_wsgi know their files by identity: these reach them as they are. made: the last one. An
-    iterator that a function written in Python has made is read by the server's loop: a body as any other.
+    uWSGI and mod_wsgi recognize their files by identity, so these reach them unchanged. made: the last one.
+    An iterator that a function written in Python has made is read by the server's loop: a body as any other.
     """
 
     made: object = None
@@ -133,7 +133,7 @@ class Body:
 
 
 class SizedBody(Body):
-    """A `Body` whose iterable knows its length, of which servers make a `Content-Length`."""
+    """A `Body` whose iterable has a length, from which servers make a `Content-Length`."""
 
     __slots__ = ()
 

@@ -34,7 +34,7 @@ from ot_bridge.wsgi.tags import HeaderTags, Tags, describe, describe_more
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Paths that load balancers ask for all the time.
+#: Paths that load balancers request all the time.
 HEALTH: Final = ("/healthz", "/_ah/health")
 
 _new_tuple: Final[Any] = tuple.__new__  # as `Tags(...)`, at a third of its price
@@ -62,7 +62,7 @@ class TracingMiddleware:
     redact: more names of parameters and headers that are sensitive.
     request_hook: called with the span and the environ before the application.
     response_hook: called with the span, the environ, the status and the headers before they are sent.
-    response_header: a header (`"traceparent"`) or format by which the response tells its trace.
+    response_header: a header (`"traceparent"`) or format in which the response carries its trace id.
 
     Raises `ConfigurationError` for a value that cannot be used, `TypeError` for an unknown option.
     """
@@ -185,9 +185,9 @@ class TracingMiddleware:
         """The request's span; None if it is to have none. is_within: whether another request makes it."""
         settings = self._settings
         exclusion = settings.exclusion
-        if exclusion.asked(environ) if exclusion.asks else exclusion[_path(environ)]:
+        if exclusion.excludes(environ) if exclusion.is_callable else exclusion[_path(environ)]:
             return None
-        start = None if settings.start_options is None else edge.ask(settings.start_options, environ)
+        start = None if settings.start_options is None else edge.options_for(settings.start_options, environ)
         if start is not None and not start.trace:
             return None
         parent = broken = None
@@ -208,7 +208,7 @@ class TracingMiddleware:
         """`_tags` as a span of ours starts with them, where no more than those of `describe` are added.
 
         It skips the copy of the tags and the look at each of them in `bridge.convert`, since they are clean.
-        test_tags.py holds it and `_tags` together, and the row wsgi pays for it.
+        test_tags.py checks that it agrees with `_tags`; benchmark row wsgi needs it.
         """
         ready, kind, _, _ = self._settings.ready[maps_kind]
         tags = ready.copy()
@@ -266,22 +266,22 @@ def _server_span(environ: WSGIEnvironment, start_response: object) -> trace.Span
     span: Any = trace.get_current_span()
     if not span.get_span_context().is_valid or span.get_span_context().is_remote:
         return None
-    # The instrumentation's `start_response` tells whose it is, unless another middleware has wrapped it.
+    # The instrumentation's `start_response` is recognized by its module, unless another middleware wraps it.
     module = getattr(start_response, "__globals__", {}).get("__name__", "")
-    is_told = module.startswith("opentelemetry.instrumentation.")
+    is_from_instrumentation = module.startswith("opentelemetry.instrumentation.")
     if not span.is_recording():  # then it has no kind
-        return span if is_told else None
+        return span if is_from_instrumentation else None
     scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
     if scope == bridge.SCOPE_NAME or getattr(span, "kind", None) is not SpanKind.SERVER:
         return None
-    return span if is_told or _tells_of(span, environ) else None
+    return span if is_from_instrumentation or _is_of_request(span, environ) else None
 
 
-def _tells_of(span: Any, environ: WSGIEnvironment) -> bool:
+def _is_of_request(span: Any, environ: WSGIEnvironment) -> bool:
     """Whether the attributes of a server span are those of this request."""
-    told = getattr(span, "attributes", None) or {}
-    method = told.get("http.request.method") or told.get("http.method")
-    path = told.get("url.path") or str(told.get("http.target") or "").partition("?")[0]
+    attributes = getattr(span, "attributes", None) or {}
+    method = attributes.get("http.request.method") or attributes.get("http.method")
+    path = attributes.get("url.path") or str(attributes.get("http.target") or "").partition("?")[0]
     return method == environ.get("REQUEST_METHOD") and path in (_path(environ), urls.path(environ))
 
 

@@ -22,7 +22,7 @@ from ot_bridge.wsgi.tags import Environ, status_code
 #: Where the environ holds the request's span.
 SPAN: Final = "ot_bridge.span"
 
-#: Exceptions that tell that the client or the server has gone, so that no answer is sent.
+#: Exceptions which mean that the client or the server has gone, so that no response is sent.
 _GONE: Final = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
@@ -101,7 +101,7 @@ class Request:
         return headers
 
     def find_route(self, result: object) -> None:
-        """Looks for the framework's route while `result` still knows it."""
+        """Looks for the framework's route while `result` still has it."""
         if self._route is None:
             self._route = attempt("route", routes.route, self._environ, result)
 
@@ -113,7 +113,7 @@ class Request:
     def end(self, error: BaseException | None = None) -> None:
         """Ends the span; only the first call counts. error: what the application has raised.
 
-        StopIteration, raised by an application, tells its server that the socket was taken over.
+        An application that raises StopIteration has taken the socket over from its server.
         """
         if not self._open:
             return
@@ -153,12 +153,12 @@ class Request:
             self._name(span, error)
 
     def _code_after(self, error: BaseException) -> int | None:
-        """What the client gets, or got, of an application that has raised."""
+        """The status that the client gets, or got, from an application that has raised."""
         announced = status_code(self._status)
         if self.sent or announced == 101:  # the socket is another protocol's from then on
             return announced
-        answered = isinstance(error, Exception) and not isinstance(error, (StopIteration, *_GONE))
-        return 500 if answered else None
+        gets_response = isinstance(error, Exception) and not isinstance(error, (StopIteration, *_GONE))
+        return 500 if gets_response else None
 
     def _name(self, span: opentracing.Span, error: BaseException | None) -> None:
         self.find_route(None)

@@ -1,4 +1,4 @@
-"""The response header that tells a caller which trace its request became."""
+"""The response header with the trace of the request, for its caller."""
 
 from __future__ import annotations
 

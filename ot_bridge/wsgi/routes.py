@@ -1,6 +1,6 @@
 """The pattern of a path that the framework has matched, such as `/items/<id>`.
 
-It is looked for while the framework still knows it: at `start_response`, in the result, and where the
+It is looked up while the framework still has it: at `start_response`, in the result, and where the
 application has raised in the exception's frames, which hold the framework's request.
 """
 

@@ -20,7 +20,7 @@ _parts = re.compile(r"[^\w\-]+").split
 
 
 class Secrets:
-    """Tells which names are sensitive: those in `SENSITIVE`, and `more`.
+    """Decides which names are sensitive: those in `SENSITIVE`, and `more`.
 
     Names are compared without case, `-`, `_` and other punctuation. Each word between punctuation is looked
     at by itself too, so that `user[password]`, `token[]` and `$token` are sensitive.

@@ -21,7 +21,7 @@ class Settings(NamedTuple):
     #: `tags` as spans start with them, by whether the tracer makes a kind of `span.kind`; empty where other
     #: tags are added that have to be cleaned.
     ready: Mapping[bool, convert.Tags]
-    #: Whether OpenTelemetry's names are asked for.
+    #: Whether OpenTelemetry's names are opted in.
     opted_in: bool
     captured: HeaderTags | None
     capture_query: bool

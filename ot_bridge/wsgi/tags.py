@@ -1,7 +1,7 @@
 """The tags of a request's span, by the names of OpenTracing's "Semantic Conventions".
 
 OpenTelemetry's names take their place when spans are exported (`ot_bridge.semconv`), where
-`OTEL_SEMCONV_STABILITY_OPT_IN` asks for them. What OpenTracing has no names for is tagged here then.
+`OTEL_SEMCONV_STABILITY_OPT_IN` selects them. Values without a name in OpenTracing are tagged here then.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def describe(tags: Tags, environ: Environ, query: str) -> None:
 
 
 def _peer(address: Any) -> str:
-    """The tag for a peer's address; "" for what is none. Answers are remembered, up to a bound."""
+    """The tag for a peer's address; "" for what is none. Results are remembered, up to a bound."""
     if type(address) is not str or not address.isascii() or len(address) > _LONGEST_ADDRESS:
         return ""
     is_address = ":" in address or address.replace(".", "").isdigit()  # as `_address` has it
@@ -71,7 +71,7 @@ def describe_more(tags: Tags, environ: Environ) -> None:
 
 
 def _address(environ: Environ) -> str:
-    """The peer's IP address. Of a unix socket some servers say "localhost", others nothing: then ""."""
+    """The peer's IP address. For a unix socket, where servers give "localhost" or nothing, it is ""."""
     address: str = environ.get("REMOTE_ADDR") or ""
     return address if ":" in address or address.replace(".", "").isdigit() else ""
 
@@ -116,6 +116,6 @@ class HeaderTags:
         for name in self._names:
             values = [value for value in read(name) if value]
             if values:
-                shown = [REDACTED] * len(values) if name in self._hidden else values
-                tags[f"http.{direction}.header.{name}"] = shown if self._lists else ", ".join(shown)
+                tagged = [REDACTED] * len(values) if name in self._hidden else values
+                tags[f"http.{direction}.header.{name}"] = tagged if self._lists else ", ".join(tagged)
         return tags

@@ -84,11 +84,11 @@ def query(environ: dict[str, Any], secrets: Secrets) -> str:
     raw: str = environ.get("QUERY_STRING") or ""
     if not raw:
         return ""
-    shown = "&".join(_shown(part, secrets) for part in raw.split("&"))
-    return quote(shown, safe=_QUERY_SAFE, errors="replace")
+    redacted = "&".join(_redacted(part, secrets) for part in raw.split("&"))
+    return quote(redacted, safe=_QUERY_SAFE, errors="replace")
 
 
-def _shown(part: str, secrets: Secrets) -> str:
+def _redacted(part: str, secrets: Secrets) -> str:
     """A part of the query. Some servers separate by ";" too: a secret may begin there, or go on behind it."""
     kept: list[str] = []
     for pair in part.split(";"):

@@ -24,7 +24,7 @@ from ot_bridge.xray.segment import Annotate, segment
 
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 _UNSIGNED = botocore.config.Config(
-    # Signing, sending and trying again are done here: botocore knows no single documents and no deadline.
+    # Signing, sending and trying again are done here: botocore has neither single documents nor deadlines.
     signature_version=botocore.UNSIGNED,
     retries={"total_max_attempts": 1},
 )
@@ -69,7 +69,7 @@ class XRayExporter(DeliveringExporter[Sent]):
         self._access = self._client = None
 
     def _connect(self) -> Any:
-        """Makes botocore's client, which knows X-Ray's API and its address."""
+        """Makes botocore's client, which contains X-Ray's API and its address."""
         self._access = access = Access(self._session, self._region)
         self._client = access.session.create_client(
             "xray", region_name=self._region, endpoint_url=self._endpoint, config=_UNSIGNED
@@ -84,10 +84,10 @@ class XRayExporter(DeliveringExporter[Sent]):
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         assert self._access is not None
         assert self._clock is not None
-        answer = self._access.post(parse(request.url), headers, body, self._clock)
-        if not answer.whole and answer.status < 300:
+        response = self._access.post(parse(request.url), headers, body, self._clock)
+        if not response.whole and response.status < 300:
             raise TryAgain("other", "the answer was cut short")
-        return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
+        return AWSResponse(request.url, response.status, response.headers, _Raw(response.body))
 
     def _payload(self, span: ReadableSpan) -> Sent:
         document = segment(span, **self._options)
@@ -96,16 +96,16 @@ class XRayExporter(DeliveringExporter[Sent]):
     def _send(self, batch: list[Sent], clock: Clock) -> Iterable[Sent]:
         try:
             client = self._client or self._connect()
-            answer = client.put_trace_segments(TraceSegmentDocuments=[sent.document for sent in batch])
+            response = client.put_trace_segments(TraceSegmentDocuments=[sent.document for sent in batch])
         except ClientError as error:
             raise self._refusal(error) from error
         except ResponseParserError as error:
             raise TryAgain("other", error) from error
-        kind = answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "")
-        if "UnprocessedTraceSegments" not in answer and "json" not in kind:
-            # botocore reads a web page with status 200, as proxies send, as an answer without members.
+        kind = response["ResponseMetadata"]["HTTPHeaders"].get("content-type", "")
+        if "UnprocessedTraceSegments" not in response and "json" not in kind:
+            # botocore reads a web page with status 200, as proxies send, as a response without members.
             raise TryAgain("other", f"an answer that is not X-Ray's: {kind or 'of no type'}")
-        return self._again(batch, answer.get("UnprocessedTraceSegments") or [])
+        return self._again(batch, response.get("UnprocessedTraceSegments") or [])
 
     def _refusal(self, error: ClientError) -> Failure:
         metadata = error.response.get("ResponseMetadata", {})

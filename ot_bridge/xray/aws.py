@@ -29,7 +29,7 @@ def is_sdk_call(attributes: Mapping[str, Any]) -> bool:
 
 
 def call(attributes: Attributes) -> dict[str, Any]:
-    """What was asked of which AWS resource. Takes the attributes that it puts into the part."""
+    """The operation, and the AWS resource that it was called on. Takes the attributes that it contains."""
     tables = texts(attributes.take("aws.dynamodb.table_names"))
     table = attributes.take("aws.table_name", "aws.table.name")
     operation = attributes.take("aws.operation")

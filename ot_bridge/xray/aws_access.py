@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.sending.answers import Answer
 from ot_bridge.sending.clock import Clock
 from ot_bridge.sending.line import Line, lines
+from ot_bridge.sending.responses import Response
 from ot_bridge.sending.tls import TLS
 from ot_bridge.sending.trouble import trouble
 from ot_bridge.sending.url import Url, parse, without_secrets
@@ -52,7 +52,7 @@ class Access:
         self.session = given or _new_session()
         self._line = Line(self._trust)
 
-    def post(self, url: Url, headers: Mapping[str, str], body: bytes, clock: Clock) -> Answer:
+    def post(self, url: Url, headers: Mapping[str, str], body: bytes, clock: Clock) -> Response:
         """Signs and sends a request. Raises TryAgain, or Failure."""
         request = AWSRequest("POST", url.text, headers, body)
         try:
@@ -119,9 +119,9 @@ def checked(endpoint: str) -> Url:
         ) from None
 
 
-def error_code(answer: Answer) -> str:
+def error_code(response: Response) -> str:
     """The code of AWS's error, such as `ExpiredTokenException`, or ""."""
-    code = answer.headers.get("x-amzn-errortype") or _in_json(answer.body) or ""
+    code = response.headers.get("x-amzn-errortype") or _in_json(response.body) or ""
     return code.split(":")[0].rpartition("#")[2].strip()
 
 

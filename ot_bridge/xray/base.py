@@ -29,7 +29,7 @@ from ot_bridge.otel import UNTRACED
 from ot_bridge.sending.clock import Clock, Patience
 from ot_bridge.sending.losses import Losses
 
-MOST_IDLE_ROUNDS = 5  # rounds in a row in which the receiver answered and took nothing
+MOST_IDLE_ROUNDS = 5  # rounds in a row in which the receiver responded and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
 SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
 
@@ -48,7 +48,7 @@ class Failure(Exception):
 class TryAgain(Failure):
     """The receiver may take the spans later: it is overloaded, broken or unreachable.
 
-    after: the seconds that the receiver asks to wait; None if it does not say.
+    after: the seconds to wait that the receiver gives, or None.
     """
 
     def __init__(self, kind: str, reason: object, after: float | None = None) -> None:
@@ -57,11 +57,11 @@ class TryAgain(Failure):
 
 
 class TooLarge(Failure):
-    """Smaller requests may be taken. answered: whether the receiver said so; then it is halved only once."""
+    """Smaller requests may be taken. refused: the receiver refused this one, which is then halved once."""
 
-    def __init__(self, reason: object, *, answered: bool = False) -> None:
+    def __init__(self, reason: object, *, refused: bool = False) -> None:
         super().__init__("too large", reason)
-        self.answered = answered
+        self.refused = refused
 
 
 class DeliveringExporter(SpanExporter, Generic[T]):
@@ -208,7 +208,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         while pending:
             before = len(pending)
             pending, error = self._round(pending, clock)
-            # A receiver that fails may recover. One that answers and leaves the same spans again will not.
+            # A receiver that fails may recover. One that leaves the same spans unprocessed again will not.
             idle = idle + 1 if error is None and len(pending) == before else 0
             if why is None or error is None or error.kind != "timeout" or not clock.over:
                 why = error  # an attempt that ran out of time has a less useful error than the one before it
@@ -237,7 +237,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             except TooLarge as error:
                 middle = len(batch) // 2
                 if middle and may_halve:
-                    once = not error.answered
+                    once = not error.refused
                     batches.extendleft(((batch[middle:], once), (batch[:middle], once)))
                 else:
                     self._lose(len(batch), error.kind, error)

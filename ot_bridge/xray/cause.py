@@ -15,7 +15,7 @@ from ot_bridge.xray.attributes import filled, first, number
 
 MOST_FRAMES = 100
 _TOO_MANY_REQUESTS = 429
-# What google.rpc.Code says each gRPC code is in HTTP, by its number (and name).
+# The HTTP status of each gRPC code according to google.rpc.Code, by its number (and name).
 _GRPC_AS_HTTP = {
     "OK": 200,
     "CANCELLED": 499,

@@ -1,6 +1,6 @@
 """Encodes segment documents, and trims those that X-Ray would refuse for their size.
 
-The document itself says what was left out, under `metadata.default["ot_bridge.trimmed"]`.
+The document itself lists what was left out, under `metadata.default["ot_bridge.trimmed"]`.
 """
 
 from __future__ import annotations

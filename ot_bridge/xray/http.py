@@ -45,10 +45,10 @@ _PORTS = {
 _USUAL_PORTS = {("http", 80), ("https", 443)}
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip", "peer.ipv4", "peer.ipv6")
 # Attributes that are contained in the URL. Addresses of the connection are not.
-_TOLD = ("url.scheme", "http.scheme", "url.path", "url.query", "http.target", "http.host", "server.address")
-_TOLD_BY = {
-    SpanKind.SERVER: (*_TOLD, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
-    SpanKind.CLIENT: (*_TOLD, *_PORTS[SpanKind.CLIENT], "net.peer.name", "peer.hostname"),
+_IN_URL = ("url.scheme", "http.scheme", "url.path", "url.query", "http.target", "http.host", "server.address")
+_IN_URL_BY_SIDE = {
+    SpanKind.SERVER: (*_IN_URL, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
+    SpanKind.CLIENT: (*_IN_URL, *_PORTS[SpanKind.CLIENT], "net.peer.name", "peer.hostname"),
 }
 
 
@@ -67,7 +67,7 @@ def http(attributes: Attributes, kind: SpanKind) -> dict[str, Any]:
         status=number(attributes.take("http.response.status_code", "http.status_code")),
         content_length=number(attributes.take("http.response.body.size", "http.response_content_length")),
     )
-    attributes.take(*_TOLD_BY[side])
+    attributes.take(*_IN_URL_BY_SIDE[side])
     return filled(request=request, response=response)
 
 

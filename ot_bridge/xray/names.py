@@ -22,7 +22,7 @@ def name(span: ReadableSpan) -> str:
     """The name of a span's segment: 1 to 200 letters, digits, spaces and `_ . : / % & # = + - @`."""
     attributes: Mapping[str, Any] = span.attributes or {}
     found = (
-        _told_by_aws(span.kind, attributes)
+        _aws_service(span.kind, attributes)
         or first(attributes, "peer.service", "service.peer.name", "aws.service")
         or _database(attributes)
         or (span.resource.attributes.get("service.name") if span.kind is SpanKind.SERVER else None)
@@ -36,7 +36,7 @@ def cleaned(text: str) -> str:
     return _REFUSED.sub("", text)[:LONGEST_NAME]
 
 
-def _told_by_aws(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
+def _aws_service(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
     if kind not in _CALLS:
         return str(first(attributes, "aws.local.service") or "")
     service = str(first(attributes, "aws.remote.service") or "")

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.verdict import judge
-from ot_bridge.sending.answers import Answer
 from ot_bridge.sending.clock import Clock
+from ot_bridge.sending.responses import Response
 from ot_bridge.xray.aws_access import EXPIRED, Access, Session, checked, error_code, region_of
 from ot_bridge.xray.base import DEFAULT_TIMEOUT, DeliveringExporter, Failure, TooLarge, TryAgain
 
@@ -60,22 +60,22 @@ class XRayOTLPExporter(DeliveringExporter[ReadableSpan]):
                 raise TooLarge(f"{len(body)} bytes are more than {_LARGEST_REQUEST}")
             if self._access is None:
                 self._access = Access(self._session, self._region)
-            answer = self._access.post(self._url, _HEADERS, gzip.compress(body, 1), clock)
-            self._judge(answer, len(batch) - unfit)
+            response = self._access.post(self._url, _HEADERS, gzip.compress(body, 1), clock)
+            self._judge(response, len(batch) - unfit)
         if unfit:
             self._lose(unfit, "not encodable", "spans that cannot be encoded")
         return ()
 
-    def _judge(self, answer: Answer, sent: int) -> None:
+    def _judge(self, response: Response, sent: int) -> None:
         """Raises Failure, TryAgain or TooLarge unless the request was taken."""
-        verdict = judge(answer, sent)
-        if answer.status >= 400 and error_code(answer) in EXPIRED and self._access is not None:
+        verdict = judge(response, sent)
+        if response.status >= 400 and error_code(response) in EXPIRED and self._access is not None:
             self._access.look_up_anew()
             raise TryAgain("status", verdict.text)
         if verdict.again:
             raise TryAgain(verdict.reason, verdict.text, verdict.pause)
         if verdict.reason == "too large":
-            raise TooLarge(verdict.text, answered=True)
+            raise TooLarge(verdict.text, refused=True)
         if verdict.reason == "partial":
             self._lose(verdict.lost, verdict.reason, verdict.text)
         elif verdict.lost:

@@ -1,6 +1,6 @@
 """Removes secrets from URLs and connection strings, for every part of a segment document.
 
-1. It holds for the attributes whose names end as `_NAMES` says (`db.connection_string`, `http.url`,
+1. It holds for the attributes whose names end as in `_NAMES` (`db.connection_string`, `http.url`,
    `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, in every part of
    the document: http, sql, aws, metadata or annotations. Other text is left as it is.
 2. User and password before a host are left out: `mysql://me:pw@db` -> `mysql://db`.
@@ -45,7 +45,7 @@ _SEMICOLONS = _form("^|;", "[^=;]", "[^;]*", ";|$")
 _QUERY = _form(r"^|[?&;]", "[^=&?#;]", "[^&#]*", "[&#]|$")
 _BLANKS = _form(r"^|(?<=\s)", r"[\w.\- ]", r".*?(?=\s[\w.\-]{1,60}\s{0,9}=|$)", r"\s|$")
 
-# The last alternatives: a password with a slash, told from a port by what follows the colon.
+# The last alternatives: a password with a slash; what follows the colon distinguishes it from a port.
 _IN_URL = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^\[/?#@\s:]*:(?!\d+(?:[,/?#]|$))[^\s]*@)", re.IGNORECASE)
 # Go's `me:pw@tcp(db:3306)/shop`, Oracle's `jdbc:oracle:thin:me/pw@//db`, and the plain `me:pw@db`.
 _BARE = re.compile(r"^(jdbc:\w+:(?:\w+:)?|)[^\s:/@;=?&]+[:/][^\s;]*@")

@@ -105,7 +105,7 @@ def _sql(attributes: Attributes, url: str) -> dict[str, Any]:
     attributes.take("db.system.name", "db.system", "db.type")
     where = str(connection or host or "localhost")
     return filled(
-        # X-Ray's console shows `url` as what was done, so it is the span's name.
+        # X-Ray's console shows `url` as the operation, so it is the span's name.
         url=text(url),
         connection_string=f"{where}/{database}" if database else where,
         database_type=text(system),
@@ -142,7 +142,7 @@ def _annotations_and_metadata(
         *(annotate if annotate != "all" else ()),
         *(listed if isinstance(listed, (list, tuple)) else ()),
     }
-    # An attribute that another part contains becomes an annotation too, if it is asked for.
+    # An attribute that another part contains becomes an annotation too, if `annotate` or the span names it.
     candidates = {key: value for key, value in given.items() if key in wanted} | left
     annotations: dict[str, Any] = {}
     for key, value in candidates.items():

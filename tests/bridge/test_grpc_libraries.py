@@ -76,7 +76,7 @@ def _old_call(otel: Recorded, port: int) -> tuple[Any, Any]:
 
 
 def _settled(otel: Recorded, spans: int) -> None:
-    """Waits for the spans that the server ends after the client has its answer."""
+    """Waits for the spans that the server ends after the client has its response."""
     for _ in range(2000):
         if len(otel.exporter.get_finished_spans()) >= spans:
             return

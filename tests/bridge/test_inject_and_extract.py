@@ -23,7 +23,7 @@ from ot_bridge.engine import TracerProvider
 from ot_bridge.propagation import WsgiHeaders
 from tests.conftest import Recorded, recorded
 from tests.generated import at_length, examples
-from tests.ids import shown
+from tests.ids import param_id
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
 PARENT = f"00-{TRACE:032x}-{SPAN:016x}-01"
@@ -119,7 +119,7 @@ def test_R18_extract_returns_what_inject_has_written(tracer: Tracer, format: str
     assert span.context.baggage.items() <= {"key": "välue; x=1, y", **found.baggage}.items()
 
 
-@pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=shown)
+@pytest.mark.parametrize("format", ["zipkin-span-format", "", 7, None, [], {}], ids=param_id)
 def test_R19_an_unknown_format_raises_unsupported_format(tracer: Tracer, format: Any) -> None:
     with pytest.raises(UnsupportedFormatException):
         tracer.inject(tracer.start_span("a").context, format, {})
@@ -137,7 +137,7 @@ WRONG_TARGETS = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=shown)
+@pytest.mark.parametrize(("format", "carrier"), WRONG_TARGETS, ids=param_id)
 def test_R19_inject_into_a_carrier_that_cannot_be_written_raises_invalid_carrier(
     tracer: Tracer, format: str, carrier: Any
 ) -> None:
@@ -151,7 +151,7 @@ WRONG_SOURCES = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=shown)
+@pytest.mark.parametrize(("format", "carrier"), WRONG_SOURCES, ids=param_id)
 def test_R19_extract_from_a_carrier_that_cannot_be_read_raises_invalid_carrier(
     tracer: Tracer, format: str, carrier: Any
 ) -> None:
@@ -168,7 +168,7 @@ BROKEN: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=shown)
+@pytest.mark.parametrize(("format", "carrier"), BROKEN, ids=param_id)
 def test_R19_a_broken_header_raises_span_context_corrupted(tracer: Tracer, format: str, carrier: Any) -> None:
     with pytest.raises(SpanContextCorruptedException):
         tracer.extract(format, carrier)
@@ -220,7 +220,7 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=shown)
+@pytest.mark.parametrize(("format", "carrier"), NOTHING, ids=param_id)
 def test_R20_extract_returns_none_if_the_carrier_has_no_tracing_headers(
     tracer: Tracer, format: str, carrier: Any
 ) -> None:

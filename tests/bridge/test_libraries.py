@@ -117,15 +117,15 @@ def test_django_opentracing_inside_opentelemetrys_middleware() -> None:
     command = [sys.executable, "-m", "tests.bridge.programs.django_service"]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    answers = json.loads(ran.stdout)
+    printed = json.loads(ran.stdout)
     inside = {"opentracing": "view", "opentelemetry": "opentracing"}
-    called, alone, failing = (answers[name] for name in ("called", "alone", "failing"))
+    called, alone, failing = (printed[name] for name in ("called", "alone", "failing"))
     assert called["text"] == "ann"
     assert called["parents"] == {**inside, "view": "?", "GET /": "?"}  # "?": in the caller
     assert alone["parents"] == {**inside, "view": "GET /", "GET /": None}
     assert failing["parents"] == {"failing": "GET /fail", "GET /fail": None}
     assert (failing["status"], failing["events"]) == ("ERROR", ["exception"])
-    assert not any(answer["active"] for answer in (called, alone, failing))
+    assert not any(each["active"] for each in (called, alone, failing))
 
 
 @pytest.fixture

@@ -269,16 +269,16 @@ def test_S11_a_foreign_span_in_our_scope_gets_the_error_tag_of_opentracing(trace
     class Foreign(opentracing.Span):
         def __init__(self) -> None:
             super().__init__(opentracing.Tracer(), opentracing.SpanContext())
-            self.told: list[Any] = []
+            self.tags: list[Any] = []
 
         def set_tag(self, key: str, value: Any) -> Foreign:
-            self.told.append((key, value))
+            self.tags.append((key, value))
             return self
 
     foreign = Foreign()
     with pytest.raises(ValueError, match="no"), tracer.scope_manager.activate(foreign, True):
         raise _exception()
-    assert foreign.told == [("error", True)]
+    assert foreign.tags == [("error", True)]
 
 
 def test_S11_a_span_does_not_keep_what_it_recorded_once_it_is_finished(otel: Recorded) -> None:

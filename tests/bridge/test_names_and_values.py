@@ -52,7 +52,7 @@ class Equals(str):
 
 
 class Pretends:
-    """As an unbound proxy: it cannot even be asked for its class."""
+    """As an unbound proxy: not even its class can be read."""
 
     @property
     def __class__(self) -> Any:
@@ -99,7 +99,7 @@ ODD: dict[str, Any] = {
     "list of surrogates": ["\ud800"],
 }
 
-DOORS: dict[str, Callable[[Tracer, Any], Any]] = {
+CALLS: dict[str, Callable[[Tracer, Any], Any]] = {
     "operation name": lambda tracer, odd: tracer.start_span(odd),
     "active span's name": lambda tracer, odd: tracer.start_active_span(odd).close(),
     "tag at the start": lambda tracer, odd: tracer.start_span("a", tags={"key": odd}),
@@ -128,14 +128,14 @@ DOORS: dict[str, Callable[[Tracer, Any], Any]] = {
     "old log": lambda tracer, odd: tracer.start_span("a").log(event=odd, payload=odd, timestamp=odd),
     "baggage": lambda tracer, odd: tracer.start_span("a").set_baggage_item("key", odd),
     "baggage's key": lambda tracer, odd: tracer.start_span("a").set_baggage_item(odd, "1"),
-    "asked for baggage": lambda tracer, odd: _asked(tracer.start_span("a"), odd),
+    "baggage read": lambda tracer, odd: _read_baggage(tracer.start_span("a"), odd),
     "end": lambda tracer, odd: tracer.start_span("a").finish(odd),
     "field": lambda tracer, odd: tracer.start_span("a").log_kv(_mapping(odd)),
     "key of a tag": lambda tracer, odd: tracer.start_span("a", tags=_mapping(odd)),
 }
 
 
-def _asked(span: Span, key: Any) -> Span:
+def _read_baggage(span: Span, key: Any) -> Span:
     assert span.get_baggage_item(key) is None
     return span
 
@@ -164,22 +164,22 @@ def _sendable(otel: Recorded) -> None:
         assert max(map(len, _texts(span))) <= convert.MAX_TEXT
 
 
-def _through(otel: Recorded, door: str, odd: Any) -> None:
-    span = DOORS[door](otel.tracer, odd)
+def _through(otel: Recorded, call: str, odd: Any) -> None:
+    span = CALLS[call](otel.tracer, odd)
     if hasattr(span, "finish"):
         span.finish()
         otel.tracer.inject(span, "text_map", {})
     assert otel.tracer.active_span is None
-    assert otel.exporter.get_finished_spans() or door == "priority"  # which may be 0
+    assert otel.exporter.get_finished_spans() or call == "priority"  # which may be 0
     _sendable(otel)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("odd", ODD)
 def test_no_odd_argument_raises_and_the_exported_span_can_be_encoded(
-    otel: Recorded, door: str, odd: str
+    otel: Recorded, call: str, odd: str
 ) -> None:
-    _through(otel, door, ODD[odd])
+    _through(otel, call, ODD[odd])
 
 
 def _jaeger(sampling: bool = True) -> Any:
@@ -198,11 +198,11 @@ OTHERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("provider_class", [TracerProvider], indirect=True)
 @pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("door", DOORS)
-def test_no_odd_argument_raises_with_our_other_tracers(other: str, door: str) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_no_odd_argument_raises_with_our_other_tracers(other: str, call: str) -> None:
     tracer = OTHERS[other]()
     for odd in ODD.values():
-        span = DOORS[door](tracer, odd)
+        span = CALLS[call](tracer, odd)
         if hasattr(span, "finish"):
             span.finish()
             list(span.tags), list(span.logs)
@@ -220,14 +220,14 @@ ANYTHING = (
 )
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("call", CALLS)
 @examples(8)
 @given(odd=ANYTHING)
 def test_generated_arguments_raise_in_no_method_and_the_exported_span_can_be_encoded(
-    otel: Recorded, door: str, odd: Any
+    otel: Recorded, call: str, odd: Any
 ) -> None:
     otel.exporter.clear()
-    _through(otel, door, odd)
+    _through(otel, call, odd)
 
 
 @given(pairs=st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.floats() | st.booleans()))

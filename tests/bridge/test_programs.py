@@ -91,7 +91,7 @@ class Opened:
 
 
 class Program:
-    """One generated program. told: its steps, for the message if it fails."""
+    """One generated program. done_steps: its steps, for the message if it fails."""
 
     def __init__(self, seed: int, tracer: Tracer, native: trace.Tracer) -> None:
         self.random = random.Random(seed)
@@ -101,7 +101,7 @@ class Program:
         self.inherits: dict[Place, bool] = {self.places[0]: False}
         self.opened: list[Opened] = []
         self.spans: dict[Place, list[Span]] = {}
-        self.told: list[str] = []
+        self.done_steps: list[str] = []
         self.crossed = False  # whether OpenTelemetry's own things were closed in another than inverse order
         self.attached = False  # whether OpenTelemetry code has attached baggage
         steps = {self._ours: 2, self._fast: 2, self._lazily: 2, self._theirs: 2, self._baggage: 1}
@@ -125,10 +125,10 @@ class Program:
                 place.stop()
 
     def _tell(self, what: str, place: Place) -> None:
-        self.told.append(f"{what} in {self.places.index(place)}")
+        self.done_steps.append(f"{what} in {self.places.index(place)}")
 
     def _say(self, what: str, step: Callable[[], object]) -> None:
-        self.told.append(what)
+        self.done_steps.append(what)
         step()
 
     def _place(self) -> None:
@@ -142,12 +142,12 @@ class Program:
 
     def _kept(self, place: Place, span: Any) -> Span:
         if self.random.random() < 0.3:
-            span.set_baggage_item("by", str(len(self.told)))
+            span.set_baggage_item("by", str(len(self.done_steps)))
         self.spans.setdefault(place, []).append(span)
         return span  # type: ignore[no-any-return]
 
     def _started(self, place: Place) -> Span:
-        return self._kept(place, self.tracer.start_span(f"s{len(self.told)}"))
+        return self._kept(place, self.tracer.start_span(f"s{len(self.done_steps)}"))
 
     def _will_close(self, name: str, place: Place, close: Callable[[], object], anywhere: bool) -> None:
         self.opened.append(Opened(place, lambda: self._say(f"close {name}", close), anywhere))
@@ -162,14 +162,14 @@ class Program:
                 return self.tracer.scope_manager.activate(nothing, finish)
             return self.tracer.scope_manager.activate(self._started(place), finish)
 
-        name = f"s{len(self.told)}"
+        name = f"s{len(self.done_steps)}"
         self._tell(f"open {name}", place)
         self._will_close(name, place, place.run(opens).close, True)
 
     def _fast(self) -> None:
         """`start_active_span`. The span may also be finished at any time, and the scope closed twice."""
         place = self.random.choice(self.places)
-        name = f"s{len(self.told)}"
+        name = f"s{len(self.done_steps)}"
         tags = {"sampling.priority": self.random.randint(0, 1)} if self.random.random() < 0.2 else None
         options: dict[str, Any] = {"ignore_active_span": self.random.random() < 0.2, "tags": tags}
         self._tell(f"start {name}", place)
@@ -186,7 +186,7 @@ class Program:
         place = self.random.choice(self.places)
         if place in self.spans and not self.inherits[place]:
             span = self.random.choice(self.spans[place])
-            name = f"s{len(self.told)}"
+            name = f"s{len(self.done_steps)}"
             self._tell(f"open {name}, a span that was active", place)
             scope = place.run(partial(self.tracer.scope_manager.activate, span, False))
             self._will_close(name, place, scope.close, True)
@@ -203,7 +203,7 @@ class Program:
             with self.tracer.scope_manager.activate(self._started(place), True):
                 yield 1
 
-        name = f"s{len(self.told)} in a generator"
+        name = f"s{len(self.done_steps)} in a generator"
         self._tell(f"open {name}", place)
         if self.random.random() < 0.5:
             generator = later()
@@ -216,7 +216,7 @@ class Program:
 
     def _theirs(self) -> None:
         place = self.random.choice(self.places)
-        name = f"o{len(self.told)}"
+        name = f"o{len(self.done_steps)}"
         manager = self.native.start_as_current_span(name)
         self._tell(f"open {name}", place)
         place.run(manager.__enter__)
@@ -224,7 +224,7 @@ class Program:
 
     def _baggage(self) -> None:
         place = self.random.choice(self.places)
-        name = f"b{len(self.told)}"
+        name = f"b{len(self.done_steps)}"
         self._tell(f"attach {name}", place)
         token = place.run(lambda: attach(baggage.set_baggage(name, "1")))
         self._will_close(name, place, partial(detach, token), False)
@@ -240,7 +240,7 @@ class Program:
         if opened.anywhere and self.random.random() < 0.4:
             place = self.random.choice(self.places)
         place.run(opened.close)
-        self.told[-1] += f" in {self.places.index(place)}"
+        self.done_steps[-1] += f" in {self.places.index(place)}"
 
     def _check(self, spans: list[Span]) -> None:
         def ours(span: object) -> bool:
@@ -248,15 +248,15 @@ class Program:
 
         if self.crossed and self.attached:
             return
-        assert not ours(trace.get_current_span()), self.told
-        assert not ours(self.tracer.active_span), self.told
+        assert not ours(trace.get_current_span()), self.done_steps
+        assert not ours(self.tracer.active_span), self.done_steps
         following = self.tracer.start_span("following").context.parent_id
-        assert following not in [span.context.span_id for span in spans], self.told
+        assert following not in [span.context.span_id for span in spans], self.done_steps
         if not self.crossed:  # otherwise OpenTelemetry restores the context that it has copied
             context = get_current()
-            assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.told
+            assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.done_steps
             held = context.get(BAGGAGE_KEY)
-            assert held is None or not any(held is span._baggage for span in spans), self.told
+            assert held is None or not any(held is span._baggage for span in spans), self.done_steps
 
 
 def _programs(seeds: range, provider_class: type[sdk.TracerProvider], own: bool) -> None:
@@ -269,7 +269,7 @@ def _programs(seeds: range, provider_class: type[sdk.TracerProvider], own: bool)
         try:
             program.run()
         except Exception as error:
-            raise AssertionError(f"program {seed}: {program.told}") from error
+            raise AssertionError(f"program {seed}: {program.done_steps}") from error
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import parse_propagators
 from tests.bridge.test_starting_spans import Watching
 from tests.conftest import Recorded, recorded
-from tests.ids import shown
+from tests.ids import param_id
 
 ROOT = "Root=1-5759e988-bd862e3fe1be46a994272793"
 TRACE = 0x5759E988BD862E3FE1BE46A994272793
@@ -55,7 +55,7 @@ def _extracted(tracer: Tracer, headers: dict[str, str], how: str) -> Any:
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-@pytest.mark.parametrize(("headers", "sampled"), DECISIONS, ids=shown)
+@pytest.mark.parametrize(("headers", "sampled"), DECISIONS, ids=param_id)
 def test_a_callers_sampling_decision_applies_even_if_the_caller_sends_no_span(
     provider_class: type[TracerProvider], headers: dict[str, str], sampled: bool, how: str
 ) -> None:
@@ -64,7 +64,7 @@ def test_a_callers_sampling_decision_applies_even_if_the_caller_sends_no_span(
 
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
-@pytest.mark.parametrize("headers", [{"b3": "1"}, {"x-amzn-trace-id": f"{ROOT};Sampled=1"}], ids=shown)
+@pytest.mark.parametrize("headers", [{"b3": "1"}, {"x-amzn-trace-id": f"{ROOT};Sampled=1"}], ids=param_id)
 def test_a_sampler_that_is_not_parent_based_ignores_the_callers_decision(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_sampler_that_is_not_parent_based_ignores_the_callers_decision(
 @pytest.mark.parametrize(
     "headers",
     [{"x-amzn-trace-id": ROOT}, {"b3": "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1"}],
-    ids=shown,
+    ids=param_id,
 )
 def test_the_root_sampler_decides_if_the_caller_has_not_decided(
     provider_class: type[TracerProvider], headers: dict[str, str], how: str
@@ -103,7 +103,7 @@ def test_a_trace_id_without_a_span_id_is_continued_by_a_root_span(how: str) -> N
 
 @pytest.mark.parametrize("how", ["opentracing", "opentelemetry"])
 @pytest.mark.parametrize(
-    ("headers", "tag"), [({"b3": "d"}, None), ({"jaeger-debug-id": "7"}, "7")], ids=shown
+    ("headers", "tag"), [({"b3": "d"}, None), ({"jaeger-debug-id": "7"}, "7")], ids=param_id
 )
 def test_a_debug_request_is_sampled_by_any_sampler(
     provider_class: type[TracerProvider], headers: dict[str, str], tag: str | None, how: str
@@ -211,7 +211,7 @@ class RaisesAtTheStart(SpanProcessor):
 
 
 @pytest.mark.parametrize("processor", [RaisesAtTheStart, RaisesAtTheEnd])
-@pytest.mark.parametrize("tags", [None, {"a": 1}, {"error": True}], ids=shown)
+@pytest.mark.parametrize("tags", [None, {"a": 1}, {"error": True}], ids=param_id)
 def test_a_processor_that_raises_loses_spans_and_is_logged_once(
     provider_class: type[TracerProvider], processor: Any, tags: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,12 +222,12 @@ def test_a_processor_that_raises_loses_spans_and_is_logged_once(
         with tracer.start_active_span("a", tags=tags) as scope:
             tracer.start_span("b", child_of=scope.span).finish(7)
     assert tracer.active_span is None
-    (said,) = {record.getMessage() for record in caplog.records}
-    assert "processor" in said
+    (message,) = {record.getMessage() for record in caplog.records}
+    assert "processor" in message
     assert len(caplog.records) <= 2  # once for each module that says it
 
 
-@pytest.mark.parametrize("spec", [7, [7], {"text_map": 7}, "nonsense", object()], ids=shown)
+@pytest.mark.parametrize("spec", [7, [7], {"text_map": 7}, "nonsense", object()], ids=param_id)
 def test_invalid_propagators_are_a_configuration_error(spec: Any) -> None:
     with pytest.raises(ConfigurationError):
         create_tracer(propagators=spec)

@@ -182,18 +182,18 @@ TOO_MANY: dict[str, tuple[Callable[[Tracer, Any], Any], str]] = {
 def test_too_many_attributes_are_logged_in_one_line_with_their_number(
     otel: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    monkeypatch.setattr(engine.notes, "_said", {})
-    make, said = TOO_MANY[case]
+    monkeypatch.setattr(engine.notes, "_logged", {})
+    make, message = TOO_MANY[case]
     for _ in range(2):
         span = make(otel.tracer, otel.provider.get_tracer("native"))
         span.finish()
         made = span.unwrap()
         (held,) = [made] if len(made.attributes) else made.events
         assert len(held.attributes) == 128
-        assert held.dropped_attributes == int(said[:3])
+        assert held.dropped_attributes == int(message[:3])
     # Another test's sampler may still log that no server answers.
     (record,) = [each for each in caplog.records if each.name.startswith("ot_bridge.engine")]
-    assert record.getMessage().startswith(said)
+    assert record.getMessage().startswith(message)
     assert record.levelno == logging.WARNING
 
 
@@ -204,8 +204,8 @@ def test_the_sdk_logs_attributes_that_opentelemetry_code_loses(caplog: pytest.Lo
     span = provider.get_tracer("native").start_span("theirs")
     for key, value in MANY.items():
         span.set_attribute(key, value)
-    quiet = not hasattr(attributes.BoundedAttributes, "_setitem_locked")  # SDKs before 1.44
-    assert len(caplog.records) == before + (0 if quiet else 872)
+    logs_nothing = not hasattr(attributes.BoundedAttributes, "_setitem_locked")  # SDKs before 1.44
+    assert len(caplog.records) == before + (0 if logs_nothing else 872)
 
 
 def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Recorded) -> None:
@@ -217,17 +217,17 @@ def test_opentelemetry_codes_own_attributes_follow_opentelemetrys_rules(otel: Re
     native = otel.provider.get_tracer("native").start_span("b")
     native.set_attribute("object", object())  # type: ignore[arg-type]
     native.end()
-    said = {name: dict(each.attributes or {}).get("object") for name, each in otel.spans.items()}
-    assert type(said["a"]) is type(said["b"])
+    values = {name: dict(each.attributes or {}).get("object") for name, each in otel.spans.items()}
+    assert type(values["a"]) is type(values["b"])
 
 
 class Asked(Sampler):
     """A sampler that publishes its decision."""
 
-    asked = 0
+    calls = 0
 
     def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
-        self.asked += 1
+        self.calls += 1
         return SamplingResult(Decision.RECORD_AND_SAMPLE)
 
     def fast_decision(self) -> Decision:
@@ -242,7 +242,7 @@ def test_a_sampler_that_publishes_its_decision_is_not_called() -> None:
     tracer = create_tracer(engine.TracerProvider(ParentBased(sampler), shutdown_on_exit=False))
     with tracer.start_active_span("root"):
         assert tracer.start_span("child").unwrap().is_recording()
-    assert sampler.asked == 0
+    assert sampler.calls == 0
 
 
 @pytest.mark.parametrize("name", ["ot_bridge", "parentbased_jaeger_remote"])

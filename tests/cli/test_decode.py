@@ -52,7 +52,7 @@ def test_a_header_is_explained_and_shown_in_all_other_formats(decode: Output) ->
 
 
 @pytest.mark.parametrize(
-    ("header", "reason", "shown"),
+    ("header", "reason", "printed"),
     [
         (
             "uber-trace-id: abc:dxf:0:1",
@@ -78,12 +78,12 @@ def test_a_header_is_explained_and_shown_in_all_other_formats(decode: Output) ->
     ids=["jaeger", "cut", "b3", "escaped", "missing", "integer", "no bytes", "bytes"],
 )
 def test_an_error_message_points_at_the_wrong_character(
-    decode: Output, header: str, reason: str, shown: str
+    decode: Output, header: str, reason: str, printed: str
 ) -> None:
     status, out, _ = decode(header)
     assert status == 1
     assert reason in out
-    assert shown in out
+    assert printed in out
     assert "other formats" not in out
 
 

@@ -49,25 +49,25 @@ def _skeleton(text: str) -> list[str]:
 
 def test_the_readme_shows_what_the_demo_draws() -> None:
     readme = (Path(__file__).parent.parent.parent / "README.md").read_text("utf-8")
-    shown = re.search(r"```text\n(.*?)```", readme, re.S)
-    assert shown is not None
-    assert _skeleton(shown[1]) == _skeleton(demo().stdout)
+    documented = re.search(r"```text\n(.*?)```", readme, re.S)
+    assert documented is not None
+    assert _skeleton(documented[1]) == _skeleton(demo().stdout)
 
 
 def test_the_demo_prints_the_same_as_json() -> None:
     done = demo("--json")
-    answers: list[dict[str, Any]] = json.loads(done.stdout)
-    assert [answer["whole"] for answer in answers] == [True] * 5
-    first = {span["name"]: span for span in answers[0]["spans"]}
+    outcomes: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [outcome["whole"] for outcome in outcomes] == [True] * 5
+    first = {span["name"]: span for span in outcomes[0]["spans"]}
     gateway, inner = first["ServeHTTP"], first["compose greeting"]
     assert gateway["parent_id"] == "0x051581bf3cb55c13"
     assert gateway["attributes"]["component"] == "grpc-gateway"
     assert gateway["kind"] == "SpanKind.SERVER"
     assert inner["attributes"] == {"user": "ann"}
-    for answer in answers:
-        spans = [span["context"]["trace_id"] for span in answer["spans"]]
+    for outcome in outcomes:
+        spans = [span["context"]["trace_id"] for span in outcome["spans"]]
         assert len(set(spans)) == 1
-        assert len(spans) == (3 if "broken" in answer["sender"] else 4)
+        assert len(spans) == (3 if "broken" in outcome["sender"] else 4)
 
 
 def _free_port() -> int:

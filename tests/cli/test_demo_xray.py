@@ -36,9 +36,9 @@ def test_the_demo_prints_the_segments_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert demo_xray.run(as_json=True) == 0
-    answers: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
-    assert len(answers) == 2 * len(demo_xray.REQUESTS)
-    (api, *_) = (answer["documents"] for answer in answers if "/api" in answer["title"])
+    outcomes: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    assert len(outcomes) == 2 * len(demo_xray.REQUESTS)
+    (api, *_) = (outcome["documents"] for outcome in outcomes if "/api" in outcome["title"])
     web, client, server, inner = api
     assert [each["parent_id"] for each in (client, server, inner)] == [each["id"] for each in api[:3]]
     assert web["http"]["response"] == {"status": 200}
@@ -58,8 +58,8 @@ def test_spans_that_were_not_delivered_are_reported_and_set_the_exit_status(
 
     monkeypatch.setattr(demo_xray, "play", astray)
     assert demo_xray.run(as_json=False) == 1
-    *_, said = capsys.readouterr().out.splitlines()
-    assert said == "0 segments, some were not delivered"
+    *_, last_line = capsys.readouterr().out.splitlines()
+    assert last_line == "0 segments, some were not delivered"
 
 
 def test_the_embedded_x_ray_accepts_only_signed_segments() -> None:

@@ -26,7 +26,7 @@ from ot_bridge.cli.main import main
 from tests import needs
 from tests.authority import Authority
 from tests.cli import programs
-from tests.receiver import HANG, Answer, GrpcReceiver, HttpReceiver, free_port
+from tests.receiver import HANG, GrpcReceiver, HttpReceiver, Response, free_port
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -73,7 +73,7 @@ def servers() -> Iterator[ExitStack]:
 
 
 @contextmanager
-def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
+def _listening(behave: Callable[[socket.socket], object]) -> Iterator[int]:
     """A server with this behaviour; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -84,7 +84,7 @@ def _listening(answer: Callable[[socket.socket], object]) -> Iterator[int]:
                 except OSError:
                     return
                 with connection:
-                    answer(connection)
+                    behave(connection)
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
@@ -101,9 +101,9 @@ def test_doctor_reports_a_delivered_span_with_its_trace(doctor: Doctor, servers:
     report = doctor(**variables)
     (span,) = receiver.spans
     assert report.status == 0
-    said = report.of("otlp", "well")
-    assert said.startswith(f"delivered to {receiver.endpoint} in ")
-    assert f"trace {span.trace_id.hex()}" in said
+    finding = report.of("otlp", "well")
+    assert finding.startswith(f"delivered to {receiver.endpoint} in ")
+    assert f"trace {span.trace_id.hex()}" in finding
     assert span.name == "ot-bridge doctor"
     pairs = receiver.requests[0].resource_spans[0].resource.attributes
     named = {pair.key: pair.value.string_value for pair in pairs}
@@ -148,17 +148,17 @@ def test_an_unreachable_host_is_reported(doctor: Doctor, servers: ExitStack) -> 
 def test_a_port_of_another_protocol_is_reported(doctor: Doctor, servers: ExitStack, tmp_path: Path) -> None:
     """Row K2."""
     by_grpc, by_http = servers.enter_context(GrpcReceiver()), servers.enter_context(HttpReceiver())
-    said = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
-    assert f"{by_grpc.endpoint} answers in HTTP/2, as gRPC does; this exporter speaks HTTP/1.1" in said
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" in said
+    finding = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"}).of("otlp")
+    assert f"{by_grpc.endpoint} answers in HTTP/2, as gRPC does; this exporter speaks HTTP/1.1" in finding
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" in finding
     tls = servers.enter_context(HttpReceiver(tls=Authority(tmp_path).context()))
-    said = doctor(**{ENDPOINT: tls.base.replace("https", "http")}).of("otlp")
-    assert "speaks TLS, and the endpoint is http://" in said
-    assert f"{ENDPOINT}={tls.base}" in said
-    said = doctor(**{ENDPOINT: by_http.base.replace("http", "https")}).of("otlp")
-    assert "does not speak TLS, and the endpoint is https://" in said
-    said = doctor(**{ENDPOINT: by_http.base, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).of("otlp")
-    assert "answers in HTTP/1.1; this exporter speaks gRPC" in said
+    finding = doctor(**{ENDPOINT: tls.base.replace("https", "http")}).of("otlp")
+    assert "speaks TLS, and the endpoint is http://" in finding
+    assert f"{ENDPOINT}={tls.base}" in finding
+    finding = doctor(**{ENDPOINT: by_http.base.replace("http", "https")}).of("otlp")
+    assert "does not speak TLS, and the endpoint is https://" in finding
+    finding = doctor(**{ENDPOINT: by_http.base, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).of("otlp")
+    assert "answers in HTTP/1.1; this exporter speaks gRPC" in finding
     good = doctor(**{ENDPOINT: f"http://{by_grpc.endpoint}"})
     assert good.of("otlp", "well"), good.findings
 
@@ -197,9 +197,9 @@ def test_problems_with_certificates_are_distinguished(
     """Row K3."""
     authority = Authority(tmp_path)
     server = servers.enter_context(HttpReceiver(tls=authority.context()))
-    said = doctor(**{ENDPOINT: server.base}).of("otlp")
-    assert "a certificate of an issuer that this machine does not know" in said
-    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=" in said
+    finding = doctor(**{ENDPOINT: server.base}).of("otlp")
+    assert "a certificate of an issuer that this machine does not know" in finding
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE=" in finding
     good = doctor(OTEL_EXPORTER_OTLP_CERTIFICATE=str(authority.certificate))
     assert good.of("otlp", "well"), good.findings
     other = f"https://127.0.0.2:{server.port}"
@@ -217,40 +217,40 @@ def test_problems_with_certificates_are_distinguished(
         threading.Thread(target=wrong_name, daemon=True).start()
         assert "a certificate for another name" in doctor(**{ENDPOINT: other}).of("otlp")
     expired = servers.enter_context(HttpReceiver(tls=authority.context(expired=True)))
-    said = doctor(**{ENDPOINT: expired.base}).of("otlp")
-    assert f"the certificate of 127.0.0.1:{expired.port} has expired" in said
+    finding = doctor(**{ENDPOINT: expired.base}).of("otlp")
+    assert f"the certificate of 127.0.0.1:{expired.port} has expired" in finding
     asking = servers.enter_context(HttpReceiver(tls=authority.context(client=True)))
-    said = doctor(**{ENDPOINT: asking.base}).of("otlp")
-    assert "wants a certificate of the client" in said
-    assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in said
+    finding = doctor(**{ENDPOINT: asking.base}).of("otlp")
+    assert "wants a certificate of the client" in finding
+    assert "OTEL_EXPORTER_OTLP_CLIENT_KEY" in finding
 
 
-HTML = Answer(200, b"<html>", {"Content-Type": "text/html"})
+HTML = Response(200, b"<html>", {"Content-Type": "text/html"})
 REJECTED = ExportTraceServiceResponse()
 REJECTED.partial_success.rejected_spans = 1
 REJECTED.partial_success.error_message = "too old"
-ANSWERS = {
-    "401": (Answer(401), "refuses the sender (HTTP 401)", "OTEL_EXPORTER_OTLP_HEADERS"),
-    "403": (Answer(403), "refuses the sender (HTTP 403)", "OTEL_EXPORTER_OTLP_HEADERS"),
-    "404": (Answer(404), "takes no spans at this path (HTTP 404)", "without a path"),
-    "405": (Answer(405), "takes no POST at this path", ENDPOINT),
-    "413": (Answer(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
-    "415": (Answer(415), "does not take this encoding", "http/json"),
-    "429": (Answer(429), "is overloaded (HTTP 429)", "try again later"),
-    "503": (Answer(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
-    "302": (Answer(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
+RESPONSES = {
+    "401": (Response(401), "refuses the sender (HTTP 401)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "403": (Response(403), "refuses the sender (HTTP 403)", "OTEL_EXPORTER_OTLP_HEADERS"),
+    "404": (Response(404), "takes no spans at this path (HTTP 404)", "without a path"),
+    "405": (Response(405), "takes no POST at this path", ENDPOINT),
+    "413": (Response(413), "no request of this size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+    "415": (Response(415), "does not take this encoding", "http/json"),
+    "429": (Response(429), "is overloaded (HTTP 429)", "try again later"),
+    "503": (Response(503, headers={"Retry-After": "60"}), "is overloaded (HTTP 503)", "try again later"),
+    "302": (Response(302, headers={"Location": "/other"}), "sends elsewhere (HTTP 302)", ENDPOINT),
     "a web page": (HTML, "a web page came back", ENDPOINT),
-    "rejected": (Answer(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
-    "500": (Answer(500), "answers HTTP 500", ""),
+    "rejected": (Response(200, REJECTED.SerializeToString()), "rejected the span: too old", "its message"),
+    "500": (Response(500), "answers HTTP 500", ""),
 }
 
 
-@pytest.mark.parametrize(("answer", "text", "mend"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("response", "text", "mend"), RESPONSES.values(), ids=RESPONSES)
 def test_the_response_of_a_collector_is_explained(
-    answer: Answer, text: str, mend: str, doctor: Doctor, servers: ExitStack
+    response: Response, text: str, mend: str, doctor: Doctor, servers: ExitStack
 ) -> None:
     """Row K4."""
-    receiver = servers.enter_context(HttpReceiver(always=answer))
+    receiver = servers.enter_context(HttpReceiver(always=response))
     report = doctor(**{ENDPOINT: receiver.base})
     assert report.status == 1
     assert text in report.of("otlp")
@@ -484,7 +484,7 @@ def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> Non
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
 
 
-INVALID = Answer(403, b'{"message": "no such token"}', {"x-amzn-errortype": "UnrecognizedClientException"})
+INVALID = Response(403, b'{"message": "no such token"}', {"x-amzn-errortype": "UnrecognizedClientException"})
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "geheim", "AWS_REGION": "eu-west-1"}
 XRAY: dict[str, tuple[dict[str, str], str]] = {
     "refused": (KEYS, "(UnrecognizedClientException)"),
@@ -583,8 +583,8 @@ def test_a_configuration_file_whose_sampler_drops_everything_is_reported(
     file = tmp_path / "otel.yaml"
     exporter = "processors: [{simple: {exporter: {console: }}}]"
     file.write_text(f'file_format: "1.0"\ntracer_provider:\n  {sampler}\n  {exporter}\n')
-    said = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
-    assert "nothing will be sent, and this is why: its sampler" in said
+    finding = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
+    assert "nothing will be sent, and this is why: its sampler" in finding
 
 
 BROKEN_FILES = {
@@ -640,11 +640,11 @@ def test_a_server_setup_that_may_lose_spans_is_named(
     """Row K13."""
     command = line.format(python=sys.executable).split()
     report = doctor("--no-send", "--", *command, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
-    said = "\n".join(report.of("program", each) for each in ("wrong", "look"))
+    finding = "\n".join(report.of("program", each) for each in ("wrong", "look"))
     if level:
         assert text in report.of("program", level)
     else:
-        assert not re.search("greenlet|fork|threads", said)
+        assert not re.search("greenlet|fork|threads", finding)
 
 
 def test_secrets_are_not_shown(doctor: Doctor) -> None:
@@ -760,7 +760,7 @@ def test_each_response_is_reported_by_the_command_in_its_own_process(
     expired: bool, servers: ExitStack, tmp_path: Path
 ) -> None:
     tls = Authority(tmp_path).context(expired=True) if expired else None
-    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Answer(401)))
+    receiver = servers.enter_context(HttpReceiver(tls=tls, always=Response(401)))
     trusted = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem")} if expired else {}
     done = programs.run("doctor", cwd=None, **{ENDPOINT: receiver.base, **trusted})
     assert done.returncode == 1
@@ -768,23 +768,23 @@ def test_each_response_is_reported_by_the_command_in_its_own_process(
 
 
 def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Path) -> None:
-    answers = {
+    first_bytes = {
         addresses.HTTP: b"HTTP/1.1 200 OK\r\n\r\n",
         addresses.HTTP2: b"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + b"\x00" * 6,
         addresses.TLS: b"\x15\x03\x01\x00\x02\x02\x46",
         addresses.CLOSED: b"",
     }
-    for kind, data in answers.items():
+    for kind, data in first_bytes.items():
         with _listening(_answering(data)) as port:
-            assert addresses.what_answers("127.0.0.1", port) == kind
+            assert addresses.probe("127.0.0.1", port) == kind
     refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
     with _listening(_answering(refusing)) as port:
-        assert addresses.what_answers("127.0.0.1", port) == addresses.TLS
+        assert addresses.probe("127.0.0.1", port) == addresses.TLS
 
 
 def _answering(data: bytes) -> Callable[[socket.socket], None]:
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         connection.recv(99)
         connection.sendall(data)
 
-    return answer
+    return respond

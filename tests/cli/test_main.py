@@ -122,15 +122,18 @@ def test_a_closed_pipe_ends_the_command_quietly(command: list[str]) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 def test_a_full_disk_gives_an_error_message() -> None:
     with open("/dev/full", "wb") as full:
-        status, said = _into(full.fileno(), "decode", UBER)
-    assert (status, said) == (2, "ot-bridge decode: the output cannot be written: No space left on device\n")
+        status, printed = _into(full.fileno(), "decode", UBER)
+    assert (status, printed) == (
+        2,
+        "ot-bridge decode: the output cannot be written: No space left on device\n",
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 def test_a_full_disk_gives_an_error_message_of_compare_whatever_program_it_runs() -> None:
     with open("/dev/full", "wb") as full:
-        status, said = _into(full.fileno(), *COMPARED)
-    assert (status, said.splitlines()[-1]) == (
+        status, printed = _into(full.fileno(), *COMPARED)
+    assert (status, printed.splitlines()[-1]) == (
         2,
         "ot-bridge compare: the output cannot be written: No space left on device",
     )

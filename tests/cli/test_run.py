@@ -28,7 +28,7 @@ from ot_bridge.redirect import Finder, redirect, undo
 from tests.cli import programs
 from tests.jaeger.servers import Collector, running
 
-SAID = f"ot-bridge: imports redirected in {sys.executable}: jaeger_client -> ot_bridge.jaeger_client"
+REDIRECTED = f"ot-bridge: imports redirected in {sys.executable}: jaeger_client -> ot_bridge.jaeger_client"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_an_unchanged_program_runs_on_our_jaeger_client(
         command = [str(directory / "app.py")]
     done = programs.run("run", "--", *command, cwd=directory, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert (done.returncode, done.stdout) == (0, "ot_bridge.jaeger_client.config\n"), done.stderr
-    assert done.stderr.startswith(SAID)
+    assert done.stderr.startswith(REDIRECTED)
     assert done.stderr.count("redirected") == 1
     assert collector.names == ["op"]
     assert collector.resource["service.name"] == "program"
@@ -149,7 +149,7 @@ def test_if_exec_is_missing_run_waits_for_the_program(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=programs.environment(), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (7, "['-c', 'a b']\n"), done.stderr
-    assert done.stderr.startswith(SAID)
+    assert done.stderr.startswith(REDIRECTED)
 
 
 def test_the_command_line_is_passed_on_as_it_is() -> None:
@@ -208,8 +208,8 @@ def test_a_python_without_ot_bridge_imports_the_real_packages_with_a_message(
 ) -> None:
     done = programs.run("run", "--", *other_python, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "real real, too\n"), done.stderr
-    said = f"jaeger_client is not redirected: ot_bridge is not installed in {other_python[0]}\n"
-    assert done.stderr == said
+    message = f"jaeger_client is not redirected: ot_bridge is not installed in {other_python[0]}\n"
+    assert done.stderr == message
 
 
 ISOLATED = {
@@ -385,8 +385,8 @@ def test_a_missing_submodule_is_not_found_and_is_logged_once(caplog: pytest.LogC
     with pytest.raises(ModuleNotFoundError, match=r"jaeger_client\.nope") as raised:
         importlib.import_module("jaeger_client.nope")
     assert raised.value.name == "jaeger_client.nope"
-    said = "jaeger_client.nope is not among the parts of jaeger_client that ot_bridge stands in for"
-    assert caplog.messages == [said]
+    message = "jaeger_client.nope is not among the parts of jaeger_client that ot_bridge stands in for"
+    assert caplog.messages == [message]
 
 
 @pytest.mark.usefixtures("redirected")

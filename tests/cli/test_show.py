@@ -21,7 +21,7 @@ from ot_bridge.view.tree import trees
 from tests.cli import programs
 from tests.view.spans import many
 
-SHOWN = {
+WAYS = {
     "run --show": (["--show"], {}),
     "run --show beside another exporter": (["--show"], {"OTEL_TRACES_EXPORTER": "console"}),
     "run --show where nothing is exported": (["--show"], {"OTEL_TRACES_EXPORTER": "none"}),
@@ -32,7 +32,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize(("options", "variables"), SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize(("options", "variables"), WAYS.values(), ids=WAYS)
 def test_show_prints_the_traces_on_standard_error_and_changes_nothing_else(
     options: list[str], variables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -60,8 +60,8 @@ def started(
 
 def names(address: str) -> list[str]:
     """The names of the traces' first spans that the viewer lists, newest first."""
-    with urllib.request.urlopen(f"{address}api/traces?after=0", timeout=10) as answer:
-        found = sorted(json.load(answer)["traces"], key=lambda each: -int(each["at"]))
+    with urllib.request.urlopen(f"{address}api/traces?after=0", timeout=10) as response:
+        found = sorted(json.load(response)["traces"], key=lambda each: -int(each["at"]))
     return [each["name"] for each in found]
 
 
@@ -82,8 +82,8 @@ def test_the_viewer_ends_quietly_on_a_signal_and_exports_no_spans_of_its_own(
             OTEL_TRACES_EXPORTER="otlp",
         ) as (process, address),
     ):
-        with urllib.request.urlopen(address + "api/traces?after=0", timeout=10) as answer:
-            assert [each["spans"] for each in json.load(answer)["traces"]] == [10]
+        with urllib.request.urlopen(address + "api/traces?after=0", timeout=10) as response:
+            assert [each["spans"] for each in json.load(response)["traces"]] == [10]
         process.send_signal(number)
         assert process.wait(10) == 0
         assert process.stderr is not None
@@ -121,9 +121,9 @@ def test_a_viewer_that_is_already_running_is_named(
     monkeypatch.setattr(viewing, "PORT", server.port)
     try:
         assert main(["view"]) == 0
-        told = capsys.readouterr()
-        assert told.out == f"Traces are shown at http://127.0.0.1:{server.port}/\n"
-        assert told.err == "ot-bridge view: it runs already\n"
+        printed = capsys.readouterr()
+        assert printed.out == f"Traces are shown at http://127.0.0.1:{server.port}/\n"
+        assert printed.err == "ot-bridge view: it runs already\n"
     finally:
         server.stop()
 
@@ -152,19 +152,19 @@ def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passe
     (tmp_path / "app.py").write_text(program + "raise SystemExit(3)\n")
     elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid", "OTEL_TRACES_EXPORTER": "console"}
     command = ["run", "--view", "--", sys.executable, "app.py"]
-    said: list[str] = []
+    lines: list[str] = []
     with started(*command, cwd=tmp_path, **elsewhere) as (process, address):
         assert process.stderr is not None
-        while "stays until Ctrl-C" not in "".join(said[-1:]):
-            said.append(process.stderr.readline())
-            assert said[-1]
+        while "stays until Ctrl-C" not in "".join(lines[-1:]):
+            lines.append(process.stderr.readline())
+            assert lines[-1]
         assert names(address) == ["op"]
         process.send_signal(signal.SIGINT)
         out, rest = process.communicate(timeout=20)
         assert (process.returncode, out) == (3, "ot_bridge.jaeger_client.config\n")
-    assert "imports redirected" in said[0]
-    assert said[1].startswith("ot-bridge run: the program has ended with exit status 3; the viewer stays")
-    assert (said[2:], rest) == ([], "")
+    assert "imports redirected" in lines[0]
+    assert lines[1].startswith("ot-bridge run: the program has ended with exit status 3; the viewer stays")
+    assert (lines[2:], rest) == ([], "")
 
 
 SERVER = "import os, time; open('new', 'w').close(); os.rename('new', 'up'); time.sleep(60)"
@@ -230,8 +230,8 @@ def test_a_file_that_cannot_be_read_gives_an_error_message(
 
 def test_listening_on_all_addresses_is_warned_of_once() -> None:
     with started("view", "--host", "0.0.0.0", "--port", "0") as (process, address):
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(address, timeout=10) as response:
+            assert response.status == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert process.stderr is not None
@@ -245,8 +245,8 @@ def test_a_real_collector_reads_what_is_downloaded() -> None:
     with HttpReceiver() as receiver, collector(receiver) as url:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/v1/traces", encode_json(many(30)).encode(), headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert response.status == 200
         spans = {span.name: span for span in receiver.wait(30)}
     assert len(spans) == 30
     assert spans["span 2"].parent_span_id == bytes.fromhex(f"{1:016x}")
@@ -258,8 +258,8 @@ def test_ports_for_old_clients_and_grpc_that_are_in_use_are_skipped_with_a_messa
     with started("view", "--port", "0"), started("view", "--port", "0") as (second, address):
         assert names(address) == []
         second.send_signal(signal.SIGTERM)
-        _, said = second.communicate(timeout=20)
-    assert said.splitlines() == [
+        _, lines = second.communicate(timeout=20)
+    assert lines.splitlines() == [
         "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken",
         "ot-bridge view: OTLP over gRPC (4317): left out, as the port is taken",
     ]

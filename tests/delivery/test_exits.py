@@ -28,7 +28,7 @@ from ot_bridge.delivery import DeliveryProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 class Refused(SpanExporter):
-    "What our exporters do when nobody listens: they try again until they are told to give up."
+    "What our exporters do when nobody listens: they try again until they have to give up."
     refusing = True
     moment = float("inf")
     def export(self, spans):
@@ -214,8 +214,8 @@ def test_the_exit_ends_early_if_a_collector_refuses_opentelemetrys_exporters(
         program = HEAD + f"PROTOCOL = {protocol!r}\n" + THEIRS + last + END
         result = ended(start(program, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint))
     # The exporter of OpenTelemetry 1.28 raises.
-    said = "1 " + LEFT in result.err or "OTLPSpanExporter.export raised; its spans are lost" in result.err
-    assert (result.status, said) == (0, True), result.err
+    reported = "1 " + LEFT in result.err or "OTLPSpanExporter.export raised; its spans are lost" in result.err
+    assert (result.status, reported) == (0, True), result.err
     assert result.seconds < ONE
 
 

@@ -103,9 +103,9 @@ class _Endless(grpc.GenericRpcHandler):
 
 
 @pytest.mark.parametrize("lean", [True, False], ids=["engine", "sdk"])
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 def test_an_abandoned_grpc_call_ends_its_span_even_if_its_thread_holds_the_processors_lock(
-    door: str, lean: bool
+    how: str, lean: bool
 ) -> None:
     processor = Locking()
     provider = (TracerProvider if lean else sdk.TracerProvider)(shutdown_on_exit=False)
@@ -117,7 +117,7 @@ def test_an_abandoned_grpc_call_ends_its_span_even_if_its_thread_holds_the_proce
         server.start()
         with grpc.insecure_channel(f"127.0.0.1:{port}") as plain:
             traced = grpc.intercept_channel(plain, client_interceptor(tracer))
-            channel: Any = traced if door == "interceptor" else trace_channel(plain, tracer)
+            channel: Any = traced if how == "interceptor" else trace_channel(plain, tracer)
             for _ in range(3):
                 cycle: list[Any] = [channel.unary_stream("/a/b")(b"request")]
                 cycle.append(cycle)

@@ -57,7 +57,7 @@ def test_a_failed_export_is_reported_to_every_thread_that_flushes() -> None:
     processor = _processor(exporter)
     end = spans(processor)
     wait = threading.Barrier(4)
-    told: list[list[bool]] = []
+    results: list[list[bool]] = []
 
     def work() -> None:
         mine = []
@@ -66,14 +66,14 @@ def test_a_failed_export_is_reported_to_every_thread_that_flushes() -> None:
             end("a")
             wait.wait(20)
             mine.append(processor.force_flush(20_000))
-        told.append(mine)
+        results.append(mine)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert told == [[False] * 50] * 4
+    assert results == [[False] * 50] * 4
     exporter.result = SUCCESS
     assert processor.force_flush(10_000) is False  # this thread's first
     end("b")
@@ -110,32 +110,32 @@ def test_a_flush_that_timed_out_does_not_spoil_the_next() -> None:
 
 
 def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
-    told: list[bool] = []
+    results: list[bool] = []
 
     class Flushes(Keeping):
         def export(self, spans: Any) -> SpanExportResult:
-            told.append(processor.force_flush(20_000))
+            results.append(processor.force_flush(20_000))
             return super().export(spans)
 
     processor = _processor(Flushes())
     spans(processor)("a")
     assert processor.force_flush(20_000) is True
-    assert told == [False]
+    assert results == [False]
     processor.shutdown()
 
 
-@pytest.mark.parametrize("answer", [True, None, False, RuntimeError], ids=str)
-def test_the_exporter_is_flushed_too(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("result", [True, None, False, RuntimeError], ids=str)
+def test_the_exporter_is_flushed_too(result: Any, caplog: pytest.LogCaptureFixture) -> None:
     class Buffers(Keeping):
         def force_flush(self, timeout_millis: int = 30000) -> Any:
             assert 0 < timeout_millis <= 20_000
-            if answer is RuntimeError:
+            if result is RuntimeError:
                 raise RuntimeError
-            return answer
+            return result
 
     processor = _processor(Buffers())
     spans(processor)("a")
-    assert processor.force_flush(20_000) is (answer in (True, None))
+    assert processor.force_flush(20_000) is (result in (True, None))
     processor.shutdown()
 
 

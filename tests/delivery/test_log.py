@@ -63,7 +63,7 @@ def test_the_remaining_losses_are_logged_at_shutdown(
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("given", "printed"),
     [
         ("http://u:p@h:1/v1/traces?k=v#f", "http://h:1/v1/traces"),
         ("collector:4317", "collector:4317"),
@@ -72,11 +72,11 @@ def test_the_remaining_losses_are_logged_at_shutdown(
         (7, "Exporter"),
     ],
 )
-def test_the_target_is_shown_without_secrets(told: Any, shown: str) -> None:
+def test_the_target_is_shown_without_secrets(given: Any, printed: str) -> None:
     class Exporter:
-        _endpoint = told
+        _endpoint = given
 
-    assert target(Exporter()) == shown
+    assert target(Exporter()) == printed
 
 
 def test_log_lines_of_the_programs_own_exporter_are_not_throttled(caplog: pytest.LogCaptureFixture) -> None:

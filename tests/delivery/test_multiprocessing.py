@@ -113,13 +113,13 @@ def test_all_spans_of_children_started_by_spawn_or_forkserver_arrive(
     _check(case, tmp_path)
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["with flush_on_sigterm", "without"])
+@pytest.mark.parametrize("enabled", [True, False], ids=["with flush_on_sigterm", "without"])
 def test_workers_that_a_pool_terminates_export_only_with_flush_on_sigterm(
-    asked: bool, tmp_path: Path
+    enabled: bool, tmp_path: Path
 ) -> None:
     """`Pool.__exit__` ends its workers by SIGTERM: they export only with the option, which they inherit."""
     text = f"""
-tracer = ot_bridge.install('children', flush_on_sigterm={asked})
+tracer = ot_bridge.install('children', flush_on_sigterm={enabled})
 if __name__ == '__main__':
     with multiprocessing.get_context(METHOD).Pool(2) as pool:
         pool.map(work, ['child'] * 4)
@@ -129,5 +129,5 @@ if __name__ == '__main__':
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
         result = ended(start(HEAD.format(method="fork") + text, tmp_path, **variables))
         assert (result.status, result.err) == (0, "")
-        assert len(receiver.spans) == (4 if asked else 0)
+        assert len(receiver.spans) == (4 if enabled else 0)
         assert result.status != -signal.SIGTERM

@@ -194,11 +194,11 @@ class _Util:
 def test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    util, told = _Util(), []
+    util, statuses = _Util(), []
 
     class Target:
         def on_exit(self, pid: int, status: int) -> None:
-            told.append((pid, status))
+            statuses.append((pid, status))
 
     child = types.SimpleNamespace(_target=Target())
     billiard = types.SimpleNamespace(current_process=lambda: child)
@@ -214,7 +214,7 @@ def test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit(
     assert (len(util.after), len(util.finalizers)) == (1, 2)
     spans(processor)("a")
     child._target.on_exit(7, 0)
-    assert (told, exporter.names) == ([(7, 0)], ["a"])
+    assert (statuses, exporter.names) == ([(7, 0)], ["a"])
     processor.shutdown()
 
 

@@ -340,16 +340,16 @@ def test_spans_that_an_exporter_lost_are_counted_by_reason(exporter: Any, failed
 
 
 def test_a_listener_is_called_at_every_change_and_may_raise(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Counts] = []
+    reported: list[Counts] = []
 
     def listen(counts: Counts) -> None:
-        told.append(counts)
+        reported.append(counts)
         raise RuntimeError
 
     processor = _processor(Keeping(), listener=listen)
     spans(processor)("a", "b")
     assert processor.force_flush(10_000)
-    assert told[-1] == Counts(2, 2, 0, {}, 0, 0)
+    assert reported[-1] == Counts(2, 2, 0, {}, 0, 0)
     assert "a listener to the counts raised" in caplog.text
     processor.shutdown()
 

@@ -100,8 +100,8 @@ def _server(
 def _ask(port: int) -> int:
     for attempt in range(50):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
-                return int(answer.read())
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as response:
+                return int(response.read())
         except OSError:  # the worker is being replaced
             if attempt == 49:
                 raise

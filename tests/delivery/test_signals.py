@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import ot_bridge
-from ot_bridge.delivery import flush_on_sigterm, flush_on_sigterm_if_asked
+from ot_bridge.delivery import flush_on_sigterm, flush_on_sigterm_if_enabled
 from tests.delivery.parts import ended, environment, hanging
 from tests.receiver import HttpReceiver
 
@@ -93,7 +93,7 @@ def _started(text: str, directory: Path, endpoint: str, **variables: str) -> sub
         ("tracer = ot_bridge.install('signals')\nready()\n", {}, 0),
         ("tracer = ot_bridge.install('signals', flush_on_sigterm=False)\nready()\n", VARIABLE, 0),
     ],
-    ids=["install()", "install() by the variable", "the drop-in", "asyncio", "not asked for", "refused"],
+    ids=["install()", "install() by the variable", "the drop-in", "asyncio", "not enabled", "refused"],
 )
 def test_waiting_spans_are_exported_and_the_process_dies_of_the_signal(
     text: str, variables: dict[str, str], arrive: int, receiver: HttpReceiver, tmp_path: Path
@@ -158,7 +158,7 @@ def test_outside_the_main_thread_no_signal_handler_is_set_and_that_is_logged(
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "says"),
+    ("text", "enabled", "says"),
     [
         ("true", True, ""),
         ("TRUE", True, ""),
@@ -168,14 +168,14 @@ def test_outside_the_main_thread_no_signal_handler_is_set_and_that_is_logged(
     ],
 )
 def test_the_variable_switches_flush_on_sigterm_on(
-    text: str, asked: bool, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    text: str, enabled: bool, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OT_BRIDGE_FLUSH_ON_SIGTERM", text)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        flush_on_sigterm_if_asked()
-        flush_on_sigterm_if_asked()
-        assert (signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL) is asked
+        flush_on_sigterm_if_enabled()
+        flush_on_sigterm_if_enabled()
+        assert (signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL) is enabled
     finally:
         signal.signal(signal.SIGTERM, before)
     assert says in caplog.text

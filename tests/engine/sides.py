@@ -23,14 +23,14 @@ class Heard(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: Counter[tuple[str, str]] = Counter()
+        self.messages: Counter[tuple[str, str]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if not text.startswith(
             "Attributes dict is full"
         ):  # ours logs one line where the SDK logs one for each
-            self.said[record.levelname, text] += 1
+            self.messages[record.levelname, text] += 1
 
 
 class Side:

@@ -95,7 +95,7 @@ def test_a_row_whose_peers_are_missing_is_skipped(
 
 
 def test_a_root_span_makes_few_calls() -> None:
-    """What can be said of speed without a clock: each of these costs about a twentieth of a microsecond."""
+    """Properties of speed that need no clock: each of these costs about a twentieth of a microsecond."""
     made = calls(_active(peers.ours()))
     assert len(made) <= 16, made
     assert made[0].endswith("start_active_span")

@@ -271,7 +271,7 @@ class Machine(RuleBasedStateMachine):
     def read(self, pick: int) -> None:
         def step(side: Side) -> Any:
             span = self.span(side, pick)
-            return [span.is_recording(), span.get_span_context(), shown(span)]
+            return [span.is_recording(), span.get_span_context(), snapshot(span)]
 
         self.each(step)
 
@@ -286,14 +286,14 @@ class Machine(RuleBasedStateMachine):
         while self.sides.ours.managers:  # the SDK's would end their spans whenever collected as garbage
             self.leave_one(None)
         context_api.detach(self.token)
-        self.sides.agree(lambda side: [shown(span) for span in side.exported])
+        self.sides.agree(lambda side: [snapshot(span) for span in side.exported])
         self.sides.agree(lambda side: without_clock(side.exported))
-        self.sides.agree(lambda side: [shown(span) for span in side.spans])
-        theirs, ours = self.sides.theirs.heard.said, self.sides.ours.heard.said
+        self.sides.agree(lambda side: [snapshot(span) for span in side.spans])
+        theirs, ours = self.sides.theirs.heard.messages, self.sides.ours.heard.messages
         assert (ours - theirs, theirs - ours) == (Counter(), Counter())
 
 
-def shown(span: Any) -> Any:
+def snapshot(span: Any) -> Any:
     """The properties of a `ReadableSpan` without its times; None for a span that records nothing."""
     if not isinstance(span, sdk.ReadableSpan):
         return None

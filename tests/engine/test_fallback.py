@@ -43,11 +43,11 @@ def test_if_a_private_name_of_the_sdk_is_missing_its_own_tracer_is_used_and_that
     provider, exporter = engine.TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     assert {type(provider.get_tracer(each)) for each in "ab"} == {sdk.Tracer}
-    said = [record for record in caplog.records if record.name == "ot_bridge"]
-    assert [record.levelno for record in said] == [logging.WARNING]
+    logged = [record for record in caplog.records if record.name == "ot_bridge"]
+    assert [record.levelno for record in logged] == [logging.WARNING]
     assert (
         f"has no {name}_of_before, which the engine needs: the SDK's own tracer is used"
-        in said[0].getMessage()
+        in logged[0].getMessage()
     )
     tracer = create_tracer(provider, propagators="jaeger")
     carrier: dict[str, str] = {}

@@ -21,27 +21,27 @@ from opentelemetry.sdk.trace import export, sampling
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from .sides import RESOURCE, Side, Sides
-from .test_differential import shown
+from .test_differential import snapshot
 
 
 class Writing(sdk.SpanProcessor):
     """Records its calls, and changes the span at its start, as users' processors do."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def on_start(self, span: sdk.Span, parent_context: Any = None) -> None:
-        self.told.append(("start", span.name, parent_context is None, dict(span.attributes or {})))
+        self.calls.append(("start", span.name, parent_context is None, dict(span.attributes or {})))
         span.set_attribute("written", [1])
         span.set_attributes({"more": "text"})
         span.update_name(span.name + "!")
 
     def _on_ending(self, span: sdk.Span) -> None:
-        self.told.append(("ending", span.name, span.is_recording()))
+        self.calls.append(("ending", span.name, span.is_recording()))
         span.set_attribute("late", True)
 
     def on_end(self, span: sdk.ReadableSpan) -> None:
-        self.told.append(("end", span.name, dict(span.attributes or {}), isinstance(span, sdk.ReadableSpan)))
+        self.calls.append(("end", span.name, dict(span.attributes or {}), isinstance(span, sdk.ReadableSpan)))
 
 
 def run(side: Side) -> Any:
@@ -56,10 +56,10 @@ def test_a_processor_of_the_program_sees_every_start_and_end_and_can_change_span
         writing = Writing()
         side.provider.add_span_processor(writing)
         run(side)
-        return writing.told, [shown(span) for span in side.exported]
+        return writing.calls, [snapshot(span) for span in side.exported]
 
-    told, _ = sides.agree(step)
-    assert ("start", "child", False, {"a": 1}) in told
+    calls, _ = sides.agree(step)
+    assert ("start", "child", False, {"a": 1}) in calls
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_another_multi_span_processor_can_be_used(multi: Any) -> None:
         writing = Writing()
         active.add_span_processor(writing)
         run(side)
-        return writing.told
+        return writing.calls
 
     assert sides.agree(step)
 
@@ -88,7 +88,7 @@ def test_a_processor_added_while_a_span_runs_is_called_at_its_end() -> None:
         writing = Writing()
         side.provider.add_span_processor(writing)
         span.end()
-        return writing.told
+        return writing.calls
 
     assert "end" in [each[0] for each in sides.agree(step)]
 
@@ -126,7 +126,7 @@ def test_a_processor_may_be_any_object_with_the_methods() -> None:
         slotted = Slotted()
         side.provider.add_span_processor(slotted)  # type: ignore[arg-type]
         side.tracer.start_span("span").end()
-        return slotted.ended, shown(side.exported[0])
+        return slotted.ended, snapshot(side.exported[0])
 
     assert sides.agree(step)[0] == "span"
 
@@ -161,7 +161,7 @@ def test_stock_processors_export_what_is_sampled(kind: Any) -> None:
         assert side.provider.force_flush()
         side.provider.shutdown()
         side.tracer.start_span("too late").end()
-        return [shown(span) for span in exporter.get_finished_spans()]
+        return [snapshot(span) for span in exporter.get_finished_spans()]
 
     assert [span["name"] for span in sides.agree(step)] == ["sampled"]
 

@@ -19,7 +19,7 @@ from ot_bridge import engine
 from ot_bridge.engine.notes import MOST_NOTES
 
 from .sides import Side, Sides
-from .test_differential import shown
+from .test_differential import snapshot
 
 REMOTE = SpanContext(0xA1, 0xB1, True, TraceFlags(1))
 
@@ -71,13 +71,13 @@ def test_a_call_on_an_ended_span_is_logged_and_changes_nothing(
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         span.end(2)
-        before = shown(span), span.to_json()
+        before = snapshot(span), span.to_json()
         call(span)
-        assert (shown(span), span.to_json()) == before
-        return side.heard.said, len(side.exported), span.is_recording()
+        assert (snapshot(span), span.to_json()) == before
+        return side.heard.messages, len(side.exported), span.is_recording()
 
-    said, exported, recording = sides.agree(step)
-    assert sum(said.values()) == 1
+    messages, exported, recording = sides.agree(step)
+    assert sum(messages.values()) == 1
     assert exported == 1
     assert not recording
 
@@ -87,7 +87,7 @@ def test_a_running_span_accepts_every_call(sides: Sides, call: Callable[[Any], A
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         call(span)
-        return shown(span), shown(span._readable_span())
+        return snapshot(span), snapshot(span._readable_span())
 
     assert sides.agree(step)
 
@@ -172,7 +172,7 @@ def test_a_list_that_changes_later_is_recorded_as_it_was_when_set(sides: Sides) 
         values.append(2)
         attributes["kept"] = 2
         span.end()
-        return shown(span)
+        return snapshot(span)
 
     assert sides.agree(step)["attributes"] == {"start": (1,), "kept": 1, "set": (1,), "many": (1,)}
 
@@ -186,7 +186,7 @@ def test_a_dict_that_changes_later_is_recorded_as_it_was_when_set(sides: Sides) 
         attributes["a"] = 3
         span.add_event("event", attributes)
         attributes["a"] = 4
-        return shown(span)
+        return snapshot(span)
 
     assert sides.agree(step)["attributes"] == {"a": 2}
 
@@ -234,7 +234,7 @@ def test_a_span_that_never_ends_does_not_grow(sides: Sides) -> None:
             span.add_event("event", {"n": number}, 1)
             span.set_attributes({"b": number})
         held = len(getattr(span, "_notes", ()))
-        return held <= MOST_NOTES, shown(span)
+        return held <= MOST_NOTES, snapshot(span)
 
     small, seen = sides.agree(step)
     assert small
@@ -292,7 +292,7 @@ def test_copies_are_possible(ours: Side) -> None:
     span.add_event("event", {"b": 1})
     span.end()
     shallow = copy.copy(span)
-    assert shown(shallow) == shown(span)
+    assert snapshot(shallow) == snapshot(span)
 
 
 @pytest.mark.skipif(
@@ -302,7 +302,7 @@ def test_deep_copies_are_possible(ours: Side) -> None:
     span = ours.tracer.start_span("span", attributes={"a": [1]})
     span.add_event("event", {"b": 1})
     span.end()
-    assert shown(copy.deepcopy(span)) == shown(span)
+    assert snapshot(copy.deepcopy(span)) == snapshot(span)
 
 
 def test_a_child_does_not_keep_its_ancestors_alive(ours: Side) -> None:

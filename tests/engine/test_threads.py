@@ -17,7 +17,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from ot_bridge import engine
 
-from .test_differential import shown
+from .test_differential import snapshot
 
 THREADS = 8
 
@@ -108,7 +108,7 @@ def test_an_ended_span_does_not_change(tracer: Any, ends: Ends) -> None:
 
         def end(span: Any = span, seen: list[Any] = seen) -> None:
             span.end()
-            seen.append((shown(span), span.to_json()))
+            seen.append((snapshot(span), span.to_json()))
 
         def disturb(span: Any = span) -> None:
             span.set_status(Status(StatusCode.ERROR, "late"))
@@ -116,7 +116,7 @@ def test_an_ended_span_does_not_change(tracer: Any, ends: Ends) -> None:
             span.add_link(span.get_span_context())
 
         together(end, disturb, partial(write, span, 0, 10), partial(write, span, 1, 10))
-        assert (shown(span), span.to_json()) == seen[0]
+        assert (snapshot(span), span.to_json()) == seen[0]
 
 
 def test_spans_of_many_threads_all_reach_the_exporter() -> None:

@@ -24,7 +24,7 @@ from ot_bridge.engine.settings import DROP, SAMPLE, rules_of
 from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides
-from .test_differential import shown
+from .test_differential import snapshot
 
 REMOTE = SpanContext(0xA1, 0xB1, True, TraceFlags(1), TraceState([("v", "1")]))
 IN_REMOTE = trace_api.set_span_in_context(NonRecordingSpan(REMOTE))
@@ -179,11 +179,11 @@ def test_a_sampler_gets_all_arguments_and_can_add_attributes_and_a_trace_state(s
     links = [trace_api.Link(REMOTE)]
 
     def step(side: Side) -> Any:
-        side.tracer.sampler = asked = Asked()
+        side.tracer.sampler = sampler = Asked()
         attributes = {"a": 1}
         span = side.tracer.start_span("span", IN_REMOTE, trace_api.SpanKind.CLIENT, attributes, links)
         side.tracer.start_span("bare")
-        return asked.calls, shown(span)
+        return sampler.calls, snapshot(span)
 
     calls, seen = sides.agree(step)
     assert calls[0][0][0] is IN_REMOTE
@@ -193,14 +193,14 @@ def test_a_sampler_gets_all_arguments_and_can_add_attributes_and_a_trace_state(s
 
 def test_a_sampler_gets_a_context_that_contains_the_parent(ours: Side) -> None:
     around = context_api.Context({"key": "value"})
-    ours.tracer.sampler = asked = Asked()
+    ours.tracer.sampler = sampler = Asked()
     parent = SimpleNamespace(
         in_context=lambda context: trace_api.set_span_in_context(NonRecordingSpan(REMOTE), context)
     )
     ours.tracer.start((engine.Span, engine.DroppedSpan, False), "span", REMOTE, (parent, around))
-    told = asked.calls[0][0][0]
-    assert trace_api.get_current_span(told).get_span_context() is REMOTE
-    assert told["key"] == "value"
+    passed = sampler.calls[0][0][0]
+    assert trace_api.get_current_span(passed).get_span_context() is REMOTE
+    assert passed["key"] == "value"
     assert list(around) == ["key"]
 
 
@@ -307,7 +307,7 @@ def test_an_exception_in_the_block_is_recorded_as_by_the_sdk(
     def step(side: Side) -> Any:
         with pytest.raises(type(error)):
             boom(side.tracer, error, **settings)
-        return [(shown(span), len(span.events)) for span in side.exported]
+        return [(snapshot(span), len(span.events)) for span in side.exported]
 
     sides.agree(step)
 
@@ -321,7 +321,7 @@ def test_inside_the_block_its_span_is_the_current_span(sides: Sides) -> None:
                 assert trace_api.get_current_span() is inner
             assert trace_api.get_current_span() is outer
         assert trace_api.get_current_span() is before
-        return [shown(span) for span in side.exported]
+        return [snapshot(span) for span in side.exported]
 
     assert len(sides.agree(step)) == 2
 
@@ -341,7 +341,7 @@ def test_each_call_of_a_decorated_function_has_a_span(sides: Sides) -> None:
             return 2 * number
 
         assert (double.__name__, double.__doc__) == ("double", "Doubles.")
-        return double(1), double(2), [shown(span) for span in side.exported]
+        return double(1), double(2), [snapshot(span) for span in side.exported]
 
     assert len(sides.agree(step)[2]) == 2
 
@@ -434,6 +434,6 @@ def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_sta
         span = side.tracer.start_span("span", record_exception=False, set_status_on_exception=True)
         with pytest.raises(ValueError, match="no"), span:
             raise ValueError("no")
-        return shown(side.exported[0])
+        return snapshot(side.exported[0])
 
     assert sides.agree(step)["status"] == (StatusCode.ERROR, "ValueError: no")

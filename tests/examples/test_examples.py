@@ -56,16 +56,16 @@ def test_flask_opentracing_continues_a_trace_of_jaeger_client_which_reads_our_he
     neighbour.inject(calling.context, opentracing.Format.HTTP_HEADERS, headers)
 
     app = runpy.run_path(str(EXAMPLES / "legacy_flask" / "after.py"))["app"]
-    answer: Any = app.test_client().get("/price/pear", headers=headers).get_json()
+    sent: Any = app.test_client().get("/price/pear", headers=headers).get_json()
 
     look_up, request = spans.get_finished_spans()
     assert request.parent is not None
     assert (request.context.trace_id, request.parent.span_id) == (calling.trace_id, calling.span_id)
     assert look_up.parent is not None
     assert look_up.parent.span_id == request.context.span_id
-    assert answer["for"] == "ann b"
+    assert sent["for"] == "ann b"
 
-    read = neighbour.extract(opentracing.Format.HTTP_HEADERS, answer["sent on"])
+    read = neighbour.extract(opentracing.Format.HTTP_HEADERS, sent["sent on"])
     assert (read.trace_id, read.span_id) == (calling.trace_id, look_up.context.span_id)
     assert read.flags == calling.flags
     assert read.baggage == {"user": "ann b"}
@@ -81,8 +81,8 @@ def test_mixed_code_is_one_trace_with_one_baggage() -> None:
         timeout=30,
     )
     assert done.stderr == ""
-    said, _, exported = done.stdout.partition("\n")
-    assert said == "order 7 of ann, less 5 %"
+    printed, _, exported = done.stdout.partition("\n")
+    assert printed == "order 7 of ann, less 5 %"
     decoder, found, rest = json.JSONDecoder(), [], exported.strip()
     while rest:
         span, end = decoder.raw_decode(rest)

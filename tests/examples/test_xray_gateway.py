@@ -1,4 +1,4 @@
-"""`ot_bridge/cli/xray_gateway` does what it says, from its doors to what X-Ray gets."""
+"""`ot_bridge/cli/xray_gateway` does what it says, from its interfaces to the requests that X-Ray gets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
         environment |= {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        xray.answers = [error(400, "InvalidRequestException")] * refused
+        xray.responses = [error(400, "InvalidRequestException")] * refused
         assert recipe.main() == status
         ((*documents,),) = xray.batches
         xray.shutdown()

@@ -1,4 +1,4 @@
-"""One call with tracing on one side of it, by each door: what all options' tests go through."""
+"""One call with tracing on one side of it, by each interceptor and channel, for the tests of all options."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ every_arity = pytest.mark.parametrize("arity", ARITIES)
 Call = Callable[..., Any]
 
 
-def _sync_client(seen: Seen, door: Any, arity: str, script: bytes, **options: Any) -> Any:
+def _sync_client(seen: Seen, traced: Any, arity: str, script: bytes, **options: Any) -> Any:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as channel:
-        return take(door(channel, **options), arity, script)
+        return take(traced(channel, **options), arity, script)
 
 
 def interceptor(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
-    def door(channel: grpc.Channel, **options: Any) -> grpc.Channel:
+    def traced(channel: grpc.Channel, **options: Any) -> grpc.Channel:
         return grpc.intercept_channel(channel, client_interceptor(**options))
 
-    return _sync_client(seen, door, arity, script, **options)
+    return _sync_client(seen, traced, arity, script, **options)
 
 
 def channel(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
@@ -108,7 +108,7 @@ CLIENTS = [interceptor, channel, aio_interceptor, aio_channel]
 SERVERS = [server, aio, aio_written, aio_plain]
 clients = pytest.mark.parametrize("call", CLIENTS)
 servers = pytest.mark.parametrize("call", SERVERS)
-doors = pytest.mark.parametrize("call", [*CLIENTS, *SERVERS])
+clients_and_servers = pytest.mark.parametrize("call", [*CLIENTS, *SERVERS])
 
 
 def broken(*_: Any) -> Any:

@@ -31,18 +31,18 @@ def _channel(address: str, **options: Any) -> grpc.aio.Channel:
     return trace_channel(grpc.aio.insecure_channel(address), **options)
 
 
-DOORS: dict[str, Callable[..., grpc.aio.Channel]] = {"interceptor": _interceptors, "channel": _channel}
+TRACED_BY: dict[str, Callable[..., grpc.aio.Channel]] = {"interceptor": _interceptors, "channel": _channel}
 Connected = Callable[..., AbstractAsyncContextManager[grpc.aio.Channel]]
 
 every_arity = pytest.mark.parametrize("arity", ARITIES)
 every_stream = pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=TRACED_BY)
 def connected(request: pytest.FixtureRequest, seen: Seen) -> Connected:
     @asynccontextmanager
     async def connect(**options: Any) -> AsyncIterator[grpc.aio.Channel]:
-        async with aio_server(Aio(seen)) as address, DOORS[request.param](address, **options) as channel:
+        async with aio_server(Aio(seen)) as address, TRACED_BY[request.param](address, **options) as channel:
             yield channel
 
     return connect
@@ -287,8 +287,8 @@ async def test_a_traced_channel_behaves_like_a_channel_in_everything_else(
 
 
 async def test_a_call_to_a_missing_server_ends_as_unavailable(finished: Finished) -> None:
-    for door in DOORS.values():
-        async with door("127.0.0.1:1") as channel:
+    for open_channel in TRACED_BY.values():
+        async with open_channel("127.0.0.1:1") as channel:
             with pytest.raises(grpc.aio.AioRpcError):
                 await stub(channel, "UU")(b"ok", timeout=5)
     for span in await settle(finished, 2):

@@ -15,9 +15,9 @@ from tests.jaeger.sides import REAL
 
 
 @pytest.mark.parametrize("through", SERVERS)
-@pytest.mark.parametrize("door", CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_baggage_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_value(
-    door: Any, through: Any
+    client: Any, through: Any
 ) -> None:
     tracer = create_tracer(TracerProvider(shutdown_on_exit=False), propagators="ot_bridge")
     items = {"userId": "1", "order_no": "a,b"}
@@ -27,7 +27,7 @@ def test_a_baggage_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_val
         with tracer.start_active_span("caller") as scope:
             for key, value in baggage.items():
                 scope.span.set_baggage_item(key, value)
-            door(sent, "UU", b"ok", tracer=tracer)
+            client(sent, "UU", b"ok", tracer=tracer)
         metadata = [
             (key, text) for key, text in sent.metadata[0] if not key.startswith(("user-agent", "accept"))
         ]
@@ -39,8 +39,8 @@ def test_a_baggage_item_is_the_same_at_every_hop_and_jaeger_client_reads_its_val
     assert codec.extract(dict(metadata)).baggage == {"userid": "1", "order_no": "a,b"}
 
 
-@pytest.mark.parametrize("door", CLIENTS)
-def test_a_propagator_that_writes_bytes_does_not_prevent_the_call(door: Any) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_propagator_that_writes_bytes_does_not_prevent_the_call(client: Any) -> None:
     tracer = create_tracer(
         TracerProvider(shutdown_on_exit=False), propagators="b3multi,grpc-trace-bin,binary"
     )
@@ -50,5 +50,5 @@ def test_a_propagator_that_writes_bytes_does_not_prevent_the_call(door: Any) -> 
     seen = Seen()
     # grpcio shows `grpc-trace-bin` to no Python code on the receiving side: the call at least is made.
     with tracer.start_active_span("caller"):
-        door(seen, "UU", b"ok", tracer=tracer)
+        client(seen, "UU", b"ok", tracer=tracer)
     assert {"x-b3-traceid", "x-b3-spanid"} <= {key for key, _ in seen.metadata[0]}

@@ -26,7 +26,7 @@ from tests.grpc.things import (
 
 Code = grpc.StatusCode
 
-DOORS: dict[str, Callable[[grpc.Channel], grpc.Channel]] = {
+TRACED_BY: dict[str, Callable[[grpc.Channel], grpc.Channel]] = {
     "interceptor": lambda channel: grpc.intercept_channel(channel, client_interceptor()),
     "channel": trace_channel,
 }
@@ -47,10 +47,10 @@ def address(seen: Seen) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=TRACED_BY)
 def channel(request: pytest.FixtureRequest, address: str) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(address) as channel:
-        yield DOORS[request.param](channel)
+        yield TRACED_BY[request.param](channel)
 
 
 def waits(call: Any, argument: Any, timeout: float) -> Any:
@@ -190,8 +190,8 @@ def test_a_call_on_a_closed_channel_ends_the_span(address: str, finished: Finish
 
 def test_a_call_to_a_missing_server_ends_as_unavailable(finished: Finished) -> None:
     with grpc.insecure_channel("127.0.0.1:1") as plain:
-        for door in DOORS.values():
+        for traced in TRACED_BY.values():
             with pytest.raises(grpc.RpcError):
-                stub(door(plain), "UU")(b"ok", timeout=5)
+                stub(traced(plain), "UU")(b"ok", timeout=5)
     for span in finished(2):
         check(span, "UU", Code.UNAVAILABLE, "")

@@ -15,18 +15,18 @@ from grpc.experimental import ChannelOptions
 from ot_bridge.grpc import client_interceptor, trace_channel
 from tests.conftest import Recorded
 from tests.grpc.conftest import Finished
-from tests.grpc.test_client import DOORS, check
+from tests.grpc.test_client import TRACED_BY, check
 from tests.grpc.things import STREAMS_OUT, Seen, Sync, method, requests_for, stub, sync_server
 
 Code = grpc.StatusCode
-Door = Callable[[grpc.Channel], grpc.Channel]
+Trace = Callable[[grpc.Channel], grpc.Channel]
 
 every_stream = pytest.mark.parametrize("arity", sorted(STREAMS_OUT))
 
 
-@pytest.fixture(params=DOORS)
-def door(request: pytest.FixtureRequest) -> Door:
-    return DOORS[request.param]
+@pytest.fixture(params=TRACED_BY)
+def traced(request: pytest.FixtureRequest) -> Trace:
+    return TRACED_BY[request.param]
 
 
 @pytest.fixture
@@ -51,20 +51,20 @@ def _seconds_until_the_server_knows(channel: grpc.Channel, seen: Seen, arity: st
 
 @every_stream
 def test_a_half_read_stream_that_is_dropped_is_cancelled_as_soon_as_without_tracing(
-    plain: grpc.Channel, door: Door, seen: Seen, finished: Finished, arity: str
+    plain: grpc.Channel, traced: Trace, seen: Seen, finished: Finished, arity: str
 ) -> None:
     without = min(_seconds_until_the_server_knows(plain, seen, arity) for _ in range(5))
-    traced = min(_seconds_until_the_server_knows(door(plain), seen, arity) for _ in range(5))
-    assert traced < without + 0.05
+    with_tracing = min(_seconds_until_the_server_knows(traced(plain), seen, arity) for _ in range(5))
+    assert with_tracing < without + 0.05
     for span in finished(5):
         check(span, arity, Code.CANCELLED, "Cancelled upon garbage collection!")
 
 
 @every_stream
 def test_a_stream_that_is_never_iterated_is_sent_as_without_tracing(
-    plain: grpc.Channel, door: Door, seen: Seen, finished: Finished, arity: str
+    plain: grpc.Channel, traced: Trace, seen: Seen, finished: Finished, arity: str
 ) -> None:
-    call = stub(door(plain), arity)(requests_for(arity, b"ok"), timeout=10)
+    call = stub(traced(plain), arity)(requests_for(arity, b"ok"), timeout=10)
     assert seen.begun.wait(5)
     del call
     check(finished(1)[0], arity, Code.CANCELLED, "Cancelled upon garbage collection!")
@@ -72,11 +72,11 @@ def test_a_stream_that_is_never_iterated_is_sent_as_without_tracing(
 
 @every_stream
 def test_tracing_keeps_no_reference_to_a_call(
-    plain: grpc.Channel, door: Door, finished: Finished, arity: str
+    plain: grpc.Channel, traced: Trace, finished: Finished, arity: str
 ) -> None:
     gc.disable()
     try:
-        call = stub(door(plain), arity)(requests_for(arity, b"half"), timeout=10)
+        call = stub(traced(plain), arity)(requests_for(arity, b"half"), timeout=10)
         next(call)
         alive = weakref.ref(call)
         del call
@@ -88,15 +88,15 @@ def test_tracing_keeps_no_reference_to_a_call(
 
 @every_stream
 def test_user_code_runs_in_its_own_context_while_a_stream_is_open(
-    plain: grpc.Channel, door: Door, otel: Recorded, finished: Finished, arity: str
+    plain: grpc.Channel, traced: Trace, otel: Recorded, finished: Finished, arity: str
 ) -> None:
     with otel.tracer.start_active_span("outer") as outer:
-        call = stub(door(plain), arity)(requests_for(arity, b"ok"), timeout=10)
+        call = stub(traced(plain), arity)(requests_for(arity, b"ok"), timeout=10)
         active = [otel.tracer.active_span for _ in call]
         assert len(active) > 2
         assert {*active} == {outer.span}
     assert otel.tracer.active_span is None
-    call = stub(door(plain), arity)(requests_for(arity, b"ok"), timeout=10)
+    call = stub(traced(plain), arity)(requests_for(arity, b"ok"), timeout=10)
     next(call)
     with otel.tracer.start_active_span("between"):
         list(call)

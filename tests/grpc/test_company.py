@@ -33,7 +33,7 @@ from ot_bridge.grpc import (
 )
 from tests.conftest import Recorded
 from tests.grpc.conftest import Finished
-from tests.grpc.test_client import DOORS
+from tests.grpc.test_client import TRACED_BY
 from tests.grpc.test_server import take
 from tests.grpc.things import ARITIES, STREAMS_OUT, Seen, Sync, method, requests_for, stub, sync_server
 
@@ -97,10 +97,10 @@ def _servicer(messages: Any, stubs: Any) -> Any:
     return Company()
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 @pytest.mark.parametrize("arity", ARITIES)
 def test_current_generated_code_is_traced_on_both_sides(
-    generated: tuple[Any, Any], finished: Finished, door: str, arity: str
+    generated: tuple[Any, Any], finished: Finished, how: str, arity: str
 ) -> None:
     messages, stubs = generated
 
@@ -109,7 +109,7 @@ def test_current_generated_code_is_traced_on_both_sides(
 
     text = messages.Text(text="hello")
     with serving(server_interceptor(message_events=True), add=add) as plain:
-        call = getattr(stubs.CompanyStub(DOORS[door](plain)), arity)
+        call = getattr(stubs.CompanyStub(TRACED_BY[how](plain)), arity)
         response = call(iter([text]) if arity in {"SU", "SS"} else text, timeout=10)
         assert (list(response) if arity in STREAMS_OUT else [response]) == [text]
         client, server = sorted(finished(2), key=lambda span: span.kind.name)
@@ -120,18 +120,18 @@ def test_current_generated_code_is_traced_on_both_sides(
     assert sizes == [text.ByteSize()] * 2
 
 
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 async def test_current_generated_code_is_traced_by_grpc_aio(
-    generated: tuple[Any, Any], finished: Finished, door: str
+    generated: tuple[Any, Any], finished: Finished, how: str
 ) -> None:
     messages, stubs = generated
     server = grpc.aio.server(ThreadPoolExecutor(2), interceptors=[aio_server_interceptor()])
     stubs.add_CompanyServicer_to_server(_servicer(messages, stubs), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    used = aio_client_interceptor() if door == "interceptor" else ()
+    used = aio_client_interceptor() if how == "interceptor" else ()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", interceptors=used) as plain:
-        company = stubs.CompanyStub(trace_channel(plain) if door == "channel" else plain)
+        company = stubs.CompanyStub(trace_channel(plain) if how == "channel" else plain)
         text = messages.Text(text="hello")
         assert await company.UU(text) == text
         assert [response async for response in company.US(text)] == [text]
@@ -145,7 +145,7 @@ def _health(server: grpc.Server) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
 
 
-@pytest.mark.parametrize("options", [{}, {"exclude": ()}], ids=["by default", "if asked for"])
+@pytest.mark.parametrize("options", [{}, {"exclude": ()}], ids=["by default", "if opted in"])
 def test_health_checks_are_traced_only_if_configured(finished: Finished, options: Any) -> None:
     with serving(server_interceptor(**options), add=_health) as plain:
         for channel in (

@@ -218,15 +218,15 @@ def _outcome(call: Callable[[], Any]) -> None:
 def test_a_client_span_is_the_same_as_grpcio_opentracings(
     seen: Seen, arity: str, way: str, script: bytes, log_payloads: bool
 ) -> None:
-    said = []
+    emitted = []
     for make in (old.open_tracing_client_interceptor, open_tracing_client_interceptor):
         tracer = MockTracer()
         with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as plain:
             channel = grpcext.intercept_channel(plain, make(tracer, log_payloads=log_payloads))
             _outcome(lambda: old_take(channel, arity, script, way))  # noqa: B023
             _wait_for(tracer)
-        said.append(emissions(tracer))
-    theirs, ours = said
+        emitted.append(emissions(tracer))
+    theirs, ours = emitted
     if arity in STREAMS_OUT and script != b"ok" and "error.object" not in ours[2][0]:
         # Our span ends with the status of the stream, before the exception is raised.
         del theirs[2][0]["error.object"]
@@ -241,7 +241,7 @@ def test_a_client_span_is_the_same_as_grpcio_opentracings(
 def test_a_server_span_is_the_same_as_grpcio_opentracings(
     seen: Seen, arity: str, script: bytes, log_payloads: bool
 ) -> None:
-    said = []
+    emitted = []
     for make in (old.open_tracing_server_interceptor, open_tracing_server_interceptor):
         tracer = MockTracer()
         interceptor = make(tracer, log_payloads=log_payloads)
@@ -249,8 +249,8 @@ def test_a_server_span_is_the_same_as_grpcio_opentracings(
         with sync_server(Sync(seen), **serving) as address, grpc.insecure_channel(address) as plain:
             _outcome(lambda: take(plain, arity, script))
             _wait_for(tracer)
-        said.append(emissions(tracer))
-    theirs, ours = said
+        emitted.append(emissions(tracer))
+    theirs, ours = emitted
     # There, a caller without a trace made MockTracer complain, which was logged on the span.
     theirs[2] = [log for log in theirs[2] if log.get("error.object") is not _complaint()]
     assert ours == theirs

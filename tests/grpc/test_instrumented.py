@@ -77,12 +77,12 @@ def test_a_call_of_an_instrumented_channel_is_one_trace(
 
 
 @every_arity
-@pytest.mark.parametrize("door", ["channel", "interceptor"])
+@pytest.mark.parametrize("how", ["channel", "interceptor"])
 async def test_a_call_of_an_instrumented_channel_of_grpc_aio_is_one_trace(
-    seen: Seen, otel: Recorded, finished: Finished, door: str, arity: str
+    seen: Seen, otel: Recorded, finished: Finished, how: str, arity: str
 ) -> None:
     def connect(address: str) -> grpc.aio.Channel:
-        if door == "channel":
+        if how == "channel":
             return trace_channel(grpc.aio.insecure_channel(address))
         return grpc.aio.insecure_channel(address, interceptors=list(aio_client_interceptor()))
 

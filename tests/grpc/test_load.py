@@ -78,7 +78,7 @@ def tracer(counting: Counting) -> Iterator[Tracer]:
     provider.shutdown()
 
 
-DOORS: dict[str, Callable[[grpc.Channel, Tracer], grpc.Channel]] = {
+TRACED_BY: dict[str, Callable[[grpc.Channel, Tracer], grpc.Channel]] = {
     "interceptor": lambda channel, tracer: grpc.intercept_channel(channel, client_interceptor(tracer)),
     "channel": trace_channel,
 }
@@ -91,17 +91,17 @@ def _call(channel: Any, arity: str, script: bytes) -> None:
             list(response)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 @pytest.mark.parametrize("calls", [20, pytest.param(load(2000), marks=SOAK)])
 def test_every_call_of_sixteen_threads_ends_its_span_once(
-    seen: Seen, tracer: Tracer, counting: Counting, door: str, calls: int
+    seen: Seen, tracer: Tracer, counting: Counting, how: str, calls: int
 ) -> None:
     with (
         sync_server(Sync(seen), server_interceptor(tracer)) as address,
         grpc.insecure_channel(address) as plain,
         ThreadPoolExecutor(16) as threads,
     ):
-        channel = DOORS[door](plain, tracer)
+        channel = TRACED_BY[how](plain, tracer)
 
         def work(seed: int) -> None:
             chance = random.Random(seed)
@@ -174,10 +174,10 @@ def test_a_server_that_is_killed_during_calls_ends_their_spans(counting: Countin
             server.stdout.close()
 
 
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 @pytest.mark.parametrize("rounds", [1, pytest.param(load(50), marks=SOAK)])
 async def test_two_hundred_concurrent_streams_of_grpc_aio_end_their_spans(
-    seen: Seen, tracer: Tracer, counting: Counting, door: str, rounds: int
+    seen: Seen, tracer: Tracer, counting: Counting, how: str, rounds: int
 ) -> None:
     async def work(channel: Any, number: int) -> None:
         arity = ("US", "SS", "UU", "SU")[number % 4]
@@ -194,9 +194,9 @@ async def test_two_hundred_concurrent_streams_of_grpc_aio_end_their_spans(
             await call
 
     async with aio_server(Aio(seen), aio_server_interceptor(tracer)) as address:
-        used = aio_client_interceptor(tracer) if door == "interceptor" else ()
+        used = aio_client_interceptor(tracer) if how == "interceptor" else ()
         async with grpc.aio.insecure_channel(address, interceptors=used) as plain:
-            channel = trace_channel(plain, tracer) if door == "channel" else plain
+            channel = trace_channel(plain, tracer) if how == "channel" else plain
             for _ in range(rounds):
                 tasks = [asyncio.ensure_future(work(channel, number)) for number in range(200)]
                 await asyncio.wait(tasks)
@@ -207,9 +207,9 @@ async def test_two_hundred_concurrent_streams_of_grpc_aio_end_their_spans(
         await asyncio.to_thread(counting.check, rounds * 200)
 
 
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 async def test_tasks_that_are_cancelled_at_any_time_end_their_spans(
-    seen: Seen, tracer: Tracer, counting: Counting, door: str
+    seen: Seen, tracer: Tracer, counting: Counting, how: str
 ) -> None:
     chance = random.Random(7)
 
@@ -219,9 +219,9 @@ async def test_tasks_that_are_cancelled_at_any_time_end_their_spans(
         await (call.read() if arity in STREAMS_OUT else call)
 
     async with aio_server(Aio(seen), aio_server_interceptor(tracer)) as address:
-        used = aio_client_interceptor(tracer) if door == "interceptor" else ()
+        used = aio_client_interceptor(tracer) if how == "interceptor" else ()
         async with grpc.aio.insecure_channel(address, interceptors=used) as plain:
-            channel = trace_channel(plain, tracer) if door == "channel" else plain
+            channel = trace_channel(plain, tracer) if how == "channel" else plain
             tasks = [asyncio.ensure_future(work(channel)) for _ in range(100)]
             for task in tasks:
                 await asyncio.sleep(chance.choice([0, 0, 0.001]))
@@ -259,10 +259,10 @@ def _kept() -> collections.Counter[str]:
     )
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 @pytest.mark.parametrize("options", [{}, {"log_payloads": True}], ids=["", "payloads"])
 def test_no_object_of_a_finished_call_is_kept(
-    seen: Seen, tracer: Tracer, counting: Counting, door: str, options: Any
+    seen: Seen, tracer: Tracer, counting: Counting, how: str, options: Any
 ) -> None:
     before = _kept()
     with (
@@ -271,7 +271,7 @@ def test_no_object_of_a_finished_call_is_kept(
     ):
         channel = (
             trace_channel(plain, tracer, **options)
-            if door == "channel"
+            if how == "channel"
             else grpc.intercept_channel(plain, client_interceptor(tracer, **options))
         )
         for arity in ARITIES:

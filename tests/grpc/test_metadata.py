@@ -13,7 +13,7 @@ from opentracing import Format, Tracer
 from ot_bridge.grpc import client_interceptor, trace_channel
 from ot_bridge.grpc.metadata import SentMetadata, peer_tags, sendable
 from tests.grpc.conftest import Finished
-from tests.grpc.test_client import DOORS
+from tests.grpc.test_client import TRACED_BY
 from tests.grpc.things import ARITIES, Seen, Sync, requests_for, stub, sync_server
 
 PAIRS = (("b", "1"), ("a", "2"), ("b", "3"), ("x-bin", b"\x00\xff"))
@@ -39,11 +39,11 @@ def _own(metadata: Any) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("arity", ARITIES)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 def test_all_metadata_arrives_in_its_order(
-    plain: grpc.Channel, seen: Seen, finished: Finished, door: str, arity: str, form: str
+    plain: grpc.Channel, seen: Seen, finished: Finished, how: str, arity: str, form: str
 ) -> None:
-    call = stub(DOORS[door](plain), arity)
+    call = stub(TRACED_BY[how](plain), arity)
     response = call(requests_for(arity, b"ok"), timeout=10, metadata=FORMS[form]())
     if arity in {"US", "SS"}:
         list(response)
@@ -60,12 +60,12 @@ def test_the_callers_metadata_is_not_changed(plain: grpc.Channel, finished: Fini
     finished(1)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 @pytest.mark.parametrize("arity", ARITIES)
 def test_every_argument_is_passed_on(
-    plain: grpc.Channel, seen: Seen, finished: Finished, door: str, arity: str
+    plain: grpc.Channel, seen: Seen, finished: Finished, how: str, arity: str
 ) -> None:
-    call = stub(DOORS[door](plain), arity)
+    call = stub(TRACED_BY[how](plain), arity)
     arguments: dict[str, Any] = {"wait_for_ready": True, "compression": grpc.Compression.Gzip, "timeout": 10}
     response = call(requests_for(arity, b"ok"), credentials=None, **arguments)
     if arity in {"US", "SS"}:
@@ -161,15 +161,15 @@ def test_only_headers_that_grpc_accepts_are_sent(headers: dict[str, Any], sent: 
     assert sendable(headers) == tuple(sent)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 def test_a_call_is_made_even_if_inject_raises_or_writes_invalid_headers(
-    plain: grpc.Channel, seen: Seen, door: str
+    plain: grpc.Channel, seen: Seen, how: str
 ) -> None:
     for headers in ({"bad key": "bad\nvalue"}, ValueError("inject is broken")):
         tracer = Injecting(headers)
         channel = (
             trace_channel(plain, tracer)
-            if door == "channel"
+            if how == "channel"
             else grpc.intercept_channel(plain, client_interceptor(tracer))
         )
         assert stub(channel, "UU")(b"ok", timeout=10, metadata=PAIRS) == b"ok"

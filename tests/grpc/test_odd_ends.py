@@ -19,7 +19,7 @@ from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.rpc import text
 from tests.grpc.conftest import Finished
 from tests.grpc.test_aio_server import aio_server, settle
-from tests.grpc.test_client import DOORS, check
+from tests.grpc.test_client import TRACED_BY, check
 from tests.grpc.things import (
     ARITIES,
     STREAMS_IN,
@@ -90,14 +90,14 @@ def test_a_finished_stream_with_message_events_that_is_not_read_ends_its_span(
     assert check_ok.attributes["rpc.grpc.status_code"] == 0
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", TRACED_BY)
 def test_a_message_that_cannot_be_serialized_ends_the_span(
-    plain: grpc.Channel, finished: Finished, door: str
+    plain: grpc.Channel, finished: Finished, how: str
 ) -> None:
     def refuse(message: Any) -> bytes:
         raise TypeError("no such message")
 
-    call: Any = DOORS[door](plain).unary_unary("/things.Things/UU", request_serializer=refuse)
+    call: Any = TRACED_BY[how](plain).unary_unary("/things.Things/UU", request_serializer=refuse)
     for way in (call, call.with_call, lambda *args, **kwargs: call.future(*args, **kwargs).result()):
         with pytest.raises(grpc.RpcError) as raised:
             way(b"ok", timeout=10)
@@ -148,17 +148,17 @@ class Bare(grpc.Future):  # type: ignore[type-arg]
     cancel = cancelled = running = traceback = done  # type: ignore[assignment]
 
 
-def _through(plain: grpc.Channel, answer: Any) -> Any:
+def _through(plain: grpc.Channel, returned: Any) -> Any:
     class Answering(grpc.UnaryUnaryClientInterceptor):
         def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-            return answer
+            return returned
 
     channel = grpc.intercept_channel(plain, client_interceptor(), Answering())
     return stub(channel, "UU").future(b"ok")
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"),
+    ("returned", "code"),
     [
         (Bare(True), Code.OK),
         (Bare(True, ValueError("no")), Code.UNKNOWN),
@@ -168,9 +168,9 @@ def _through(plain: grpc.Channel, answer: Any) -> Any:
     ids=["done", "failed", "cancelled", "response"],
 )
 def test_a_future_returned_by_another_interceptor_ends_the_span(
-    plain: grpc.Channel, finished: Finished, answer: Any, code: grpc.StatusCode
+    plain: grpc.Channel, finished: Finished, returned: Any, code: grpc.StatusCode
 ) -> None:
-    assert _through(plain, answer) is answer
+    assert _through(plain, returned) is returned
     (span,) = finished(1)
     assert span.attributes is not None
     assert span.attributes["rpc.grpc.status_code"] == code.value[0]
@@ -179,10 +179,10 @@ def test_a_future_returned_by_another_interceptor_ends_the_span(
 def test_an_unfinished_future_of_another_interceptor_ends_the_span_when_it_is_done(
     plain: grpc.Channel, finished: Finished
 ) -> None:
-    answer = Bare()
-    _through(plain, answer)
+    returned = Bare()
+    _through(plain, returned)
     finished(0)
-    answer.callbacks[0](answer)
+    returned.callbacks[0](returned)
     finished(1)
 
 
@@ -235,7 +235,7 @@ async def test_a_callback_of_grpc_aio_never_raises(span: Any) -> None:
 
 def test_only_the_first_end_of_an_rpc_is_recorded(span: Any) -> None:
     rpc = _rpc(span)
-    rpc.answer()
+    rpc.complete()
     rpc.fail(ValueError("later"))
     rpc.end(Code.ABORTED)
     assert _code(span) == 0
@@ -265,12 +265,12 @@ def test_a_span_that_fails_is_reported_once_and_ended(span: Any, caplog: pytest.
 
     span.set_tag = broken
     with caplog.at_level(logging.WARNING, "ot_bridge.grpc"):
-        _rpc(span).answer()
+        _rpc(span).complete()
         _rpc(span).end(Code.ABORTED)
         _rpc(span).end(Code.ABORTED)
     assert span.finish_time is not None
-    said = [record.message for record in caplog.records]
-    assert len(said) == len(set(said)) == 2
+    messages = [record.message for record in caplog.records]
+    assert len(messages) == len(set(messages)) == 2
 
 
 def test_text_converts_any_object() -> None:
@@ -317,24 +317,24 @@ async def test_our_grpc_aio_interceptors_accept_objects_that_are_not_calls(
     async def continuation(details: Any, request: Any) -> Any:
         return _some([b"0", b"1"]) if arity in STREAMS_OUT else b"a response itself"
 
-    answer = await getattr(interceptor, f"intercept_{ARITIES[arity]}")(continuation, details, b"")
+    returned = await getattr(interceptor, f"intercept_{ARITIES[arity]}")(continuation, details, b"")
     if arity in STREAMS_OUT:
-        assert [response async for response in answer] == [b"0", b"1"]
+        assert [response async for response in returned] == [b"0", b"1"]
     else:
-        assert answer == b"a response itself"
+        assert returned == b"a response itself"
     finished(1)
 
 
-@pytest.mark.parametrize("door", ["interceptor", "channel"])
+@pytest.mark.parametrize("how", ["interceptor", "channel"])
 @pytest.mark.parametrize("arity", sorted(STREAMS_IN))
 async def test_written_requests_and_read_responses_are_message_events(
-    seen: Seen, finished: Finished, door: str, arity: str
+    seen: Seen, finished: Finished, how: str, arity: str
 ) -> None:
     options: dict[str, Any] = {"message_events": True}
     async with aio_server(Aio(seen)) as address:
-        used = aio_client_interceptor(**options) if door == "interceptor" else ()
+        used = aio_client_interceptor(**options) if how == "interceptor" else ()
         async with grpc.aio.insecure_channel(address, interceptors=used) as plain:
-            channel = trace_channel(plain, **options) if door == "channel" else plain
+            channel = trace_channel(plain, **options) if how == "channel" else plain
             call = stub(channel, arity)()
             for kind in (grpc.aio.Call,):
                 assert isinstance(call, kind)

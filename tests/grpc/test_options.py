@@ -24,13 +24,13 @@ from ot_bridge.grpc import (
 )
 from tests.conftest import Recorded
 from tests.grpc.conftest import Finished
-from tests.grpc.sides import CLIENTS, Call, broken, clients, doors, every_arity, servers
+from tests.grpc.sides import CLIENTS, Call, broken, clients, clients_and_servers, every_arity, servers
 from tests.grpc.things import Seen, method
 
 Code = grpc.StatusCode
 
 
-@doors
+@clients_and_servers
 @pytest.mark.parametrize(
     "exclude",
     [
@@ -48,7 +48,7 @@ def test_an_excluded_method_has_no_span(call: Call, seen: Seen, otel: Recorded, 
     assert not otel.exporter.get_finished_spans()
 
 
-@doors
+@clients_and_servers
 @every_arity
 def test_a_method_that_is_not_excluded_has_a_span(
     call: Call, seen: Seen, finished: Finished, arity: str
@@ -82,7 +82,7 @@ def test_an_excluded_rpc_of_another_tracer_is_served(call: Call, seen: Seen) -> 
     seen.spans[0].set_tag("harmless", 1)
 
 
-@doors
+@clients_and_servers
 @pytest.mark.parametrize(
     ("choice", "name"),
     [
@@ -102,18 +102,18 @@ def test_an_excluded_rpc_of_another_tracer_is_served(call: Call, seen: Seen) -> 
 def test_start_options_choose_name_and_sampler(
     call: Call, seen: Seen, finished: Finished, choice: Any, name: str | None
 ) -> None:
-    asked: list[RpcInfo] = []
+    received: list[RpcInfo] = []
 
     def start_options(info: RpcInfo) -> Any:
-        asked.append(info)
+        received.append(info)
         return choice
 
     assert call(seen, "UU", b"ok", start_options=start_options) == b"ok"
-    assert [(info.full_method, info.request) for info in asked] == [(method("UU"), b"ok")]
+    assert [(info.full_method, info.request) for info in received] == [(method("UU"), b"ok")]
     assert [span.name for span in finished(0 if name is None else 1)] == ([name] if name else [])
 
 
-@doors
+@clients_and_servers
 @pytest.mark.parametrize("option", ["exclude", "start_options", "span_decorator"])
 def test_a_hook_that_raises_does_not_affect_the_call_or_its_span(
     call: Call, seen: Seen, finished: Finished, option: str
@@ -122,7 +122,7 @@ def test_a_hook_that_raises_does_not_affect_the_call_or_its_span(
     finished(1)
 
 
-@doors
+@clients_and_servers
 def test_a_sampler_in_start_options_is_ignored_by_another_tracer(call: Call, seen: Seen) -> None:
     tracer = MockTracer()
     call(seen, "UU", b"ok", tracer=tracer, start_options=lambda info: ALWAYS_OFF)
@@ -138,7 +138,7 @@ RESPONSES = {
 REQUESTS = {"UU": [b"ok"], "US": [b"ok"], "SU": [b"ok", b"second"], "SS": [b"ok", b"second"]}
 
 
-@doors
+@clients_and_servers
 @every_arity
 def test_payloads_are_logged_one_by_one(call: Call, seen: Seen, arity: str) -> None:
     tracer = MockTracer()
@@ -150,7 +150,7 @@ def test_payloads_are_logged_one_by_one(call: Call, seen: Seen, arity: str) -> N
     assert len(logged) == len(REQUESTS[arity]) + len(RESPONSES[arity])
 
 
-@doors
+@clients_and_servers
 @every_arity
 def test_message_events_have_direction_number_and_size(
     call: Call, seen: Seen, finished: Finished, arity: str
@@ -180,7 +180,7 @@ class Noting(SpanDecorator):
         span.set_tag("decorated", True)
 
 
-@doors
+@clients_and_servers
 @every_arity
 def test_a_span_decorator_gets_all_details_of_an_rpc(
     call: Call, seen: Seen, finished: Finished, arity: str
@@ -199,7 +199,7 @@ def test_a_span_decorator_gets_all_details_of_an_rpc(
     assert info.response == (RESPONSES[arity][0] if arity in {"UU", "SU"} else None)
 
 
-@doors
+@clients_and_servers
 @every_arity
 def test_a_span_decorator_gets_the_error(call: Call, seen: Seen, finished: Finished, arity: str) -> None:
     decorator = Noting()
@@ -287,7 +287,7 @@ class Failing(opentracing.Tracer):
         return super().extract(format, carrier)
 
 
-@doors
+@clients_and_servers
 @every_arity
 @pytest.mark.parametrize("works", ["nothing", "ends", "logs", "no format"])
 def test_an_rpc_is_served_whatever_the_tracer_does(call: Call, seen: Seen, arity: str, works: str) -> None:

@@ -19,10 +19,10 @@ from tests.grpc.things import Seen
 
 
 def by_grpcext(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
-    def door(channel: grpc.Channel, **options: Any) -> Any:
+    def traced(channel: grpc.Channel, **options: Any) -> Any:
         return grpcext.intercept_channel(channel, client_interceptor(**options))
 
-    return sides._sync_client(seen, door, arity, script, **options)
+    return sides._sync_client(seen, traced, arity, script, **options)
 
 
 ALONE = [

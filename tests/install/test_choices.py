@@ -170,18 +170,18 @@ def test_a_ratio_sampler_reads_its_ratio_from_its_variable(
 
 
 @pytest.mark.parametrize(
-    ("text", "ratio", "told"),
+    ("text", "ratio", "lines"),
     [("", 1.0, 0), ("0", 0.0, 0), ("1", 1.0, 0), ("1.01", 1.0, 1), ("-0.01", 1.0, 1), ("nan", 1.0, 1)],
 )
 def test_a_ratio_is_a_number_from_0_to_1(
-    text: str, ratio: float, told: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    text: str, ratio: float, lines: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", text)
     made: Any = choices.sampler_named("traceidratio")
     assert made.rate == ratio
     assert [record.getMessage() for record in caplog.records] == [
         f"OTEL_TRACES_SAMPLER_ARG={text!r}: expected a number from 0 to 1; 1.0 is taken"
-    ] * told
+    ] * lines
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_provider_and_propagators_come_from_the_configuration_file_and_other_var
     file = tmp_path / "otel.yaml"
     with HttpReceiver() as receiver:
         file.write_text(FILE.format(sampler="always_on", endpoint=receiver.endpoint))
-        printed, said = _run(
+        printed, logged = _run(
             file,
             arguments,
             OTEL_TRACES_SAMPLER="always_off",
@@ -71,7 +71,7 @@ def test_provider_and_propagators_come_from_the_configuration_file_and_other_var
             OTEL_TRACES_EXPORTER="otpl",
         )
         assert printed == [f"{B3} True True", "ProxyTracerProvider"]
-        assert said == []
+        assert logged == []
         assert [span.name for span in receiver.wait(1)] == ["a"]
         (request,) = receiver.requests
         resource = {
@@ -83,9 +83,9 @@ def test_provider_and_propagators_come_from_the_configuration_file_and_other_var
 def test_arguments_beside_a_configuration_file_are_ignored_and_logged(tmp_path: Path) -> None:
     file = tmp_path / "otel.yaml"
     file.write_text(FILE.format(sampler="always_off", endpoint="http://127.0.0.1:1/v1/traces"))
-    printed, said = _run(file, '"shop", sampler="always_on", propagators="jaeger", exporters=["console"]')
+    printed, logged = _run(file, '"shop", sampler="always_on", propagators="jaeger", exporters=["console"]')
     assert printed[0].startswith(f"{B3} False")
-    (line,) = said
+    (line,) = logged
     assert "service_name=..., propagators=..., sampler=..., exporters=..." in line
     assert "OTEL_CONFIG_FILE" in line
 
@@ -101,9 +101,9 @@ def test_an_unreadable_configuration_file_is_logged_and_nothing_is_exported(
     file = tmp_path / "otel.yaml"
     if text is not None:
         file.write_text(text)
-    printed, said = _run(file, '"shop"')
+    printed, logged = _run(file, '"shop"')
     assert printed[0] == "['traceparent', 'uber-trace-id'] True True"
-    (line,) = said
+    (line,) = logged
     assert line.startswith(f"ERROR OTEL_CONFIG_FILE='{file}'")
     assert says in line
     assert "nothing is exported" in line
@@ -120,9 +120,9 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
 def test_a_configuration_file_can_disable_the_sdk(tmp_path: Path) -> None:
     file = tmp_path / "otel.yaml"
     file.write_text('file_format: "1.0"\ndisabled: true\n')
-    printed, said = _run(file)
+    printed, logged = _run(file)
     assert printed == ["[] False True", "ProxyTracerProvider"]
-    assert "disabled=true" in said[0]
+    assert "disabled=true" in logged[0]
 
 
 DROP_IN = """

@@ -84,8 +84,8 @@ def test_opentelemetry_can_load_our_propagators_during_its_own_import(names: lis
 
 @pytest.mark.parametrize("names", PROPAGATORS.values(), ids=PROPAGATORS)
 def test_opentelemetry_instrument_takes_our_propagators(names: list[str]) -> None:
-    quiet = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
-    found = run(INSTRUMENT, sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=",".join(names), **quiet)
+    no_exporters = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    found = run(INSTRUMENT, sys.executable, "-c", GLOBAL, OTEL_PROPAGATORS=",".join(names), **no_exporters)
     assert found.split() == [*fields(names), "True"]
 
 

@@ -24,7 +24,7 @@ import ot_bridge
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sampling import OperationSampler, always_off, always_on
-from tests.ids import shown
+from tests.ids import param_id
 
 FAILURE, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
 
@@ -147,7 +147,7 @@ def test_install_uses_the_given_sampler(exporter: InMemorySpanExporter) -> None:
         (["tracecontext"], {"traceparent"}),
         ("none", set()),
     ],
-    ids=shown,
+    ids=param_id,
 )
 def test_propagators_can_be_given_by_name_or_by_the_environment(
     spec: Any, headers: set[str], monkeypatch: pytest.MonkeyPatch
@@ -194,7 +194,7 @@ def test_trace_ids_have_the_configured_length(bits: int) -> None:
         ({"exporters": ["olpt"]}, "console"),
         ({"exporters": [], "trace_id_bits": 65}, "64 or 128"),
     ],
-    ids=shown,
+    ids=param_id,
 )
 def test_an_unknown_name_is_an_error_that_lists_the_known_names(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):

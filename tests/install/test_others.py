@@ -24,7 +24,7 @@ from ot_bridge.grpc import (
 from ot_bridge.instrumentor import OpenTracingInstrumentor
 from ot_bridge.propagation import Propagator
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
-from tests.ids import shown
+from tests.ids import param_id
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,9 @@ def test_a_provider_of_any_type_is_used_and_not_replaced(caplog: pytest.LogCaptu
     assert "Overriding" in caplog.text
 
 
-@pytest.mark.parametrize("empty", [None, trace.NoOpTracerProvider(), trace.ProxyTracerProvider()], ids=shown)
+@pytest.mark.parametrize(
+    "empty", [None, trace.NoOpTracerProvider(), trace.ProxyTracerProvider()], ids=param_id
+)
 def test_only_opentelemetrys_empty_providers_are_replaced(
     empty: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -101,10 +103,10 @@ def test_arguments_that_have_no_effect_on_another_provider_are_logged_once(
     trace.set_tracer_provider(Wrapping())
     ot_bridge.install("shop", sampler="always_on", trace_id_bits=64)
     (record,) = caplog.records
-    said = record.getMessage()
-    assert "service_name=..., sampler=..., trace_id_bits=..." in said
-    assert "tests.install.test_others.Wrapping" in said
-    assert "call install() first" in said
+    message = record.getMessage()
+    assert "service_name=..., sampler=..., trace_id_bits=..." in message
+    assert "tests.install.test_others.Wrapping" in message
+    assert "call install() first" in message
 
 
 def test_exporters_for_a_provider_without_add_span_processor_are_logged(

@@ -97,7 +97,7 @@ def test_a_program_starts_whatever_the_variables_contain_and_each_problem_is_log
 
 
 def test_the_error_for_an_unknown_name_lists_the_known_names() -> None:
-    said = run(INSTALL, **GARBAGE).stderr
+    printed = run(INSTALL, **GARBAGE).stderr
     for known in (
         "otlp",
         "always_on",
@@ -105,8 +105,8 @@ def test_the_error_for_an_unknown_name_lists_the_known_names() -> None:
         "http/protobuf, grpc, http/json",
         "random",
     ):
-        assert f"known are {known}" in said or known in said
-    assert "'otpl': known are otlp, none, console" in said
+        assert f"known are {known}" in printed or known in printed
+    assert "'otpl': known are otlp, none, console" in printed
 
 
 IMPORT = """
@@ -180,12 +180,12 @@ def test_one_error_line_says_what_is_wrong_and_what_is_used_instead(
     exporters: list[str] | None = None if any("EXPORTER" in name for name in variables) else []
     tracer = ot_bridge.install("shop", exporters=exporters)
     assert tracer.start_span("a").context.sampled is True
-    said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(said) == 1
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(messages) == 1
     name = list(variables)[-1]
-    assert said[0].startswith(f"{name}={variables[name]!r}")
-    assert says in said[0]
-    assert instead in said[0]
+    assert messages[0].startswith(f"{name}={variables[name]!r}")
+    assert says in messages[0]
+    assert instead in messages[0]
 
 
 #: Where an exporter raises when it is made.
@@ -227,10 +227,10 @@ def test_an_exporter_whose_constructor_raises_does_not_stop_the_program(
         reporter = Reporter(None)
         assert len(reporter._processors) == named.get("OTEL_TRACES_EXPORTER", "").count("console")
         reporter.close().result(20)
-    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert "cannot be made" in said
-    assert "nothing is exported by it" in said
-    assert all(value in said for value in variables.values())
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "cannot be made" in message
+    assert "nothing is exported by it" in message
+    assert all(value in message for value in variables.values())
 
 
 @pytest.mark.parametrize(

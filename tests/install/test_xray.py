@@ -16,7 +16,7 @@ import pytest
 
 import ot_bridge
 from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, unprocessed
+from tests.xray.conftest import FakeXRay, Response, unprocessed
 
 #: Those of the exporter that `install` makes by its name.
 DEFAULTS: Any = XRayExporter.__init__.__kwdefaults__
@@ -50,7 +50,7 @@ def test_segments_arrive_and_flush_returns_true(xray: FakeXRay) -> None:
 
 def test_unprocessed_segments_are_sent_again_before_flush_returns(xray: FakeXRay) -> None:
     tracer = ot_bridge.install("shop", exporters=["xray"])
-    xray.answers = [lambda request: unprocessed(request.documents[1]["id"])]
+    xray.responses = [lambda request: unprocessed(request.documents[1]["id"])]
     for name in ("a", "b"):
         tracer.start_span(name).finish()
     assert tracer.flush() is True
@@ -63,10 +63,10 @@ def test_flush_is_false_while_x_ray_is_down_and_true_when_it_is_back(
 ) -> None:
     monkeypatch.setitem(DEFAULTS, "timeout", 0.3)
     tracer = ot_bridge.install("shop", exporters=["xray"])
-    xray.answers = [Answer(hang_up=True)] * 9
+    xray.responses = [Response(hang_up=True)] * 9
     tracer.start_span("lost").finish()
     assert tracer.flush() is False
-    xray.answers.clear()
+    xray.responses.clear()
     tracer.start_span("delivered").finish()
     assert tracer.flush() is True
     assert [document["name"] for document in xray.requests[-1].documents] == ["delivered"]

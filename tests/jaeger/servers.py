@@ -14,10 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Server:
-    """Answers as `answer(path, body)` says: (status, bytes). `requests`: what was asked, in order."""
+    """Responds with the (status, bytes) of `respond(path, body)`. `requests`: those that came, in order."""
 
-    def __init__(self, answer: Callable[[str, bytes], tuple[int, bytes]]) -> None:
-        self.answer = answer
+    def __init__(self, respond: Callable[[str, bytes], tuple[int, bytes]]) -> None:
+        self.respond = respond
         self.requests: list[tuple[str, bytes]] = []
         self.arrived = threading.Condition()
         outer = self
@@ -30,7 +30,7 @@ class Server:
                 with outer.arrived:
                     outer.requests.append((self.path, body))
                     outer.arrived.notify_all()
-                status, content = outer.answer(self.path, body)
+                status, content = outer.respond(self.path, body)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -90,18 +90,18 @@ class Collector(Server):
 
 
 class Agent(Server):
-    """Answers `/sampling` with `strategy` and `/credits` with `balance` for whatever is asked for."""
+    """Answers `/sampling` with `strategy` and `/credits` with `balance` for every requested name."""
 
     def __init__(self) -> None:
         self.strategy: Any = {}
         self.status = 200
         self.balance = 1.0
-        super().__init__(self._answer)
+        super().__init__(self._respond)
 
-    def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def _respond(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path.startswith("/credits"):
-            asked = parse_qs(urlsplit(path).query)["operations"]
-            balances = [{"operation": name, "balance": self.balance} for name in asked]
+            operations = parse_qs(urlsplit(path).query)["operations"]
+            balances = [{"operation": name, "balance": self.balance} for name in operations]
             return self.status, json.dumps({"balances": balances}).encode()
         strategy = self.strategy
         return self.status, strategy if isinstance(strategy, bytes) else json.dumps(strategy).encode()

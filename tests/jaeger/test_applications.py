@@ -95,11 +95,11 @@ def _without_ids(output: str) -> Any:
             return found.setdefault(value, len(found))
         return value
 
-    told = json.loads(output)
-    for span in told["spans"]:
+    result = json.loads(output)
+    for span in result["spans"]:
         span["ids"] = [number(each) for each in span["ids"]]
         span["references"] = [[kind, trace, number(each)] for kind, trace, each in span["references"]]
-    return told
+    return result
 
 
 def test_a_twisted_style_server_with_its_own_scope_manager_and_reporter() -> None:

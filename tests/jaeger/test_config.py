@@ -415,8 +415,8 @@ def test_an_invalid_variable_of_the_reporter_never_stops_a_program(
     config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
     tracer: Any = config.new_tracer()
     assert (tracer.reporter.queue_capacity, tracer.reporter.batch_size) == sizes
-    said = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
-    assert said == {
+    messages = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert messages == {
         f"{name}={text!r}: {problem}"
         for (name, text), problem in zip(variables.items(), problems, strict=True)
     }
@@ -649,7 +649,7 @@ def test_flask_tracing_runs_on_it() -> None:
         span.set_tag("user", "me")
         return f"{span.trace_id:x}"
 
-    answer = app.test_client().get("/hello", headers={"uber-trace-id": "abc:def:0:1"})
+    response = app.test_client().get("/hello", headers={"uber-trace-id": "abc:def:0:1"})
     (span,) = reporter.get_spans()
-    assert (answer.get_data(as_text=True), span.parent_id, span.is_rpc()) == ("abc", 0xDEF, True)
+    assert (response.get_data(as_text=True), span.parent_id, span.is_rpc()) == ("abc", 0xDEF, True)
     assert {"user", "http.method", "http.url", "http.status_code"} <= {tag.key for tag in span.tags}

@@ -41,33 +41,33 @@ class _Client:
     """What a program wrote once."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
-        self.told.append((client_info.full_method, client_info.timeout))
+        self.calls.append((client_info.full_method, client_info.timeout))
         return invoker(request, (*(metadata or ()), ("mine", "1")))
 
     def intercept_stream(
         self, request_or_iterator: Any, metadata: Any, client_info: Any, invoker: Any
     ) -> Any:
         info = client_info
-        self.told.append((info.full_method, info.is_client_stream, info.is_server_stream, info.timeout))
+        self.calls.append((info.full_method, info.is_client_stream, info.is_server_stream, info.timeout))
         return invoker(request_or_iterator, (*(metadata or ()), ("mine", "1")))
 
 
 class _Server:
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def intercept_unary(self, request: Any, servicer_context: Any, server_info: Any, handler: Any) -> Any:
-        self.told.append(server_info.full_method)
+        self.calls.append(server_info.full_method)
         return handler(request, servicer_context)
 
     def intercept_stream(
         self, request_or_iterator: Any, servicer_context: Any, server_info: Any, handler: Any
     ) -> Any:
         info = server_info
-        self.told.append((info.full_method, info.is_client_stream, info.is_server_stream))
+        self.calls.append((info.full_method, info.is_client_stream, info.is_server_stream))
         return handler(request_or_iterator, servicer_context)
 
 
@@ -92,8 +92,8 @@ def test_interceptors_of_the_program_are_called(module: Any, arity: str) -> None
             list(result)
         channel.close()
     streams = (arity in {"SU", "SS"}, arity in {"US", "SS"}) if arity != "UU" else ()
-    assert [tuple(each) for each in client.told] == [(method(arity), *streams, 10)]
-    assert server.told == [(method(arity), *streams) if streams else method(arity)]
+    assert [tuple(each) for each in client.calls] == [(method(arity), *streams, 10)]
+    assert server.calls == [(method(arity), *streams) if streams else method(arity)]
     assert ("mine", "1") in [tuple(pair) for pair in seen.metadata[0]]
 
 
@@ -106,7 +106,7 @@ def test_every_way_to_call_a_method_is_intercepted(module: Any) -> None:
         assert (response, call.code()) == (b"ok", grpc.StatusCode.OK)
         assert stub(channel, "UU").future(b"ok").result(10) == b"ok"
         assert stub(channel, "SU").future(iter([b"ok"])).result(10) == b"ok"
-        assert len(client.told) == 3
+        assert len(client.calls) == 3
         channel.close()
 
 
@@ -122,7 +122,7 @@ def test_an_interceptor_of_one_kind_sees_that_kind(module: Any, kind: str) -> No
                 list(result)
         channel.close()
     expected = 1 if kind == "Unary" else 3
-    assert (len(client.told), len(server.told)) == (expected, expected)
+    assert (len(client.calls), len(server.calls)) == (expected, expected)
 
 
 _REFUSED = r"interceptor must be either a grpcext\.Unary{0}Interceptor or a grpcext\.Stream{0}Interceptor$"
@@ -227,7 +227,7 @@ def test_handlers_of_newly_generated_stubs_are_intercepted() -> None:
         assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
     finally:
         server.stop(None).wait()
-    assert mine.told == [method("UU")]
+    assert mine.calls == [method("UU")]
     assert isinstance(server, grpc.Server)
 
 

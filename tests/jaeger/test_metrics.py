@@ -71,12 +71,12 @@ TAGS: list[Any] = [None, {}, {"b": "2", "a": "1"}]
 @pytest.mark.parametrize("tags", TAGS, ids=str)
 def test_a_legacy_factory_puts_tags_into_the_key(tags: Any) -> None:
     def program(module: Any) -> Any:
-        told: list[Any] = []
+        calls: list[Any] = []
         both_ways = [
             module.Metrics(
-                count=lambda *args: told.append(("count", *args)),
-                gauge=lambda *args: told.append(("gauge", *args)),
-                timing=lambda *args: told.append(("timing", *args)),
+                count=lambda *args: calls.append(("count", *args)),
+                gauge=lambda *args: calls.append(("gauge", *args)),
+                timing=lambda *args: calls.append(("timing", *args)),
             ),
             module.Metrics(count="not callable", gauge=1, timing=None),
         ]
@@ -85,7 +85,7 @@ def test_a_legacy_factory_puts_tags_into_the_key(tags: Any) -> None:
             factory.create_counter("name", tags)(1)
             factory.create_gauge("name", tags)(2)
             factory.create_timer("name", tags)(3000)
-        return told
+        return calls
 
     assert program(metrics) == program(jaeger_client.metrics)
 

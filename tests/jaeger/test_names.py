@@ -115,9 +115,9 @@ def test_every_member_of_a_class_exists(module: str) -> None:
 
 def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
     real, ours = _pair("")
-    shown = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
-    assert {name for name in ours.__all__ if name != "__version__"} == shown
-    assert len(shown) > 5
+    classes = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}
+    assert {name for name in ours.__all__ if name != "__version__"} == classes
+    assert len(classes) > 5
     assert [name for name in ours.__all__ if not hasattr(ours, name)] == []
 
 
@@ -195,19 +195,19 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
     )
     assert repr(ours.make_log(1.5, {"a": 1}, *limits)) == repr(real.make_log(1.5, {"a": 1}, *limits))
     assert repr(ours.make_process("s", {"a": 1}, 5)) == repr(real.make_process("s", {"a": 1}, 5))
-    answers = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
-    for answer in (
-        answers.SamplingStrategyResponse(0, answers.ProbabilisticSamplingStrategy(0.5)),
-        answers.SamplingStrategyResponse(0, answers.ProbabilisticSamplingStrategy(2)),
-        answers.SamplingStrategyResponse(1, None, answers.RateLimitingSamplingStrategy(3)),
-        answers.SamplingStrategyResponse(1, None, answers.RateLimitingSamplingStrategy(500)),
-        *(answers.SamplingStrategyResponse(each) for each in (0, 1, 2)),
+    ttypes = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
+    for response in (
+        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(0.5)),
+        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(2)),
+        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(3)),
+        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(500)),
+        *(ttypes.SamplingStrategyResponse(each) for each in (0, 1, 2)),
     ):
-        (theirs, problem), (mine, said) = (
-            real.parse_sampling_strategy(answer),
-            ours.parse_sampling_strategy(answer),
+        (theirs, their_problem), (mine, our_problem) = (
+            real.parse_sampling_strategy(response),
+            ours.parse_sampling_strategy(response),
         )
-        assert (str(theirs), problem) == (str(mine), said)
+        assert (str(theirs), their_problem) == (str(mine), our_problem)
 
 
 def test_strategies_are_read_as_jaeger_client_reads_them() -> None:

@@ -37,20 +37,20 @@ def _tracer(reporter: Any, sampled: bool = True, **options: Any) -> Tracer:
 
 def test_a_reporter_of_the_program_gets_the_process_and_each_span() -> None:
     def program(side: Side) -> Any:
-        told: list[Any] = []
+        calls: list[Any] = []
 
         class Mine(side.package.reporter.BaseReporter):  # type: ignore[name-defined, misc]
             def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
-                told.append((service_name, tags["region"], max_length))
+                calls.append((service_name, tags["region"], max_length))
 
             def report_span(self, span: Any) -> None:
-                told.append((span.operation_name, span.end_time is not None, span.context.parent_id))
+                calls.append((span.operation_name, span.end_time is not None, span.context.parent_id))
 
         tracer = side.package.Tracer(
             "service", Mine(), side.package.ConstSampler(True), tags={"region": "eu"}, max_tag_value_length=99
         )
         tracer.start_span("op").finish()
-        return told
+        return calls
 
     both(program)
 
@@ -186,7 +186,7 @@ def test_the_reporter_counts_reported_and_lost_spans(collector: Collector) -> No
 
 
 def test_the_reporter_counts_failures(collector: Collector) -> None:
-    collector.answer = lambda path, body: (400, b"no")
+    collector.respond = lambda path, body: (400, b"no")
     counts = _Counts()
     tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
     tracer.start_span("op").finish()
@@ -201,7 +201,7 @@ def test_a_full_queue_drops_and_counts(collector: Collector) -> None:
         let_go.wait(20)
         return 200, b""
 
-    collector.answer = wait
+    collector.respond = wait
     tracer = _tracer(Reporter(CHANNEL, queue_capacity=5, batch_size=5, metrics_factory=counts))
     for _ in range(5):
         tracer.start_span("op").finish()
@@ -228,8 +228,8 @@ def test_spans_that_end_after_the_close_are_counted_and_logged_once(
     for _ in range(3):
         tracer.start_span("late").finish()
     assert counts.counts["jaeger:reporter_spans dropped"] == 3
-    said = [record.getMessage() for record in caplog.records if record.name == "jaeger_tracing"]
-    assert said.count("spans that end after the close of their tracer are lost") == 1
+    messages = [record.getMessage() for record in caplog.records if record.name == "jaeger_tracing"]
+    assert messages.count("spans that end after the close of their tracer are lost") == 1
     assert not collector.requests
 
 

@@ -57,9 +57,9 @@ def test_each_sampler_decides_and_tags_as_jaeger_clients(make: Any) -> None:
     def program(side: Side) -> Any:
         made = make(side.package.sampler)
         operations = ["often", "never", "a", "b", "c"]
-        told = [made.is_sampled(trace_id, operations[n % 5]) for n, trace_id in enumerate(IDS[:60])]
+        decisions = [made.is_sampled(trace_id, operations[n % 5]) for n, trace_id in enumerate(IDS[:60])]
         # A sampler's tags mean nothing on what it does not sample.
-        return str(made), [(sampled, tags if sampled else None) for sampled, tags in told]
+        return str(made), [(sampled, tags if sampled else None) for sampled, tags in decisions]
 
     both(program)
 
@@ -98,8 +98,8 @@ def test_the_adaptive_sampler_applies_updated_strategies() -> None:
                 ],
             }
         )
-        told = {name: str(each) for name, each in made.samplers.items()}
-        return str(made), told
+        described = {name: str(each) for name, each in made.samplers.items()}
+        return str(made), described
 
     both(program)
 
@@ -192,7 +192,7 @@ def _remote(agent: Agent, **options: Any) -> tuple[sampler.RemoteControlledSampl
     return made, counts
 
 
-ANSWERS: dict[str, tuple[Any, str]] = {
+AGENT_STRATEGIES: dict[str, tuple[Any, str]] = {
     "probabilistic": (
         {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}},
         "ProbabilisticSampler(0.5)",
@@ -205,11 +205,11 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("strategy", "expected"), AGENT_STRATEGIES.values(), ids=AGENT_STRATEGIES)
 def test_the_remote_sampler_applies_the_strategy_of_the_agent(
-    answer: Any, expected: str, agent: Agent
+    strategy: Any, expected: str, agent: Agent
 ) -> None:
-    agent.strategy = answer
+    agent.strategy = strategy
     made, counts = _remote(agent)
     with counts.changed:
         assert counts.changed.wait_for(lambda: len(counts.counts) == 2, 10)
@@ -249,10 +249,10 @@ def test_the_rate_limiter_grants_credits_as_jaeger_clients(monkeypatch: pytest.M
         now = [100.0]
         monkeypatch.setattr(module.RateLimiter, "timestamp", staticmethod(lambda: now[0]))
         limiter = module.RateLimiter(2.0, 4.0)
-        told = [limiter.check_credit(cost) for cost in (1, 2.5, 1)]
+        allowed = [limiter.check_credit(cost) for cost in (1, 2.5, 1)]
         now[0] += 1
-        told += [limiter.check_credit(cost) for cost in (1.5, 1.5)]
+        allowed += [limiter.check_credit(cost) for cost in (1.5, 1.5)]
         limiter.update(10.0, 20.0)
-        return told, limiter.balance, limiter.max_balance, limiter.credits_per_second
+        return allowed, limiter.balance, limiter.max_balance, limiter.credits_per_second
 
     assert program(rate_limiter) == program(jaeger_client.rate_limiter)

@@ -29,8 +29,8 @@ def test_get_boolean_reads_as_jaeger_client_does(text: Any, default: bool) -> No
 
 def test_the_error_reporter_logs_only_after_its_interval(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("errors")
-    quiet = utils.ErrorReporter(None, logger)
-    quiet.error("nobody hears %s", "this")
+    reporter = utils.ErrorReporter(None, logger)
+    reporter.error("nobody hears %s", "this")
     utils.ErrorReporter(None).error("nor this")
     loud = utils.ErrorReporter(None, logger, log_interval_minutes=-1)
     loud.error("heard: %s", 1)
@@ -159,7 +159,7 @@ def test_get_local_ip_by_socket_returns_the_same_as_jaeger_clients() -> None:
 
 
 def test_interface_ip_returns_the_address_of_an_interface() -> None:
-    # On Windows it cannot be asked.
+    # On Windows there is no such call.
     assert utils.interface_ip(b"lo") == (None if sys.platform == "win32" else "127.0.0.1")
     with pytest.raises(OSError, match="No such device"):
         utils.interface_ip(b"nope0")

@@ -186,7 +186,7 @@ LOGS: dict[str, Any] = {
     "an event and more": {"event": "cache miss", "key": "k", "size": 3, "hit": False},
     "no event": {"key": "value"},
     "an event that is no text": {"event": 7},
-    "an error that was told": {"event": "error", "error.kind": "Boom", "message": "no", "stack": "here"},
+    "an error given as text": {"event": "error", "error.kind": "Boom", "message": "no", "stack": "here"},
 }
 
 
@@ -458,7 +458,7 @@ def test_our_spans_have_the_same_attribute_names_as_jaeger_clients() -> None:
     assert names(REAL) - names(OURS) == {"update_lock", "EMPTY_BAGGAGE"} - names(OURS)
 
 
-TOLD: dict[str, list[Any]] = {
+SET_AGAIN: dict[str, list[Any]] = {
     "the kind at the start": [("tags", {"a": 1, "span.kind": "server", "b": 2})],
     "the kind and an error later": [("tags", {"a": 1}), ("span.kind", "client"), ("b", 2), ("error", True)],
     "an error first": [("error", True), ("a", 1), ("error", True), ("b", 2)],
@@ -468,13 +468,13 @@ TOLD: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
-def test_a_tag_set_again_keeps_its_position_and_has_the_last_value(told: list[Any]) -> None:
+@pytest.mark.parametrize("steps", SET_AGAIN.values(), ids=SET_AGAIN)
+def test_a_tag_set_again_keeps_its_position_and_has_the_last_value(steps: list[Any]) -> None:
     def program(side: Side) -> Any:
         tracer, reporter = side.tracer()
-        told_at_start = [value for key, value in told if key == "tags"]
-        span = tracer.start_span("op", tags={**told_at_start[0]} if told_at_start else None)
-        for key, value in told:
+        tags_at_start = [value for key, value in steps if key == "tags"]
+        span = tracer.start_span("op", tags={**tags_at_start[0]} if tags_at_start else None)
+        for key, value in steps:
             if key == "read":
                 assert span.tags
             elif key != "tags":
@@ -521,14 +521,14 @@ class _Seen(SpanProcessor):
     """An OpenTelemetry processor, which reads times as OpenTelemetry has them."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
-        self.told.append((type(span.start_time), span.end_time))
+        self.calls.append((type(span.start_time), span.end_time))
         span.set_attribute("seen", True)
 
     def on_end(self, span: Any) -> None:
-        self.told.append((type(span.start_time), type(span.end_time), span.name, dict(span.attributes)))
+        self.calls.append((type(span.start_time), type(span.end_time), span.name, dict(span.attributes)))
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return True
@@ -540,7 +540,7 @@ def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
     tracer.provider.add_span_processor(processor)
     span = tracer.start_span("op", tags={"a": 1})
     span.set_tag("b", 2).finish()
-    started, (*times, name, attributes) = processor.told
+    started, (*times, name, attributes) = processor.calls
     assert (started, times, name) == ((int, None), [int, int], "op")
     assert attributes.items() >= {"a": 1, "b": 2, "seen": True}.items()
     assert reporter.get_spans() == [span]
@@ -582,9 +582,9 @@ def test_a_span_kept_by_a_processor_outlives_the_programs_reference_and_stays_in
 def test_a_copy_of_a_span_shares_nothing_with_it() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("a")
-    shown = as_otel(span)
+    otel_span = as_otel(span)
     copied = copy.copy(span)
     span.set_operation_name("b")
-    assert (shown.name, as_otel(copied).name, copied.operation_name) == ("b", "a", "a")
+    assert (otel_span.name, as_otel(copied).name, copied.operation_name) == ("b", "a", "a")
     as_otel(copied).update_name("c")
     assert (span.operation_name, copied.operation_name) == ("b", "c")

@@ -65,8 +65,8 @@ def test_an_invalid_response_of_the_agent_gives_no_credit(
     agent.status = 500
     assert not made.refresh()
     agent.status = 200
-    monkeypatch.setattr(agent, "_answer", None)
-    agent.answer = lambda path, body: (200, b'{"balances": [{"operation": "op", "balance": "x"}]}')
+    monkeypatch.setattr(agent, "_respond", None)
+    agent.respond = lambda path, body: (200, b'{"balances": [{"operation": "op", "balance": "x"}]}')
     assert not made.refresh()
     assert counts.counts["jaeger:throttler_update err"] == 2
     assert made.credits == {"op": 0}
@@ -135,7 +135,7 @@ def test_a_signal_handler_may_use_the_throttler_while_its_thread_uses_it(agent: 
     made.close()
 
 
-#: A program that ends while its throttler waits for an answer that never comes.
+#: A program that ends while its throttler waits for a response that never comes.
 HANGING = """
 import socket, sys, threading
 from ot_bridge.jaeger_client import Config, throttler
@@ -200,10 +200,10 @@ class _Refusing:
     """A throttler that refuses everything and records its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.operations: list[str] = []
 
     def is_allowed(self, operation: str) -> bool:
-        self.asked.append(operation)
+        self.operations.append(operation)
         return False
 
     def set_client_id(self, client_id: int) -> None:
@@ -228,9 +228,9 @@ def test_the_throttler_is_called_only_for_debug_traces(caller: dict[str, str]) -
         with tracer.start_active_span("in", child_of=tracer.extract("http_headers", caller)) as scope:
             tracer.start_span("child").finish()
         found = [(span.operation_name, span.is_sampled(), span.is_debug()) for span in reporter.get_spans()]
-        return refusing.asked, found, scope.span.get_baggage_item("k")
+        return refusing.operations, found, scope.span.get_baggage_item("k")
 
-    asked, found, _ = both(program)
-    assert asked == ["in"] * ("jaeger-debug-id" in caller)
+    operations, found, _ = both(program)
+    assert operations == ["in"] * ("jaeger-debug-id" in caller)
     unsampled = caller in (CALLERS["not sampled"], CALLERS["a debug id"])
     assert [name for name, _, _ in found] == (["plain"] if unsampled else ["plain", "child", "in"])

@@ -41,8 +41,8 @@ def test_each_client_reads_what_the_other_writes(format: str, bits: int, sampled
         carrier = _carrier(format)
         tracers[writer].inject(span.context, format, carrier)
         context = tracers[reader].extract(format, carrier)
-        told = (context.trace_id, context.span_id, context.parent_id, context.flags)
-        assert told == (span.trace_id, span.span_id, span.parent_id, span.flags)
+        ids = (context.trace_id, context.span_id, context.parent_id, context.flags)
+        assert ids == (span.trace_id, span.span_id, span.parent_id, span.flags)
         assert dict(context.baggage) == ({} if format == "zipkin-span-format" else {"key": "a b/ü"})
 
 
@@ -369,14 +369,14 @@ class _Throttler:
 
     def __init__(self, allowed: bool) -> None:
         self.allowed = allowed
-        self.asked: list[str] = []
+        self.operations: list[str] = []
         self.client_id: int | None = None
 
     def set_client_id(self, client_id: int) -> None:
         self.client_id = client_id
 
     def is_allowed(self, operation: str) -> bool:
-        self.asked.append(operation)
+        self.operations.append(operation)
         return self.allowed
 
     def close(self) -> None:
@@ -389,16 +389,16 @@ def test_the_throttler_can_refuse_debug_spans(allowed: bool, sampled: bool) -> N
     def program(side: Side) -> Any:
         throttler = _Throttler(allowed)
         tracer, reporter = side.tracer(side.package.ConstSampler(sampled), throttler=throttler)
-        asked = tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "me", "uberctx-k": "v"})
+        debug_context = tracer.extract(Format.HTTP_HEADERS, {"jaeger-debug-id": "me", "uberctx-k": "v"})
         spans = [
-            tracer.start_span("id", child_of=asked),
+            tracer.start_span("id", child_of=debug_context),
             tracer.start_span("start", tags={ext.SAMPLING_PRIORITY: 1}),
             tracer.start_span("later").set_tag(ext.SAMPLING_PRIORITY, 1),
         ]
         for span in spans:
             span.finish()
         assert tracer.tags["client-uuid"] == throttler.client_id is not None
-        assert throttler.asked == ["id", "start", "later"]
+        assert throttler.operations == ["id", "start", "later"]
         return [(span.flags, dict(span.context.baggage)) for span in spans], len(reporter.get_spans())
 
     both(program)

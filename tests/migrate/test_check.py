@@ -183,8 +183,8 @@ def test_each_reference_is_named_by_its_code_in_its_line(source: str, tmp_path: 
 
 
 def test_every_code_but_those_of_dependencies_is_shown_by_a_program() -> None:
-    shown = set(re.findall(r"OTB\d\d\d", "".join(PROGRAMS.values())))
-    assert {code for code in CODES if code[3] != "5"} <= shown
+    covered = set(re.findall(r"OTB\d\d\d", "".join(PROGRAMS.values())))
+    assert {code for code in CODES if code[3] != "5"} <= covered
 
 
 def _anchors(page: str) -> set[str]:
@@ -245,9 +245,9 @@ def test_a_file_that_does_not_parse_is_named_and_the_others_are_read(
     (tmp_path / "bad.py").write_text("import opentracing\nprint 1\n")
     (tmp_path / "good.py").write_text("import opentracing\nopentracing.tracer\n")
     assert main(["check", str(tmp_path)]) == 2
-    shown = capsys.readouterr()
-    assert "bad.py cannot be read" in shown.err
-    assert "good.py:2:13: OTB101" in shown.out
+    printed = capsys.readouterr()
+    assert "bad.py cannot be read" in printed.err
+    assert "good.py:2:13: OTB101" in printed.out
 
 
 STATUS = {
@@ -271,13 +271,13 @@ def test_a_missing_path_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureF
 def test_the_json_output_has_the_same_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import opentracing\nopentracing.tracer.start_span('a').finish()\n")
     assert main(["check", str(tmp_path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert [(each["line"], each["column"], each["code"]) for each in said["references"]] == [
+    report = json.loads(capsys.readouterr().out)
+    assert [(each["line"], each["column"], each["code"]) for each in report["references"]] == [
         (2, 13, "OTB101"),
         (2, 20, "OTB102"),
         (2, 36, "OTB105"),
     ]
-    assert said["summary"] == {"OTB101": 1, "OTB102": 1, "OTB105": 1}
+    assert report["summary"] == {"OTB101": 1, "OTB102": 1, "OTB105": 1}
 
 
 def test_check_runs_without_libcst_and_imports_nothing_that_it_reads(tmp_path: Path) -> None:

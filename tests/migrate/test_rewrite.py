@@ -471,10 +471,10 @@ def test_the_diff_can_be_applied_by_patch_and_no_file_is_changed(tmp_path: Path)
     path.write_text("import opentracing\n\nopentracing.tracer.start_span('a').finish()")
     before = path.read_text()
     command = [sys.executable, "-m", "ot_bridge.cli", "rewrite", "a.py"]
-    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert shown.returncode == 0
+    diff = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert diff.returncode == 0
     assert path.read_text() == before
-    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=shown.stdout, text=True, check=True)
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff.stdout, text=True, check=True)
     patched = path.read_text()
     path.write_text(before)
     main(["rewrite", str(path), "--write"])
@@ -515,17 +515,17 @@ def test_the_summary_explains_once_what_changes_for_every_span(
 ) -> None:
     (tmp_path / "a.py").write_text(HEAD + START + "span.finish()\n" + START + "span.finish()\n")
     assert main(["rewrite", str(tmp_path)]) == 0
-    said = capsys.readouterr().err
-    assert said.count("A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR") == 1
-    assert "6 references would be rewritten in 1 files, 0 are left, with 0 marks" in said
+    printed = capsys.readouterr().err
+    assert printed.count("A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR") == 1
+    assert "6 references would be rewritten in 1 files, 0 are left, with 0 marks" in printed
 
 
 def test_the_json_output_lists_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("import opentracing\n\nship(opentracing.tracer.start_span('a'))\n")
     assert main(["rewrite", str(tmp_path), "--json"]) == 1
-    said = json.loads(capsys.readouterr().out)
-    assert (said["rewritten"], said["left"]) == (0, 2)
-    assert next(iter(said["marks"].values()))[0].startswith("# ot-bridge: OTB302")
+    report = json.loads(capsys.readouterr().out)
+    assert (report["rewritten"], report["left"]) == (0, 2)
+    assert next(iter(report["marks"].values()))[0].startswith("# ot-bridge: OTB302")
 
 
 def test_without_libcst_the_command_says_how_to_install_it() -> None:
@@ -539,6 +539,6 @@ def test_without_libcst_the_command_says_how_to_install_it() -> None:
 def test_the_help_has_examples_and_the_exit_status(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    shown = capsys.readouterr().out
-    assert "examples:" in shown
-    assert "exit status: 0" in shown
+    printed = capsys.readouterr().out
+    assert "examples:" in printed
+    assert "exit status: 0" in printed

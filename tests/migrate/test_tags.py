@@ -63,10 +63,10 @@ def test_with_a_group_opted_in_no_name_is_listed(
     (tmp_path / "app.py").write_text(PROGRAM)
     monkeypatch.setenv(VARIABLE, "http/dup")
     assert main(["check", "--tags", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "http.method -> http.request.method, http.request.method_original [http]: 1" in said
-    assert "peer.service -> its successor is still in development" in said
-    assert "Sampling rules behind the program (a collector's, Refinery's) see the new names." in said
+    printed = capsys.readouterr().out
+    assert "http.method -> http.request.method, http.request.method_original [http]: 1" in printed
+    assert "peer.service -> its successor is still in development" in printed
+    assert "Sampling rules behind the program (a collector's, Refinery's) see the new names." in printed
 
 
 def test_code_without_old_names_exits_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,8 +169,8 @@ def test_queries_that_would_no_longer_match_are_listed_and_no_file_is_changed(
     path = tmp_path / file
     path.write_text(f"\n{text}\n")
     assert main(["check", "--tags", "--in", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert [line.strip() for line in said.splitlines() if str(path) in line] == [
+    printed = capsys.readouterr().out
+    assert [line.strip() for line in printed.splitlines() if str(path) in line] == [
         f"{path}:2: {line}" for line in lines
     ]
     assert path.read_text() == f"\n{text}\n"

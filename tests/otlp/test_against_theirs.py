@@ -1,7 +1,7 @@
 """Generated spans of every origin: our request is OpenTelemetry's, field by field.
 
-Left out of the comparison is what ours says and theirs does not: the low bits of flags and links' trace
-states (`alike`). Not generated is what theirs loses: lone surrogates and integers beyond 64 bits.
+The comparison leaves out what only ours contains: the low bits of flags and links' trace states (`alike`).
+Values that theirs loses are not generated: lone surrogates and integers beyond 64 bits.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ SIDES = st.builds(
 @short
 @given(SIDES, TEXT, st.sampled_from(SpanKind), ATTRIBUTES, st.lists(CONTEXTS, max_size=2), TIMES, OTEL_STEPS)
 def test_spans_of_opentelemetrys_api_are_encoded_as_by_opentelemetry(
-    side: Any, name: str, kind: SpanKind, told: Any, linked: Any, start: int, steps: Any
+    side: Any, name: str, kind: SpanKind, attributes: Any, linked: Any, start: int, steps: Any
 ) -> None:
-    links = [Link(context, told) for context in linked]
-    span = side.tracer.start_span(name, None, kind, told, links, start)
+    links = [Link(context, attributes) for context in linked]
+    span = side.tracer.start_span(name, None, kind, attributes, links, start)
     for step, *arguments in steps:
         getattr(span, step)(*arguments)
     with side.tracer.start_as_current_span(name):

@@ -16,17 +16,17 @@ from ot_bridge.otlp.wire import FIXED32, FIXED64, fields, partial_success, statu
 from tests.generated import short
 
 
-def _answer(rejected: int, message: str) -> bytes:
+def _response(rejected: int, message: str) -> bytes:
     partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
     return ExportTraceServiceResponse(partial_success=partial).SerializeToString()
 
 
-ANSWERS = [(0, ""), (3, ""), (0, "slow down"), (3, "no such tenant: Ü"), (-1, ""), (2**63 - 1, "x" * 1000)]
+PARTIAL = [(0, ""), (3, ""), (0, "slow down"), (3, "no such tenant: Ü"), (-1, ""), (2**63 - 1, "x" * 1000)]
 
 
-@pytest.mark.parametrize(("rejected", "message"), ANSWERS)
+@pytest.mark.parametrize(("rejected", "message"), PARTIAL)
 def test_a_partial_success_is_read(rejected: int, message: str) -> None:
-    assert partial_success(_answer(rejected, message)) == (rejected, message)
+    assert partial_success(_response(rejected, message)) == (rejected, message)
 
 
 def test_a_response_without_a_partial_success_rejects_nothing() -> None:
@@ -35,12 +35,12 @@ def test_a_response_without_a_partial_success_rejects_nothing() -> None:
 
 def test_unknown_fields_and_fields_of_another_type_are_ignored() -> None:
     unknown = bytes([tag(9, FIXED32), 1, 2, 3, 4, tag(8, FIXED64), *range(8), tag(1, FIXED32), 1, 2, 3, 4])
-    assert partial_success(unknown + _answer(3, "m")) == (3, "m")
+    assert partial_success(unknown + _response(3, "m")) == (3, "m")
 
 
 def test_repeated_parts_of_a_message_are_merged() -> None:
-    assert partial_success(_answer(3, "") + _answer(0, "m")) == (3, "m")
-    assert partial_success(_answer(3, "a") + _answer(4, "b")) == (4, "b")
+    assert partial_success(_response(3, "") + _response(0, "m")) == (3, "m")
+    assert partial_success(_response(3, "a") + _response(4, "b")) == (4, "b")
 
 
 def test_the_message_of_a_status_is_read() -> None:
@@ -90,4 +90,4 @@ def test_any_bytes_are_read_or_raise_valueerror(body: bytes) -> None:
 @short
 @given(st.integers(-(2**63), 2**63 - 1), st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_partial_success_is_read_as_protobuf_reads_it(rejected: int, message: str) -> None:
-    assert partial_success(_answer(rejected, message)) == (rejected, message)
+    assert partial_success(_response(rejected, message)) == (rejected, message)

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.exporters import exporter_named
 from ot_bridge.otlp import OTLPSpanExporter
-from tests.receiver import HANG, Answer, HttpReceiver, free_port
+from tests.receiver import HANG, HttpReceiver, Response, free_port
 
 from .conftest import exporting, lost, names, some_spans
 
@@ -109,14 +109,14 @@ def test_a_span_that_is_too_large_alone_is_lost_and_counted(caplog: pytest.LogCa
 
 
 def test_a_batch_that_the_collector_calls_too_large_is_sent_in_halves_once() -> None:
-    with HttpReceiver(Answer(413)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(413)) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans(5)) is SUCCESS
         assert names(receiver) == [f"span {number}" for number in range(5)]
-    with HttpReceiver(Answer(413), Answer(413)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(413), Response(413)) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans(5)) is FAILURE
         assert names(receiver) == ["span 2", "span 3", "span 4"]
         assert lost(exporter) == {"too large": 2}
-    with HttpReceiver(Answer(413)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(413)) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans(1)) is FAILURE
         assert len(receiver.seen) == 1
 
@@ -126,7 +126,7 @@ def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent() -> N
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("broken")
 
-    with HttpReceiver(Answer(413)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(413)) as receiver, exporting(receiver) as exporter:
         assert exporter.export([*some_spans(3), Broken()]) is FAILURE  # type: ignore[list-item]
         assert len(names(receiver)) == 3
         assert lost(exporter) == {"not encodable": 1}
@@ -145,7 +145,7 @@ def test_no_spans_make_no_request() -> None:
 
 def test_pauses_between_attempts_grow_and_end_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.1)
-    with HttpReceiver(always=Answer(503)) as receiver, exporting(receiver, timeout=1.1) as exporter:
+    with HttpReceiver(always=Response(503)) as receiver, exporting(receiver, timeout=1.1) as exporter:
         assert exporter.export(some_spans()) is FAILURE
         times = [seen.at for seen in receiver.seen]
     pauses = [after - before for before, after in pairwise(times)]
@@ -155,7 +155,7 @@ def test_pauses_between_attempts_grow_and_end_at_the_timeout(monkeypatch: pytest
 
 def test_the_programs_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ot_bridge.sending.clock.FIRST_PAUSE", 0.01)
-    with HttpReceiver(Answer(503)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(503)) as receiver, exporting(receiver) as exporter:
         spans, before = some_spans(), random.getstate()
         assert exporter.export(spans) is SUCCESS
         assert random.getstate() == before
@@ -220,7 +220,7 @@ def test_a_shutdown_ends_a_pause_at_once_and_later_spans_are_counted() -> None:
 
 
 def test_after_a_shutdown_no_other_attempt_begins() -> None:
-    with HttpReceiver(Answer(413, wait=0.5)) as receiver:
+    with HttpReceiver(Response(413, wait=0.5)) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans(4))
@@ -232,7 +232,7 @@ def test_after_a_shutdown_no_other_attempt_begins() -> None:
 
 
 def test_a_shutdown_lets_an_attempt_in_progress_end() -> None:
-    with HttpReceiver(Answer(wait=0.5)) as receiver:
+    with HttpReceiver(Response(wait=0.5)) as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint)
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans())

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.sending import line
 from tests.authority import Authority
-from tests.receiver import CLOSE, HANG, Answer, GrpcReceiver, HttpReceiver, free_port
+from tests.receiver import CLOSE, HANG, GrpcReceiver, HttpReceiver, Response, free_port
 
 from .conftest import exporting, lost, some_spans
 
@@ -28,16 +28,18 @@ def test_one_connection_carries_all_requests() -> None:
         assert [len(receiver.seen), receiver.connections] == [5, 1]
 
 
-@pytest.mark.parametrize("answer", [Answer(end=True), Answer(headers={"Connection": "close"}, end=True)])
-def test_a_connection_that_the_collector_closes_is_replaced_at_once(answer: Answer) -> None:
-    with HttpReceiver(answer, always=answer) as receiver, exporting(receiver, timeout=0.9) as exporter:
+@pytest.mark.parametrize(
+    "response", [Response(end=True), Response(headers={"Connection": "close"}, end=True)]
+)
+def test_a_connection_that_the_collector_closes_is_replaced_at_once(response: Response) -> None:
+    with HttpReceiver(response, always=response) as receiver, exporting(receiver, timeout=0.9) as exporter:
         for _ in range(3):
             assert exporter.export(some_spans()) is SUCCESS  # a pause would be longer than the time there is
         assert receiver.connections == 3
 
 
 def test_a_kept_connection_that_is_closed_in_the_same_moment_is_replaced_at_once() -> None:
-    with HttpReceiver(Answer(), CLOSE) as receiver, exporting(receiver, timeout=0.7) as exporter:
+    with HttpReceiver(Response(), CLOSE) as receiver, exporting(receiver, timeout=0.7) as exporter:
         assert exporter.export(some_spans()) is SUCCESS
         assert exporter.export(some_spans()) is SUCCESS
         assert [len(receiver.seen), receiver.connections] == [3, 2]
@@ -62,7 +64,7 @@ def test_a_foreign_exception_during_a_request_closes_the_connection() -> None:
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with HttpReceiver(Answer(), HANG) as receiver, exporting(receiver) as exporter:
+        with HttpReceiver(Response(), HANG) as receiver, exporting(receiver) as exporter:
             exporter.export(some_spans())
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             with pytest.raises(KeyboardInterrupt):
@@ -74,7 +76,7 @@ def test_a_foreign_exception_during_a_request_closes_the_connection() -> None:
 
 
 def test_unexpected_bytes_are_not_read_as_the_response_to_the_next_request() -> None:
-    late = Answer(raw=Answer().bytes() + Answer(400).bytes())
+    late = Response(raw=Response().bytes() + Response(400).bytes())
     with HttpReceiver(late) as receiver, exporting(receiver) as exporter:
         assert exporter.export(some_spans()) is SUCCESS
         assert exporter.export(some_spans()) is SUCCESS
@@ -116,7 +118,7 @@ def test_a_forked_child_makes_its_own_connection_and_does_not_use_its_parents(
 
 
 def test_a_forked_child_counts_from_zero_and_does_not_inherit_give_up_at() -> None:
-    with HttpReceiver(Answer(400)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(400)) as receiver, exporting(receiver) as exporter:
         exporter.export(some_spans())
         exporter.give_up_at(0.0)
         assert _in_child(lambda: not lost(exporter) and exporter.export(some_spans()) is SUCCESS) == 0
@@ -126,14 +128,14 @@ def test_a_forked_child_counts_from_zero_and_does_not_inherit_give_up_at() -> No
 
 HOLDS = {
     "that answers nothing": HANG,
-    "that sends its header byte by byte": Answer(drip=0.1),
-    "that sends an interim answer, and then nothing": Answer(raw=b"HTTP/1.1 10", drip=0.1, wait=0.1),
+    "that sends its header byte by byte": Response(drip=0.1),
+    "that sends an interim answer, and then nothing": Response(raw=b"HTTP/1.1 10", drip=0.1, wait=0.1),
 }
 
 
-@pytest.mark.parametrize("answer", HOLDS.values(), ids=HOLDS)
-def test_a_collector_cannot_delay_an_export_beyond_its_timeout(answer: Answer) -> None:
-    with HttpReceiver(always=answer) as receiver, exporting(receiver, timeout=0.3) as exporter:
+@pytest.mark.parametrize("response", HOLDS.values(), ids=HOLDS)
+def test_a_collector_cannot_delay_an_export_beyond_its_timeout(response: Response) -> None:
+    with HttpReceiver(always=response) as receiver, exporting(receiver, timeout=0.3) as exporter:
         began = time.monotonic()
         assert exporter.export(some_spans()) is FAILURE
         assert 0.2 < time.monotonic() - began < 5
@@ -141,7 +143,7 @@ def test_a_collector_cannot_delay_an_export_beyond_its_timeout(answer: Answer) -
 
 
 def test_a_response_body_that_comes_too_slowly_is_not_read_and_the_spans_count_as_delivered() -> None:
-    slow = Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    slow = Response(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
     with HttpReceiver(slow) as receiver, exporting(receiver, timeout=0.5) as exporter:
         began = time.monotonic()
         assert exporter.export(some_spans()) is SUCCESS
@@ -206,7 +208,7 @@ def test_an_ipv6_address_is_dialled_and_named_in_brackets() -> None:
             sock, _ = server.accept()
             with sock:
                 heads.append(sock.recv(65536))
-                sock.sendall(Answer().bytes())
+                sock.sendall(Response().bytes())
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.otlp import OTLPSpanExporter
-from tests.receiver import HANG, Answer, HttpReceiver
+from tests.receiver import HANG, HttpReceiver, Response
 
 from .conftest import exporting, names, some_spans
 
@@ -39,7 +39,7 @@ def test_a_signal_handler_may_export_change_and_end_while_its_thread_exports() -
 
     before = signal.signal(signal.SIGALRM, handler)
     try:
-        with HttpReceiver(Answer(503, headers={"Retry-After": "20"})) as receiver:
+        with HttpReceiver(Response(503, headers={"Retry-After": "20"})) as receiver:
             exporter = OTLPSpanExporter(receiver.endpoint, timeout=60)
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             began = time.monotonic()
@@ -51,7 +51,7 @@ def test_a_signal_handler_may_export_change_and_end_while_its_thread_exports() -
 
 
 def test_after_a_fork_during_an_export_both_processes_can_export() -> None:
-    with HttpReceiver(Answer(wait=0.5)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(wait=0.5)) as receiver, exporting(receiver) as exporter:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(exporter.export, some_spans())
             receiver.wait(1)
@@ -76,7 +76,7 @@ atexit.register(lambda: print(exporter.export([span]).name, threading.active_cou
 
 
 def test_the_exporter_works_at_the_interpreters_exit_and_starts_no_thread() -> None:
-    with HttpReceiver(Answer(503, headers={"Retry-After": "0"})) as receiver:
+    with HttpReceiver(Response(503, headers={"Retry-After": "0"})) as receiver:
         program = [sys.executable, "-c", AT_EXIT, receiver.endpoint]
         done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=True)
         assert done.stdout.split() == ["SUCCESS", "1"]
@@ -109,8 +109,8 @@ print(*results, max(after - before for before, after in zip(ticks, ticks[1:])) <
 
 def test_under_gevent_other_greenlets_run_and_one_may_be_killed() -> None:
     pytest.importorskip("gevent")
-    busy = Answer(503, headers={"Retry-After": "1"})
-    with HttpReceiver(busy, Answer(wait=1.0), Answer(), HANG) as receiver:
+    busy = Response(503, headers={"Retry-After": "1"})
+    with HttpReceiver(busy, Response(wait=1.0), Response(), HANG) as receiver:
         program = [sys.executable, "-c", GEVENT, receiver.endpoint]
         done = subprocess.run(program, capture_output=True, text=True, timeout=50, check=False)
         assert done.stdout.split() == ["SUCCESS"] * 3 + ["True"] * 2, done.stderr

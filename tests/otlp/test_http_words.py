@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.sending import losses
-from tests.receiver import Answer, HttpReceiver, free_port
+from tests.receiver import HttpReceiver, Response, free_port
 
 from .conftest import exporting, lost, some_spans
 
@@ -20,7 +20,7 @@ def _text(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_loss_is_logged_once_a_minute_with_count_and_target_and_its_end_is_logged_too(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with HttpReceiver(*[Answer(401)] * 4) as receiver:
+    with HttpReceiver(*[Response(401)] * 4) as receiver:
         url = receiver.endpoint.replace("//", "//me:secret@") + "?key=secret"
         with exporting(url, headers={"x-key": "secret"}) as exporter:
             for _ in range(3):
@@ -42,7 +42,7 @@ def test_a_loss_is_logged_once_a_minute_with_count_and_target_and_its_end_is_log
 def test_spans_lost_since_the_last_line_are_logged_when_exporting_works_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with HttpReceiver(Answer(500), Answer(500)) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(Response(500), Response(500)) as receiver, exporting(receiver) as exporter:
         for count in (1, 4, 1):
             exporter.export(some_spans(count))
     assert "1 span is lost" in _text(caplog)[0]
@@ -50,15 +50,15 @@ def test_spans_lost_since_the_last_line_are_logged_when_exporting_works_again(
 
 
 def test_an_unstable_collector_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    with HttpReceiver(*[Answer(500), Answer()] * 20) as receiver, exporting(receiver) as exporter:
+    with HttpReceiver(*[Response(500), Response()] * 20) as receiver, exporting(receiver) as exporter:
         for _ in range(40):
             exporter.export(some_spans())
     assert len(_text(caplog)) == 2
 
 
 def test_each_kind_of_loss_is_logged_separately(caplog: pytest.LogCaptureFixture) -> None:
-    partial = Answer(body=b"\x0a\x02\x08\x01")
-    with HttpReceiver(*[Answer(500), partial] * 3) as receiver, exporting(receiver) as exporter:
+    partial = Response(body=b"\x0a\x02\x08\x01")
+    with HttpReceiver(*[Response(500), partial] * 3) as receiver, exporting(receiver) as exporter:
         for _ in range(6):
             exporter.export(some_spans())
         assert lost(exporter) == {"status": 3, "partial": 3}

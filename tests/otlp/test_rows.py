@@ -62,9 +62,9 @@ def test_only_the_span_that_cannot_be_encoded_is_lost_and_counted(broken: Any) -
 def test_equal_resources_are_merged_in_the_order_of_their_first_span() -> None:
     of = {name: [Resource({"service.name": name, "n": 1}) for _ in range(2)] for name in ("first", "second")}
     spans = [readable(resource=of[name][turn]) for name, turn in (("first", 0), ("second", 0), ("first", 1))]
-    told = sent(spans).resource_spans
-    assert [values(each.resource)["service.name"].string_value for each in told] == ["first", "second"]
-    assert [len(each.scope_spans[0].spans) for each in told] == [2, 1]
+    groups = sent(spans).resource_spans
+    assert [values(each.resource)["service.name"].string_value for each in groups] == ["first", "second"]
+    assert [len(each.scope_spans[0].spans) for each in groups] == [2, 1]
 
 
 def test_resources_that_differ_only_in_the_order_of_attributes_are_merged() -> None:
@@ -83,27 +83,27 @@ def test_resources_that_differ_only_in_the_order_of_attributes_are_merged() -> N
     ids=["value", "type", "schema", "array"],
 )
 def test_different_resources_are_kept_apart(one_resource: Resource, other: Resource) -> None:
-    told = sent([readable(resource=one_resource), readable(resource=other)])
-    assert len(told.resource_spans) == 2
+    request = sent([readable(resource=one_resource), readable(resource=other)])
+    assert len(request.resource_spans) == 2
 
 
 def test_a_resource_and_its_schema_are_written() -> None:
     resource = Resource({"service.name": "shop", "pid": 7}, "https://schema")
-    (told,) = sent([readable(resource=resource)]).resource_spans
-    assert told.schema_url == "https://schema"
-    assert {key: str(value) for key, value in values(told.resource).items()} == {
+    (resource_spans,) = sent([readable(resource=resource)]).resource_spans
+    assert resource_spans.schema_url == "https://schema"
+    assert {key: str(value) for key, value in values(resource_spans.resource).items()} == {
         "service.name": 'string_value: "shop"\n',
         "pid": "int_value: 7\n",
     }
-    assert told.resource.dropped_attributes_count == 0
+    assert resource_spans.resource.dropped_attributes_count == 0
 
 
 def test_a_resource_has_the_count_of_its_dropped_attributes() -> None:
     lossy = Resource({})
     lossy._attributes = BoundedAttributes(1, {"a": 1, "b": 2, "c": 3})
-    (told,) = sent([readable(resource=lossy)]).resource_spans
-    assert [*values(told.resource)] == ["c"]
-    assert told.resource.dropped_attributes_count == 2
+    (resource_spans,) = sent([readable(resource=lossy)]).resource_spans
+    assert [*values(resource_spans.resource)] == ["c"]
+    assert resource_spans.resource.dropped_attributes_count == 2
 
 
 SCOPES = {
@@ -118,23 +118,27 @@ SCOPES = {
 @pytest.mark.parametrize("other", SCOPES.values(), ids=SCOPES)
 def test_different_scopes_of_one_resource_are_kept_apart(other: InstrumentationScope | None) -> None:
     scopes = [InstrumentationScope("a", "1"), other, InstrumentationScope("a", "1")]
-    (told,) = sent([readable(instrumentation_scope=scope) for scope in scopes]).resource_spans
-    assert [len(each.spans) for each in told.scope_spans] == [2, 1]
+    (resource_spans,) = sent([readable(instrumentation_scope=scope) for scope in scopes]).resource_spans
+    assert [len(each.spans) for each in resource_spans.scope_spans] == [2, 1]
 
 
 def test_all_fields_of_a_scope_are_written() -> None:
     scope = InstrumentationScope("lib", "1.2", "https://schema", {"k": "v"})
     scope._attributes.dropped = 3
-    (told,) = sent([readable(instrumentation_scope=scope)]).resource_spans[0].scope_spans
-    assert (told.scope.name, told.scope.version, told.schema_url) == ("lib", "1.2", "https://schema")
-    assert values(told.scope)["k"].string_value == "v"
-    assert told.scope.dropped_attributes_count == 3
+    (scope_spans,) = sent([readable(instrumentation_scope=scope)]).resource_spans[0].scope_spans
+    assert (scope_spans.scope.name, scope_spans.scope.version, scope_spans.schema_url) == (
+        "lib",
+        "1.2",
+        "https://schema",
+    )
+    assert values(scope_spans.scope)["k"].string_value == "v"
+    assert scope_spans.scope.dropped_attributes_count == 3
 
 
 def test_a_span_without_a_scope_is_written_with_an_empty_scope() -> None:
-    (told,) = sent([readable(instrumentation_scope=None)]).resource_spans[0].scope_spans
-    assert told.HasField("scope")
-    assert told.scope.ByteSize() == 0
+    (scope_spans,) = sent([readable(instrumentation_scope=None)]).resource_spans[0].scope_spans
+    assert scope_spans.HasField("scope")
+    assert scope_spans.scope.ByteSize() == 0
 
 
 @pytest.mark.parametrize(("spans", "pauses"), [(0, 0), (1, 0), (16, 0), (17, 1), (33, 2), (512, 31)])

@@ -122,9 +122,9 @@ def test_user_password_and_query_of_an_endpoint_are_used_and_never_logged(
     assert read_settings().url is None
     with pytest.raises(ConfigurationError) as error:
         read_settings("htp://me:p%40ss@h?key=secret")
-    said = caplog.text + str(error.value)
-    assert "4317" in said
-    assert not any(secret in said for secret in ("p%40ss", "p@ss", "me:", "secret"))
+    printed = caplog.text + str(error.value)
+    assert "4317" in printed
+    assert not any(secret in printed for secret in ("p%40ss", "p@ss", "me:", "secret"))
 
 
 TIMES = {

@@ -50,7 +50,7 @@ def offered(span: Any) -> bool:
 # Which spans the fast encoding takes
 
 PLAIN: dict[str, Callable[[Side], Any]] = {
-    "nothing told": lambda side: side.tracer.start_span("made").end(),
+    "nothing but a name": lambda side: side.tracer.start_span("made").end(),
     "attributes at the start": lambda side: side.tracer.start_span("made", attributes={"a": 1}).end(),
     "tags and logs": lambda side: _span_with(side, {"a": "b", "n": 1, "x": 0.5, "t": True}),
     "a text beyond ASCII": lambda side: _span_with(side, {"a": "Grüße 😀"}),
@@ -99,13 +99,13 @@ def _raised(side: Side) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tell", "short"),
-    [*((tell, True) for tell in PLAIN.values()), *((tell, False) for tell in LONG.values())],
+    ("program", "short"),
+    [*((program, True) for program in PLAIN.values()), *((program, False) for program in LONG.values())],
     ids=[*PLAIN, *LONG],
 )
-def test_the_fast_and_the_general_encoding_agree(tell: Callable[[Side], Any], short: bool) -> None:
+def test_the_fast_and_the_general_encoding_agree(program: Callable[[Side], Any], short: bool) -> None:
     side = on_engine()
-    tell(side)
+    program(side)
     assert offered(side.spans[0]) is short
     agree(side.spans)
 

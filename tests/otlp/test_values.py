@@ -151,10 +151,10 @@ def _with_everywhere(given: dict[Any, Any]) -> Any:
 
 
 def _owners(span: Any) -> tuple[Any, ...]:
-    (told,) = sent([span]).resource_spans
-    (group,) = told.scope_spans
+    (resource_spans,) = sent([span]).resource_spans
+    (group,) = resource_spans.scope_spans
     (made,) = group.spans
-    return made, made.events[0], made.links[0], told.resource, group.scope
+    return made, made.events[0], made.links[0], resource_spans.resource, group.scope
 
 
 @pytest.mark.parametrize("make", [on_engine, on_sdk])
@@ -243,12 +243,14 @@ def test_a_lone_surrogate_is_replaced_by_a_question_mark_wherever_it_is() -> Non
         resource=Resource({bad: bad}, bad),
         instrumentation_scope=InstrumentationScope(bad, bad, bad, {bad: bad}),
     )
-    (told,) = sent([span]).resource_spans
-    (group,) = told.scope_spans
+    (resource_spans,) = sent([span]).resource_spans
+    (group,) = resource_spans.scope_spans
     (made,) = group.spans
     assert (made.name, made.trace_state, made.status.message) == ("a?b", "k=a?b", "a?b")
     assert (made.events[0].name, made.links[0].trace_state) == ("a?b", "k=a?b")
-    assert (told.schema_url, group.schema_url, group.scope.name, group.scope.version) == ("a?b",) * 4
+    assert (resource_spans.schema_url, group.schema_url, group.scope.name, group.scope.version) == (
+        "a?b",
+    ) * 4
     for owner in _owners(span):
         assert values(owner)["a?b"].string_value == "a?b"
         assert owner.dropped_attributes_count == 0
@@ -334,9 +336,9 @@ def test_strings_with_a_wrong_equality_are_written_correctly(make: Any) -> None:
     span.add_event(lying)
     span.end()
     read = [one(span) for span in side.spans]
-    told = [["known"], ["lying"], ["k"], ["k"], []]
-    assert [[*values(span)] for span in read] == told
-    assert [[*values(span.events[0])] for span in read] == told
+    names = [["known"], ["lying"], ["k"], ["k"], []]
+    assert [[*values(span)] for span in read] == names
+    assert [[*values(span.events[0])] for span in read] == names
     assert values(read[2])["k"].string_value == "lying"
     assert (read[4].name, read[4].events[0].name) == ("lying", "lying")
     assert values(one(readable(attributes={lying: 1})))["lying"].int_value == 1

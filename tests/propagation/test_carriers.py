@@ -14,7 +14,7 @@ from werkzeug.test import EnvironBuilder
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import MetadataHeaders, Propagator, WsgiHeaders, metadata_headers
 from ot_bridge.wire import Remote
-from tests.ids import shown
+from tests.ids import param_id
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EXPECTED = Remote(
@@ -102,7 +102,7 @@ def test_a_carrier_without_tracing_headers_is_decoded_as_none(carrier: Any) -> N
     assert Propagator().decode(carrier) is None
 
 
-@pytest.mark.parametrize("value", [None, [], [None], [[]]], ids=shown)
+@pytest.mark.parametrize("value", [None, [], [None], [[]]], ids=param_id)
 def test_a_header_without_a_value_is_ignored(value: Any) -> None:
     assert Propagator().decode({"uber-trace-id": value, "baggage": "k=v"}) == Remote(baggage={"k": "v"})
 
@@ -122,7 +122,7 @@ def test_a_header_value_that_is_not_text_is_refused_and_does_not_affect_other_he
 
 
 @pytest.mark.parametrize(
-    "carrier", [None, 7, object(), "abc", b"abc", [1, 2], ["abc"], bytearray(b"x")], ids=shown
+    "carrier", [None, 7, object(), "abc", b"abc", [1, 2], ["abc"], bytearray(b"x")], ids=param_id
 )
 def test_an_invalid_carrier_raises_another_exception_than_a_broken_header(carrier: Any) -> None:
     with pytest.raises((TypeError, AttributeError)):

@@ -15,7 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
-from tests.ids import shown
+from tests.ids import param_id
 
 B3 = FORMATS["b3"]
 
@@ -41,7 +41,7 @@ def names(propagator: Any) -> list[str]:
         ("", []),
         (",".join(FORMATS), list(FORMATS)),
     ],
-    ids=shown,
+    ids=param_id,
 )
 def test_names_and_formats_become_one_propagator(spec: Any, expected: list[str]) -> None:
     assert names(parse_propagators(spec)) == expected
@@ -84,7 +84,7 @@ def test_the_names_of_our_entry_points_mean_our_formats(name: str) -> None:
 def test_a_name_of_another_package_is_found_among_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     foreign = EntryPoint("theirs", f"{W3CBaggagePropagator.__module__}:{W3CBaggagePropagator.__name__}", "")
     monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda **asked: [foreign] * (asked.get("name") == "theirs")
+        "importlib.metadata.entry_points", lambda **selected: [foreign] * (selected.get("name") == "theirs")
     )
     assert isinstance(parse_propagators("theirs"), W3CBaggagePropagator)
 
@@ -127,7 +127,7 @@ def test_a_format_can_be_given_by_name_or_as_an_object() -> None:
 def test_without_entry_points_an_unknown_name_is_still_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: [])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **selected: [])
     with pytest.raises(ConfigurationError, match="known are tracecontext"):
         parse_propagators("theirs")
 

@@ -100,44 +100,44 @@ def _sendable(vector: Vector) -> bool:
 VECTORS = [p for p in load() if p.values[0].format == "tracecontext" and _sendable(p.values[0])]
 
 
-def _ids(told: dict[str, str]) -> tuple[int, int, int]:
-    match = valid(told["traceparent"])
-    assert match, told
+def _ids(headers: dict[str, str]) -> tuple[int, int, int]:
+    match = valid(headers["traceparent"])
+    assert match, headers
     return int(match[1], 16), int(match[2], 16), int(match[3], 16)
 
 
 @pytest.mark.parametrize("vector", VECTORS)
 def test_the_service_sends_the_headers_that_the_standard_requires(harness: Harness, vector: Vector) -> None:
-    [told] = harness.send(_on_the_wire(vector.headers))
-    trace_id, span_id, flags = _ids(told)
+    [headers] = harness.send(_on_the_wire(vector.headers))
+    trace_id, span_id, flags = _ids(headers)
     assert span_id
     sent = re.findall("[0-9a-f]{32}", str(vector.headers))
     if vector.remote is None:
         assert trace_id
         assert f"{trace_id:032x}" not in sent
-        assert "tracestate" not in told
+        assert "tracestate" not in headers
         return
     remote: Remote = vector.remote
     assert trace_id == remote.trace_id
     assert span_id != remote.span_id
     assert bool(flags & 1) == remote.sampled
     assert bool(flags & 2) == (bool(remote.extras) and KNOWS_RANDOM)
-    assert told.get("tracestate", "") == remote.tracestate
+    assert headers.get("tracestate", "") == remote.tracestate
 
 
 def test_every_callback_has_its_own_parent_id(harness: Harness) -> None:
-    told = [_ids(each) for each in harness.send([("traceparent", PARENT)], 3)]
-    assert {f"{trace_id:032x}" for trace_id, _, _ in told} == {TRACE}
-    assert len({span_id for _, span_id, _ in told}) == 3
+    ids = [_ids(each) for each in harness.send([("traceparent", PARENT)], 3)]
+    assert {f"{trace_id:032x}" for trace_id, _, _ in ids} == {TRACE}
+    assert len({span_id for _, span_id, _ in ids}) == 3
 
 
 @pytest.mark.parametrize(
     "headers", [[], [("traceparent", PARENT.replace(TRACE, "0" * 32))]], ids=["none", "broken"]
 )
 def test_without_a_trace_to_continue_a_new_one_is_started(harness: Harness, headers: Headers) -> None:
-    told = [_ids(each) for each in harness.send(headers, 3)]
-    assert all(trace_id for trace_id, _, _ in told)
-    assert len({span_id for _, span_id, _ in told}) == 3
+    ids = [_ids(each) for each in harness.send(headers, 3)]
+    assert all(trace_id for trace_id, _, _ in ids)
+    assert len({span_id for _, span_id, _ in ids}) == 3
 
 
 def test_tracestate_in_several_headers_is_one_list_in_their_order(harness: Harness) -> None:
@@ -147,27 +147,27 @@ def test_tracestate_in_several_headers_is_one_list_in_their_order(harness: Harne
         ("tracestate", "rojo=1,congo=2"),
         ("TRACESTATE", "baz=3"),
     ]
-    [told] = harness.send([("traceparent", PARENT), *states])
-    assert told["tracestate"] == "foo=1,bar=2,rojo=1,congo=2,baz=3"
+    [headers] = harness.send([("traceparent", PARENT), *states])
+    assert headers["tracestate"] == "foo=1,bar=2,rojo=1,congo=2,baz=3"
 
 
 def test_at_least_512_characters_of_a_long_tracestate_are_forwarded(harness: Harness) -> None:
     members = [f"k{number}={'x' * 60}" for number in range(30)]
-    [told] = harness.send([("traceparent", PARENT), ("tracestate", ",".join(members))])
-    assert told["tracestate"] == ",".join(members)
+    [headers] = harness.send([("traceparent", PARENT), ("tracestate", ",".join(members))])
+    assert headers["tracestate"] == ",".join(members)
 
 
 def test_baggage_is_forwarded_with_its_properties(harness: Harness) -> None:
     baggage = "userId=alice,serverNode=DF%2028;property;key=value,isProduction=false"
-    [told] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
-    assert told["baggage"] == baggage
-    [told] = harness.send(
+    [headers] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
+    assert headers["baggage"] == baggage
+    [headers] = harness.send(
         [("baggage", "userId = alice"), ("Baggage", "serverNode=DF%2028 , isProduction=false")]
     )
-    assert told["baggage"] == "userId=alice,serverNode=DF%2028,isProduction=false"
+    assert headers["baggage"] == "userId=alice,serverNode=DF%2028,isProduction=false"
 
 
 def test_64_members_and_8192_bytes_of_baggage_are_forwarded(harness: Harness) -> None:
     for baggage in (",".join(f"key{number}=value" for number in range(64)), "a=" + "0123456789" * 819):
-        [told] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
-        assert told["baggage"] == baggage
+        [headers] = harness.send([("traceparent", PARENT), ("baggage", baggage)])
+        assert headers["baggage"] == baggage

@@ -106,11 +106,11 @@ def test_a_rate_limit_of_ten_samples_ten_traces_per_second(clock: Clock) -> None
 
 def test_a_rate_limit_below_one_samples_one_trace_after_its_interval(clock: Clock) -> None:
     slow = rate_limited(0.25)
-    answers = []
+    decisions = []
     for _ in range(9):
-        answers.append(sampled(slow))
+        decisions.append(sampled(slow))
         clock.now += 1
-    assert answers == [True, False, False, False] * 2 + [True]
+    assert decisions == [True, False, False, False] * 2 + [True]
 
 
 def test_a_rate_limit_of_zero_samples_nothing(clock: Clock) -> None:

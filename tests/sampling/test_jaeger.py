@@ -70,9 +70,9 @@ def assert_same(world: World, mine: Any, other: Any, *operations: str, step: flo
     for number, trace_id in enumerate(EDGES + IDS[:300]):
         world.now += step
         operation = operations[number % len(operations)] if operations else "op"
-        answer = mine.is_sampled(trace_id, operation)
-        assert answer == other.is_sampled(trace_id, operation)
-        assert [type(value) for value in answer[1].values()] == [
+        result = mine.is_sampled(trace_id, operation)
+        assert result == other.is_sampled(trace_id, operation)
+        assert [type(value) for value in result[1].values()] == [
             type(value) for value in other.is_sampled(trace_id, operation)[1].values()
         ]
         mine.is_sampled(trace_id, operation)

@@ -120,9 +120,9 @@ tracer.close().result(10)
 def test_tag_names_of_the_jaeger_client_drop_in_obey_the_variable() -> None:
     variables = {**os.environ, "OTEL_TRACES_EXPORTER": "console", VARIABLE: "http"}
     done = subprocess.run([sys.executable, "-c", JAEGER], capture_output=True, check=True, env=variables)
-    told = json.loads(done.stdout)["attributes"]
-    assert told["http.request.method"] == "GET"
-    assert "http.method" not in told
+    attributes = json.loads(done.stdout)["attributes"]
+    assert attributes["http.request.method"] == "GET"
+    assert "http.method" not in attributes
 
 
 def test_a_program_under_ot_bridge_run_obeys_the_variable(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_a_program_under_ot_bridge_run_obeys_the_variable(tmp_path: Path) -> Non
     variables = {**os.environ, "OTEL_TRACES_EXPORTER": "console", VARIABLE: "http"}
     command = [sys.executable, "-m", "ot_bridge", "run", "--", sys.executable, str(program)]
     done = subprocess.run(command, capture_output=True, check=True, env=variables)
-    told = json.loads(done.stdout)["attributes"]
-    assert told["http.request.method"] == "GET"
-    assert "http.method" not in told
+    attributes = json.loads(done.stdout)["attributes"]
+    assert attributes["http.request.method"] == "GET"
+    assert "http.method" not in attributes
 
 
 @pytest.mark.parametrize(
@@ -247,9 +247,9 @@ def test_the_copy_differs_only_in_attributes_and_the_original_is_not_changed(pro
         assert copy.get_span_context() == original.get_span_context()
         assert {"http.method", "db.type"} & (original.attributes or {}).keys()
         assert not {"http.method", "db.type"} & (copy.attributes or {}).keys()
-        shown = json.loads(copy.to_json())
-        assert shown["attributes"] == dict(copy.attributes or {})
-        assert {**shown, "attributes": 0} == {**json.loads(original.to_json()), "attributes": 0}
+        written = json.loads(copy.to_json())
+        assert written["attributes"] == dict(copy.attributes or {})
+        assert {**written, "attributes": 0} == {**json.loads(original.to_json()), "attributes": 0}
 
 
 def test_a_span_that_is_not_concerned_is_passed_on_as_the_same_object() -> None:
@@ -316,7 +316,7 @@ class _Rich(InMemorySpanExporter):
     failed = {"other": 1}
 
     def shutdown(self, timeout_millis: int = 7) -> None:
-        self.asked = timeout_millis
+        self.flush_timeout = timeout_millis
 
     def force_flush(self, timeout_millis: int = 7) -> bool:
         return False
@@ -328,7 +328,7 @@ def test_the_wrapper_has_what_the_exporter_has() -> None:
     assert (wrapper.name, wrapper.refusing, wrapper.failed) == ("rich", True, {"other": 1})
     assert wrapper.force_flush(5) is False
     wrapper.shutdown(timeout_millis=9)
-    assert exporter.asked == 9
+    assert exporter.flush_timeout == 9
     with pytest.raises(AttributeError):
         wrapper.nothing  # noqa: B018
 
@@ -419,13 +419,13 @@ def test_the_usual_http_span_is_translated_as_by_the_rules(kind: SpanKind, semco
     tags: list[dict[str, Any]] = [
         dict(zip(("http.method", "http.status_code", "http.url"), each, strict=True)) for each in values
     ]
-    told = []
+    exported_attributes = []
     for more in ({}, new):
         kept = InMemorySpanExporter()
         spans = [ReadableSpan("a", kind=kind, attributes=each | more) for each in tags]
         SemconvExporter(kept, semconv).export(spans)
-        told.append([dict(span.attributes or {}) for span in kept.get_finished_spans()])
-    usual, by_rules = told
+        exported_attributes.append([dict(span.attributes or {}) for span in kept.get_finished_spans()])
+    usual, by_rules = exported_attributes
     assert len(usual) == len(values)
     assert [each | new for each in usual] == by_rules
     assert {"url.path" if kind is SpanKind.SERVER else "url.full"} < {name for each in usual for name in each}
@@ -451,13 +451,13 @@ SAME_IN_XRAY = {
 
 @pytest.mark.parametrize("tags", SAME_IN_XRAY.values(), ids=SAME_IN_XRAY)
 def test_the_xray_exporter_writes_the_same_for_old_and_new_names(tags: dict[str, Any]) -> None:
-    told = [segment(exported(semconv, tags)) for semconv in ("", "http,database,rpc")]
+    segments = [segment(exported(semconv, tags)) for semconv in ("", "http,database,rpc")]
     keys = ("sql", "error", "fault", "throttle", "namespace")
-    assert [{key: each.get(key) for key in keys} for each in told[:1]] == [
-        {key: each.get(key) for key in keys} for each in told[1:]
+    assert [{key: each.get(key) for key in keys} for each in segments[:1]] == [
+        {key: each.get(key) for key in keys} for each in segments[1:]
     ]
-    urls = [(each.get("http") or {}).get("request", {}).get("url") for each in told]
-    statuses = [(each.get("http") or {}).get("response", {}).get("status") for each in told]
+    urls = [(each.get("http") or {}).get("request", {}).get("url") for each in segments]
+    statuses = [(each.get("http") or {}).get("response", {}).get("status") for each in segments]
     assert urls[0] == urls[1]
     assert statuses[0] == statuses[1]
 
@@ -496,6 +496,6 @@ def test_for_a_provider_that_gets_no_exporter_the_ignored_argument_is_logged(
     ids=str,
 )
 def test_a_name_that_is_kept_has_a_reason(name: str, reason: str) -> None:
-    said = why_it_stays(name)
-    assert said is not None
-    assert reason in said
+    explanation = why_it_stays(name)
+    assert explanation is not None
+    assert reason in explanation

@@ -41,16 +41,20 @@ def rpc(tags: dict[str, Any], new: dict[str, Any], *stays: str, logs: Any = ()) 
 
 
 def method(value: Any, *stays: str, **new: Any) -> Row:
-    return http({"http.method": value}, {f"http.request.{key}": said for key, said in new.items()}, *stays)
+    return http(
+        {"http.method": value}, {f"http.request.{key}": renamed for key, renamed in new.items()}, *stays
+    )
 
 
 def url(value: Any, new: dict[str, Any], kind: dict[str, Any], *stays: str) -> Row:
     return http(kind | {"http.url": value}, new, *stays)
 
 
-def system(value: Any, said: Any, *stays: str, **others: str) -> Row:
+def system(value: Any, system_name: Any, *stays: str, **others: str) -> Row:
     more = {name.replace("__", "."): other for name, other in others.items()}
-    return database({"db.type": value} | more, {"db.system.name": said} if said else {}, *stays, *more)
+    return database(
+        {"db.type": value} | more, {"db.system.name": system_name} if system_name else {}, *stays, *more
+    )
 
 
 HOST = {"server.address": "shop.example", "server.port": 8080}
@@ -335,12 +339,12 @@ def test_the_grpc_method_is_taken_from_the_span_name(name: str, method: str | No
 
 @pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
 def test_a_grpc_status_code_is_written_as_its_name(code: grpc.StatusCode) -> None:
-    told = attributes("rpc", GRPC | CLIENT | {"rpc.grpc.status_code": code.value[0]})
-    assert told["rpc.status_code"] == code.name
+    renamed = attributes("rpc", GRPC | CLIENT | {"rpc.grpc.status_code": code.value[0]})
+    assert renamed["rpc.status_code"] == code.name
 
 
 @pytest.mark.parametrize("component", ["psycopg2", "MySQLdb", "PyMySQL", "sqlite3"])
 def test_the_driver_determines_the_name_of_the_sql_database(component: str) -> None:
     named = {"psycopg2": "postgresql", "MySQLdb": "mysql", "PyMySQL": "mysql", "sqlite3": "sqlite"}
-    told = attributes("database", {"db.type": "sql", "component": component})
-    assert told["db.system.name"] == named[component]
+    renamed = attributes("database", {"db.type": "sql", "component": component})
+    assert renamed["db.system.name"] == named[component]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ot_bridge.sending import clock
-from ot_bridge.sending.answers import Answer, NoAnswer, NotHTTP, read_answer
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.line import lines
+from ot_bridge.sending.responses import NoResponse, NotHTTP, Response, read_response
 
 
 def pieces(data: bytes, size: int) -> Any:
@@ -51,18 +51,18 @@ WHOLE = {
 def test_a_response_is_read_in_pieces_of_any_size(
     data: bytes, body: bytes, whole: bool, reusable: bool, size: int
 ) -> None:
-    answer = read_answer(pieces(data, size))
-    assert answer.headers["a"] == "2"
-    assert (answer.status, answer.body, answer.whole, answer.reusable) == (200, body, whole, reusable)
+    response = read_response(pieces(data, size))
+    assert response.headers["a"] == "2"
+    assert (response.status, response.body, response.whole, response.reusable) == (200, body, whole, reusable)
 
 
 def test_a_connection_with_bytes_after_the_response_is_not_used_again() -> None:
     data = OK + b"Content-Length: 2\r\n\r\nabc"
-    assert read_answer(pieces(data, 60_000))[2:] == (b"ab", True, False)
+    assert read_response(pieces(data, 60_000))[2:] == (b"ab", True, False)
 
 
 NONE = {
-    "nothing": (b"", NoAnswer),
+    "nothing": (b"", NoResponse),
     "half a word": (b"HT", ConnectionError),
     "half a status line": (b"HTTP/1.1 20", ConnectionError),
     "half a header": (OK, ConnectionError),
@@ -78,12 +78,12 @@ NONE = {
 @pytest.mark.parametrize("size", [1, 60_000])
 def test_an_invalid_response_is_an_error(data: bytes, error: type[Exception], size: int) -> None:
     with pytest.raises(error):
-        read_answer(pieces(data, size))
+        read_response(pieces(data, size))
 
 
 def test_a_successful_response_to_connect_has_no_body() -> None:
-    answer = read_answer(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 60_000), "CONNECT")
-    assert answer == Answer(200, {"content-length": "9"}, b"", True, True)
+    response = read_response(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 60_000), "CONNECT")
+    assert response == Response(200, {"content-length": "9"}, b"", True, True)
 
 
 @pytest.mark.parametrize("pair", [("a", "b\nc: d"), ("a\r", "b"), ("a", "b\r\nc: d")])

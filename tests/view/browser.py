@@ -39,15 +39,15 @@ def _without(why: str) -> None:
 
 @contextmanager
 def tab(browser: Any, offline: bool = False, **options: Any) -> Iterator[Any]:
-    """A page in a context of its own; at its end nothing must have failed or been said on the console."""
+    """A page in a context of its own; at its end there must be no error and nothing on the console."""
     context = browser.new_context(offline=offline, **{"viewport": {"width": 1280, "height": 800}, **options})
     context.set_default_timeout(10_000)
     page = context.new_page()
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("console", lambda message: said.append(f"console: {message.text}"))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.asked, page.said = [], said
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+    page.on("console", lambda message: problems.append(f"console: {message.text}"))
+    page.on("request", lambda request: page.requested.append(request.url))
+    page.requested, page.problems = [], problems
     yield page
     context.close()
-    assert said == []
+    assert problems == []

@@ -78,8 +78,8 @@ def test_an_empty_viewer_explains_how_to_send_and_shows_new_traces_without_a_rel
         send(running, traces()[1:])
         page.get_by_text("GET /3").wait_for(timeout=10_000)
         assert names(page) == ["GET /3", "GET /2", "GET /1"]
-        assert page.asked
-        assert all(url.startswith(running.url) for url in page.asked)
+        assert page.requested
+        assert all(url.startswith(running.url) for url in page.requested)
 
 
 def test_the_list_can_be_filtered_and_the_url_keeps_the_filter(browser: Any, running: Running) -> None:
@@ -163,7 +163,7 @@ def test_the_page_reports_a_stopped_viewer_and_continues_when_it_is_back(browser
             send(first, traces()[1:2])
             page.get_by_text("GET /2").wait_for()
             assert port == first.port
-            page.said.clear()
+            page.problems.clear()
 
 
 def test_the_page_starts_again_with_another_viewer_on_the_same_port(browser: Any) -> None:
@@ -181,13 +181,13 @@ def test_the_page_polls_once_a_second_and_only_while_it_is_visible(browser: Any,
     with tab(browser) as page:
         page.goto(running.url)
         page.wait_for_timeout(3000)
-        asked = [url for url in page.asked if "/api/traces" in url]
-        assert len(asked) <= 5
+        requests = [url for url in page.requested if "/api/traces" in url]
+        assert len(requests) <= 5
         page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})")
         page.wait_for_timeout(300)
-        before = len(page.asked)
+        before = len(page.requested)
         page.wait_for_timeout(2000)
-        assert len(page.asked) <= before + 1
+        assert len(page.requested) <= before + 1
 
 
 def test_five_tabs_poll_five_times_a_second_and_block_no_thread(browser: Any, running: Running) -> None:
@@ -198,15 +198,15 @@ def test_five_tabs_poll_five_times_a_second_and_block_no_thread(browser: Any, ru
         for page in pages:
             page.goto(running.url)
             page.get_by_text("GET /3").wait_for()
-        before = sum(len(page.asked) for page in pages)
+        before = sum(len(page.requested) for page in pages)
         begin = time.monotonic()
         threads = []
         for _ in range(40):
             pages[0].wait_for_timeout(50)
             threads.append(sum("process_request_thread" in each.name for each in threading.enumerate()))
         seconds = time.monotonic() - begin
-        asked = sum(len(page.asked) for page in pages) - before
-        assert 0 < asked <= 5 * (seconds + 1)
+        requests = sum(len(page.requested) for page in pages) - before
+        assert 0 < requests <= 5 * (seconds + 1)
         assert min(threads) == 0
 
 

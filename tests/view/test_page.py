@@ -43,7 +43,7 @@ def opened(browser: Any, tmp_path: Path) -> Open:
             page.goto(file.as_uri() + where)
             page.wait_for_selector(".row")
             yield page
-            assert len({*page.asked}) == 1
+            assert len({*page.requested}) == 1
 
     return open_it
 
@@ -168,7 +168,7 @@ def test_details_show_all_fields_of_a_span(opened: Open) -> None:
         page.get_by_text("load cart").click()
         details = page.locator(".details")
         text = details.inner_text()
-        for said in (
+        for expected in (
             "cart",
             "ann",
             str(2**63 - 1),
@@ -179,7 +179,7 @@ def test_details_show_all_fields_of_a_span(opened: Open) -> None:
             "host.name",
             TRACE,
         ):
-            assert said in text, said
+            assert expected in text, expected
         assert "self time\t10 ms" in text
         assert "x" * 1001 not in text
         details.get_by_role("button", name="all 5000 characters").click()
@@ -272,12 +272,12 @@ def test_hostile_text_is_shown_as_text(opened: Open, text: str) -> None:
     )
     with opened([one]) as page:
         page.keyboard.press("Enter")
-        shown = page.locator(".details").inner_text()
+        details = page.locator(".details").inner_text()
         assert page.evaluate("window.pwned") is None
         assert page.evaluate("({}).polluted === undefined && Object.getPrototypeOf({}) === Object.prototype")
         assert page.locator("img, svg").count() == 0
         if text.isascii() and len(text) < 100:
-            assert text in shown
+            assert text in details
         drawn = page.evaluate(
             "document.body.outerHTML.replace(document.getElementById('data').outerHTML, '')"
         )
@@ -295,8 +295,8 @@ def test_the_policy_lets_no_other_script_run(opened: Open) -> None:
             " document.body.append(s); }"
         )
         assert page.evaluate("window.pwned") is None
-        assert len(page.said) == 1
-        page.said.clear()
+        assert len(page.problems) == 1
+        page.problems.clear()
 
 
 def test_rows_that_share_a_span_id_are_selected_and_folded_each_by_itself(opened: Open) -> None:

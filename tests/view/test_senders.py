@@ -173,8 +173,8 @@ def test_traces_sent_by_other_languages_are_in_the_list(running: Running, header
             {"Content-Type": "application/x-protobuf", **headers},
             encode_chunked=chunked,
         )
-        answer = connection.getresponse()
-        assert (answer.status, answer.getheader("Content-Type"), answer.read()) == (
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Content-Type"), response.read()) == (
             200,
             "application/x-protobuf",
             b"",

@@ -156,9 +156,9 @@ ESCAPES = {
 }
 
 
-@pytest.mark.parametrize(("character", "shown"), ESCAPES.items(), ids=map(ascii, ESCAPES))
-def test_each_kind_of_control_character_has_its_escape(character: str, shown: str) -> None:
-    assert harmless(f"a{character}b") == f"a{shown}b"
+@pytest.mark.parametrize(("character", "printed"), ESCAPES.items(), ids=map(ascii, ESCAPES))
+def test_each_kind_of_control_character_has_its_escape(character: str, printed: str) -> None:
+    assert harmless(f"a{character}b") == f"a{printed}b"
 
 
 VALUES: dict[str, tuple[Any, str]] = {
@@ -174,9 +174,9 @@ VALUES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("value", "shown"), VALUES.values(), ids=VALUES)
-def test_each_type_of_value_is_formatted(value: Any, shown: str) -> None:
-    assert value_text(value) == shown
+@pytest.mark.parametrize(("value", "printed"), VALUES.values(), ids=VALUES)
+def test_each_type_of_value_is_formatted(value: Any, printed: str) -> None:
+    assert value_text(value) == printed
 
 
 def test_colours_are_used_only_in_a_terminal_that_supports_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_grpc_on_the_http_port_is_reported_with_the_right_port(running: Running)
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         connection.recv(100)
-    assert running.said == [GRPC_INSTEAD]
+    assert running.messages == [GRPC_INSTEAD]
 
 
 BODY = encode_json([span(1), span(2, 1)]).encode()
@@ -102,16 +102,16 @@ def test_a_successful_response_is_empty_and_has_the_same_content_type(
     running: Running, body: bytes, kind: str, packed: bool
 ) -> None:
     headers = {"Content_Encoding": "gzip"} if packed else {}
-    answer = running.post(gzip.compress(body) if packed else body, kind, **headers)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
-    assert answer.body == (b"{}" if kind == JSON else b"")
+    response = running.post(gzip.compress(body) if packed else body, kind, **headers)
+    assert (response.status, response.headers["Content-Type"]) == (200, kind)
+    assert response.body == (b"{}" if kind == JSON else b"")
     assert len(running.list()) == 1
 
 
 def test_metrics_and_logs_are_accepted_and_ignored_with_one_message(running: Running) -> None:
     for path in ("/v1/metrics", "/v1/logs", "/v1/logs"):
-        assert running.ask("POST", path, b"", Content_Type=PROTOBUF).status == 200
-    assert len(running.said) == 2
+        assert running.send("POST", path, b"", Content_Type=PROTOBUF).status == 200
+    assert len(running.messages) == 2
 
 
 LISTED = [{"boolValue": True}, {"doubleValue": "NaN"}]
@@ -170,12 +170,12 @@ def test_downloaded_traces_can_be_read_back_unchanged(running: Running) -> None:
         span(1, trace_id="a" * 32, attributes={"b": b"\0", "l": [1, None, 0.5], "m": {"k": True}}),
     ]
     running.store.add(spans)
-    answer = running.ask("GET", "/api/download")
-    assert {(each.trace_id, each.span_id): each for each in decode_json(answer.body)} == {
+    response = running.send("GET", "/api/download")
+    assert {(each.trace_id, each.span_id): each for each in decode_json(response.body)} == {
         (each.trace_id, each.span_id): each for each in spans
     }
     other = Store()
-    other.add(decode_json(answer.body))
+    other.add(decode_json(response.body))
     assert len(other.changes(0)["traces"]) == 2
 
 
@@ -221,8 +221,8 @@ def test_an_invalid_span_does_not_affect_other_spans(running: Running) -> None:
     spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
     spans[0]["traceId"] = "xyz"
     spans.append({**spans[1], "spanId": "00"})
-    answer = running.post(json.dumps(request).encode(), JSON)
-    assert json.loads(answer.body)["partialSuccess"]["rejectedSpans"] == "2"
+    response = running.post(json.dumps(request).encode(), JSON)
+    assert json.loads(response.body)["partialSuccess"]["rejectedSpans"] == "2"
     assert [trace["spans"] for trace in running.list()] == [1]
     bad = ExportTraceServiceRequest()
     bad.CopyFrom(PROTO)
@@ -270,27 +270,27 @@ def test_the_host_name_is_parsed_from_a_host_header(host: str, name: str) -> Non
 def test_a_web_page_of_another_origin_can_neither_read_nor_send(
     running: Running, headers: dict[str, Any], status: int
 ) -> None:
-    got = running.ask("GET", "/api/traces", **headers)
+    got = running.send("GET", "/api/traces", **headers)
     assert got.status == status
     assert running.post(BODY, JSON, **headers).status == status
     assert not [name for name in got.headers if name.lower().startswith("access-control")]
-    assert running.ask("GET", "/", Origin=running.url).status == 200
+    assert running.send("GET", "/", Origin=running.url).status == 200
 
 
 def test_only_post_changes_anything(running: Running) -> None:
     running.post(BODY, JSON)
     for method in ("GET", "PUT", "DELETE", "OPTIONS"):
-        assert running.ask(method, "/api/clear").status in (404, 405)
+        assert running.send(method, "/api/clear").status in (404, 405)
     assert len(running.list()) == 1
-    assert running.ask("POST", "/api/clear").status == 200
+    assert running.send("POST", "/api/clear").status == 200
     assert running.list() == []
 
 
 def test_a_viewer_on_all_addresses_accepts_any_address_but_no_host_name() -> None:
     with viewer(names=frozenset({Viewer.ANY_ADDRESS, "traces.lan"})) as running:
-        assert running.ask("GET", "/", host="192.0.2.1:4318").status == 200
-        assert running.ask("GET", "/", host="traces.lan").status == 200
-        assert running.ask("GET", "/", host="evil.example").status == 400
+        assert running.send("GET", "/", host="192.0.2.1:4318").status == 200
+        assert running.send("GET", "/", host="traces.lan").status == 200
+        assert running.send("GET", "/", host="evil.example").status == 400
 
 
 KINDS = {
@@ -307,14 +307,14 @@ KINDS = {
 @pytest.mark.parametrize(("path", "kind"), KINDS.items(), ids=KINDS)
 def test_each_path_has_its_type_for_get_and_head(running: Running, path: str, kind: str) -> None:
     for method in ("GET", "HEAD"):
-        answer = running.ask(method, path)
-        assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
-    assert running.ask("POST", path, b"").status == 405
+        response = running.send(method, path)
+        assert (response.status, response.headers["Content-Type"]) == (200, kind)
+    assert running.send("POST", path, b"").status == 405
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/api/traces", "/nothing"])
 def test_headers_forbid_what_the_page_does_not_need(running: Running, path: str) -> None:
-    headers = running.ask("GET", path).headers
+    headers = running.send("GET", path).headers
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -328,17 +328,17 @@ def test_a_trace_grows_in_any_order_and_a_span_that_arrives_twice_is_stored_once
     spans = many(20)
     for part in (spans[10:], spans[5:12], spans[:6]):
         running.post(encode_json(part).encode(), JSON)
-    trace = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)
+    trace = json.loads(running.send("GET", f"/api/trace/{TRACE}").body)
     assert len(trace["spans"]) == 20
     assert not any("warnings" in each for each in trace["spans"])
-    assert running.ask("GET", "/api/trace/none").status == 404
+    assert running.send("GET", "/api/trace/none").status == 404
 
 
 def test_a_client_and_a_server_that_share_an_id_are_both_shown(running: Running) -> None:
     for kind in ("SERVER", "CLIENT", "SERVER"):
         running.post(encode_json([span(1, name=kind, kind=kind)]).encode(), JSON)
-    shown = json.loads(running.ask("GET", f"/api/trace/{TRACE}").body)["spans"]
-    assert [(each["name"], each["depth"]) for each in shown] == [("CLIENT", 0), ("SERVER", 1)]
+    rows = json.loads(running.send("GET", f"/api/trace/{TRACE}").body)["spans"]
+    assert [(each["name"], each["depth"]) for each in rows] == [("CLIENT", 0), ("SERVER", 1)]
 
 
 def test_only_changed_traces_are_returned() -> None:
@@ -347,10 +347,10 @@ def test_only_changed_traces_are_returned() -> None:
         store.add([span(1, trace_id=f"{at:032x}")])
     after, got, more = 0, [], True
     while more:
-        answer = store.changes(after)
-        assert len(answer["traces"]) <= 1000
-        got += [each["id"] for each in answer["traces"]]
-        after, more = answer["now"], answer["more"]
+        changes = store.changes(after)
+        assert len(changes["traces"]) <= 1000
+        got += [each["id"] for each in changes["traces"]]
+        after, more = changes["now"], changes["more"]
     assert len({*got}) == 2500
     assert store.changes(after)["traces"] == []
     store.add([span(2, 1, trace_id=f"{7:032x}")])
@@ -361,8 +361,8 @@ def test_the_oldest_traces_are_removed_first_and_counted() -> None:
     store = Store(keep=10)
     for at in range(1, 31):
         store.add([span(1, trace_id=f"{at:032x}")])
-    answer = store.changes(0)
-    assert (answer["gone"], len(answer["traces"]), answer["first"]) == (20, 10, 21)
+    changes = store.changes(0)
+    assert (changes["gone"], len(changes["traces"]), changes["first"]) == (20, 10, 21)
     assert store.trace(f"{20:032x}") is None
 
 

@@ -16,48 +16,50 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
 class Running(NamedTuple):
-    """said: the messages that the viewer printed."""
+    """messages: the messages that the viewer printed."""
 
     store: Store
     port: int
-    said: list[str]
+    messages: list[str]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(self, method: str, path: str, body: bytes = b"", host: str = "", **headers: str) -> Answer:
+    def send(self, method: str, path: str, body: bytes = b"", host: str = "", **headers: str) -> Response:
         """headers: with `_` for `-`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         connection.request(method, path, body, {"Host": host or f"127.0.0.1:{self.port}", **sent})
-        answer = connection.getresponse()
-        found = Answer(answer.status, dict(answer.getheaders()), answer.read())
+        response = connection.getresponse()
+        found = Response(response.status, dict(response.getheaders()), response.read())
         connection.close()
         return found
 
-    def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> Answer:
-        return self.ask("POST", "/v1/traces", body, Content_Type=kind, **headers)
+    def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> Response:
+        return self.send("POST", "/v1/traces", body, Content_Type=kind, **headers)
 
     def list(self, after: int = 0) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.ask("GET", f"/api/traces?after={after}").body)["traces"]
+        found: list[dict[str, Any]] = json.loads(self.send("GET", f"/api/traces?after={after}").body)[
+            "traces"
+        ]
         return found
 
 
 @contextmanager
 def viewer(store: Store | None = None, names: frozenset[str] = NAMES) -> Iterator[Running]:
-    said: list[str] = []
+    messages: list[str] = []
     held = store or Store()
     (listening,) = bound(["127.0.0.1"], 0)
-    server = Server(Viewer(held, names, said.append), listening, said.append)
+    server = Server(Viewer(held, names, messages.append), listening, messages.append)
     try:
-        yield Running(held, server.port, said)
+        yield Running(held, server.port, messages)
     finally:
         server.stop()

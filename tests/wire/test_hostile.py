@@ -313,7 +313,7 @@ def test_if_no_baggage_fits_no_header_is_written() -> None:
 def test_jaeger_baggage_in_a_text_map_is_not_decoded() -> None:
     carrier = {"uber-trace-id": "1:2:0:1", "jaeger-baggage": "a=%2F, b=2, none"}
     propagator = Propagator(["jaeger"])
-    for door, a in ((propagator, "/"), (propagator.text_map, "%2F")):
-        remote = door.decode(carrier)
+    for codec, a in ((propagator, "/"), (propagator.text_map, "%2F")):
+        remote = codec.decode(carrier)
         assert remote is not None
         assert remote.baggage == {"a": a, "b": "2"}

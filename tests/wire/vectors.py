@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent.parent / "vectors"
 
 
 class Vector(NamedTuple):
-    """One case: `remote` is what the headers say (None for nothing), unless they are `refused`."""
+    """One case: `remote` is the content of the headers (None for none), unless they are `refused`."""
 
     format: str
     headers: dict[str, Any]

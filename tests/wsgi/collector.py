@@ -13,12 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector:
-    """answer: "take" keeps every span; "refuse" answers 503; "hang" reads and never answers."""
+    """behaviour: "take" keeps every span; "refuse" answers 503; "hang" reads and never answers."""
 
-    def __init__(self, answer: str = "take") -> None:
+    def __init__(self, behaviour: str = "take") -> None:
         self.spans: list[Any] = []
         self.requests = 0
-        self.answer = answer
+        self.behaviour = behaviour
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -33,12 +33,12 @@ class Collector:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.requests += 1
-                if collector.answer == "hang":
+                if collector.behaviour == "hang":
                     collector.released.wait()
                     return
-                if collector.answer == "take":
+                if collector.behaviour == "take":
                     collector.take(gzip.decompress(body) if self.headers.get("Content-Encoding") else body)
-                self.send_response(200 if collector.answer == "take" else 503)
+                self.send_response(200 if collector.behaviour == "take" else 503)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

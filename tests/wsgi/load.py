@@ -61,12 +61,12 @@ class Load:
         body = POSTED if path == "post" else None
         connection.request("POST" if body else "GET", f"/{path}/{span.hex()}", body, headers)
         response = connection.getresponse()
-        got, told = response.read(), response.getheader("traceparent") or ""
+        got, traceparent = response.read(), response.getheader("traceparent") or ""
         self.sent[trace] = span, path
         if response.status != STATUS.get(path, 200) or got != BODIES.get(path, got):
             self.wrong.append(f"{path}: {response.status} {got[:100]!r}")
-        elif told and trace.hex() not in told:
-            self.wrong.append(f"{path}: another trace: {told}")
+        elif traceparent and trace.hex() not in traceparent:
+            self.wrong.append(f"{path}: another trace: {traceparent}")
 
     def check(self, collector: Collector) -> list[str]:
         """The errors found: spans that are lost, duplicated, or have a wrong parent."""

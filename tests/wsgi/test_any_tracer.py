@@ -189,10 +189,10 @@ def test_tracer_that_raises_is_logged_once_and_the_request_is_served(
 ) -> None:
     app = TracingMiddleware(hello, Broken(wrong), on_corrupt="root")
     assert run(app) == b"hello"
-    told = caplog.record_tuples
-    assert {(name, level) for name, level, _ in told} == {("ot_bridge.edge", logging.WARNING)}
+    logged = caplog.record_tuples
+    assert {(name, level) for name, level, _ in logged} == {("ot_bridge.edge", logging.WARNING)}
     assert run(app) == b"hello"
-    assert caplog.record_tuples == told
+    assert caplog.record_tuples == logged
 
 
 def test_request_is_served_if_our_own_scope_manager_fails(

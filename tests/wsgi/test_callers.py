@@ -117,7 +117,7 @@ def test_reused_environ_is_a_new_request(tracer: Tracer, spans: Spans) -> None:
 # start options
 
 API_ONLY = {"on": ALWAYS_ON, "off": ALWAYS_OFF}
-ANSWERS: dict[str, tuple[Any, dict[str, Any]]] = {
+CHOICES: dict[str, tuple[Any, dict[str, Any]]] = {
     "nothing": (None, {}),
     "True": (True, {}),
     "a name": ("other", {"name": "other"}),
@@ -129,11 +129,11 @@ ANSWERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "changed"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("chosen", "changed"), CHOICES.values(), ids=CHOICES)
 def test_start_options_change_the_span_of_one_request(
-    tracer: Tracer, spans: Spans, answer: object, changed: dict[str, Any]
+    tracer: Tracer, spans: Spans, chosen: object, changed: dict[str, Any]
 ) -> None:
-    run(TracingMiddleware(hello, tracer, start_options=lambda environ: answer))
+    run(TracingMiddleware(hello, tracer, start_options=lambda environ: chosen))
     span = spans.one()
     assert {"kind": span.kind, "name": span.name} == {"kind": SpanKind.SERVER, "name": "ServeHTTP"} | changed
 
@@ -154,14 +154,14 @@ def test_paths_below_api_are_always_sampled(spans: Spans, shape: Callable[[Any],
     assert [(span.attributes or {})["http.url"] for span in spans.all()] == ["http://localhost/api/1"] * 2
 
 
-@pytest.mark.parametrize("answer", [7, "raise"], ids=repr)
+@pytest.mark.parametrize("chosen", [7, "raise"], ids=repr)
 def test_invalid_start_options_are_ignored_and_logged(
-    tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture, answer: object
+    tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture, chosen: object
 ) -> None:
     def start_options(environ: dict[str, Any]) -> object:
-        if answer == "raise":
+        if chosen == "raise":
             raise LookupError
-        return answer
+        return chosen
 
     app = TracingMiddleware(hello, tracer, start_options=start_options)
     assert [run(app), run(app)] == [b"hello", b"hello"]

@@ -131,15 +131,17 @@ def test_request_of_the_process_itself_within_another_server_span_is_its_child(
 
 
 @pytest.mark.parametrize(
-    "told",
+    "attributes",
     [{"http.method": "GET", "http.target": "/a?b=c"}, {"http.request.method": "GET", "url.path": "/a"}],
     ids=["old names", "new names"],
 )
 def test_server_span_with_the_attributes_of_this_request_is_reused(
-    provider: TracerProvider, tracer: Tracer, spans: Spans, told: dict[str, str]
+    provider: TracerProvider, tracer: Tracer, spans: Spans, attributes: dict[str, str]
 ) -> None:
     """OpenTelemetry's middleware makes such a span if a middleware between wraps `start_response`."""
-    with provider.get_tracer("app").start_as_current_span("around", kind=SpanKind.SERVER, attributes=told):
+    with provider.get_tracer("app").start_as_current_span(
+        "around", kind=SpanKind.SERVER, attributes=attributes
+    ):
         run(TracingMiddleware(hello, tracer), "/a")
     assert spans.names() == ["around"]
     assert spans.tags()["component"] == "grpc-gateway"

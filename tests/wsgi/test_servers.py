@@ -31,7 +31,7 @@ def environment(collector: Collector) -> dict[str, str]:
 
 
 def paths(name: str) -> tuple[str, ...]:
-    """uWSGI closes the connection of a request that raised, without an answer."""
+    """uWSGI closes the connection of a request that raised, without a response."""
     return tuple(path for path in PATHS if path != "fail") if name == "uwsgi" else PATHS
 
 
@@ -77,8 +77,8 @@ def test_workers_that_are_forked_and_recycled_make_different_ids(
 ) -> None:
     with Running(SERVERS["gunicorn sync"], tmp_path / "log", **environment(collector)) as server:
         with ThreadPoolExecutor(4) as clients:
-            answers = list(clients.map(lambda _: server.get("/about"), range(60)))
+            responses = list(clients.map(lambda _: server.get("/about"), range(60)))
         collector.wait(lambda: len(collector.spans) == 120)
-    assert len({process for _, process in answers}) >= 3
+    assert len({process for _, process in responses}) >= 3
     assert len({span.trace_id for span in collector.spans}) == 60
     assert len({span.span_id for span in collector.spans}) == 120

@@ -87,7 +87,7 @@ TODAY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"REQUEST_METHOD": "BREW"},
         {"http.request.method": "_OTHER", "http.request.method_original": "BREW"},
     ),
-    "a query, not asked for": ({"QUERY_STRING": "a=1"}, {"url.query": None}),
+    "a query, not captured": ({"QUERY_STRING": "a=1"}, {"url.query": None}),
 }
 
 

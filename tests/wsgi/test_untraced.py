@@ -72,11 +72,11 @@ def test_exclude_function_that_raises_excludes_nothing(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("answer", [False, DO_NOT_TRACE], ids=repr)
+@pytest.mark.parametrize("chosen", [False, DO_NOT_TRACE], ids=repr)
 def test_start_options_can_exclude_a_request(
-    tracer: Tracer, provider: TracerProvider, spans: Spans, answer: object
+    tracer: Tracer, provider: TracerProvider, spans: Spans, chosen: object
 ) -> None:
-    run(TracingMiddleware(working(tracer, provider), tracer, start_options=lambda environ: answer))
+    run(TracingMiddleware(working(tracer, provider), tracer, start_options=lambda environ: chosen))
     assert spans.names() == []
 
 

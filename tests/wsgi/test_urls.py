@@ -81,13 +81,13 @@ QUERIES = {
 }
 
 
-@pytest.mark.parametrize(("query", "shown"), QUERIES.values(), ids=QUERIES)
+@pytest.mark.parametrize(("query", "expected"), QUERIES.values(), ids=QUERIES)
 def test_secrets_in_a_captured_query_are_redacted(
-    tracer: Tracer, spans: Spans, query: str, shown: str
+    tracer: Tracer, spans: Spans, query: str, expected: str
 ) -> None:
     app = TracingMiddleware(hello, tracer, capture_query=True, redact=["card"])
     run(app, "/a", QUERY_STRING=query)
-    assert spans.tags()["http.url"] == f"http://localhost/a?{shown}"
+    assert spans.tags()["http.url"] == f"http://localhost/a?{expected}"
 
 
 def test_captured_query_that_is_empty_adds_nothing(tracer: Tracer, spans: Spans) -> None:

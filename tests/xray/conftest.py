@@ -18,8 +18,8 @@ from ot_bridge.sending import clock
 Headers = dict[str, str]
 
 
-class Answer(NamedTuple):
-    """hang_up: instead of an answer, or after one that announces another length."""
+class Response(NamedTuple):
+    """hang_up: in place of a response, or after one that announces another length."""
 
     status: int = 200
     body: bytes = b'{"UnprocessedTraceSegments":[]}'
@@ -37,24 +37,24 @@ class Request(NamedTuple):
         return [json.loads(text) for text in json.loads(self.body)["TraceSegmentDocuments"]]
 
 
-def unprocessed(*ids: str | None) -> Answer:
+def unprocessed(*ids: str | None) -> Response:
     entries = [{"Id": id_, "ErrorCode": "ThrottledException", "Message": "later"} for id_ in ids]
-    return Answer(200, json.dumps({"UnprocessedTraceSegments": entries}).encode())
+    return Response(200, json.dumps({"UnprocessedTraceSegments": entries}).encode())
 
 
-def error(status: int, code: str) -> Answer:
-    return Answer(status, b'{"message":"no"}', {"x-amzn-errortype": code})
+def error(status: int, code: str) -> Response:
+    return Response(status, b'{"message":"no"}', {"x-amzn-errortype": code})
 
 
 class FakeXRay(ThreadingHTTPServer):
-    """Answers each request with the next of `answers` (or what that returns for it), in the end with 200."""
+    """Sends the next of `responses` (or what that returns for the request), and 200 when none is left."""
 
     daemon_threads = True
     request_queue_size = 50
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[Answer | Callable[[Request], Answer]] = []
+        self.responses: list[Response | Callable[[Request], Response]] = []
         self.requests: list[Request] = []
         self.connections = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -82,21 +82,21 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.path, dict(self.headers.items()), body)
         self.server.requests.append(request)
         usual = (
-            Answer(200, b"")
+            Response(200, b"")
             if self.path == "/v1/traces" or self.headers.get("Content-Encoding")
-            else Answer()
+            else Response()
         )
-        answer = self.server.answers.pop(0) if self.server.answers else usual
-        if not isinstance(answer, Answer):
-            answer = answer(request)
-        self.close_connection = self.close_connection or answer.hang_up
-        if answer.hang_up and "Content-Length" not in answer.headers:
+        response = self.server.responses.pop(0) if self.server.responses else usual
+        if not isinstance(response, Response):
+            response = response(request)
+        self.close_connection = self.close_connection or response.hang_up
+        if response.hang_up and "Content-Length" not in response.headers:
             return
-        self.send_response(answer.status)
-        for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+        self.send_response(response.status)
+        for name, value in ({"Content-Length": str(len(response.body))} | response.headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(response.body)
 
     def log_message(self, *_: Any) -> None:
         pass

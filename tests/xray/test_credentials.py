@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.xray import XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, Request, Track, error
+from tests.xray.conftest import FakeXRay, Request, Response, Track, error
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -94,19 +94,19 @@ EXPIRED = {
     "by X-Ray": error(403, "ExpiredTokenException"),
     "by STS": error(400, "ExpiredToken"),
     "with an address": error(403, "ExpiredTokenException:http://internal.amazon.com/coral/"),
-    "in the body": Answer(403, b'{"__type":"com.amazon#ExpiredTokenException","message":"expired"}'),
+    "in the body": Response(403, b'{"__type":"com.amazon#ExpiredTokenException","message":"expired"}'),
 }
 
 
 @pytest.mark.usefixtures("_none")
-@pytest.mark.parametrize("answer", EXPIRED.values(), ids=EXPIRED)
-def test_expired_credentials_are_looked_up_again(answer: Answer, make: Make, xray: FakeXRay) -> None:
-    def rotated(_: Request) -> Answer:
+@pytest.mark.parametrize("response", EXPIRED.values(), ids=EXPIRED)
+def test_expired_credentials_are_looked_up_again(response: Response, make: Make, xray: FakeXRay) -> None:
+    def rotated(_: Request) -> Response:
         write("AKIDNEXT")
-        return answer
+        return response
 
     write("AKIDFIRST")
-    xray.answers = [answer, rotated]
+    xray.responses = [response, rotated]
     exporter = make()
     assert exporter.export([span()]) is DELIVERED
     assert keys(xray) == ["AKIDFIRST", "AKIDFIRST", "AKIDNEXT"]
@@ -119,12 +119,12 @@ def test_the_exporter_uses_new_credentials_that_the_program_sets_on_its_session(
     session = given or botocore.session.Session()
     session.set_credentials("AKIDFIRST", "secret")
 
-    def rotated(_: Request) -> Answer:
+    def rotated(_: Request) -> Response:
         session.set_credentials("AKIDNEXT", "secret")
         return error(403, "ExpiredTokenException")
 
     write("AKIDOTHER")
-    xray.answers = [rotated]
+    xray.responses = [rotated]
     exporter = make() if given else XRayExporter("eu-west-1", endpoint=xray.url, session=session)
     closing(exporter)
     assert exporter.export([span()]) is DELIVERED
@@ -133,7 +133,7 @@ def test_the_exporter_uses_new_credentials_that_the_program_sets_on_its_session(
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException"])
 def test_a_request_with_wrong_credentials_is_not_retried(code: str, make: Make, xray: FakeXRay) -> None:
-    xray.answers = [error(403, code)]
+    xray.responses = [error(403, code)]
     exporter = make()
     assert exporter.export([span()]) is LOST
     assert exporter.failed == {"status": 1}

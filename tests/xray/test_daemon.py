@@ -92,10 +92,10 @@ def test_a_host_that_cannot_be_resolved_is_looked_up_again(
 
     def look_up(host: str, *_: Any, **__: Any) -> Any:
         assert host == "xray"
-        answer = found.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        outcome = found.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     assert exporter.export([span()]) is LOST

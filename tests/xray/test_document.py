@@ -19,8 +19,8 @@ def test_values_that_json_cannot_express_become_text() -> None:
         "lone": "\ud800",
         "set": {1},
     }
-    said = {"nan": "nan", "list": ["inf", {"deep": "-inf"}], "bytes": "\ufffd", "lone": "?", "set": "{1}"}
-    assert json.loads(encoded(odd), parse_constant=pytest.fail) == said
+    expected = {"nan": "nan", "list": ["inf", {"deep": "-inf"}], "bytes": "\ufffd", "lone": "?", "set": "{1}"}
+    assert json.loads(encoded(odd), parse_constant=pytest.fail) == expected
     assert encoded({"a": 1.5}) == b'{"a":1.5}'
     assert encoded({"proxy": MappingProxyType({"a": 1})}) == b'{"proxy":{"a":1}}'
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 import ot_bridge.xray
 from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayIdGenerator, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay
+from tests.xray.conftest import FakeXRay, Response
 
 
 def ours(group: str) -> dict[str, object]:
@@ -82,7 +82,7 @@ print(exporter.export([span()]).name)
 
 
 def test_the_otlp_exporter_needs_no_protobuf(xray: FakeXRay) -> None:
-    xray.answers = [Answer(200, b"")]
+    xray.responses = [Response(200, b"")]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PROTOBUF, xray.url], capture_output=True, text=True, timeout=50
     )

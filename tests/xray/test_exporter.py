@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sending import clock
 from ot_bridge.xray import XRayExporter, aws_access, base
-from tests.xray.conftest import Answer, FakeXRay, Request, Track, error, shared_session, unprocessed
+from tests.xray.conftest import FakeXRay, Request, Response, Track, error, shared_session, unprocessed
 from tests.xray.spans import span
 
 Make = Callable[..., XRayExporter]
@@ -78,7 +78,7 @@ def test_unprocessed_segments_are_sent_again_until_they_are_delivered(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     two, three = f"{2:016x}", f"{3:016x}"
-    xray.answers = [unprocessed(two, three), unprocessed(three), unprocessed(three), unprocessed()]
+    xray.responses = [unprocessed(two, three), unprocessed(three), unprocessed(three), unprocessed()]
     exporter = make()
     assert exporter.export(spans(4)) is DELIVERED
     assert xray.batches == [ids(4), [two, three], [three], [three]]
@@ -89,11 +89,11 @@ def test_unprocessed_segments_are_sent_again_until_they_are_delivered(
 def test_segments_that_stay_unprocessed_are_counted_and_logged_once(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(request: Request) -> Answer:
-        xray.answers.append(refuse)
+    def refuse(request: Request) -> Response:
+        xray.responses.append(refuse)
         return unprocessed(f"{2:016x}")
 
-    xray.answers = [refuse]
+    xray.responses = [refuse]
     exporter = make()
     assert exporter.export(spans(3)) is LOST
     assert exporter.export(spans(3)) is LOST
@@ -109,7 +109,7 @@ def test_segments_that_stay_unprocessed_are_counted_and_logged_once(
 def test_an_unprocessed_segment_without_an_id_is_counted(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    xray.answers = [unprocessed(None, f"{1:016x}"), unprocessed()]
+    xray.responses = [unprocessed(None, f"{1:016x}"), unprocessed()]
     exporter = make()
     assert exporter.export(spans(2)) is LOST
     assert exporter.failed == {"partial": 1}
@@ -121,17 +121,17 @@ TEMPORARY = {
     "429": error(429, "ThrottledException"),
     "throttled with 400": error(400, "ThrottlingException"),
     "500": error(500, "InternalFailure"),
-    "503 of a proxy": Answer(503, b"<html>busy</html>", {"Content-Type": "text/html"}),
-    "garbage": Answer(200, b"<html>hello</html>"),
-    "hung up": Answer(hang_up=True),
+    "503 of a proxy": Response(503, b"<html>busy</html>", {"Content-Type": "text/html"}),
+    "garbage": Response(200, b"<html>hello</html>"),
+    "hung up": Response(hang_up=True),
 }
 
 
-@pytest.mark.parametrize("answer", TEMPORARY.values(), ids=TEMPORARY)
+@pytest.mark.parametrize("response", TEMPORARY.values(), ids=TEMPORARY)
 def test_a_temporary_failure_is_retried(
-    answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+    response: Response, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    xray.answers = [answer, answer, answer]
+    xray.responses = [response, response, response]
     exporter = make()
     assert exporter.export(spans(60)) is DELIVERED
     assert xray.batches == [ids(60)[:50]] * 4 + [ids(60)[50:]]
@@ -140,7 +140,7 @@ def test_a_temporary_failure_is_retried(
 
 
 def test_after_a_partial_failure_delivered_segments_are_not_sent_again(xray: FakeXRay, make: Make) -> None:
-    xray.answers = [unprocessed(f"{7:016x}"), error(500, "InternalFailure")]
+    xray.responses = [unprocessed(f"{7:016x}"), error(500, "InternalFailure")]
     assert make().export(spans(120)) is DELIVERED
     assert sorted(flat(xray.batches[2:])) == sorted([f"{7:016x}", *ids(120)[50:]])
 
@@ -152,20 +152,20 @@ PERMANENT = {
 }
 
 
-@pytest.mark.parametrize("answer", PERMANENT.values(), ids=PERMANENT)
+@pytest.mark.parametrize("response", PERMANENT.values(), ids=PERMANENT)
 def test_a_permanent_refusal_is_not_retried(
-    answer: Answer, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+    response: Response, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    xray.answers = [answer]
+    xray.responses = [response]
     exporter = make()
     assert exporter.export(spans(3)) is LOST
     assert exporter.failed == {"status": 3}
     assert len(xray.requests) == 1
-    assert answer.headers["x-amzn-errortype"] in caplog.text
+    assert response.headers["x-amzn-errortype"] in caplog.text
 
 
 def test_a_refused_batch_does_not_affect_the_others(xray: FakeXRay, make: Make) -> None:
-    xray.answers = [error(400, "InvalidRequestException")]
+    xray.responses = [error(400, "InvalidRequestException")]
     exporter = make()
     assert exporter.export(spans(120)) is LOST
     assert exporter.failed == {"status": 50}
@@ -176,7 +176,7 @@ def test_a_loss_is_logged_once_a_minute_and_its_end_once(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusal = error(403, "AccessDeniedException")
-    xray.answers = [refusal, refusal, Answer(), refusal]
+    xray.responses = [refusal, refusal, Response(), refusal]
     exporter = make()
     for _ in range(4):
         exporter.export(spans(1))
@@ -188,18 +188,18 @@ def test_a_loss_is_logged_once_a_minute_and_its_end_once(
 def test_a_slow_response_is_awaited_and_after_a_timeout_the_request_is_repeated(
     xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(seconds: float) -> Callable[[Request], Answer]:
-        def answer(_: Request) -> Answer:
+    def slow(seconds: float) -> Callable[[Request], Response]:
+        def response(_: Request) -> Response:
             time.sleep(seconds)
-            return Answer()
+            return Response()
 
-        return answer
+        return response
 
-    xray.answers = [slow(0.2)]
+    xray.responses = [slow(0.2)]
     assert make().export(spans(1)) is DELIVERED
     assert len(xray.requests) == 1
     monkeypatch.setattr(aws_access, "ATTEMPT_SECONDS", 0.2)
-    xray.answers = [slow(0.4)]
+    xray.responses = [slow(0.4)]
     assert make().export(spans(1)) is DELIVERED
     assert len(xray.requests) >= 3
 
@@ -242,7 +242,7 @@ def test_the_calls_of_the_exporter_are_not_traced(make: Make, monkeypatch: pytes
 
 
 def test_an_empty_response_of_x_ray_is_a_success(xray: FakeXRay, make: Make) -> None:
-    xray.answers = [Answer(200, b"{}", {"Content-Type": "application/json"})]
+    xray.responses = [Response(200, b"{}", {"Content-Type": "application/json"})]
     assert make().export(spans(2)) is DELIVERED
     assert xray.batches == [ids(2)]
 
@@ -251,11 +251,11 @@ def test_a_shutdown_ends_a_pause_and_counts_the_lost_spans(xray: FakeXRay, make:
     exporter = make()
     tried = threading.Event()
 
-    def throttle(_: Request) -> Answer:
+    def throttle(_: Request) -> Response:
         tried.set()
         return error(429, "ThrottledException")
 
-    xray.answers = [throttle]
+    xray.responses = [throttle]
     base_pause = 60.0
     exporter._timeout = 2 * base_pause
     results: list[SpanExportResult] = []
@@ -281,7 +281,7 @@ def test_shutting_down_the_provider_exports_its_full_queue(xray: FakeXRay, make:
         make(), max_queue_size=300, max_export_batch_size=300, schedule_delay_millis=60_000
     )
     provider.add_span_processor(processor)
-    xray.answers = [error(429, "ThrottledException"), unprocessed()]
+    xray.responses = [error(429, "ThrottledException"), unprocessed()]
     tracer = provider.get_tracer("t")
     for _ in range(299):
         tracer.start_span("s").end()
@@ -294,7 +294,7 @@ def test_shutting_down_the_provider_exports_its_full_queue(xray: FakeXRay, make:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_its_own_client_and_counts(xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [error(403, "AccessDeniedException")]
+    xray.responses = [error(403, "AccessDeniedException")]
     exporter.export(spans(1))
     client = exporter._client
     with exporter._exporting:  # as if another thread were exporting at this moment

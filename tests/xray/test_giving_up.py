@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sending import clock
 from ot_bridge.xray import XRayDaemonExporter, XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, Request, Track, shared_session
+from tests.xray.conftest import FakeXRay, Request, Response, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -57,11 +57,11 @@ class InThread:
         self.results: list[SpanExportResult] = []
         tried = threading.Event()
 
-        def ill(_: Request) -> Answer:
+        def ill(_: Request) -> Response:
             tried.set()
-            return Answer(503)
+            return Response(503)
 
-        xray.answers = [ill]
+        xray.responses = [ill]
         work = lambda: self.results.append(exporter.export([span(), span()]))  # noqa: E731
         self.thread = threading.Thread(target=work)
         self.thread.start()
@@ -118,7 +118,7 @@ def test_a_signal_handler_can_end_the_pause_of_the_thread_that_it_interrupts(
 
     before = signal.signal(signal.SIGALRM, handle)
     try:
-        xray.answers = [Answer(503)]
+        xray.responses = [Response(503)]
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         assert exporter.export([span()]) is LOST
     finally:

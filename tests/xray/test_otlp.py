@@ -20,17 +20,17 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.xray import XRayOTLPExporter, otlp
-from tests.xray.conftest import Answer, FakeXRay, Request, Track, shared_session
+from tests.xray.conftest import FakeXRay, Request, Response, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 Make = Callable[..., XRayOTLPExporter]
-THANKS = Answer(200, b"")
+THANKS = Response(200, b"")
 
 
 @pytest.fixture
 def make(xray: FakeXRay, closing: Track) -> Make:
-    xray.answers = [THANKS] * 20
+    xray.responses = [THANKS] * 20
 
     def make(**options: Any) -> XRayOTLPExporter:
         usual = {"region": "eu-west-1", "endpoint": f"{xray.url}/v1/traces", "session": shared_session()}
@@ -82,7 +82,7 @@ def test_spans_arrive_as_otlp_in_a_signed_request(xray: FakeXRay, make: Make) ->
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_temporary_failure_is_retried(status: int, xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [Answer(status), Answer(hang_up=True), THANKS]
+    xray.responses = [Response(status), Response(hang_up=True), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
     assert [names(request) for request in xray.requests] == [["a"]] * 3
 
@@ -93,13 +93,13 @@ def after(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    "told", ["3600", after(3600), after(1e6), "9" * 5000], ids=["s", "date", "far", "digits"]
+    "retry_after", ["3600", after(3600), after(1e6), "9" * 5000], ids=["s", "date", "far", "digits"]
 )
 def test_a_retry_after_beyond_the_timeout_ends_the_export_immediately(
-    told: str, xray: FakeXRay, make: Make
+    retry_after: str, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make(timeout=50)  # more than this test may take
-    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
+    xray.responses = [Response(503, b"", {"Retry-After": retry_after}), THANKS]
     assert exporter.export([span("a")]) is LOST
     assert exporter.failed == {"status": 1}
     assert len(xray.requests) == 1
@@ -108,17 +108,17 @@ def test_a_retry_after_beyond_the_timeout_ends_the_export_immediately(
 NO_TIMES = ["soon", "-1", "nan", "inf", "1e3", "", "0", "Mon, 99 Foo"]
 
 
-@pytest.mark.parametrize("told", [*NO_TIMES, after(-3600)], ids=[*NO_TIMES, "past"])
-def test_an_invalid_or_past_retry_after_is_ignored(told: str, xray: FakeXRay, make: Make) -> None:
+@pytest.mark.parametrize("retry_after", [*NO_TIMES, after(-3600)], ids=[*NO_TIMES, "past"])
+def test_an_invalid_or_past_retry_after_is_ignored(retry_after: str, xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [Answer(503, b"", {"Retry-After": told}), THANKS]
+    xray.responses = [Response(503, b"", {"Retry-After": retry_after}), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
 
 
 def test_the_receiver_can_say_how_long_to_wait(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     begin = time.monotonic()
-    xray.answers = [Answer(429, b"", {"Retry-After": "1"}), THANKS]
+    xray.responses = [Response(429, b"", {"Retry-After": "1"}), THANKS]
     assert exporter.export([span("a")]) is DELIVERED
     assert time.monotonic() - begin > 0.9  # the usual pause is 0.01 here
 
@@ -128,7 +128,7 @@ def test_a_refusal_is_counted_and_logged(
     status: int, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
-    xray.answers = [Answer(status, b"because")]
+    xray.responses = [Response(status, b"because")]
     assert exporter.export([span(), span()]) is LOST
     assert exporter.failed == {"status": 2}
     assert (f"HTTP {status}: because" if status >= 400 else "redirect") in caplog.text
@@ -138,7 +138,7 @@ def test_spans_rejected_one_by_one_are_counted(
     xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = make()
-    xray.answers = [Answer(200, partial(2, "too old"))]
+    xray.responses = [Response(200, partial(2, "too old"))]
     assert exporter.export([span()] * 5) is LOST
     assert exporter.failed == {"partial": 2}
     assert "too old" in caplog.text
@@ -149,7 +149,7 @@ def test_a_request_that_is_too_large_is_sent_in_parts_with_separate_results(
 ) -> None:
     monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
     exporter = make()
-    xray.answers = [THANKS, Answer(503), Answer(400), THANKS, THANKS, THANKS]
+    xray.responses = [THANKS, Response(503), Response(400), THANKS, THANKS, THANKS]
     large = [span(f"{number}", attributes={"a": "x" * 1000}) for number in range(8)]
     assert exporter.export(large) is LOST
     # After the pause, the remaining six are halved again.
@@ -171,7 +171,7 @@ def test_only_the_span_that_is_too_large_is_lost(
 
 def test_a_batch_that_the_receiver_calls_too_large_is_sent_in_halves_once(xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [Answer(413), THANKS, Answer(413), THANKS]
+    xray.responses = [Response(413), THANKS, Response(413), THANKS]
     assert exporter.export([span(name) for name in "abcd"]) is LOST
     assert [names(request) for request in xray.requests] == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
     assert exporter.failed == {"too large": 2}
@@ -182,15 +182,15 @@ def test_only_the_span_that_cannot_be_encoded_is_lost(
 ) -> None:
     exporter = make()
     broken: Any = object()
-    xray.answers = [Answer(503), THANKS]
+    xray.responses = [Response(503), THANKS]
     assert exporter.export([span("a"), broken]) is LOST
     assert [names(request) for request in xray.requests] == [["a"]] * 2
     assert exporter.failed == {"not encodable": 1}
 
 
 def partial(rejected: int, message: str) -> bytes:
-    told = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
-    return ExportTraceServiceResponse(partial_success=told).SerializeToString()
+    partial_success = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
+    return ExportTraceServiceResponse(partial_success=partial_success).SerializeToString()
 
 
 @pytest.mark.parametrize("rejected", [3, 1 << 60])
@@ -198,7 +198,7 @@ def test_the_number_of_rejected_spans_is_limited_to_those_sent(
     rejected: int, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make()
-    xray.answers = [Answer(200, partial(rejected, "no"))]
+    xray.responses = [Response(200, partial(rejected, "no"))]
     assert exporter.export([span(), span()]) is LOST
     assert exporter.failed == {"partial": 2}
 
@@ -208,14 +208,14 @@ def test_a_refusal_in_protobuf_is_logged_with_its_message(
 ) -> None:
     exporter = make()
     status = b"\x08\x03\x12\x0bnot\x00\ntoday\x07"  # google.rpc.Status: code 3, and a message
-    xray.answers = [Answer(400, status, {"Content-Type": "application/x-protobuf"})]
+    xray.responses = [Response(400, status, {"Content-Type": "application/x-protobuf"})]
     assert exporter.export([span()]) is LOST
     assert "HTTP 400: not today" in caplog.text
 
 
 def test_a_successful_response_that_is_cut_short_is_a_success(xray: FakeXRay, make: Make) -> None:
     exporter = make()
-    xray.answers = [Answer(200, b"\x0a", {"Content-Length": "100"}, hang_up=True)]
+    xray.responses = [Response(200, b"\x0a", {"Content-Length": "100"}, hang_up=True)]
     assert exporter.export([span()]) is DELIVERED
     assert len(xray.requests) == 1
 
@@ -229,7 +229,7 @@ def test_a_web_page_is_not_a_response_of_a_collector(
     status: int, body: bytes, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make()
-    xray.answers = [Answer(status, body if status == 200 else b"", PAGE)]
+    xray.responses = [Response(status, body if status == 200 else b"", PAGE)]
     assert exporter.export([span(), span()]) is LOST
     assert exporter.failed == {"status": 2}
     assert len(xray.requests) == 1
@@ -237,20 +237,20 @@ def test_a_web_page_is_not_a_response_of_a_collector(
 
 TAKEN = {
     "empty": THANKS,
-    "202": Answer(202, b""),
-    "json": Answer(200, b"{}", {"Content-Type": "application/json"}),
-    "a message alone": Answer(200, partial(0, "be quick")),
-    "fewer than none rejected": Answer(200, partial(-1, "odd")),
-    "no protobuf": Answer(200, b"\xff\xff\xff"),
+    "202": Response(202, b""),
+    "json": Response(200, b"{}", {"Content-Type": "application/json"}),
+    "a message alone": Response(200, partial(0, "be quick")),
+    "fewer than none rejected": Response(200, partial(-1, "odd")),
+    "no protobuf": Response(200, b"\xff\xff\xff"),
 }
 
 
-@pytest.mark.parametrize("answer", TAKEN.values(), ids=TAKEN)
+@pytest.mark.parametrize("response", TAKEN.values(), ids=TAKEN)
 def test_any_other_response_with_a_success_status_is_a_success(
-    answer: Answer, xray: FakeXRay, make: Make
+    response: Response, xray: FakeXRay, make: Make
 ) -> None:
     exporter = make()
-    xray.answers = [answer]
+    xray.responses = [response]
     assert exporter.export([span()]) is DELIVERED
     assert len(xray.requests) == 1
 

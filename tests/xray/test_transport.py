@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.sending import answers, clock
+from ot_bridge.sending import clock, responses
 from ot_bridge.xray import XRayExporter, XRayOTLPExporter
-from tests.xray.conftest import Answer, FakeXRay, Track, shared_session
+from tests.xray.conftest import FakeXRay, Response, Track, shared_session
 from tests.xray.spans import span
 
 DELIVERED, LOST = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
@@ -56,7 +56,7 @@ def test_a_kept_connection_that_was_closed_is_replaced_without_a_pause(
     assert exporter.export([span()]) is DELIVERED
     monkeypatch.setattr(clock, "FIRST_PAUSE", 500.0)
     monkeypatch.setattr(clock, "LONGEST_PAUSE", 500.0)
-    xray.answers = [Answer(hang_up=True)]  # the request comes on a kept connection that breaks
+    xray.responses = [Response(hang_up=True)]  # the request comes on a kept connection that breaks
     assert exporter.export([span()]) is DELIVERED
     assert xray.connections == 2
     assert not exporter.failed
@@ -72,8 +72,8 @@ def test_a_shutdown_closes_the_connection(make: Make, xray: FakeXRay) -> None:
 def test_only_a_part_of_a_long_response_is_read(
     make: Make, xray: FakeXRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_BODY", 100_000)
-    xray.answers = [Answer(400, b"no " * 1_000_000)]
+    monkeypatch.setattr(responses, "MAX_BODY", 100_000)
+    xray.responses = [Response(400, b"no " * 1_000_000)]
     exporter = make(xray.url)
     exporter.give_up_at(time.monotonic() + 1)
     assert exporter.export([span()]) is LOST
@@ -109,10 +109,10 @@ def test_over_tls_the_certificate_is_checked(
 
 
 class Proxy:
-    """CONNECT, and bytes to and fro. asked: the heads of requests."""
+    """CONNECT, and bytes in both directions. heads: the heads of requests."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.heads: list[str] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -126,7 +126,7 @@ class Proxy:
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += client.recv(1)
-            self.asked.append(head.decode())
+            self.heads.append(head.decode())
             host, _, port = head.split()[1].decode().rpartition(":")
             server = socket.create_connection((host, int(port)))
             client.sendall(b"HTTP/1.1 200 OK\r\nX-Proxy: yes\r\n\r\n")
@@ -165,7 +165,7 @@ def test_https_goes_through_a_proxys_tunnel(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(CERTIFICATE))
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:s3%40cret@{proxy.address}")
     assert make(over_tls).export([span()]) is DELIVERED
-    (head,) = proxy.asked
+    (head,) = proxy.heads
     assert head.startswith(f"CONNECT 127.0.0.1:{xray.server_port} ")
     assert f"Proxy-Authorization: {BASIC}" in head
     assert "Proxy-Authorization" not in xray.requests[0].headers
@@ -176,7 +176,7 @@ def test_http_requests_are_sent_to_the_proxy(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://me:s3%40cret@127.0.0.1:{xray.server_port}")
     exporter = make("http://collector.example:4318/v1/traces")
-    xray.answers = [lambda request: Answer(200, b"" if "gzip" in str(request.headers) else b"{}", JSON)]
+    xray.responses = [lambda request: Response(200, b"" if "gzip" in str(request.headers) else b"{}", JSON)]
     assert exporter.export([span()]) is DELIVERED
     (request,) = xray.requests
     assert request.path.startswith("http://collector.example:4318/v1/traces")

@@ -21,7 +21,7 @@ _SETTINGS: Final = 4  # RFC 9113, 6.5: a server's first frame
 _ALERT: Final = b"\x15\x03"  # RFC 8446, 5.1
 
 
-def what_answers(host: str, port: int) -> str:
+def probe(host: str, port: int) -> str:
     """What listens at the address: one of this module's constants."""
     try:
         connection = socket.create_connection((host, port), _SECONDS)
@@ -29,46 +29,46 @@ def what_answers(host: str, port: int) -> str:
         return UNKNOWN
     except ConnectionRefusedError:
         return REFUSED
-    except OSError:  # no route, or no answer in time
+    except OSError:  # no route, or no response in time
         return SILENT
     with connection:
         try:
             lines = ("GET / HTTP/1.1", f"Host: {host}", "Content-Length: 0", "Connection: close", "", "")
             connection.sendall("\r\n".join(lines).encode())
-            answer = _first(connection)
+            response = _first(connection)
         except TimeoutError:
             return MUTE
         except OSError:
-            answer = b""
-    return _kind(answer) or (TLS if _speaks_tls(host, port) else CLOSED)
+            response = b""
+    return _kind(response) or (TLS if _speaks_tls(host, port) else CLOSED)
 
 
 def _first(connection: socket.socket) -> bytes:
     """The first bytes of the response, as many as are needed to recognize it."""
     connection.settimeout(_SECONDS)
     end = time.monotonic() + _SECONDS
-    answer = b""
-    while len(answer) < 512 and time.monotonic() < end:
+    response = b""
+    while len(response) < 512 and time.monotonic() < end:
         try:
             more = connection.recv(512)
         except TimeoutError:
             break
         if not more:
             break
-        answer += more
-        if len(answer) > 9 and not answer.startswith(b"HTTP/"):
+        response += more
+        if len(response) > 9 and not response.startswith(b"HTTP/"):
             break
-    if not answer and time.monotonic() >= end:
+    if not response and time.monotonic() >= end:
         raise TimeoutError
-    return answer
+    return response
 
 
-def _kind(answer: bytes) -> str:
-    if answer.startswith(b"HTTP/1"):
-        return TLS if b" 400 " in answer[:16] and b"HTTPS" in answer.upper() else HTTP
-    if answer.startswith(_ALERT):
+def _kind(response: bytes) -> str:
+    if response.startswith(b"HTTP/1"):
+        return TLS if b" 400 " in response[:16] and b"HTTPS" in response.upper() else HTTP
+    if response.startswith(_ALERT):
         return TLS
-    return HTTP2 if len(answer) > 3 and answer[3] == _SETTINGS else ""
+    return HTTP2 if len(response) > 3 and response[3] == _SETTINGS else ""
 
 
 def _speaks_tls(host: str, port: int) -> bool:

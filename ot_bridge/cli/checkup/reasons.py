@@ -54,7 +54,7 @@ def address_of(url: str, grpc: bool) -> Address | None:
 
 def reason(address: Address | None, logged: str) -> Reason:
     """The reason. logged: the exporter's log lines."""
-    found = addresses.what_answers(address.host, address.port) if address else ""
+    found = addresses.probe(address.host, address.port) if address else ""
     if address and (known := _at_the_address(address, found)):
         return known
     for pattern, text, mend in _LOGGED:

@@ -91,7 +91,7 @@ def _error(
     rest = {
         name: node
         for name, node in found.items()
-        if name not in ("error.object", "error.kind", "stack", "event") and not _says(node, raised)
+        if name not in ("error.object", "error.kind", "stack", "event") and not _is_message_of(node, raised)
     }
     if _goes_on(site, value.what):
         if rest or chain.edits:
@@ -107,7 +107,7 @@ def _error(
     return [*chain.edits, Call(site.called, "{0}.record_exception", chain.receiver, (*arguments, *time))]
 
 
-def _says(node: ast.expr, raised: ast.expr) -> bool:
+def _is_message_of(node: ast.expr, raised: ast.expr) -> bool:
     """Whether a message is that of the exception: `str(e)`."""
     return ast.dump(node) == ast.dump(ast.Call(ast.Name("str", ast.Load()), [raised], []))
 

@@ -48,7 +48,7 @@ def failing(request: HttpRequest) -> HttpResponse:
 urlpatterns = [path("", view), path("fail", failing)]
 
 
-def _answer(client: Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
+def _get(client: Client, url: str, headers: dict[str, str]) -> dict[str, Any]:
     otel.exporter.clear()
     text = client.get(url, headers=headers).get_data(as_text=True)
     (failed,) = [span for span in otel.exporter.get_finished_spans() if span.name in ("view", "failing")]
@@ -77,9 +77,9 @@ def main() -> dict[str, Any]:
     headers: dict[str, str] = {}
     otel.tracer.inject(caller.context, Format.HTTP_HEADERS, headers)
     return {
-        "called": _answer(client, "/", headers),
-        "alone": _answer(client, "/", {}),
-        "failing": _answer(client, "/fail", {}),
+        "called": _get(client, "/", headers),
+        "alone": _get(client, "/", {}),
+        "failing": _get(client, "/fail", {}),
     }
 
 

@@ -1,12 +1,12 @@
-"""Reads the answer to a request with http.client's parser, within the time of the caller's clock.
+"""Reads the response to a request with http.client's parser, within the time of the caller's clock.
 
-1. It raises `NoAnswer` if the connection is closed before the first byte, `NotHTTP` if the answer is not
+1. It raises `NoResponse` if the connection is closed before the first byte, `NotHTTP` if the response is not
    HTTP/1, TimeoutError if the time is over, and ConnectionError if the connection is closed within the header
    (which http.client itself takes for a whole one).
 2. Once the header is read, nothing is raised. If a body is cut short, comes too slowly or is longer than
    `MAX_BODY`, the part that was read is returned, and the connection is not used again.
-3. Interim answers (1xx) are skipped. One that no other answer follows is the answer.
-4. http.client takes 28 ms to load, and is loaded for the first answer, not at a program's start.
+3. Interim responses (1xx) are skipped. One that no other response follows is the response.
+4. http.client takes 28 ms to load, and is loaded for the first response, not at a program's start.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ot_bridge.sending.trouble import trouble
 MAX_BODY: Final = 4 * 1024 * 1024  # bytes
 _PIECE: Final = 64 * 1024
 
-#: Waits for bytes and puts them into the buffer; how many, 0 at the end of the connection.
+#: Waits for bytes and puts them into the buffer. Returns their number, 0 at the end of the connection.
 Receive = Callable[[Any], int]
 
 
-class NoAnswer(ConnectionError):
-    """The connection was closed before the first byte of an answer."""
+class NoResponse(ConnectionError):
+    """The connection was closed before the first byte of a response."""
 
 
 class NotHTTP(Exception):
-    """The answer is not HTTP/1."""
+    """The response is not HTTP/1."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """headers: by lower-case name, the last of each. whole: whether the body was read to its end. reusable:
     whether the connection may carry another request.
     """
@@ -45,8 +45,8 @@ class Answer(NamedTuple):
     reusable: bool
 
 
-def read_answer(receive: Receive, method: str = "POST") -> Answer:
-    """Reads the answer to a request of this method. A 2xx answer to CONNECT has no body."""
+def read_response(receive: Receive, method: str = "POST") -> Response:
+    """Reads the response to a request of this method. A 2xx response to CONNECT has no body."""
     with loading:
         import http.client as parser
     source = _Source(receive)
@@ -63,7 +63,7 @@ def read_answer(receive: Receive, method: str = "POST") -> Answer:
     source.dry = True
     kept = response.status >= 200 and not response.will_close and not source.ended
     headers = {name.lower(): value.strip() for name, value in response.headers.items()}
-    return Answer(response.status, headers, body, whole, whole and kept and not stream.peek(1))
+    return Response(response.status, headers, body, whole, whole and kept and not stream.peek(1))
 
 
 class _Source(io.RawIOBase):
@@ -85,7 +85,7 @@ class _Source(io.RawIOBase):
 
 
 class _Stream(io.BufferedReader):
-    """A socket for HTTPResponse, and its file. It stays open, since another answer may follow."""
+    """A socket for HTTPResponse, and its file. It stays open, since another response may follow."""
 
     def makefile(self, *_: object) -> _Stream:
         return self
@@ -104,15 +104,15 @@ def _check_beginning(stream: _Stream) -> None:
     except OSError as error:
         if isinstance(error, TimeoutError) or not trouble(error).again:
             raise
-        raise NoAnswer(str(error)) from error
+        raise NoResponse(str(error)) from error
     if not beginning:
-        raise NoAnswer("closed without an answer")
+        raise NoResponse("closed without an answer")
     if not b"HTTP/1.".startswith(beginning[:7]):
         raise NotHTTP(f"what answers does not speak HTTP/1: it begins with {beginning[:9]!r}")
 
 
 def _begun(parser: Any, stream: _Stream, source: _Source) -> Any:
-    """The next answer, its header read."""
+    """The next response, its header read."""
     response = parser.HTTPResponse(stream)
     try:
         response.begin()
