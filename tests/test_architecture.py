@@ -22,14 +22,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "ids": set(),
+    "instance": set(),
     "rpc_status": set(),
     "otel": {"errors"},
     "variables": {"errors"},
     "_start": {"errors", "variables", "propagation"},
     "wire": {"errors"},
-    "engine": {"otel", "ids"},
+    "engine": {"otel", "ids", "instance"},
     "sending": set(),  # what the exporters of two rooms share: one connection, clock and account of losses
-    "otlp": {"otel", "_version", "errors", "sending"},  # the version, which is sent to the collector
+    "otlp": {
+        "otel",
+        "_version",
+        "errors",
+        "instance",
+        "sending",
+    },  # the version, which is sent to the collector
     "view": {"_version", "otlp"},
     "delivery": {"errors", "otel"},
     "semconv": {"errors", "variables", "rpc_status"},  # for a bad argument, the opt-in, a name of the table
@@ -37,11 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "xray": {"otel", "errors", "ids", "otlp", "sending", "rpc_status"},
     "propagation": {"otel", "errors", "variables", "wire"},
     # delivery: for the exit, which waits for what `Tracer.close()` has begun.
-    "bridge": {"otel", "_version", "errors", "wire", "propagation", "engine", "delivery"},
+    "bridge": {"otel", "_version", "errors", "instance", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     "pytest_plugin": {"testing"},
     # delivery: for what ends in a finalizer.
-    "edge": {"otel", "errors", "ids", "propagation", "bridge"},
+    "edge": {"otel", "errors", "ids", "instance", "propagation", "bridge"},
     "wsgi": {"edge", "otel", "errors", "semconv", "wire", "propagation", "bridge", "delivery"},
     "grpc": {"edge", "errors", "rpc_status", "wire", "propagation", "bridge", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named

@@ -38,6 +38,7 @@ from opentelemetry.context import Context
 from ot_bridge.bridge.bases import ScopeBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, REMOTE_KEY, SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.span import Span
+from ot_bridge.instance import dict_of
 from ot_bridge.otel import attach, current, reset
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Scope(ScopeBase):
 
     def _adopt(self, context: Context) -> None:
         """Registers `context`, which shows this scope, to be edited when this scope closes."""
-        heirs: dict[int, Any] = self.__dict__.setdefault("_made_heirs", {})
+        heirs: dict[int, Any] = dict_of(self).setdefault("_made_heirs", {})
         self._heirs = heirs
         key = id(context)
         heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))

@@ -5,7 +5,7 @@ active, so that each API sees the items that the other sets. `Span.context` has 
 
 Without a lock, several threads may use a span (tests/bridge/test_threads.py):
 
-1. `__dict__.setdefault` is atomic, so that all threads get the same baggage dict and the same `_frozen` list.
+1. `dict_of(span).setdefault` is atomic, so that all threads get the same baggage dict.
 2. A change replaces `_frozen` by a new list. A thread that made its context from the old values puts it into
    the old list, which is not read any more.
 """
@@ -31,6 +31,7 @@ from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.bridge.span_context import NO_BAGGAGE, Baggage, SpanContext, from_ids
 from ot_bridge.engine.identity import Identity
 from ot_bridge.errors import log_failure
+from ot_bridge.instance import dict_of
 from ot_bridge.otel import dropped_by, last_event, quietly, set_kind
 from ot_bridge.wire import Remote
 
@@ -85,7 +86,7 @@ class Span(SpanBase):
     @property
     def context(self) -> SpanContext:
         """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
-        # See the head of this file, 1 and 2. `__dict__` would slow every attribute of the span, so the list
+        # See the head of this file, 2. `__dict__` would slow every attribute of the span, so the list
         # is an attribute; it has to exist before its content is read.
         frozen = self._frozen
         if frozen is None:
@@ -225,7 +226,7 @@ class Span(SpanBase):
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
         if items is None:  # see the head of this file, 1
-            items = self._baggage = self.__dict__.setdefault("_made_baggage", LiveBaggage())
+            items = self._baggage = dict_of(self).setdefault("_made_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:

@@ -26,6 +26,7 @@ from ot_bridge.bridge.span import LiveBaggage, Span
 from ot_bridge.bridge.starting import Starting
 from ot_bridge.delivery import in_background
 from ot_bridge.errors import log_failure
+from ot_bridge.instance import dict_of
 from ot_bridge.otel import current
 
 _log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         """
         # Without a lock, since a signal handler may call this while its thread is inside.
         mine: concurrent.futures.Future[bool] = concurrent.futures.Future()
-        closing = self.__dict__.setdefault("_closing", mine)
+        closing = dict_of(self).setdefault("_closing", mine)
         if closing is mine:
             in_background(partial(self._close, mine), "ot_bridge-close")
         return closing  # type: ignore[no-any-return]

@@ -24,6 +24,8 @@ from typing import Any, Final, TypeAlias
 import opentracing
 from opentracing.scope_managers.constants import ACTIVE_ATTR
 
+from ot_bridge.instance import dict_of
+
 _ABSENT: Final[Any] = object()
 _VARIABLES: Final = -1  # the place number that stands for all context variables
 
@@ -109,7 +111,7 @@ class _Attribute:
 
 
 def _held_by(manager: object) -> Iterator[object]:
-    yield from getattr(manager, "__dict__", {}).values()
+    yield from dict_of(manager).values()
     for kind in type(manager).__mro__[:-1]:
         if kind is not opentracing.ScopeManager:
             yield from vars(kind).values()

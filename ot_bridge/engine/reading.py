@@ -34,6 +34,7 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.engine.identity import Identity, Lazy
 from ot_bridge.engine.notes import ENDED, PLAIN, Reading, bounded, collected, event, log_dropped, read_at_once
+from ot_bridge.instance import dict_of
 from ot_bridge.otel import SILENCE, set_many
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class NotedSpan(Identity, sdk.Span):
     _read: Reading | None = None
 
     def _make_lock(self) -> Any:
-        self._guard = self.__dict__.setdefault("_made_guard", threading.RLock())  # one for all threads
+        self._guard = dict_of(self).setdefault("_made_guard", threading.RLock())  # one for all threads
         return self._guard
 
     _lock: Any = Lazy(_make_lock)
@@ -99,7 +100,7 @@ class NotedSpan(Identity, sdk.Span):
     def _make_links(self) -> Any:
         with self._lock:
             self._linked = True
-            return self.__dict__.setdefault("_links", self._new_links(()))
+            return dict_of(self).setdefault("_links", self._new_links(()))
 
     _links = Lazy(_make_links)
 
@@ -255,7 +256,7 @@ class NotedSpan(Identity, sdk.Span):
         self._settle()
         copied = object.__new__(type(self))
         shared = {
-            name: value for name, value in self.__dict__.items() if name not in ("_made_guard", "_lock")
+            name: value for name, value in dict_of(self).items() if name not in ("_made_guard", "_lock")
         }
         copied.__dict__.update(shared, _notes=[], _guard=None)
         return copied

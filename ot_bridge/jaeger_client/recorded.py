@@ -26,6 +26,7 @@ from ot_bridge import bridge, engine
 from ot_bridge.bridge.convert import TAGS
 from ot_bridge.bridge.engine_spans import EngineDroppedSpan, EngineSpan
 from ot_bridge.errors import log_failure
+from ot_bridge.instance import dict_of
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
 from ot_bridge.jaeger_client.span_context import SpanContext, plain_context
 
@@ -176,7 +177,7 @@ def as_otel(span: Any) -> Any:
     """The span with OpenTelemetry's properties, for processors and exporters."""
     if not isinstance(span, RecordedSpan):
         return span._otel_span if isinstance(span, Span) else span
-    held = span.__dict__
+    held = dict_of(span)
     if type(held) is not _Shared:
         held = span.__dict__ = _Shared(held)
     made = object.__new__(_AsOTel)

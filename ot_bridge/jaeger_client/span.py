@@ -21,6 +21,7 @@ from typing_extensions import Self
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
+from ot_bridge.instance import dict_of
 from ot_bridge.jaeger_client import records
 from ot_bridge.jaeger_client.codecs import span_context_to_string
 from ot_bridge.jaeger_client.constants import DEBUG_FLAG, SAMPLED_FLAG
@@ -70,7 +71,7 @@ class Span(bridge.Span):
     def _become(self, other: Span) -> None:
         """Turns this object, which the program keeps, into `other` (see `recorded`, invariant 3)."""
         self.__class__ = type(other)
-        self.__dict__.update(other.__dict__)
+        self.__dict__.update(dict_of(other))
 
     @classmethod
     def around(cls, tracer: Tracer, span: Any, baggage: Mapping[str, str] | None = None) -> Span:
@@ -95,7 +96,7 @@ class Span(bridge.Span):
 
     def _ordered(self) -> dict[str, None]:
         """The keys of the tags, in the order in which each was first set."""
-        order: dict[str, None] = self.__dict__.setdefault("_order", {})
+        order: dict[str, None] = dict_of(self).setdefault("_order", {})
         return order
 
     def remember(self, name: str, above: trace.SpanContext, start_time: int | None) -> None:

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
+from ot_bridge.instance import dict_of
 from ot_bridge.otel import UNTRACED
 from ot_bridge.otlp.settings import read_settings
 from ot_bridge.sending.clock import Patience
@@ -87,7 +88,7 @@ class OTLPSpanExporter(SpanExporter):
         with loading:
             from ot_bridge.otlp.sender import Sender
         made = Sender(self._settings, self._largest, self._patience)
-        return self.__dict__.setdefault("_sender", made)  # type: ignore[no-any-return]  # one for all threads
+        return dict_of(self).setdefault("_sender", made)  # type: ignore[no-any-return]  # one for all threads
 
     @property
     def failed(self) -> Mapping[str, int]:

@@ -50,7 +50,7 @@ class SemconvExporter(SpanExporter):
                 setattr(self, method, getattr(exporter, method))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["exporter"], name)
+        return getattr(object.__getattribute__(self, "exporter"), name)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports copies of the spans that are concerned, and the others as they are."""
@@ -101,7 +101,7 @@ class Renamed(ReadableSpan):
         self._offered = offered
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_original"], name)
+        return getattr(object.__getattribute__(self, "_original"), name)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
