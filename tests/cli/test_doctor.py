@@ -54,7 +54,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-#: What the files of packages say by their paths. Without this, most of a check's time goes into reading them again.
+#: What the files of packages say, by path. Reading them again would be most of what a check does.
 READ: dict[tuple[str, str], Any] = {}
 
 
