@@ -16,12 +16,23 @@ DIFFERENCES = (ROOT / "docs" / "differences.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_the_examples_of_the_page_on_testing_are_tests_that_pass(tmp_path: Path, example: str) -> None:
-    (tmp_path / "test_example.py").write_text(example)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A run of pytest over the examples, each in a file of its own."""
+    directory = tmp_path_factory.mktemp("examples")
+    for number, example in enumerate(EXAMPLES):
+        (directory / f"test_example_{number}.py").write_text(example)
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", str(directory)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=directory)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_examples_of_the_page_on_testing_are_tests_that_pass(
+    ran: subprocess.CompletedProcess[str], number: int
+) -> None:
+    said = re.findall(rf"^test_example_{number}\.py::\S+ (\w+)", ran.stdout, re.MULTILINE)
+    assert said == ["PASSED"], ran.stdout + ran.stderr
+    assert f"{len(EXAMPLES)} passed" in ran.stdout
 
 
 def _tests_among(named: set[str]) -> set[str]:
