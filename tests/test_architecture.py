@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 from ot_bridge.otel import MIRRORED
 
@@ -93,23 +94,34 @@ def _files() -> Iterator[tuple[str, Path]]:
             yield inside.parts[0].removesuffix(".py"), path
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+class Used(NamedTuple):
+    """What a file uses. It is parsed and walked through once for all tests; its tree is not kept."""
+
+    imports: set[str]
+    opentelemetrys: set[tuple[str, str]]
 
 
 @cache
+def _used(path: Path) -> Used:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    return Used(_imports_among(nodes, path), {*_opentelemetrys(nodes)})
+
+
 def _imports(path: Path) -> set[str]:
+    return _used(path).imports
+
+
+def _imports_among(nodes: list[ast.AST], path: Path) -> set[str]:
     """Dotted names of what a file imports, relative ones made absolute; blocks for type checkers left out."""
     package = ["ot_bridge", *path.relative_to(PACKAGE).parts[:-1]]
-    tree, names = _tree(path), set[str]()
+    names = set[str]()
     unseen = {
         child
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for child in ast.walk(node)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if node in unseen:
             continue
         if isinstance(node, ast.Import):
@@ -157,10 +169,10 @@ def test_a_dependency_stays_in_its_room() -> None:
     assert _imports(PACKAGE / "migrate" / "editor.py") >= {"libcst"}  # they are seen
 
 
-def _opentelemetrys(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _opentelemetrys(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
     """Names with an underscore that a file uses: (of OpenTelemetry's modules, of any object or text)."""
     modules: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("opentelemetry"):
             modules |= {alias.asname or alias.name for alias in node.names}
             names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
@@ -169,7 +181,7 @@ def _opentelemetrys(tree: ast.Module) -> Iterator[tuple[str, str]]:
             names = [name for alias in node.names for name in alias.name.split(".")]
             if names[0] == "opentelemetry":
                 yield from ((name, "") for name in names if name.startswith("_"))
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
             if isinstance(node.value, ast.Name) and node.value.id in modules:
                 yield node.attr, ""
@@ -180,12 +192,12 @@ def _opentelemetrys(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def test_no_name_that_opentelemetry_does_not_publish_is_used_outside_its_room() -> None:
-    names = {name for pair in _opentelemetrys(_tree(PACKAGE / "otel.py")) for name in pair}
+    names = {name for pair in _used(PACKAGE / "otel.py").opentelemetrys for name in pair}
     kept = {name for name in names if name.startswith("_") and not name.startswith("__")}
     kept -= MIRRORED | {"_tracer"}  # our own classes have it, too
     assert len(kept) > 5
     for path in (path for room, path in FILES if room != "otel"):
-        used = list(_opentelemetrys(_tree(path)))
+        used = _used(path).opentelemetrys
         assert [name for name, _ in used if name.startswith("_")] == [], path
         assert {name for _, name in used} & kept == set(), path
 

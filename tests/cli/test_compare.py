@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -18,6 +18,7 @@ import opentracing
 import pytest
 
 from ot_bridge.cli import traces
+from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
 from ot_bridge.view.packets import records
 from tests.cli import programs
@@ -59,11 +60,24 @@ Compare = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
-    """Runs the command in a directory of its own; `app.py` is `PROGRAM` unless a test writes another."""
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Compare:
+    """Runs the command in a directory of its own; `app.py` is `PROGRAM` unless a test writes another.
+
+    The command itself runs in this process, with the environment that it would have as a process.
+    """
     monkeypatch.chdir(tmp_path)
     Path("app.py").write_text(PROGRAM)
-    return functools.partial(programs.run, "compare")
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as changed:
+            for name in {*os.environ} - {*programs.environment()}:
+                changed.delenv(name)
+            for name, value in variables.items():
+                changed.setenv(name, value)
+            status = main(["compare", *arguments])
+        return subprocess.CompletedProcess(arguments, status, *capfd.readouterr())
+
+    return run
 
 
 def test_compare_finds_no_difference_between_equal_traces(compare: Compare) -> None:

@@ -274,7 +274,13 @@ ALONE = {"http": "http", "database": "database", "rpc": "rpc"}
 
 
 def _off(row: Row, provider: str) -> dict[str, Any]:
-    return attributes("", row.tags, provider=provider, logs=row.logs)
+    """What is exported without an opt-in; asked once of each row and provider."""
+    if (id(row), provider) not in OFF:
+        OFF[id(row), provider] = attributes("", row.tags, provider=provider, logs=row.logs)
+    return OFF[id(row), provider]
+
+
+OFF: dict[tuple[int, str], dict[str, Any]] = {}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -15,6 +15,7 @@ from opentelemetry.trace import StatusCode
 
 from ot_bridge.bridge import Tracer
 from ot_bridge.wsgi import TracingMiddleware
+from tests.delivery.parts import until
 from tests.wsgi.conftest import Chunks, FailsAtClose, Server, Spans, environ, giving
 
 
@@ -56,6 +57,7 @@ def test_file_that_is_never_closed_ends_the_span_and_is_recorded(tracer: Tracer,
     result: Any = TracingMiddleware(sending(io.BytesIO()), tracer)(made, Server().start_response)
     del result
     gc.collect()
+    until(spans.all)  # the work of finalizers is done in a thread of its own
     assert spans.tags()["wsgi.abandoned"] is True
 
 
