@@ -158,7 +158,8 @@ class Worker:
             if self.closed and not self.queue:
                 return
             self._set_mark(full - 1)
-            urgent = len(self.queue) < full and self._calls.wait(due - time.monotonic())
+            called = len(self.queue) < full and self._calls.wait(due - time.monotonic())
+            urgent = called and (self.closed or has_marker(self.queue))  # unless it has been answered already
 
     def _set_mark(self, length: int) -> None:
         self.mark = 0 if self.closed or self.leaving is not None else length
