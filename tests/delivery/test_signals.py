@@ -32,7 +32,8 @@ def ready():
     print('READY', flush=True)
 
 {text}
-time.sleep(30)
+for _ in range(600):
+    time.sleep(0.05)  # a signal that comes just before a sleep takes effect after it
 """
 INSTALL = "tracer = ot_bridge.install('signals', flush_on_sigterm=True)\nready()\n"
 DROP_IN = """
@@ -206,7 +207,7 @@ for number in range(2):
 assert tracer.flush(10)
 """
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM.format(text=text).removesuffix("time.sleep(30)\n"))
+    program.write_text(PROGRAM.format(text=text).partition("for _ in")[0])
     base = receiver.endpoint.removesuffix("/v1/traces")
     variables = environment(OTEL_EXPORTER_OTLP_ENDPOINT=base, OTEL_BSP_SCHEDULE_DELAY="60000")
     command = [str(unshare), "--pid", "--fork", sys.executable, str(program)]
