@@ -102,6 +102,12 @@ _KIND: Final = _named(KINDS, "SPAN_KIND_")
 _CODE: Final = _named(STATUSES, "STATUS_CODE_")
 
 
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"true or false is expected, not {type(value).__name__}")
+    return value
+
+
 def _double(value: Any) -> float:
     if not isinstance(value, int | float | str):
         raise ValueError(f"a number is expected, not {type(value).__name__}")
@@ -118,7 +124,7 @@ def _map(value: Any, depth: int) -> Attributes:
 
 _SCALARS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "stringValue": _text,
-    "boolValue": bool,
+    "boolValue": _bool,
     "intValue": _integer,
     "doubleValue": _double,
     "bytesValue": lambda value: b64decode(_text(value)),

@@ -114,56 +114,6 @@ def test_metrics_and_logs_are_accepted_and_ignored_with_one_message(running: Run
     assert len(running.messages) == 2
 
 
-LISTED = [{"boolValue": True}, {"doubleValue": "NaN"}]
-MAPPED = [{"key": "a", "value": {"stringValue": "b"}}]
-
-
-def test_json_is_read_as_the_specification_says() -> None:
-    one = {
-        "traceId": TRACE.upper(),
-        "spanId": "00000000000000AB",
-        "name": "GET",
-        "kind": "SPAN_KIND_SERVER",
-        "startTimeUnixNano": "1700000000000000001",
-        "endTimeUnixNano": 1700000000000000002,
-        "status": {"code": "STATUS_CODE_ERROR", "message": "no"},
-        "unknown": [1],
-        "flags": 0x301,
-        "attributes": [
-            {"key": "big", "value": {"intValue": str(2**63 - 1)}},
-            {"key": "small", "value": {"intValue": -5}},
-            {"key": "bytes", "value": {"bytesValue": "AAE="}},
-            {
-                "key": "list",
-                "value": {"arrayValue": {"values": [{"boolValue": True}, {"doubleValue": "NaN"}]}},
-            },
-            {
-                "key": "map",
-                "value": {"kvlistValue": {"values": [{"key": "a", "value": {"stringValue": "b"}}]}},
-            },
-            {"key": "none", "value": {}},
-        ],
-    }
-    (found,) = decode_json(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [one]}]}], "more": 1}))
-    assert (found.trace_id, found.span_id, found.kind) == (TRACE, "00000000000000ab", "SERVER")
-    assert (found.start, found.end) == (1700000000000000001, 1700000000000000002)
-    assert (found.status, found.status_message, found.parent_is_remote) == ("ERROR", "no", True)
-    assert found.attributes["big"] == 2**63 - 1
-    assert str(found.attributes["list"]) == "[True, nan]"
-    assert {key: found.attributes[key] for key in ("small", "bytes", "map", "none")} == {
-        "small": -5,
-        "bytes": b"\0\1",
-        "map": {"a": "b"},
-        "none": None,
-    }
-    assert (
-        decode_json(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{**one, "kind": 2}]}]}]}))[
-            0
-        ].kind
-        == "SERVER"
-    )
-
-
 def test_downloaded_traces_can_be_read_back_unchanged(running: Running) -> None:
     spans = [
         *many(30),
