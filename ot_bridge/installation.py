@@ -11,7 +11,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
 from opentelemetry import trace
@@ -24,7 +24,6 @@ from opentracing import Format
 from ot_bridge import delivery
 from ot_bridge.bridge import Tracer, create_tracer
 from ot_bridge.bridge.create import checked
-from ot_bridge.declared import Declared, declared
 from ot_bridge.errors import log_failure
 from ot_bridge.otel import parts_of
 from ot_bridge.propagation import Propagator, parse_propagators
@@ -32,6 +31,10 @@ from ot_bridge.propagation.parse import propagators_in_environment
 from ot_bridge.provider import build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
 from ot_bridge.semconv.groups import decide, opt_in
+from ot_bridge.variables import text
+
+if TYPE_CHECKING:
+    from ot_bridge.declared import Declared
 
 _log = logging.getLogger("ot_bridge")
 _lock = threading.RLock()
@@ -153,7 +156,7 @@ def _install(**arguments: Any) -> _Installed:
     checked(arguments["tracer_provider"], arguments["scope_manager"])
     opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
     others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
-    file = declared() if others is None else None
+    file = _file() if others is None else None
     textmap = _textmap(arguments, file)
     made: Sequence[Any]
     if others is not None:
@@ -173,6 +176,14 @@ def _install(**arguments: Any) -> _Installed:
     if arguments["set_global"]:
         registered = Registered(tracer, textmap, provider)
     return _Installed(tracer, (*arguments.values(),), made, registered)
+
+
+def _file() -> Declared | None:
+    if not text("OTEL_CONFIG_FILE"):
+        return None
+    from ot_bridge.declared import declared  # here, so that a program without a file does not import it
+
+    return declared()
 
 
 def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropagator:

@@ -67,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "registered",
         "delivery",
         "semconv",
+        "variables",
     },
 }
 ABOVE = {"jaeger_client", "grpc_opentracing", "redirect", "instrumentor"}
@@ -245,7 +246,8 @@ def test_install_does_not_import_modules_that_only_some_requests_need() -> None:
         "import ot_bridge; ot_bridge.install(exporters=[])\n"
         "ot_bridge.TracingMiddleware(lambda environ, start_response: [])\n"
         "heavy = {'asyncio', 'ssl', 'http.client', 'werkzeug', 'google.protobuf', 'requests'}\n"
-        "heavy |= {'ot_bridge.semconv.translate', 'ot_bridge.wire.b3', 'ot_bridge.wire.xray'}\n"
+        "heavy |= {'ot_bridge.' + name for name in ('semconv.translate', 'declared')}\n"
+        "heavy |= {'ot_bridge.wire.' + name for name in ('b3', 'xray', 'binary')}\n"
         "print(sorted(heavy & (set(sys.modules) - theirs)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

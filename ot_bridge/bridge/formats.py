@@ -25,20 +25,27 @@ from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, SpanContext, fro
 from ot_bridge.errors import BadHeader
 from ot_bridge.otel import current
 from ot_bridge.propagation import LOWER_CASE, Propagator, lower_case, parse_propagators
-from ot_bridge.wire import Outgoing, Remote, binary_decode, binary_encode
+from ot_bridge.wire import Outgoing, Remote
 
 
 class Binary:
-    """`opentracing.Format.BINARY` in Jaeger's layout: appends to a bytearray, and reads from its start."""
+    """`opentracing.Format.BINARY` in Jaeger's layout: appends to a bytearray, and reads from its start.
+
+    Few programs use it, so its codec is imported at its first use.
+    """
 
     def encode(self, outgoing: Outgoing, carrier: bytearray) -> None:
         if not isinstance(carrier, bytearray):
             raise TypeError("expected a bytearray")
+        from ot_bridge.wire.binary import binary_encode
+
         carrier.extend(binary_encode(outgoing))
 
     def decode(self, carrier: bytes | bytearray) -> Remote | None:
         if not isinstance(carrier, bytes | bytearray):
             raise TypeError("expected a bytearray")
+        from ot_bridge.wire.binary import binary_decode
+
         return binary_decode(carrier) if carrier else None
 
 

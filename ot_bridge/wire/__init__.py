@@ -1,6 +1,5 @@
 """Header formats as pure codecs: `remote` has their contract, `formats` the table of all of them."""
 
-from ot_bridge.wire.binary import binary_decode, binary_encode
 from ot_bridge.wire.formats import DEFAULT, FORMATS
 from ot_bridge.wire.jaeger import jaeger
 from ot_bridge.wire.remote import EMPTY, LIMITS, RANDOM_TRACE_ID, Format, Limits, Outgoing, Remote
@@ -15,7 +14,5 @@ __all__ = [
     "Limits",
     "Outgoing",
     "Remote",
-    "binary_decode",
-    "binary_encode",
     "jaeger",
 ]

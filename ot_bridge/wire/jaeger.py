@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, MutableMapping
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from ot_bridge.wire.items import (
@@ -77,16 +77,15 @@ def bits_of(outgoing: Outgoing) -> int:
     return bits
 
 
-_FLAGS = {text: flags_to_bits(n) for n in range(256) for text in {f"{n:x}", f"{n:X}", f"{n:02x}", f"{n:02X}"}}
-# Two digits of mixed case.
-_FLAGS.update({a + b: _FLAGS[(a + b).lower()] for a in "abcdefABCDEF" for b in "abcdefABCDEF"})
+class _Flags(dict[str, tuple[bool, bool, Mapping[str, str]]]):
+    """What one or two hex digits of flags mean, worked out at the first use of each."""
+
+    def __missing__(self, digits: str) -> tuple[bool, bool, Mapping[str, str]]:
+        return self.setdefault(digits, flags_to_bits(int(digits, 16)))
 
 
-class _Names(NamedTuple):
-    trace_id: str
-    debug_id: str
-    baggage: str
-    prefix: str
+_FLAGS = _Flags()
+_Names: TypeAlias = tuple[str, str, str, str]  # of trace id, debug id and baggage; the prefix of items
 
 
 def _decoder(names: _Names, url_encoded: bool) -> Decoder:
@@ -207,7 +206,8 @@ def jaeger(
 ) -> Format:
     """The format with other header names. `url_encoded=False` gives jaeger-client's TEXT_MAP."""
     given = (trace_id_header, debug_id_header, baggage_header, baggage_header_prefix)
-    names = _Names(*(name.lower().replace("_", "-") for name in given))
+    lowered = [name.lower().replace("_", "-") for name in given]
+    names = lowered[0], lowered[1], lowered[2], lowered[3]
     plain = _format(names, False)
     return _format(names, True, plain) if url_encoded else plain
 

@@ -20,7 +20,8 @@ from opentracing import SpanContextCorruptedException
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import Remote, binary_decode, binary_encode
+from ot_bridge.wire import Remote
+from ot_bridge.wire.binary import binary_decode, binary_encode
 from tests.generated import at_length, examples
 
 codecs: Any = jaeger_codecs  # untyped

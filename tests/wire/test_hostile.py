@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import FORMATS, Limits, Remote, binary_decode, binary_encode
+from ot_bridge.wire import FORMATS, Limits, Remote
+from ot_bridge.wire.binary import binary_decode, binary_encode
 from tests.generated import at_length, examples, load
 from tests.wire import vectors
 from tests.wire.hostile import (

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Remote, binary_decode, binary_encode
+from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Remote
+from ot_bridge.wire.binary import binary_decode, binary_encode
 from ot_bridge.wire.items import merged, within_limits
 
 CARRYING = ["baggage", "jaeger", "ottrace"]
