@@ -39,7 +39,9 @@ _SECTIONS: Final = ("jaeger", "jaeger_config", "tracing", "opentracing", "config
 
 
 def _section(found: dict[str, Any]) -> dict[str, Any]:
+    """The dictionary for `Config`, with a `service_name` that stands beside it."""
     for name in _SECTIONS:
         if isinstance(found.get(name), dict):
-            return _section(found[name])
+            beside = {key: found[key] for key in ("service_name",) if key in found}
+            return {**beside, **_section(found[name])}
     return found

@@ -182,6 +182,23 @@ def test_a_file_may_hold_yaml_json_or_python(
     assert "OTEL_TRACES_SAMPLER=parentbased_always_on\n" in capsys.readouterr().out
 
 
+NAMED = {
+    "in the section": ("config: {service_name: shop}\n", "shop"),
+    "beside the section": ("service_name: shop\nconfig: {sampler: {type: const}}\n", "shop"),
+    "beside an outer section": ("tracing:\n  service_name: shop\n  config: {tags: {a: b}}\n", "shop"),
+    "in both": ("service_name: outer\nconfig: {service_name: inner}\n", "inner"),
+}
+
+
+@pytest.mark.parametrize(("text", "name"), NAMED.values(), ids=NAMED)
+def test_the_service_name_may_stand_beside_the_section_of_the_configuration(
+    text: str, name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "jaeger.yml"
+    file.write_text(text)
+    assert read(str(file))["service_name"] == name
+
+
 def test_an_invalid_configuration_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
