@@ -233,7 +233,7 @@ def test_a_broken_header_is_counted_and_skips_the_request_or_begins_a_trace(
     assert begins.corrupt == 1
 
 
-class Refusing(MockTracer):  # type: ignore[misc]
+class Refusing(MockTracer):
     """Raises for each format, and for headers that are not there as for broken ones."""
 
     def __init__(self, error: Exception, written: dict[str, str]) -> None:

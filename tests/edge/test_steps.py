@@ -39,7 +39,7 @@ def test_a_span_is_active_in_each_step_and_not_after_one_that_raises(make: Make)
     with tracer.scope_manager.activate(other, False) as scope:
         with pytest.raises(LookupError):
             step(raising)
-        assert tracer.scope_manager.active.span is scope.span
+        assert tracer.scope_manager.active is scope
     assert tracer.scope_manager.active is None
 
 
@@ -122,7 +122,7 @@ def test_other_data_beside_the_scopes_of_a_manager_is_left_as_the_work_has_made_
 
 def _tasks(ours: bool) -> Traced:
     made = TRACERS["ours on tasks" if ours else "a mock on tasks"]()
-    made.tracer._scope_manager = AsyncioScopeManager()
+    made.tracer._scope_manager = AsyncioScopeManager()  # type: ignore[attr-defined]
     return made
 
 
@@ -171,7 +171,7 @@ def test_a_span_that_only_helps_on_another_tracer_is_no_child_and_asks_not_to_be
 ) -> None:
     started: list[tuple[Any, Any]] = []
 
-    class Watched(MockTracer):  # type: ignore[misc]
+    class Watched(MockTracer):
         def start_span(self, *arguments: Any, **named: Any) -> Any:
             span = super().start_span(*arguments, **named)
             started.append((span.parent_id, span.tags))
@@ -189,8 +189,9 @@ def test_a_span_that_only_helps_on_another_tracer_is_no_child_and_asks_not_to_be
 def test_headers_of_a_tracer_that_cannot_write_them_count_as_broken(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    class Mute(MockTracer):  # type: ignore[misc]
-        inject = extract = raising
+    class Mute(MockTracer):
+        inject: Any = raising
+        extract: Any = raising
 
     callers = Callers("all", False, "root")
     for _ in range(2):

@@ -14,6 +14,7 @@ from ot_bridge import sampling
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.sampling import basic, entry, jaeger, remote
 from ot_bridge.sampling.basic import fast
+from ot_bridge.sampling.polling import Polling
 
 #: module -> the names that the package has of it
 NAMES = {
@@ -160,4 +161,4 @@ def test_the_numbers_of_jaegers_samplers_are_as_in_jaeger_client() -> None:
     assert jaeger.RateLimitingSampler().traces_per_second == 10
     assert (half.boundary, half.max_number) == (float(1 << 63), 1 << 64)
     with pytest.raises(NotImplementedError):
-        remote.Polling().refresh()
+        Polling().refresh()

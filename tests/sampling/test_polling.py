@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.sampling import polling
 from ot_bridge.sampling.polling import Polling
 
 
@@ -43,7 +44,7 @@ Make = Callable[..., Asks]
 def make() -> Iterator[Make]:
     made: list[Asks] = []
 
-    def make(*arguments: float, **options: bool) -> Asks:
+    def make(*arguments: Any, **options: Any) -> Asks:
         made.append(Asks(*arguments, **options))
         return made[-1]
 
@@ -98,8 +99,8 @@ def test_under_uwsgi_the_thread_starts_at_the_first_decision_of_each_process(
     assert asks.came.acquire(timeout=10)
     asks.decide()
     assert [len(threads()), asks.calls] == [1, 1]
-    pid, of_master = polling.os.getpid(), asks._calls
-    monkeypatch.setattr(polling.os, "getpid", lambda: pid + 1)
+    pid, of_master = os.getpid(), asks._calls
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     asks.decide()
     asks.decide()
     assert asks.came.acquire(timeout=10)

@@ -59,7 +59,7 @@ def test_the_number_of_operations_is_limited_as_the_argument_says(server: Strate
     assert isinstance(sampler.sampler, AdaptiveSampler)
     assert sampler.sampler.max_operations == 7
     again = sampler.sampler
-    server.answer = {"operationSampling": {**EACH["operationSampling"], "defaultSamplingProbability": 0.75}}
+    server.answer = {"operationSampling": {"defaultSamplingProbability": 0.75}}
     assert sampler.refresh()
     assert sampler.sampler is again
     assert again.default_sampler == ProbabilisticSampler(0.75)
