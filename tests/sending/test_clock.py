@@ -171,7 +171,7 @@ def test_each_address_of_a_host_has_a_share_of_the_time_and_three_seconds_at_mos
             closed.append(self)
 
     closed: list[Socket] = []
-    monkeypatch.setattr(line.socket, "socket", Socket)
+    monkeypatch.setattr(socket, "socket", Socket)
     found = [(0, 0, 0, "", address) for address in ("a", "b")]
     monkeypatch.setattr(line, "addresses", lambda *_: found)
     for seconds, expected in ((60, [3.0, 3.0]), (2, [1.0, 2.0])):
