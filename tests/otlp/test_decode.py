@@ -17,7 +17,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from ot_bridge.otlp.decode import DEEPEST, EventRecord, LinkRecord, SpanRecord, decode
+from ot_bridge.otlp.decode import BLANK, DEEPEST, EventRecord, LinkRecord, SpanRecord, decode
+from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.varint import sized
 from tests.generated import at_length, short
@@ -87,6 +88,8 @@ def test_an_empty_span_is_a_record_of_nothing() -> None:
     assert (record.trace_id, record.parent_id, record.name, record.kind) == ("", "", "", "UNSPECIFIED")
     assert (record.status, record.parent_is_remote, record.service, record.start) == ("UNSET", None, "", 0)
     assert (record.attributes, record.events, record.links, record.resource) == ({}, (), (), {})
+    assert record == BLANK
+    assert decode_json('{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}') == [BLANK]
 
 
 def test_a_kind_or_status_of_later_versions_is_its_number() -> None:

@@ -75,8 +75,7 @@ def _can_be_a_name(name: str) -> bool:
     try:
         return read_settings(headers={name: "v"}).headers == ((name, "v"),)
     except ConfigurationError as refused:
-        assert "a name that no header can have" in refused.reason
-        return False
+        return "a name that no header can have" not in refused.reason
 
 
 def test_a_headers_name_is_a_token() -> None:

@@ -69,6 +69,12 @@ def test_a_server_is_asked_at_once_in_a_daemon_thread(make: Make) -> None:
     assert (thread.is_alive(), asks.calls) == (False, 1)
 
 
+def test_a_short_interval_is_waited_for(make: Make) -> None:
+    asks = make(0.9)
+    assert asks.came.acquire(timeout=10)
+    assert not asks.came.acquire(timeout=0.05)
+
+
 def test_the_first_call_may_come_later(make: Make) -> None:
     asks = make(0.001, 3600.0)
     (thread,) = threads()
