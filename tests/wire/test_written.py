@@ -9,6 +9,7 @@ import pytest
 
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import EMPTY, FORMATS, RANDOM_TRACE_ID, Remote
+from ot_bridge.wire.baggage import properties
 
 T, S = "1" * 32, "2" * 16
 #: Name -> the lower-case names of its headers, their other spellings, prefixes, the usual header, raw.
@@ -177,3 +178,8 @@ def test_the_short_way_of_jaeger_reads_the_longest_value() -> None:
     usual = FORMATS["jaeger"].usual
     assert usual is not None
     assert usual.read(LONG) == (int("1" * 32, 16), int("2" * 16, 16), int("3" * 16, 16), 1)
+
+
+def test_only_the_properties_of_baggage_stay_with_it_in_a_new_trace() -> None:
+    extras = {"baggage:k": "v;p", "baggage:": "v;q", "jaeger.flags": "8", "w3c.random": "1", "bag": "x"}
+    assert properties(extras) == {"baggage:k": "v;p", "baggage:": "v;q"}
