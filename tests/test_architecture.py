@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from ot_bridge.otel import MIRRORED
 
@@ -252,6 +255,19 @@ def test_install_does_not_import_modules_that_only_some_requests_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+#: The packages that name what others may import of them.
+NAMING = (
+    *("bridge", "delivery", "edge", "engine", "grpc", "otlp", "propagation", "sampling", "semconv", "wire"),
+    *("wsgi", "xray"),
+)
+
+
+@pytest.mark.parametrize("room", NAMING)
+def test_every_name_in_all_of_a_room_is_there(room: str) -> None:
+    package = import_module(f"ot_bridge.{room}")
+    assert [name for name in package.__all__ if not hasattr(package, name)] == []
 
 
 def test_every_name_in_all_of_the_package_can_be_imported_in_every_way() -> None:

@@ -130,7 +130,7 @@ def _steps(rules: Iterable[tuple[re.Pattern[str], Sampler]]) -> tuple[_Step, ...
     return tuple(steps)
 
 
-def _glob(text: str, end: str = "") -> str:
+def _glob(text: str, end: str) -> str:
     """A regular expression for text in which `*` stands for any characters. end: an expression to append.
 
     After each `*` but the last, the expression takes the first occurrence of the text that follows. A later

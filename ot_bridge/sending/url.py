@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:%-")
 _AS_IT_IS: Final = "/%:=&?~+!$,;'@()*[]"  # what stays in a path or query; all other characters are quoted
+_begins: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.\-]*://").match
+_ends: Final = re.compile(r"[?#]").split
 
 
 class Url(NamedTuple):
@@ -86,6 +89,10 @@ def _basic(user: str) -> str | None:
 
 def without_secrets(text: str) -> str:
     """`text`, which need not be a URL, without anything that may be a user, a password or a query."""
-    scheme, mark, rest = text.rpartition("://")
-    rest = rest.partition("#")[0].partition("?")[0].rpartition("@")[2]
-    return f"{scheme}{mark}{rest}"
+    match = _begins(text)
+    scheme = match[0] if match else ""
+    rest = text[len(scheme) :]
+    (shown, *hidden) = _ends(rest, 1)
+    if any("@" in part for part in hidden):  # of a query, or the end of a password
+        return f"{scheme}..."
+    return f"{scheme}{shown.rpartition('@')[2]}"

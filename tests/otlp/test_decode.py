@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import random
 import sys
 from typing import Any
@@ -17,7 +18,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from ot_bridge.otlp.decode import DEEPEST, EventRecord, LinkRecord, SpanRecord, decode
+from ot_bridge.otlp.decode import BLANK, DEEPEST, EventRecord, LinkRecord, SpanRecord, decode
+from ot_bridge.otlp.decode_json import decode_json
 from ot_bridge.otlp.encode import encode
 from ot_bridge.otlp.varint import sized
 from tests.generated import at_length, short
@@ -87,6 +89,21 @@ def test_an_empty_span_is_a_record_of_nothing() -> None:
     assert (record.trace_id, record.parent_id, record.name, record.kind) == ("", "", "", "UNSPECIFIED")
     assert (record.status, record.parent_is_remote, record.service, record.start) == ("UNSET", None, "", 0)
     assert (record.attributes, record.events, record.links, record.resource) == ({}, (), (), {})
+    assert record == BLANK
+    assert decode_json('{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}') == [BLANK]
+
+
+def test_empty_events_links_and_values_are_records_of_nothing() -> None:
+    span = b"\x5a\x00\x6a\x00\x7a\x00\x4a\x00\x4a\x05\x0a\x01k\x12\x00"
+    (record,) = decode(b"\x0a" + sized(b"\x0a\x00\x12" + sized(b"\x0a\x00\x12" + sized(span))))
+    assert record == BLANK._replace(
+        attributes={"": None, "k": None},
+        events=(EventRecord("", 0, {}, 0),),
+        links=(LinkRecord("", "", "", {}, 0, 0),),
+    )
+    empty: Any = {"events": [{}], "links": [{}], "status": {}, "attributes": [{}, {"key": "k", "value": {}}]}
+    part = {"resource": {}, "scopeSpans": [{"scope": {}, "spans": [empty]}]}
+    assert decode_json(json.dumps({"resourceSpans": [part]})) == [record]
 
 
 def test_a_kind_or_status_of_later_versions_is_its_number() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -44,6 +46,24 @@ def test_https_goes_through_a_tunnel(
         assert headers["proxy-authorization"].startswith("Basic ")
         assert "proxy-authorization" not in receiver.seen[0].headers
         assert receiver.seen[0].target == "/v1/traces"
+
+
+def test_without_a_variable_no_proxy_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "urllib.request", None)  # it cannot be imported
+    with HttpReceiver() as receiver, exporting(receiver) as exporter:
+        assert exporter.export(some_spans()) is SUCCESS
+
+
+@pytest.mark.parametrize(("system", "used"), [("darwin", True), ("win32", True), ("linux", False)])
+def test_a_proxy_of_the_systems_settings_is_used_where_systems_have_them(
+    system: str, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HttpReceiver() as receiver, Proxy() as proxy, exporting(receiver) as exporter:
+        monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": f"http://{proxy.authority}"})
+        monkeypatch.setattr(sys, "platform", system)
+        assert exporter.export(some_spans()) is SUCCESS
+        monkeypatch.undo()
+        assert bool(proxy.seen) is used
 
 
 NO_PROXY = {"everything": "*", "the host": "other,127.0.0.1", "host and port": "127.0.0.1:{port}"}

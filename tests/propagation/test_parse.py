@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import Getter, Setter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.propagation import Propagator, parse_propagators
+from ot_bridge.propagation import Propagator, get_remote, parse_propagators
+from ot_bridge.propagation.parse import EnvironmentPropagator
 from ot_bridge.wire import DEFAULT, FORMATS, Remote
 from tests.ids import param_id
 
@@ -75,9 +78,10 @@ def test_a_foreign_propagator_among_ours_makes_a_composite_in_the_given_order() 
     }
 
 
-@pytest.mark.parametrize("name", ["ot_bridge_xray", "xray"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_names_of_our_entry_points_mean_our_formats(name: str) -> None:
-    assert names(parse_propagators(f"{name},b3")) == ["xray", "b3"]
+    entry = f"ot_bridge_{name.replace('-', '_')}"
+    assert names(parse_propagators(f"{name},b3")) == names(parse_propagators(f"{entry},b3")) == [name, "b3"]
     assert names(parse_propagators("ot_bridge,b3")) == [*DEFAULT, "b3"]
 
 
@@ -94,6 +98,73 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ConfigurationError, match=r"propagators='b4': known are tracecontext, .*none.*ot_bridge_b3"
     ):
         parse_propagators("tracecontext,b4")
+
+
+ENVIRONMENT: dict[str, tuple[str | None, list[str], str]] = {
+    "unset": (None, ["tracecontext", "baggage"], ""),
+    "empty": ("", ["tracecontext", "baggage"], ""),
+    "one": ("jaeger", ["jaeger"], ""),
+    "two": (" b3 , ot_bridge_xray", ["b3", "xray"], ""),
+    "none": ("none", [], ""),
+    "one that is unknown": ("b3,b4", ["b3"], "b4"),
+    "only an unknown one": ("b4", ["tracecontext", "baggage"], "b4"),
+}
+
+
+@pytest.mark.parametrize(("value", "expected", "logged"), ENVIRONMENT.values(), ids=ENVIRONMENT)
+def test_the_propagator_of_the_environment_reads_and_writes_what_the_variable_names(
+    value: str | None,
+    expected: list[str],
+    logged: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if value is None:
+        monkeypatch.delenv("OTEL_PROPAGATORS", raising=False)
+    else:
+        monkeypatch.setenv("OTEL_PROPAGATORS", value)
+    found = EnvironmentPropagator()
+    wanted = Propagator(expected)
+    assert found.fields == wanted.fields
+    carrier = {
+        "traceparent": f"00-{1:032x}-{2:016x}-01",
+        "baggage": "k=v",
+        "b3": "3-4-1",
+        "uber-trace-id": "5:6:0:1",
+    }
+    context = found.extract(carrier, Context())
+    assert get_remote(context) == get_remote(wanted.extract(carrier, Context()))
+    written: list[dict[str, str]] = [{}, {}]
+    found.inject(written[0], context)
+    wanted.inject(written[1], context)
+    assert written[0] == written[1]
+    assert [logged in record.message for record in caplog.records] == [True] * bool(logged)
+    assert "OTEL_PROPAGATORS" in caplog.text or not logged
+
+
+@pytest.mark.parametrize("setter", [False, True], ids=["as usual", "another setter"])
+def test_the_propagator_of_the_environment_uses_the_getter_and_the_setter_that_it_is_given(
+    setter: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_PROPAGATORS", "jaeger")
+    found = EnvironmentPropagator()
+    context = found.extract([("uber-trace-id", "1:2:0:1")], Context(), Pairs())
+    carrier: Any = [] if setter else {}
+    found.inject(carrier, context, *[Pairs()] * setter)
+    assert dict(carrier) == {"uber-trace-id": "1:2:0:1"}
+
+
+class Pairs(Getter[Any], Setter[Any]):
+    """Reads and writes lists of pairs."""
+
+    def get(self, carrier: Any, key: str) -> list[str] | None:
+        return [value for name, value in carrier if name == key] or None
+
+    def keys(self, carrier: Any) -> list[str]:
+        return [name for name, _ in carrier]
+
+    def set(self, carrier: Any, key: str, value: str) -> None:
+        carrier.append((key, value))
 
 
 PLAIN_OTEL = """
@@ -133,5 +204,7 @@ def test_without_entry_points_an_unknown_name_is_still_refused(
 
 
 def test_an_object_that_is_not_a_propagator_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="expected names, formats or propagators"):
-        parse_propagators(["jaeger", 7])  # type: ignore[list-item]
+    for spec in (["jaeger", 7], 7):
+        with pytest.raises(ConfigurationError, match="expected names, formats or propagators") as refused:
+            parse_propagators(spec)  # type: ignore[arg-type]
+        assert refused.value.option == "propagators"

@@ -92,6 +92,36 @@ def test_a_missing_decision_is_taken_only_from_a_header_of_the_same_span() -> No
     assert decode(carrier, "b3", "jaeger") == Remote(TRACE, SPAN, sampled=None)
 
 
+#: What the Jaeger header says beside a B3 header of trace 1, span 2, with no more than that -> what is read.
+BESIDE: dict[str, tuple[str, Remote]] = {
+    "the same span": ("1:2:3:3", Remote(1, 2, 3, True, True)),
+    "the same span, other flags": ("1:2:3:9", Remote(1, 2, 3, True, extras={"jaeger.flags": "8"})),
+    "another span of the trace": ("1:4:3:b", Remote(1, 2, extras={"jaeger.flags": "8"})),
+    "another trace": ("5:2:3:b", Remote(1, 2)),
+}
+
+
+@pytest.mark.parametrize(("header", "expected"), BESIDE.values(), ids=BESIDE)
+def test_a_second_header_adds_what_it_says_about_the_same_span_or_trace(
+    header: str, expected: Remote
+) -> None:
+    assert decode({"b3": "1-2", "uber-trace-id": header}, "b3", "jaeger") == expected
+
+
+def test_the_first_header_has_the_last_word_on_everything_that_it_says() -> None:
+    carrier = {"b3": "1-2-0-7", "uber-trace-id": "1:2:3:1", "jaeger-debug-id": "one"}
+    assert decode(carrier, "b3", "jaeger") == Remote(1, 2, 7, False, debug_id="one")
+    assert decode(carrier, "jaeger", "b3") == Remote(1, 2, 3, True, debug_id="one")
+    both = [jaeger(), jaeger(trace_id_header="t", debug_id_header="d", baggage_header_prefix="p-")]
+    ids = {"jaeger-debug-id": "one", "d": "two", "uber-trace-id": "1:2:0:9", "t": "1:2:0:5"}
+    assert Propagator(both).decode(ids) == Remote(1, 2, 0, True, debug_id="one", extras={"jaeger.flags": "8"})
+
+
+def test_a_decision_of_a_header_without_a_trace_counts_for_no_trace() -> None:
+    assert decode({"b3": "d", "uber-trace-id": "1:2:0:0"}, "b3", "jaeger") == Remote(1, 2, sampled=False)
+    assert decode({"b3": "1-2", "x-b3-sampled": "1"}, "b3", "b3multi") == Remote(1, 2)
+
+
 def test_a_debug_id_beside_a_trace_is_kept() -> None:
     remote = decode({"traceparent": PARENT, "jaeger-debug-id": "case"})
     assert remote == Remote(TRACE, SPAN, sampled=True, debug_id="case")

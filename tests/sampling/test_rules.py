@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from time import process_time
 
 import pytest
@@ -160,6 +161,28 @@ def test_the_path_comes_from_old_and_new_attributes_without_its_query(
 ) -> None:
     sampler = PathSampler([("/static", always_off), ("/api", always_on)], always_off)
     assert sampled(sampler, attributes=attributes) is wanted
+
+
+LOCATIONS = ["url.path", "http.target", "http.path", "http.url", "url.full"]
+
+
+@pytest.mark.parametrize(("first", "second"), list(pairwise(LOCATIONS)))
+def test_the_attributes_of_a_path_have_an_order(first: str, second: str) -> None:
+    sampler = PathSampler([("/static", always_off), ("/api", always_on)], always_off)
+    assert sampled(sampler, attributes={second: "/static", first: "/api"})
+    assert not sampled(sampler, attributes={second: "/api", first: "/static"})
+
+
+def test_the_new_attribute_of_a_method_comes_first() -> None:
+    sampler = PathSampler([("POST /", always_on), ("/", always_off)], always_off)
+    both = {"url.path": "/", "http.method": "GET", "http.request.method": "POST"}
+    assert sampled(sampler, attributes=both)
+
+
+@pytest.mark.parametrize("kind", SpanKind)
+def test_a_pattern_may_begin_with_each_kind_of_span(kind: SpanKind) -> None:
+    sampler = OperationSampler([(f"{kind.name.lower()} *", always_on)], always_off)
+    assert [each for each in SpanKind if sampled(sampler, kind=each)] == [kind]
 
 
 @pytest.mark.parametrize("name", ["http.method", "http.request.method"])

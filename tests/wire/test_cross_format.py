@@ -89,5 +89,18 @@ def test_losses_lists_the_fields_that_a_format_cannot_carry() -> None:
     assert losses(Remote(1, 2, sampled=True), FORMATS["b3"]) == ()
 
 
+def test_every_part_that_is_lost_has_its_name() -> None:
+    everything = Remote(1 << 64, 2, 3, True, True, "d", {"k": "v"}, "a=b", {"w3c.random": "1"})
+    assert losses(everything._replace(baggage={"": "v"}), FORMATS["baggage"]) == (
+        *("trace id", "span id", "parent id", "sampling decision", "debug", "debug id", "baggage"),
+        *("tracestate", "w3c.random"),
+    )
+    for trace_id, lost in (
+        (1 << 64 | 1, ("upper half of the trace id",)),
+        (1 << 64, ("trace id", "span id")),
+    ):
+        assert losses(Remote(trace_id, 2), FORMATS["ottrace"]) == lost
+
+
 def test_the_table_in_the_docs_is_the_generated_one() -> None:
     assert section() in PAGE.read_text("utf-8"), "run python -m tests.wire.cross_format"

@@ -159,3 +159,31 @@ def test_baggage_sent_in_several_headers_is_limited_to_64_items_in_total() -> No
     propagator = Propagator(accept_baggage=["b1", "a1"])
     remote = propagator.decode({"baggage": "a1=1;p,a2=2;p", "uberctx-b1": "3"})
     assert remote == Remote(baggage={"a1": "1", "b1": "3"}, extras={"baggage:a1": "1;p"})
+
+
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def test_keys_and_values_are_percent_encoded_where_the_grammar_or_peers_need_it() -> None:
+    plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~"
+    for safe, text in ((plain + "!#$&'*^`|", "key"), (plain + "!#$&'()*/:<=>?@[]^`{|}", "value")):
+        for char in PRINTABLE + "\u00e9":
+            found = written(["baggage"], {char: "v"} if text == "key" else {"k": char})["baggage"]
+            quoted = found.removesuffix("=v") if text == "key" else found.removeprefix("k=")
+            assert quoted == (char if char in safe else "".join(f"%{byte:02X}" for byte in char.encode()))
+
+
+def test_jaegers_values_are_percent_encoded_but_for_letters_digits_and_a_few_marks() -> None:
+    for char in PRINTABLE + "\u00e9":
+        found = written(["jaeger"], {"k": char})["uberctx-k"]
+        plain = (char.isascii() and char.isalnum()) or char in "-._~/"
+        assert found == (char if plain else "".join(f"%{byte:02X}" for byte in char.encode()))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(8192, True), (8193, False)])
+def test_an_item_with_its_comma_fills_the_limit_to_the_last_byte(size: int, kept: bool) -> None:
+    first = {"a": "1" * 20}
+    rest = {"k": "v" * (size - len("a=") - 20 - len(",k="))}
+    headers = written(["baggage"], {**first, **rest})
+    assert ("k=" in headers["baggage"]) is kept
+    assert len(headers["baggage"]) == (size if kept else 22)
