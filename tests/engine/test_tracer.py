@@ -125,6 +125,12 @@ def _not_called(self: object, *args: Any, **kwargs: Any) -> sampling.SamplingRes
     raise NotImplementedError
 
 
+def _deciding_itself() -> sampling.Sampler:
+    sampler: Any = sampling.StaticSampler(SAMPLE)
+    sampler.should_sample = lambda *args: _not_called(sampler, *args)
+    return sampler  # type: ignore[no-any-return]
+
+
 RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
     ("on", sampling.ALWAYS_ON, (SAMPLE,) * 5),
     ("off", sampling.ALWAYS_OFF, (DROP,) * 5),
@@ -142,6 +148,7 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
         type("Mine", (sampling.TraceIdRatioBased,), {"should_sample": _not_called})(0.5),
         (None,) * 5,
     ),
+    ("decides otherwise by itself", _deciding_itself(), (None,) * 5),
     ("offers a decision", type("Mine", (), {"fast_decision": lambda self: DROP})(), (DROP,) * 5),
     (
         "offers delegates",
