@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.delivery import Counts, refusal
+from ot_bridge.delivery import Counts, markers, refusal
 from ot_bridge.delivery.calls import Calls, Turn
 from ot_bridge.delivery.counts import Ledger
-from ot_bridge.delivery.markers import Marker, has_marker, take
+from ot_bridge.delivery.markers import Marker, has_marker
 from ot_bridge.delivery.outlet import Outlet
 from ot_bridge.delivery.refusal import Probe
 from tests.delivery.parts import Keeping, hanging, refusing
 
+take: Any = markers.take
 SPANS: Any = [SimpleNamespace(name=name) for name in "abc"]
 
 

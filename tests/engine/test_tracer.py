@@ -21,6 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
 from ot_bridge.engine.settings import DROP, SAMPLE, rules_of
+from ot_bridge.ids import RandomIds
 from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides
@@ -235,6 +236,13 @@ def test_ids_come_from_the_generator() -> None:
 
     root, child = sides.agree(step)
     assert (root.trace_id, root.span_id, child.span_id) == (1, 2, 3)
+
+
+def test_the_sdks_random_ids_are_replaced_and_no_other_generator_is() -> None:
+    kinds: Any = id_generator.RandomIdGenerator, type("Mine", (id_generator.RandomIdGenerator,), {}), Counting
+    made = [engine.TracerProvider(id_generator=kind(), shutdown_on_exit=False) for kind in kinds]
+    assert [type(provider.id_generator) for provider in made] == [RandomIds, *kinds[1:]]
+    assert isinstance(engine.TracerProvider(shutdown_on_exit=False).id_generator, RandomIds)
 
 
 class Offering(Counting):
