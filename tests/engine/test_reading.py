@@ -119,6 +119,24 @@ def test_a_span_offers_all_of_its_notes_or_none(call: Callable[[Any], Any], offe
     sides.agree(step)
 
 
+@pytest.mark.parametrize("kind", ["attributes", "events"])
+def test_a_span_of_which_one_kind_of_notes_was_read_offers_none(kind: str) -> None:
+    span = started()
+
+    def add(name: str) -> None:
+        if kind == "attributes":
+            span.set_attribute(name, 1)
+        else:
+            span.add_event(name)
+
+    add("one")
+    assert len(getattr(span, kind)) == 1
+    add("two")
+    span.end()
+    assert span.for_export() is None
+    assert len(getattr(span, kind)) == 2
+
+
 @pytest.mark.parametrize("call", [call for call, _ in OFFERED.values()], ids=OFFERED)
 @pytest.mark.parametrize("read", [True, False], ids=["read at the end", "unread"])
 def test_a_note_after_the_end_is_ignored_and_logged(call: Callable[[Any], Any], read: bool) -> None:

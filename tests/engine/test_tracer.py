@@ -444,11 +444,16 @@ def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -
     assert any(name == "otel.sdk.span.live" and value == 2 for name, _, value in seen)
 
 
-def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_start(sides: Sides) -> None:
+@pytest.mark.parametrize("record", [True, False], ids=["recorded", "not recorded"])
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no status"])
+def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_start(
+    sides: Sides, record: bool, status: bool
+) -> None:
     def step(side: Side) -> Any:
-        span = side.tracer.start_span("span", record_exception=False, set_status_on_exception=True)
+        span = side.tracer.start_span("span", record_exception=record, set_status_on_exception=status)
         with pytest.raises(ValueError, match="no"), span:
             raise ValueError("no")
-        return snapshot(side.exported[0])
+        return snapshot(side.exported[0])["status"], len(side.exported[0].events)
 
-    assert sides.agree(step)["status"] == (StatusCode.ERROR, "ValueError: no")
+    error = StatusCode.ERROR, "ValueError: no"
+    assert sides.agree(step) == (error if status else (StatusCode.UNSET, None), int(record))

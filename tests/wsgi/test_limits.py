@@ -111,10 +111,9 @@ def test_the_address_that_connected_to_a_proxys_application_is_tagged_if_it_is_o
     connected: Any, shown: str, tracer: Tracer, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup")
-    run(
-        TracingMiddleware(hello, tracer),
-        **{"REMOTE_ADDR": "203.0.113.7", "werkzeug.proxy_fix.orig": {"REMOTE_ADDR": connected}},
-    )
+    before: Any = {"REMOTE_ADDR": connected}
+    app = TracingMiddleware(hello, tracer)
+    run(app, REMOTE_ADDR="203.0.113.7", werkzeug__proxy_fix__orig=before)
     tags = spans.tags()
     assert (tags["network.peer.address"], tags["client.address"]) == (shown, "203.0.113.7")
 
