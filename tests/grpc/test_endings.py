@@ -133,7 +133,7 @@ class Future(Call):
         return self._error
 
 
-class Error(grpc.RpcError, Call):  # type: ignore[misc]
+class Error(grpc.RpcError, Call):
     def __init__(self) -> None:
         Call.__init__(self, LOST, "bits")
 
