@@ -12,10 +12,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentracing import Format
 from opentracing.mocktracer import MockTracer
 
-from ot_bridge.bridge import SpanContext, Tracer, convert, create_tracer, logs
+from ot_bridge.bridge import Tracer, convert, create_tracer, logs
 from ot_bridge.bridge.convert import MAX_ITEMS, MAX_TEXT, Tags, attribute, nanoseconds, priority
 from ot_bridge.bridge.create import usable_tracer
-from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, Baggage, trusted
+from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, Baggage
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID
 from tests.conftest import Recorded
@@ -273,20 +273,6 @@ def test_the_class_of_a_context_gives_its_flags() -> None:
     assert [kind.sampled for kind in of_class] == [False, True, False, True]
     assert [kind.extras for kind in of_class] == [EMPTY, EMPTY, RANDOM_TRACE_ID, RANDOM_TRACE_ID]
     assert [flags for _, flags in BY_FLAGS] == [0, 1, 2, 3]
-
-
-@once
-@pytest.mark.parametrize("trust", ["some", "", None, [], 7], ids=repr)
-def test_an_unknown_trust_is_refused(trust: Any) -> None:
-    with pytest.raises(ConfigurationError, match="one of all, context, link, none"):
-        trusted(SpanContext(), trust)
-
-
-@once
-@pytest.mark.parametrize("trust", ["all", "context", "link", "none"])
-def test_a_context_of_another_tracer_is_trusted_or_not(trust: Any) -> None:
-    other = object()
-    assert trusted(other, trust) is (other if trust in ("all", "context") else None)
 
 
 ARGUMENTS: dict[str, tuple[Any, str]] = {
