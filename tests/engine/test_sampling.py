@@ -191,6 +191,7 @@ def test_a_dropped_span_keeps_what_it_was_started_with_if_it_is_to(
     else:
         assert not hasattr(span, "_name")
     assert trace_api.SpanContext(*span.ids[:5]).trace_id == parent.trace_id
+    assert engine.DroppedSpan.remembers is False
 
 
 def test_a_parent_with_a_context_that_is_not_valid_is_no_parent(ours: Side) -> None:
