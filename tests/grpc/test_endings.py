@@ -12,8 +12,10 @@ import pytest
 from grpc import StatusCode
 
 from ot_bridge.grpc import aio_client, client
+from ot_bridge.grpc.aio_server import AioContext
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
-from ot_bridge.grpc.messages import AsyncResponses, Responses
+from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, Responses, TracedCall
+from ot_bridge.grpc.server import SyncContext
 from tests.conftest import Recorded
 
 OK, LOST = StatusCode.OK, StatusCode.DATA_LOSS
@@ -229,6 +231,22 @@ def test_a_stream_whose_end_is_not_the_rpcs_ends_nothing() -> None:
     rpc: Any = Stepping()
     assert list(Responses(rpc, iter([1, 2]), ends=False)) == [1, 2]
     assert rpc.ends == []
+
+
+KINDS = [
+    (grpc.Call, TracedCall),
+    (grpc.Future, TracedCall),
+    (grpc.aio.UnaryStreamCall, AsyncTracedCall),
+    (grpc.aio.StreamUnaryCall, AsyncTracedCall),
+    (grpc.aio.StreamStreamCall, AsyncTracedCall),
+    (grpc.ServicerContext, SyncContext),
+    (grpc.aio.ServicerContext, AioContext),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), KINDS, ids=lambda kind: kind.__name__)
+def test_what_programs_get_is_of_grpcs_own_kinds(theirs: Any, ours: Any) -> None:
+    assert issubclass(ours, theirs)
 
 
 # grpc.aio
