@@ -122,10 +122,9 @@ class Span(NotedSpan):
         if self._guard is not None:
             with self._guard:  # a thread that holds the lock began its change in time: wait for it
                 pass
-        settings = self._settings
-        if settings.metrics is not None and self._record_end_metrics is not None:
+        if self._record_end_metrics is not None:
             self._record_end_metrics()
-        listeners = settings.listeners
+        listeners = self._settings.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()
         for processor in listeners.at_ending:

@@ -21,20 +21,16 @@ FILE_WRAPPER: Final = "wsgi.file_wrapper"
 
 def deliver(result: Iterable[bytes], request: Request, environ: dict[str, Any]) -> Iterable[bytes]:
     """What the server gets for the application's `result`. From here on the body ends the span."""
-    kind = type(result)
-    if kind in FINISHED or _is_no_body(result):
+    if _is_no_body(result):
         request.end()
         return result
     if _is_file(result, environ.get(FILE_WRAPPER)):
         try:
             result.close = FileClose(result, request)  # type: ignore[attr-defined]
-        except (
-            AttributeError,
-            TypeError,
-        ):  # the object has no room for it
+        except (AttributeError, TypeError):  # the object has no room for it
             request.end()
         return result
-    return SizedBody(result, request) if hasattr(kind, "__len__") else Body(result, request)
+    return SizedBody(result, request) if hasattr(type(result), "__len__") else Body(result, request)
 
 
 def _is_no_body(result: object) -> bool:

@@ -112,12 +112,3 @@ def url(environ: dict[str, Any]) -> str:
     absolute = _absolute(environ)
     scheme = environ.get("wsgi.url_scheme", "http") if absolute is None else absolute.scheme.lower()
     return f"{scheme}://{host(environ)}{path(environ)}"
-
-
-def split_host(named: str) -> tuple[str, int | None]:
-    """Host name and port of "name:port" or "[address]:port"; None if there is no port."""
-    try:
-        parts = urlsplit(f"//{named}")
-        return parts.hostname or "", parts.port
-    except ValueError:
-        return named, None

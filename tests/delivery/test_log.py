@@ -68,6 +68,9 @@ def test_the_remaining_losses_are_logged_at_shutdown(
         ("http://u:p@h:1/v1/traces?k=v#f", "http://h:1/v1/traces"),
         ("collector:4317", "collector:4317"),
         ("u:p@collector:4317", "collector:4317"),
+        ("https://collector/", "https://collector/"),
+        ("http://[::1", "Exporter"),
+        ("", "Exporter"),
         (None, "Exporter"),
         (7, "Exporter"),
     ],
@@ -77,6 +80,57 @@ def test_the_target_is_shown_without_secrets(given: Any, printed: str) -> None:
         _endpoint = given
 
     assert target(Exporter()) == printed
+    assert target(type("Ours", (Exporter,), {"target": "http://u:p@ours/"})()) == "http://ours/"
+
+
+REASONS = {
+    "dropped": "the queue was full, spans end faster than they can be exported",
+    "refused": "nothing listens there",
+    "timeout": "it did not answer in time",
+    "status": "it answered with an error",
+    "partial": "it refused these and took others",
+    "too large": "they are larger than a request may be",
+    "not encodable": "they could not be encoded",
+    "shut down": "they ended after the shutdown",
+    "other": "the exporter failed",
+    "of the program": "of the program",
+}
+
+
+@pytest.mark.parametrize(("reason", "why"), REASONS.items(), ids=REASONS)
+def test_each_reason_is_logged_in_words(reason: str, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    Losses().note({reason: 2}, _Exporter())
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("ot_bridge.delivery", logging.WARNING)
+    assert record.getMessage() == (
+        f"2 spans for http://collector:4318/v1/traces are lost: {why} (logged at most once a minute)"
+    )
+    assert set(log.WHY) == set(REASONS) - {"of the program"}
+
+
+def test_a_line_comes_again_after_a_minute_and_not_before(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock[0] = 5.0  # the machine has just started
+    losses = Losses()
+    for moment, total in [(5.0, 1), (64.9, 2), (65.0, 3), (65.0, 3), (124.9, 4), (125.0, 4), (190.0, 4)]:
+        clock[0] = moment
+        losses.note({"status": total}, _Exporter())
+    assert [message.split()[0] for message in caplog.messages] == ["1", "2", "1"]
+
+
+def test_spans_that_only_the_queue_dropped_do_not_announce_that_others_arrive(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    losses = Losses()
+    losses.works(_Exporter())
+    losses.note({"dropped": 1}, _Exporter())
+    losses.works(_Exporter())
+    assert len(caplog.messages) == 1
+    losses.note({"dropped": 1, "status": 1}, _Exporter())
+    losses.note({"dropped": 2, "status": 1}, _Exporter(), final=True)
+    losses.works(_Exporter())
+    assert caplog.messages[-1] == "spans reach http://collector:4318/v1/traces again"
 
 
 def test_log_lines_of_the_programs_own_exporter_are_not_throttled(caplog: pytest.LogCaptureFixture) -> None:
@@ -129,6 +183,53 @@ def test_the_throttle_identifies_a_log_statement_by_its_line_and_its_memory_is_b
     assert [throttle.filter(record(1, f"failed {number}")) for number in range(3)] == [True, False, False]
     assert all(throttle.filter(record(line, "failed")) for line in range(2, 3000))
     assert len(throttle._seen) <= 1000
+
+
+def test_a_log_statement_passes_the_throttle_once_a_minute(clock: list[float]) -> None:
+    clock[0] = 5.0  # the machine has just started
+    throttle = OncePerMinute()
+
+    def passes(name: str, path: str, line: int) -> bool:
+        return throttle.filter(logging.LogRecord(name, logging.ERROR, path, line, "failed", None, None))
+
+    for moment, seen in [(5.0, True), (64.9, False), (65.0, True), (124.9, False), (125.0, True)]:
+        clock[0] = moment
+        assert passes("name", "file.py", 1) is seen
+    assert [passes("name", "file.py", 2), passes("name", "other.py", 1), passes("other", "file.py", 1)] == [
+        *[True] * 3
+    ]
+    assert not passes("name", "file.py", 1)
+
+
+NOISY = {
+    "opentelemetry.exporter.otlp": True,
+    "opentelemetry.sdk.trace.export": True,
+    "opentelemetry.sdk._shared_internal": True,
+    "opentelemetry.sdk.trace": False,
+    "mine.opentelemetry.exporter": False,
+}
+
+
+def test_only_loggers_of_exporters_are_throttled_until_the_last_owner_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log, "_open", type(log._open)())
+    loggers = {name: logging.getLogger(name) for name in NOISY}
+
+    def throttled() -> dict[str, bool]:
+        return {name: FILTER in logger.filters for name, logger in loggers.items()}
+
+    one, other = Keeping(), Keeping()
+    log.quieten(one)
+    log.quieten(other)
+    assert throttled() == NOISY
+    log.restore(one)
+    assert throttled() == NOISY
+    loggers["opentelemetry.exporter.otlp"].removeFilter(FILTER)
+    log.quieten()  # loggers may have been added
+    assert throttled() == NOISY
+    log.restore(other)
+    assert not any(throttled().values())
 
 
 def test_losses_of_the_last_minute_are_logged_at_the_shutdown_of_the_processor(

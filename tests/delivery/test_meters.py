@@ -95,3 +95,53 @@ def test_metrics_without_a_meter_provider_raise_nothing(monkeypatch: pytest.Monk
     monkeypatch.setenv(SWITCH, "true")
     assert metrics.get_meter_provider() is not None
     DeliveryProcessor(Keeping()).shutdown()
+
+
+#: Name -> kind of instrument, and its points: error.type -> number. (Semantic conventions, "SDK metrics".)
+EVERY: dict[str, tuple[str, dict[Any, int]]] = {
+    "otel.sdk.processor.span.processed": ("Sum, monotonic", {None: 3, "queue_full": 0}),
+    "otel.sdk.processor.span.queue.size": ("Sum", {None: 0}),
+    "otel.sdk.processor.span.queue.capacity": ("Sum", {None: 2048}),
+    "otel.sdk.exporter.span.exported": ("Sum, monotonic", {None: 1, "refused": 2}),
+    "otel.sdk.exporter.span.inflight": ("Sum", {None: 0}),
+}
+
+
+class _Loses(Keeping):
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed: dict[str, int] = {}
+
+    def export(self, spans: Any) -> Any:
+        self.failed["refused"] = 2
+        return super().export(spans)
+
+
+def test_each_metric_has_the_kind_unit_and_attributes_of_the_conventions(
+    reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, " True ")
+    processors = [DeliveryProcessor(_Loses()) for _ in range(2)]
+    for processor in processors:
+        spans(processor)("a", "b", "c")
+        processor.force_flush(10_000)
+    data: Any = reader.get_metrics_data()
+    ((scope,),) = [resource.scope_metrics for resource in data.resource_metrics]
+    assert scope.scope.name == "opentelemetry-sdk"
+    seen, components = {}, set()
+    for metric in scope.metrics:
+        kind = type(metric.data).__name__ + (", monotonic" if metric.data.is_monotonic else "")
+        assert metric.unit == "{span}"
+        points = {}
+        for point in metric.data.data_points:
+            attributes = dict(point.attributes)
+            points[attributes.pop("error.type", None)] = point.value
+            assert attributes.pop("otel.component.type") == "ot_bridge_span_processor"
+            components.add(attributes.pop("otel.component.name"))
+            assert attributes == {}
+        seen[metric.name] = kind, points
+    assert seen == EVERY
+    assert len(components) == 2
+    assert {name.rpartition("/")[0] for name in components} == {"ot_bridge_span_processor"}
+    for processor in processors:
+        processor.shutdown()

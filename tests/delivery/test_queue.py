@@ -14,7 +14,7 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
-from ot_bridge.delivery import Counts, DeliveryProcessor
+from ot_bridge.delivery import Counts, DeliveryProcessor, calls
 from ot_bridge.errors import ConfigurationError
 from tests.delivery.parts import Keeping, spans, until
 
@@ -59,7 +59,7 @@ def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span() -> None
     spans(processor)("the span that starts the thread")
     until(lambda: worker.mark == 99)
     put: list[bool] = []
-    calls = worker._calls
+    before = worker._calls
 
     class Calls:
         def put(self, urgent: bool) -> None:
@@ -67,8 +67,27 @@ def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span() -> None
 
     worker._calls = Calls()
     spans(processor)(*["a"] * 150)
-    worker._calls = calls
+    worker._calls = before
     assert put == [False]
+    processor.shutdown()
+
+
+def test_the_thread_sleeps_until_the_delay_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    class Noting(calls.Calls):
+        def wait(self, seconds: float) -> bool:
+            waited.append(seconds)
+            return super().wait(seconds)
+
+    monkeypatch.setattr("ot_bridge.delivery.worker.Calls", Noting)
+    processor = _processor(Keeping())
+    spans(processor)("a")
+    until(lambda: waited)
+    assert 59 < waited[0] <= 60
+    assert processor.force_flush(10_000)
+    until(lambda: len(waited) == 2)
+    assert 59 < waited[1] <= 60
     processor.shutdown()
 
 

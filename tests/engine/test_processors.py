@@ -93,6 +93,39 @@ def test_a_processor_added_while_a_span_runs_is_called_at_its_end() -> None:
     assert "end" in [each[0] for each in sides.agree(step)]
 
 
+def test_a_processor_added_while_a_span_runs_is_called_at_the_start_of_the_next() -> None:
+    sides = Sides()
+
+    def step(side: Side) -> Any:
+        side.tracer.start_span("before")
+        writing = Writing()
+        side.provider.add_span_processor(writing)
+        side.tracer.start_span("span")
+        return writing.calls
+
+    assert sides.agree(step) == [("start", "span", True, {})]
+
+
+def test_a_tracer_may_have_a_single_processor() -> None:
+    sides = Sides()
+
+    def step(side: Side) -> Any:
+        side.tracer.span_processor = writing = Writing()
+        run(side)
+        return writing.calls
+
+    calls = [each[:2] for each in sides.agree(step) if each[0] != "ending"]  # which older SDKs do not call
+    assert calls == [("start", "parent"), ("start", "child"), ("end", "child!")]
+
+
+def test_hooks_of_stock_processors_that_do_nothing_are_not_called() -> None:
+    side = Sides().ours
+    side.provider.add_span_processor(export.BatchSpanProcessor(InMemorySpanExporter()))
+    listeners = side.tracer.start_span("span")._settings.listeners
+    assert (listeners.at_start, listeners.at_ending, len(listeners.at_end)) == ((), (), 2)
+    side.provider.shutdown()
+
+
 def test_an_exception_of_a_processor_is_raised_as_by_the_sdk() -> None:
     sides = Sides()
 

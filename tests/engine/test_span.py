@@ -145,6 +145,12 @@ def test_the_private_attributes_of_the_sdk_exist(sides: Sides, name: str, ended:
         sides.agree(step)
 
 
+@pytest.mark.parametrize("name", ["_attributes", "_context", "_events", "_links", "_lock", "_resource"])
+def test_the_class_shows_how_its_attributes_are_made(name: str) -> None:
+    """Tools that look through a class, as `pydoc` does, read its attributes."""
+    assert getattr(engine.Span, name).__get__ is not None
+
+
 @pytest.mark.parametrize(
     "name", ["_attributes", "_context", "_events", "_links", "_name", "_parent", "_resource", "_status"]
 )
@@ -239,6 +245,14 @@ def test_a_span_that_never_ends_does_not_grow(sides: Sides) -> None:
     small, seen = sides.agree(step)
     assert small
     assert seen["dropped"] == (0, 3 * MOST_NOTES - 128, 0)
+
+
+def test_as_many_notes_wait_as_are_allowed(span: Any) -> None:
+    for number in range(MOST_NOTES):
+        span.set_attribute(f"{number}", number)
+    assert len(span._notes) == MOST_NOTES
+    span.set_attribute("one more", 1)
+    assert len(span._notes) == 0
 
 
 class Rude:

@@ -21,6 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from ot_bridge import engine
 from ot_bridge.engine.settings import DROP, SAMPLE, rules_of
+from ot_bridge.ids import RandomIds
 from ot_bridge.sampling import PerSpanSampler
 
 from .sides import Side, Sides
@@ -125,6 +126,12 @@ def _not_called(self: object, *args: Any, **kwargs: Any) -> sampling.SamplingRes
     raise NotImplementedError
 
 
+def _deciding_itself() -> sampling.Sampler:
+    sampler: Any = sampling.StaticSampler(SAMPLE)
+    sampler.should_sample = lambda *args: _not_called(sampler, *args)
+    return sampler  # type: ignore[no-any-return]
+
+
 RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
     ("on", sampling.ALWAYS_ON, (SAMPLE,) * 5),
     ("off", sampling.ALWAYS_OFF, (DROP,) * 5),
@@ -142,6 +149,7 @@ RULES: list[tuple[str, sampling.Sampler, tuple[Any, ...]]] = [
         type("Mine", (sampling.TraceIdRatioBased,), {"should_sample": _not_called})(0.5),
         (None,) * 5,
     ),
+    ("decides otherwise by itself", _deciding_itself(), (None,) * 5),
     ("offers a decision", type("Mine", (), {"fast_decision": lambda self: DROP})(), (DROP,) * 5),
     (
         "offers delegates",
@@ -228,6 +236,13 @@ def test_ids_come_from_the_generator() -> None:
 
     root, child = sides.agree(step)
     assert (root.trace_id, root.span_id, child.span_id) == (1, 2, 3)
+
+
+def test_the_sdks_random_ids_are_replaced_and_no_other_generator_is() -> None:
+    kinds: Any = id_generator.RandomIdGenerator, type("Mine", (id_generator.RandomIdGenerator,), {}), Counting
+    made = [engine.TracerProvider(id_generator=kind(), shutdown_on_exit=False) for kind in kinds]
+    assert [type(provider.id_generator) for provider in made] == [RandomIds, *kinds[1:]]
+    assert isinstance(engine.TracerProvider(shutdown_on_exit=False).id_generator, RandomIds)
 
 
 class Offering(Counting):
@@ -429,11 +444,16 @@ def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -
     assert any(name == "otel.sdk.span.live" and value == 2 for name, _, value in seen)
 
 
-def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_start(sides: Sides) -> None:
+@pytest.mark.parametrize("record", [True, False], ids=["recorded", "not recorded"])
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no status"])
+def test_a_span_used_as_a_context_manager_obeys_the_exception_options_of_its_start(
+    sides: Sides, record: bool, status: bool
+) -> None:
     def step(side: Side) -> Any:
-        span = side.tracer.start_span("span", record_exception=False, set_status_on_exception=True)
+        span = side.tracer.start_span("span", record_exception=record, set_status_on_exception=status)
         with pytest.raises(ValueError, match="no"), span:
             raise ValueError("no")
-        return snapshot(side.exported[0])
+        return snapshot(side.exported[0])["status"], len(side.exported[0].events)
 
-    assert sides.agree(step)["status"] == (StatusCode.ERROR, "ValueError: no")
+    error = StatusCode.ERROR, "ValueError: no"
+    assert sides.agree(step) == (error if status else (StatusCode.UNSET, None), int(record))

@@ -348,9 +348,11 @@ async def test_written_requests_and_read_responses_are_message_events(
                     while await call.read() is not grpc.aio.EOF:
                         pass
             (span,) = await settle(finished, 1)
-    kinds = [event.attributes["message.type"] for event in span.events]
-    assert kinds.count("SENT") == 2
-    assert kinds.count("RECEIVED") == (1 if arity == "SU" else 4)
+    numbers = [(event.attributes["message.type"], event.attributes["message.id"]) for event in span.events]
+    assert [number for kind, number in numbers if kind == "SENT"] == [1, 2]
+    assert [number for kind, number in numbers if kind == "RECEIVED"] == (
+        [1] if arity == "SU" else [1, 2, 3, 4]
+    )
 
 
 @pytest.mark.parametrize("arity", ARITIES)
