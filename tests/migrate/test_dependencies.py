@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ ROWS = [
 
 
 def test_the_table_of_this_file_has_each_package() -> None:
-    assert {normal(row[0].split()[0]).partition("=")[0].strip("<>~") for row in ROWS} == RULES.keys()
+    assert {normal(re.split("[<>=~\n]", row[0])[0]) for row in ROWS} == RULES.keys()
 
 
 @pytest.mark.parametrize(("text", "code", "word"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
