@@ -156,8 +156,8 @@ def test_host_and_port_of_a_url_are_the_first_that_are_there(kind: SpanKind) -> 
         assert left <= CONNECTION
         assert url(hosts={hosts[number]: "h"}, ports={})[0] == "http://h/"
     for number in range(len(ports)):
-        several = {name: 81 + number for number, name in enumerate(ports[number:])}
-        assert url(hosts={hosts[0]: "h"}, ports=several) == ("http://h:81/", set())
+        rising = {name: 81 + place for place, name in enumerate(ports[number:])}
+        assert url(hosts={hosts[0]: "h"}, ports=rising) == ("http://h:81/", set())
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_systems_that_speak_sql_are_those_of_the_conventions() -> None:
 EC2, ECS = {"cloud.platform": "aws_ec2"}, {"cloud.platform": "aws_ecs"}
 BEANSTALK = {"cloud.platform": "aws_elastic_beanstalk"}
 EKS = {"cloud.platform": "aws_eks"}
-PLACES = (
+PLACES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("account_id", "cloud.account.id", {}),
     ("ec2.instance_id", "host.id", EC2),
     ("ec2.availability_zone", "cloud.availability_zone", EC2),
