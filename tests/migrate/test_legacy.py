@@ -88,7 +88,7 @@ CODES = {
 
 @pytest.mark.parametrize("kind", legacy.METHODS)
 def test_the_code_of_each_member(kind: str) -> None:
-    wanted = {}
+    wanted: dict[str, str] = {}
     for part in CODES[kind].split(", "):
         code, *names = part.split()
         wanted |= dict.fromkeys(names, code)
@@ -118,8 +118,8 @@ PACKAGES = {
     "grpcext pyramid_opentracing sanic_opentracing starlette_opentracing tornado_opentracing",
     "OTB405": "aioredis_opentracing asyncpg_opentracing cassandra_opentracing celery_opentracing "
     "confluent_kafka_opentracing dbapi_opentracing elasticsearch_opentracing "
-    "opentracing_async_instrumentation opentracing_decorator opentracing_instrumentation opentracing_utils pymongo_opentracing "
-    "redis_opentracing requests_opentracing sqlalchemy_opentracing",
+    "opentracing_async_instrumentation opentracing_decorator opentracing_instrumentation opentracing_utils "
+    "pymongo_opentracing redis_opentracing requests_opentracing sqlalchemy_opentracing",
     "OTB402": "basictracer jaeger_client lightstep opentracing_prometheus",
 }
 
