@@ -150,12 +150,12 @@ def test_a_list_of_many_tags_has_a_longer_head() -> None:
     ids=["nothing", "the head", "a number without an end", "cut off", "no service"],
 )
 def test_other_bytes_are_no_packet(data: bytes) -> None:
-    with pytest.raises(ValueError, match="not a packet of jaeger-client|a number without an end"):
+    with pytest.raises(ValueError, match=r"not a packet of jaeger-client|a number without an end"):
         records(data)
 
 
 def _request(body: bytes = b"", **headers: str) -> Request:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
     return Request(EnvironBuilder(method="POST", data=body, headers=named).get_environ())
 
 
