@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
 
+from ot_bridge.semconv import SemconvExporter
 from ot_bridge.semconv.addresses import host_and_port, number, split
 from ot_bridge.semconv.names import RENAMED, SECRETS, why_it_stays
 from tests.semconv.sides import attributes
@@ -162,3 +166,74 @@ def test_a_whole_number_is_read_from_its_forms(value: Any, found: int | None) ->
     read = number(value, 100, 599)
     assert read == found
     assert type(read) in (int, type(None))
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ({"db.instance": "mysql://h:81/shop"}, set()),
+        ({"db.instance": "mysql://h:81/shop", "server.address": "other"}, {"db.instance"}),
+        ({"db.instance": "mysql://h:81/shop", "server.port": 82}, {"db.instance"}),
+        ({"db.instance": "mysql://h:81/shop", "db.namespace": "other"}, {"db.instance"}),
+        ({"db.statement": "a", "db.query.text": "b"}, {"db.statement"}),
+        ({"db.type": "redis", "peer.address": "h:81", "server.address": "other"}, {"peer.address"}),
+        ({"db.type": "redis", "peer.address": "h:81", "server.port": 82}, {"peer.address"}),
+        ({"db.type": "redis", "db.system.name": "other"}, {"db.type"}),
+    ],
+    ids=str,
+)
+def test_an_old_name_stays_if_one_of_its_new_names_has_another_value(
+    tags: dict[str, Any], kept: set[str]
+) -> None:
+    found = attributes("database", tags)
+    assert {name for name in tags if name in found and name in RENAMED} == kept
+    assert {name: found[name] for name in tags if name not in RENAMED} == {
+        name: value for name, value in tags.items() if name not in RENAMED
+    }
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ({"http.url": "http://h:81/a?b"}, set()),
+        ({"http.url": "http://h:81/a?b", "url.query": "other"}, {"http.url"}),
+        ({"http.url": "http://h:81/a?b", "url.path": "/other"}, {"http.url"}),
+        ({"http.url": "http://h:81/a?b", "server.port": 82}, {"http.url"}),
+        ({"http.url": "http://h:81/a?b", "url.scheme": "https"}, {"http.url"}),
+        ({"http.url": "http://h:81/a?"}, set()),
+        ({"http.method": "brew", "http.request.method_original": "other"}, {"http.method"}),
+        ({"http.method": "GET", "http.request.method": "POST"}, {"http.method"}),
+        ({"http.status_code": 200, "http.response.status_code": 201}, {"http.status_code"}),
+    ],
+    ids=str,
+)
+def test_an_old_name_of_a_servers_request_stays_if_a_new_one_has_another_value(
+    tags: dict[str, Any], kept: set[str]
+) -> None:
+    found = attributes("http", {**tags, "span.kind": "server"})
+    assert {name for name in tags if name in found and name in RENAMED} == kept
+
+
+@pytest.mark.parametrize(
+    ("port", "read"), [(0, None), (1, 1), ("65535", 65535), (65536, None), (-1, None), ("x", None)]
+)
+def test_a_port_is_a_number_from_1_to_65535(port: Any, read: int | None) -> None:
+    tags = {"http.method": "GET", "peer.hostname": "h", "peer.port": port}
+    found = attributes("http", tags)
+    assert (found.get("server.port"), found.get("peer.port")) == (read, port if read is None else None)
+    served = attributes("http", {**tags, "peer.ipv4": "192.0.2.7", "span.kind": "server"})
+    assert (served.get("network.peer.port"), served.get("peer.port")) == (
+        read,
+        port if read is None else None,
+    )
+
+
+def test_a_copy_has_what_the_original_has_besides() -> None:
+    span = ReadableSpan("a", attributes={"http.method": "GET"}, context=SpanContext(1, 2, False))
+    span.note = "kept"  # type: ignore[attr-defined]
+    exporter = InMemorySpanExporter()
+    SemconvExporter(exporter, "http").export([span])
+    (copy,) = exporter.get_finished_spans()
+    assert copy is not span
+    assert copy.note == "kept"  # type: ignore[attr-defined]
+    assert not hasattr(copy, "none")
