@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ot_bridge.cli.checkup import addresses, known, packages, reasons
+from ot_bridge.cli.checkup import addresses, known, packages
 from ot_bridge.cli.checkup.model import is_secret, source, variable
 from ot_bridge.cli.checkup.reasons import Address, Reason, address_of, reason
 
@@ -96,7 +96,7 @@ H1, H2, TLS = addresses.HTTP, addresses.HTTP2, addresses.TLS
 def test_what_listens_at_the_address_is_the_reason(
     found: str, secure: bool, grpc: bool, text: str, mend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reasons.addresses, "probe", lambda host, port: found)
+    monkeypatch.setattr(addresses, "probe", lambda host, port: found)
     told = reason(Address("h", 9, secure, grpc), "")
     assert text in told.text
     assert mend in told.mend
@@ -105,7 +105,7 @@ def test_what_listens_at_the_address_is_the_reason(
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
 def test_on_this_machine_the_viewer_is_named(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons.addresses, "probe", lambda host, port: addresses.REFUSED)
+    monkeypatch.setattr(addresses, "probe", lambda host, port: addresses.REFUSED)
     assert reason(Address(host, 9, False, False), "").mend.startswith("ot-bridge view    shows spans")
     assert reason(None, "") == Reason("the exporter gives no reason")
 
