@@ -16,7 +16,9 @@ def _line(code: str, line: int = 1, file: str = "a.py") -> Line:
 PEOPLE = {
     **dict.fromkeys((code for code in CODES if code[3] in "12"), False),
     **dict.fromkeys((code for code in CODES if code[3] in "34"), True),
-    **{"OTB501": True, "OTB502": True, "OTB503": False},
+    "OTB501": True,
+    "OTB502": True,
+    "OTB503": False,
 }
 
 
