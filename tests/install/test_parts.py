@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import sys
@@ -14,6 +15,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+import ot_bridge
 from ot_bridge import ids, otel, redirect, rpc_status, variables
 from ot_bridge.errors import BadHeader, ConfigurationError, OTBridgeError
 from ot_bridge.ids import RandomIds, ShortIds
@@ -294,3 +296,36 @@ def test_a_configuration_error_shows_the_option_and_the_value() -> None:
     error = ConfigurationError("sampler", "é" + "x" * 100, "expected another")
     assert str(error) == "sampler='\\xe9" + "x" * 79 + "': expected another"
     assert isinstance(error, (OTBridgeError, ValueError))
+
+
+#: Public name -> where it is made.
+PUBLIC = {
+    "Scope": "ot_bridge.bridge",
+    "ScopeManager": "ot_bridge.bridge",
+    "Span": "ot_bridge.bridge",
+    "SpanContext": "ot_bridge.bridge",
+    "Tracer": "ot_bridge.bridge",
+    "TracingMiddleware": "ot_bridge.wsgi",
+    "create_tracer": "ot_bridge.bridge",
+    "install": "ot_bridge.installation",
+    "trace_wsgi": "ot_bridge.wsgi",
+    "uninstall": "ot_bridge.installation",
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_public_name_is_found_and_listed_before_it_is_used(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(vars(ot_bridge), name, raising=False)
+    assert name in dir(ot_bridge)
+    assert name not in vars(ot_bridge)
+    found = getattr(ot_bridge, name)
+    assert found is getattr(importlib.import_module(PUBLIC[name]), name)
+    assert vars(ot_bridge)[name] is found
+
+
+def test_the_public_names_are_these_and_no_other_is_found() -> None:
+    assert sorted(ot_bridge.__all__) == sorted([*PUBLIC, "__version__"])
+    with pytest.raises(AttributeError, match="module 'ot_bridge' has no attribute 'Trcer'"):
+        _ = ot_bridge.Trcer
