@@ -21,6 +21,7 @@ from ot_bridge.view.export import TreeExporter
 from ot_bridge.view.packets import records
 from ot_bridge.view.receive import FORMS, Received, Refused, body_of, form_of, is_known_by, response_body
 from ot_bridge.view.store import Store
+from ot_bridge.view.terminal import Style, draw
 from tests.view.spans import START, TRACE, span
 
 
@@ -289,6 +290,15 @@ def test_a_tree_is_printed_when_its_local_root_is_there_and_the_rest_at_shutdown
     assert "span 5" not in stream.getvalue()
     exporter.shutdown()
     assert "span 5" in stream.getvalue()
+
+
+def test_what_is_printed_are_the_lines_of_the_tree() -> None:
+    exporter = TreeExporter(stream := io.StringIO())
+    spans = [_ended(2, 1), _ended(1)]
+    exporter.export(spans)
+    lines = list(draw(export.records(spans), Style.of(stream)))
+    assert len(lines) == 3
+    assert stream.getvalue() == "".join(f"{line}\n" for line in lines)
 
 
 def test_the_number_of_waiting_spans_is_bounded_and_printed_spans_make_room(
