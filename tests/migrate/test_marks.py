@@ -1,4 +1,4 @@
-"""Where a mark stands: once above the start of a span that is left, and at each of a tracer's calls that is."""
+"""Where a mark stands: above the start of a span that is left, and at each call of a tracer that is."""
 
 from __future__ import annotations
 
