@@ -192,6 +192,69 @@ def test_attributes_and_events_that_opentelemetry_code_adds_appear_as_tags_and_l
     ]
 
 
+def test_an_event_after_a_failure_or_a_log_is_shown_with_its_own_fields() -> None:
+    span = RecordingTracer().start_span("a")
+    span.fail(ValueError("no"))
+    span.unwrap().add_event("one", {"key": 1}, 1_500_000_000)
+    span.log_kv({"event": "log"})
+    span.unwrap().add_event("two", {"key": 2}, 2_500_000_000)
+    assert [log.key_values["event"] for log in span.logs] == ["error", "one", "log", "two"]
+    assert span.logs[1] == LogData({"event": "one", "key": 1}, 1.5)
+    assert span.logs[3] == LogData({"event": "two", "key": 2}, 2.5)
+
+
+def test_an_exception_that_opentelemetry_code_records_has_the_fields_of_opentracing() -> None:
+    span = RecordingTracer().start_span("a")
+    try:
+        raise ValueError("no")
+    except ValueError as error:
+        span.unwrap().record_exception(error)
+    fields = dict(span.logs[0].key_values)
+    assert "ValueError: no" in fields.pop("stack")
+    assert fields.pop("exception.escaped") == "False"
+    assert fields == {"event": "error", "error.kind": "ValueError", "message": "no"}
+
+
+@pytest.mark.parametrize("kind", trace.SpanKind)
+def test_each_kind_of_opentelemetry_is_the_tag_of_opentracing(kind: trace.SpanKind) -> None:
+    tracer = RecordingTracer()
+    provider: Any = tracer.provider
+    provider.get_tracer("native").start_span("a", kind=kind).end()
+    wanted = {"CLIENT": "client", "SERVER": "server", "PRODUCER": "producer", "CONSUMER": "consumer"}
+    named = {"span.kind": wanted[kind.name]} if kind.name in wanted else {}
+    assert tracer.finished_spans()[0].tags == named
+
+
+@pytest.mark.parametrize(
+    ("status", "tags"),
+    [(trace.StatusCode.ERROR, {"error": True}), (trace.StatusCode.OK, {"error": False})],
+)
+def test_a_status_of_opentelemetry_is_the_tag_error(status: trace.StatusCode, tags: dict[str, bool]) -> None:
+    span = RecordingTracer().start_span("a")
+    span.unwrap().set_status(status)
+    assert span.tags == tags
+
+
+def test_a_key_that_cannot_be_hashed_is_kept_by_its_name() -> None:
+    span: Any = RecordingTracer().start_span("a")
+    span.set_tag(["a"], 1)
+    assert span.tags == {"['a']": 1}
+
+
+def test_the_ids_of_opentelemetry_code_are_of_the_same_row_and_not_random() -> None:
+    tracer = RecordingTracer()
+    provider: Any = tracer.provider
+    context = provider.get_tracer("native").start_span("a").get_span_context()
+    assert (context.trace_id, context.span_id, int(context.trace_flags)) == (1, 1, 1)
+    assert tracer.start_span("b").context.trace_id == 2
+
+
+def test_a_span_is_on_the_empty_resource() -> None:
+    tracer = RecordingTracer()
+    tracer.start_span("a").finish()
+    assert dict(tracer.finished_spans()[0].unwrap().resource.attributes) == {}  # type: ignore[attr-defined]
+
+
 def test_a_span_that_is_ended_by_opentelemetry_code_is_finished() -> None:
     tracer = RecordingTracer()
     with tracer.start_active_span("a", finish_on_close=False) as scope:

@@ -96,7 +96,7 @@ def test_compare_finds_no_difference_between_equal_traces(compare: Compare) -> N
         assert re.search(r"^  outer +compared server +[\d.]+ [mu]?s  #", side, re.M)
         assert re.search(r"^  `- inner x20, [\d.]+ [mu]?s in all +compared internal ", side, re.M)
         assert re.search(r"^  - hit +at [\d.]+ [mu]?s .*size=3$", side, re.M)
-        assert re.search(r"^  +-> +[0-9a-f]{32}/[0-9a-f]{16}$", side, re.M)
+        assert re.search(r"^  +> +[0-9a-f]{32}/[0-9a-f]{16}$", side, re.M)
         assert re.search(r"fails .* x ", side)
 
 

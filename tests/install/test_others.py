@@ -23,6 +23,7 @@ from ot_bridge.grpc import (
 )
 from ot_bridge.instrumentor import OpenTracingInstrumentor
 from ot_bridge.propagation import Propagator
+from ot_bridge.semconv.groups import opt_in
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
 from tests.ids import param_id
 
@@ -206,3 +207,53 @@ def test_an_argument_of_a_wrong_type_is_refused_immediately(name: str, bad: Any)
         call(bad)
     assert refused.value.option == option
     assert not opentracing.is_global_tracer_registered()
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "ours"])
+@pytest.mark.parametrize("exporters", [None, [], [InMemorySpanExporter()]], ids=["none", "empty", "one"])
+def test_the_groups_of_names_of_install_are_those_of_the_process_where_it_adds_exporters(
+    given: bool, exporters: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc")
+    provider = SdkTracerProvider(shutdown_on_exit=False) if given else None
+    ot_bridge.install("shop", tracer_provider=provider, exporters=exporters, semconv="http/dup")
+    ignored = given and exporters is None
+    assert opt_in() == ({"rpc": False} if ignored else {"http": True})
+    ot_bridge.uninstall()
+    assert opt_in() == {"rpc": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"service_name": "shop"}, ["service_name"]),
+        ({"sampler": "always_on"}, ["sampler"]),
+        ({"engine": False}, ["engine"]),
+        ({"trace_id_bits": 64}, ["trace_id_bits"]),
+        ({"semconv": "http"}, ["semconv"]),
+        ({"semconv": "http", "exporters": []}, []),
+        ({"engine": True, "propagators": "b3"}, []),
+        ({"sampler": "always_on", "service_name": "shop"}, ["service_name", "sampler"]),
+    ],
+    ids=str,
+)
+def test_each_argument_that_a_given_provider_cannot_follow_is_named(
+    options: dict[str, Any], named: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = SdkTracerProvider(shutdown_on_exit=False)
+    ot_bridge.install(tracer_provider=provider, set_global=False, **options)
+    begin = f"install({', '.join(f'{name}=...' for name in named)}) is ignored: other code has set up a "
+    assert [message[: len(begin)] for message in caplog.messages] == [begin] * bool(named)
+    assert not named or "opentelemetry.sdk.trace.TracerProvider, which makes" in caplog.text
+
+
+def test_exporters_of_a_provider_that_takes_none_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    ot_bridge.install(
+        tracer_provider=trace.NoOpTracerProvider(),
+        set_global=False,
+        exporters=[InMemorySpanExporter()],
+        semconv="",
+    )
+    (message,) = caplog.messages
+    assert message.startswith("install(exporters=..., semconv=...) is ignored: ")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from ot_bridge.migrate.dependencies import RULES, findings, too_old
 from ot_bridge.migrate.report import check
+from ot_bridge.migrate.requirements import normal
 
 ROWS = [
     ("opentracing<2", "OTB502", "nothing is rewritten"),
@@ -32,7 +35,12 @@ ROWS = [
     ("PyMongo-OpenTracing", "OTB503", "no longer needed"),
     ("redis_opentracing", "OTB503", "no longer needed"),
     ("Celery-OpenTracing", "OTB503", "no longer needed"),
+    ("bottle-opentracing", "OTB503", "TracingMiddleware"),
 ]
+
+
+def test_the_table_of_this_file_has_each_package() -> None:
+    assert {normal(re.split("[<>=~\n]", row[0])[0]) for row in ROWS} == RULES.keys()
 
 
 @pytest.mark.parametrize(("text", "code", "word"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
@@ -83,3 +91,21 @@ def test_a_file_of_requirements_that_is_given_is_not_read_as_python(tmp_path: Pa
     assert report.unread == []
     assert report.searched == 1
     assert [line.code for line in report.lines] == ["OTB101"]
+
+
+@pytest.mark.parametrize(
+    ("text", "old"),
+    [("opentracing<2", True), ("opentracing==2.2.0", False), ("sqlalchemy_opentracing", False)],
+)
+def test_only_a_pin_of_opentracing_below_2_prevents_everything(text: str, old: bool, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(f"lightstep\n{text}\n")
+    found = too_old(findings([tmp_path]))
+    assert (found is not None) is old
+    assert found is None or found.requirement.line == 2
+
+
+def test_findings_are_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("lightstep\nopentracing<2\njaeger-client\n")
+    (tmp_path / "constraints.txt").write_text("lightstep\n")
+    found = [(each.requirement.path.name, each.requirement.line) for each in findings([tmp_path])]
+    assert found == [("constraints.txt", 1), *(("requirements.txt", line) for line in (1, 2, 3))]

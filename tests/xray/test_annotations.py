@@ -61,3 +61,10 @@ def test_a_long_annotation_is_cut_and_an_invalid_number_is_metadata() -> None:
     found = segment(span("s", attributes={"long": "x" * 2000, "nan": math.nan}), annotate=("long", "nan"))
     assert found["annotations"] == {"long": "x" * 1000}
     assert "nan" in found["metadata"]["default"]
+
+
+def test_the_name_of_an_annotation_has_at_most_500_characters() -> None:
+    assert annotated(("a" * 501, "b" * 500), {"a" * 501: 1, "b" * 500: True}) == {
+        "a" * 500: 1,
+        "b" * 500: True,
+    }

@@ -111,6 +111,8 @@ def test_a_host_that_cannot_be_resolved_is_looked_up_again(
         (None, "udp:b:2001 tcp:a:2000", ("b", 2001)),
         (None, "", ("127.0.0.1", 2000)),
         ("[::1]:2000", "", ("::1", 2000)),
+        ("daemon:1", "", ("daemon", 1)),
+        ("daemon:65535", "", ("daemon", 65535)),
     ],
 )
 def test_the_address_is_the_argument_the_environment_variable_or_the_default(

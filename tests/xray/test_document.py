@@ -25,6 +25,39 @@ def test_values_that_json_cannot_express_become_text() -> None:
     assert encoded({"proxy": MappingProxyType({"a": 1})}) == b'{"proxy":{"a":1}}'
 
 
+def test_a_document_is_written_in_utf_8_without_blanks() -> None:
+    assert encoded({"a": ["ä", 1]}) == '{"a":["ä",1]}'.encode()
+
+
+def test_a_document_of_exactly_the_limit_is_left_as_it_is() -> None:
+    document = {"metadata": {"default": {"a": "x" * 200}}}
+    size = len(encoded(document))
+    assert trimmed(document, size) == encoded(document)
+    assert b"ot_bridge.trimmed" in trimmed(document, size - 1)
+
+
+@pytest.mark.parametrize("longest", [1000, 100])
+@pytest.mark.parametrize("made", [lambda length: "x" * length, lambda length: ["x" * (length - 4)]])
+def test_metadata_is_cut_above_a_limit_and_numbers_are_kept(longest: int, made: Any) -> None:
+    kept, cut = made(longest), made(longest + 1)
+    filling = {} if longest == 1000 else {str(number): "y" * 1000 for number in range(64)}
+    given = {"kept": kept, "cut": cut, "number": 1.5, "sure": True, **filling, "long": LONG}
+    found = json.loads(trimmed(oversized(metadata={"default": given})))["metadata"]["default"]
+    steps = [f"metadata above {each} characters" for each in (1000, 100) if each >= longest]
+    assert found["ot_bridge.trimmed"] == steps
+    text = cut if isinstance(cut, str) else json.dumps(cut)
+    assert found["cut"] == f"{text[:longest]}..."
+    assert found["long"] == f"{LONG[:longest]}..."
+    assert (found["kept"], found["number"], found["sure"]) == (kept, 1.5, True)
+
+
+def test_the_last_step_leaves_the_required_parts() -> None:
+    parts = {name: {"a": "x" * 30_000} for name in ("http", "aws", "user", "service")}
+    found = json.loads(trimmed(oversized(**parts, sql={"a": "x" * 30_000}, fault=True)))
+    note = {"metadata": {"default": {"ot_bridge.trimmed": ["long queries", "http, aws, sql"]}}}
+    assert found == oversized(fault=True, **note)
+
+
 def oversized(**parts: Any) -> dict[str, Any]:
     return {"name": "n", "id": "0" * 16, "trace_id": "1-0-0", "start_time": 1.0, "end_time": 2.0, **parts}
 
