@@ -15,7 +15,7 @@ from benchmarks.measure import Timing
 from benchmarks.peers import JAEGER, SDK
 from benchmarks.rows import OURS, Goal, other_row
 
-ROUNDS = 9
+ROUNDS = 31
 _COMPILED = str(Path(tempfile.gettempdir()) / "ot-bridge-benchmarks")  # bytecode, the same for all peers
 
 _AROUND = """

@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 from ot_bridge.errors import ConfigurationError, bad_variable
 
@@ -84,7 +85,7 @@ def loaded(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-class Parts(NamedTuple):
+class Parts:
     """A kind of parts (exporters, samplers, ...) that users choose by name.
 
     option: the argument that names them. group: their group of entry points. own: name -> `module:name` of
@@ -92,11 +93,19 @@ class Parts(NamedTuple):
     further known names, of parts that the caller has itself.
     """
 
-    option: str
-    group: str
-    own: Mapping[str, str] = {}
-    hints: Mapping[str, str] = {}
-    also: tuple[str, ...] = ()
+    def __init__(
+        self,
+        option: str,
+        group: str,
+        own: Mapping[str, str] = MappingProxyType({}),
+        hints: Mapping[str, str] = MappingProxyType({}),
+        also: tuple[str, ...] = (),
+    ) -> None:
+        self.option = option
+        self.group = group
+        self.own = own
+        self.hints = hints
+        self.also = also
 
     def load(self, name: str) -> Any:
         """The part of this name, in any case. Raises ConfigurationError if there is none."""

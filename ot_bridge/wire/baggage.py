@@ -19,7 +19,7 @@ from ot_bridge.wire.text import as_text, cut, text_of
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _member = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(({_OCTETS})(?:[ \t]*;.*)?)").fullmatch
-_property = re.compile(rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?").fullmatch
+_PROPERTY = rf"[ \t]*{_TOKEN}[ \t]*(?:=[ \t]*{_OCTETS}[ \t]*)?"  # few members have one
 
 
 def properties(extras: Mapping[str, str]) -> Mapping[str, str]:
@@ -54,7 +54,7 @@ def _members(value: str, limit: int) -> Iterator[tuple[str, str, str]]:
         if match is None:
             continue
         key, raw, text = match.groups()
-        if all(map(_property, raw[len(text) :].split(";")[1:])):
+        if all(re.fullmatch(_PROPERTY, each) for each in raw[len(text) :].split(";")[1:]):
             yield unquote(key) if "%" in key else key, unquote(text) if "%" in text else text, raw
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from ot_bridge.errors import BadHeader
@@ -21,14 +21,15 @@ _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 _NOT_LOWER_HEX = re.compile(r"[^0-9a-f]")
 
 
-class Hex(NamedTuple):
+class Hex:
     """One field of hex digits in a header value."""
 
-    name: str
-    least: int
-    most: int
-    zero: bool = True
-    lower: bool = False
+    def __init__(self, name: str, least: int, most: int, zero: bool = True, lower: bool = False) -> None:
+        self.name = name
+        self.least = least
+        self.most = most
+        self.zero = zero
+        self.lower = lower
 
 
 def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> BadHeader:

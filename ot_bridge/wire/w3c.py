@@ -33,7 +33,8 @@ CHARS = 512
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 _usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])").fullmatch
 # A later version: the first 55 characters are read if the value ends there or a dash follows.
-_match_later = re.compile(r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])").match
+# Few callers send one, so that `re` compiles this at its first use.
+_LATER = r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])"
 _FIELDS = (
     Hex("version", 2, 2, lower=True),
     Hex("trace id", 32, 32, zero=False, lower=True),
@@ -70,7 +71,7 @@ def _match_padded(value: str) -> re.Match[str]:
     if len(value) > CHARS:
         raise BadHeader("traceparent", value, f"has more than {CHARS} characters", CHARS)
     text = value.strip(" \t")
-    match = _match(text) or _match_later(text)
+    match = _match(text) or re.match(_LATER, text)
     if match is None:
         if text.startswith("ff"):
             raise BadHeader("traceparent", text, "version ff is not allowed", 0)

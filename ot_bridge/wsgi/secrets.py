@@ -16,7 +16,7 @@ SENSITIVE: Final = (
     "X-CSRF-Token", "X-CSRFToken",
 )  # fmt: skip
 
-_parts = re.compile(r"[^\w\-]+").split
+_BETWEEN_WORDS: Final = r"[^\w\-]+"
 
 
 class Secrets:
@@ -30,7 +30,7 @@ class Secrets:
         self._names = frozenset(map(_plain, (*SENSITIVE, *more)))
 
     def __contains__(self, name: str) -> bool:
-        parts = _parts(name)
+        parts = re.split(_BETWEEN_WORDS, name)
         return not self._names.isdisjoint(map(_plain, (*parts, "".join(parts))))
 
 

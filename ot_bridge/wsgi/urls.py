@@ -13,9 +13,9 @@ from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 from ot_bridge.wsgi.secrets import REDACTED, Secrets
 
 # What needs no quoting in a host and path; "@" does, for it may end a user's name and password.
-_plain = re.compile(r"[A-Za-z0-9\-._~/:\[\]!$&'()*+,;=]*").fullmatch
+_PLAIN: Final = r"[A-Za-z0-9\-._~/:\[\]!$&'()*+,;=]*"
 _simple = re.compile(r"https?://[A-Za-z0-9\-._~:\[\]]+/[A-Za-z0-9\-._~/:!$&'()*+,;=]*").fullmatch
-_has_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://").match
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.\-]*://"
 _PATH_SAFE: Final = "/~!$&'()*+,;=:@"
 _QUERY_SAFE: Final = "/~!$&'()*+,;=:@?%[]"
 
@@ -23,7 +23,7 @@ _QUERY_SAFE: Final = "/~!$&'()*+,;=:@?%[]"
 def _absolute(environ: dict[str, Any]) -> SplitResult | None:
     """The request's target where it is a whole URL (RFC 9112, section 3.2.2), as some servers hand it on."""
     target: str = environ.get("PATH_INFO", "")
-    if target[:1] == "/" or not _has_scheme(target):
+    if target[:1] == "/" or not re.match(_SCHEME, target):
         return None
     try:
         return urlsplit(target)
@@ -71,7 +71,7 @@ def path(environ: dict[str, Any]) -> str:
         if raw in ("", "*"):  # "OPTIONS *" is about no path (RFC 9110, section 9.3.7)
             return ""
         raw = "/"
-    if _plain(raw):
+    if re.fullmatch(_PLAIN, raw):
         return raw
     try:
         return quote(raw.encode("latin-1"), safe=_PATH_SAFE)
