@@ -84,7 +84,7 @@ class Unprintable:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [("a", "a"), (b"a\xc3\xa4\xff", "aä\ufffd"), (7, "7"), (Unprintable(), "<unprintable Unprintable>")],
-    ids=repr,
+    ids=["text", "bytes", "number", "unprintable"],
 )
 def test_any_value_can_be_shown(value: object, shown: str) -> None:
     assert text(value) == shown
@@ -155,7 +155,9 @@ class Sized:
 
 
 @pytest.mark.parametrize(
-    ("message", "size"), [(b"bytes", 5), (b"", 0), (Sized(), 7), ("text", None)], ids=repr
+    ("message", "size"),
+    [(b"bytes", 5), (b"", 0), (Sized(), 7), ("text", None)],
+    ids=["bytes", "empty", "with its size", "text"],
 )
 def test_a_message_event_has_the_size_if_it_is_known(otel: Recorded, message: Any, size: int | None) -> None:
     span = otel.tracer.start_span("span")

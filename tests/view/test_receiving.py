@@ -177,6 +177,7 @@ def test_a_body_is_unpacked(encoding: str) -> None:
         (b"x" * 1025, "identity", 413, "a body has at most 0 MB"),
         (gzip.compress(b"x" * 1025), "gzip", 413, "a body has at most 0 MB"),
     ],
+    ids=["br", "a long name", "no gzip", "cut off", "too large", "too large when unpacked"],
 )
 def test_a_body_that_cannot_be_used_is_refused(
     body: bytes, encoding: str, status: int, why: str, monkeypatch: pytest.MonkeyPatch
