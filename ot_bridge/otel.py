@@ -104,12 +104,6 @@ def delegate(sampler: Any, kind: int) -> Any:
     return getattr(sampler, _DELEGATES[kind], None)
 
 
-def batch_emit(processor: Any) -> Callable[[Any], None] | None:
-    """What a `BatchSpanProcessor` does with a sampled span that ends; None up to 1.33."""
-    emit: Callable[[Any], None] | None = getattr(getattr(processor, "_batch_processor", None), "emit", None)
-    return emit
-
-
 # Tracers.
 
 #: Attributes of the SDK's tracer that its spans are made from; the last two are there since 1.40.

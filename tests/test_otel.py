@@ -18,8 +18,6 @@ from opentelemetry.instrumentation.utils import (
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import sampling
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ot_bridge import otel
@@ -94,18 +92,6 @@ def test_the_decision_of_a_static_sampler_is_found() -> None:
     assert otel.static_decision(sampling.ALWAYS_ON) is sampling.Decision.RECORD_AND_SAMPLE
     assert otel.static_decision(sampling.ALWAYS_OFF) is sampling.Decision.DROP
     assert otel.static_decision(sampling.TraceIdRatioBased(0.5)) is None
-
-
-def test_the_queue_of_a_batch_processor_is_found() -> None:
-    processor = BatchSpanProcessor(exporter := InMemorySpanExporter())
-    provider = sdk.TracerProvider(shutdown_on_exit=False)
-    (span := provider.get_tracer("t").start_span("a")).end()
-    emit = otel.batch_emit(processor)
-    assert emit is not None
-    emit(span)
-    processor.shutdown()  # type: ignore[no-untyped-call]
-    assert [each.name for each in exporter.get_finished_spans()] == ["a"]
-    assert otel.batch_emit(object()) is None
 
 
 class Switch:
