@@ -22,7 +22,7 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=_FINE)
 
 
-short = examples(15)
+short = examples(10)
 
 
 def at_length(test: Any, count: int = 1000) -> Any:

@@ -338,5 +338,5 @@ def _for(examples: int) -> settings:
     )
 
 
-TestDifferential.settings = _for(30)
+TestDifferential.settings = _for(20)
 TestDifferentialAtLength.settings = _for(5000)
