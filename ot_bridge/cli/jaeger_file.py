@@ -42,6 +42,6 @@ def _section(found: dict[str, Any]) -> dict[str, Any]:
     """The dictionary for `Config`, with a `service_name` that stands beside it."""
     for name in _SECTIONS:
         if isinstance(found.get(name), dict):
-            beside = {key: found[key] for key in ("service_name",) if key in found}
+            beside = {"service_name": found["service_name"]} if "service_name" in found else {}
             return {**beside, **_section(found[name])}
     return found

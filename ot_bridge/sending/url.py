@@ -10,8 +10,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:%-")
 _AS_IT_IS: Final = "/%:=&?~+!$,;'@()*[]"  # what stays in a path or query; all other characters are quoted
-_begins: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.\-]*://").match
-_ends: Final = re.compile(r"[?#]").split
+_SCHEME: Final = r"\s*[A-Za-z][A-Za-z0-9+.\-]*://"
 
 
 class Url(NamedTuple):
@@ -89,10 +88,10 @@ def _basic(user: str) -> str | None:
 
 def without_secrets(text: str) -> str:
     """`text`, which need not be a URL, without anything that may be a user, a password or a query."""
-    match = _begins(text)
+    match = re.match(_SCHEME, text)
     scheme = match[0] if match else ""
     rest = text[len(scheme) :]
-    (shown, *hidden) = _ends(rest, 1)
+    shown, *hidden = re.split("[?#]", rest, maxsplit=1)
     if any("@" in part for part in hidden):  # of a query, or the end of a password
         return f"{scheme}..."
     return f"{scheme}{shown.rpartition('@')[2]}"

@@ -181,7 +181,7 @@ def test_typing_errors_are_counted(one: str, other: str, distance: int) -> None:
 def test_the_nearest_of_several_names_is_found() -> None:
     known = ("OTEL_SERVICE_NAME", "OTEL_SERVICE_GAME", "OTEL_NAME")
     assert nearest("OTEL_SERVICE_NAMEE", known) == "OTEL_SERVICE_NAME"
-    assert nearest("OTEL_SERVICE_NAMEXXX", known) == ""
+    assert nearest("OTEL_SERVICE_NAME_ABC", known) == ""
     assert nearest("OTEL", ()) == ""
 
 
