@@ -49,6 +49,22 @@ class Keeping(SpanExporter):
         return [name for batch in self.batches for name in batch]
 
 
+class Raises(Keeping):
+    """Raises in every method."""
+
+    def export(self, spans: Any) -> SpanExportResult:
+        raise OSError
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        raise OSError
+
+    def shutdown(self, timeout_millis: int = 30000) -> None:
+        raise OSError
+
+    def give_up_at(self, moment: float | None) -> None:
+        raise OSError
+
+
 def spans(processor: Any) -> Any:
     """A function that starts and ends a span of this name in a provider with the processor."""
     provider = TracerProvider(shutdown_on_exit=False)

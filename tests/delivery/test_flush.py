@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery import DeliveryProcessor
-from tests.delivery.parts import Keeping, spans, until
+from tests.delivery.parts import Keeping, Raises, spans, until
 
 FAILED, SUCCESS = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
 
@@ -180,19 +180,6 @@ def test_force_flush_and_shutdown_of_the_provider_reach_the_processor() -> None:
 
 
 def test_exporters_may_raise_in_every_method(caplog: pytest.LogCaptureFixture) -> None:
-    class Raises(Keeping):
-        def export(self, spans: Any) -> SpanExportResult:
-            raise OSError
-
-        def force_flush(self, timeout_millis: int = 30000) -> bool:
-            raise OSError
-
-        def shutdown(self, timeout_millis: int = 30000) -> None:
-            raise OSError
-
-        def give_up_at(self, moment: float | None) -> None:
-            raise OSError
-
     processor = _processor(Raises())
     spans(processor)("a")
     assert processor.force_flush(10_000) is False

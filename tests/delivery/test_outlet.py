@@ -15,7 +15,7 @@ from ot_bridge.delivery import markers, refusal
 from ot_bridge.delivery.calls import Calls
 from ot_bridge.delivery.outlet import Outlet
 from ot_bridge.delivery.refusal import Probe
-from tests.delivery.parts import Keeping, hanging, refusing
+from tests.delivery.parts import Keeping, Raises, hanging, refusing
 
 take: Any = markers.take
 SPANS: Any = [SimpleNamespace(name=name) for name in "abc"]
@@ -115,20 +115,6 @@ def test_an_exporter_is_flushed_if_there_is_time_left(
     outlet.export([])
     assert outlet.flush(1000 + left) is not bool(asked)
     assert given == asked
-
-
-class Raises(Keeping):
-    def export(self, spans: Any) -> SpanExportResult:
-        raise OSError
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        raise OSError
-
-    def shutdown(self, timeout_millis: int = 30000) -> None:
-        raise OSError
-
-    def give_up_at(self, moment: float | None) -> None:
-        raise OSError
 
 
 def test_what_an_exporter_raises_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
