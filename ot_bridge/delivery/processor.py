@@ -15,7 +15,7 @@ from ot_bridge.delivery import exit, processes
 from ot_bridge.delivery.counts import Counts
 from ot_bridge.delivery.log import quieten, restore
 from ot_bridge.delivery.meters import observe
-from ot_bridge.delivery.settings import settings
+from ot_bridge.delivery.settings import Settings
 from ot_bridge.delivery.worker import Worker
 from ot_bridge.errors import ConfigurationError
 
@@ -50,7 +50,7 @@ class DeliveryProcessor(SpanProcessor):
                 "exporter", exporter, "expected an exporter, or a callable that makes one"
             )
         given: Any = exporter
-        chosen = settings(max_queue_size, max_export_batch_size, schedule_delay_millis, export_timeout_millis)
+        chosen = Settings(max_queue_size, max_export_batch_size, schedule_delay_millis, export_timeout_millis)
         self.worker = Worker(chosen, given if self._makes else lambda: given, listener)
         quieten(self)
         self.worker.outlet.exporter  # noqa: B018 - made here, so that what is wrong with it is known at once

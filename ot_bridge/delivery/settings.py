@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from ot_bridge.errors import ConfigurationError, bad_variable
 
@@ -21,38 +21,32 @@ _VARIABLES: Final = {
 }
 
 
-class Settings(NamedTuple):
-    """queue, batch: spans. delay, timeout: seconds."""
+class Settings:
+    """queue, batch: spans. delay, timeout: seconds.
 
-    queue: int
-    batch: int
-    delay: float
-    timeout: float
-
-
-def settings(
-    max_queue_size: int | None,
-    max_export_batch_size: int | None,
-    schedule_delay_millis: float | None,
-    export_timeout_millis: float | None,
-) -> Settings:
-    """The settings for these arguments; None means not given.
-
-    Raises ConfigurationError for a bad argument.
+    An argument that is None comes from its variable. Raises ConfigurationError for a bad argument.
     """
-    queue = int(_number("max_queue_size", max_queue_size))
-    batch = int(_number("max_export_batch_size", max_export_batch_size))
-    if batch > queue:
-        reason = f"a batch is at most as large as the queue ({queue})"
-        variable, default = _VARIABLES["max_export_batch_size"]
-        if max_export_batch_size is None:
-            if batch != default:
-                bad_variable(variable, str(batch), reason, f"{queue} is taken")
-        elif max_queue_size is not None:
-            raise ConfigurationError("max_export_batch_size", max_export_batch_size, reason)
-    delay = _number("schedule_delay_millis", schedule_delay_millis) / 1000
-    timeout = _number("export_timeout_millis", export_timeout_millis) / 1000
-    return Settings(queue, min(batch, queue), delay, timeout)
+
+    def __init__(
+        self,
+        max_queue_size: int | None,
+        max_export_batch_size: int | None,
+        schedule_delay_millis: float | None,
+        export_timeout_millis: float | None,
+    ) -> None:
+        self.queue = queue = int(_number("max_queue_size", max_queue_size))
+        batch = int(_number("max_export_batch_size", max_export_batch_size))
+        if batch > queue:
+            reason = f"a batch is at most as large as the queue ({queue})"
+            variable, default = _VARIABLES["max_export_batch_size"]
+            if max_export_batch_size is None:
+                if batch != default:
+                    bad_variable(variable, str(batch), reason, f"{queue} is taken")
+            elif max_queue_size is not None:
+                raise ConfigurationError("max_export_batch_size", max_export_batch_size, reason)
+        self.batch = min(batch, queue)
+        self.delay = _number("schedule_delay_millis", schedule_delay_millis) / 1000
+        self.timeout = _number("export_timeout_millis", export_timeout_millis) / 1000
 
 
 def _number(name: str, given: float | None) -> float:

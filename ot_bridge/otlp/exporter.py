@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.instance import dict_of
 from ot_bridge.otel import UNTRACED
-from ot_bridge.otlp.settings import read_settings
+from ot_bridge.otlp.settings import Settings
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.late import loading
 
@@ -61,7 +61,7 @@ class OTLPSpanExporter(SpanExporter):
     ) -> None:
         if not isinstance(max_request_size, int) or max_request_size < 1:
             raise ConfigurationError("max_request_size", max_request_size, "expected a number above 0")
-        self._settings = read_settings(
+        self._settings = Settings(
             endpoint,
             headers=headers,
             timeout=timeout,

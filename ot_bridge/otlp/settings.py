@@ -13,7 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from ot_bridge.errors import ConfigurationError, bad_variable, log_once
@@ -38,51 +38,39 @@ _OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encodi
 }
 
 
-class Settings(NamedTuple):
-    """url: None if it cannot be used. target: the URL without secrets, for messages. timeout: seconds for one
-    export. compression: `gzip`, `deflate` or `none`. The last three are paths of files.
+class Settings:
+    """Those in the arguments and, for None, in the variables. Raises ConfigurationError for a bad argument.
+
+    url: None if it cannot be used. target: the URL without secrets, for messages. timeout: seconds for one
+    export. compression: `gzip`, `deflate` or `none`. certificate, client_certificate, client_key: paths.
     """
 
-    url: Url | None
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    timeout: float
-    compression: str
-    certificate: str | None
-    client_certificate: str | None
-    client_key: str | None
-
-
-def read_settings(
-    endpoint: str | None = None,
-    *,
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    timeout: float | None = None,
-    compression: Any = None,
-    certificate_file: str | os.PathLike[str] | None = None,
-    client_certificate_file: str | os.PathLike[str] | None = None,
-    client_key_file: str | os.PathLike[str] | None = None,
-) -> Settings:
-    """The settings from these arguments and, for None, from the variables. Raises ConfigurationError."""
-    url, target = _url_of(endpoint)
-    secure = url is not None and url.scheme == "https"
-    key = _file("client_key_file", client_key_file, "CLIENT_KEY", secure)
-    certificate = _file("client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure)
-    if key and not certificate:
-        log_once(
-            _log, logging.ERROR, f"{target}: a client's key is configured, but no certificate; none is shown"
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        timeout: float | None = None,
+        compression: Any = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        client_certificate_file: str | os.PathLike[str] | None = None,
+        client_key_file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.url, self.target = url, target = _url_of(endpoint)
+        secure = url is not None and url.scheme == "https"
+        self.client_key = _file("client_key_file", client_key_file, "CLIENT_KEY", secure)
+        self.client_certificate = _file(
+            "client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure
         )
-    authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
-    return Settings(
-        url,
-        target,
-        _headers(headers, url.authorization if url else None),
-        _setting("timeout", timeout, "TIMEOUT", _seconds, DEFAULT_TIMEOUT),
-        _setting("compression", compression, "COMPRESSION", _compression, "none"),
-        authorities or os.environ.get("REQUESTS_CA_BUNDLE") or None,  # as OpenTelemetry's exporter has it
-        certificate,
-        key,
-    )
+        if self.client_key and not self.client_certificate:
+            missing = "a client's key is configured, but no certificate; none is shown"
+            log_once(_log, logging.ERROR, f"{target}: {missing}")
+        authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
+        # As OpenTelemetry's exporter has it.
+        self.certificate = authorities or os.environ.get("REQUESTS_CA_BUNDLE") or None
+        self.headers = _headers(headers, url.authorization if url else None)
+        self.timeout = _setting("timeout", timeout, "TIMEOUT", _seconds, DEFAULT_TIMEOUT)
+        self.compression = _setting("compression", compression, "COMPRESSION", _compression, "none")
 
 
 def _variable(name: str) -> tuple[str, str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry.propagators.textmap import Getter
 
 from ot_bridge.wire import Format
-from ot_bridge.wire.remote import Ids, Usual
+from ot_bridge.wire.remote import Ids
 from ot_bridge.wire.text import as_text
 
 LEARNED = 1024
@@ -113,9 +113,9 @@ class Known:
 
     __slots__ = ("_sets", "plain", "usual")
 
-    def __init__(self, wanted: Iterable[str], usual: Iterable[Usual]) -> None:
+    def __init__(self, wanted: Iterable[str], usual: Iterable[tuple[str, Callable[[str], Ids]]]) -> None:
         self.plain = set(wanted)
-        alone = [({name}, name, read) for name, read, _ in usual]
+        alone = [({name}, name, read) for name, read in usual]
         self.usual = tuple((name, names.issuperset, read) for names, name, read in alone)
         self._sets = (self.plain, *(names for names, _, _ in alone))
 
@@ -147,9 +147,9 @@ class Wanted:
             for name, spelled in zip(format.fields, format.spelled or format.fields, strict=True)
         }
         self._environ = {_environ_key(name): name for name in self._exact}
-        usual = [format.usual for format in formats if format.usual is not None]
+        usual = [(each.usual.name, each.usual.read) for each in formats if each.usual is not None]
         self.headers = Known(self._exact, usual)
-        self.environ = Known(self._environ, [each._replace(name=_environ_key(each.name)) for each in usual])
+        self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
 
     def id_reader(self) -> Callable[[Any], Ids | None]:
         """Makes `Propagator.read_ids`: a function, since a method takes longer to call."""

@@ -42,9 +42,8 @@ from ot_bridge.wire.text import Hex, cut, explain, text_of
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
 
-_match = re.compile(
-    r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
-).fullmatch
+# `_read_usual` reads most values without it, so that `re` compiles this at its first use.
+_IDS = r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
 _FIELDS = (
     Hex("trace id", 1, 32, zero=False),
     Hex("span id", 1, 16, zero=False),
@@ -99,7 +98,7 @@ def _decoder(names: _Names, url_encoded: bool) -> Decoder:
         debug_id = _debug_id(headers[debug_header], url_encoded) if debug_header in headers else None
         if value is None:
             return Remote(debug_id=debug_id, baggage=baggage) if debug_id or baggage else None
-        match = _match(value) or (_match_encoded(value) if url_encoded else None)
+        match = re.fullmatch(_IDS, value) or (_match_encoded(value) if url_encoded else None)
         if match is None:
             raise explain(trace_header, value, ":", _FIELDS)
         trace, span, parent, flags = match.groups()
@@ -142,7 +141,9 @@ def _padded(digits: str, length: int) -> str:
 
 
 def _match_encoded(value: str) -> re.Match[str] | None:
-    return _match(unquote(value)) if "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS else None
+    if "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS:
+        return re.fullmatch(_IDS, unquote(value))
+    return None
 
 
 def _debug_id(value: str, url_encoded: bool) -> str | None:

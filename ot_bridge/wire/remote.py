@@ -72,16 +72,19 @@ class Outgoing(Protocol):
     def extras(self) -> Mapping[str, str]: ...
 
 
-class Limits(NamedTuple):
+class Limits:
     """How much baggage and tracestate is read and written. What exceeds a limit is dropped.
 
     The defaults are the minimum of W3C Baggage ("Limits"), and more than the 512 characters of tracestate
     that W3C Trace Context requires ("tracestate Limits").
     """
 
-    baggage_items: int = 64
-    baggage_bytes: int = 8192
-    tracestate_bytes: int = 8192
+    def __init__(
+        self, baggage_items: int = 64, baggage_bytes: int = 8192, tracestate_bytes: int = 8192
+    ) -> None:
+        self.baggage_items = baggage_items
+        self.baggage_bytes = baggage_bytes
+        self.tracestate_bytes = tracestate_bytes
 
 
 LIMITS = Limits()
@@ -100,7 +103,7 @@ class Encoder(Protocol):
 Ids = tuple[int, int, int, int]
 
 
-class Usual(NamedTuple):
+class Usual:
     """The one header of a format that most requests have of it, and fast functions for its usual values.
 
     read: returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the trace id is random)
@@ -109,12 +112,18 @@ class Usual(NamedTuple):
     else to write. If it raises anything, `encode` is called instead.
     """
 
-    name: str
-    read: Callable[[str], Ids]
-    write: Callable[[int, int, int, int], str] | None = None
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[str], Ids],
+        write: Callable[[int, int, int, int], str] | None = None,
+    ) -> None:
+        self.name = name
+        self.read = read
+        self.write = write
 
 
-class Format(NamedTuple):
+class Format:
     """A header format: its name, the lower-case names of its headers, its decoder and its encoder.
 
     prefixes: how the names of headers begin that hold one baggage item each.
@@ -124,12 +133,24 @@ class Format(NamedTuple):
     spelled: the header names as the encoder writes them, if not in lower case.
     """
 
-    name: str
-    fields: tuple[str, ...]
-    decode: Decoder
-    encode: Encoder
-    prefixes: tuple[str, ...] = ()
-    usual: Usual | None = None
-    raw: bool = False
-    text_map: Format | None = None
-    spelled: tuple[str, ...] = ()
+    def __init__(
+        self,
+        name: str,
+        fields: tuple[str, ...],
+        decode: Decoder,
+        encode: Encoder,
+        prefixes: tuple[str, ...] = (),
+        usual: Usual | None = None,
+        raw: bool = False,
+        text_map: Format | None = None,
+        spelled: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.fields = fields
+        self.decode = decode
+        self.encode = encode
+        self.prefixes = prefixes
+        self.usual = usual
+        self.raw = raw
+        self.text_map = text_map
+        self.spelled = spelled

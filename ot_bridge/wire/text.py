@@ -64,11 +64,11 @@ def is_zero(trace: str, span: str, trace_field: Hex, span_field: Hex) -> bool:
 
 
 def read_three(fullmatch: Callable[[str], re.Match[str] | None]) -> Callable[[str], Ids]:
-    """Makes a `Format.usual` reader of a pattern with three groups: trace id, span id and flags."""
+    """Makes a `Usual.read` of a pattern with three groups: trace id, span id and flags in hex."""
 
     def read(value: str) -> Ids:
         trace, span, flags = fullmatch(value).groups()  # type: ignore[union-attr]
-        return int(trace, 16), int(span, 16), 0, int(flags)
+        return int(trace, 16), int(span, 16), 0, int(flags, 16) & 3
 
     return read
 

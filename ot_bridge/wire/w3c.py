@@ -31,7 +31,6 @@ COMMAS = 256  # a value is taken apart at this many, so reading it takes bounded
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
-_usual = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])").fullmatch
 # A later version: the first 55 characters are read if the value ends there or a dash follows.
 # Few callers send one, so that `re` compiles this at its first use.
 _LATER = r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])"
@@ -129,5 +128,5 @@ TRACECONTEXT = Format(
     ("traceparent", "tracestate"),
     decode,
     encode,
-    usual=Usual("traceparent", read_three(_usual), _write),
+    usual=Usual("traceparent", read_three(_match), _write),
 )

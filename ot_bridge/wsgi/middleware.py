@@ -20,16 +20,12 @@ from ot_bridge.edge import StartOptions, attempt, failed
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import current
 from ot_bridge.propagation import WsgiHeaders
-from ot_bridge.semconv.groups import opt_in
 from ot_bridge.wsgi import urls
 from ot_bridge.wsgi.body import FILE_WRAPPER, FINISHED, deliver, note_files
-from ot_bridge.wsgi.operation_name import OperationName
 from ot_bridge.wsgi.request import SPAN, Request
-from ot_bridge.wsgi.response_header import response_header as header_maker
 from ot_bridge.wsgi.routes import OPEN
-from ot_bridge.wsgi.secrets import Secrets
 from ot_bridge.wsgi.settings import Settings
-from ot_bridge.wsgi.tags import HeaderTags, Tags, describe, describe_more
+from ot_bridge.wsgi.tags import Tags, describe, describe_more
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -91,28 +87,21 @@ class TracingMiddleware:
             raise ConfigurationError("app", app, "a WSGI application")
         self.app = app
         self.tracer = usable_tracer(tracer)
-        name = OperationName(operation_name)
-        opted_in = "http" in opt_in()
-        secrets = Secrets(edge.as_names("redact", redact))
-        captured = edge.as_names("capture_headers", capture_headers)
-        tags = {"component": component, "span.kind": edge.kind_tag(span_kind)}
-        is_plain = not (captured or capture_query or opted_in)
         self._settings = Settings(
-            name=name,
-            tags=tags,
-            ready={maps: convert.tags(tags, maps) for maps in (True, False)} if is_plain else {},
-            opted_in=opted_in,
-            captured=HeaderTags(captured, secrets, opted_in) if captured else None,
+            operation_name=operation_name,
+            component=component,
+            span_kind=span_kind,
+            start_options=start_options,
+            exclude=exclude,
+            trust=trust,
+            public_endpoint=public_endpoint,
+            on_corrupt=on_corrupt,
+            capture_headers=capture_headers,
             capture_query=capture_query,
-            secrets=secrets,
-            exclusion=edge.Exclusion(exclude),
-            callers=edge.Callers(trust, public_endpoint, on_corrupt),
-            start_options=edge.as_function("start_options", start_options),
-            request_hook=edge.as_function("request_hook", request_hook),
-            response_hook=edge.as_function("response_hook", response_hook),
-            response_header=header_maker(response_header),
-            wants_route=name.late or opted_in,
-            wants_headers=bool(captured or response_hook or response_header),
+            redact=redact,
+            request_hook=request_hook,
+            response_hook=response_hook,
+            response_header=response_header,
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TracingMiddleware:

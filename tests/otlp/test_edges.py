@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from ot_bridge import __version__
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.otlp import OTLPSpanExporter, decode, decode_json, values
-from ot_bridge.otlp.settings import read_settings
+from ot_bridge.otlp.settings import Settings
 from ot_bridge.otlp.values import any_value
 from ot_bridge.otlp.varint import varint
 from ot_bridge.otlp.verdict import Verdict, judge, judge_error, retry_after
@@ -36,7 +36,7 @@ OWN = (
 @pytest.mark.parametrize("name", OWN)
 def test_a_header_of_the_exporters_own_cannot_be_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{P}HEADERS", f"{name.lower()}=x,a=b")
-    assert read_settings(headers={name: "y", "c": "d"}).headers == (("a", "b"), ("c", "d"))
+    assert Settings(headers={name: "y", "c": "d"}).headers == (("a", "b"), ("c", "d"))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_header_of_the_exporters_own_cannot_be_replaced(name: str, monkeypatch
     ],
 )
 def test_a_timeout_is_at_most_a_day(given: Any, seconds: float) -> None:
-    assert read_settings(timeout=given).timeout == seconds
+    assert Settings(timeout=given).timeout == seconds
 
 
 #: Characters of a header's value, and whether they may be sent.
@@ -65,15 +65,15 @@ CHARACTERS |= dict.fromkeys("\0\x08\n\x0b\x1f\x7f\ud800\udfff", False)
 def test_a_headers_value_has_no_control_characters_but_a_tab(char: str, sent: bool) -> None:
     headers = {"k": f"a{char}b"}
     if sent:
-        assert read_settings(headers=headers).headers == (("k", f"a{char}b"),)
+        assert Settings(headers=headers).headers == (("k", f"a{char}b"),)
     else:
         with pytest.raises(ConfigurationError, match="a line break or another character"):
-            read_settings(headers=headers)
+            Settings(headers=headers)
 
 
 def _can_be_a_name(name: str) -> bool:
     try:
-        return read_settings(headers={name: "v"}).headers == ((name, "v"),)
+        return Settings(headers={name: "v"}).headers == ((name, "v"),)
     except ConfigurationError as refused:
         return "a name that no header can have" not in refused.reason
 
@@ -135,7 +135,7 @@ def test_a_variable_that_cannot_be_used_is_named_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv(f"{P}{name}", value)
-    read_settings()
+    Settings()
     (record,) = caplog.records
     assert record.message.startswith(f"{P}{words}")
     assert f"; {instead}" in record.message
@@ -159,7 +159,7 @@ def test_each_file_comes_from_its_argument_or_its_variable(
         arguments[option] = __file__
     else:
         monkeypatch.setenv(f"{P}{name}", __file__)
-    settings = read_settings("https://h/", **arguments)
+    settings = Settings("https://h/", **arguments)
     fields_ = {"certificate", "client_certificate", "client_key"}
     found = {each: getattr(settings, each) for each in fields_}
     assert found == {**dict.fromkeys(fields_), field: __file__}

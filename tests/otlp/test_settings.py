@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.otlp.settings import read_settings
+from ot_bridge.otlp.settings import Settings
 
 P = "OTEL_EXPORTER_OTLP_"
 TRACES = f"{P}TRACES_ENDPOINT"
@@ -47,7 +47,7 @@ def test_the_url_is_read_as_the_specification_says(
     variables: dict[str, str], target: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _set(monkeypatch, variables)
-    settings = read_settings()
+    settings = Settings()
     assert str(settings.url) == settings.target == target
     assert not caplog.records
 
@@ -72,8 +72,8 @@ def test_an_unusable_endpoint_is_logged_once_and_not_replaced_by_the_default(
     value: str, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert read_settings().url is None
-    assert read_settings().url is None
+    assert Settings().url is None
+    assert Settings().url is None
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert name in record.message
@@ -104,7 +104,7 @@ def test_a_suspicious_endpoint_is_used_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert [read_settings().target, read_settings().target] == [target, target]
+    assert [Settings().target, Settings().target] == [target, target]
     (record,) = caplog.records
     assert name in record.message
     assert words in record.message
@@ -113,15 +113,15 @@ def test_a_suspicious_endpoint_is_used_and_logged_once(
 def test_user_password_and_query_of_an_endpoint_are_used_and_never_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = read_settings("http://me:p%40ss@h:4317?key=secret")
+    settings = Settings("http://me:p%40ss@h:4317?key=secret")
     assert settings.target == "http://h:4317/"
     assert settings.url is not None
     assert settings.url.query == "?key=secret"
     assert settings.headers == (("Authorization", "Basic bWU6cEBzcw=="),)
     monkeypatch.setenv(BASE, "me:p%40ss@h?key=secret")
-    assert read_settings().url is None
+    assert Settings().url is None
     with pytest.raises(ConfigurationError) as error:
-        read_settings("htp://me:p%40ss@h?key=secret")
+        Settings("htp://me:p%40ss@h?key=secret")
     printed = caplog.text + str(error.value)
     assert "4317" in printed
     assert not any(secret in printed for secret in ("p%40ss", "p@ss", "me:", "secret"))
@@ -147,7 +147,7 @@ def test_a_timeout_is_read_as_seconds_below_1000_and_as_milliseconds_from_1000_o
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     _set(monkeypatch, variables)
-    assert read_settings().timeout == seconds
+    assert Settings().timeout == seconds
     assert not caplog.records
 
 
@@ -156,27 +156,27 @@ def test_an_invalid_timeout_is_logged_and_the_default_used(
     value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}TIMEOUT", value)
-    assert read_settings().timeout == 10.0
+    assert Settings().timeout == 10.0
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * bool(value)
 
 
 @pytest.mark.parametrize("value", ["gzip", "GZIP", " Deflate", "none", "NONE"])
 def test_compression_is_read_in_any_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{P}COMPRESSION", value)
-    assert read_settings().compression == value.strip().lower()
+    assert Settings().compression == value.strip().lower()
 
 
 def test_an_unknown_compression_is_logged_and_none_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}COMPRESSION", "zstd")
-    assert read_settings().compression == "none"
+    assert Settings().compression == "none"
     assert "zstd" in caplog.text
     assert "gzip, deflate, none" in caplog.text
 
 
 def test_opentelemetrys_compression_values_are_accepted_as_arguments() -> None:
-    assert [read_settings(compression=each).compression for each in Compression] == [
+    assert [Settings(compression=each).compression for each in Compression] == [
         "none",
         "deflate",
         "gzip",
@@ -201,7 +201,7 @@ def test_headers_are_read_from_the_variable(
     text: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}HEADERS", text)
-    assert dict(read_settings().headers) == headers
+    assert dict(Settings().headers) == headers
     assert not caplog.records
 
 
@@ -221,7 +221,7 @@ def test_a_header_that_cannot_be_sent_is_dropped_and_logged_without_its_value(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(f"{P}HEADERS", f"good=1,{text}")
-    assert read_settings().headers == (("good", "1"),)
+    assert Settings().headers == (("good", "1"),)
     (record,) = caplog.records
     assert "pair 2" in record.message
     assert "s3cret" not in record.message
@@ -231,7 +231,7 @@ def test_the_traces_headers_variable_replaces_the_general_one_and_the_argument_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _set(monkeypatch, {f"{P}HEADERS": "a=1,b=1", f"{P}TRACES_HEADERS": "b=2,c=2"})
-    assert dict(read_settings(headers={"C": "3", "d": "3"}).headers) == {"b": "2", "C": "3", "d": "3"}
+    assert dict(Settings(headers={"C": "3", "d": "3"}).headers) == {"b": "2", "C": "3", "d": "3"}
 
 
 FILES = {"CERTIFICATE": "certificate", "CLIENT_CERTIFICATE": "client_certificate", "CLIENT_KEY": "client_key"}
@@ -246,9 +246,9 @@ def test_a_missing_certificate_file_is_logged_only_for_https(
         {f"{P}{name}": "/nowhere/x.pem", f"{P}CLIENT_CERTIFICATE": __file__}
         | {f"{P}{name}": "/nowhere/x.pem"},
     )
-    assert getattr(read_settings("http://h/v1/traces"), field) == "/nowhere/x.pem"
+    assert getattr(Settings("http://h/v1/traces"), field) == "/nowhere/x.pem"
     assert not caplog.records
-    assert getattr(read_settings("https://h/v1/traces"), field) == "/nowhere/x.pem"
+    assert getattr(Settings("https://h/v1/traces"), field) == "/nowhere/x.pem"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "/nowhere/x.pem" in caplog.text
 
@@ -257,13 +257,13 @@ def test_the_requests_variable_names_the_certificates_if_opentelemetrys_variable
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
-    assert read_settings().certificate == "/requests.pem"
+    assert Settings().certificate == "/requests.pem"
     monkeypatch.setenv(f"{P}CERTIFICATE", str(tmp_path))
-    assert read_settings().certificate == str(tmp_path)
+    assert Settings().certificate == str(tmp_path)
 
 
 def test_a_client_key_without_a_certificate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    read_settings(client_key_file=__file__)
+    Settings(client_key_file=__file__)
     assert "no certificate" in caplog.text
 
 
@@ -285,11 +285,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS)
 def test_an_invalid_argument_raises(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        read_settings(**arguments)
+        Settings(**arguments)
 
 
 def test_insecure_is_not_read_since_the_scheme_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{P}INSECURE", "true")
-    url = read_settings("https://h/v1/traces").url
+    url = Settings("https://h/v1/traces").url
     assert url is not None
     assert url.scheme == "https"

@@ -20,7 +20,7 @@ WIDE = 1 << 64 | 0xA
 USUAL: dict[str, tuple[str, dict[str, tuple[int, int, int, int]]]] = {
     "tracecontext": (
         "traceparent",
-        {f"00-{T}-{S}-0{flags}": (WIDE, 0xB, 0, flags) for flags in range(4)},
+        {f"00-{T}-{S}-{flags:02x}": (WIDE, 0xB, 0, flags & 3) for flags in (0, 1, 2, 3, 4, 0xFF)},
     ),
     "jaeger": (
         "uber-trace-id",
@@ -59,7 +59,7 @@ NOT_USUAL = {
         f"{'0' * 33}a:b:0:1", f"a:{'0' * 16}b:0:1", f"a:b:{'0' * 16}c:1", "a:b:0", "a:b:0:1:1", "a:b:0:2",
         ":b:0:1", "a::0:1", "a:b::1", "a:b:0:", "x:b:0:1", f"{T}:{S}:{S}:001", f"a:b:0: {'0' * 60}",
     ],
-    "tracecontext": [f"00-{T}-{S}-04", f"01-{T}-{S}-01", f"00-{T}-{S}-1", f"00-{T}-{S}-01 ", f"00-{T}-{S}"],
+    "tracecontext": [f"01-{T}-{S}-01", f"00-{T}-{S}-1", f"00-{T}-{S}-01 ", f"00-{T}-{S}"],
     "b3": ["a-b", "a-b-d", "a-b-1-c", "1", f"0{T}-b-1", f"a-0{S}-1"],
 }  # fmt: skip
 

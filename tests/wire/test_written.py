@@ -163,7 +163,7 @@ LONG = f"{'1' * 32}:{'2' * 16}:{'3' * 16}:01"
             for each in ("a::0:1", ":b:0:1", "a:b::1", "a:b:0:2", "a:b:0", f"{LONG}0", "0" * 70)
         ),
         *(("jaeger", each) for each in (f"0{LONG}", "x:b:0:1", f"{'1' * 33}:b:0:1", f"a:{'2' * 17}:0:1")),
-        *(("tracecontext", each) for each in (f"00-{T}-{S}-04", f"01-{T}-{S}-01", f"00-{T}-{S}-1")),
+        *(("tracecontext", each) for each in (f"01-{T}-{S}-01", f"00-{T}-{S}-1")),
         *(("b3", each) for each in ("a-b", "a-b-d", "a-b-1-c")),
     ],
 )
@@ -172,6 +172,17 @@ def test_the_short_way_leaves_other_values_to_the_codec(name: str, text: str) ->
     assert usual is not None
     with pytest.raises((ValueError, LookupError, AttributeError)):
         usual.read(text)
+
+
+def test_the_short_way_of_traceparent_reads_the_known_flags_among_all() -> None:
+    usual = FORMATS["tracecontext"].usual
+    assert usual is not None
+    for flags in range(256):
+        value = f"00-{T}-{S}-{flags:02x}"
+        remote = FORMATS["tracecontext"].decode({"traceparent": value})
+        assert remote is not None
+        known = bool(remote.sampled) + 2 * bool(remote.extras)
+        assert usual.read(value) == (int(T, 16), int(S, 16), 0, known)
 
 
 def test_the_short_way_of_jaeger_reads_the_longest_value() -> None:

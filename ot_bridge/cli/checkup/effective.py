@@ -18,10 +18,10 @@ from ot_bridge._version import __version__
 from ot_bridge.cli.checkup import file
 from ot_bridge.cli.checkup.model import Row, source, variable
 from ot_bridge.declared import FILE
-from ot_bridge.delivery.settings import settings as queue_settings
+from ot_bridge.delivery.settings import Settings as QueueSettings
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.exporters import exporters_in_environment, protocol
-from ot_bridge.otlp.settings import read_settings
+from ot_bridge.otlp.settings import Settings
 from ot_bridge.propagation import parse_propagators
 from ot_bridge.propagation.parse import names_in_environment
 from ot_bridge.provider import disabled
@@ -162,17 +162,17 @@ def _otlp(chosen: str) -> Iterator[Row]:
 
 def target() -> str:
     """The address to which OTLP over HTTP is sent, without secrets."""
-    return read_settings().target
+    return Settings().target
 
 
 def _queue() -> Iterator[Row]:
     try:
-        queue, batch, delay, _ = queue_settings(None, None, None, None)
+        chosen = QueueSettings(None, None, None, None)
     except ConfigurationError as error:  # pragma: no cover - only arguments raise it
         yield Row("delivery", str(error), "")
         return
     names = [name for name in os.environ if name.startswith("OTEL_BSP_")]
-    value = f"queue of {queue} spans, batches of {batch}, every {delay:g} s"
+    value = f"queue of {chosen.queue} spans, batches of {chosen.batch}, every {chosen.delay:g} s"
     yield Row("delivery", value, ", ".join(sorted(names)) or "default")
 
 
