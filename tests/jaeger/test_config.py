@@ -430,7 +430,8 @@ def test_a_larger_batch_is_accepted_with_the_queue_that_replaces_jaeger_clients_
     config = Config({"sampler": {"type": "const", "param": 1}}, service_name="service")
     tracer: Any = config.new_tracer()
     (processor,) = tracer.reporter._processors
-    assert processor.worker.settings[:2] == (2048, 500)
+    settings = processor.worker.settings
+    assert (settings.queue, settings.batch) == (2048, 500)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     tracer.close().result(10)
 
