@@ -104,7 +104,12 @@ def named(child_of: Any, references: Any) -> Parent | None:
 
 
 def _listed(references: Any) -> Sequence[Any]:
-    """The references as a sequence. A single `Reference`, which is itself a tuple, is wrapped in one."""
+    """The references as a sequence. A single `Reference`, which is itself a tuple, is wrapped in one.
+
+    A text has none in it, however many characters it has.
+    """
+    if isinstance(references, str | bytes):
+        return ()
     if isinstance(references, opentracing.Reference) or not isinstance(references, Sequence):
         return (references,)
     return references

@@ -70,6 +70,15 @@ def _packages_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
             return READ[key]
 
         monkeypatch.setattr(PathDistribution, name, property(read_once))
+    read_fields = packages._fields
+
+    def fields_once(one: Any) -> Any:
+        key = "fields", str(one._path)
+        if key not in READ:
+            READ[key] = read_fields(one)
+        return READ[key]
+
+    monkeypatch.setattr(packages, "_fields", fields_once)
 
 
 @pytest.fixture

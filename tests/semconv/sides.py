@@ -33,6 +33,20 @@ def installed(
         ot_bridge.uninstall()
 
 
+def finish(
+    tracer: Tracer,
+    tags: Mapping[str, Any],
+    *,
+    name: str = "/pkg.Svc/M",
+    logs: tuple[Mapping[str, Any], ...] = (),
+) -> None:
+    """Makes one span."""
+    span = tracer.start_span(name, tags=dict(tags))
+    for each in logs:
+        span.log_kv(dict(each))
+    span.finish()
+
+
 def exported(
     semconv: str | None,
     tags: Mapping[str, Any],
@@ -43,10 +57,7 @@ def exported(
 ) -> ReadableSpan:
     """The one span that has these tags."""
     with installed(semconv, provider) as (tracer, exporter):
-        span = tracer.start_span(name, tags=dict(tags))
-        for each in logs:
-            span.log_kv(dict(each))
-        span.finish()
+        finish(tracer, tags, name=name, logs=logs)
         assert tracer.flush()
         (made,) = exporter.get_finished_spans()
     return made

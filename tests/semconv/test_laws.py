@@ -34,6 +34,7 @@ from ot_bridge.semconv.addresses import split
 from ot_bridge.semconv.names import RENAMED, why_it_stays
 from ot_bridge.testing import RecordingTracer
 from ot_bridge.xray.segment import segment
+from tests.conftest import resource
 from tests.semconv.sides import PROVIDERS, attributes, exported, installed
 
 VARIABLE = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -422,7 +423,7 @@ def test_the_usual_http_span_is_translated_as_by_the_rules(kind: SpanKind, semco
     exported_attributes = []
     for more in ({}, new):
         kept = InMemorySpanExporter()
-        spans = [ReadableSpan("a", kind=kind, attributes=each | more) for each in tags]
+        spans = [ReadableSpan("a", kind=kind, attributes=each | more, resource=resource()) for each in tags]
         SemconvExporter(kept, semconv).export(spans)
         exported_attributes.append([dict(span.attributes or {}) for span in kept.get_finished_spans()])
     usual, by_rules = exported_attributes

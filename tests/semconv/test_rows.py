@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import grpc
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ot_bridge.semconv import SemconvExporter
-from tests.semconv.sides import PROVIDERS, attributes, exported
+from tests.semconv.sides import PROVIDERS, attributes, exported, finish, installed
 
 SERVER = {"span.kind": "server"}
 CLIENT = {"span.kind": "client"}
@@ -273,47 +275,51 @@ OTHERS = {"http": "database,rpc", "database": "http,rpc", "rpc": "http,database"
 ALONE = {"http": "http", "database": "database", "rpc": "rpc"}
 
 
-def _off(row: Row, provider: str) -> dict[str, Any]:
-    """What is exported without an opt-in; asked once of each row and provider."""
-    if (id(row), provider) not in OFF:
-        OFF[id(row), provider] = attributes("", row.tags, provider=provider, logs=row.logs)
-    return OFF[id(row), provider]
+@functools.cache
+def _exported(semconv: str, provider: str) -> Mapping[str, ReadableSpan]:
+    """The span of each row, by the row's name. One installation makes them all, one after the other."""
+    with installed(semconv, provider) as (tracer, exporter):
+        for row in ROWS.values():
+            finish(tracer, row.tags, logs=row.logs)
+        assert tracer.flush()
+        return dict(zip(ROWS, exporter.get_finished_spans(), strict=True))
 
 
-OFF: dict[tuple[int, str], dict[str, Any]] = {}
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_an_old_name_is_exported_as_its_new_name(row: Row, provider: str) -> None:
-    off = _off(row, provider)
-    assert {name: value for name, value in off.items() if name not in row.tags} == {}
-    on = attributes(ALONE[row.group], row.tags, provider=provider, logs=row.logs)
-    assert on == row.new | {name: off[name] for name in row.stays if name in off}
+def _attributes(semconv: str, name: str, provider: str) -> dict[str, Any]:
+    return dict(_exported(semconv, provider)[name].attributes or {})
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_the_dup_mode_exports_both_old_and_new_names(row: Row, provider: str) -> None:
-    off = _off(row, provider)
-    both = attributes(f"{row.group}/dup", row.tags, provider=provider, logs=row.logs)
-    assert both == off | row.new
+@pytest.mark.parametrize("name", ROWS)
+def test_an_old_name_is_exported_as_its_new_name(name: str, provider: str) -> None:
+    row, off = ROWS[name], _attributes("", name, provider)
+    assert {key: value for key, value in off.items() if key not in row.tags} == {}
+    on = _attributes(ALONE[row.group], name, provider)
+    assert on == row.new | {key: off[key] for key in row.stays if key in off}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_another_groups_opt_in_changes_nothing(row: Row, provider: str) -> None:
-    assert attributes(OTHERS[row.group], row.tags, provider=provider, logs=row.logs) == _off(row, provider)
+@pytest.mark.parametrize("name", ROWS)
+def test_the_dup_mode_exports_both_old_and_new_names(name: str, provider: str) -> None:
+    row, off = ROWS[name], _attributes("", name, provider)
+    assert _attributes(f"{row.group}/dup", name, provider) == off | row.new
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("name", ROWS)
+def test_another_groups_opt_in_changes_nothing(name: str, provider: str) -> None:
+    assert _attributes(OTHERS[ROWS[name].group], name, provider) == _attributes("", name, provider)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("dup", ["", "/dup"], ids=["on", "dup"])
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_translated_span_is_not_translated_again(row: Row, dup: str, provider: str) -> None:
-    once = exported(f"{row.group}{dup}", row.tags, logs=row.logs, provider=provider)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_translated_span_is_not_translated_again(name: str, dup: str, provider: str) -> None:
+    semconv = f"{ROWS[name].group}{dup}"
+    once = _exported(semconv, provider)[name]
     before = dict(once.attributes or {})
     again = InMemorySpanExporter()
-    SemconvExporter(again, f"{row.group}{dup}").export([once])
+    SemconvExporter(again, semconv).export([once])
     (twice,) = again.get_finished_spans()
     assert twice.attributes == before
     assert once.attributes == before

@@ -148,20 +148,25 @@ REFUSED = {
     "another type": (BODY, "text/plain", {}, 415),
     "no type": (BODY, "", {}, 415),
     "too large": (b"x" * (MOST + 1), JSON, {}, 413),
-    "a bomb": (gzip.compress(bytes(200 << 20), 1), JSON, {"Content_Encoding": "gzip"}, 413),
+    "a bomb": (None, JSON, {"Content_Encoding": "gzip"}, 413),
 }
+
+
+def _bomb() -> bytes:
+    """Takes a second, which each process that collects the tests would spend."""
+    return gzip.compress(bytes(200 << 20), 1)
 
 
 @pytest.mark.parametrize(("body", "kind", "headers", "status"), REFUSED.values(), ids=REFUSED)
 def test_an_invalid_request_is_refused_and_the_viewer_continues(
     running: Running,
-    body: bytes,
+    body: bytes | None,
     kind: str,
     headers: dict[str, str],
     status: int,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert running.post(body, kind, **headers).status == status
+    assert running.post(_bomb() if body is None else body, kind, **headers).status == status
     assert running.post(BODY, JSON).status == 200
     assert "Traceback" not in capfd.readouterr().err
 

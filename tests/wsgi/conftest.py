@@ -13,6 +13,7 @@ from werkzeug.test import EnvironBuilder
 
 from ot_bridge import engine
 from ot_bridge.bridge import Tracer, create_tracer
+from tests.conftest import resource
 
 
 class Spans:
@@ -46,7 +47,7 @@ def spans() -> Spans:
 
 @pytest.fixture(params=[TracerProvider, engine.TracerProvider], ids=["sdk", "engine"])
 def provider(request: pytest.FixtureRequest, spans: Spans) -> TracerProvider:
-    provider: TracerProvider = request.param(shutdown_on_exit=False)
+    provider: TracerProvider = request.param(resource=resource(), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans.exporter))
     return provider
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from email.parser import HeaderParser
 from importlib import import_module
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
-from typing import Final
+from importlib.metadata import Distribution, distributions
+from typing import Final, NamedTuple
 
 from ot_bridge.cli.checkup.model import LOOK, WRONG, Finding
 from ot_bridge.exporters import protocol
@@ -25,24 +27,49 @@ _NOT_NEEDED: Final = ("ot-bridge", "opentelemetry-opentracing-shim")
 _GENERATED: Final = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
 
 
+class _Package(NamedTuple):
+    files: Distribution
+    fields: Message
+
+    @property
+    def name(self) -> str:
+        return str(self.fields["Name"] or "")
+
+    @property
+    def version(self) -> str:
+        return str(self.fields["Version"] or "")
+
+
 def findings() -> Iterator[Finding]:
     """The findings about the packages of OpenTelemetry and ot_bridge."""
-    for one in distributions():
-        name = one.metadata["Name"] or ""
-        if name.startswith(("opentelemetry-", "ot-bridge")):
-            yield from _requirements(name, one)
+    packages = [_Package(one, _fields(one)) for one in distributions()]
+    # Of two packages of one name, the first on sys.path is the one that is imported.
+    versions = {_normal(each.name): each.version for each in reversed(packages)}
+    for each in packages:
+        if each.name.startswith(("opentelemetry-", "ot-bridge")):
+            yield from _requirements(each, versions)
     yield from _generated()
-    yield from _twice()
+    yield from _twice(packages)
 
 
-def _requirements(name: str, one: Distribution) -> Iterator[Finding]:
-    for line in one.requires or ():
+def _fields(one: Distribution) -> Message:
+    """A package's metadata without its description, which is as long as a book and takes as long to read."""
+    text = one.read_text("METADATA") or one.read_text("PKG-INFO") or ""
+    return HeaderParser().parsestr(text.partition("\n\n")[0])
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements(package: _Package, versions: Mapping[str, str]) -> Iterator[Finding]:
+    name = package.name
+    for line in package.fields.get_all("Requires-Dist") or package.files.requires or ():
         match = _REQUIREMENT.match(line)
         if match is None or "extra" in (match[3] or "") or "python_version" in (match[3] or ""):
             continue
-        try:
-            installed = distribution(match[1]).version
-        except PackageNotFoundError:
+        installed = versions.get(_normal(match[1]))
+        if installed is None:
             if (name, match[1]) == _NOT_NEEDED:
                 continue
             yield Finding(
@@ -50,8 +77,9 @@ def _requirements(name: str, one: Distribution) -> Iterator[Finding]:
             )
             continue
         if not all(_fits(installed, operator, wanted) for operator, wanted in _CLAUSE.findall(match[2])):
-            text = f"{name} {one.version} needs {match[1]} {match[2].strip()}, and {installed} is installed"
-            yield Finding(WRONG, "package", text, f"pip install '{match[1]}{match[2].strip()}'")
+            wanted = match[2].strip()
+            text = f"{name} {package.version} needs {match[1]} {wanted}, and {installed} is installed"
+            yield Finding(WRONG, "package", text, f"pip install '{match[1]}{wanted}'")
 
 
 def _pip(name: str) -> str:
@@ -90,14 +118,14 @@ def _generated() -> Iterator[Finding]:
         )
 
 
-def _twice() -> Iterator[Finding]:
+def _twice(packages: list[_Package]) -> Iterator[Finding]:
     """Reports names that two packages provide, of which the order of sys.path selects one."""
     serving: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for one in distributions():
-        for entry in one.entry_points:
+    for each in packages:
+        for entry in each.files.entry_points:
             if entry.group in _GROUPS:
-                serving[entry.group, entry.name].add(one.metadata["Name"] or "?")
-    for (group, name), packages in sorted(serving.items()):
-        if len(packages - {"ot-bridge"}) > 1:
-            text = f"{name} ({group}) is provided by {' and '.join(sorted(packages))}"
-            yield Finding(LOOK, "package", text, f"pip uninstall {sorted(packages)[-1]}")
+                serving[entry.group, entry.name].add(each.name or "?")
+    for (group, name), providers in sorted(serving.items()):
+        if len(providers - {"ot-bridge"}) > 1:
+            text = f"{name} ({group}) is provided by {' and '.join(sorted(providers))}"
+            yield Finding(LOOK, "package", text, f"pip uninstall {sorted(providers)[-1]}")
