@@ -87,6 +87,22 @@ def test_an_exporter_that_is_shut_down_gives_up_at_once_and_gets_no_more_spans(c
     assert outlet.flush(1010) is True
 
 
+def test_what_an_exporter_counted_before_a_batch_is_not_lost_with_it() -> None:
+    exporter = Limited()
+    exporter.failed = {"status": 7}
+    outlet = Outlet(lambda: exporter, 30)
+    assert outlet.export(SPANS) == {}
+    exporter.result = SpanExportResult.FAILURE
+    assert outlet.export(SPANS) == {"other": 3}
+
+    def refuse(spans: Any) -> SpanExportResult:
+        exporter.failed = {"status": 8, "partial": 1}
+        return SpanExportResult.FAILURE
+
+    exporter.export = refuse  # type: ignore[method-assign]
+    assert outlet.export(SPANS) == {"status": 1, "partial": 1}
+
+
 def test_a_shutdown_that_takes_a_time_gets_half_a_second() -> None:
     given: list[int] = []
 
