@@ -106,9 +106,15 @@ def test_empty_events_links_and_values_are_records_of_nothing() -> None:
     assert decode_json(json.dumps({"resourceSpans": [part]})) == [record]
 
 
-def test_a_kind_or_status_of_later_versions_is_its_number() -> None:
-    (record,) = decode(b"\x0a\x0a\x12\x08\x12\x06\x30\x63\x7a\x02\x18\x09")
-    assert (record.kind, record.status) == ("99", "9")
+@pytest.mark.parametrize(
+    ("kind", "kind_name", "status", "status_name"),
+    [(5, "CONSUMER", 2, "ERROR"), (6, "6", 3, "3"), (99, "99", 9, "9")],
+)
+def test_a_kind_or_status_of_later_versions_is_its_number(
+    kind: int, kind_name: str, status: int, status_name: str
+) -> None:
+    (record,) = decode(b"\x0a\x0a\x12\x08\x12\x06\x30%c\x7a\x02\x18%c" % (kind, status))
+    assert (record.kind, record.status) == (kind_name, status_name)
 
 
 def test_an_empty_body_has_no_spans() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from ot_bridge.otlp.decode import DEEPEST, SpanRecord, decode
 from ot_bridge.otlp.decode_json import decode_json, encode_json
@@ -75,6 +77,16 @@ def test_ids_times_names_and_flags_are_read_as_the_specification_says() -> None:
 def test_each_kind_of_value_is_read(value: Any, expected: Any) -> None:
     found = read_value(value)
     assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 0.5])
+def test_a_number_that_json_has_no_word_for_is_written_as_protobuf_writes_it(value: float) -> None:
+    span = read(attributes=[{"key": "k", "value": {"doubleValue": value}}])
+    written = json.loads(encode_json([span]), parse_constant=lambda word: pytest.fail(word))
+    (attribute,) = written["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"]
+    official = MessageToDict(AnyValue(double_value=value))
+    assert attribute["value"] == official
+    assert str(read_value(attribute["value"])) == str(value)
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "UNSPECIFIED"), (2, "SERVER"), (5, "CONSUMER"), (6, "6")])

@@ -114,6 +114,10 @@ def test_an_argument_that_cannot_be_used_is_named(arguments: dict[str, Any], opt
     assert refused.value.option == option
 
 
+def test_the_smallest_size_of_a_request_is_one_byte() -> None:
+    OTLPSpanExporter(max_request_size=1).shutdown()
+
+
 #: Variables that cannot be used -> what the log says about them, and what it says is done.
 VARIABLES: dict[str, tuple[str, str, str, str]] = {
     "timeout": ("TIMEOUT", "soon", "TIMEOUT='soon': expected a number of seconds above 0", "10.0 is taken"),

@@ -121,6 +121,21 @@ def test_a_batch_that_the_collector_calls_too_large_is_sent_in_halves_once() -> 
         assert len(receiver.seen) == 1
 
 
+def test_a_batch_that_memory_is_missing_for_is_lost_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*arguments: Any) -> Any:
+        raise MemoryError("none is left")
+
+    with HttpReceiver() as receiver, exporting(receiver, compression="gzip") as exporter:
+        with monkeypatch.context() as without:
+            without.setattr("ot_bridge.otlp.sender.zlib.compressobj", missing)
+            assert exporter.export(some_spans(3)) is FAILURE
+        assert lost(exporter) == {"other": 3}
+        assert exporter.export(some_spans(1)) is SUCCESS
+    assert "none is left" in caplog.text
+
+
 def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent() -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
