@@ -247,6 +247,18 @@ async def test_positional_arguments_of_streaming_calls_are_passed_on(
         await settle(finished, 1)
 
 
+@every_arity
+@pytest.mark.parametrize(("waits", "code"), [(True, Code.DEADLINE_EXCEEDED), (False, Code.UNAVAILABLE)])
+async def test_wait_for_ready_can_be_positional(
+    finished: Finished, arity: str, waits: bool, code: grpc.StatusCode
+) -> None:
+    async with _channel("127.0.0.1:1") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await _read(stub(channel, arity)(requests_for(arity, b"ok"), 0.3, PAIRS, None, waits))
+        assert failed.value.code() is code
+        await settle(finished, 1)
+
+
 async def _read(call: Any) -> Any:
     return [response async for response in call] if hasattr(call, "read") else await call
 

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind
 
 from ot_bridge.bridge import Tracer, create_tracer
@@ -160,7 +160,7 @@ def test_our_tags_are_set_on_the_span_of_opentelemetrys_middleware(
 
 def test_no_span_is_made_below_an_unsampled_span_of_opentelemetrys_middleware(spans: Spans) -> None:
     off = TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
-    on = TracerProvider(shutdown_on_exit=False)
+    on = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     on.add_span_processor(SimpleSpanProcessor(spans.exporter))
     app = TracingMiddleware(hello, create_tracer(on))
     assert run(OpenTelemetryMiddleware(app, tracer_provider=off)) == b"hello"

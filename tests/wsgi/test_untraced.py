@@ -143,6 +143,11 @@ def test_with_on_corrupt_root_a_broken_header_starts_a_new_trace(tracer: Tracer,
     run(app, **BROKEN)
     assert spans.one().parent is None
     assert app.corrupt_headers == 1
+    (event,) = spans.one().events
+    assert event.attributes is not None
+    assert event.attributes["exception.message"] == (
+        "uber-trace-id: trace id has a character that is not a hex digit: 'not a trace'"
+    )
 
 
 def test_request_without_tracing_headers_does_not_count_as_corrupt(tracer: Tracer, spans: Spans) -> None:

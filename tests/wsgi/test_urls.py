@@ -20,6 +20,7 @@ URLS: dict[str, tuple[dict[str, Any], str]] = {
         "http://unix/a",
     ),
     "no server name at all": ({"HTTP_HOST": None, "SERVER_NAME": None, "SERVER_PORT": None}, "http:///a"),
+    "a port and no server name": ({"HTTP_HOST": None, "SERVER_NAME": None, "SERVER_PORT": "81"}, "http:///a"),
     "credentials in the Host header": ({"HTTP_HOST": "user:pass@example.org"}, "http://example.org/a"),
     "nonsense in the Host header": ({"HTTP_HOST": "a b\nc"}, "http://a%20b%0Ac/a"),
     "mounted": ({"SCRIPT_NAME": "/app"}, "http://localhost/app/a"),
