@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import opentracing
@@ -489,6 +490,10 @@ def test_tracing_can_be_switched_off(
     with tracer.start_active_span("op", tags={"a": 1}) as scope:
         scope.span.set_tag("b", 2).log_kv({"event": "c"})
         tracer.inject(scope.span, Format.HTTP_HEADERS, {})
+    given: Any = tracer.start_span("op", start_time=1e9)
+    now: Any = tracer.start_span("op")
+    assert given.start_time == 1e9
+    assert abs(now.start_time - time.time()) < 60
     tracer.close().result(5)
     assert collector.spans == []
 

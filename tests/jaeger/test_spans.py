@@ -259,6 +259,24 @@ def test_the_operation_name_can_be_assigned() -> None:
     both(program)
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "timestamp"),
+    [
+        ({"event": "e"}, None),
+        ({"event": "error"}, None),
+        ({"ü": 1}, None),
+        ({"n": 1}, NOON),
+        ("no dict", None),
+    ],
+    ids=str,
+)
+def test_a_log_returns_its_span(fields: Any, timestamp: float | None, sampled: bool) -> None:
+    tracer, _ = OURS.tracer(ours.ConstSampler(sampled))
+    with tracer.start_span("op") as span:
+        assert span.log_kv(fields, timestamp) is span
+
+
 def test_references_come_back_as_given() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
