@@ -64,13 +64,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Reports no set-up and no teardown that passed and wrote nothing, where reports go to another process.
+    """Sends less to another process that prints the results: not that a test starts, and of its set-up and
+    teardown only what failed or wrote something.
 
-    To send the reports and to read them took a tenth of the processor time of the whole suite.
+    To send the rest and to read it took a tenth of the processor time of the whole suite.
     """
-    if not hasattr(item.config, "workerinput") or item.config.getoption("durations") is not None:
+    config = item.config
+    shows_more = config.getoption("verbose") > 0 or config.getoption("durations") is not None
+    if shows_more or not hasattr(config, "workerinput"):
         return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in runtestprotocol(item, log=False, nextitem=nextitem):
         if report.when == "call" or not report.passed or report.sections:
             item.ihook.pytest_runtest_logreport(report=report)
