@@ -128,7 +128,7 @@ def _aio() -> Timing:
             OURS: awaited(trace_channel(plain_aio, peers.ours())),
         },
         base="bare",
-        seconds=12,
+        longer=3,
     )
     loop.run_until_complete(plain_aio.close())
     loop.close()

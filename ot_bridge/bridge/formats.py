@@ -64,8 +64,8 @@ def propagators_by_format(given: Any) -> dict[object, TextMapPropagator | Binary
     if isinstance(given, Mapping):
         table.update({name: _parsed(name, spec) for name, spec in given.items()})
     elif given is not None:
-        for name in (Format.HTTP_HEADERS, Format.TEXT_MAP):
-            table[name] = _parsed(name, given)
+        parsed = _parsed(Format.HTTP_HEADERS, given)
+        table[Format.HTTP_HEADERS], table[Format.TEXT_MAP] = parsed, _parsed(Format.TEXT_MAP, parsed)
     return table
 
 

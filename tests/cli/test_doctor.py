@@ -527,7 +527,7 @@ XRAY: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize(("variables", "text"), XRAY.values(), ids=XRAY)
 def test_doctor_says_why_x_ray_gets_no_span(
-    variables: dict[str, str], text: str, servers: ExitStack, tmp_path: Path
+    variables: dict[str, str], text: str, doctor: Doctor, servers: ExitStack, tmp_path: Path
 ) -> None:
     """Row K13."""
     pytest.importorskip("botocore")
@@ -535,9 +535,10 @@ def test_doctor_says_why_x_ray_gets_no_span(
     if variables is KEYS:
         variables = {**variables, "AWS_ENDPOINT_URL_XRAY": receiver.base}
     elsewhere = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
-    done = programs.run("doctor", cwd=None, OTEL_TRACES_EXPORTER="xray", **elsewhere, **variables)
-    assert (done.returncode, text in done.stdout) == (1, True), done.stdout
-    assert "geheim" not in done.stdout
+    report = doctor(OTEL_TRACES_EXPORTER="xray", **elsewhere, **variables)
+    printed = json.dumps(report)
+    assert (report.status, text in printed) == (1, True), printed
+    assert "geheim" not in printed
 
 
 B3 = "b3: 463ac35c9f6413ad-72485a3953bb6124-1"

@@ -7,9 +7,13 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ot_bridge.cli.main import main
 from tests.cli import programs
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -37,15 +41,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _compare(
-    example: str, then: str, *arguments: str, program: str = "app.py", **variables: str
-) -> subprocess.CompletedProcess[str]:
-    done = programs.run(
-        "compare", "--show", "--after", "0", "--then", then, "--", sys.executable, program, *arguments,
-        cwd=EXAMPLES / example, PYTHONWARNINGS="ignore", **variables,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+Compare = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def compare(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Compare:
+    """Runs the command in this process; the example runs in two of its own, as it does from a shell."""
+
+    def run(
+        example: str, then: str, *arguments: str, program: str = "app.py", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(EXAMPLES / example)
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        for name, value in {"PYTHONWARNINGS": "ignore", **variables}.items():
+            monkeypatch.setenv(name, value)
+        options = ("--show", "--after", "0", "--then", then)
+        status = main(["compare", *options, "--", sys.executable, program, *arguments])
+        done = subprocess.CompletedProcess(arguments, status, *capfd.readouterr())
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
 
 
 def _ask(directory: Path, port: int, *pages: str) -> str:
@@ -53,10 +69,10 @@ def _ask(directory: Path, port: int, *pages: str) -> str:
     return f"{sys.executable} {directory / 'ask.py'} {port} {' '.join(pages)}"
 
 
-def test_a_flask_service_configured_by_yaml_with_flask_tracing(tmp_path: Path) -> None:
+def test_a_flask_service_configured_by_yaml_with_flask_tracing(compare: Compare, tmp_path: Path) -> None:
     port = _free_port()
     ask = _ask(tmp_path, port, "'/order/pear?customer=ann'", "/order/nothing")
-    done = _compare("flask_jaeger", ask, PORT=str(port))
+    done = compare("flask_jaeger", ask, PORT=str(port))
     assert done.stdout.startswith(
         "jaeger-client: 6 spans in 2 traces, exit status 0\not_bridge: 6 spans in 2 traces, exit status 0\n"
     )
@@ -65,9 +81,9 @@ def test_a_flask_service_configured_by_yaml_with_flask_tracing(tmp_path: Path) -
     assert done.stderr.count("Reporting span ") == 12
 
 
-def test_a_tornado_service_with_prometheus_and_close_at_shutdown(tmp_path: Path) -> None:
+def test_a_tornado_service_with_prometheus_and_close_at_shutdown(compare: Compare, tmp_path: Path) -> None:
     port = _free_port()
-    done = _compare(
+    done = compare(
         "tornado_jaeger", _ask(tmp_path, port, "/front/ann", "/back/error", "/metrics"), PORT=str(port)
     )
     assert done.stdout.startswith("jaeger-client: 8 spans in 2 traces, exit status 0\n")
@@ -77,10 +93,10 @@ def test_a_tornado_service_with_prometheus_and_close_at_shutdown(tmp_path: Path)
     assert "greetings_jaeger:finished_spans_total 8.0" in counted
 
 
-def test_a_grpc_pair_with_grpcio_opentracing_and_context_variables(tmp_path: Path) -> None:
+def test_a_grpc_pair_with_grpcio_opentracing_and_context_variables(compare: Compare, tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     wait = f"while [ ! -e {port_file} ]; do sleep 0.05; done; {sys.executable} client.py {port_file}"
-    done = _compare("grpc_jaeger", wait, str(port_file), program="server.py")
+    done = compare("grpc_jaeger", wait, str(port_file), program="server.py")
     assert done.stdout.startswith("jaeger-client: 7 spans in 1 traces, exit status 0\n")
     assert " echo-client " in done.stdout
     assert done.stderr.count("HELLO\nINVALID_ARGUMENT\n") == 2

@@ -106,16 +106,32 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-def _run(*command: str, exporter: str = "console") -> str:
+def _variables(exporter: str) -> dict[str, str]:
+    return {
+        "OTEL_TRACES_EXPORTER": exporter,
+        "PYTHONWARNINGS": "ignore",
+        "OTEL_PROPAGATORS": "tracecontext,baggage",
+    }
+
+
+def _run(*command: str) -> str:
     """What a process prints that runs to its end."""
-    variables = {**os.environ, "OTEL_TRACES_EXPORTER": exporter, "PYTHONWARNINGS": "ignore"}
-    variables["OTEL_PROPAGATORS"] = "tracecontext,baggage"
+    variables = {**os.environ, **_variables("console")}
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, timeout=300, env=variables, check=False
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"200|pear", done.stderr), done.stderr
     return done.stdout
+
+
+def _compare(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs the command in this process; the program runs in two of its own, as it does from a shell."""
+    with monkeypatch.context() as changed:
+        for name, value in _variables("otlp").items():
+            changed.setenv(name, value)
+        options = ("--timeout", "240", "--ignore", "peer.port")
+        assert main(["compare", *options, "--", sys.executable, str(program)]) == 0
 
 
 def _spans(printed: str) -> list[dict[str, Any]]:
@@ -159,7 +175,7 @@ def _changed(path: Path, changes: Mapping[str, str]) -> None:
 @pytest.mark.timeout(300)  # eight processes one after the other
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_program_goes_through_all_migration_steps_and_exports_equal_spans(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "shop.py"
     original = (HERE / f"{name}_shop.py").read_text()
@@ -167,13 +183,13 @@ def test_a_program_goes_through_all_migration_steps_and_exports_equal_spans(
 
     # Check says that the set-up needs a person, and touches nothing.
     assert main(["check", str(tmp_path)]) == 1
-    assert "OTB401" in capsys.readouterr().out
+    assert "OTB401" in capfd.readouterr().out
     assert program.read_text() == original
 
     # Compare finds no difference but those that are documented.
-    ignored = ("--ignore", "peer.port")
-    command = ("-m", "ot_bridge", "compare", "--timeout", "240", *ignored, "--", sys.executable, str(program))
-    _run(*command, exporter="otlp")
+    capfd.readouterr()
+    _compare(program, monkeypatch)
+    assert re.search(r"200|pear", capfd.readouterr().err)
 
     # Run: without a change. Without `ot-bridge run` in front of it, it is on jaeger-client again.
     before = _own(_run("-m", "ot_bridge", "run", "--", sys.executable, str(program)))
