@@ -185,6 +185,21 @@ def test_a_name_that_the_program_set_is_never_overwritten(provider: str) -> None
     assert seen["server.address"] == "h"
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("kind", "error"), [("KeyError", "KeyError"), ("", "_OTHER"), (5, "_OTHER"), (None, "_OTHER")], ids=str
+)
+def test_only_a_text_is_the_type_of_an_exception(kind: Any, error: str, provider: str) -> None:
+    with installed("http", provider) as (tracer, exporter):
+        span = tracer.start_span("op", tags={"http.method": "GET"})
+        span.unwrap().add_event("exception", {} if kind is None else {"exception.type": kind})
+        span.set_tag("error", True).finish()
+        assert tracer.flush()
+        (made,) = exporter.get_finished_spans()
+    assert made.attributes is not None
+    assert made.attributes["error.type"] == error
+
+
 @pytest.mark.parametrize(
     "name",
     [
