@@ -9,6 +9,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry.context import get_current
 from opentracing.mocktracer import MockTracer
 
 from ot_bridge.edge import InSteps, activity, untraced_span
@@ -48,6 +49,24 @@ def test_scopes_left_open_by_a_step_are_active_in_the_next_step_and_not_in_betwe
     span.finish()
     assert seen == [True, True, True]
     assert parents(traced) == {"inner": "outer", "outer": "request", "request": None}
+
+
+@every_tracer
+def test_no_step_leaves_its_context_behind(make: Make) -> None:
+    tracer = make().tracer
+    span = tracer.start_span("request")
+    step, before = activity(tracer, span), get_current()
+
+    def fail() -> None:
+        raise OSError("by the program")
+
+    for _ in range(2):
+        step(lambda: None)
+        assert get_current() is before
+        with pytest.raises(OSError, match="by the program"):
+            step(fail)
+        assert get_current() is before
+    span.finish()
 
 
 @every_tracer
