@@ -146,6 +146,22 @@ async def test_S8_run_in_executor_does_not_pass_the_active_span_but_a_span_can_b
     }
 
 
+def test_a_scope_that_is_closed_in_a_copy_of_its_context_is_over_there(otel: Recorded) -> None:
+    tracer = otel.tracer
+    with tracer.start_active_span("outer") as outer:
+        around = trace.get_current_span()
+        inner = tracer.start_active_span("inner")
+
+        def close() -> None:
+            inner.close()
+            assert tracer.active_span is outer.span
+            assert trace.get_current_span() is around
+
+        contextvars.copy_context().run(close)
+        assert tracer.active_span is outer.span
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
 async def test_S8_callbacks_of_the_loop_have_the_span_that_was_active_when_they_were_scheduled(
     otel: Recorded,
 ) -> None:

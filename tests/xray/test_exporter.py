@@ -247,6 +247,19 @@ def test_an_empty_response_of_x_ray_is_a_success(xray: FakeXRay, make: Make) -> 
     assert xray.batches == [ids(2)]
 
 
+def test_each_pause_is_that_of_its_round(xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def pause(self: clock.Clock, number: int, delay: float | None = None) -> bool:
+        rounds.append(number)
+        return True
+
+    monkeypatch.setattr(clock.Clock, "pause", pause)
+    xray.responses = [error(429, "ThrottledException") for _ in range(3)]
+    assert make().export(spans(1)) is DELIVERED
+    assert rounds == [0, 1, 2]
+
+
 def test_a_shutdown_ends_a_pause_and_counts_the_lost_spans(xray: FakeXRay, make: Make) -> None:
     exporter = make()
     tried = threading.Event()
