@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,27 @@ NONE = {
 def test_an_invalid_response_is_an_error(data: bytes, error: type[Exception], size: int) -> None:
     with pytest.raises(error):
         read_response(pieces(data, size))
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (ConnectionResetError("reset"), NoResponse),
+        (ssl.SSLEOFError("cut"), NoResponse),
+        (ssl.SSLError("a wrong certificate"), ssl.SSLError),
+        (TimeoutError("late"), TimeoutError),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or type(value).__name__,
+)
+def test_a_connection_that_breaks_before_a_response_may_be_tried_again_unless_tls_failed(
+    broken: Exception, error: type[Exception]
+) -> None:
+    def receive(buffer: Any) -> int:
+        raise broken
+
+    with pytest.raises(error) as raised:
+        read_response(receive)
+    assert type(raised.value) is error
 
 
 def test_a_successful_response_to_connect_has_no_body() -> None:
