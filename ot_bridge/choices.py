@@ -161,7 +161,8 @@ def _limit(variables: Iterable[str], default: int) -> int:
         if value is None:
             continue
         if not value.strip():
-            return SpanLimits.UNSET  # as the SDK reads an empty one
+            # As the SDK reads an empty one.
+            return default if variable in _EVERY else SpanLimits.UNSET
         if value.strip().isdecimal():
             return int(value)
         bad_variable(variable, value, "expected a whole number from 0 on", "it counts as unset")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ot_bridge.migrate.edits import Call, Dict, Edit, Replace, Split
 
 if TYPE_CHECKING:
     from ot_bridge.migrate.judge import Judge
     from ot_bridge.migrate.project import File
+
+_WORD: Final = re.compile(r"\w+")
 
 
 def vanishing(edit: Edit, inline: set[ast.Call]) -> Iterator[ast.AST]:
@@ -123,9 +126,7 @@ def in_types(file: File, edits: Iterable[Edit]) -> set[str]:
     for line in file.source.data.split(b"\n"):
         if b"# type:" in line:
             texts.append(line.partition(b"# type:")[2].decode("utf-8", "replace"))
-    return {
-        word for text in texts for word in text.replace(".", " ").replace("[", " ").replace("]", " ").split()
-    }
+    return {word for text in texts for word in _WORD.findall(text)}
 
 
 def imported_pairs(judge: Judge) -> set[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import logging
 import os
@@ -13,8 +14,10 @@ import sys
 import zipapp
 import zipfile
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import opentracing
 import pytest
@@ -415,6 +418,18 @@ def test_undo_restores_the_real_packages() -> None:
 def test_redirecting_twice_has_the_same_effect_as_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert redirect() == ["jaeger_client", "grpc_opentracing"]
     assert len([each for each in sys.meta_path if isinstance(each, Finder)]) == 1
+
+
+@pytest.mark.usefixtures("redirected")
+def test_redirection_comes_before_every_other_way_to_find_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(MetaPathFinder):
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+            return importlib.machinery.ModuleSpec(name, None) if name == "jaeger_client" else None
+
+    undo()
+    monkeypatch.setattr(sys, "meta_path", [Other(), *sys.meta_path])
+    redirect()
+    assert importlib.import_module("jaeger_client") is jaeger_client
 
 
 def test_packages_that_were_imported_before_are_left_alone_and_named(

@@ -144,6 +144,20 @@ def test_the_variable_for_traces_decides_on_the_protocol(
     assert exporters.default_target() == target
 
 
+@pytest.mark.parametrize("part", ["team", "=shop", " = "])
+def test_a_part_of_the_resource_that_is_no_pair_with_a_name_is_logged_and_left_out(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"a=b,{part},c=")
+    found = choices.resource(None, {}).attributes
+    assert {name: found[name] for name in found if not name.startswith(("telemetry.", "service."))} == {
+        "a": "b",
+        "c": "",
+    }
+    (message,) = caplog.messages
+    assert message.endswith(f"expected key=value pairs; {part!r} is none; that part is left out")
+
+
 SAMPLERS = {
     "always_on": sampling.ALWAYS_ON,
     "always_off": sampling.ALWAYS_OFF,
@@ -265,7 +279,12 @@ def test_each_limit_is_read_from_its_variables_or_is_the_default(
     }
 
 
-def test_without_variables_the_limits_are_the_sdks() -> None:
+@pytest.mark.parametrize("empty", ["", *dict.fromkeys(v for names in LIMITS.values() for v in names)])
+def test_without_variables_and_with_an_empty_one_the_limits_are_the_sdks(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if empty:
+        monkeypatch.setenv(empty, "")
     ours, theirs = choices.span_limits(), SpanLimits()
     assert {name: getattr(ours, name) for name in LIMITS} == {name: getattr(theirs, name) for name in LIMITS}
 

@@ -259,6 +259,7 @@ def test_samplers_are_selected_by_name(name: str, monkeypatch: pytest.MonkeyPatc
         ("", None, ["ottrace"], "64"),
         ("rnadom", None, ["ottrace"], "64"),
         ("random", None, ["xray"], "128"),
+        ("", None, ["xray"], "time"),
     ],
 )
 def test_the_id_generator_comes_from_the_argument_the_variable_or_the_default(

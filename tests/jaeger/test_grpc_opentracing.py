@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -247,6 +248,27 @@ def test_an_intercepted_channel_is_a_channel() -> None:
         assert connected.wait(10)
         channel.unsubscribe(watch)
         assert stub(channel, "UU")(b"ok", wait_for_ready=True, compression=grpc.Compression.Gzip) == b"ok"
+
+
+def test_the_state_of_an_intercepted_channel_is_told_until_the_subscription_ends() -> None:
+    ready, lost = threading.Event(), threading.Event()
+    told: list[Any] = []
+
+    def watch(state: Any) -> None:
+        (ready if state is grpc.ChannelConnectivity.READY else lost).set()
+
+    with ExitStack() as serving:
+        real = grpc.insecure_channel(serving.enter_context(sync_server(Sync(Seen()))))
+        with grpcext.intercept_channel(real, _client(grpcext)) as channel:
+            channel.subscribe(told.append, try_to_connect=True)
+            channel.subscribe(watch)
+            assert ready.wait(10)
+            channel.unsubscribe(told.append)
+            before = list(told)
+            lost.clear()
+            serving.close()
+            assert lost.wait(10)
+            assert told == before != []
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,9 @@ def test_check_runs_without_libcst_and_imports_nothing_that_it_reads(tmp_path: P
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
 
-def test_columns_count_characters(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("import opentracing\nprint('ä', opentracing.tracer)\n", encoding="utf-8")
+@pytest.mark.parametrize("end", ["\n", ""], ids=["a line end", "no line end"])
+def test_columns_count_characters(end: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        f"import opentracing\nprint('ä', opentracing.tracer){end}", encoding="utf-8"
+    )
     assert check([tmp_path]).lines[0].column == 24

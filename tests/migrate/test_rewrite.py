@@ -107,6 +107,10 @@ ROWS = {
         f"span = {GET}.start_span('a')\nspan.set_attribute('a', 1)\n"
         "span.add_event(\"b\", {'event': 'b'})\nspan.end()",
     ),
+    "chain of two": (
+        START + "span.set_tag('a', 1).finish()\n",
+        f"span = {GET}.start_span('a')\nspan.set_attribute('a', 1)\nspan.end()",
+    ),
     "error": (
         START + "span.set_tag(tags.ERROR, True)\nspan.set_tag('error', False)\n",
         f"span = {GET}.start_span('a')\nspan.set_status(Status(StatusCode.ERROR))\n"
@@ -125,6 +129,10 @@ ROWS = {
         START + "span.set_tag('a', {'b': 1})\nspan.set_tag('c', None)\n",
         f"span = {GET}.start_span('a')\nspan.set_attribute('a', str({{'b': 1}}))\n"
         "span.set_attribute('c', str(None))",
+    ),
+    "a value at the start that is no attribute": (
+        "opentracing.tracer.start_span('n', tags={'a': 1, 'b': None})\n",
+        f"{GET}.start_span('n', attributes={{'a': 1, 'b': str(None)}})",
     ),
     "constant": ("url = tags.HTTP_URL\n", 'url = "http.url"'),
     "log": (
@@ -168,6 +176,13 @@ ROWS = {
     ),
     "reference": (
         START + "opentracing.tracer.start_span('b', references=[opentracing.follows_from(span.context)])\n",
+        f"span = {GET}.start_span('a')\n"
+        f"{GET}.start_span('b', context=trace.set_span_in_context(span), "
+        "links=[trace.Link(span.get_span_context())])",
+    ),
+    "reference, and ignore_active_span": (
+        START + "opentracing.tracer.start_span('b', references=[opentracing.child_of(span.context)], "
+        "ignore_active_span=True)\n",
         f"span = {GET}.start_span('a')\n"
         f"{GET}.start_span('b', context=trace.set_span_in_context(span), "
         "links=[trace.Link(span.get_span_context())])",
@@ -253,6 +268,16 @@ LEFT = {
     ),
     "reference in a variable": ("OTB302", START + "r = opentracing.follows_from(span.context)\n"),
     "several references": ("OTB205", "opentracing.tracer.start_span('a', references=refs)\n"),
+    "a parent, then a reference": (
+        "OTB205",
+        START + "opentracing.tracer.start_span('b', child_of=span, "
+        "references=[opentracing.follows_from(span.context)])\n",
+    ),
+    "a reference, then a parent": (
+        "OTB205",
+        START + "opentracing.tracer.start_span('b', references=[opentracing.follows_from(span.context)], "
+        "child_of=span)\n",
+    ),
     "extracted and tested": (
         "OTB304",
         "c = opentracing.tracer.extract(Format.TEXT_MAP, h)\nif c is None:\n    pass\n",
@@ -456,6 +481,32 @@ def test_an_import_stays_while_anything_needs_it(tmp_path: Path) -> None:
         'from opentracing import Format\n\nx = "http.url"\n# ot-bridge: OTB306 the format is used outside inject '
         "and extract of a known tracer\ny = Format\n"
     )
+
+
+#: a place that names a type -> a function with it
+TYPED = {
+    "a text": "def f(a: 'dict[str, Span]'): ...",
+    "a text, before a comma": "def f(a: 'tuple[Span, int]'): ...",
+    "a text without blanks": "def f(a: 'int|Span'): ...",
+    "a comment": "def f(a):  # type: (int) -> Span\n    ...",
+    "a comment, in parentheses": "def f(a):  # type: (Span, int) -> None\n    ...",
+}
+
+
+@pytest.mark.parametrize("function", TYPED.values(), ids=TYPED)
+def test_an_import_stays_while_a_text_or_comment_about_types_needs_it(function: str, tmp_path: Path) -> None:
+    source = f"import opentracing\nfrom opentracing import Span\n\n{function}\n\n"
+    after = rewritten(source + "opentracing.tracer.start_span('a').finish()\n", tmp_path)
+    assert "from opentracing import Span\n" in after
+    assert function in after
+    assert after.endswith(".start_span('a').end()\n")
+
+
+def test_each_receiver_that_has_no_name_has_its_own_mark(tmp_path: Path) -> None:
+    lines = ["a().set_tag('x', 1)", "a().set_tag('y', 1)", "b().set_tag('z', 1)"]
+    after = rewritten("import opentracing\n" + "\n".join(lines) + "\n", tmp_path).splitlines()
+    mark = "# ot-bridge: OTB301 the receiver is known only by its name; left as it is"
+    assert after[-5:] == [mark, lines[0], lines[1], mark, lines[2]]
 
 
 def test_a_pin_below_2_rewrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

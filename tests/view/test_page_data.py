@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -164,6 +166,15 @@ def _data(text: str) -> Any:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
     assert found is not None
     return json.loads(found[1])
+
+
+@pytest.mark.parametrize("kind", ["script", "style"])
+def test_the_policy_of_the_page_allows_its_own_script_and_style(kind: str) -> None:
+    text = page.of_traces([_tree()])
+    (own,) = re.findall(rf"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+    assert own == page.part({"script": "page.js", "style": "page.css"}[kind])
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert f"{kind}-src 'sha256-{digest}';" in text
 
 
 def test_the_page_has_its_data_in_one_block() -> None:

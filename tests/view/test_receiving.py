@@ -189,6 +189,19 @@ def test_a_body_that_cannot_be_used_is_refused(
     assert refused.value.why.startswith(why)
 
 
+def _request_of_unknown_length(size: int) -> Request:
+    read = {"wsgi.input": io.BytesIO(b"x" * size), "wsgi.input_terminated": True}
+    return Request({**EnvironBuilder(method="POST").get_environ(), **read})
+
+
+def test_a_body_of_unknown_length_is_read_until_it_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "MOST", 1024)
+    monkeypatch.setattr(receive, "_PIECE", 512)
+    assert len(body_of(_request_of_unknown_length(1024))) == 1024
+    with pytest.raises(Refused, match="a body has at most"):
+        body_of(_request_of_unknown_length(1025))
+
+
 def test_a_body_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert receive.MOST == 20 * 1024 * 1024
     monkeypatch.setattr(receive, "MOST", 1024)
@@ -300,6 +313,12 @@ def test_what_is_printed_are_the_lines_of_the_tree() -> None:
     lines = list(draw(export.records(spans), Style.of(stream)))
     assert len(lines) == 3
     assert stream.getvalue() == "".join(f"{line}\n" for line in lines)
+
+
+def test_what_is_printed_is_not_held_back() -> None:
+    exporter = TreeExporter(io.TextIOWrapper(written := io.BytesIO(), encoding="utf-8"))
+    exporter.export([_ended(1)])
+    assert b"span 1" in written.getvalue()
 
 
 def test_the_number_of_waiting_spans_is_bounded_and_printed_spans_make_room(

@@ -199,6 +199,7 @@ def test_an_invalid_span_does_not_affect_other_spans(running: Running) -> None:
         ("127.0.0.1:1", "127.0.0.1"),
         ("::1", ""),
         ("[::1]x", ""),
+        ("[::1:4318", ""),
         ("a:b", ""),
         ("[evil]:1", ""),
         ("", ""),
@@ -310,6 +311,15 @@ def test_only_changed_traces_are_returned() -> None:
     assert store.changes(after)["traces"] == []
     store.add([span(2, 1, trace_id=f"{7:032x}")])
     assert [each["spans"] for each in store.changes(after)["traces"]] == [2]
+
+
+@pytest.mark.parametrize(("after", "listed"), [("1", [2]), ("2", []), ("x", [1, 2]), ("9" * 20, [1, 2])])
+def test_a_request_for_changes_says_after_which_one(running: Running, after: str, listed: list[int]) -> None:
+    for at in (1, 2):
+        running.store.add([span(1, trace_id=f"{at:032x}")])
+    response = running.send("GET", f"/api/traces?after={after}")
+    assert response.status == 200
+    assert sorted(int(each["id"], 16) for each in json.loads(response.body)["traces"]) == listed
 
 
 def test_the_oldest_traces_are_removed_first_and_counted() -> None:

@@ -104,11 +104,16 @@ def _operation_name(made: Started, node: ast.expr) -> Block | None:
     return None
 
 
+_SEVERAL: Final = Block("OTB205", "references: a person decides which one is the parent, and which are links")
+
+
 def _child_of(made: Started, node: ast.expr) -> Block | None:
     found = around(made.site, node)
     if isinstance(found, Block):
         return found
     if found.template:
+        if made.parent:
+            return _SEVERAL
         made.parent = True
         made.arguments.append(Argument(None, "context", found.template, found.holes))
     return None
@@ -131,7 +136,7 @@ def _references(made: Started, node: ast.expr) -> Block | None:
         or len(only.args) != 1
         or only.keywords
     ):
-        return Block("OTB205", "references: a person decides which one is the parent, and which are links")
+        return _SEVERAL
     found = around(made.site, only.args[0], "what is referred to")
     held = made.site.value(only.args[0])
     if isinstance(found, Block) or held is None or held.kind != "context" or held.maybe:
