@@ -174,6 +174,15 @@ def test_S3_finish_on_close_applies_whichever_reference_closes_the_scope(
     assert len(otel.spans) == (2 * len(handles) if finish else 0)
 
 
+def test_S3_a_span_that_is_made_active_is_not_finished_unless_that_is_said(otel: Recorded) -> None:
+    span = otel.tracer.start_span("a")
+    manager: Any = otel.tracer.scope_manager
+    manager.activate(span).close()
+    assert otel.spans == {}
+    manager.activate(span, finish_on_close=True).close()
+    assert list(otel.spans) == ["a"]
+
+
 def test_S3_one_span_in_two_scopes_is_finished_once(otel: Recorded) -> None:
     with otel.tracer.start_active_span("a") as scope:
         with otel.tracer.scope_manager.activate(scope.span, False):
