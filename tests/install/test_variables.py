@@ -60,7 +60,7 @@ tracer = ot_bridge.install("shop")
 with tracer.start_active_span("a") as scope:
     headers = {}
     tracer.inject(scope.span, "http_headers", headers)
-print(sorted(headers), scope.span.context.sampled, len(f"{scope.span.context.trace_id:x}") > 16)
+print(sorted(headers), scope.span.context.sampled, len(f"{scope.span.context.trace_id:x}") > 16, flush=True)
 import os; assert os.environ["OTEL_PROPAGATORS"] == "jagger"
 os._exit(0)
 """
@@ -72,7 +72,7 @@ tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="shop")
 with tracer.start_active_span("a") as scope:
     headers = {}
     tracer.inject(scope.span, "http_headers", headers)
-print(sorted(headers), scope.span.context.sampled)
+print(sorted(headers), scope.span.context.sampled, flush=True)
 import os; os._exit(0)
 """
 
