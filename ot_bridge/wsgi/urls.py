@@ -40,13 +40,12 @@ def host(environ: dict[str, Any]) -> str:
     named = environ.get("HTTP_HOST") if absolute is None else absolute.netloc
     if named:
         named = named.rpartition("@")[2]
-    port = str(environ.get("SERVER_PORT") or "")
-    if not named and not port.isdigit():  # of a unix socket, which Werkzeug leaves out with its name
-        return environ.get("SERVER_NAME") or ""
+    name, port = environ.get("SERVER_NAME") or "", str(environ.get("SERVER_PORT") or "")
+    if not named and not (name and port.isdigit()):  # a unix socket: Werkzeug leaves its name out
+        return name
     from werkzeug.sansio.utils import get_host  # here, since Werkzeug takes 70 ms to load
 
     try:
-        name = environ.get("SERVER_NAME") or ""
         if ":" in name and name[0] != "[":  # an IPv6 address, which Werkzeug before 2.3 leaves as it is
             name = f"[{name}]"
         server = name, int(port) if port.isdigit() else None
