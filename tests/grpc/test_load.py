@@ -283,6 +283,7 @@ def test_no_object_of_a_finished_call_is_kept(
     assert _kept() == before
 
 
+@pytest.mark.soak
 def test_memory_does_not_grow(seen: Seen, tracer: Tracer, counting: Counting) -> None:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as plain:
         channel = trace_channel(plain, tracer)

@@ -188,8 +188,8 @@ def test_only_a_small_part_of_a_megabyte_of_bytes_is_read(name: str, data: bytes
     assert peak < 256_000
 
 
-def test_a_hundred_thousand_headers_of_one_name_are_joined_once() -> None:
-    pairs = [("tracestate", f"k{number}=v") for number in range(100_000)]
+def test_twenty_thousand_headers_of_one_name_are_joined_once() -> None:
+    pairs = [("tracestate", f"k{number}=v") for number in range(20_000)]
     tracemalloc.start()
     try:
         remote = ALL.decode([("traceparent", PIECES[0]), *pairs])
@@ -198,7 +198,7 @@ def test_a_hundred_thousand_headers_of_one_name_are_joined_once() -> None:
         tracemalloc.stop()
     assert remote is not None
     assert remote.tracestate == ""  # too many members
-    assert peak < 20_000_000
+    assert peak < 4_000_000
 
 
 def test_the_cache_of_irrelevant_header_names_is_bounded() -> None:
