@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -114,20 +113,33 @@ def test_all_spans_of_children_started_by_spawn_or_forkserver_arrive(
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["with flush_on_sigterm", "without"])
-def test_workers_that_a_pool_terminates_export_only_with_flush_on_sigterm(
+def test_children_that_are_terminated_export_only_with_flush_on_sigterm(
     enabled: bool, tmp_path: Path
 ) -> None:
-    """`Pool.__exit__` ends its workers by SIGTERM: they export only with the option, which they inherit."""
+    """They inherit the option. (Those of a `Pool` may miss the signal, see docs/delivery.md.)"""
     text = f"""
 tracer = ot_bridge.install('children', flush_on_sigterm={enabled})
+
+def wait(ready):
+    work('child')
+    ready.set()
+    time.sleep(60)
+
 if __name__ == '__main__':
-    with multiprocessing.get_context(METHOD).Pool(2) as pool:
-        pool.map(work, ['child'] * 4)
+    context = multiprocessing.get_context(METHOD)
+    events = [context.Event() for _ in range(2)]
+    children = [context.Process(target=wait, args=(event,)) for event in events]
+    for child in children:
+        child.start()
+    assert all(event.wait(20) for event in events)
+    for child in children:
+        child.terminate()
+        child.join()
+        assert child.exitcode == -signal.SIGTERM
 """
     with HttpReceiver() as receiver:
         endpoint = receiver.endpoint.removesuffix("/v1/traces")
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
         result = ended(start(HEAD.format(method="fork") + text, tmp_path, **variables))
         assert (result.status, result.err) == (0, "")
-        assert len(receiver.spans) == (4 if enabled else 0)
-        assert result.status != -signal.SIGTERM
+        assert len(receiver.spans) == (2 if enabled else 0)
