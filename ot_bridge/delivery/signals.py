@@ -25,8 +25,9 @@ def flush_on_sigterm() -> bool:
     """Has SIGTERM export waiting spans, for at most 2 s, before its default action. Returns whether it will.
 
     Outside the main thread, or where SIGTERM has a handler or is ignored, it changes nothing and logs that
-    once. A handler that is set later replaces this one. Forked children inherit it. In process 1, for which
-    the default action of SIGTERM does nothing, the program and its tracing go on.
+    once. A handler that is set later replaces this one. Forked children inherit it; workers of a
+    `multiprocessing.Pool` may miss the signal (docs/delivery.md). In process 1, for which the default action
+    of SIGTERM does nothing, the program and its tracing go on.
     """
     if threading.current_thread() is not threading.main_thread():
         why = "this is not the main thread"

@@ -39,7 +39,9 @@ _OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encodi
 
 
 class Settings:
-    """Those in the arguments and, for None, in the variables. Raises ConfigurationError for a bad argument.
+    """The settings of an exporter. One whose argument is None comes from its variable.
+
+    Raises ConfigurationError for a bad argument.
 
     url: None if it cannot be used. target: the URL without secrets, for messages. timeout: seconds for one
     export. compression: `gzip`, `deflate` or `none`. certificate, client_certificate, client_key: paths.

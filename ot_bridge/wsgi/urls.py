@@ -41,7 +41,7 @@ def host(environ: dict[str, Any]) -> str:
     if named:
         named = named.rpartition("@")[2]
     name, port = environ.get("SERVER_NAME") or "", str(environ.get("SERVER_PORT") or "")
-    if not named and not (name and port.isdigit()):  # a unix socket: Werkzeug leaves its name out
+    if not named and not (name and port.isdigit()):  # Werkzeug leaves out a unix socket's name
         return name
     from werkzeug.sansio.utils import get_host  # here, since Werkzeug takes 70 ms to load
 
