@@ -29,6 +29,7 @@ _log = logging.getLogger("ot_bridge.delivery")
 
 EXIT_SECONDS: Final = 5.0
 REFUSED_SECONDS: Final = 1.0
+GIVE_UP_SECONDS: Final = 0.3  # in which an exporter that is told to give up counts and logs its losses
 
 #: All processors of this process that still exist.
 PROCESSORS: Final[WeakSet[Any]] = WeakSet()
@@ -75,15 +76,14 @@ def finish() -> None:
     finalizers.drain()
     for processor in list(PROCESSORS):
         processor.worker.leave(until)
-    late = flush_all(until, until - EXIT_SECONDS + REFUSED_SECONDS)
+    late = flush_all(until - GIVE_UP_SECONDS, until - EXIT_SECONDS + REFUSED_SECONDS)
     for worker in late:
         _give_up(worker)
-        counts = worker.counts()
-        number = counts.waiting + counts.in_flight
-        if number and not worker.reported_left:
-            worker.reported_left = True
-            name = target(worker.outlet.made)
-            _log.warning("%d spans were left behind at exit: %s did not take them in time", number, name)
+    given_up = time.monotonic() + GIVE_UP_SECONDS
+    for worker in late:
+        while not worker.idle and time.monotonic() < given_up:
+            time.sleep(0.005)
+        _log_left(worker)
     for processor in list(PROCESSORS):
         processor.worker.report(final=True)
 
@@ -93,6 +93,16 @@ def _give_up(worker: Any) -> None:
     worker.outlet.hurry(time.monotonic())
     for marker in tuple(worker.waiting):
         marker.set_result((worker.ledger.failed, False))
+
+
+def _log_left(worker: Any) -> None:
+    counts = worker.counts()
+    number = counts.waiting + counts.in_flight
+    if number and not worker.reported_left:
+        worker.reported_left = True
+        spans = "1 span" if number == 1 else f"{number} spans"
+        why = "nothing listens there" if worker.outlet.refusing else "it did not take them in time"
+        _log.warning("%s for %s left behind at exit: %s", spans, target(worker.outlet.made), why)
 
 
 def _at_exit() -> None:

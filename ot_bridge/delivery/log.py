@@ -119,10 +119,9 @@ class Losses:
                 self._known[reason] = total
                 self._logged_at[reason] = now
                 self._away = self._away or reason != "dropped"
-                why = WHY.get(reason, reason)
-                _log.warning(
-                    "%d spans for %s are lost: %s (logged at most once a minute)", new, target(exporter), why
-                )
+                span, verb = ("span", "is") if new == 1 else ("spans", "are")
+                text = "%d %s for %s %s lost: %s (logged at most once a minute)"
+                _log.warning(text, new, span, target(exporter), verb, WHY.get(reason, reason))
 
     def works(self, exporter: object) -> None:
         """Logs, once after a failure, that a batch has arrived."""

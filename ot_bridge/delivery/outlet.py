@@ -28,8 +28,9 @@ class Outlet:
 
     make: makes the exporter, at first use. timeout: seconds that one export may take. Besides OpenTelemetry's
     methods it uses these of an exporter, where there are any: `failed` (the spans lost so far, by reason),
-    `refusing` (whether nothing listens at the collector's address) and `give_up_at(moment)` (no attempt and
-    no pause after this moment of `time.monotonic()`).
+    `refusing` (whether nothing listens at the collector's address), `give_up_at(moment)` (no attempt and no
+    pause after this moment of `time.monotonic()`) and `log_rest()` (the exporter logs its losses by itself,
+    and all that are left at this call).
     """
 
     def __init__(self, make: Callable[[], Any], timeout: float) -> None:
@@ -37,6 +38,7 @@ class Outlet:
         self._make = make
         self._timeout = timeout
         self.limit = float("inf")  # no export goes on beyond this moment
+        self.keeps = False  # whether `shut` leaves the exporter open
         self._shut = False
         self._probe = Probe()
 
@@ -90,6 +92,18 @@ class Outlet:
         except Exception:
             log_failure(_log, f"{type(self.made).__name__}.give_up_at raised")
 
+    @property
+    def logs(self) -> bool:
+        """Whether the exporter logs by itself what it has lost."""
+        return hasattr(self.made, "log_rest")
+
+    def log_rest(self) -> None:
+        """Has such an exporter log the losses that it has not logged yet."""
+        try:
+            self.made.log_rest()
+        except Exception:
+            log_failure(_log, f"{type(self.made).__name__}.log_rest raised")
+
     def flush(self, deadline: float) -> bool:
         """Flushes what the exporter itself keeps. False if it failed."""
         left = int((deadline - time.monotonic()) * 1000)
@@ -106,6 +120,8 @@ class Outlet:
         if self._shut or self.made is None:
             return True
         self._shut = True
+        if self.keeps:
+            return True
         self.hurry(time.monotonic())
         try:
             kind = inspect.signature(self.made.shutdown).parameters

@@ -189,8 +189,16 @@ class Worker:
         return self.outlet.shut()
 
     def report(self, final: bool = False) -> None:
-        """Logs new losses, and passes changed counts to the listener. final: logs them at once."""
+        """Logs new losses, and passes changed counts to the listener. final: logs them at once.
+
+        An exporter that has `log_rest` logs by itself what it has lost. Spans that were reported as left
+        behind at the exit may still be lost.
+        """
         lost = self.ledger.lost
+        if self.outlet.logs or self.reported_left:
+            lost = {reason: number for reason, number in lost.items() if reason == "dropped"}
+        if final and self.outlet.logs:
+            self.outlet.log_rest()
         if lost:
             self._losses.note(lost, self.outlet.made, final)
         if self._listener is not None:

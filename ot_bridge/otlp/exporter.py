@@ -117,11 +117,17 @@ class OTLPSpanExporter(SpanExporter):
         self._here()
         self._patience.give_up_at(moment)
 
+    def log_rest(self) -> None:
+        """Logs the losses that were not logged yet: each kind is logged once a minute."""
+        if (sender := self._here()) is not None:
+            sender.losses.log_rest()
+
     def shutdown(self) -> None:
         """Ends a pause at once. An attempt under way may end. Later spans are lost."""
         self._patience.end()
         if (sender := self._here()) is not None:
             sender.close()
+            sender.losses.log_rest()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """True: nothing is kept between exports."""

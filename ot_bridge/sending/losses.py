@@ -35,6 +35,7 @@ class Losses:
         self._hints = hints
         self._counts = dict.fromkeys(REASONS, 0)
         self._unlogged = dict.fromkeys(REASONS, 0)
+        self._texts: dict[str, object] = {}  # reason -> the latest explanation
         self._logged: dict[str, float] = {}
         self._failing = False
 
@@ -53,12 +54,22 @@ class Losses:
         # Python 3.10 on they run only at calls and at the ends of loops.
         self._counts[reason] += count
         self._unlogged[reason] += count
+        self._texts[reason] = text
         if self._due(reason):
-            number, self._unlogged[reason] = self._unlogged[reason], 0
             self._failing = self._failing or reason in _FAILURES
-            spans = "1 span is" if number == 1 else f"{number} spans are"
-            hint = self._hints.get(reason, "")
-            self._logger.warning("%s lost on the way to %s: %s%s", spans, self.target, text, hint)
+            self._log(reason)
+
+    def _log(self, reason: str) -> None:
+        number, self._unlogged[reason] = self._unlogged[reason], 0
+        spans = "1 span is" if number == 1 else f"{number} spans are"
+        text, hint = self._texts[reason], self._hints.get(reason, "")
+        self._logger.warning("%s lost on the way to %s: %s%s", spans, self.target, text, hint)
+
+    def log_rest(self) -> None:
+        """Logs the losses that the pauses have kept out of the log so far. For the end of a process."""
+        for reason in REASONS:
+            if self._unlogged[reason]:
+                self._log(reason)
 
     def note(self, text: str) -> None:
         """Logs a message of a receiver that has taken the spans."""

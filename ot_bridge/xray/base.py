@@ -177,12 +177,18 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         lost, self._flushed = self._losses.total - self._flushed, self._losses.total
         return not lost
 
+    def log_rest(self) -> None:
+        """Logs the losses that were not logged yet: each kind is logged once a minute."""
+        self._here()
+        self._losses.log_rest()
+
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
         """Ends a pause between attempts at once, and allows no other attempt. The one under way may end."""
         self._here()
         self._closed = True
         self._patience.end()
         self._wait(timeout_millis)
+        self._losses.log_rest()
 
     def _wait(self, timeout_millis: float) -> bool:
         seconds = min(max(0.0, timeout_millis / 1000), self._patience.remaining(), threading.TIMEOUT_MAX)

@@ -9,9 +9,10 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 import ot_bridge
-from ot_bridge.delivery import DeliveryProcessor, log
+from ot_bridge.delivery import DeliveryProcessor, exit, log
 from ot_bridge.delivery.log import FILTER, Losses, OncePerMinute, target
-from tests.delivery.parts import Keeping, spans
+from ot_bridge.otlp import OTLPSpanExporter
+from tests.delivery.parts import Keeping, refusing, spans
 
 NOBODY = "%d spans for %s are lost: nothing listens there (logged at most once a minute)"
 
@@ -44,10 +45,39 @@ def test_each_kind_of_loss_is_logged_once_a_minute_with_the_number_since_the_las
     late = "it did not answer in time (logged at most once a minute)"
     assert caplog.messages == [
         NOBODY % (3, where),
-        f"1 spans for {where} are lost: {late}",
+        f"1 span for {where} is lost: {late}",
         NOBODY % (9, where),
-        f"1 spans for {where} are lost: {late}",
+        f"1 span for {where} is lost: {late}",
         f"spans reach {where} again",
+    ]
+
+
+@pytest.mark.parametrize("end", ["shutdown", "exit"])
+def test_a_loss_is_logged_by_the_exporter_or_by_the_processor_and_the_rest_at_the_end(
+    end: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exit, "_began", None)
+    with refusing() as address:
+        ours = OTLPSpanExporter(endpoint=f"{address}/v1/traces", timeout=0.1)
+        processors = [DeliveryProcessor(each) for each in (ours, Keeping(SpanExportResult.FAILURE))]
+        for names in (["a"], ["b", "c"]):
+            for processor in processors:
+                spans(processor)(*names)
+                assert processor.force_flush(10_000) is False
+        if end == "exit":
+            exit.finish()
+        else:
+            for processor in processors:
+                processor.shutdown()
+    monkeypatch.setattr(exit, "_began", None)
+    heads = [text.partition(" (")[0] for text in caplog.messages]
+    assert heads[:2] == [
+        f"1 span is lost on the way to {address}/v1/traces: nothing listens there",
+        "1 span for Keeping is lost: the exporter failed",
+    ]
+    assert sorted(heads[2:]) == [
+        f"2 spans are lost on the way to {address}/v1/traces: nothing listens there",
+        "2 spans for Keeping are lost: the exporter failed",
     ]
 
 

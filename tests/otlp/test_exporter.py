@@ -79,9 +79,10 @@ def test_an_unusable_endpoint_loses_and_counts_every_span(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
     exporter = OTLPSpanExporter()
     assert [exporter.export(some_spans(2)) for _ in range(3)] == [FAILURE] * 3
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
     exporter.shutdown()
     assert lost(exporter) == {"other": 6}
-    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    assert [record.getMessage()[:11] for record in caplog.records[1:]] == ["2 spans are", "4 spans are"]
 
 
 def test_the_exporter_is_found_by_its_entry_point() -> None:

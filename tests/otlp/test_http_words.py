@@ -53,7 +53,8 @@ def test_an_unstable_collector_does_not_fill_the_log(caplog: pytest.LogCaptureFi
     with HttpReceiver(*[Response(500), Response()] * 20) as receiver, exporting(receiver) as exporter:
         for _ in range(40):
             exporter.export(some_spans())
-    assert len(_text(caplog)) == 2
+        assert len(_text(caplog)) == 2
+    assert _text(caplog)[2:] == [f"19 spans are lost on the way to {receiver.endpoint}: HTTP 500"]
 
 
 def test_each_kind_of_loss_is_logged_separately(caplog: pytest.LogCaptureFixture) -> None:
@@ -62,7 +63,8 @@ def test_each_kind_of_loss_is_logged_separately(caplog: pytest.LogCaptureFixture
         for _ in range(6):
             exporter.export(some_spans())
         assert lost(exporter) == {"status": 3, "partial": 3}
-    assert len(_text(caplog)) == 2
+        assert len(_text(caplog)) == 2
+    assert [text[:11] for text in _text(caplog)[2:]] == ["2 spans are"] * 2
 
 
 def test_a_refusing_collector_is_logged_in_one_line_that_says_what_to_do(
@@ -71,5 +73,5 @@ def test_a_refusing_collector_is_logged_in_one_line_that_says_what_to_do(
     with exporting(f"http://127.0.0.1:{free_port()}/v1/traces", timeout=0.2) as exporter:
         for _ in range(3):
             exporter.export(some_spans())
-    (line,) = _text(caplog)
+        (line,) = _text(caplog)
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in line
