@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import opentracing
@@ -44,32 +44,37 @@ _installed: _Installed | None = None
 class _Installed:
     """What `install()` did, and how to undo it.
 
-    made: the objects that are shut down at the end. That is the provider if it was made here, else the
-    processors that were made here for another's provider.
+    provider: the provider, if it was made here. made: the processors that were made here, or the provider
+    of a file. Exporters and processors that the program has made are shut down with the provider at the
+    exit, but not when the installation is undone.
     """
 
     def __init__(
-        self, tracer: Tracer, arguments: tuple[Any, ...], made: Sequence[Any], registered: Registered | None
+        self,
+        tracer: Tracer,
+        arguments: tuple[Any, ...],
+        provider: trace.TracerProvider | None,
+        made: Sequence[Any],
+        registered: Registered | None,
     ) -> None:
         self.tracer = tracer
         self.arguments = arguments
         self.warned = False
         self._made = made
+        self._at_the_end = made if provider is None else (provider,)
         self._registered = registered
-        if made:
+        if self._at_the_end:
             atexit.register(self.at_exit)
 
     def at_exit(self) -> None:
         if not self.tracer.closed:
-            self.shutdown()  # within the deadline of ot_bridge.delivery.exit
-
-    def shutdown(self) -> None:
-        for each in self._made:
-            _attempt(each, "shutdown")
+            for each in self._at_the_end:
+                _attempt(each, "shutdown")  # within the deadline of ot_bridge.delivery.exit
 
     def undo(self) -> None:
         atexit.unregister(self.at_exit)
-        self.shutdown()
+        for each in self._made:
+            _attempt(each, "release" if isinstance(each, delivery.DeliveryProcessor) else "shutdown")
         if self._registered is not None:
             self._registered.take_back()
 
@@ -155,6 +160,8 @@ def _obey_sigterm(wanted: bool | None) -> None:
 def _install(**arguments: Any) -> _Installed:
     checked(arguments["tracer_provider"], arguments["scope_manager"])
     opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
+    if isinstance(arguments["exporters"], Iterator):
+        arguments["exporters"] = [*arguments["exporters"]]
     others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
     file = _file() if others is None else None
     textmap = _textmap(arguments, file)
@@ -162,8 +169,7 @@ def _install(**arguments: Any) -> _Installed:
     if others is not None:
         provider, made = others, _added(others, arguments)
     else:
-        provider = _provider(arguments, file, textmap)
-        made = [provider]
+        provider, made = _provider(arguments, file, textmap)
     tracer = create_tracer(
         provider,
         propagators={
@@ -175,7 +181,8 @@ def _install(**arguments: Any) -> _Installed:
     registered = None
     if arguments["set_global"]:
         registered = Registered(tracer, textmap, provider)
-    return _Installed(tracer, (*arguments.values(),), made, registered)
+    own = provider if others is None else None
+    return _Installed(tracer, (*arguments.values(),), own, made, registered)
 
 
 def _file() -> Declared | None:
@@ -194,23 +201,35 @@ def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropaga
     return propagators_in_environment(f"{_DEFAULT},xray" if _to_xray(arguments["exporters"]) else _DEFAULT)
 
 
-def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) -> trace.TracerProvider:
-    """The provider that the file describes. Without a file, one from arguments and variables."""
+def _provider(
+    arguments: dict[str, Any], file: Declared | None, textmap: Any
+) -> tuple[trace.TracerProvider, Sequence[Any]]:
+    """The provider that the file describes. Without a file, one from arguments and variables.
+
+    Also returns what was made here: the file's provider, or processors.
+    """
     if file is not None and file.provider is not None:
         _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
-        return file.provider
+        return file.provider, (file.provider,)
+    processors, made = _processors(() if file is not None else arguments["exporters"], arguments["semconv"])
     xray = _to_xray(arguments["exporters"]) or _writes(textmap, "xray")
     provider = build_provider(
         arguments["service_name"],
         sampler=arguments["sampler"],
-        exporters=arguments["exporters"] if file is None else (),
+        exporters=processors,
         engine=arguments["engine"],
         trace_id_bits=arguments["trace_id_bits"],
-        semconv=arguments["semconv"],
         usual_ids="short" if _writes(textmap, "ottrace") else "xray" if xray else "",
     )
     decide(arguments["semconv"])
-    return provider
+    return provider, made
+
+
+def _processors(exporters: Any, semconv: str | None) -> tuple[list[SpanProcessor], list[SpanProcessor]]:
+    """The processors for these exporters, and those of them that were made here."""
+    processors = processors_of(exporters, semconv)
+    given = exporters if isinstance(exporters, Iterable) else ()
+    return processors, [each for each in processors if not any(each is one for one in given)]
 
 
 def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
@@ -226,15 +245,14 @@ def _added(provider: Any, arguments: dict[str, Any]) -> list[SpanProcessor]:
     _ignored(
         arguments,
         names,
-        f"other code has set up a {kind}, which makes the spans; give it there, or call install() first",
+        f"the spans are made by other code's {kind}; set it up there, or call install() first",
     )
-    processors = processors_of(() if exporters is None else exporters, arguments["semconv"])
+    processors, made = _processors(() if exporters is None else exporters, arguments["semconv"])
     for each in processors:
         provider.add_span_processor(each)
     if exporters is not None:
         decide(arguments["semconv"])
-    given = exporters if isinstance(exporters, Iterable) else ()
-    return [each for each in processors if not any(each is one for one in given)]
+    return made
 
 
 _OF_A_PROVIDER: Final = frozenset({"service_name", "sampler", "engine", "trace_id_bits"})
@@ -245,7 +263,7 @@ def _ignored(arguments: dict[str, Any], names: Iterable[str], why: str) -> None:
     """Logs in one line which of these arguments are ignored."""
     given = [name for name in arguments if name in names and arguments[name] not in (None, True)]
     if given:
-        _log.warning("install(%s) is ignored: %s", ", ".join(f"{name}=..." for name in given), why)
+        _log.warning("install() ignores %s: %s", ", ".join(f"{name}=..." for name in given), why)
 
 
 def uninstall() -> None:

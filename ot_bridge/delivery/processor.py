@@ -119,6 +119,11 @@ class DeliveryProcessor(SpanProcessor):
         worker.close(deadline)
         restore(self)
 
+    def release(self) -> None:
+        """As `shutdown`, but an exporter that the program has made stays open."""
+        self._here().outlet.keeps = not self._makes
+        self.shutdown()
+
     def renew(self) -> None:
         """For a forked child: begins with an empty queue, no thread, and no exporter if it can make one."""
         self.worker = self.worker.heir(keeps=not self._makes)

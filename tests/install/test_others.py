@@ -9,7 +9,7 @@ import opentracing
 import pytest
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import ot_bridge
@@ -119,7 +119,7 @@ def test_exporters_for_a_provider_without_add_span_processor_are_logged(
 
     trace.set_tracer_provider(Plain())
     ot_bridge.install(exporters=["console"])
-    assert "install(exporters=...) is ignored" in caplog.text
+    assert "install() ignores exporters=...: " in caplog.text
 
 
 def test_nothing_is_logged_if_no_argument_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
@@ -164,6 +164,36 @@ def test_uninstall_does_not_shut_down_a_processor_of_the_program() -> None:
     ot_bridge.install(tracer_provider=Wrapping(), exporters=[processor])
     ot_bridge.uninstall()
     assert not processor.stopped
+
+
+@pytest.mark.parametrize("own", ["the program's provider", "install's provider"])
+@pytest.mark.parametrize("semconv", ["", "http"])
+def test_uninstall_leaves_exporters_and_processors_of_the_program_open(own: str, semconv: str) -> None:
+    exporter, other = InMemorySpanExporter(), InMemorySpanExporter()
+    processor = SimpleSpanProcessor(other)
+    for number in range(2):
+        provider = Wrapping() if own == "the program's provider" else None
+        tracer = ot_bridge.install(
+            tracer_provider=provider,
+            exporters=iter([exporter, processor]),  # type: ignore[arg-type]
+            set_global=False,
+            semconv=semconv,
+        )
+        tracer.start_span("a").finish()
+        ot_bridge.uninstall()
+        assert len(exporter.get_finished_spans()) == len(other.get_finished_spans()) == number + 1
+
+
+def test_uninstall_shuts_down_the_exporters_that_install_has_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(ConsoleSpanExporter, "shutdown", lambda self: ended.append("console"))
+    tracer = ot_bridge.install(exporters=["console"], set_global=False)
+    ot_bridge.uninstall()
+    assert ended == ["console"]
+    tracer.start_span("late").finish()
+    assert "spans that end after the shutdown of their tracer are lost" in caplog.messages
 
 
 #: A call with an argument of another type -> the argument's name.
@@ -243,9 +273,11 @@ def test_each_argument_that_a_given_provider_cannot_follow_is_named(
 ) -> None:
     provider = SdkTracerProvider(shutdown_on_exit=False)
     ot_bridge.install(tracer_provider=provider, set_global=False, **options)
-    begin = f"install({', '.join(f'{name}=...' for name in named)}) is ignored: other code has set up a "
+    begin = f"install() ignores {', '.join(f'{name}=...' for name in named)}: the spans are made by other "
     assert [message[: len(begin)] for message in caplog.messages] == [begin] * bool(named)
-    assert not named or "opentelemetry.sdk.trace.TracerProvider, which makes" in caplog.text
+    assert (
+        not named or "by other code's opentelemetry.sdk.trace.TracerProvider; set it up there" in caplog.text
+    )
 
 
 def test_exporters_of_a_provider_that_takes_none_are_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -256,4 +288,4 @@ def test_exporters_of_a_provider_that_takes_none_are_named(caplog: pytest.LogCap
         semconv="",
     )
     (message,) = caplog.messages
-    assert message.startswith("install(exporters=..., semconv=...) is ignored: ")
+    assert message.startswith("install() ignores exporters=..., semconv=...: ")
