@@ -15,11 +15,17 @@ from typing import Any, Final
 
 from opentelemetry import baggage, trace
 from opentelemetry import context as context_api
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 from ot_bridge.errors import log_once
+
+try:
+    from opentelemetry.attributes import BoundedAttributes as BoundedAttributes
+except ImportError:
+
+    class BoundedAttributes:  # type: ignore[no-redef]
+        """Lacks all that the engine needs (`NEEDED`), so that the SDK's own tracer is used."""
+
 
 _log = logging.getLogger("ot_bridge")
 
@@ -28,7 +34,8 @@ _log = logging.getLogger("ot_bridge")
 
 _runtime: Final[Any] = getattr(context_api, "_RUNTIME_CONTEXT", None)
 _variable: Final[Any] = getattr(_runtime, "_current_context", None)
-_direct: Final = type(_runtime) is ContextVarsRuntimeContext and _variable is not None
+_stock: Final = type(_runtime).__module__ == "opentelemetry.context.contextvars_context"
+_direct: Final = _stock and _variable is not None
 
 current: Final[Callable[[], Context]] = _variable.get if _direct else context_api.get_current
 attach: Final[Callable[[Context], Any]] = _variable.set if _direct else context_api.attach
@@ -154,7 +161,7 @@ class _Silence(threading.local):
 #: `on`: whether the SDK logs no line for each attribute that this thread makes it drop (it does since 1.44).
 SILENCE: Final = _Silence()
 _FULL: Final = "Attributes dict is full."
-logging.getLogger(BoundedAttributes.__module__).addFilter(
+logging.getLogger("opentelemetry.attributes").addFilter(
     lambda record: not (SILENCE.on and str(record.msg).startswith(_FULL))
 )
 

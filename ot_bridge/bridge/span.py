@@ -22,7 +22,6 @@ from opentelemetry import trace
 from opentelemetry.baggage import get_baggage
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
-from typing_extensions import Self
 
 from ot_bridge import engine
 from ot_bridge.bridge import convert, logs
@@ -36,6 +35,8 @@ from ot_bridge.otel import dropped_by, last_event, quietly, set_kind
 from ot_bridge.wire import Remote
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ot_bridge.bridge.tracer import Tracer
 
 _log = logging.getLogger(__name__)

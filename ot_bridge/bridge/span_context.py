@@ -14,8 +14,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import opentracing
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import TraceFlags
-from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentelemetry.trace import DEFAULT_TRACE_STATE, TraceFlags
 
 from ot_bridge.bridge.bases import SHIM_CONTEXT, SpanContextBase
 from ot_bridge.bridge.keys import BAGGAGE_KEY, SPAN_KEY

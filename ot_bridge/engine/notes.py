@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
+
+from ot_bridge.otel import BoundedAttributes
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind
-from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentelemetry.trace import DEFAULT_TRACE_STATE, INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind
 from opentelemetry.util.types import Attributes
 
 from ot_bridge.engine.current import CurrentSpan, full_context

@@ -8,11 +8,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, overload
 
 import grpc
 import opentracing
-from typing_extensions import TypedDict, Unpack
 
 from ot_bridge.grpc.aio_client import AioClientInterceptors, TracedAioChannel, aio_interceptors
 from ot_bridge.grpc.aio_server import AioServerInterceptor
@@ -23,6 +22,9 @@ from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.server import ServerInterceptor
 from ot_bridge.grpc.server_rpc import ServerSettings
 from ot_bridge.grpc.settings import Exclude
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Decorator: TypeAlias = Callable[[opentracing.Span, RpcInfo], object]
 

@@ -17,10 +17,9 @@ Invariants, with the tests of tests/jaeger:
 from __future__ import annotations
 
 from time import time_ns
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
-from typing_extensions import Self
 
 from ot_bridge import bridge, engine
 from ot_bridge.bridge.convert import TAGS
@@ -29,6 +28,9 @@ from ot_bridge.errors import log_failure
 from ot_bridge.instance import dict_of
 from ot_bridge.jaeger_client.span import BILLION, Span, logger
 from ot_bridge.jaeger_client.span_context import SpanContext, plain_context
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class _OnTheEngine(Span):

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import opentracing
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, TraceFlags
-from typing_extensions import Self
 
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
@@ -31,6 +30,8 @@ from ot_bridge.wire import Remote
 from ot_bridge.wire.jaeger import flags_to_bits
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ot_bridge.jaeger_client.tracer import Tracer
 
 logger = logging.getLogger("jaeger_tracing")

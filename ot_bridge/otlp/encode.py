@@ -19,8 +19,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind, Status, StatusCode
-from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanKind, Status, StatusCode
 
 from ot_bridge.otlp.values import NAMES, PLAIN, Unfit, begin, name, parts
 from ot_bridge.otlp.varint import sized, text, varint

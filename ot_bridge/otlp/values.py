@@ -20,8 +20,7 @@ from struct import Struct
 from types import MappingProxyType, NoneType
 from typing import Any, Final
 
-from opentelemetry.attributes import BoundedAttributes
-
+from ot_bridge.otel import BoundedAttributes
 from ot_bridge.otlp.varint import sized, text, utf8, varint
 
 MOST_VALUES: Final = 64  # that are kept for one key and type

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -84,6 +86,36 @@ def test_if_private_names_of_the_api_are_missing_a_provider_is_set_by_the_public
     otel.hold_provider(None)
     otel.hold_provider(provider)
     assert given == [provider]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "opentelemetry.attributes.BoundedAttributes",
+        "opentelemetry.context.contextvars_context.ContextVarsRuntimeContext",
+        "opentelemetry.context._SUPPRESS_INSTRUMENTATION_KEY",
+        "opentelemetry.context._SUPPRESS_HTTP_INSTRUMENTATION_KEY",
+        "opentelemetry.trace.span.DEFAULT_TRACE_STATE",
+    ],
+)
+def test_the_package_works_where_opentelemetry_no_longer_has_a_name_that_it_imports(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    program = f"""
+import importlib
+import opentelemetry.context.contextvars_context, opentelemetry.sdk.trace.export
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+delattr(importlib.import_module({module!r}), {attribute!r})
+import ot_bridge
+exporter = InMemorySpanExporter()
+tracer = ot_bridge.install("a", exporters=[exporter])
+with tracer.start_active_span("above", tags={{"a": 1}}):
+    tracer.start_span("below").finish()
+assert tracer.flush()
+print([(span.name, dict(span.attributes)) for span in exporter.get_finished_spans()])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[('below', {}), ('above', {'a': 1})]\n"
+    assert ("the SDK's own tracer is used" in done.stderr) is (attribute == "BoundedAttributes"), done.stderr
 
 
 def test_if_the_private_dictionary_of_trace_state_is_missing_its_constructor_is_used(
