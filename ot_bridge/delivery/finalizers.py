@@ -29,7 +29,7 @@ _Work = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class _Hand:
-    """The queue and the thread of one process."""
+    """The queue and the thread of one process. unclaimed: empty while a thread runs or is being started."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
