@@ -1,4 +1,4 @@
-"""What a failed request means for its spans."""
+"""Classifies the errors of failed requests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscall
 
 
 class CannotConnect(Exception):
-    """The configuration allows no connection, and another attempt would not change that."""
+    """Raised if the configuration allows no connection, so that another attempt would fail as well."""
 
 
 class Trouble(NamedTuple):
-    """reason: the key in `failed` that the spans are counted by. again: another attempt may succeed."""
+    """The class of an error. reason: the key in `failed`. again: whether another attempt may succeed."""
 
     reason: str
     text: str

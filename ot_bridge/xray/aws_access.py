@@ -1,7 +1,7 @@
 """Reads AWS's configuration: the region, the credentials to sign with, and the certificates to trust.
 
-Credentials are looked up for the first attempt, not when an exporter is made. They are looked up anew after
-an attempt for which there were none, or with expired ones. Where their source fails, the attempt has failed.
+Credentials are looked up for the first attempt, not when an exporter is made. They are looked up again after
+an attempt without credentials or with expired ones. If their source fails, the attempt fails.
 """
 
 from __future__ import annotations

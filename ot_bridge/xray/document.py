@@ -1,6 +1,6 @@
-"""Encodes segment documents, and trims those that X-Ray would refuse for their size.
+"""Encodes segment documents, and trims those that are too large for X-Ray.
 
-The document itself lists what was left out, under `metadata.default["ot_bridge.trimmed"]`.
+A trimmed document lists the parts that were left out, in `metadata.default["ot_bridge.trimmed"]`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# X-Ray takes 64 kB, and so does one UDP datagram; some room is for the daemon's header.
+# X-Ray accepts 64 kB, which is also the maximum of a UDP datagram with the daemon's header.
 LARGEST = 64_000
 
 Document = dict[str, Any]
