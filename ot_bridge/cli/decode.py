@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="curl_headers",
         metavar="HEADER",
-        help="a header, as curl has it",
+        help="a header, as for curl -H",
     )
 
 

@@ -111,7 +111,7 @@ def _services(tracer: Tracer) -> Iterator[int]:
 
 
 def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Outcome], bool]:
-    """Sends the requests. Returns their outcomes, and whether `exporters` took all spans."""
+    """Sends the requests. Returns their outcomes, and whether `exporters` have exported all spans."""
     memory = InMemorySpanExporter()
     tracer = install("demo", propagators=PROPAGATORS, exporters=[SimpleSpanProcessor(memory), *exporters])
     try:

@@ -22,13 +22,14 @@ _ISOLATING: Final = frozenset("IES")
 _CALL: Final = "call ot_bridge.redirect.redirect() first in the program"
 _HIDDEN: Final = f"hides the sitecustomize on PYTHONPATH: leave it out, or {_CALL}"
 PEX: Final = f"a PEX file restarts itself without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
-_LINKS: Final = 5  # how many interpreters of interpreters are followed
+_LINKS: Final = 5  # how often an interpreter is replaced by the interpreter that it starts
 
 
 class Interpreter(NamedTuple):
-    """python: its path, "" if none is found. options: the options before the program.
+    """The Python that a command line starts. python: its path, "" if none is found.
 
-    hindrance: why it does not read our `sitecustomize`; "" if it does.
+    options: the options before the program. hindrance: why it does not read our `sitecustomize`; "" if it
+    does.
     """
 
     python: str

@@ -92,4 +92,4 @@ def _do(work: Callable[..., object], args: tuple[Any, ...]) -> None:
     try:
         work(*args)
     except Exception:
-        log_failure(_log, "what a finalizer left to do failed")
+        log_failure(_log, "the work of a finalizer failed")

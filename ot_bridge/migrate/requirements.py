@@ -33,7 +33,7 @@ _KEYS: Final = frozenset({"name", "version", "python", "description", "readme", 
 
 
 class Requirement(NamedTuple):
-    """name: in lower case with dashes. spec: as written, "" for any version."""
+    """A requirement. name: in lower case with dashes. spec: as written, "" for any version."""
 
     path: Path
     line: int

@@ -65,7 +65,7 @@ class Settings:
             "client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure
         )
         if self.client_key and not self.client_certificate:
-            missing = "a client's key is configured, but no certificate; none is shown"
+            missing = "a client's key is configured without a certificate; no client certificate is sent"
             log_once(_log, logging.ERROR, f"{target}: {missing}")
         authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
         # The same order as in OpenTelemetry's exporter.
@@ -181,7 +181,7 @@ def _base(source: str, value: str | None) -> Url:
 
 
 def _doubt(source: str, url: Url, problem: str) -> None:
-    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
+    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url} nevertheless")
 
 
 _TOKEN: Final = frozenset(  # RFC 9110, 5.6.2

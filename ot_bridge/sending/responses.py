@@ -110,7 +110,7 @@ def _check_beginning(stream: _Stream) -> None:
     if not beginning:
         raise NoResponse("closed without an answer")
     if not b"HTTP/1.".startswith(beginning[:7]):
-        raise NotHTTP(f"what answers does not speak HTTP/1: it begins with {beginning[:9]!r}")
+        raise NotHTTP(f"the response is not HTTP/1: it begins with {beginning[:9]!r}")
 
 
 def _next_response(parser: Any, stream: _Stream, source: _Source) -> Any:

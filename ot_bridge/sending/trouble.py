@@ -33,7 +33,7 @@ def trouble(error: Exception) -> Trouble:
         return Trouble("refused", f"nothing listens there ({text})", True)
     name = type(error).__name__
     if name.startswith("SSL") and name not in _CLOSED_TLS:
-        return Trouble("other", f"TLS failed, which trying again would not mend ({text})", False)
+        return Trouble("other", f"TLS failed, and another attempt would fail as well ({text})", False)
     if isinstance(error, OSError):
         return Trouble("other", f"the connection broke ({text})", True)
     return Trouble("other", text, False)

@@ -1,4 +1,4 @@
-"""Formats durations. `duration` in files/text.js is the same function, and the same test holds both."""
+"""Formats durations. `duration` in files/text.js is the same function; one test checks both."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def items_to_write(outgoing: Outgoing, limits: Limits) -> Baggage:
             _log,
             logging.WARNING,
             f"there is more baggage than {limits.baggage_items} items or {limits.baggage_bytes} bytes: "
-            "the items above that are not sent; set fewer items, or raise the propagator's limits",
+            "the items beyond that are not sent; set fewer items, or raise the propagator's limits",
         )
     return kept
 

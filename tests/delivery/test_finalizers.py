@@ -158,7 +158,7 @@ def test_an_error_in_the_finalizer_thread_is_logged_and_the_thread_continues(
     finalizers.later(lambda: 1 / 0)
     finalizers.later(done.set)
     assert done.wait(20)
-    assert "what a finalizer left to do failed" in caplog.text
+    assert "the work of a finalizer failed" in caplog.text
 
 
 def test_a_forked_child_starts_its_own_finalizer_thread(monkeypatch: pytest.MonkeyPatch) -> None:
