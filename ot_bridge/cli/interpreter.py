@@ -22,7 +22,7 @@ _ISOLATING: Final = frozenset("IES")
 _CALL: Final = "call ot_bridge.redirect.redirect() first in the program"
 _HIDDEN: Final = f"hides the sitecustomize on PYTHONPATH: leave it out, or {_CALL}"
 PEX: Final = f"a PEX file restarts itself without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
-_LINKS: Final = 5  # how often an interpreter is replaced by the interpreter that it starts
+_MOST_INTERPRETERS: Final = 5  # how often an interpreter is replaced by the interpreter that it starts
 
 
 class Interpreter(NamedTuple):
@@ -40,7 +40,7 @@ class Interpreter(NamedTuple):
 def interpreter_of(command: Sequence[str]) -> Interpreter:
     """The Python that this command line starts."""
     words = list(command)
-    for _ in range(_LINKS):
+    for _ in range(_MOST_INTERPRETERS):
         program = shutil.which(words[0]) or "" if words else ""
         if not program:
             break

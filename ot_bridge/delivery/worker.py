@@ -180,11 +180,11 @@ class Worker:
                 self._losses.works(self.outlet.exporter)
         if marker is not None:
             self.report()
-            flushed = self._end() if marker.end else self.outlet.flush(marker.deadline)
+            flushed = self._shut_exporter() if marker.end else self.outlet.flush(marker.deadline)
             marker.set_result((self.ledger.failed, flushed))
         return taken
 
-    def _end(self) -> bool:
+    def _shut_exporter(self) -> bool:
         self.closed = True
         return self.outlet.shut()
 
@@ -219,7 +219,7 @@ class Worker:
         if self.ensure_thread():
             self._calls.put(True)
             return marker
-        self._withdraw(marker)
+        self._remove_marker(marker)
         return None
 
     def finish(
@@ -241,10 +241,10 @@ class Worker:
         finally:
             self.waiting.remove(marker)
         if result is None:
-            self._withdraw(marker)
+            self._remove_marker(marker)
         return result
 
-    def _withdraw(self, marker: Marker) -> None:
+    def _remove_marker(self, marker: Marker) -> None:
         with suppress(ValueError, IndexError):  # the marker was taken, or the queue changed, meanwhile
             self.queue.remove(marker)
 

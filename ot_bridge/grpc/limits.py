@@ -57,9 +57,11 @@ def lightened(
         "tracing headers that do not fit are left out; send less metadata, or set less baggage",
     )
     if not isinstance(tracer, bridge.Tracer):
-        return _first(headers, MOST - own)
+        return _first_that_fit(headers, MOST - own)
     # A codec of the program may write headers of any length, so this cuts them as well.
-    return _first(_Written(tracer, span.context).up_to(MOST - own, MOST_WITH_IDS - own), MOST_WITH_IDS - own)
+    return _first_that_fit(
+        _Written(tracer, span.context).up_to(MOST - own, MOST_WITH_IDS - own), MOST_WITH_IDS - own
+    )
 
 
 class _Written:
@@ -70,23 +72,23 @@ class _Written:
         self._context = context
 
     def up_to(self, room: int, room_for_ids: int) -> Mapping[str, Any]:
-        headers = self._with("", {})
+        headers = self._headers_with("", {})
         used = weight(headers.items())
         if used > room_for_ids:
             return {}
         tracestate = shorten(self._context.tracestate, max(room - used - weight([("tracestate", "")]), 0))
         if tracestate:
-            headers = self._with(tracestate, {})
+            headers = self._headers_with(tracestate, {})
             used = weight(headers.items())
         kept = self._baggage(headers, room - used)
-        return self._with(tracestate, kept) if kept else headers
+        return self._headers_with(tracestate, kept) if kept else headers
 
     def _baggage(self, headers: Mapping[str, Any], room: int) -> dict[str, str]:
         """The items of baggage that fit beside the headers."""
         names = {*headers}
         kept: dict[str, str] = {}
         for key, value in self._context.baggage.items():
-            added = {n: text for n, text in self._with("", {key: value}).items() if n not in headers}
+            added = {n: text for n, text in self._headers_with("", {key: value}).items() if n not in headers}
             # In a header that exists already, an item takes its own length and a comma.
             size = sum(len(text) + 1 if n in names else weight([(n, text)]) for n, text in added.items())
             if added and size <= room:
@@ -95,7 +97,7 @@ class _Written:
                 kept[key] = value
         return kept
 
-    def _with(self, tracestate: str, baggage: Mapping[str, str]) -> Mapping[str, Any]:
+    def _headers_with(self, tracestate: str, baggage: Mapping[str, str]) -> Mapping[str, Any]:
         context = self._context
         ids = context.trace_id, context.span_id, False, context.trace_flags
         plain = trace.SpanContext(*ids, trace_state(tracestate))
@@ -105,7 +107,7 @@ class _Written:
         return headers
 
 
-def _first(headers: Mapping[str, Any], room: int) -> Mapping[str, Any]:
+def _first_that_fit(headers: Mapping[str, Any], room: int) -> Mapping[str, Any]:
     kept = {}
     for name, value in headers.items():
         size = weight([(name, value)])

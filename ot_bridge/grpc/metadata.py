@@ -70,7 +70,7 @@ def sendable(headers: Mapping[str, Any]) -> Pairs:
     "gRPC over HTTP2", section "Custom-Metadata", allows lower-case keys, printable ASCII values, and bytes
     for keys that end in `-bin`.
     """
-    return tuple(_fit(headers))
+    return tuple(_sendable_pairs(headers))
 
 
 def weight(entries: Iterable[tuple[str, Any]]) -> int:
@@ -86,14 +86,14 @@ def without(metadata: Pairs, replaced: Pairs) -> Pairs:
     if not metadata:
         return metadata
     keys = {key for key, _ in replaced}
-    return metadata if keys.isdisjoint(key for key, _ in metadata) else _other(metadata, keys)
+    return metadata if keys.isdisjoint(key for key, _ in metadata) else _with_other_keys(metadata, keys)
 
 
-def _other(metadata: Pairs, keys: set[str]) -> Pairs:
+def _with_other_keys(metadata: Pairs, keys: set[str]) -> Pairs:
     return tuple(pair for pair in metadata if pair[0] not in keys)
 
 
-def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+def _sendable_pairs(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
     for header, value in headers.items():
         key = header.lower()
         if not _KEY(key):

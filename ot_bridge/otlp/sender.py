@@ -47,7 +47,7 @@ class Sender:
         self._largest = largest
         self._patience = patience
         self._headers = _headers(settings)
-        self._line = Line(self._trust)
+        self._line = Line(self._tls)
         self.renew()
 
     def renew(self) -> None:
@@ -100,7 +100,7 @@ class Sender:
             return 0
         verdict = self._delivered(self._compressed(body), count, clock)
         if verdict.reason != "too large" or not halve or len(spans) == 1:
-            return self._concluded(verdict)
+            return self._count_lost(verdict)
         lost = 0
         for half in _halves(spans):
             body, failed = self._encoded(half)  # spans that fail were counted the first time
@@ -127,7 +127,7 @@ class Sender:
         self.refusing = verdict.reason == "refused"
         return verdict
 
-    def _concluded(self, verdict: Verdict) -> int:
+    def _count_lost(self, verdict: Verdict) -> int:
         if verdict.lost:
             return self._lose(verdict)
         self.losses.delivered()
@@ -139,7 +139,7 @@ class Sender:
         self.losses.lose(verdict.lost, verdict.reason, verdict.text)
         return verdict.lost
 
-    def _trust(self) -> TLS:
+    def _tls(self) -> TLS:
         from ot_bridge.sending.tls import TLS
 
         settings = self._settings

@@ -162,9 +162,9 @@ def _whole(source: str, value: str) -> Url:
     url = parse(value)
     if not url.path:
         url = url._replace(path="/")
-        _doubt(source, url, f"it has no path, and most collectors take spans at /{_PATH} only")
+        _log_doubt(source, url, f"it has no path, and most collectors take spans at /{_PATH} only")
     if url.port == 4317:
-        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+        _log_doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
     return url
 
 
@@ -174,13 +174,15 @@ def _base(source: str, value: str | None) -> Url:
     base = url.path.rstrip("/")
     url = url._replace(path=f"{base}/{_PATH}")
     if base.endswith(_PATH):
-        _doubt(source, url, f"{_PATH} is added to it; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a whole URL")
+        _log_doubt(
+            source, url, f"{_PATH} is added to it; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a whole URL"
+        )
     if url.port == 4317:
-        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+        _log_doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
     return url
 
 
-def _doubt(source: str, url: Url, problem: str) -> None:
+def _log_doubt(source: str, url: Url, problem: str) -> None:
     log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url} nevertheless")
 
 

@@ -105,7 +105,7 @@ class XRayExporter(DeliveringExporter[Sent]):
         if "UnprocessedTraceSegments" not in response and "json" not in kind:
             # A proxy may send a web page with status 200, which botocore reads as an empty response.
             raise TryAgain("other", f"an answer that is not X-Ray's: {kind or 'of no type'}")
-        return self._again(batch, response.get("UnprocessedTraceSegments") or [])
+        return self._to_send_again(batch, response.get("UnprocessedTraceSegments") or [])
 
     def _refusal(self, error: ClientError) -> Failure:
         metadata = error.response.get("ResponseMetadata", {})
@@ -116,7 +116,7 @@ class XRayExporter(DeliveringExporter[Sent]):
             return Failure("status", error)
         return TryAgain("status", error, retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")))
 
-    def _again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
+    def _to_send_again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
         refused = {segment.get("Id") for segment in unprocessed}
         again = [sent for sent in batch if sent.id in refused]
         nameless = len(unprocessed) - len(again)

@@ -94,7 +94,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._reset()
         self._pid = os.getpid()
 
-    def _here(self) -> None:
+    def _renew_after_fork(self) -> None:
         if self._pid != os.getpid():
             self._begin()
 
@@ -118,13 +118,13 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         """How many spans this process has not delivered since its start or fork, by reason: `refused`,
         `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`, `other`.
         """
-        self._here()
+        self._renew_after_fork()
         return self._losses.failed
 
     @property
     def refusing(self) -> bool:
         """Whether nothing listened at the receiver's address at the last attempt."""
-        self._here()
+        self._renew_after_fork()
         return self._refusing
 
     def give_up_at(self, moment: float | None) -> None:
@@ -132,12 +132,12 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
         For any thread and for signal handlers. A pause that would go on beyond the moment ends at once.
         """
-        self._here()
+        self._renew_after_fork()
         self._patience.give_up_at(moment)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Delivers these spans, in as many attempts as the time allows. Never raises."""
-        self._here()
+        self._renew_after_fork()
         token = attach(UNTRACED)
         try:
             if self._exporting.acquire(timeout=min(self._timeout, self._patience.remaining())):
@@ -171,7 +171,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Waits for a running export. Returns whether all spans since the last flush were delivered."""
-        self._here()
+        self._renew_after_fork()
         if not self._wait(timeout_millis):
             return False
         lost, self._flushed = self._losses.total - self._flushed, self._losses.total
@@ -179,7 +179,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
         """Ends a pause between attempts at once, and allows no new attempt. A running one may complete."""
-        self._here()
+        self._renew_after_fork()
         self._closed = True
         self._patience.end()
         self._wait(timeout_millis)

@@ -46,14 +46,14 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         return _HEADER + trimmed(document)
 
     def _send(self, batch: list[bytes], clock: Clock) -> Iterable[bytes]:
-        failures = [failure for datagram in batch if (failure := self._put(datagram, clock))]
+        failures = [failure for datagram in batch if (failure := self._send_datagram(datagram, clock))]
         if len(failures) == len(batch) and len({failure.kind for failure in failures}) == 1:
             raise failures[-1]
         for failure in failures:
             self._lose(1, failure.kind, failure)
         return ()
 
-    def _put(self, datagram: bytes, clock: Clock) -> Failure | None:
+    def _send_datagram(self, datagram: bytes, clock: Clock) -> Failure | None:
         try:
             sending = self._connected()
             sending.settimeout(clock.left())

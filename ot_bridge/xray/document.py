@@ -21,7 +21,7 @@ def encoded(document: Mapping[str, Any]) -> bytes:
     try:
         return _dumped(document)
     except ValueError:
-        return _dumped(_sayable(document))
+        return _dumped(_encodable(document))
 
 
 def trimmed(document: Document, largest: int = LARGEST) -> bytes:
@@ -50,13 +50,13 @@ def _plain(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _sayable(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, Mapping):
-        return {_sayable(str(key)): _sayable(item) for key, item in value.items()}
+        return {_encodable(str(key)): _encodable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_sayable(item) for item in value]
+        return [_encodable(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
