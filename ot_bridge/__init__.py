@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import ot_bridge._start  # noqa: F401 before whatever imports OpenTelemetry
+import ot_bridge._start  # noqa: F401 - before any import of OpenTelemetry
 from ot_bridge._version import __version__
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ __all__ = [
     "uninstall",
 ]
 
-# Each name is imported when it is first used. OpenTelemetry loads entry points of this package while it
-# is half imported itself, and pytest loads one in every test run: neither may import the whole.
+# Each name is imported when it is first used. OpenTelemetry loads entry points of this package while it is
+# half imported itself, and pytest loads one in every test run. So neither may import the whole package.
 _ROOMS = {
     "TracingMiddleware": "wsgi",
     "install": "installation",

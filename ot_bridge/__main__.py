@@ -1,4 +1,4 @@
-"""`python -m ot_bridge`: the `ot-bridge` command, where no script is on the path."""
+"""`python -m ot_bridge` runs the `ot-bridge` command, even if its script is not on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Runs when `ot_bridge` is imported, before anything of it imports OpenTelemetry.
+"""Runs when `ot_bridge` is imported, before any of its modules imports OpenTelemetry.
 
 OpenTelemetry reads some variables while it is imported, and raises for an unknown value.
 A wrong variable must not stop a program, so:
@@ -7,13 +7,12 @@ A wrong variable must not stop a program, so:
    imported here without it, and a propagator that looks up the names when it is first used becomes global.
 2. `opentelemetry.sdk.trace` reads `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` as a number. If that variable holds no
    number, the module is imported here without it.
-3. The API raises each time that it looks for a provider that `OTEL_PYTHON_TRACER_PROVIDER` or
-   `OTEL_PYTHON_METER_PROVIDER` names and no package has. Such a variable is removed from this process's
-   environment.
+3. If `OTEL_PYTHON_TRACER_PROVIDER` or `OTEL_PYTHON_METER_PROVIDER` names a provider that no package has, the
+   API raises each time that it looks for it. Such a variable is removed from this process's environment.
 
-Without these variables nothing is imported. A program that has imported OpenTelemetry before keeps what that
-made of the variables; this includes OpenTelemetry itself, where it loads a propagator of ours while
-`opentelemetry.propagate` is half imported.
+Without these variables nothing is imported. If the program has imported OpenTelemetry before, nothing
+changes. That is also the case if OpenTelemetry loads a propagator of ours while `opentelemetry.propagate` is
+half imported.
 """
 
 from __future__ import annotations

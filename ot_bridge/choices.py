@@ -91,9 +91,9 @@ def sampler_in_environment() -> Sampler | None:
 
 
 def for_roots(sampler: Sampler | str) -> Sampler:
-    """`sampler`, made to decide on roots only, since a decision for each child would break traces apart.
+    """Makes `sampler` decide on root spans only, because a decision for each child would make broken traces.
 
-    A static sampler also decides on spans whose caller is remote, as in OpenCensus.
+    A static sampler also decides on spans whose parent is remote, as in OpenCensus.
     """
     if isinstance(sampler, str):
         sampler = sampler_named(sampler)
@@ -129,7 +129,7 @@ def id_generator_in_environment() -> IdGenerator | None:
 
 
 _EVERY: Final = ("OTEL_ATTRIBUTE_COUNT_LIMIT",)
-#: A limit -> the variables that set it, the first that is set; and its default.
+#: A limit -> the variables that set it (the first one that is set counts), and its default.
 _LIMITS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
     "max_attributes": (_EVERY, 128),
     "max_events": (("OTEL_SPAN_EVENT_COUNT_LIMIT",), 128),
@@ -161,7 +161,7 @@ def _limit(variables: Iterable[str], default: int) -> int:
         if value is None:
             continue
         if not value.strip():
-            # As the SDK reads an empty one.
+            # The SDK reads an empty variable in the same way.
             return default if variable in _EVERY else SpanLimits.UNSET
         if value.strip().isdecimal():
             return int(value)
@@ -179,7 +179,7 @@ def _detector(name: str) -> object:
 def resource(service_name: str | None, attributes: Mapping[str, Any]) -> Resource:
     """The resource of a provider: these attributes, and those of variables and detectors.
 
-    Attributes given here win over `OTEL_RESOURCE_ATTRIBUTES`, and `service_name` wins over all.
+    `attributes` take precedence over `OTEL_RESOURCE_ATTRIBUTES`, and `service_name` over all others.
     """
     named = {SERVICE_NAME: service_name} if service_name else {}
     with replaced(_readable()):

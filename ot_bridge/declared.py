@@ -1,7 +1,7 @@
 """`OTEL_CONFIG_FILE`: a provider and propagators from OpenTelemetry's declarative configuration.
 
-The file is read by OpenTelemetry's own package, opentelemetry-configuration. It can only make its objects
-global, so the globals are put back afterwards. The file's metrics and logs are not set up here. Its provider,
+OpenTelemetry's own package, opentelemetry-configuration, reads the file. It always makes its objects global,
+so the old globals are restored afterwards. The file's metrics and logs are not set up here. Its provider,
 exporters and batch processors are the SDK's own.
 """
 
@@ -21,7 +21,7 @@ FILE: Final = "OTEL_CONFIG_FILE"
 
 
 class Declared(NamedTuple):
-    """The provider and the propagator of the file. None where it has none, or cannot be read."""
+    """The provider and the propagator of the file. Each is None if the file has none or cannot be read."""
 
     provider: trace.TracerProvider | None
     textmap: TextMapPropagator | None
@@ -30,7 +30,7 @@ class Declared(NamedTuple):
 def declared() -> Declared | None:
     """The objects that the file describes. None without a file.
 
-    For a file without a provider, or with `disabled`, the provider is OpenTelemetry's that does nothing.
+    For a file without a provider, or with `disabled`, the provider is OpenTelemetry's no-op provider.
     """
     path = text(FILE)
     if not path:

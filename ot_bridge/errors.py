@@ -13,7 +13,7 @@ from typing import Final
 
 _log = logging.getLogger("ot_bridge")
 _PAUSE: Final = 60.0  # seconds between two log lines for the same failure
-_MOST: Final = 1000  # texts kept in each of the two below, so that varying texts do not fill the memory
+_MOST: Final = 1000  # maximum number of texts in each of the next two, so that they do not fill the memory
 _failures: dict[tuple[str, str], float] = {}  # logger and text -> when `log_failure` last logged it
 _logged: set[str] = set()  # the texts of `log_once`
 
@@ -55,7 +55,7 @@ def bad_variable(name: str, value: str | None, problem: str, instead: str) -> No
 class OTBridgeError(Exception):
     """Base class of the exceptions of this package."""
 
-    def __repr__(self) -> str:  # Exception's prints each argument, whose own `__repr__` may raise
+    def __repr__(self) -> str:  # Exception's own calls the `__repr__` of each argument, which may raise
         return f"{type(self).__name__}({str(self)!r})"
 
 
@@ -95,7 +95,7 @@ class ConfigurationError(OTBridgeError, ValueError):
 
 
 def _ascii(value: object) -> str:
-    """`ascii(value)`, of a text its first 80 characters. Does not raise if `__repr__` of `value` does."""
+    """`ascii(value)`; for a text, of its first 80 characters. Never raises, even if `__repr__` does."""
     try:
         return ascii(value[:80] if isinstance(value, str | bytes) else value)
     except Exception:

@@ -42,7 +42,7 @@ EXPORTERS: Final = Parts(
 _THEIRS: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter:OTLPSpanExporter"
 _DEFAULT: Final = "http/protobuf"
 
-#: Protocol -> where its exporter is, and how to get it if it is not there.
+#: Protocol -> the path of its exporter, and how to install it if it is missing.
 PROTOCOLS: Final[Mapping[str, tuple[str, str]]] = {
     _DEFAULT: ("ot_bridge.otlp:OTLPSpanExporter", ""),
     "grpc": (
@@ -55,7 +55,7 @@ PROTOCOLS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 _PROTOCOL: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-#: A `requests.Session` for OpenTelemetry's own exporter, which alone can use one.
+#: Variables that name a `requests.Session`. Only OpenTelemetry's own exporter can use one.
 _CREDENTIALS: Final = (
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
@@ -87,7 +87,7 @@ def exporter_named(name: str, **options: Any) -> SpanExporter | None:
 def exporters_in_environment() -> list[str]:
     """The known names in `OTEL_TRACES_EXPORTER`; `otlp` if there is none.
 
-    Empty where `OTEL_CONFIG_FILE` is set, which then decides.
+    Empty if `OTEL_CONFIG_FILE` is set, because the file names the exporters then.
     """
     if text("OTEL_CONFIG_FILE"):
         return []
@@ -101,7 +101,7 @@ def _check(name: str) -> None:
 
 
 def protocol() -> str:
-    """The OTLP protocol that the variables choose. An unknown one is logged, and `http/protobuf` is taken."""
+    """The OTLP protocol that the variables choose. If it is unknown, that is logged; then `http/protobuf`."""
     for variable in _PROTOCOL:
         value = text(variable)
         if value.lower() in PROTOCOLS:
@@ -113,7 +113,7 @@ def protocol() -> str:
 
 
 def default_target() -> str:
-    """The address for OTLP where no variable sets one."""
+    """The address for OTLP if no variable sets one."""
     return "http://localhost:4317" if protocol() == "grpc" else "http://localhost:4318/v1/traces"
 
 

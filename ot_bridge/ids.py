@@ -27,7 +27,7 @@ _process = os.getpid()
 
 
 def _bits_of_this_process(count: int) -> int:
-    """`bits`, in a server that forks without telling Python."""
+    """`bits` for a server that forks without running Python's hooks."""
     global _process
     if os.getpid() != _process:
         _process = os.getpid()
@@ -50,7 +50,7 @@ class RandomIds(IdGenerator):
     """Trace ids of 128 random bits, span ids of 64.
 
     says_random: whether trace ids are marked as random (W3C Trace Context, level 2, "Random Trace ID Flag").
-    `install()` leaves the mark out: a neighbour that supports only level 1 may refuse it and break the trace.
+    `install()` does not set the mark: a service that supports only level 1 may refuse it and break the trace.
     """
 
     fast_ids: FastIds = bits_128, bits_64
@@ -69,10 +69,10 @@ class RandomIds(IdGenerator):
 
 
 class ShortIds(RandomIds):
-    """Trace ids of 64 bits, for traces shared with neighbours that have 64-bit ids (`ot-tracer-*`)."""
+    """Trace ids of 64 bits, for traces shared with services that use 64-bit ids (`ot-tracer-*`)."""
 
     fast_ids = bits_64, bits_64
 
     def is_trace_id_random(self) -> bool:
-        """False: the flag promises 56 random bits on the right, made by a generator that fills the id."""
+        """Returns False: the flag is for generators that fill the id, with 56 random bits at its end."""
         return False

@@ -42,7 +42,7 @@ _installed: _Installed | None = None
 
 
 class _Installed:
-    """What `install()` did, and how to undo it.
+    """The result of `install()`, which can be undone.
 
     provider: the provider, if it was made here. made: the processors that were made here, or the provider
     of a file. Exporters and processors that the program has made are shut down with the provider at the
@@ -105,23 +105,23 @@ def install(
 
     service_name: if None, `OTEL_SERVICE_NAME`. tracer_provider: a provider of the program, which has its own
     sampler and exporters (exporters given here are added). propagators: names or objects, in order; if None,
-    `OTEL_PROPAGATORS`, else `tracecontext,baggage,jaeger` (and `xray` where spans go to X-Ray). sampler:
+    `OTEL_PROPAGATORS`, else `tracecontext,baggage,jaeger` (and `xray` if spans are sent to X-Ray). sampler:
     decides on root spans; spans with a parent follow the parent's decision, except that `always_on` and
     `always_off` also decide against a caller, and that a `ParentBased` is used as it is; if None,
     `OTEL_TRACES_SAMPLER`. exporters: names as in `OTEL_TRACES_EXPORTER` (`otlp`, `console`, `xray`, `none`,
     ...), exporters or span processors; if None, that variable, else OTLP to localhost. scope_manager: an
-    OpenTracing scope manager in place of OpenTelemetry's context. set_global: False leaves the global
-    tracers, provider and propagator as they are. engine: False takes the SDK's own provider in place of the
-    lean one. trace_id_bits: 64 for neighbours with such short ids, or 128; if None, 64 if `ottrace` is
-    among the propagators. flush_on_sigterm: True has SIGTERM export waiting spans, for 2 s at most, before it
-    ends the process; if None, `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
-    semconv: groups of tag names that exporters translate into OpenTelemetry's: `http`, `database` and `rpc`,
+    OpenTracing scope manager in place of OpenTelemetry's context. set_global: False does not change the
+    global tracers, provider and propagator. engine: False uses the SDK's own provider in place of the lean
+    one. trace_id_bits: 64 (for services with such short ids) or 128; if None, 64 if `ottrace` is among the
+    propagators, else 128. flush_on_sigterm: if True, SIGTERM exports waiting spans, for 2 s at most, before
+    it ends the process; if None, `OT_BRIDGE_FLUSH_ON_SIGTERM` (docs/delivery.md).
+    semconv: groups of tag names that exporters translate to OpenTelemetry's: `http`, `database` and `rpc`,
     each with `/dup` to keep the old names too, "" for none; if None, `OTEL_SEMCONV_STABILITY_OPT_IN`
     (docs/semconv.md).
 
-    Where other code has made a provider global already, that one is taken. Arguments that it cannot follow
-    are ignored, which is logged. Where `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
-    configuration, the file decides, and arguments and other variables are ignored.
+    If other code has already made a provider global, that provider is used. Arguments that cannot be applied
+    to it are ignored and logged. If `OTEL_CONFIG_FILE` names a file in OpenTelemetry's declarative
+    configuration, the file is used, and arguments and other variables are ignored.
 
     A second call returns the first tracer, and logs once if its arguments differ. Raises ConfigurationError
     for an argument that cannot be used. A variable that cannot be used is logged as an ERROR and counts as
@@ -159,7 +159,7 @@ def _obey_sigterm(wanted: bool | None) -> None:
 
 def _install(**arguments: Any) -> _Installed:
     checked(arguments["tracer_provider"], arguments["scope_manager"])
-    opt_in(arguments["semconv"])  # raises for one that cannot be used, also where a file decides
+    opt_in(arguments["semconv"])  # raises for a bad argument, even if a configuration file is used
     if isinstance(arguments["exporters"], Iterator):
         arguments["exporters"] = [*arguments["exporters"]]
     others = arguments["tracer_provider"] or (global_provider() if arguments["set_global"] else None)
@@ -204,7 +204,7 @@ def _textmap(arguments: dict[str, Any], file: Declared | None) -> TextMapPropaga
 def _provider(
     arguments: dict[str, Any], file: Declared | None, textmap: Any
 ) -> tuple[trace.TracerProvider, Sequence[Any]]:
-    """The provider that the file describes. Without a file, one from arguments and variables.
+    """The provider that the file describes. Without a file, it is made from arguments and variables.
 
     Also returns what was made here: the file's provider, or processors.
     """

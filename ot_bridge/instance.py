@@ -13,7 +13,7 @@ from typing import Any
 
 def dict_of(owner: object) -> dict[str, Any]:
     """`owner.__dict__`; empty for an object without one. Its `setdefault` is atomic."""
-    {}  # noqa: B018 - a dropped dictionary is used for the next one, so that no garbage collection starts
+    {}  # noqa: B018 - Python reuses this dictionary for the next one, so no garbage collection starts
     try:
         return owner.__dict__
     except AttributeError:

@@ -1,9 +1,9 @@
-"""The names of OpenTelemetry that it does not publish, each once, under a name of ours; the current context.
+"""All private names of OpenTelemetry that this package uses, each under a public name; the current context.
 
-Each name has a replacement for the versions that lack it. Versions 1.28 to 1.45 were examined: where no
-version is given, all of them have the name. `NEEDED` lists the attributes of the SDK's spans,
-tracers and containers that `ot_bridge.engine` inherits, fills and overrides. Only that room uses them, and on
-a version that lacks one, the SDK's own tracer makes the spans.
+Each name has a replacement for versions without it. Versions 1.28 to 1.45 were examined. If a comment gives
+no version, all of them have the name. `NEEDED` lists the attributes of the SDK's spans, tracers and
+containers that `ot_bridge.engine` inherits, fills and overrides. Only that room uses them. If the installed
+version lacks one of them, the SDK's own tracer makes the spans.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ except ImportError:
 
 _log = logging.getLogger("ot_bridge")
 
-# The current context, read and set in one step where it is a context variable. `OTEL_PYTHON_CONTEXT` may have
-# put another runtime context in place, or a version another variable: then the API's functions serve.
+# The current context, which is read and set directly if it is the known context variable. Otherwise (another
+# `OTEL_PYTHON_CONTEXT`, or another version) the API's functions are used.
 
 _runtime: Final[Any] = getattr(context_api, "_RUNTIME_CONTEXT", None)
 _variable: Final[Any] = getattr(_runtime, "_current_context", None)
@@ -39,29 +39,29 @@ _direct: Final = _stock and _variable is not None
 
 current: Final[Callable[[], Context]] = _variable.get if _direct else context_api.get_current
 attach: Final[Callable[[Context], Any]] = _variable.set if _direct else context_api.attach
-#: `detach` that raises ValueError where the token is another task's or thread's, in place of logging it.
+#: As `detach`, but raises ValueError for a token of another task or thread, where `detach` logs an error.
 reset: Final[Callable[[Any], None]] = _variable.reset if _direct else context_api.detach
 
-# Keys of the context, read off contexts that public functions made.
+# Keys of the context, found in contexts that public functions have made.
 
 SPAN_KEY: Final[str] = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 BAGGAGE_KEY: Final[str] = next(iter(baggage.set_baggage("name", "value", Context())))
-#: The key that instrumentations look for before they trace. Where a version has none, a key without effect.
+#: The key that instrumentations look for before they trace. In a version without it, a key without effect.
 SUPPRESS_KEY: Final[str] = getattr(context_api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-#: The keys that instrumentations look for, older ones and those of HTTP clients included.
+#: The keys that instrumentations look for, including older keys and those for HTTP clients.
 SUPPRESS_KEYS: Final[tuple[str, ...]] = (
     SUPPRESS_KEY,
     getattr(context_api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
     "suppress_instrumentation",
 )
-#: The context of an exporter's own traffic: empty but for the keys that keep instrumentations from tracing.
+#: The context for an exporter's own traffic. It has only the keys that keep instrumentations from tracing.
 UNTRACED: Final = Context(dict.fromkeys(SUPPRESS_KEYS, True))
 
-# The global provider, which public functions set once and never take back.
+# The global provider. Public functions can set it only once, and cannot unset it.
 
 
 def held_provider() -> trace.TracerProvider | None:
-    """The global provider, None if none was set."""
+    """The global provider, or None if none has been set."""
     return getattr(trace, "_TRACER_PROVIDER", None)
 
 
@@ -71,10 +71,10 @@ def provider_slot() -> tuple[Any, Any]:
 
 
 def hold_provider(provider: Any, guard: Any = None) -> None:
-    """Makes a provider global, in place of any other. None: no provider is global, and one can be set again.
+    """Makes a provider global in place of any other. None unsets it, so that one can be set again.
 
-    guard: the guard from `provider_slot`, to bring back an earlier state. Where the API has other names, a
-    provider can be set once only, and not be taken back.
+    guard: the guard from `provider_slot`, to restore an earlier state. If this version of the API has other
+    private names, a provider can be set only once, and cannot be unset.
     """
     if not hasattr(trace, "_TRACER_PROVIDER_SET_ONCE"):
         if provider is not None:
@@ -113,7 +113,7 @@ def delegate(sampler: Any, kind: int) -> Any:
 
 # Tracers.
 
-#: Attributes of the SDK's tracer that its spans are made from; the last two are there since 1.40.
+#: Attributes of the SDK's tracer from which it makes spans. The last two exist since 1.40.
 TRACER_SETTINGS: Final = frozenset(
     {
         *("sampler", "resource", "span_processor", "id_generator", "instrumentation_info"),
@@ -124,7 +124,7 @@ TRACER_SETTINGS: Final = frozenset(
 
 
 def is_enabled(tracer: Any) -> bool:
-    """Whether the provider's configurator has the tracer switched on. True in versions before 1.40."""
+    """Whether the provider's configurator has enabled the tracer. True in versions before 1.40."""
     enabled = getattr(tracer, "_is_enabled", None)
     return enabled is None or bool(enabled())
 
@@ -144,7 +144,7 @@ def behind_proxy(tracer: Any) -> Any:
 
 
 def set_kind(span: Any, kind: trace.SpanKind) -> bool:
-    """Changes the kind of a span of the SDK, which has no public way. False for any other span."""
+    """Changes the kind of a span of the SDK, for which there is no public way. False for any other span."""
     if not hasattr(span, "_kind"):
         return False
     span._kind = kind
@@ -158,7 +158,7 @@ class _Silence(threading.local):
     on = False
 
 
-#: `on`: whether the SDK logs no line for each attribute that this thread makes it drop (it does since 1.44).
+#: `on`: whether to suppress the line that the SDK logs (since 1.44) for each attribute that it drops.
 SILENCE: Final = _Silence()
 _FULL: Final = "Attributes dict is full."
 logging.getLogger("opentelemetry.attributes").addFilter(
@@ -167,7 +167,7 @@ logging.getLogger("opentelemetry.attributes").addFilter(
 
 
 def quietly(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a method of the SDK's in `SILENCE`. The caller logs the number of dropped attributes."""
+    """Calls a method of the SDK with `SILENCE` on. The caller logs the number of dropped attributes."""
     SILENCE.on = True
     try:
         return call(*arguments)
@@ -176,18 +176,18 @@ def quietly(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def dropped_by(owner: Any) -> tuple[int, int | None]:
-    """How many attributes a span or event of the SDK's has dropped, and how many it may hold."""
+    """The number of attributes that a span or event of the SDK has dropped, and how many it may hold."""
     held = getattr(owner, "_attributes", None)
     return getattr(held, "dropped", 0), getattr(held, "maxlen", None)
 
 
 def last_event(span: Any) -> Any:
-    """The event that was last added to a span of the SDK's, None if there is none."""
+    """The event that was last added to a span of the SDK, or None."""
     return events[-1] if (events := getattr(span, "_events", None)) else None
 
 
 def set_many(container: Any, attributes: dict[str, Any]) -> None:
-    """Sets attributes in a container at once; one by one up to 1.41, which cannot do better."""
+    """Sets attributes in a container, all at once since version 1.42, else one by one."""
     if hasattr(BoundedAttributes, "_set_items"):
         container._set_items(attributes)
     else:
@@ -199,7 +199,7 @@ _STATE_HAS_DICT: Final = hasattr(trace.TraceState(), "_dict")
 
 
 def state_of(entries: dict[str, str]) -> trace.TraceState:
-    """A trace state of entries that are known to be valid, without the API's validation."""
+    """Makes a trace state of entries that are known to be valid, without the API's validation."""
     if not _STATE_HAS_DICT:
         return trace.TraceState(list(entries.items()))
     state = trace.TraceState()
@@ -212,7 +212,7 @@ def parts_of(textmap: Any) -> Any:
     return getattr(textmap, "_propagators", [textmap])
 
 
-# What the engine builds on.
+# The names that the engine needs.
 
 #: Kind of object -> the attributes of the SDK's own that `ot_bridge.engine` inherits, fills or overrides.
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -230,15 +230,15 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "attributes": ("_dict", "_immutable", "_lock"),
     "processors": ("_span_processors",),
 }
-#: All of these, and those that not every version has: the rooms of the engine alone may use their names.
+#: All of these, and those that only some versions have. Only the engine may use these names.
 MIRRORED: Final = frozenset(
     {name for names in NEEDED.values() for name in names} - {"_dict"} | {"_on_ending", "_record_end_metrics"}
 )
 
 
 def lacking(tracer: Any) -> list[str]:
-    """What of `NEEDED` the installed SDK does not have, as `span._name`. tracer: one of the SDK's."""
-    # Here, since the propagators, which programs without the SDK use, need this module too.
+    """The names in `NEEDED` that the installed SDK lacks, as `span._name`. tracer: of the SDK."""
+    # Imported here, because propagators need this module too, and work without the SDK.
     from opentelemetry.sdk import trace as sdk
     from opentelemetry.sdk.resources import Resource
 
@@ -266,7 +266,7 @@ def carries_the_engine(tracer: Any) -> bool:
         from opentelemetry.sdk.version import __version__
 
         problem = f"opentelemetry-sdk {__version__} has no {', '.join(missing)}, which the engine needs"
-        instead = "the SDK's own tracer is used, which costs more; update ot-bridge"
+        instead = "the SDK's own tracer is used, which is slower; update ot-bridge"
         log_once(_log, logging.WARNING, f"{problem}: {instead}")
     return not missing
 

@@ -50,10 +50,10 @@ def build_provider(
     """Makes a provider, and registers nothing. Raises ConfigurationError.
 
     attributes: of its resource. engine: as for `install()`, or a class of providers. usual_ids: `short` or
-    `xray`, the ids where neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` chooses. The other arguments
-    are those of `install()`.
+    `xray`, the kind of ids if neither `trace_id_bits` nor `OTEL_PYTHON_ID_GENERATOR` selects one. The other
+    arguments are those of `install()`.
     """
-    from ot_bridge.sampling.per_span import PerSpanSampler  # so that importing the package does not
+    from ot_bridge.sampling.per_span import PerSpanSampler  # not when the package is imported
 
     if not isinstance(service_name, str | None):
         raise ConfigurationError("service_name", service_name, "expected a text")
@@ -77,7 +77,7 @@ def build_provider(
 def _ids(bits: int | None, usual: str) -> IdGenerator:
     """The id generator.
 
-    Ours mark trace ids as random only if `OT_BRIDGE_RANDOM_FLAG` is true (docs/headers.md).
+    Our generators mark trace ids as random only if `OT_BRIDGE_RANDOM_FLAG` is true (docs/headers.md).
     """
     if bits is None and (named := choices.id_generator_in_environment()) is not None:
         return named
@@ -93,10 +93,10 @@ def disabled() -> bool:
 def processors_of(
     exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None, semconv: str | None = None
 ) -> list[SpanProcessor]:
-    """The processors: those that are given, and a `DeliveryProcessor` for each exporter.
+    """Returns the given processors, and a `DeliveryProcessor` for each exporter.
 
     exporters: None for those that the environment names. semconv: the groups of names that exporters
-    translate. Raises ConfigurationError before any is made.
+    translate. Raises ConfigurationError before it makes any of them.
     """
     given = exporters is not None
     if exporters is None:
@@ -116,7 +116,7 @@ _DUE: Final = "names, exporters or span processors"
 
 
 def _ready(each: Any) -> Any:
-    """A processor, an exporter, a factory of one, or None."""
+    """Converts a name to a factory of exporters, or None. Returns a processor or an exporter unchanged."""
     if isinstance(each, str):
         return exporter_factory(each)
     if not (isinstance(each, SpanProcessor) or callable(getattr(each, "export", None))):
@@ -125,7 +125,7 @@ def _ready(each: Any) -> Any:
 
 
 def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
-    """The processor for what `_ready` returned, or None. given: whether an argument named it."""
+    """Makes the processor for a result of `_ready`, or None. given: whether it came from an argument."""
     if ready is None or isinstance(ready, SpanProcessor):
         return ready
     try:
@@ -138,7 +138,7 @@ def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
 
 
 def log_unmade(exporter: Any, error: Exception) -> None:
-    """Logs that an exporter cannot be made, as where a variable that it reads holds no usable value."""
+    """Logs that an exporter cannot be made, for example because of a variable that it reads."""
     made = getattr(exporter, "func", exporter)
     _log.error("%s cannot be made (%s); nothing is exported by it", made, error)
 
@@ -158,7 +158,7 @@ def _in_environment() -> Sequence[str]:
 
 
 def exporter_names(exporters: Any) -> Sequence[str]:
-    """The exporters' names, as given here or in `OTEL_TRACES_EXPORTER`, or as objects have one; else ""."""
+    """The names of the exporters, given or in `OTEL_TRACES_EXPORTER`. For an object its `name`, or ""."""
     if exporters is None:
         exporters = text("OTEL_TRACES_EXPORTER")
     listed = exporters.split(",") if isinstance(exporters, str) else exporters

@@ -25,7 +25,7 @@ def ot_tracer() -> Iterator[RecordingTracer]:
     before = opentracing.tracer, opentracing.is_tracer_registered
     tracer = RecordingTracer()
     opentracing.set_global_tracer(tracer)
-    token = attach(Context())  # nothing that an earlier test has left active
+    token = attach(Context())  # without spans that an earlier test has left active
     yield tracer
     detach(token)
     opentracing.tracer, opentracing.is_tracer_registered = before

@@ -38,7 +38,7 @@ class _Alias(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._own  # the import system has put the alias's there
+        module.__spec__ = self._own  # the import system has replaced it by the spec of the alias
 
 
 class Finder(MetaPathFinder):

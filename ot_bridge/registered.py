@@ -1,7 +1,8 @@
-"""Sets the globals of both APIs, and gives them their old values back.
+"""Sets the globals of both APIs, and restores their old values.
 
-A global gets its old value back only if it still holds the object that was put there. What other code has set
-since then stays. OpenTelemetry's global provider can be set only once; that guard is reset for ours alone.
+An old value is restored only if the global still holds the object that was set here. An object that other
+code has set since then stays. OpenTelemetry's guard, which lets a global provider be set only once, is reset
+only for a provider that was set here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def set_global_provider(provider: Any) -> None:
 
 
 class Registered:
-    """The globals that a tracer was put into."""
+    """The globals that were set for a tracer, and their old values."""
 
     def __init__(self, tracer: opentracing.Tracer, textmap: Any = None, provider: Any = None) -> None:
         """Registers the tracer, and a propagator and a provider if they are given."""

@@ -1,6 +1,6 @@
 """A tracer for tests: `finished_spans()` returns spans as OpenTracing code made them.
 
-It has the API of OpenTracing's MockTracer, but it is the tracer that runs in production: parents, conversions
+It has the API of OpenTracing's MockTracer, but is built on the tracer for production: parents, conversions
 and headers are the same. Span and trace ids count up from 1. No span leaves the process.
 """
 
@@ -26,7 +26,7 @@ from ot_bridge.bridge import SCOPE_NAME, Span, SpanContext, Tracer, convert
 
 __all__ = ["LogData", "RecordedSpan", "RecordingTracer"]
 
-#: Back from OpenTelemetry's span kind and status to the value of the OpenTracing tag.
+#: OpenTelemetry's span kind -> the value of the OpenTracing tag.
 _KINDS: Mapping[SpanKind, str] = {
     kind: kind.name.lower() for kind in SpanKind if kind is not SpanKind.INTERNAL
 }
@@ -243,7 +243,7 @@ class RecordingTracer(Tracer):
             span_limits=_UNLIMITED,
             shutdown_on_exit=False,
         )
-        provider._disabled = False  # a test run may well have OTEL_SDK_DISABLED=true
+        provider._disabled = False  # the tests may run with OTEL_SDK_DISABLED=true
         provider.add_span_processor(_Recorder(self))
         self._kept: WeakValueDictionary[int, RecordedSpan] = WeakValueDictionary()
         self._finished: list[RecordedSpan] = []
@@ -270,12 +270,12 @@ class RecordingTracer(Tracer):
             operation_name, child_of, references, tags, start_time, ignore_active_span, sampler=sampler
         )
         if issubclass(type(tags), Mapping):
-            with contextlib.suppress(Exception):  # a mapping that fails
+            with contextlib.suppress(Exception):  # raised by a mapping of the program
                 span._tags.update(tags)
         return span  # type: ignore[no-any-return]
 
     def _fast(self, *arguments: Any) -> None:
-        """None: every start goes through `start_span`, which keeps the tags."""
+        """Returns None, so that every span is started by `start_span`, which keeps the tags."""
 
     def finished_spans(self) -> list[RecordedSpan]:
         """The spans that have ended since the start or the last `reset()`, in the order of their ends."""

@@ -55,8 +55,8 @@ def usable(
 ) -> list[str]:
     """The names in a list variable for which `check` raises no ConfigurationError.
 
-    Empty if the variable is unset or no name is left. default: what the caller then takes, for the log.
-    value: replaces the value in this process's environment.
+    Empty if the variable is unset or no name is left. default: what the caller uses then, for the log.
+    value: is read in place of the variable.
     """
     good, problems = [], []
     value = text(variable) if value is None else value
@@ -86,11 +86,11 @@ def loaded(path: str) -> Any:
 
 
 class Parts:
-    """A kind of parts (exporters, samplers, ...) that users choose by name.
+    """One kind of objects (exporters, samplers, ...) that users choose by name.
 
     option: the argument that names them. group: their group of entry points. own: name -> `module:name` of
-    the parts that are found without entry points. hints: name -> what to do if the part is missing. also:
-    further known names, of parts that the caller has itself.
+    the parts that are found without entry points. hints: name -> advice if the part is missing. also: further
+    known names, of parts that the caller itself provides.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Parts:
             for load in self._loaders(spelling):
                 try:
                     return load()
-                except Exception as error:  # from another package, which may raise anything
+                except Exception as error:  # another package may raise anything
                     problem = f"{type(error).__name__}: {error}"
         reasons = (self.hints.get(name.lower()) or problem, f"known are {', '.join(self.known())}")
         raise ConfigurationError(self.option, name, "; ".join(filter(None, reasons)))

@@ -64,12 +64,12 @@ def _with_entries_of(caller: trace.TraceState, decided: SamplingResult) -> Sampl
 
 AsUnsampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.DEFAULT))
 AsSampled: Final = partial(AsRoot, flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
-#: What decides in place of a tracer's own sampler: another sampler, or a function that wraps its own.
+#: Replaces a tracer's own sampler: another sampler, or a function that takes the own one and wraps it.
 Decider: TypeAlias = Sampler | Callable[[Sampler], Sampler] | None
 
 
-class TheseIds(IdGenerator):
-    """Gives roots a trace id that exists already, such as one that a load balancer has sent.
+class GivenTraceId(IdGenerator):
+    """Gives root spans a trace id that exists already, such as one that a load balancer has sent.
 
     span_id: makes the span ids.
     """
@@ -107,7 +107,7 @@ class AlteredTracers:
             return None
         if trace_id:
             made = self._copy(real, own, sampler)
-            made.id_generator = TheseIds(trace_id, made.id_generator.generate_span_id)
+            made.id_generator = GivenTraceId(trace_id, made.id_generator.generate_span_id)
             return made
         made, resource = self._made.get(id(sampler), (None, None))
         if made is None or resource is not real.resource:  # a fork changes the resource

@@ -63,7 +63,7 @@ def priority(value: object) -> bool | None:
         return None
 
 
-#: Tags that have an effect besides the attribute. The functions return what a value means, None for nothing.
+#: Tags that have an effect besides the attribute. Each function returns what a value means, or None.
 TAGS: Mapping[str, Callable[[object], SpanKind | StatusCode | bool | None]] = {
     "error": status_of,
     "span.kind": kind_of,
@@ -202,8 +202,8 @@ def clean_copy(given: Any) -> dict[str, Value] | None:
     """A copy of a dict in which no name or value needs cleaning; None for anything else.
 
     Most dicts need none. This skips `key_name` and `attribute`, which would return each name and value
-    unchanged. tests/bridge/test_names_and_values.py holds both ways together; benchmark rows tagged and wsgi
-    need it.
+    unchanged. tests/bridge/test_names_and_values.py checks that both ways agree; benchmark rows tagged and
+    wsgi need it.
     """
     if type(given) is not dict:
         return None
@@ -237,7 +237,7 @@ def cleaned(pairs: dict[str, Any]) -> dict[str, Value]:
 
 
 class Tags(NamedTuple):
-    """The tags given at a span's start: its attributes, and what the three of `TAGS` mean."""
+    """The tags given at a span's start: its attributes, and the meanings of the three tags in `TAGS`."""
 
     attributes: dict[str, Value]
     kind: SpanKind = SpanKind.INTERNAL
@@ -267,4 +267,4 @@ def tags(given: Any, maps_kind: bool = True) -> Tags:
 
 
 _NO_TAGS: Final = Tags({})
-_new: Final[Any] = tuple.__new__  # as `Tags(…)`, at a third of its price
+_new: Final[Any] = tuple.__new__  # the same as `Tags(…)`, in a third of the time

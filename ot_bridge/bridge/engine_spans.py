@@ -4,10 +4,10 @@
 parts of the engine: `Tracer.start`; `note`, `end`, `ids` and `parent_ids` of spans; and contexts that are
 made when they are needed (see `full_context` in `engine.current`).
 
-`set_tag`, `log_kv` and `finish` have a short path for what most programs pass. It skips the check whether the
-span is recorded, and the functions of `convert` that would change nothing. In tests/bridge,
-test_names_and_values.py and test_tags.py run on both providers and hold the two paths together; benchmark
-rows root, child and tagged need the short one.
+`set_tag`, `log_kv` and `finish` have a fast path for what most programs pass. It does not check whether the
+span is recorded, and skips the functions of `convert` that would change nothing. In tests/bridge,
+test_names_and_values.py and test_tags.py run on both providers and check that both paths agree; benchmark
+rows root, child and tagged need the fast one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST: Final = (1 << 63) - 1
 
 
 class _OnEngine(Span):
-    """What a recorded span and a dropped one have in common."""
+    """The code that recorded and dropped spans have in common."""
 
     ids: Any = None
     parent_ids: Any = None

@@ -98,8 +98,9 @@ class Carriers:
     def inject(self, span_context: Any, format: object, carrier: Any) -> None:
         """Writes `span_context` (or a span's) and its baggage into `carrier`.
 
-        format: one of `opentracing.Format`, or one named to `create_tracer`. carrier: a mutable mapping
-        of str to str, for BINARY a bytearray. Raises UnsupportedFormatException, InvalidCarrierException.
+        format: one of `opentracing.Format`, or a format that was given to `create_tracer`. carrier: a mutable
+        mapping of str to str, for BINARY a bytearray. Raises UnsupportedFormatException,
+        InvalidCarrierException.
         """
         try:
             encode = self._encode[format]
@@ -117,14 +118,14 @@ class Carriers:
             raise _invalid(carrier, format, error) from error
 
     def _inject_by_other(self, format: object, context: SpanContext, carrier: Any) -> None:
-        """Injects by a propagator that is not ours."""
+        """Injects with a propagator of another package."""
         self._propagator(format).inject(carrier, _otel_context(context))
 
     def ids_to_send(self, span: Any) -> tuple[tuple[str, str], ...] | None:
         """The HTTP headers, as pairs, of a span of this tracer; None if `inject` has to write them.
 
-        This skips the span's context, and all that a span may pass on besides ids and flags. Never raises.
-        tests/grpc/test_sent_ids.py holds it and `inject` together; benchmark row grpc needs it.
+        This makes no span context. It is for spans that pass on nothing but ids and flags. Never raises.
+        tests/grpc/test_sent_ids.py checks that it agrees with `inject`; benchmark row grpc needs it.
         """
         ids, above = span.ids, span.parent_ids
         if (
@@ -138,7 +139,7 @@ class Carriers:
             return None
         try:
             return self._write_ids(ids, 0 if above is None else above[1])
-        except Exception:  # an id that has no room in a header; `inject` leaves that header out
+        except Exception:  # an id is too long for a header; `inject` leaves that header out
             return None
 
     def extract(self, format: object, carrier: Any) -> SpanContext | None:

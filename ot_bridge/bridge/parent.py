@@ -46,7 +46,7 @@ def root() -> Parent:
 def in_context(context: Context) -> Parent:
     """Takes the span in `context` as the parent, with the baggage in `context`."""
     scope: Any = context.get(SCOPE_KEY)
-    if scope is not None and scope._gone:
+    if scope is not None and scope._closed_elsewhere:
         context = settled(Context(context))
         scope = context.get(SCOPE_KEY)
     changed = getattr(getattr(scope, "_span", None), "priority_flags", None) is not None
@@ -64,7 +64,7 @@ def in_context(context: Context) -> Parent:
 
 
 def _decider(caller: Remote | SpanContext, valid: bool) -> Decider:
-    """What decides below a caller in another process. valid: whether the caller named a span."""
+    """What decides on a span whose parent is in another process. valid: whether the caller named a span."""
     if not valid and (caller.debug_id or caller.debug):
         return ALWAYS_ON
     if caller.sampled is None:
@@ -106,7 +106,7 @@ def named(child_of: Any, references: Any) -> Parent | None:
 def _listed(references: Any) -> Sequence[Any]:
     """The references as a sequence. A single `Reference`, which is itself a tuple, is wrapped in one.
 
-    A text has none in it, however many characters it has.
+    A text is a sequence too, but of no references, so the result is empty.
     """
     if isinstance(references, str | bytes):
         return ()

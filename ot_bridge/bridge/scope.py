@@ -58,7 +58,7 @@ class Scope(ScopeBase):
     are finished. Closing a second time does nothing.
     """
 
-    _gone = False  # closed elsewhere (invariant 3)
+    _closed_elsewhere = False  # see invariant 3
 
     _manager: ScopeManager
     _span: Any
@@ -88,14 +88,14 @@ class Scope(ScopeBase):
             try:
                 reset(self._token)
             except (ValueError, RuntimeError):  # it was opened in another task or thread
-                self._closed = self._gone = True
+                self._closed = self._closed_elsewhere = True
                 attach(settled(Context(self._before)))
                 settled(here)
             self._closed = True
         elif not self._end_elsewhere(here):
             return
         if self._heirs is not None:
-            self._bequeath()
+            self._remove_from_heirs()
         self._inside = _NOTHING  # the old value refers to this scope: a reference cycle
         if self._finish_on_close:
             self._span.finish()
@@ -105,7 +105,7 @@ class Scope(ScopeBase):
                 _close_outwards(outer)
 
     def _end_elsewhere(self, here: Context) -> bool:
-        """Closes a scope whose context is not the current one; False if it has to wait."""
+        """Closes a scope whose context is not the current one. False if it has to wait for inner scopes."""
         above: list[Scope] = []
         scope: Any = here.get(SCOPE_KEY)
         while isinstance(scope, Scope) and scope is not self:
@@ -114,13 +114,13 @@ class Scope(ScopeBase):
         self._waits = scope is self and not all(each._is_over() for each in above)
         if self._waits:
             return False
-        self._closed = self._gone = True
+        self._closed = self._closed_elsewhere = True
         if scope is self:
             for each in above:
                 if not each._closed:  # the program may never close it
-                    each._closed = each._gone = True
+                    each._closed = each._closed_elsewhere = True
                     settled(each._inside)
-                    each._bequeath()
+                    each._remove_from_heirs()
             self._leave(here, above)
         settled(self._inside)
         return True
@@ -138,22 +138,22 @@ class Scope(ScopeBase):
             here = self._before
         attach(settled(Context(here)))
 
-    def _bequeath(self) -> None:
+    def _remove_from_heirs(self) -> None:
         """Removes this closed scope from the contexts that show it since an inner scope closed (`_heirs`)."""
         for heir in tuple((self._heirs or {}).values()):
             if (context := heir()) is not None:
                 if context.get(SCOPE_KEY) is self:
-                    self._strip(context)
+                    self._remove_entries(context)
                 settled(context)
 
-    def _adopt(self, context: Context) -> None:
+    def _add_heir(self, context: Context) -> None:
         """Registers `context`, which shows this scope, to be edited when this scope closes."""
         heirs: dict[int, Any] = dict_of(self).setdefault("_made_heirs", {})
         self._heirs = heirs
         key = id(context)
         heirs[key] = weakref.ref(context, lambda _: heirs.pop(key, None))
 
-    def _strip(self, context: Context) -> None:
+    def _remove_entries(self, context: Context) -> None:
         """Replaces the entries of this scope in `context` by those of the context before it."""
         held: dict[str, object] = {SPAN_KEY: self._otel_span, SCOPE_KEY: self}
         if isinstance(self._span, Span):
@@ -188,7 +188,7 @@ class Scope(ScopeBase):
 
 
 def settled(context: Context) -> Context:
-    """Edits `context` so that it shows no closed scope, registers it with the open one that it shows.
+    """Edits `context` so that it shows no closed scope, and registers it with the open scope that it shows.
 
     Returns `context`.
     """
@@ -196,13 +196,13 @@ def settled(context: Context) -> Context:
         scope: Any = context.get(SCOPE_KEY)
         if not isinstance(scope, Scope):
             return context
-        if scope._gone:
-            scope._strip(context)
+        if scope._closed_elsewhere:
+            scope._remove_entries(context)
             continue
         if not scope._closed:
-            scope._adopt(context)
-            if scope._closed:  # by another thread, since the check above
-                scope._strip(context)
+            scope._add_heir(context)
+            if scope._closed:  # another thread has closed it since the check above
+                scope._remove_entries(context)
                 continue
         return context
 
@@ -217,7 +217,7 @@ def _close_outwards(outer: Any) -> None:
         outer = outer._before.get(SCOPE_KEY)
     here = current()
     scope: Any = here.get(SCOPE_KEY)
-    if scope is not None and scope._gone:
+    if scope is not None and scope._closed_elsewhere:
         attach(settled(Context(here)))
 
 
@@ -232,7 +232,7 @@ def opened(
     """Makes a scope in which `span` is active, and makes its context current.
 
     before: the current context. held: the entries that change in it, by the keys in `bridge.keys`; the scope
-    itself is added here. This is no `__init__`, because that takes longer to call (benchmark row unsampled).
+    itself is added here. This is not an `__init__`, which takes longer to call (benchmark row unsampled).
     """
     scope: Scope = _new(kind)
     scope._manager = manager

@@ -57,7 +57,7 @@ class ScopeManager(ScopeManagerBase):
     @staticmethod
     def held(span: Span) -> dict[str, object]:
         """What `activate(span)` changes in the context, for a span that no other thread has yet."""
-        if span._baggage is None:  # `_live_baggage` has to think of other threads, which costs much more
+        if span._baggage is None:  # `_live_baggage` is safe with other threads, but takes much longer
             span._baggage = LiveBaggage()
         otel_span = span if isinstance(span, Identity) else span._otel_span
         if span.origin is None:
@@ -72,7 +72,7 @@ class ScopeManager(ScopeManagerBase):
     def active_in(self, context: Context) -> opentracing.Scope | None:
         """What `active` would return if `context` were the current context."""
         scope = context.get(SCOPE_KEY)
-        if isinstance(scope, Scope) and scope._gone:
+        if isinstance(scope, Scope) and scope._closed_elsewhere:
             context = settled(Context(context))
             scope = context.get(SCOPE_KEY)
         otel_span = context.get(SPAN_KEY, INVALID_SPAN)

@@ -87,8 +87,8 @@ class Span(SpanBase):
     @property
     def context(self) -> SpanContext:
         """The frozen `SpanContext` that children and other processes need: ids, flags, baggage."""
-        # See the head of this file, 2. `__dict__` would slow every attribute of the span, so the list
-        # is an attribute; it has to exist before its content is read.
+        # See point 2 in the docstring of this module. The list has to exist before its content is read. It is
+        # not kept in `__dict__`, because that would slow down every attribute of the span.
         frozen = self._frozen
         if frozen is None:
             frozen = self._frozen = []
@@ -109,7 +109,7 @@ class Span(SpanBase):
 
     @property
     def parent_ids(self) -> Any:
-        """Those of its parent, None if it has none."""
+        """The six values of its parent's context; None if it has no parent."""
         return getattr(self._otel_span, "parent", None)
 
     def _thaw(self) -> None:
@@ -167,7 +167,7 @@ class Span(SpanBase):
             quietly(span.set_attribute, name, convert.attribute(value))
 
     def log_kv(self, key_values: Any, timestamp: float | None = None) -> Self:
-        """Adds an event, named by the `event` field, else `log`; an error log records an exception.
+        """Adds an event with the name in the `event` field, or `log`. A log of an error records an exception.
 
         key_values: a mapping of names to any objects. timestamp: seconds since the epoch; None is now.
         """
@@ -220,18 +220,18 @@ class Span(SpanBase):
         current = get_current()
         held = current.get(BAGGAGE_KEY)
         if held is not items and trace.get_current_span(current) is self._otel_span:
-            # OpenTelemetry code has set baggage of its own, which hides the dict of this span.
+            # OpenTelemetry code has set its own baggage, which replaces the dict of this span in the context.
             attach(Context({**current, BAGGAGE_KEY: {**(held or {}), **items}}))  # type: ignore[dict-item]
         return self
 
     def _live_baggage(self) -> LiveBaggage:
         items = self._baggage
-        if items is None:  # see the head of this file, 1
+        if items is None:  # see point 1 in the docstring of this module
             items = self._baggage = dict_of(self).setdefault("_made_baggage", LiveBaggage())
         return items
 
     def get_baggage_item(self, key: str) -> str | None:
-        """The item's value, or None. While the span is active, OpenTelemetry's baggage goes first."""
+        """The item's value, or None. While the span is active, OpenTelemetry's baggage takes precedence."""
         name, current = convert.key_name(key), get_current()
         if trace.get_current_span(current) is self._otel_span:
             value = get_baggage(name, current)

@@ -88,7 +88,7 @@ class SpanContext(SpanContextBase, trace.SpanContext):
     #: The id with which a caller requests a debug trace. Only a context without a trace id has one.
     debug_id: str | None = None
 
-    # As OpenTelemetry's properties, but quicker to read: every injection reads them.
+    # These are quicker to read than OpenTelemetry's properties. Every injection reads them.
     trace_id = property(itemgetter(0))
     span_id = property(itemgetter(1))
 
@@ -216,12 +216,12 @@ _TRUST: Mapping[Trust, Callable[[SpanContext], SpanContext | None]] = {
 
 
 def trusted(context: Any, trust: Trust = "all") -> Any:
-    """Returns what `trust` allows of a caller's extracted `context`, as the parent of a server span, or None.
+    """Returns the parent for a server span: as much of a caller's `context` as `trust` allows, or None.
 
     `all`: ids, sampling decision, debug flag and baggage. `context`: ids and baggage; this process decides
     on sampling. `link`: a new trace with a link to the caller's span. `none`: nothing. A context of another
     tracer is returned unchanged for `all` and `context`, else None. Raises ConfigurationError for another
-    word.
+    value.
     """
     try:
         choose = _TRUST[trust]

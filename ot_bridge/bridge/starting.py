@@ -51,9 +51,9 @@ class Starting:
     dropped_class: type[EngineDroppedSpan] = EngineDroppedSpan
     debug_id_tag = "jaeger-debug-id"
     maps_kind: bool
-    #: A method of a subclass that remembers where `span.kind` stood among the tags: (span, tags) -> None.
+    #: A method of a subclass that remembers the position of `span.kind` among the tags: (span, tags) -> None.
     _started_as_kind: Any = None
-    #: A method of a subclass that replaces what a program gives as a parent: by its context, if it has one.
+    #: A method of a subclass that converts a program's `child_of`, for example a span to its context.
     _plain: Any = None
     _own_scopes: ScopeManager
     _scope_manager: opentracing.ScopeManager
@@ -66,12 +66,12 @@ class Starting:
         self._prepared = self._starter(tracer)
 
     def _fast(self, name: Any, child_of: Any, tags: Any, context: Context) -> Span | None:
-        """The short way of `_start` for a root or the child of a span; None where `_start` has to do it.
+        """Starts a root or the child of a span faster than `_start`. None if `_start` has to start the span.
 
-        context: the current one. This skips the `Parent`, and the handling of references, a caller's
-        `Remote`, a scope manager of the program's own, priorities, and names that need cleaning.
-        tests/bridge/test_fast_starts.py holds both ways together; benchmark rows root, child, unsampled and
-        stock need this one. A subclass may override it: returning None is always correct.
+        context: the current one. This makes no `Parent`, and does not handle references, a caller's `Remote`,
+        a scope manager of the program, priorities, and names that need cleaning.
+        tests/bridge/test_fast_starts.py checks that both ways agree; benchmark rows root, child, unsampled
+        and stock need this one. A subclass may override it: returning None is always correct.
         """
         if type(name) is not str or not name.isascii() or len(name) > MAX_TEXT:
             return None
@@ -96,7 +96,7 @@ class Starting:
                 return None
             if scope is not None and (
                 scope._manager is not self._own_scopes
-                or scope._gone
+                or scope._closed_elsewhere
                 or getattr(scope._span, "priority_flags", None) is not None
             ):
                 return None
@@ -151,7 +151,7 @@ class Starting:
     def _begun(
         self, tracer: trace.Tracer | None, name: Any, parent: Parent, start: convert.Tags, start_time: Any
     ) -> Span:
-        """Begins a span that has the status of its tags and what the caller has sent. start_time: seconds."""
+        """Begins a span, and sets its tags' status and the values of the caller. start_time: seconds."""
         moment = None if start_time is None else convert.nanoseconds(start_time)
         span = self._begin(tracer, "" if name is None else convert.key_name(name), parent, start, moment)
         if start.status is not None:
@@ -216,7 +216,7 @@ class Starting:
         return self.wrapper_class(self, trace.NonRecordingSpan(held))
 
     def _continue(self, span: Span, origin: Remote) -> None:
-        """Gives a span of the caller's trace the caller's values that OpenTelemetry's context cannot hold."""
+        """Gives the span the caller's values for which OpenTelemetry's context has no place."""
         own = span.unwrap().get_span_context()
         if not origin.trace_id:  # the caller sent no trace id: its values are for the trace that begins here
             if origin.debug_id:

@@ -72,8 +72,8 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         scope = self._own_scopes.active
         if self._scope_manager is not self._own_scopes:
             given = self._scope_manager.active
-            shadow = isinstance(scope, Scope)  # a task may have inherited it, but not the scope `given`
-            if shadow or (given is not None and not self._is_inside(scope, given.span)):
+            is_shadow = isinstance(scope, Scope)  # made by `_follow`; a task may inherit it, but not `given`
+            if is_shadow or (given is not None and not self._is_inside(scope, given.span)):
                 scope = given
         return None if scope is None else scope.span
 
@@ -119,7 +119,7 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
     def _follow(self, scope: opentracing.Scope, span: Span) -> None:
         """Makes `span` current in OpenTelemetry's context, too, while `scope` of another manager is open."""
         if getattr(scope, "span", None) is not span:
-            return  # the manager does nothing and has one scope for all spans
+            return  # a manager that does nothing: it has one scope for all spans
         shadow = self._own_scopes.activate(span, False)
         close = scope.close
 

@@ -1,4 +1,4 @@
-"""`ot-bridge check PATH…`: reports what in a code base works unchanged, works differently or needs a person.
+"""`ot-bridge check PATH…`: reports which code works unchanged, works differently, or needs a person.
 
 It reads the syntax of every `*.py` that imports OpenTracing or a package around it, and the requirements that
 the project declares. It writes nothing, imports nothing and uses no network. Exit status: 0 if nothing needs
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the report. Returns the exit status that `EPILOG` describes."""
     if args.tags:
-        from ot_bridge.cli import check_tags  # it needs what decodes spans, and the report does not
+        from ot_bridge.cli import check_tags  # not at the top: only this report needs the decoder of spans
 
         return check_tags.run(args)
     if not args.paths:

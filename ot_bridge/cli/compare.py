@@ -104,7 +104,7 @@ def _both(command: Sequence[str], args: argparse.Namespace) -> tuple[_Run, _Run]
         base = environment({**os.environ, "OT_BRIDGE_SITE": str(Path(SITE) / "compared.py")})
         base |= {"OT_BRIDGE_UDP": str(received.udp_port), "OT_BRIDGE_QUIET": "1"}
         base["OT_BRIDGE_SAMPLE"] = "1" if args.sample else ""
-        base[SEMCONV] = ""  # what the program sets is compared
+        base[SEMCONV] = ""  # no names are translated, so that the program's own tags are compared
         runs = []
         for name, more in (
             ("jaeger-client", {"OT_BRIDGE_REDIRECT": "off"}),

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="curl_headers",
         metavar="HEADER",
-        help="a header, as curl has it",
+        help="a header, as for curl -H",
     )
 
 
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{format.name}:", *_describe(remote or Remote()), sep="\n")
         print()
-    together = _together(formats, headers)
+    together = _decoded_by_all(formats, headers)
     if together is not None:
-        print("The same in other formats:", *_others(together, formats), sep="\n")
+        print("The same in other formats:", *_in_other_formats(together, formats), sep="\n")
     return int(refused)
 
 
@@ -173,7 +173,7 @@ def _escape(text: str) -> str:
     return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text)
 
 
-def _together(formats: list[Format], headers: Headers) -> Remote | None:
+def _decoded_by_all(formats: list[Format], headers: Headers) -> Remote | None:
     try:
         remote = Propagator(formats).decode(headers)
     except BadHeader:
@@ -181,7 +181,7 @@ def _together(formats: list[Format], headers: Headers) -> Remote | None:
     return remote
 
 
-def _others(remote: Remote, given: list[Format]) -> Iterator[str]:
+def _in_other_formats(remote: Remote, given: list[Format]) -> Iterator[str]:
     for format in FORMATS.values():
         if format in given:
             continue

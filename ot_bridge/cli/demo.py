@@ -111,7 +111,7 @@ def _services(tracer: Tracer) -> Iterator[int]:
 
 
 def play(exporters: Sequence[SpanExporter] = ()) -> tuple[list[Outcome], bool]:
-    """Sends the requests. Returns their outcomes, and whether `exporters` took all spans."""
+    """Sends the requests. Returns their outcomes, and whether `exporters` have exported all spans."""
     memory = InMemorySpanExporter()
     tracer = install("demo", propagators=PROPAGATORS, exporters=[SimpleSpanProcessor(memory), *exporters])
     try:
@@ -171,9 +171,9 @@ def run(options: argparse.Namespace) -> int:
     if options.xray:
         return _xray(options.json, options.all)
     if not options.view:
-        return _played(options, options.otlp)
+        return _play_and_print(options, options.otlp)
     with viewing.viewer(Store()) as address:
-        status = _played(options, address.url)
+        status = _play_and_print(options, address.url)
         ended: list[int] = []
         with viewing.noted(ended):
             viewing.announce(address)
@@ -181,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
         return status
 
 
-def _played(options: argparse.Namespace, collector: str | None) -> int:
+def _play_and_print(options: argparse.Namespace, collector: str | None) -> int:
     exporters: list[SpanExporter] = []
     if collector:
         exporters.append(OTLPSpanExporter(endpoint=collector.rstrip("/") + "/v1/traces"))

@@ -31,7 +31,7 @@ from ot_bridge.xray import XRayExporter
 Document = dict[str, Any]
 SHARE = 0.5
 
-# The global share decides by the low half of a trace id. It samples one of these and not the other.
+# The random parts of two trace ids. The global share decides by their low halves: it samples only the first.
 CHOSEN, PASSED_OVER = "0" * 23 + "1", "f" * 24
 
 
@@ -43,7 +43,7 @@ class Services(NamedTuple):
 
 
 class Request(NamedTuple):
-    """segments: how many are to arrive, with a global configuration and without."""
+    """A request. segments: the expected numbers with and without a global configuration."""
 
     title: str
     send: Callable[[Services], object]
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 
 def _web(path: str, random_part: str) -> Callable[[Services], object]:
-    """A request as a load balancer forwards it: with a trace id and without a sampling decision."""
+    """Makes a request as a load balancer forwards it: with a trace id and without a sampling decision."""
 
     def send(services: Services) -> int:
         root = f"Root=1-{int(time.time()):08x}-{random_part}"

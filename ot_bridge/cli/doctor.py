@@ -119,7 +119,7 @@ def _here(args: argparse.Namespace, config: dict[str, Any], log: LogLines) -> tu
 
 
 def _from_log(log: LogLines) -> Iterator[Finding]:
-    """The messages that the library logs about the variables, each once."""
+    """The messages that the library has logged about variables, without duplicates."""
     for level, text in dict.fromkeys(log.take()):
         about = "variable" if _VARIABLE.match(text) else "library"
         yield Finding(WRONG if level >= logging.ERROR else LOOK, about, text)

@@ -22,13 +22,14 @@ _ISOLATING: Final = frozenset("IES")
 _CALL: Final = "call ot_bridge.redirect.redirect() first in the program"
 _HIDDEN: Final = f"hides the sitecustomize on PYTHONPATH: leave it out, or {_CALL}"
 PEX: Final = f"a PEX file restarts itself without PYTHONPATH: build it with ot-bridge in it, and {_CALL}"
-_LINKS: Final = 5  # how many interpreters of interpreters are followed
+_MOST_INTERPRETERS: Final = 5  # how often an interpreter is replaced by the interpreter that it starts
 
 
 class Interpreter(NamedTuple):
-    """python: its path, "" if none is found. options: the options before the program.
+    """The Python that a command line starts. python: its path, "" if none is found.
 
-    hindrance: why it does not read our `sitecustomize`; "" if it does.
+    options: the options before the program. hindrance: why it does not read our `sitecustomize`; "" if it
+    does.
     """
 
     python: str
@@ -39,7 +40,7 @@ class Interpreter(NamedTuple):
 def interpreter_of(command: Sequence[str]) -> Interpreter:
     """The Python that this command line starts."""
     words = list(command)
-    for _ in range(_LINKS):
+    for _ in range(_MOST_INTERPRETERS):
         program = shutil.which(words[0]) or "" if words else ""
         if not program:
             break

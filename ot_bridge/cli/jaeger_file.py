@@ -25,7 +25,7 @@ def read(file: str) -> dict[str, Any]:
         except Exception:
             continue
         if isinstance(found, dict):
-            # Many files have it in a larger dictionary: `jaeger: {...}` or `tracing: {config: {...}}`.
+            # Many files have it inside another dictionary: `jaeger: {...}` or `tracing: {config: {...}}`.
             return _section(found)
     raise ValueError(f"{file}: no dictionary in YAML, JSON or Python")
 
@@ -39,7 +39,7 @@ _SECTIONS: Final = ("jaeger", "jaeger_config", "tracing", "opentracing", "config
 
 
 def _section(found: dict[str, Any]) -> dict[str, Any]:
-    """The dictionary for `Config`, with a `service_name` that stands beside it."""
+    """The dictionary for `Config`. A `service_name` in the dictionary around it is added."""
     for name in _SECTIONS:
         if isinstance(found.get(name), dict):
             beside = {"service_name": found["service_name"]} if "service_name" in found else {}

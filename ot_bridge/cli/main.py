@@ -60,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        if error.errno not in _OUTPUT:
+        if error.errno not in _OUTPUT_ERRORS:
             raise
         _abandon_output()
-        return _OUTPUT[error.errno](command, error)
+        return _OUTPUT_ERRORS[error.errno](command, error)
 
 
 def _open_streams() -> None:
@@ -120,20 +120,20 @@ def _load(parser: argparse.ArgumentParser, name: str) -> Any:
         parser.exit(2, f"ot-bridge {name} needs {missing.name}: pip install 'ot-bridge[{extra}]'\n")
 
 
-def _full(command: str, error: OSError) -> int:
+def _not_written(command: str, error: OSError) -> int:
     print(f"ot-bridge {command}: the output cannot be written: {error.strerror}", file=sys.stderr)
     return 2
 
 
-def _gone(command: str, error: OSError) -> int:
+def _reader_is_gone(command: str, error: OSError) -> int:
     return BROKEN_PIPE
 
 
 #: Errors of standard output -> the message, and the exit status.
-_OUTPUT: Final[dict[int | None, Callable[[str, OSError], int]]] = {
-    errno.EPIPE: _gone,
-    errno.ENOSPC: _full,
-    errno.EIO: _full,
+_OUTPUT_ERRORS: Final[dict[int | None, Callable[[str, OSError], int]]] = {
+    errno.EPIPE: _reader_is_gone,
+    errno.ENOSPC: _not_written,
+    errno.EIO: _not_written,
 }
 
 

@@ -25,7 +25,7 @@ from ot_bridge.cli.interpreter import PEX, interpreter_of
 #: `sitecustomize`.
 SITE: Final = str(Path(__file__).parent / "site")
 _TREE: Final = "ot_bridge_tree"  # the exporter that prints traces
-#: Variables that the user has not set: every trace is sampled, and spans are sent within 0.2 s.
+#: Defaults for variables that the user has not set: sample every trace, and send spans within 0.2 s.
 _SEEN: Final = {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_SCHEDULE_DELAY": "200"}
 _SENDING: Final = {
     "OTEL_CONFIG_FILE": "",
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"ot-bridge: nothing is redirected: {hindrance}", file=sys.stderr)
     if (
         hindrance == PEX
-    ):  # else the Python that unpacks it reports a redirection that the program does not get
+    ):  # otherwise the Python that unpacks it would report a redirection that the program does not get
         environ["OT_BRIDGE_REDIRECT"] = "off"
     try:
         return (_viewed if args.view else _start)(program, command, environ)

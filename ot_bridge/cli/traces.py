@@ -35,7 +35,7 @@ _WORDS: Final = {
     "exception.stacktrace": "stack",
 }
 _RAISED: Final = "log of an exception"
-_CLOCK: Final = 1000  # nanoseconds: jaeger-client's times are microseconds
+_RESOLUTION: Final = 1000  # nanoseconds: jaeger-client's times are microseconds
 
 _Spans = Mapping[tuple[str, str], SpanRecord]
 
@@ -109,7 +109,7 @@ def _log(span: SpanRecord, event: EventRecord) -> str:
             return _RAISED
         fields.pop("error.kind", None)
     pairs = fields if name == "log" else {**fields, "event": name}
-    inside = span.start - _CLOCK <= event.time <= span.end + _CLOCK
+    inside = span.start - _RESOLUTION <= event.time <= span.end + _RESOLUTION
     return f"log{_pairs(pairs.items())}{'' if inside else ' (not in the time of its span)'}"
 
 

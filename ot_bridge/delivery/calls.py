@@ -1,7 +1,7 @@
-"""What the export thread and the threads that end spans share: calls that wake it, and the turn to export.
+"""What the export thread shares with the threads that end spans: `Calls`, which wake it, and `Turn`.
 
-Both are single operations in C (`SimpleQueue.put`, `deque.pop`, `deque.append`), so neither needs a lock that
-a signal handler or a finalizer could meet while it is held.
+Both use single operations in C (`SimpleQueue.put`, `deque.pop`, `deque.append`) in place of locks, because a
+signal handler or a finalizer would wait for ever for a lock that its own thread holds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 class Calls:
-    """Wakes the export thread. A call's value is whether its caller waits for a flush."""
+    """Wakes the export thread. The value of a call is whether its caller waits for a flush."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -22,10 +22,10 @@ class Calls:
         self._queue.put(flush)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for a call, for this time at most. Returns whether any call was for a flush.
+        """Waits for a call, at most for this time. Returns whether any call was for a flush.
 
-        Calls that have come already are taken first: in CPython 3.10, a `SimpleQueue` that was not empty
-        calculates anew how long it has to wait, and may treat a time that is over as no limit.
+        It first takes the calls that are in the queue already: in CPython 3.10, a `SimpleQueue` that was not
+        empty computes the remaining time again, and may wait for ever if none remains.
         """
         calls = self._taken()
         if not calls and seconds > 0:
@@ -48,11 +48,11 @@ class Turn:
         self._tokens: deque[None] = deque([None])
 
     def __bool__(self) -> bool:
-        """Whether it is free."""
+        """Whether no thread has the turn."""
         return bool(self._tokens)
 
     def take(self) -> bool:
-        """Whether the caller has it now."""
+        """Takes the turn if it is free. Returns whether the caller has it now."""
         try:
             self._tokens.pop()
         except IndexError:

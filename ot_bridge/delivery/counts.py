@@ -1,4 +1,4 @@
-"""Counts of spans by their fate: `Counts` for readers; `Tally` and `Ledger` do the counting."""
+"""Counts of exported, lost and waiting spans: `Counts` for readers; `Tally` and `Ledger` do the counting."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Tally:
 
     def __init__(self) -> None:
         self._count = itertools.count()
-        self.add = self._count.__next__  # one call in C: no other thread comes in between
+        self.add = self._count.__next__  # one call in C, which no other thread can interrupt
 
     @property
     def value(self) -> int:
-        """How often `add` was called. Only the repr of `itertools.count` shows its value without a step."""
+        """How often `add` was called. Only the repr of an `itertools.count` gives its value and keeps it."""
         return int(repr(self._count)[len("count(") : -1])
 
 
 class Ledger:
-    """The numbers of one process. Only the exporting thread writes them, but for the tallies.
+    """The numbers of one process. Except for the tallies, only the exporting thread writes them.
 
-    `_version` is odd while spans move from one number to another. A reader that sees that reads again.
+    `_version` is odd while spans move from one number to another. A reader that sees this reads again.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Ledger:
 
     @property
     def lost(self) -> dict[str, int]:
-        """What is to be logged: the numbers of lost spans, by reason."""
+        """The numbers of lost spans, by reason, for the log."""
         dropped = self.dropped.value
         return {"dropped": dropped, **self._failed} if dropped else self._failed
 
@@ -103,9 +103,9 @@ class Ledger:
         self._version += self._version % 2
 
     def counts(self, queue: deque[Any], kind: type) -> Counts:
-        """The counts at one moment. kind: the class of items of the queue that are no spans.
+        """The counts at one moment. kind: the class of those items of the queue that are not spans.
 
-        Where the numbers move without end, the reading after one second may be inexact.
+        If the numbers change all the time, it gives up after one second, and its result may be inexact.
         """
         made = Counts(0, 0, 0, MappingProxyType({}), 0, 0)
         end = time.monotonic() + 1.0
@@ -113,7 +113,7 @@ class Ledger:
             version = self._version
             try:
                 made = self._counts(sum(type(item) is not kind for item in tuple(queue)))
-            except RuntimeError:  # the queue changed under the look at it
+            except RuntimeError:  # the queue changed while it was read
                 continue
             if version == self._version and not self.moving:
                 break

@@ -1,9 +1,9 @@
 """The end of a process: one deadline for all processors, and for what closes in the background.
 
-1. The exit begins when the main thread runs `atexit` hooks. That is detected by the main thread running code
-   although `threading` reports that it has ended; while other threads outlive it, it runs none. In a child of
-   `multiprocessing` or billiard the exit begins when the child has done its work. The first call of
-   `deadline` fixes the deadline.
+1. The exit begins when the main thread runs `atexit` hooks. The sign of this is that code runs in the main
+   thread although `threading` reports that this thread has ended. (As long as other threads run, the main
+   thread only waits for them.) In a child of `multiprocessing` or billiard, the exit begins when the child
+   has done its work. The first call of `deadline` fixes the deadline.
 2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
 3. A shutdown at the exit leaves the queue open. A span that ends in a later exit hook is exported at once,
    within the time that is left.
@@ -66,7 +66,7 @@ def flush_all(until: float, refused: float) -> list[Any]:
     """
     workers = [processor.worker for processor in list(PROCESSORS)]
     begun = [(worker, worker.begin(until)) for worker in workers if not worker.idle]
-    begun.sort(key=lambda pair: pair[1] is None)  # those without a thread last: they keep the caller busy
+    begun.sort(key=lambda pair: pair[1] is None)  # workers without a thread last: the caller exports for them
     return [worker for worker, marker in begun if worker.finish(marker, until, refused) is None]
 
 
@@ -89,7 +89,7 @@ def finish() -> None:
 
 
 def _give_up(worker: Any) -> None:
-    """Has the exporter of a late worker give up, and ends the flushes of other threads that wait for it."""
+    """Makes the exporter of a late worker give up, and ends the flushes of other threads that wait for it."""
     worker.outlet.hurry(time.monotonic())
     for marker in tuple(worker.waiting):
         marker.set_result((worker.ledger.failed, False))
@@ -135,7 +135,7 @@ def in_background(work: Callable[[], object], name: str) -> None:
 
 
 def reset() -> None:
-    """For a forked child, which is not at its end and in which nothing closes."""
+    """Resets the state in a forked child: its exit has not begun, and nothing closes in the background."""
     global _began
     _began = None
     _closing.clear()

@@ -28,8 +28,8 @@ _log = logging.getLogger("ot_bridge.delivery")
 _Work = tuple[Callable[..., object], tuple[Any, ...]]
 
 
-class _Hand:
-    """The queue and the thread of one process."""
+class _Background:
+    """The queue and the thread of one process. unclaimed: empty while a thread runs or is being started."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -44,45 +44,45 @@ class _Hand:
             self.unclaimed.append(None)
 
 
-_hand: _Hand | None = None
+_background: _Background | None = None
 
 
 def prepare() -> None:
     """Starts the thread that waits for the work of finalizers, unless there is one."""
-    global _hand
-    hand = _hand
-    if hand is None or hand.pid != os.getpid():
-        hand = _hand = _Hand()
-    if hand.unclaimed:
-        _start(hand)
+    global _background
+    background = _background
+    if background is None or background.pid != os.getpid():
+        background = _background = _Background()
+    if background.unclaimed:
+        _start(background)
 
 
-def _start(hand: _Hand) -> None:
+def _start(background: _Background) -> None:
     try:
-        hand.unclaimed.pop()
+        background.unclaimed.pop()
     except IndexError:
         return  # another thread starts it
     try:
-        _thread.start_new_thread(hand.run, ())
+        _thread.start_new_thread(background.run, ())
     except RuntimeError:  # the interpreter is going down
-        hand.unclaimed.append(None)
+        background.unclaimed.append(None)
 
 
 def later(work: Callable[..., object], *args: Any) -> None:
     """Hands `work(*args)` to the thread. For finalizers: it takes no lock and starts no thread."""
-    hand = _hand
-    if hand is not None:
-        hand.work.put((work, args))
+    background = _background
+    if background is not None:
+        background.work.put((work, args))
 
 
 def drain() -> None:
     """Does the work that has not been done yet, in the calling thread."""
-    hand = _hand
-    if hand is None or hand.pid != os.getpid():
+    background = _background
+    if background is None or background.pid != os.getpid():
         return
     while True:
         try:
-            work, args = hand.work.get_nowait()
+            work, args = background.work.get_nowait()
         except queue.Empty:
             return
         _do(work, args)
@@ -92,4 +92,4 @@ def _do(work: Callable[..., object], args: tuple[Any, ...]) -> None:
     try:
         work(*args)
     except Exception:
-        log_failure(_log, "what a finalizer left to do failed")
+        log_failure(_log, "the work of a finalizer failed")

@@ -60,7 +60,7 @@ _open: WeakSet[Any] = WeakSet()
 def quieten(owner: object | None = None) -> None:
     """Filters OpenTelemetry's loggers until every owner has called `restore`.
 
-    Without an owner it filters the loggers that were made since the last call, if there is an owner.
+    A call without an owner filters loggers that were made since the last call, provided there is an owner.
     """
     if owner is not None:
         _open.add(owner)

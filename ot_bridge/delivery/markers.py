@@ -18,9 +18,9 @@ FlushResult = tuple[int, bool]
 
 
 class Marker:
-    """A place in the queue, which gets its result when everything before it is gone.
+    """Marks a place in the queue. It gets its result when all spans before it have been exported or lost.
 
-    deadline: of the flush, in `time.monotonic()`. end: whether the exporter is to be shut down there.
+    deadline: of the flush, in `time.monotonic()`. end: whether to shut down the exporter at this place.
     """
 
     __slots__ = ("_pending", "_result", "deadline", "end")
@@ -33,10 +33,10 @@ class Marker:
         self._pending.acquire()
 
     def set_result(self, result: FlushResult) -> None:
-        """Sets the result of the flush. The first call counts."""
+        """Sets the result of the flush. Only the first call counts."""
         if self._result is None:
             self._result = result
-            with suppress(RuntimeError):  # another thread sets it at the same time
+            with suppress(RuntimeError):  # another thread has set it at the same time
                 self._pending.release()
 
     def wait(self, deadline: float) -> FlushResult | None:

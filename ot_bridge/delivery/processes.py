@@ -2,12 +2,13 @@
 
 1. `os.register_at_fork` renews every processor in the child before any of the child's code runs. It does
    nothing in the parent. uWSGI forks without these hooks; there a processor compares the process's id.
-2. A child of `multiprocessing` ends by `os._exit`. Before that it runs its finalizers, but its `_bootstrap`
-   forgets those that it inherited and then calls what `register_after_fork` was given. So the finalizer is
-   made in that call. For a processor that is made later in such a child it is made at once.
-3. billiard's pool (celery's prefork) ends its workers by `os._exit` without their finalizers, but calls the
-   pool's `on_exit` before. The export is done after `on_exit`.
-4. Neither package is imported here. If it has not been imported, this process is none of its children.
+2. A child of `multiprocessing` ends by `os._exit`, after it has run its finalizers. At its start,
+   `_bootstrap` deletes the finalizers that it has inherited, and then calls the functions that were given to
+   `register_after_fork`. So such a function makes our finalizer (`_bootstrapped`). If the first processor is
+   made later, in the child itself, the finalizer is made at once.
+3. billiard's pool (celery's prefork) ends its workers by `os._exit` without running their finalizers, but it
+   calls the pool's `on_exit` before. The export is done after `on_exit`.
+4. Neither package is imported here. If it has not been imported, this process is not one of its children.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ot_bridge.delivery import exit
 
 
 class _Watch:
-    """The object that `multiprocessing` refers to weakly. pid: the process that has its finalizer."""
+    """The object given to `register_after_fork`. pid: the process that has our finalizer."""
 
     registered = False
     pid = 0
@@ -54,7 +55,7 @@ def _is_child() -> bool:
 
 
 def _bootstrapped(watched: _Watch) -> None:
-    """Makes the finalizer, in a child whose own code is about to run or runs already."""
+    """Makes the finalizer in a child process, before or while the child does its work."""
     watched.pid = os.getpid()
     sys.modules["multiprocessing.util"].Finalize(None, exit.finish, exitpriority=0)
     billiard = sys.modules.get("billiard.process")
@@ -75,11 +76,11 @@ def _before_exit(on_exit: Callable[..., object] | None) -> Callable[..., object]
 
 
 def in_child() -> None:
-    """Renews the processors, in a process that has just been forked."""
+    """Renews the processors in a process that has just been forked."""
     exit.reset()
     for processor in list(exit.PROCESSORS):
         processor.renew()
-    _register()  # no more than that: what comes next may forget all finalizers
+    _register()  # a finalizer made here would be deleted by `_bootstrap`, which may run next
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""`DeliveryProcessor`: an OpenTelemetry span processor whose flush tells the truth and ends in time."""
+"""`DeliveryProcessor`: an OpenTelemetry span processor whose flush ends in time and reports lost spans."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DeliveryProcessor(SpanProcessor):
         chosen = Settings(max_queue_size, max_export_batch_size, schedule_delay_millis, export_timeout_millis)
         self.worker = Worker(chosen, given if self._makes else lambda: given, listener)
         quieten(self)
-        self.worker.outlet.exporter  # noqa: B018 - made here, so that what is wrong with it is known at once
+        self.worker.outlet.exporter  # noqa: B018 - makes it, so that an error is raised here
         self._open = [None]
         if "uwsgi" in sys.modules:
             self.on_end = self._on_end_in_uwsgi  # type: ignore[method-assign]
@@ -102,8 +102,8 @@ class DeliveryProcessor(SpanProcessor):
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
         """Exports all spans that have ended, within the time given, and takes no more. Works once.
 
-        At the exit of the process the exit's deadline holds, and a processor that makes its own exporter
-        still takes spans.
+        At the exit of the process, the exit's deadline holds instead, and a processor that makes its own
+        exporter still accepts spans.
         """
         if exit.leaving():
             exit.finish()
@@ -115,7 +115,7 @@ class DeliveryProcessor(SpanProcessor):
             return
         worker, deadline = self._here(), exit.limited(time.monotonic() + timeout_millis / 1000)
         if exit.leaving() and worker.outlet.refusing:
-            deadline = time.monotonic()  # the exit has waited as long as a collector that refuses is given
+            deadline = time.monotonic()  # `exit.finish` has waited long enough for such a collector
         worker.close(deadline)
         restore(self)
 
@@ -125,8 +125,8 @@ class DeliveryProcessor(SpanProcessor):
         self.shutdown()
 
     def renew(self) -> None:
-        """For a forked child: begins with an empty queue, no thread, and no exporter if it can make one."""
-        self.worker = self.worker.heir(keeps=not self._makes)
+        """Begins anew in a forked child: an empty queue, no thread, and no exporter if it can make one."""
+        self.worker = self.worker.for_child(keeps=not self._makes)
 
     def _here(self) -> Worker:
         if self.worker.pid != os.getpid():

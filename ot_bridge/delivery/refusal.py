@@ -41,7 +41,7 @@ class Probe:
 
     @property
     def refused(self) -> bool:
-        """False also where that is not known: no address, or a connection that takes longer."""
+        """Whether all addresses refuse. False if that is unknown: no address, or an attempt takes longer."""
         if time.monotonic() >= self._probe_at:
             self._probe_at = time.monotonic() + _PROBED
             self._refused = bool(self._places) and all(_refused(*place) for place in self._places)

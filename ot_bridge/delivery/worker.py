@@ -1,4 +1,4 @@
-"""`Worker`: what a `DeliveryProcessor` has in one process: a queue, an export thread and an exporter.
+"""`Worker`: the part of a `DeliveryProcessor` in one process: a queue, an export thread and an exporter.
 
 How it works:
 
@@ -77,14 +77,14 @@ class Worker:
         self._losses = Losses()
         self._last_counts: Counts | None = None
 
-    def heir(self, keeps: bool) -> Worker:
-        """The worker for a forked child. keeps: it has the same exporter, because the program made that."""
-        heir = Worker(self.settings, self._make, self._listener, self)
+    def for_child(self, keeps: bool) -> Worker:
+        """Makes the worker for a forked child. keeps: whether it keeps the exporter (made by the program)."""
+        worker = Worker(self.settings, self._make, self._listener, self)
         if keeps:
-            heir.outlet.made = self.outlet.made
-        heir.closed = self.closed
-        self.queue.clear()  # the parent sends what waited
-        return heir
+            worker.outlet.made = self.outlet.made
+        worker.closed = self.closed
+        self.queue.clear()  # the parent exports the spans that were waiting
+        return worker
 
     # A span ends
 
@@ -97,30 +97,30 @@ class Worker:
             return False
         if waiting >= self.settings.queue:
             self.ledger.dropped.add()
-            self.ensure()
+            self.ensure_thread()
             return False
         if self.leaving is not None:
             self._export_late(span, self.leaving)
             return False
-        if self.ensure() and waiting + 1 >= self.settings.batch:
+        if self.ensure_thread() and waiting + 1 >= self.settings.batch:
             self.mark = self.settings.queue
             self._calls.put(False)
         return True
 
     def _export_late(self, span: ReadableSpan, deadline: float) -> None:
-        """Exports a span that ends in one of the program's last exit hooks, when no later export is due."""
+        """Exports a span that ends in one of the program's last exit hooks, after the export at the exit."""
         self.queue.append(span)
         if not self.flush(deadline):
             log_once(_log, logging.WARNING, "spans that ended while the program exited were left behind")
 
     # The thread
 
-    def ensure(self) -> bool:
+    def ensure_thread(self) -> bool:
         """Whether there is an export thread; starts one if there is none."""
         if not self._turn.take():
             return True
         try:
-            self._calls = Calls()  # anew, since gevent may have replaced `SimpleQueue` meanwhile
+            self._calls = Calls()  # a new one, because gevent may have replaced `SimpleQueue` meanwhile
             _thread.start_new_thread(self._run, (threading.gettrace(), threading.getprofile()))
         except RuntimeError:  # at the interpreter's exit
             self._turn.give_back()
@@ -159,7 +159,7 @@ class Worker:
                 return
             self._set_mark(full - 1)
             called = len(self.queue) < full and self._calls.wait(due - time.monotonic())
-            urgent = called and (self.closed or has_marker(self.queue))  # unless it has been answered already
+            urgent = called and (self.closed or has_marker(self.queue))  # False if the flush is done already
 
     def _set_mark(self, length: int) -> None:
         self.mark = 0 if self.closed or self.leaving is not None else length
@@ -180,11 +180,11 @@ class Worker:
                 self._losses.works(self.outlet.exporter)
         if marker is not None:
             self.report()
-            flushed = self._end() if marker.end else self.outlet.flush(marker.deadline)
+            flushed = self._shut_exporter() if marker.end else self.outlet.flush(marker.deadline)
             marker.set_result((self.ledger.failed, flushed))
         return taken
 
-    def _end(self) -> bool:
+    def _shut_exporter(self) -> bool:
         self.closed = True
         return self.outlet.shut()
 
@@ -224,10 +224,10 @@ class Worker:
         """Has the thread export what is in the queue. None if no thread runs or can be started."""
         marker = Marker(deadline, end)
         self.queue.append(marker)
-        if self.ensure():
+        if self.ensure_thread():
             self._calls.put(True)
             return marker
-        self._withdraw(marker)
+        self._remove_marker(marker)
         return None
 
     def finish(
@@ -249,11 +249,11 @@ class Worker:
         finally:
             self.waiting.remove(marker)
         if result is None:
-            self._withdraw(marker)
+            self._remove_marker(marker)
         return result
 
-    def _withdraw(self, marker: Marker) -> None:
-        with suppress(ValueError, IndexError):  # taken meanwhile, or the queue changed under the search
+    def _remove_marker(self, marker: Marker) -> None:
+        with suppress(ValueError, IndexError):  # the marker was taken, or the queue changed, meanwhile
             self.queue.remove(marker)
 
     def flush(self, deadline: float) -> bool:
@@ -261,7 +261,7 @@ class Worker:
         ledger = self.ledger
         refused = ledger.refused
         if self._thread == _thread.get_ident():
-            return False  # an exporter that flushes: it cannot wait for itself
+            return False  # an exporter calls this in the export thread, which cannot wait for itself
         result: FlushResult | None = ledger.failed, True
         if not self.idle or (self.outlet.made is not None and not self.closed):
             result = self.finish(self.begin(deadline), deadline)
@@ -292,7 +292,7 @@ class Worker:
         self.mark = 0
 
     def close(self, deadline: float) -> bool:
-        """Exports what waits, ends thread and exporter, refuses later spans. Whether that was in time."""
+        """Exports what waits, ends thread and exporter, refuses later spans. True if that was in time."""
         done = self.flush(deadline)
         if self.idle and not self._thread:
             self.outlet.shut()

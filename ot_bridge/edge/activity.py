@@ -42,7 +42,7 @@ class Step(Protocol):
 
 
 class _InContext:
-    """Runs steps in an OpenTelemetry context, and keeps the context in which each step ends for the next."""
+    """Runs steps in an OpenTelemetry context. Each step begins in the context in which the last one ended."""
 
     __slots__ = ("_context",)
 
@@ -100,7 +100,7 @@ class _InOurScope:
         if scope is not None and here is scope.context:
             scope.close()
         elif here is not before:
-            if scope is not None:  # the open scopes, with this one, are active again in the next step
+            if scope is not None:  # this scope and those left open in it are active again in the next step
                 self._left = _InContext(here)
             attach(before)
 
@@ -109,7 +109,7 @@ class _InForeignScope:
     """Runs steps in a scope of any scope manager.
 
     The scope is closed at the end of a step, unless the program has left another one open inside it. Then the
-    state of the manager is put aside between the steps.
+    manager's state is saved at the end of the step, and restored in the next.
     """
 
     __slots__ = ("_left", "_manager", "_places", "_scope", "_span")

@@ -15,7 +15,7 @@ from ot_bridge import bridge
 from ot_bridge.edge.isolation import attempt
 from ot_bridge.edge.options import as_choice
 
-#: How much of a caller's context is used; `ot_bridge.bridge.trusted` documents each word.
+#: How much of a caller's context is used; `ot_bridge.bridge.trusted` documents each value.
 TRUST: Final = ("all", "context", "link", "none")
 ON_CORRUPT: Final = ("skip", "root")
 
@@ -31,7 +31,7 @@ class BrokenHeader(Exception):
 class Callers:
     """Reads callers' contexts with any tracer. corrupt: the number of contexts that could not be read.
 
-    trust: a word of `TRUST`, or a callable that returns one. public_endpoint: whether `"link"` replaces
+    trust: a value of `TRUST`, or a callable that returns one. public_endpoint: whether `"link"` replaces
     `trust`, or a callable that returns this. on_corrupt: for a broken header, the request gets no span
     ("skip") or starts a new trace ("root"). Raises `ConfigurationError` for other values.
     """
@@ -50,7 +50,7 @@ class Callers:
     def parent(
         self, tracer: opentracing.Tracer, headers: Mapping[str, Any], *request: Any
     ) -> tuple[Any, Exception | None]:
-        """The parent's context (None for a new trace), and the error of headers that cannot be read, or None.
+        """Returns the parent's context (None for a new trace), and the error if headers cannot be read.
 
         headers: with names in lower case. request: the arguments for the program's callables. Raises
         `BrokenHeader` for a broken header if `on_corrupt` is "skip".
@@ -84,7 +84,7 @@ class Callers:
         return error
 
     def _are_absent(self, tracer: opentracing.Tracer, headers: Mapping[str, Any]) -> bool:
-        """Whether the headers are absent, which some tracers report as broken (OpenTracing's mock does)."""
+        """Whether there are no tracing headers, which some tracers (OpenTracing's mock) report as broken."""
         names = self._written.get(type(tracer))
         if names is None:
             names = attempt("inject", _written_by, tracer, default=frozenset())
@@ -93,7 +93,7 @@ class Callers:
 
 
 def _written_by(tracer: opentracing.Tracer) -> frozenset[str]:
-    """The names of the headers that `tracer` writes. The span that this needs is never finished."""
+    """The names of the headers that `tracer` writes. It injects a span that is never finished."""
     carrier: dict[str, str] = {}
     span = tracer.start_span("probe", tags={SAMPLING_PRIORITY: 0}, ignore_active_span=True)
     tracer.inject(span.context, Format.HTTP_HEADERS, carrier)

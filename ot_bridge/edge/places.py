@@ -1,13 +1,13 @@
 """Saves and restores the state in which another scope manager keeps the active scope.
 
-OpenTracing's API cannot put an open scope aside: `close()` may finish its span, and does nothing for a scope
-that is not the innermost. So this module puts the state of the manager aside:
+OpenTracing's API cannot suspend an open scope: `close()` may finish its span, and does nothing for a scope
+that is not the innermost. So this module saves the manager's state, and restores it later:
 
-1. A manager keeps its state in context variables or thread-locals, its own or its module's, or, as two of
-   OpenTracing's do, in an attribute of the running greenlet or task.
-2. It writes only to those places whose content changed when a scope was activated, so that other data of the
-   program stays untouched.
-3. It copies lists, since a manager may keep a stack of scopes in one.
+1. A manager keeps its state in context variables or thread-locals, which are attributes of the manager or of
+   its module. Two of OpenTracing's managers use an attribute of the running greenlet or task.
+2. This module writes only to those places whose content changed when a scope was activated, so that it does
+   not change other data of the program.
+3. It copies lists, because a manager may keep a stack of scopes in a list.
 
 tests/edge/test_activity.py runs with managers of each kind (tests/edge/managers.py).
 """
@@ -80,12 +80,12 @@ class Places:
                 spaces[number][key] = value
 
     def _spaces(self) -> Iterator[Any]:
-        """The thread-locals' attributes in this thread, and the scope attribute of its greenlet and task."""
+        """All possible places but context variables: thread-locals, and the running greenlet and task."""
         for each in self._locals:
             yield vars(each)
         gevent: Any = sys.modules.get("gevent")
         yield _Attribute(None if gevent is None else gevent.getcurrent())
-        asyncio: Any = sys.modules.get("asyncio")  # it takes 30 ms to load, and where it is not, no task runs
+        asyncio: Any = sys.modules.get("asyncio")  # importing takes 30 ms; without it no task runs
         try:
             yield _Attribute(None if asyncio is None else asyncio.current_task())
         except RuntimeError:  # no event loop runs here
@@ -93,7 +93,7 @@ class Places:
 
 
 class _Attribute:
-    """The attribute in which two of OpenTracing's managers keep the scope, as a small dict."""
+    """A dict-like view of the attribute in which two of OpenTracing's managers keep the scope."""
 
     def __init__(self, owner: object) -> None:
         self._owner = owner

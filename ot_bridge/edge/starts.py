@@ -20,8 +20,8 @@ class StartOptions(NamedTuple):
     """How to start the span of one request. A field that is left out changes nothing.
 
     sampler: decides on this span alone, even if the caller has decided. kind: an OpenTelemetry `SpanKind` or
-    the text of an OpenTracing `span.kind` tag. name: the operation name. trace: False for no span for the
-    request, nor for anything that it does.
+    the text of an OpenTracing `span.kind` tag. name: the operation name. trace: False if neither the request
+    nor anything that it does is to get a span.
     """
 
     sampler: Sampler | None = None
@@ -30,7 +30,7 @@ class StartOptions(NamedTuple):
     trace: bool = True
 
 
-#: The `start_options` of a request that gets no span, and neither does anything below it.
+#: The options of a request that gets no span. What the request does gets no span either.
 DO_NOT_TRACE: Final = StartOptions(trace=False)
 AS_USUAL: Final = StartOptions()
 
@@ -60,7 +60,7 @@ def _options_from(function: Callable[[Any], Any], request: Any) -> StartOptions:
 
 
 def sampler_argument(tracer: opentracing.Tracer, options: StartOptions) -> dict[str, Any]:
-    """The sampler as an argument of `tracer.start_span`; none for a tracer that takes no sampler."""
+    """The sampler as a keyword argument of `tracer.start_span`; empty if the tracer takes no sampler."""
     if options.sampler is None:
         return {}
     if isinstance(tracer, bridge.Tracer):

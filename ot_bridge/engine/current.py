@@ -26,7 +26,7 @@ def with_span(span: Span, context: Context | None = None) -> Context:
 
 
 def full_context(context: Context | tuple[Any, Context] | None) -> Context | None:
-    """The context for samplers and processors. (parent, context) stands for one that is made only here."""
+    """Returns the context for samplers and processors. Makes it of a pair (parent, context)."""
     return context[0].in_context(context[1]) if type(context) is tuple else context  # type: ignore[return-value]
 
 

@@ -1,7 +1,7 @@
 """Notes: a span keeps each call as a note while it runs, and converts notes to attributes and events later.
 
 A note is `(key, value)` for an attribute, a dict for attributes given together, `(name, attributes, time)`
-for an event (time: nanoseconds), and `ENDED` for the end. A note after `ENDED` came too late.
+for an event (time: nanoseconds), and `ENDED` for the end. A note after `ENDED` is too late, and is ignored.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def collected(notes: Iterable[Note], uncut: Uncut | None) -> Collected | None:
             return None
         else:
             events.append(note)
-    else:  # without `ENDED` all these notes came too late
+    else:  # there is no `ENDED`, so all these notes came too late
         return None
     if len(attributes) != given or given > uncut[0] or len(events) > uncut[1]:
         return None  # too many, or a key was set twice: the SDK moves it to the end
@@ -63,7 +63,7 @@ def collected(notes: Iterable[Note], uncut: Uncut | None) -> Collected | None:
 
 
 def uncut(limits: sdk.SpanLimits) -> Uncut | None:
-    """The numbers up to which nothing is cut; None if there is a limit for the length of texts."""
+    """The maximum numbers at which nothing is cut; None if the length of texts is limited."""
     if limits.max_span_attribute_length is not None or limits.max_attribute_length is not None:
         return None
     most = limits.max_span_attributes, limits.max_events, limits.max_event_attributes
@@ -85,7 +85,7 @@ def read_at_once(notes: Iterable[Note], limits: sdk.SpanLimits, uncut: Uncut | N
 
 
 def log_dropped(dropped: int, limit: int | None, owner: str) -> None:
-    """Logs how many attributes spans or events have dropped since the last such line, at most once a minute.
+    """Logs, at most once a minute, how many attributes were dropped since the last such line.
 
     owner: "span" or "event".
     """

@@ -133,7 +133,7 @@ class NotedSpan(Identity, sdk.Span):
         """Converts the notes of an ended span without a lock (invariant 5). True if none are left."""
         notes = self._notes
         if self._read is not None or self._sealed:
-            return not notes or ENDED in notes  # else a note came too late, and `_settle` logs it
+            return not notes or ENDED in notes  # False if a note came too late, which `_settle` logs
         if self._own_attributes is not None or self._own_events is not None:
             return False
         settings = self._settings
@@ -179,7 +179,7 @@ class NotedSpan(Identity, sdk.Span):
     _attributes: Any = Contained("_own_attributes", _bounded_attributes)
     _events: Any = Contained("_own_events", _bounded_events)
 
-    # For exporters: without the containers, unless something has made them
+    # What exporters read. It makes no containers, and reads those that exist
 
     def _reading(self, container: Any) -> Reading | None:
         """The attributes and events of the notes; None if one of the SDK's containers has them instead."""
@@ -217,7 +217,8 @@ class NotedSpan(Identity, sdk.Span):
         """The notes of the ended span, unchanged, or None: see `ot_bridge.otlp.encode.Offer`.
 
         This is way 1: it makes no containers, and skips all cleaning and cutting.
-        tests/otlp/test_two_readings.py holds it and the properties together; benchmark row export needs it.
+        tests/otlp/test_two_readings.py checks that it agrees with the properties; benchmark row export needs
+        it.
         """
         notes = self._notes
         if self._end_time is None or self._linked or not (self._guard is None or self._all_is_noted()):

@@ -37,8 +37,9 @@ RANDOM: Final[int] = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)  # older SDKs hav
 FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
 ID_BITS: Final = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 
-# A decision; or the upper bound of the low half of sampled trace ids; or a function of trace id and name that
-# returns whether to sample, and the attributes to add (clean, never changed); or None: call the sampler.
+# One of four things. A decision. A number: a trace is sampled if the low half of its id is below this. A
+# function (trace id, name) -> (whether to sample, attributes to add, which are clean and never change). None:
+# the sampler has to be called.
 Rule = sampling.Decision | int | Callable[[int, str], tuple[bool, Any]] | None
 
 _KINDS: Final = 5  # ROOT, and two each of REMOTE and LOCAL
@@ -57,26 +58,26 @@ _is_ratio: Final = _decides_as(sampling.TraceIdRatioBased)
 _is_parent_based: Final = _decides_as(sampling.ParentBased)
 
 
-def _rule(sampler: Any, kind: int, heeded: list[Sequence[str]]) -> Rule:
+def _rule(sampler: Any, kind: int, exception_keys: list[Sequence[str]]) -> Rule:
     """The rule of `sampler` for this kind of parent.
 
     A sampler may have `fast_decision()`, which returns the rule, or `fast_delegates()`, which returns the
-    samplers for the five kinds of parent. `context_keys` of the latter are the keys of contexts in which the
-    rule does not hold; this adds them to `heeded`.
+    samplers for the five kinds of parent. The latter may have `context_keys`: if a context has one of these
+    keys, the rule does not hold. This function adds them to `exception_keys`.
     """
     if hasattr(sampler, "fast_decision"):
         return sampler.fast_decision()  # type: ignore[no-any-return]
     if hasattr(sampler, "fast_delegates"):
         keys = getattr(sampler, "context_keys", None)
-        if keys is not None and not any(keys is each for each in heeded):
-            heeded.append(keys)
-        return _rule(sampler.fast_delegates()[kind], kind, heeded)
+        if keys is not None and not any(keys is each for each in exception_keys):
+            exception_keys.append(keys)
+        return _rule(sampler.fast_delegates()[kind], kind, exception_keys)
     if _is_static(sampler):
         return otel.static_decision(sampler)  # type: ignore[no-any-return]
     if _is_ratio(sampler):
         return int(sampler.bound)
     if _is_parent_based(sampler):
-        return _rule(otel.delegate(sampler, kind), kind, heeded)
+        return _rule(otel.delegate(sampler, kind), kind, exception_keys)
     return None
 
 
@@ -85,14 +86,14 @@ def rules_of(sampler: Any) -> tuple[tuple[Rule, ...], Sequence[str]]:
 
     The keys are the sampler's own list, to which it may add keys later.
     """
-    heeded: list[Sequence[str]] = []
-    rules = tuple(_rule(sampler, kind, heeded) for kind in range(_KINDS))
-    if len(heeded) > 1:  # several lists could not be merged into one that stays up to date
+    exception_keys: list[Sequence[str]] = []
+    rules = tuple(_rule(sampler, kind, exception_keys) for kind in range(_KINDS))
+    if len(exception_keys) > 1:  # a merged list would miss keys that a sampler adds later
         return (None,) * len(rules), ()
-    return rules, heeded[0] if heeded else ()
+    return rules, exception_keys[0] if exception_keys else ()
 
 
-# Hooks of the SDK's classes that do nothing. They are not called.
+# Methods of the SDK's processors that do nothing. They are not called.
 _IDLE: Final = {
     getattr(kind, hook, None)
     for kind in (sdk.SpanProcessor, export.SimpleSpanProcessor, export.BatchSpanProcessor)
@@ -100,7 +101,7 @@ _IDLE: Final = {
 }
 
 
-def _heeds(processor: sdk.SpanProcessor, hook: str) -> bool:
+def _uses(processor: sdk.SpanProcessor, hook: str) -> bool:
     if not hasattr(sdk.SpanProcessor, hook):  # `_on_ending`: this SDK does not call it
         return False
     return hook in getattr(processor, "__dict__", ()) or getattr(type(processor), hook, None) not in _IDLE
@@ -121,10 +122,10 @@ class Listeners:
         processors: Any = self.watched._span_processors
         plain = type(self.source) is sdk.SynchronousMultiSpanProcessor and processors is not None
         called = processors if plain else (self.source,)
-        self.at_start = tuple(each for each in called if _heeds(each, "on_start"))
-        self.at_ending = tuple(each for each in called if _heeds(each, "_on_ending"))
+        self.at_start = tuple(each for each in called if _uses(each, "on_start"))
+        self.at_ending = tuple(each for each in called if _uses(each, "_on_ending"))
         self.at_end = tuple(called)
-        self.processors = processors  # last, so that a thread that finds it up to date finds the others so
+        self.processors = processors  # last: a thread that finds this up to date may rely on the others
 
     def call_on_start(self, span: Any, context: Any) -> None:
         seen = full_context(context)
@@ -158,7 +159,7 @@ class Settings:
 
     def __init__(self, tracer: Tracer) -> None:
         self.sampler = tracer.sampler
-        self.rules, self.heeded = rules_of(tracer.sampler)
+        self.rules, self.exception_keys = rules_of(tracer.sampler)
         self.resource = _hashed(tracer.resource)
         self.processor = tracer.span_processor
         self.listeners = Listeners(tracer.span_processor)

@@ -43,7 +43,7 @@ class Span(NotedSpan):
     _record_end_metrics: Callable[[], None] | None = None
     _trace_config = None
 
-    # First the attributes of every span, in the order in which they are set; then those that many spans get.
+    # First the attributes of every span, in the order in which they are set. Then those that many spans have.
     _expected: tuple[str, ...] = (
         *("_settings", "_name", "ids", "parent_ids", "_notes", "_waits", "_guard", "_running", "_end_time"),
         *("_start_time", "_kind", "_read", "_sealed", "_context", "_status"),
@@ -67,12 +67,13 @@ class Span(NotedSpan):
     def _parent(self, context: SpanContext | None) -> None:
         self.parent_ids = context
 
-    def _furnish(self, links: Sequence[trace_api.Link], counted: Callable[[], None] | None) -> None:
+    def _set_rare(self, links: Sequence[trace_api.Link], at_end: Callable[[], None] | None) -> None:
+        """Sets what few spans have. at_end: a function of the SDK's metrics, called when the span ends."""
         if links:
             self._links = self._new_links(links)
             self._linked = True
-        if counted:
-            self._record_end_metrics = counted
+        if at_end:
+            self._record_end_metrics = at_end
 
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[no-any-return]

@@ -95,7 +95,7 @@ class Tracer(sdk.Tracer):
             trace_id, _, remote, flags, state, _ = parent_ids
             random = flags & RANDOM
             rule = settings.rules[(REMOTE if remote else LOCAL) + (flags & SAMPLED)]
-        if rule is None or (settings.heeded and _holds(context, settings.heeded)):
+        if rule is None or (settings.exception_keys and _holds(context, settings.exception_keys)):
             ids, rule, attributes, counted = self._sample(
                 settings, known, context, name, kind, attributes, links
             )
@@ -133,7 +133,7 @@ class Tracer(sdk.Tracer):
         if kind is not _INTERNAL:
             span._kind = kind
         if links or counted:
-            span._furnish(links, counted)
+            span._set_rare(links, counted)
         listeners = settings.listeners
         if listeners.processors is not listeners.watched._span_processors:
             listeners.refresh()

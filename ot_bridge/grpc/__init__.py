@@ -1,4 +1,4 @@
-"""gRPC, in and out: a span for every RPC, on any OpenTracing tracer; sync and `grpc.aio`."""
+"""Traces gRPC clients and servers, sync and `grpc.aio`: a span for every RPC, on any OpenTracing tracer."""
 
 from ot_bridge.edge import StartOptions
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo, SpanDecorator

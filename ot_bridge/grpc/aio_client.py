@@ -1,4 +1,4 @@
-"""The client of `grpc.aio`: four interceptors, and `TracedAioChannel`, which needs none."""
+"""Traces clients of `grpc.aio`: by four interceptors, or by `TracedAioChannel`, which needs none of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ot_bridge.grpc.rpc import log
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that has nothing to wait for, such as those of a call that is over."""
+    """Returns the result of a coroutine that never waits, such as `code()` of a call that is over."""
     try:
         coroutine.send(None)
     except StopIteration as returned:
@@ -31,9 +31,9 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
-    """Ends the span of a call that is over. reader: the object that ends it if the call is OK."""
+    """Ends the span of a call that is over. reader: ends it in place of this, if the status is OK."""
     try:
-        own = getattr(call, "_cython_call", None)  # which needs no coroutines
+        own = getattr(call, "_cython_call", None)  # it returns the status without a coroutine
         if not (_now(call.code()) is StatusCode.OK if own is None else own.is_ok()):
             rpc.end(_now(call.code()), _now(call.details()))
         elif reader is None:
@@ -51,22 +51,23 @@ def _no_call() -> None:
 
 
 class _Ending:
-    """The callback of a call that is over. It holds the call weakly: a call that is dropped is cancelled.
+    """The callback for the end of a call.
 
-    `add_done_callback` of grpc.aio's call ties the call to its callback; that of the object below does not.
+    It has only a weak reference to the call, because grpc cancels a call that the program drops. It is added
+    to the call's `_cython_call`, because `add_done_callback` of the call makes a reference cycle.
     """
 
     __slots__ = ("_call", "_reader", "_rpc")
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        # Some calls are cancelled so early that they never have a status; the reference calls this then.
+        # A call that is cancelled very early never gets a status. Then the weak reference calls this object.
         self._call: Callable[[], Any] = ref(call, self)
         self._reader = None if reader is None else ref(reader)
 
     def __call__(self, _: Any = None) -> None:
         call = self._call()
-        self._call = _no_call  # which would call this once more when it is dropped
+        self._call = _no_call  # the weak reference would call this again when the call is deleted
         if call is None:
             self._rpc.end(StatusCode.CANCELLED, _DROPPED)
         else:
@@ -94,24 +95,24 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
 
 
 def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
-    """Ends the span when `call` is over, which may be an interceptor's own response instead."""
+    """Ends the span when `call` is over. An interceptor may have returned a response in place of a call."""
     if not isinstance(call, grpc.aio.Call):
         rpc.complete(call)
-    elif rpc.settings.watches:
+    elif rpc.settings.needs_response:
         asyncio.get_running_loop().create_task(_awaited(rpc, call))
     else:
         _follow(rpc, call)
     return call
 
 
-def _follow_written(rpc: ClientRpc, call: Any) -> Any:
-    """Ends the span of a stream-unary call when it is over; its requests may be written to it."""
+def _follow_stream_unary(rpc: ClientRpc, call: Any) -> Any:
+    """Ends the span when `call` is over. The program may send the requests by `call.write()`."""
     _follow_unary(rpc, call)
     return AsyncTracedCall(rpc, call, None) if rpc.settings.sees_messages else call
 
 
 def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
-    """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
+    """Ends the span when `call` is over. An interceptor may have returned an iterator in place of a call."""
     if not isinstance(call, grpc.aio.Call):
         return AsyncResponses(rpc, call)
     if not rpc.settings.sees_messages:
@@ -134,7 +135,7 @@ class _Interceptor:
         conclude: Callable[[ClientRpc, Any], Any],
         streams: bool,
     ) -> Any:
-        """`Method.carry`, for a call that is made by awaiting."""
+        """Makes a call as `Method.carry` does, and awaits it."""
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
         settings, rpc = self._settings, None
         if not settings.exclusion[method]:
@@ -195,7 +196,7 @@ def _send(inner: Any, request: Any, timeout: Any, metadata: Any, *args: Any, **k
 
 
 class _UnaryRequest(Method):
-    """What a stub calls if the client sends one request."""
+    """The multi-callable of a stub's method for which the client sends one request."""
 
     conclude: Any  # as in `Method`
     streams = False
@@ -206,6 +207,8 @@ class _UnaryRequest(Method):
 
 
 class _StreamOfRequests(_UnaryRequest):
+    """The multi-callable of a stub's method for which the client sends a stream of requests."""
+
     streams = True
 
     def __call__(  # type: ignore[override]
@@ -223,7 +226,7 @@ class _UnaryStream(_UnaryRequest, grpc.aio.UnaryStreamMultiCallable):  # type: i
 
 
 class _StreamUnary(_StreamOfRequests, grpc.aio.StreamUnaryMultiCallable):  # type: ignore[type-arg]
-    conclude = staticmethod(_follow_written)
+    conclude = staticmethod(_follow_stream_unary)
 
 
 class _StreamStream(_StreamOfRequests, grpc.aio.StreamStreamMultiCallable):  # type: ignore[type-arg]
@@ -231,7 +234,7 @@ class _StreamStream(_StreamOfRequests, grpc.aio.StreamStreamMultiCallable):  # t
 
 
 class TracedAioChannel(TracedArities, grpc.aio.Channel):
-    """A channel of `grpc.aio` whose calls are traced; in everything else the channel that it was made of."""
+    """Traces the calls of a `grpc.aio` channel. Everything else is passed on to that channel."""
 
     kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
 

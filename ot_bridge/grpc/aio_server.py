@@ -1,4 +1,7 @@
-"""The interceptor for `grpc.aio.server`. Traced handlers stay of their kind, since grpc looks at that."""
+"""The interceptor for `grpc.aio.server`.
+
+A coroutine is wrapped in a coroutine, and a generator in a generator, because grpc treats each differently.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from ot_bridge.grpc.server_rpc import ServerRpc, ServerSettings, ServicerContext
 
 
 class AioContext(ServicerContext):
-    """`ServicerContext` of a `grpc.aio.ServicerContext`, by which a handler may also read and write."""
+    """Wraps a `grpc.aio.ServicerContext`, which also has `read()` and `write()`."""
 
 
 grpc.aio.ServicerContext.register(AioContext)
 
 
 class _WatchedContext(AioContext):
-    """`AioContext` that sees every message."""
+    """An `AioContext` that logs the messages which the handler reads and writes."""
 
     def __init__(self, rpc: ServerRpc, context: Any) -> None:
         super().__init__(rpc, context)
@@ -45,7 +48,7 @@ class _WatchedContext(AioContext):
 async def serve_coroutine(
     settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
-    """Runs a handler that returns its one response, or writes its responses itself and returns None."""
+    """Runs a handler that returns its only response, or sends its responses by `write()` and returns None."""
     rpc = settings.begin(method, context, request)
     kind = AioContext
     if rpc.settings.sees_messages:
@@ -64,7 +67,7 @@ async def serve_generator(
 ) -> AsyncIterator[Any]:
     """Runs a handler that yields its responses."""
     rpc = settings.begin(method, context, request)
-    # An RPC that is cancelled while a response is on its way leaves the generator to the garbage collector.
+    # If an RPC is cancelled while grpc sends a response, grpc does not close this generator.
     context.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
     kind = AioContext
     if rpc.settings.sees_messages:
@@ -90,9 +93,9 @@ async def serve_generator(
 def serve_plain_stream(
     settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
-    """Starts a plain handler with a stream of responses: any iterable, which grpc reads in other threads."""
+    """Starts a handler without `async` that returns an iterable, which grpc reads in other threads."""
     rpc = settings.begin(method, context, request)
-    # A cancellation by the client does not reach the thread that reads, only the RPC's task, which runs this.
+    # If the client cancels, grpc cancels the RPC's task, which runs this function, but not the thread.
     if (task := asyncio.current_task()) is not None:
         task.add_done_callback(lambda _: rpc.fail(asyncio.CancelledError()))
     if rpc.settings.sees_messages:

@@ -11,7 +11,7 @@ from ot_bridge.grpc.client_rpc import ClientSettings, TracedArities
 
 
 class _UnaryRequest(Method):
-    """What a stub calls if the client sends one request."""
+    """The multi-callable of a stub's method for which the client sends one request."""
 
     conclude: Any = staticmethod(COMPLETE)
     streams = False
@@ -52,7 +52,7 @@ class _StreamStream(_StreamOfRequests, grpc.StreamStreamMultiCallable):  # type:
 
 
 class TracedChannel(TracedArities, grpc.Channel):
-    """A channel whose calls are traced; in everything else the channel that it was made of."""
+    """Traces the calls of a channel. Everything else is passed on to that channel."""
 
     kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
 

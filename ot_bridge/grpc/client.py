@@ -1,4 +1,4 @@
-"""The sync client: one way for all calls (`Method`), and the interceptor for `grpc.intercept_channel`."""
+"""Traces sync clients: `Method` makes every call; `ClientInterceptor` is for `grpc.intercept_channel`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ot_bridge.grpc.rpc import log
 
 
 class Method:
-    """A method of a service as a client calls it, and the one way in which its calls are made (`carry`).
+    """A method of a service, as a client calls it. `carry` makes all its calls.
 
-    is_bare: whether the multi-callable that sends them is grpc's own (see the function `is_bare`). conclude:
-    a function of a call's `ClientRpc` and of what sending returned; it ends the span, now or later, and
-    returns what the program gets. streams: whether the client sends a stream. send: the function by which
+    is_bare: whether grpc's own multi-callable sends the calls (see the function `is_bare`). conclude: is
+    called with the call's `ClientRpc` and with the result of sending; it ends the span, now or later, and
+    returns what the program gets. streams: whether the client sends a stream. send: the function with which
     `__call__` sends.
     """
 
@@ -46,14 +46,14 @@ class Method:
     def __call__(
         self, request: Any, timeout: float | None = None, metadata: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """Makes a call as a stub does. What is not named here goes on as it is."""
+        """Makes a call as a stub does. Further arguments are passed on unchanged."""
         send = self._send
         if args or kwargs:
             send = partial(_with_more, send, args, kwargs)
         return self.carry(send, request, timeout, metadata)
 
     def carry(self, send: Callable[..., Any], request: Any, timeout: float | None, metadata: Any) -> Any:
-        """Makes a call by `send(request, timeout, metadata)`."""
+        """Makes a call with `send(request, timeout, metadata)`, in a span unless it is not traced."""
         settings = self._settings
         metadata = () if metadata is None else tuple(metadata)
         rpc = None if self._is_excluded else settings.begin(self._name, metadata, timeout, request)
@@ -78,34 +78,37 @@ def _with_more(send: Any, args: Any, kwargs: Any, *first: Any) -> Any:
 
 
 def is_bare(multi_callable: Any) -> bool:
-    """Whether this is grpc's own multi-callable, without interceptors: no instrumentation is inside."""
+    """Whether this is grpc's own multi-callable without interceptors, so that no instrumentation is in it."""
     own = type(multi_callable).__module__ in ("grpc._channel", "grpc.aio._channel")
     return own and not getattr(multi_callable, "_interceptors", None)
 
 
-#: OpenTelemetry's own instrumentation, which may be inside a channel where it is imported.
+#: OpenTelemetry's own instrumentation. Once it is imported, any channel may contain it.
 INSTRUMENTATION: Final = "opentelemetry.instrumentation.grpc"
 
 
 def step_around(rpc: ClientRpc) -> edge.Step | None:
-    """Makes the span active while a call is sent, so that an instrumentation inside begins no trace."""
+    """The step in which a call is sent, so that the span of an instrumentation becomes a child of ours.
+
+    None if OpenTelemetry's instrumentation is not imported, or if the span is not one of ours.
+    """
     if INSTRUMENTATION not in sys.modules or not isinstance(rpc.span, bridge.Span):
         return None
     return edge.activity(rpc.span.tracer, rpc.span)
 
 
-#: Ends the span of a call whose response is there, and returns that.
+#: Ends the span of a call that has returned its response, and returns the response.
 COMPLETE: Final = ClientRpc.complete
 
 
 def complete_with_call(rpc: ClientRpc, pair: Any) -> Any:
-    """For a response that is there, with its call."""
+    """Ends the span of a call that has returned a pair: the response and the call. Returns the pair."""
     rpc.complete(pair[0])
     return pair
 
 
 def follow_unary(rpc: ClientRpc, call: Any) -> Any:
-    """Ends the span when `call` is over, which may be an interceptor's own response instead."""
+    """Ends the span when `call` is over. An interceptor may have returned a response in place of a call."""
     if grpc.Future in type(call).__mro__ or isinstance(call, grpc.Future):  # the first is quicker
         _follow(rpc, call, True, False)
     else:
@@ -114,10 +117,10 @@ def follow_unary(rpc: ClientRpc, call: Any) -> Any:
 
 
 def follow_stream(rpc: ClientRpc, call: Any) -> Any:
-    """Ends the span when `call` is over, which may be an interceptor's own iterator instead."""
+    """Ends the span when `call` is over. An interceptor may have returned an iterator in place of a call."""
     is_future = isinstance(call, grpc.Future)
     if not (is_future or isinstance(call, grpc.RpcContext)):
-        return Responses(rpc, call, step=step_around(rpc))  # an instrumentation's may begin late
+        return Responses(rpc, call, step=step_around(rpc))  # reading the iterator may send the call
     if not rpc.settings.sees_messages:
         _follow(rpc, call, is_future, True)
         return call
@@ -145,12 +148,12 @@ def _follow(
 
 
 def _complete_invoked(rpc: ClientRpc, result: Any) -> Any:
-    """For what grpcext's invokers return: a response, that and its call, or a future."""
+    """Ends the span of an invoker's `result`: a response, a pair of response and call, or a future."""
     return complete_with_call(rpc, result) if isinstance(result, tuple) else follow_unary(rpc, result)
 
 
 class _Details:
-    """Call details of an interceptor's own class, which cannot be copied, with other metadata."""
+    """Call details with other metadata, for details of an unknown class, which may be impossible to copy."""
 
     def __init__(self, details: Any, metadata: Any) -> None:
         self._details = details
@@ -161,7 +164,7 @@ class _Details:
 
 
 def with_metadata(details: Any, metadata: Any) -> Any:
-    """`details` with other metadata. As a rule they are a named tuple of grpc's."""
+    """Returns `details`, which are mostly a named tuple of grpc, with other metadata."""
     if getattr(details, "_fields", ())[2:3] == ("metadata",):
         return tuple.__new__(type(details), (*details[:2], metadata, *details[3:]))
     return _Details(details, metadata)
@@ -171,9 +174,9 @@ _MOST_KEPT: Final = 16  # an interceptor may choose another method for each call
 
 
 class _Kept(dict[str, Any]):
-    """The multi-callables below an interceptor by method, of which grpc makes a new one for every call.
+    """The multi-callables below an interceptor, by method. Without it grpc makes a new one for every call.
 
-    methods: what carries the calls of each.
+    methods: our `Method` for each of them.
     """
 
     def __init__(self, make: Callable[[str], Any]) -> None:
@@ -188,9 +191,9 @@ class _Kept(dict[str, Any]):
 
 
 def kept_below(continuation: Any) -> _Kept:
-    """Has grpc keep the multi-callables below an interceptor.
+    """Has grpc keep the multi-callables below an interceptor, and returns the dict that holds them.
 
-    Where grpc's insides are not as expected, all stays as it is, and what is returned is empty.
+    If the private code of this grpc is not as expected, it changes nothing and returns an empty dict.
     """
     try:
         cells = continuation.__code__.co_freevars
@@ -200,13 +203,13 @@ def kept_below(continuation: Any) -> _Kept:
             make = outer._thunk = _Kept(make).__getitem__
         if type(make.__self__) is _Kept:
             return make.__self__
-    except Exception:  # no function of grpc's, perhaps
+    except Exception:  # for example, another interceptor has replaced grpc's function
         pass
     return _Kept(lambda name: None)
 
 
 def _continued(continuation: Any, details: Any, request: Any, timeout: Any, metadata: Any) -> Any:
-    """Sends a call that an interceptor hands on."""
+    """Sends a call of an interceptor: the `send` of `Method.carry`, on grpc's `continuation`."""
     return continuation(with_metadata(details, metadata), request)
 
 

@@ -1,4 +1,4 @@
-"""An RPC as its client sees it: how its span starts, what goes out with it, and how its end is detected."""
+"""An RPC on the client's side: starts its span, makes its metadata, and detects its end."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
 
 _TAGS: Final = {"component": "grpc", "span.kind": "client"}
-#: A tracer, the tags of client spans as it has prepared them, and its `ids_to_send`, where it has these.
+#: A tracer; the tags of client spans, cleaned by it; its `ids_to_send`. The last two may be None.
 _Prepared: TypeAlias = tuple[Any, Tags | None, Any]
 
 
 def _prepared(tracer: opentracing.Tracer) -> _Prepared:
     if not isinstance(tracer, bridge.Tracer):
         return tracer, None, None
-    injects = getattr(tracer.inject, "__func__", None) is bridge.Tracer.inject  # and no other method
+    injects = getattr(tracer.inject, "__func__", None) is bridge.Tracer.inject  # False for an override
     return tracer, tracer.prepared(_TAGS), tracer.ids_to_send if injects else None
 
 
 class ClientSettings(Settings):
-    """`Settings` of a client. active_span_source: gives the parent in place of the tracer's active span.
+    """The `Settings` of a client. active_span_source: gives the parent in place of the tracer's active span.
 
-    plain: whether none of the options is used that cost a call anything.
+    plain: whether no option is set that takes time in each call.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ClientSettings(Settings):
         super().__init__(tracer, **options)
         self._source = active_span_source
         self._prepared: _Prepared = None, None, None
-        self.plain = not (self.has_callables or self.watches or active_span_source)
+        self.plain = not (self.has_callables or self.needs_response or active_span_source)
 
     def begin(
         self, full_method: str, metadata: Pairs, timeout: float | None, request: Any
@@ -93,7 +93,7 @@ class ClientSettings(Settings):
 
 
 class ClientRpc(Rpc):
-    """One call's span. metadata: the caller's, and the span's context after it."""
+    """The span of one call. metadata: the program's, followed by the headers of the span's context."""
 
     __slots__ = ("metadata",)
 
@@ -107,7 +107,7 @@ class ClientRpc(Rpc):
         self.metadata = metadata
 
     def fail(self, error: BaseException) -> None:
-        """Ends the span of a call that has raised `error`, as a rule the `grpc.RpcError` of its status."""
+        """Ends the span of a call that has raised `error`, mostly a `grpc.RpcError` with the status."""
         try:
             code, details = status_of(error.code()), error.details()  # type: ignore[attr-defined]
         except Exception:
@@ -116,7 +116,7 @@ class ClientRpc(Rpc):
         self.end(code, details, error)
 
     def settle(self, call: Any, streams: bool) -> None:
-        """Ends the span of a call that is over. streams: whether the server does."""
+        """Ends the span of a call that is over. streams: whether the server sends a stream."""
         exception = getattr(call, "exception", None)
         if exception is None:  # a call that is no future
             return self.end(status_of(call.code()), call.details())
@@ -126,15 +126,15 @@ class ClientRpc(Rpc):
         except grpc.FutureCancelledError:
             return self.end(StatusCode.CANCELLED, getattr(call, "details", str)())
         if error is None:
-            self.complete(call.result() if self.settings.watches and not streams else None)
+            self.complete(call.result() if self.settings.needs_response and not streams else None)
             return None
-        if hasattr(error, "__next__"):  # a call is the error that it may raise; this one has not been raised
+        if hasattr(error, "__next__"):  # the error is the call object itself, which has not been raised
             return self.end(status_of(error.code()), error.details())
         return self.fail(error)
 
 
 class TracedArities:
-    """The four methods by which a channel gives out multi-callables. kinds: the classes that trace them."""
+    """A channel's four methods that make multi-callables. kinds: the classes that trace these."""
 
     kinds: tuple[Any, Any, Any, Any]  # unary-unary, unary-stream, stream-unary, stream-stream
 
@@ -161,12 +161,14 @@ class TracedArities:
 
 
 class Ending:
-    """The callback of a call that is over. It never raises, since that would end grpc's thread.
+    """The callback for the end of a call. It never raises, because an exception would end grpc's thread.
 
-    It holds the call weakly: grpc cancels a call that is dropped, and would not if its callback held it. The
-    call's state does not lead back to the call, and has its status when the call itself is gone.
+    It has only a weak reference to the call: grpc cancels a call that the program drops, and would not do so
+    while the callback refers to it. The call's state does not refer to the call, so it can be kept; it has
+    the status even after the call is deleted.
 
-    streams: whether the server does. reader: ends the span of a call that is OK, as long as it lives.
+    streams: whether the server sends a stream. reader: ends the span of a call with status OK, as long as the
+    reader exists.
     """
 
     __slots__ = ("__weakref__", "_call", "_reader", "_rpc", "_state", "_streams")
@@ -176,9 +178,9 @@ class Ending:
         self._streams = streams
         self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
-        # When a call without a thread of grpc's is dropped, its end can be detected in no other way.
-        lonely = "SingleThreaded" in type(call).__name__
-        self._call = weakref.ref(call, self if lonely else None)
+        # grpc has no thread for such a call. If it is dropped, only this weak reference reports its end.
+        is_single_threaded = "SingleThreaded" in type(call).__name__
+        self._call = weakref.ref(call, self if is_single_threaded else None)
 
     def __call__(self, _: Any = None) -> None:
         try:
@@ -198,6 +200,5 @@ class Ending:
         if code is not StatusCode.OK:
             rpc.end(status_of(code), details)
         elif self._reader is None or self._reader() is None:
-            rpc.complete(
-                call.result() if call is not None and rpc.settings.watches and not self._streams else None
-            )
+            reads = call is not None and rpc.settings.needs_response and not self._streams
+            rpc.complete(call.result() if reads else None)

@@ -1,4 +1,4 @@
-"""What a program may hand to an interceptor, by the names of grpcio-opentracing."""
+"""Classes that a program may use with interceptors. They have the names that grpcio-opentracing gave them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import opentracing
 
 
 class ActiveSpanSource(ABC):
-    """Gives the span that a client's call belongs to, where that is not the tracer's active span."""
+    """Gives the parent of the spans of a client's calls, in place of the tracer's active span."""
 
     @abstractmethod
     def get_active_span(self) -> opentracing.Span | None:
-        """The span to be the parent of the next call's, or None."""
+        """Returns the parent for the next call's span, or None."""
 
 
 class RpcInfo:
-    """What is known of one RPC.
+    """Describes one RPC.
 
-    full_method: "/package.Service/Method". metadata: what the client sends, or the server got, as pairs.
-    timeout: seconds, or None. request: the message, or the iterator of messages where the client streams.
-    response: the message; None while there is none, and where the server streams. error: the exception
-    raised, else the `grpc.StatusCode` of an RPC that failed without one, else None.
+    full_method: "/package.Service/Method". metadata: pairs, which the client sends or the server got.
+    timeout: seconds, or None. request: the message, or the iterator of messages if the client sends a stream.
+    response: the message; None before there is one, and always None if the server sends a stream. error: the
+    exception raised, else the `grpc.StatusCode` of an RPC that failed without an exception, else None.
     """
 
     __slots__ = ("error", "full_method", "metadata", "request", "response", "timeout")
@@ -45,8 +45,8 @@ class RpcInfo:
 
 
 class SpanDecorator(ABC):
-    """Puts tags and logs of the program's own on the spans of RPCs. Any callable will do as well."""
+    """Adds a program's own tags and logs to the spans of RPCs. Any callable with these arguments will do."""
 
     @abstractmethod
     def __call__(self, span: opentracing.Span, rpc_info: RpcInfo) -> None:
-        """Called once for each RPC, when all of `rpc_info` is known and `span` is still open."""
+        """Is called once for each RPC, when all of `rpc_info` is known and `span` has not ended."""

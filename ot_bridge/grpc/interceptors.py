@@ -30,13 +30,13 @@ Decorator: TypeAlias = Callable[[opentracing.Span, RpcInfo], object]
 
 
 class Options(TypedDict, total=False):
-    """What clients and servers have in common.
+    """The options that clients and servers have in common.
 
-    log_payloads: whether to log every message. span_decorator: a `SpanDecorator`, or a callable of the same
-    shape. message_events: whether to record an event for each message, with its direction, number and size
-    in bytes. exclude: full methods that are not traced (`*` at the end stands for any rest), or a callable
-    that is given an `RpcInfo`; health checks if left out. start_options: a callable that is given an
-    `RpcInfo` and returns None, False for no span, a name, a kind, a sampler, or a `StartOptions`.
+    log_payloads: whether to log every message. span_decorator: a `SpanDecorator`, or a callable with the same
+    arguments. message_events: whether to record an event for each message, with its direction, number and
+    size in bytes. exclude: full methods that are not traced (a `*` at the end stands for any text), or a
+    callable that gets an `RpcInfo`; the default excludes health checks. start_options: a callable that gets
+    an `RpcInfo` and returns None, False for no span, a name, a kind, a sampler, or a `StartOptions`.
     """
 
     log_payloads: bool
@@ -47,19 +47,19 @@ class Options(TypedDict, total=False):
 
 
 class ClientOptions(Options, total=False):
-    """`Options`, and active_span_source: gives the parent, in place of the tracer's active span."""
+    """The options of clients. active_span_source: gives the parent in place of the tracer's active span."""
 
     active_span_source: ActiveSpanSource | None
 
 
 class ServerOptions(Options, total=False):
-    """`Options`, and how far callers are trusted.
+    """The options of servers.
 
-    trust: what is taken from a caller: "all" (ids, sampling decision, baggage), "context" (all but the
-    decision), "link" (a new trace with a link to the caller's), "none"; or a callable that is given a
-    `grpc.HandlerCallDetails` and returns one of these. public_endpoint: True, or a callable that is given the
-    same: then "link". on_corrupt: a broken tracing header costs the span ("skip"), or only the caller's trace
-    ("root").
+    trust: what is used of a caller's context: "all" (ids, sampling decision, baggage), "context" (all but the
+    decision), "link" (a new trace with a link to the caller's span), "none"; or a callable that gets a
+    `grpc.HandlerCallDetails` and returns one of these. public_endpoint: whether "link" replaces `trust`, or a
+    callable that gets the same details and returns this. on_corrupt: if a tracing header is broken, the RPC
+    gets no span ("skip") or starts a new trace ("root").
     """
 
     trust: str | Callable[[Any], str]
@@ -70,7 +70,7 @@ class ServerOptions(Options, total=False):
 def client_interceptor(
     tracer: opentracing.Tracer | None = None, **options: Unpack[ClientOptions]
 ) -> ClientInterceptor:
-    """An interceptor for `grpc.intercept_channel`: a span for every call. `trace_channel` costs less."""
+    """An interceptor for `grpc.intercept_channel`: a span for every call. `trace_channel` takes less time."""
     _join_grpcext()
     return ClientInterceptor(ClientSettings(tracer, **options))
 
@@ -88,7 +88,7 @@ def aio_client_interceptor(
 ) -> AioClientInterceptors:
     """Interceptors for `grpc.aio.insecure_channel(target, interceptors=aio_client_interceptor())`.
 
-    They are a tuple of four, since `grpc.aio` uses each interceptor for one arity only.
+    The result is a tuple of four, because `grpc.aio` uses each interceptor for one arity only.
     """
     return aio_interceptors(ClientSettings(tracer, **options))
 
@@ -111,7 +111,7 @@ def trace_channel(
 def trace_channel(
     channel: Any, tracer: opentracing.Tracer | None = None, **options: Unpack[ClientOptions]
 ) -> Any:
-    """`channel` with a span for every call, at a lower cost than by an interceptor; sync or `grpc.aio`."""
+    """Traces every call of `channel`, sync or `grpc.aio`, in less time than an interceptor takes."""
     kind = TracedAioChannel if isinstance(channel, grpc.aio.Channel) else TracedChannel
     return kind(channel, ClientSettings(tracer, **options))
 
@@ -124,7 +124,7 @@ def open_tracing_client_interceptor(
     *,
     aio: bool = False,
 ) -> Any:
-    """grpcio-opentracing's function. With `aio`, what `aio_client_interceptor` returns."""
+    """The function of grpcio-opentracing. With `aio` it returns what `aio_client_interceptor` returns."""
     return (aio_client_interceptor if aio else client_interceptor)(
         tracer=tracer,
         active_span_source=active_span_source,
@@ -141,7 +141,7 @@ def open_tracing_server_interceptor(
     *,
     aio: bool = False,
 ) -> Any:
-    """grpcio-opentracing's function: a broken header starts a new trace. `aio`: for `grpc.aio.server`."""
+    """The function of grpcio-opentracing. A broken header starts a new trace. aio: for `grpc.aio.server`."""
     return (aio_server_interceptor if aio else server_interceptor)(
         tracer=tracer,
         log_payloads=log_payloads,
@@ -153,7 +153,7 @@ def open_tracing_server_interceptor(
 
 @cache
 def _join_grpcext() -> None:
-    """Makes our interceptors instances of grpcio-opentracing's classes, where it is installed."""
+    """Makes our interceptors instances of grpcio-opentracing's classes if that package is installed."""
     try:
         grpcext = importlib.import_module("grpc_opentracing.grpcext")
         for base in (grpcext.UnaryClientInterceptor, grpcext.StreamClientInterceptor):

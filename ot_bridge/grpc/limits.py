@@ -1,13 +1,15 @@
-"""How much tracing adds to a call's metadata.
+"""Limits how much tracing adds to a call's metadata.
 
-grpcio refuses metadata of more than 8,192 bytes at random, and of more than 16,384 always; an entry counts as
-its name, its value and 32 (GRPC_ARG_MAX_METADATA_SIZE). A call must not fail because it is traced, so:
+grpcio refuses metadata of more than 8,192 bytes at random, and of more than 16,384 always. It counts an entry
+as the length of its name, plus the length of its value, plus 32 (GRPC_ARG_MAX_METADATA_SIZE). A call must not
+fail because it is traced, so:
 
-1. All that goes out, the program's own metadata with it, is at most `MOST` bytes; the rest up to grpcio's
-   limit is for what it adds itself (path, authority, user agent).
-2. The ids come first: they go out up to `MOST_WITH_IDS`. Then comes tracestate, then each item of baggage.
-3. An item of baggage goes out in every header format or in none.
-4. With headers that no tracer of ours has written, the first that fit go out.
+1. The program's metadata and ours together have at most `MOST` bytes. The rest up to grpcio's limit is for
+   the headers that grpcio adds (path, authority, user agent).
+2. The ids have the highest priority; for them the limit is `MOST_WITH_IDS`. Then follow tracestate and each
+   item of baggage, as long as there is room.
+3. An item of baggage is sent in every header format or in none.
+4. Of headers that another tracer has written, those that fit are sent, in their order.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def beside(metadata: Pairs, tracer: opentracing.Tracer, span: opentracing.Span) -> Pairs:
-    """A program's metadata, and after it a span's headers, as far as gRPC takes them and there is room."""
+    """Returns a program's metadata followed by the span's headers: those that gRPC accepts and that fit."""
     headers = MetadataHeaders()
     tracer.inject(span.context, Format.HTTP_HEADERS, headers)
     added = sendable(headers)
@@ -47,45 +49,47 @@ def beside(metadata: Pairs, tracer: opentracing.Tracer, span: opentracing.Span) 
 def lightened(
     headers: Mapping[str, Any], own: int, tracer: opentracing.Tracer, span: opentracing.Span
 ) -> Mapping[str, Any]:
-    """The `headers` of a span that fit beside metadata that counts for `own`. Logs this once."""
+    """Returns the `headers` of a span that fit beside `own` bytes of metadata. Logs once that some do not."""
     log_once(
         _log,
         logging.WARNING,
-        f"a call's metadata, baggage included, is more than {MOST} bytes, for which gRPC could refuse it: "
-        "what is over goes out in no header; send less metadata, or set less baggage",
+        f"a call's metadata and baggage have more than {MOST} bytes, so that gRPC could refuse the call; "
+        "tracing headers that do not fit are left out; send less metadata, or set less baggage",
     )
     if not isinstance(tracer, bridge.Tracer):
-        return _first(headers, MOST - own)
-    # Codecs of the user's own may write what they like: then the first that fit go out here too.
-    return _first(_Written(tracer, span.context).up_to(MOST - own, MOST_WITH_IDS - own), MOST_WITH_IDS - own)
+        return _first_that_fit(headers, MOST - own)
+    # A codec of the program may write headers of any length, so this cuts them as well.
+    return _first_that_fit(
+        _Written(tracer, span.context).up_to(MOST - own, MOST_WITH_IDS - own), MOST_WITH_IDS - own
+    )
 
 
 class _Written:
-    """What a tracer writes for a span's context, with more or less of it."""
+    """Writes the headers of a span's context without the parts of it that do not fit."""
 
     def __init__(self, tracer: opentracing.Tracer, context: Any) -> None:
         self._tracer = tracer
         self._context = context
 
     def up_to(self, room: int, room_for_ids: int) -> Mapping[str, Any]:
-        headers = self._with("", {})
+        headers = self._headers_with("", {})
         used = weight(headers.items())
         if used > room_for_ids:
             return {}
         tracestate = shorten(self._context.tracestate, max(room - used - weight([("tracestate", "")]), 0))
         if tracestate:
-            headers = self._with(tracestate, {})
+            headers = self._headers_with(tracestate, {})
             used = weight(headers.items())
         kept = self._baggage(headers, room - used)
-        return self._with(tracestate, kept) if kept else headers
+        return self._headers_with(tracestate, kept) if kept else headers
 
     def _baggage(self, headers: Mapping[str, Any], room: int) -> dict[str, str]:
-        """The items for which there is room beside the headers."""
+        """The items of baggage that fit beside the headers."""
         names = {*headers}
         kept: dict[str, str] = {}
         for key, value in self._context.baggage.items():
-            added = {n: text for n, text in self._with("", {key: value}).items() if n not in headers}
-            # A header that is there already grows by a comma and the item.
+            added = {n: text for n, text in self._headers_with("", {key: value}).items() if n not in headers}
+            # In a header that exists already, an item takes its own length and a comma.
             size = sum(len(text) + 1 if n in names else weight([(n, text)]) for n, text in added.items())
             if added and size <= room:
                 room -= size
@@ -93,7 +97,7 @@ class _Written:
                 kept[key] = value
         return kept
 
-    def _with(self, tracestate: str, baggage: Mapping[str, str]) -> Mapping[str, Any]:
+    def _headers_with(self, tracestate: str, baggage: Mapping[str, str]) -> Mapping[str, Any]:
         context = self._context
         ids = context.trace_id, context.span_id, False, context.trace_flags
         plain = trace.SpanContext(*ids, trace_state(tracestate))
@@ -103,7 +107,7 @@ class _Written:
         return headers
 
 
-def _first(headers: Mapping[str, Any], room: int) -> Mapping[str, Any]:
+def _first_that_fit(headers: Mapping[str, Any], room: int) -> Mapping[str, Any]:
     kept = {}
     for name, value in headers.items():
         size = weight([(name, value)])

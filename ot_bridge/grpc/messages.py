@@ -1,7 +1,6 @@
-"""Streams of messages on their way through, watched one by one.
+"""Wraps streams of messages, to log each message and to notice the end of a stream.
 
-Only streams whose messages are logged, or whose end is noticed nowhere else, pass through here; all others go
-from grpc to the program untouched.
+Other streams, whose messages are not logged and whose end is noticed elsewhere, are not wrapped.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from ot_bridge.grpc.rpc import Rpc
 
 
 def watched(rpc: Rpc, request: Any, streams: bool) -> Any:
-    """The request, or an iterator of the requests, with each reported to `rpc` before grpc gets it.
+    """Reports each request to `rpc` before grpc gets it. Returns the request, or an iterator of the requests.
 
-    None stays None: the requests of that call are written one by one.
+    None stays None: it means that the program sends the requests by `write()`.
     """
     if not streams:
         rpc.saw_request(request)
@@ -43,9 +42,10 @@ async def _arequests(rpc: Rpc, requests: AsyncIterable[Any]) -> AsyncIterator[An
 
 
 class Responses:
-    """An iterator that reports each response to `rpc`, and is in everything else what it wraps.
+    """An iterator that reports each response to `rpc`. All other attributes are those of `responses`.
 
-    ends: whether its end is the RPC's. step: what calls for each response, if not `rpc.step`.
+    ends: whether the end of the iteration ends the RPC. step: the step that gets each response, in place of
+    `rpc.step`.
     """
 
     __slots__ = ("__weakref__", "_ends", "_number", "_responses", "_rpc", "_step")
@@ -93,7 +93,7 @@ class Responses:
             self._drop()
 
     def _drop(self) -> None:
-        # A generator that goes with this object closes its scopes, which have to be active then.
+        # If this deletes a generator, the generator closes its scopes. They have to be active while it does.
         self._step(self._release)
         finalizers.later(self._rpc.fail, GeneratorExit())
 
@@ -105,7 +105,7 @@ class Responses:
 
 
 class AsyncResponses(Responses):
-    """`Responses` for `grpc.aio`, where a call also has `read()` and `write()`."""
+    """`Responses` for `grpc.aio`, whose calls also have `read()` and `write()`."""
 
     __slots__ = ("_iterator", "_written")
 
@@ -147,9 +147,9 @@ class AsyncResponses(Responses):
 
 
 class TracedCall(Responses):
-    """`Responses` of a call: a `grpc.Call` and `grpc.Future` as what it wraps.
+    """`Responses` that wrap a call, and therefore are a `grpc.Call` and a `grpc.Future` as well.
 
-    A call may be over before its last responses are read. A span with logs of them ends only after that.
+    A call may be over before the program has read its last responses. As the span logs these, it ends later.
     settle: ends the span of a call that is over; None if something else does that.
     """
 
@@ -165,7 +165,7 @@ class TracedCall(Responses):
 
 
 class AsyncTracedCall(AsyncResponses):
-    """`TracedCall` of a call of `grpc.aio`."""
+    """`TracedCall` for a call of `grpc.aio`."""
 
     __slots__ = ("_settle",)
 
@@ -177,7 +177,7 @@ class AsyncTracedCall(AsyncResponses):
 
 
 def _settle_if_done(call: Any, settle: Callable[[], None]) -> None:
-    if call.done():  # which takes a lock of grpc's
+    if call.done():  # this takes a lock of grpc, so no finalizer may call it
         settle()
 
 

@@ -1,4 +1,4 @@
-"""gRPC metadata, in and out, and what a server context calls its peer."""
+"""Reads and writes gRPC metadata, and reads the peer's address from a server context."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import grpc
 Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _KEY: Final = re.compile(r"[0-9a-z_.-]+").fullmatch
-_ENTRY: Final = 32  # what gRPC counts for an entry beside its name and value
+_ENTRY: Final = 32  # bytes that gRPC counts for each entry, besides its name and value
 _JOINED: Final = frozenset({"baggage", "tracestate"})
 _PEERS: Final[Mapping[str, str]] = {"ipv4": "peer.ipv4", "ipv6": "peer.ipv6"}
 
 
 def pairs(metadata: Any) -> Pairs:
-    """Metadata in any form that grpc takes (None, pairs, a generator, `grpc.aio.Metadata`) as a tuple."""
+    """Converts metadata that grpc takes (None, pairs, a generator, a `grpc.aio.Metadata`) to a tuple."""
     return () if metadata is None else tuple(metadata)
 
 
 class SentMetadata(grpc.aio.Metadata):
-    """Pairs on their way out, which become a `grpc.aio.Metadata` when more is done than to go through them.
+    """Metadata to be sent, kept as pairs. Any use but iteration makes it a real `grpc.aio.Metadata`.
 
-    To make one of them, only to go through it once, would cost a call more than its span does.
+    grpc iterates over it once. To make a `grpc.aio.Metadata` for that would take longer than the call's span.
     """
 
     def __init__(self, pairs: Pairs) -> None:
@@ -42,16 +42,16 @@ class SentMetadata(grpc.aio.Metadata):
         return joined
 
     @property
-    def _metadata(self) -> Any:  # which every other method of grpc's class reads
+    def _metadata(self) -> Any:  # every other method of `grpc.aio.Metadata` reads this attribute
         self.__class__ = grpc.aio.Metadata  # type: ignore[assignment]
         self.__init__(*self.__dict__.pop("_pairs"))  # type: ignore[misc]
         return self._metadata
 
 
 def received(metadata: Pairs) -> dict[str, Any]:
-    """Metadata as headers. Of entries with the same name the last counts, as `dict(metadata)` would have it.
+    """Converts metadata to headers. If several entries have the same name, the last one counts.
 
-    `baggage` and `tracestate` are joined, as W3C requires for headers that come more than once.
+    `baggage` and `tracestate` are joined, as W3C requires for headers that are sent more than once.
     """
     headers: dict[str, Any] = dict(metadata)
     if len(headers) != len(metadata):
@@ -65,16 +65,16 @@ def _text(value: str | bytes) -> str:
 
 
 def sendable(headers: Mapping[str, Any]) -> Pairs:
-    """The headers as metadata, without those for which grpc would refuse the whole call.
+    """Converts headers to metadata. It leaves out those because of which grpc would refuse the whole call.
 
-    gRPC's "gRPC over HTTP2", section "Custom-Metadata", allows lower-case keys, printable
-    ASCII values, and bytes for keys that end in `-bin`.
+    "gRPC over HTTP2", section "Custom-Metadata", allows lower-case keys, printable ASCII values, and bytes
+    for keys that end in `-bin`.
     """
-    return tuple(_fit(headers))
+    return tuple(_sendable_pairs(headers))
 
 
 def weight(entries: Iterable[tuple[str, Any]]) -> int:
-    """What gRPC counts these entries for; values that cannot be sent count as empty."""
+    """The size of these entries in bytes as gRPC counts it. Values that cannot be sent count as empty."""
     total = 0
     for name, value in entries:
         total += len(name) + _ENTRY + (len(value) if isinstance(value, str | bytes) else 0)
@@ -82,18 +82,18 @@ def weight(entries: Iterable[tuple[str, Any]]) -> int:
 
 
 def without(metadata: Pairs, replaced: Pairs) -> Pairs:
-    """`metadata` without what `replaced` has under the same keys; all else stays, in its order."""
+    """Returns `metadata` without the entries whose keys are also in `replaced`. The order stays."""
     if not metadata:
         return metadata
     keys = {key for key, _ in replaced}
-    return metadata if keys.isdisjoint(key for key, _ in metadata) else _other(metadata, keys)
+    return metadata if keys.isdisjoint(key for key, _ in metadata) else _with_other_keys(metadata, keys)
 
 
-def _other(metadata: Pairs, keys: set[str]) -> Pairs:
+def _with_other_keys(metadata: Pairs, keys: set[str]) -> Pairs:
     return tuple(pair for pair in metadata if pair[0] not in keys)
 
 
-def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+def _sendable_pairs(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
     for header, value in headers.items():
         key = header.lower()
         if not _KEY(key):
@@ -105,7 +105,7 @@ def _fit(headers: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:
 
 
 def peer_tags(peer: str) -> dict[str, str]:
-    """Tags for a peer as gRPC names it: "ipv4:address:port", "ipv6:[address]:port"; others have none."""
+    """The tags for a peer in gRPC's form "ipv4:address:port" or "ipv6:[address]:port". Others have none."""
     kind, _, rest = peer.partition(":")
     tag = _PEERS.get(kind)
     address, _, port = unquote(rest).rpartition(":")

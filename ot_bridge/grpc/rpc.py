@@ -1,8 +1,8 @@
 """One traced RPC: its tags and logs, and how it ends, for clients and servers, sync and aio.
 
-Operation names, tags and logs are those of grpcio-opentracing 1.1, with `rpc.grpc.status_code` beside them
-(OpenTelemetry, "Semantic conventions for gRPC"); message events are those of OpenCensus. Nothing here raises
-into a call, whatever the tracer or a program's hook does.
+Operation names, tags and logs are those of grpcio-opentracing 1.1; `rpc.grpc.status_code` is added
+(OpenTelemetry, "Semantic conventions for gRPC"). Message events are those of OpenCensus. If the tracer or a
+hook of the program raises, the call goes on.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ log: Final = logging.getLogger("ot_bridge.grpc")
 _NUMBERS: Final[Mapping[StatusCode, int]] = {code: code.value[0] for code in StatusCode}
 _BY_NUMBER: Final[Mapping[object, StatusCode]] = {number: code for code, number in _NUMBERS.items()}
 
-#: What is raised in an RPC that was cancelled rather than failed.
+#: Exceptions which mean that an RPC was cancelled, not that it failed.
 _CANCELLED: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def status_of(code: Any) -> StatusCode:
-    """The status that a program means by `code`: a `grpc.StatusCode`, or its number."""
+    """Converts a program's `code`, a `grpc.StatusCode` or its number, to a status."""
     return code if isinstance(code, StatusCode) else _BY_NUMBER.get(code, StatusCode.UNKNOWN)
 
 
 def was_cancelled(error: BaseException) -> bool:
-    """Whether `error` means that the RPC was cancelled, on either side."""
+    """Whether `error` means that the RPC was cancelled, by the client or by the server."""
     return isinstance(error, _CANCELLED)
 
 
 class Rpc:
-    """One RPC's span on its way to its one end. No method raises; what comes after the end is ignored.
+    """The span of one RPC, which ends once. No method raises. After the end, all calls are ignored.
 
-    info: what the span's decorator is given at the end, None without one. is_open: whether the span may end.
+    info: the argument for the span decorator at the end; None if there is no decorator. is_open: whether the
+    span has not ended.
     """
 
     __slots__ = ("info", "is_open", "settings", "span")
@@ -62,7 +63,7 @@ class Rpc:
         self.is_open = True
 
     def step(self, function: Callable[..., T], *args: Any) -> T:
-        """Calls a function of the program's; a server's RPC has its span active meanwhile."""
+        """Calls a function of the program. On a server, the RPC's span is active meanwhile."""
         return function(*args)
 
     def saw_request(self, message: Any, number: int = 1) -> None:
@@ -83,11 +84,11 @@ class Rpc:
             log_failure(log, "logging a message failed")
 
     def complete(self, response: Any = None) -> Any:
-        """Ends the span of an RPC that has come to its end, and returns its response.
+        """Ends the span of an RPC that has not failed, and returns `response`.
 
-        response: None where the server streams.
+        response: None if the server sends a stream.
         """
-        if self.settings.watches:
+        if self.settings.needs_response:
             self.end(StatusCode.OK, response=response)
         elif self.is_open:
             self.is_open = False
@@ -110,7 +111,7 @@ class Rpc:
         error: BaseException | None = None,
         response: Any = None,
     ) -> None:
-        """Ends the span with a status. error: what was raised, if anything was."""
+        """Ends the span with a status. error: the exception that was raised, or None."""
         if not self.is_open:
             return
         if response is not None and self.settings.sees_messages:
@@ -144,7 +145,7 @@ def finish(span: opentracing.Span) -> None:
 def describe_failure(
     span: opentracing.Span, code: StatusCode, details: Any, error: BaseException | None
 ) -> None:
-    """Writes on `span` why its RPC has failed. error: what was raised, if anything was."""
+    """Records in `span` why its RPC has failed. error: the exception that was raised, or None."""
     span.set_tag(STATUS_CODE, _NUMBERS[code])
     span.set_tag("error", True)
     message = text(details) if details else ""
@@ -159,12 +160,12 @@ def describe_failure(
         message = message or f"{type(error).__name__}: {text(error)}"
     span.log_kv(fields)
     unwrap = getattr(span, "unwrap", None)
-    if unwrap is not None:  # OpenTelemetry has room for a message
+    if unwrap is not None:  # the status of an OpenTelemetry span can have a message
         unwrap().set_status(Status(SpanStatus.ERROR, f"{code.name}: {message}" if message else code.name))
 
 
 def text(value: object) -> str:
-    """`value` as text, whatever it is."""
+    """Converts any value to text. Never raises."""
     try:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     except Exception:

@@ -1,4 +1,4 @@
-"""The interceptor for `grpc.server`, and what it has in common with that of `grpc.aio`."""
+"""The interceptor for `grpc.server`, and the code that it shares with the interceptor for `grpc.aio`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import grpc
 from ot_bridge.grpc.messages import Responses, watched
 from ot_bridge.grpc.server_rpc import ServerSettings, ServicerContext
 
-#: By whether the client streams, and the server does: a handler's attribute, and how one is made.
+#: (whether the client streams, whether the server streams) -> the attribute of a handler that holds the
+#: program's function, and the function that makes a handler.
 ARITIES: Final[dict[tuple[bool, bool], tuple[str, Callable[..., Any]]]] = {
     (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
     (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
@@ -19,14 +20,14 @@ ARITIES: Final[dict[tuple[bool, bool], tuple[str, Callable[..., Any]]]] = {
     (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
 }
 
-#: Handlers that are remembered; a service may make up methods without end.
+#: Maximum number of handlers that are remembered, because a generic service may accept any method name.
 _MOST: Final = 1024
 
 Serve = Callable[..., Any]
 
 
 class SyncContext(ServicerContext):
-    """`ServicerContext` of a `grpc.ServicerContext`."""
+    """Wraps a `grpc.ServicerContext`."""
 
 
 grpc.ServicerContext.register(SyncContext)
@@ -35,7 +36,7 @@ grpc.ServicerContext.register(SyncContext)
 def serve_unary(
     settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
-    """Runs a handler of an RPC with one response, its span active."""
+    """Runs a handler that returns one response, with the RPC's span active."""
     rpc = settings.begin(method, context, request)
     if rpc.settings.sees_messages:
         request = watched(rpc, request, client_streams)
@@ -51,7 +52,7 @@ def serve_unary(
 def serve_stream(
     settings: ServerSettings, method: str, behavior: Any, client_streams: bool, request: Any, context: Any
 ) -> Any:
-    """Starts a handler of an RPC with a stream of responses. The span is active while each is made."""
+    """Starts a handler that returns a stream of responses. The span is active while each of them is made."""
     rpc = settings.begin(method, context, request)
     if rpc.settings.sees_messages:
         request = watched(rpc, request, client_streams)
@@ -64,7 +65,7 @@ def serve_stream(
 
 
 class Handlers:
-    """Method handlers with tracing around them, each made once. choose: what serves a kind of handler."""
+    """Makes a traced handler for each method, once. choose: picks the function that runs a handler."""
 
     def __init__(self, settings: ServerSettings, choose: Callable[[Any, bool], Serve]) -> None:
         self._settings = settings
@@ -72,7 +73,7 @@ class Handlers:
         self._known: dict[str, tuple[Any, Any]] = {}
 
     def traced(self, method: str, handler: Any) -> Any:
-        """`handler`, traced. None (an unknown method) stays None."""
+        """Returns the traced handler for `handler`. None, for an unknown method, stays None."""
         known, traced = self._known.get(method, (None, None))
         if known is not handler or handler is None:
             traced = None if handler is None else self._wrap(method, handler)

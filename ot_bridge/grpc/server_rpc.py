@@ -1,4 +1,4 @@
-"""An RPC as its server sees it: which trace its span belongs to, and what the end of its handler means."""
+"""An RPC on the server's side: finds its span's parent, and derives its status from its handler's end."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags, received
 from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
 
-#: A client's deadline passes before the server's, by the time that the request took to come: seconds.
-_NEARLY: Final = 0.1
+#: Seconds by which the client's deadline may pass before the server's: the time that the request travelled.
+_TRAVEL_TIME: Final = 0.1
 
 
 class HandlerCallDetails(NamedTuple):
-    """What `trust` and `public_endpoint` are given; as `grpc.HandlerCallDetails`."""
+    """The argument for the callables `trust` and `public_endpoint`; as `grpc.HandlerCallDetails`."""
 
     method: str
     invocation_metadata: Pairs
 
 
-def _of_details(function: Any) -> Any:
-    """A program's callable, to be called with the two fields of `HandlerCallDetails`; others stay."""
+def _taking_fields(function: Any) -> Any:
+    """Has a program's callable take the two fields of `HandlerCallDetails`. Other values stay."""
     return partial(_with_details, function) if callable(function) else function
 
 
@@ -39,7 +39,7 @@ def _with_details(function: Callable[[Any], Any], *fields: Any) -> Any:
 
 
 class ServerSettings(Settings):
-    """`Settings` of a server. `ot_bridge.grpc.interceptors.ServerOptions` describes the further options."""
+    """The `Settings` of a server. `ot_bridge.grpc.interceptors.ServerOptions` describes its options."""
 
     def __init__(
         self,
@@ -51,17 +51,17 @@ class ServerSettings(Settings):
         **options: Any,
     ) -> None:
         super().__init__(tracer, **options)
-        self.callers = edge.Callers(_of_details(trust), _of_details(public_endpoint), on_corrupt)
+        self.callers = edge.Callers(_taking_fields(trust), _taking_fields(public_endpoint), on_corrupt)
 
     def begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:
-        """Starts the span of an RPC. One that is not traced gets an `ServerRpc` that does nothing."""
+        """Starts the span of an RPC. An RPC that is not traced gets a `ServerRpc` that does nothing."""
         try:
             return self._begin(full_method, context, request)
         except edge.BrokenHeader:
             pass
         except Exception:
             log_failure(log, "starting a server span failed")
-        return _closed(_NO_TRACER.start_span(), context)
+        return _untraced(_NO_TRACER.start_span(), context)
 
     def _begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:
         metadata = pairs(context.invocation_metadata())
@@ -72,7 +72,7 @@ class ServerSettings(Settings):
         )
         if not options.trace or self.exclusion[full_method]:
             span = edge.untraced_span(tracer)
-            return _closed(span, context, edge.activity(tracer, span))
+            return _untraced(span, context, edge.activity(tracer, span))
         parent, broken = self.callers.parent(tracer, received(metadata), full_method, metadata)
         kind = "server" if options.kind is None else edge.kind_tag(options.kind)
         span = tracer.start_span(
@@ -89,16 +89,16 @@ class ServerSettings(Settings):
 
 
 def _is_instrumented() -> bool:
-    """Whether OpenTelemetry's own instrumentation has a span for this RPC, which is the parent of ours then.
+    """Whether OpenTelemetry's own instrumentation has a span for this RPC. Ours is then its child.
 
-    Any other span that is active where an RPC begins is none of the RPC's: a server may have inherited it.
+    Any other span that is active when an RPC begins does not belong to it: a server may have inherited it.
     """
     scope = getattr(trace.get_current_span(), "instrumentation_scope", None)
     return str(getattr(scope, "name", "")).startswith("opentelemetry.instrumentation.grpc")
 
 
 class ServerRpc(Rpc):
-    """One RPC's span, and the status that its handler has set. step: calls the handler in its span."""
+    """The span of one RPC, and the status that its handler has set. step: calls the handler in the span."""
 
     __slots__ = ("_context", "aborted", "code", "details", "step")
 
@@ -116,14 +116,14 @@ class ServerRpc(Rpc):
         self.aborted = False
 
     def complete(self, response: Any = None) -> None:
-        code = self._missed()
+        code = self._status_of_a_gone_client()
         if code is not None:
             self.end(code)
         else:
             self.end(status_of(self.code or StatusCode.OK), self.details, None, response)
 
     def fail(self, error: BaseException) -> None:
-        code = self._reason() if was_cancelled(error) else self._missed()
+        code = self._cause() if was_cancelled(error) else self._status_of_a_gone_client()
         if code is not None:
             own = not (self.aborted or was_cancelled(error) or isinstance(error, grpc.RpcError))
             self.end(code, None, error if own else None)
@@ -132,27 +132,28 @@ class ServerRpc(Rpc):
         else:
             self.end(status_of(self.code or StatusCode.UNKNOWN), self.details, error)
 
-    def _missed(self) -> StatusCode | None:
-        """The status that a client has which did not wait for the handler's; None if it did."""
+    def _status_of_a_gone_client(self) -> StatusCode | None:
+        """The status with which the client ended before the handler did; None if the client still waits."""
         try:
             is_active = getattr(self._context, "is_active", None)
             gone = not is_active() if is_active is not None else self._context.time_remaining() == 0
         except Exception:
             return None
-        return self._reason() if gone else None
+        return self._cause() if gone else None
 
-    def _reason(self) -> StatusCode:
+    def _cause(self) -> StatusCode:
+        """Whether the deadline or the client ended the RPC, as a status."""
         try:
             remaining = self._context.time_remaining()
-            late = remaining is not None and remaining <= _NEARLY
+            late = remaining is not None and remaining <= _TRAVEL_TIME
         except Exception:
             late = False
         return StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED
 
 
-def _closed(span: opentracing.Span, context: Any, step: edge.Step | None = None) -> ServerRpc:
-    """An RPC that is not traced: its span has no end."""
-    rpc = ServerRpc(_UNWATCHED, span, step or _call, None, context)
+def _untraced(span: opentracing.Span, context: Any, step: edge.Step | None = None) -> ServerRpc:
+    """Makes the `ServerRpc` of an RPC that is not traced. It never ends its span."""
+    rpc = ServerRpc(_DEFAULTS, span, step or _call, None, context)
     rpc.is_open = False
     return rpc
 
@@ -161,14 +162,14 @@ def _call(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
 
 
-_UNWATCHED: Final = Settings(exclude=())
+_DEFAULTS: Final = Settings(exclude=())
 _NO_TRACER: Final = opentracing.Tracer()
 
 
 class ServicerContext(ActiveSpanSource):
-    """The context that a handler gets: the server's own, which also has the RPC's span.
+    """The context that a handler gets. It wraps the server's context, and gives the handler the RPC's span.
 
-    It notes the status that the handler sets on it. Everything else goes to the server's.
+    It records the status that the handler sets. Everything else is passed on to the server's context.
     """
 
     __slots__ = ("_context", "_rpc")

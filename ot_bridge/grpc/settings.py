@@ -1,4 +1,4 @@
-"""What clients and servers have in common of their options."""
+"""The options that clients and servers have in common, checked."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ HEALTH: Final = ("/grpc.health.v1.Health/*",)
 
 
 class Settings:
-    """The options of one interceptor or channel, checked; `ot_bridge.grpc.interceptors` describes them.
+    """The checked options of one interceptor or channel; `ot_bridge.grpc.interceptors` describes them.
 
-    Raises `ConfigurationError` for values that cannot be used.
+    sees_messages: whether each message is logged or recorded. needs_response: whether anything uses the
+    response. Raises `ConfigurationError` for values that cannot be used.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class Settings:
         self.exclusion = edge.Exclusion(exclude)
         self._start_options = edge.as_function("start_options", start_options)
         self.has_callables = self.exclusion.is_callable or start_options is not None
-        self.watches = self.sees_messages or span_decorator is not None
+        self.needs_response = self.sees_messages or span_decorator is not None
 
     def options(self, full_method: str, metadata: Pairs, timeout: float | None, request: Any) -> StartOptions:
-        """How the program's callables want this RPC to start."""
+        """Asks the program's callables how to start the span of this RPC."""
         info = RpcInfo(full_method, metadata, timeout, request)
         if self.exclusion.excludes(info):
             return edge.DO_NOT_TRACE

@@ -23,7 +23,7 @@ def settle(closing: Closing, work: Callable[[], Any]) -> Closing:
     """Calls `work`, and gives `closing` its result or its exception. Returns `closing`."""
     try:
         closing.set_result(work())
-    except (Exception, CancelledError) as error:  # asyncio's is no Exception
+    except (Exception, CancelledError) as error:  # asyncio's CancelledError is not an Exception
         closing.set_exception(error)
     return closing
 

@@ -34,7 +34,7 @@ def get(url: str, query: Sequence[tuple[str, Any]], timeout: float) -> Response:
         with _opener.open(f"{url}?{urlencode(query)}", timeout=timeout) as got:
             return Response(got.status, dict(got.headers), got.read(_LARGEST_RESPONSE))
     except HTTPError as error:
-        error.close()  # the connection, which a future that is kept would hold open
+        error.close()  # closes the connection, which would stay open as long as the future exists
         raise
 
 

@@ -58,7 +58,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
     attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
     name = tracer.service_name
     return build_provider(
-        None if name is None else str(name),  # jaeger-client takes any object
+        None if name is None else str(name),  # jaeger-client accepts any object
         sampler=sampler,
         exporters=[Reporting(tracer)],
         engine=Provider,
@@ -71,7 +71,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
 class Reporting(SpanProcessor):
     """Passes ended spans to the tracer's reporter, as jaeger-client's objects.
 
-    A provider that is not the engine's ends a copy of the span; the reporter gets the tracer's own.
+    A provider that is not the engine's passes on a copy of the span; the reporter gets the tracer's own span.
     A span that OpenTelemetry code has started is wrapped.
     """
 

@@ -172,7 +172,7 @@ class _AsOTel(EngineSpan):
 
 
 class _Shared(dict[str, Any]):
-    """The attributes of two objects. Python 3.13.0 frees values early if they share a dict of its making."""
+    """The `__dict__` of two objects. If they share a plain dict, Python 3.13.0 frees its values too early."""
 
 
 def as_otel(span: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Names that jaeger-client's modules import from each other, since programs import them from there, too."""
+"""Names that jaeger-client's modules import from each other. Programs may import them from these modules."""
 
 from __future__ import annotations
 

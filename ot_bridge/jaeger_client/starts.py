@@ -1,9 +1,9 @@
 """Starts the spans of jaeger-client's `Tracer`: finds the parent and the sampler, and converts the tags.
 
-The short way is the bridge's `Tracer._fast` with three hooks: `plain_parent` converts parents, the tracer
+The fast way is the bridge's `Tracer._fast` with three hooks: `plain_parent` converts parents, the tracer
 converts tags, and the position of `span.kind` among them is kept. It skips the throttler, references and
-`sampling.priority`. The programs in tests/jaeger run both ways beside jaeger-client and hold them together;
-benchmark rows dropin-* need the short one.
+`sampling.priority`. The programs in tests/jaeger run both ways and jaeger-client, and check that all agree;
+benchmark rows dropin-* need the fast one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from ot_bridge import bridge
 from ot_bridge.bridge import convert
 from ot_bridge.bridge import span_context as contexts
-from ot_bridge.bridge.altered import TheseIds
+from ot_bridge.bridge.altered import GivenTraceId
 from ot_bridge.bridge.keys import SCOPE_KEY, SPAN_KEY
 from ot_bridge.bridge.parent import Parent, named
 from ot_bridge.bridge.parent import in_context as parent_in
@@ -130,7 +130,7 @@ class Starts(bridge.Tracer):
             span.keep_order(tags)
 
     def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
-        """`_fast` for a tracer whose metrics are received."""
+        """Replaces `_fast` in a tracer that counts its spans in metrics."""
         start = None if tags is None else self.prepared(tags)
         span: Any = bridge.Tracer._fast(self, name, child_of, start, context)
         return None if span is None else self._started(span, tags, start or _NO_TAGS)
@@ -203,7 +203,7 @@ class Starts(bridge.Tracer):
             if active is not None and active is scope and isinstance(active.span, Span):
                 return (
                     named(plain_parent(active.span), None) or super()._implicit()
-                )  # it became a debug span while it was active
+                )  # the span became a debug span while it was active
         return super()._implicit() if seen is here else parent_in(seen)
 
     def span_with_ids(
@@ -212,7 +212,7 @@ class Starts(bridge.Tracer):
         """Starts a span that has the ids and the sampling decision of `context`, not a child of it."""
         tracer: Any = copy.copy(self._otel_tracer)
         tracer.sampler = Forced(context.trace_flags.sampled, trace_state=context.trace_state)
-        tracer.id_generator = TheseIds(context.trace_id, lambda: context.span_id)
+        tracer.id_generator = GivenTraceId(context.trace_id, lambda: context.span_id)
         above = trace.SpanContext(context.trace_id, context.parent_id or 0, True, context.trace_flags)
         around = trace.set_span_in_context(trace.NonRecordingSpan(above), current())
         parent = Parent(around, context.baggage, context.origin)

@@ -106,7 +106,7 @@ class Tracer(Starts):
         self._roots = Roots(sampler) if hasattr(sampler, "is_sampled") else None
         provider = process.provider(self, sampler if self._roots is None else ParentBased(self._roots))
         tracer: Any = provider.get_tracer(SCOPE_NAME, __version__)
-        # Another class if tracing is switched off, or if a configuration file describes the provider.
+        # The class is another one if tracing is off, or if a configuration file describes the provider.
         if not isinstance(tracer, EngineTracer) or one_span_per_rpc:
             self._fast = self._never_fast  # type: ignore[assignment, method-assign]
         elif self._counts:

@@ -22,9 +22,7 @@ class Calls:
     def __init__(self) -> None:
         self._calls: dict[ast.AST, list[tuple[File, ast.Call, bool]]] = defaultdict(list)
         self._loose: set[ast.AST] = set()  # functions that are passed as values, or called in unknown ways
-        self._attributes: dict[
-            str, tuple[Any, int]
-        ] = {}  # attributes of unknown receivers -> where they stand
+        self._attributes: dict[str, tuple[Any, int]] = {}  # attribute of an unknown receiver -> its place
 
     def collect(self, reading: Reading) -> None:
         for file in reading.project.legacy:

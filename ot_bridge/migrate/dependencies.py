@@ -1,7 +1,7 @@
 """Finds declared packages that do not work today, block an upgrade, or are no longer needed on ot_bridge.
 
-Each row was found by installing the package on Python 3.11 and 3.13 beside the newest release of
-everything else.
+Each row was found by installing the package on Python 3.11 and 3.13, with the newest releases of all other
+packages.
 """
 
 from __future__ import annotations

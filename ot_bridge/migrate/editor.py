@@ -1,4 +1,4 @@
-"""Applies a plan to a file's text with LibCST. Code that no edit names stays the same to the byte.
+"""Applies a plan to a file's text with LibCST. Code that no edit changes stays the same, byte for byte.
 
 LibCST's nodes and the nodes of the syntax tree are matched by the bytes that they span. This module edits
 statements, imports and marks; `expression_edits` edits expressions.
@@ -68,7 +68,7 @@ class _Editor(Expressions):
             self._need(each)
         self.marks = {at(statement): text for statement, text in self.plan.marks.items()}
         if node.body and any(line.comment is not None and MARK in line.comment.value for line in node.header):
-            self.marks.pop(at(self.plan.file.tree.body[0]), None)  # its mark stands above the first statement
+            self.marks.pop(at(self.plan.file.tree.body[0]), None)  # its mark exists already
         self.aliases = {at(alias) for alias in self.plan.dropped}
         self._find_anchor()
         spans = [*self.expressions, *self.statements, *self.marks, *self.aliases, *self.holes]

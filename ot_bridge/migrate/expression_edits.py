@@ -1,4 +1,4 @@
-"""The half of the editor that changes expressions: replacements, calls and their arguments, literal dicts.
+"""The part of the editor that changes expressions: replacements, calls and their arguments, literal dicts.
 
 Children are edited before their parents, so templates are filled with edited nodes.
 """
@@ -18,7 +18,10 @@ from ot_bridge.migrate.plan import Plan
 
 
 class Expressions(cst.CSTTransformer):
-    """expressions: edits by the bytes that they span. holes: nodes of templates. done: these, edited."""
+    """Edits expressions. expressions: the edits, by the bytes that they span.
+
+    holes: the nodes for the placeholders of templates. done: the same nodes after their own edits.
+    """
 
     offsets: Offsets
 

@@ -79,7 +79,7 @@ def generated(path: Path, data: bytes) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The file and its syntax tree. Raises OSError, and nothing for the file's content."""
+    """The file and its syntax tree. Raises OSError. The content of the file never causes an exception."""
     data = path.read_bytes()
     off = any(line.strip().startswith(_OFF) for line in data.splitlines()) if _OFF in data else False
     try:

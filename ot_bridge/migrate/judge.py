@@ -77,7 +77,7 @@ _STAYS: Final = Block("OTB101", "the tracer stays, because one of its uses is le
 
 
 class Judge:
-    """uses: all references that were found. reading: what is known of the project."""
+    """Decides on all references. uses: the references that were found. reading: the values in the project."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -120,7 +120,7 @@ class Judge:
         names.look(node)
 
     def _member(self, file: File, node: ast.Attribute, base: Value) -> None:
-        """An attribute of a known object."""
+        """Decides on an attribute of a known object."""
         assert base.flow is not None
         parent = file.module.parents[node]
         call = parent if isinstance(parent, ast.Call) and parent.func is node else None
@@ -130,7 +130,7 @@ class Judge:
             flow = Flow()
         if base.kind == "manager":
             flow = result.flow if result is not None and result.flow is not None else Flow()
-            base.flow.join(flow)  # the program reads the manager from the tracer only for this
+            base.flow.join(flow)  # so that the tracer and its scope manager are rewritten or left together
         site = Site(self.reading, file, node, base, flow, call)
         code = legacy.METHODS[base.kind].get(node.attr)
         rule = RULES.get((base.kind, node.attr))
@@ -164,7 +164,7 @@ class Judge:
         self.uses.append(use)
 
     def _keep_arguments(self, file: File, call: ast.Call, flow: Flow) -> None:
-        """Leaves the flows of the arguments of a call that is left: it must get the same objects."""
+        """Leaves the flows of the arguments of a call that is left, because it must get the same objects."""
         for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
             for node in ast.walk(argument):
                 value = self.reading.value(file, node)

@@ -43,7 +43,7 @@ _SET_UP: Final = ("Config", "Tracer", "BasicTracer", "initialize_tracer", "creat
 #: Attributes of objects of other legacy packages that have a counterpart in the set-up.
 SET_UP_METHODS: Final = frozenset({*_SET_UP, "trace", "get_span", "init_app"})
 
-#: Modules of `opentracing` -> the shortest name of what they hold. `None`: the module's own names.
+#: A module of `opentracing` -> the shortest prefix for its names. `None`: the name of the module itself.
 MODULES: Final[Mapping[str, str]] = {
     "opentracing": "opentracing",
     "opentracing.ext": "opentracing.ext",
@@ -162,7 +162,7 @@ METHODS: Final[Mapping[str, Mapping[str, str]]] = {
     "extracted": {"baggage": "OTB204"},
 }
 
-#: Names so rare elsewhere that they count as OpenTracing's on any receiver, in a file that imports it.
+#: Names that are rare elsewhere. In a file that imports OpenTracing they count as its names on any receiver.
 TELLING: Final = frozenset(
     {"start_active_span", "set_tag", "log_kv", "set_baggage_item", "get_baggage_item", "set_operation_name"}
 )

@@ -1,4 +1,4 @@
-"""Finds names of legacy packages outside expressions, and receivers of which only the name is known.
+"""Finds names of legacy packages outside expressions, and receivers that are known only by their names.
 
 Imports, annotations, texts that name a module, assignments to a module's names, and attributes of receivers
 whose value is not known.
@@ -79,7 +79,7 @@ class Places:
             self._add(node, code, legacy.SETUP.get(code, "a string names a module"))
 
     def stored(self, node: ast.AST) -> None:
-        """`opentracing.tracer = t`, and `opentracing = None` beside an import of it."""
+        """Reports `opentracing.tracer = t`, and `opentracing = None` in a file that also imports it."""
         assert isinstance(node, ast.Assign)
         for target in node.targets:
             if isinstance(target, ast.Attribute):
@@ -105,7 +105,7 @@ class Places:
         return False
 
     def _quoted(self, node: ast.Constant) -> None:
-        """An annotation in quotes: `"opentracing.Span"`."""
+        """Reports an annotation in quotes: `"opentracing.Span"`."""
         found = kind_of(self.reading, self.file, node)
         slot = self._annotated(node) if found is not None else None
         if found is None or slot is None:
@@ -114,9 +114,7 @@ class Places:
         self._annotation(node, name, slot[0], slot[1])
 
     def _annotated(self, node: ast.AST) -> tuple[Slot | None, Value | None] | None:
-        """The variable in whose annotation a class stands, and its value; None if it stands in no
-        annotation.
-        """
+        """The variable in whose annotation a class is, and its value; None if it is not in an annotation."""
         below = node
         for above in self.file.module.ancestors(node):
             if isinstance(above, ast.arg) and above.annotation is below:

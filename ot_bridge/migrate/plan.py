@@ -3,10 +3,10 @@
 Theory of operation:
 1. A use is rewritten if its flow is not blocked; its edits then determine which nodes vanish from the text.
 2. An import is removed if every load of its name vanishes and no other file uses the name.
-3. A mark stands above the statement that makes an object that is left, or else above its first use, once for
-   each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own mark,
-   and so does a use with a note, which is rewritten.
-4. Where the variable of the global tracer cannot be rewritten, the module's own tracer replaces the receiver.
+3. If an object is left, a mark is put above the statement that makes it, or else above its first use, once
+   for each flow and function. Code that needs a person anyway (set-up, patches, subclasses, …) gets its own
+   mark, and so does a use that is rewritten but has a note.
+4. If the variable of the global tracer cannot be rewritten, the module's own tracer replaces the receiver.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class _Planner:
     # Names
 
     def _name_slots(self) -> None:
-        """New names for `as scope`, which the function around does not use."""
+        """Finds new names for `as scope` that the surrounding function does not use."""
         for edit in self.plan.edits:
             slot = edit.slot if isinstance(edit, (Rename, Replace)) else getattr(edit, "slot", None)
             if slot is not None and slot not in self.plan.slots:

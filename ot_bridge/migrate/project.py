@@ -55,7 +55,10 @@ class Plain(NamedTuple):
 
 
 class Project:
-    """legacy: files that import a legacy package. plain: other files. unread: (path, problem)."""
+    """The files below the paths. legacy: those that import a legacy package. plain: the other files.
+
+    unread: (path, problem) of files that cannot be read.
+    """
 
     def __init__(self) -> None:
         self.legacy: list[File] = []
@@ -96,7 +99,7 @@ def _beside(path: Path, near: Path, name: str) -> bool:
 
 
 def names_of(path: Path, root: Path) -> frozenset[str]:
-    """The dotted names under which a file may be imported: from its topmost package, and from the root."""
+    """The dotted names by which a file may be imported: relative to its top package, and to the root."""
     resolved = path.resolve()
     top = resolved.parent
     while (top / "__init__.py").exists() and top != top.parent:

@@ -8,7 +8,7 @@ Theory of operation:
    block.
 3. A parameter without annotation is known if every use of the function below the paths is a call and all
    calls pass the same kind. Calls outside the paths are not seen, and would not be rewritten either.
-4. A circle (a slot that is assigned to itself) adds nothing. A value that was found inside the circle is not
+4. A cycle (a slot that is assigned to itself) adds no value. A value that was found inside the cycle is not
    kept.
 """
 
@@ -35,7 +35,7 @@ class Reading(Slots):
         super().__init__(project)
         self.trust_names = trust_names
         self.semconv = semconv
-        #: Translates a Jaeger configuration to OpenTelemetry's variables, if the caller has such a function
+        #: The caller's function that translates a Jaeger configuration to OpenTelemetry's variables, or None
         self.variables: Callable[[dict[str, Any]], Iterable[str]] | None = None
         self.calls = Calls()
         self.guess_parameters = False

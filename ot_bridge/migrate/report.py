@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 class Report(NamedTuple):
-    """lines: sorted. unread: (file, problem). searched: how many Python files there are."""
+    """The whole report. lines: sorted. unread: (file, problem). searched: the number of Python files."""
 
     lines: Sequence[Line]
     unread: Sequence[tuple[str, str]]

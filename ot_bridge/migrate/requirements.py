@@ -33,7 +33,7 @@ _KEYS: Final = frozenset({"name", "version", "python", "description", "readme", 
 
 
 class Requirement(NamedTuple):
-    """name: in lower case with dashes. spec: as written, "" for any version."""
+    """A requirement. name: in lower case with dashes. spec: as written, "" for any version."""
 
     path: Path
     line: int
@@ -75,20 +75,20 @@ def _plain(path: Path, lines: list[str]) -> Iterator[Requirement]:
         key = re.match(r"\s*\w+_requires?s?\s*=(?=\s*\w)", line)
         match = _LINE.match(line.split("--hash")[0].split(" #")[0], key.end() if key else 0)
         if match and "[" not in line.lstrip()[:1]:
-            yield _made(path, number, match)
+            yield _requirement(path, number, match)
 
 
 def _quoted(path: Path, lines: list[str]) -> Iterator[Requirement]:
     for number, line in enumerate(lines, 1):
         for match in _QUOTED.finditer(line.partition("#")[0]):
-            yield _made(path, number, match)
+            yield _requirement(path, number, match)
 
 
 def _tables(path: Path, lines: list[str]) -> Iterator[Requirement]:
     for number, line in enumerate(lines, 1):
         match = _TABLE.match(line)
         if match and match["name"] not in _KEYS and re.match(r"[\d^~<>=!*]", match["spec"] or "x"):
-            yield _made(path, number, match)
+            yield _requirement(path, number, match)
         elif not match or match["name"] not in _KEYS:
             yield from _quoted(path, [""] * (number - 1) + [line])
 
@@ -106,7 +106,7 @@ def _locked(
             held = None
 
 
-def _made(path: Path, number: int, match: re.Match[str]) -> Requirement:
+def _requirement(path: Path, number: int, match: re.Match[str]) -> Requirement:
     return Requirement(
         path,
         number,

@@ -27,7 +27,7 @@ Variables: TypeAlias = Callable[[dict[str, Any]], Iterable[str]]
 
 @dataclass
 class Changed:
-    """A file before and after. rewritten, left: numbers of references. marks: number of comments."""
+    """A file before and after. rewritten, left: the numbers of references. marks: the number of comments."""
 
     path: Path
     before: bytes
@@ -47,7 +47,7 @@ class Changed:
 
 @dataclass
 class Outcome:
-    """changed: files. unread: files that do not parse. failed: files that could not be edited."""
+    """The result of `rewrite`. unread: files that do not parse. failed: files that could not be edited."""
 
     changed: list[Changed] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
@@ -90,7 +90,7 @@ def rewrite(
     semconv: bool = False,
     variables: Variables | None = None,
 ) -> Outcome:
-    """The changes, which are not written. Raises OSError for a path that does not exist.
+    """Computes the changes, and writes nothing. Raises OSError for a path that does not exist.
 
     variables: translates a Jaeger configuration to `OTEL_*` lines, for the marks of set-up code.
     """

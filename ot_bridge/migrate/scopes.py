@@ -15,7 +15,7 @@ _OPEN: Final = (*FUNCTIONS, ast.Lambda, ast.ClassDef, *_COMPREHENSIONS)
 class Binding(NamedTuple):
     """A place that binds a name. kind: assign, with, param, import, def, class, other.
 
-    node: the statement, parameter, `with` item or import alias. value: the expression, where there is one.
+    node: the statement, parameter, `with` item or import alias. value: the expression, or None.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Scope:
         self.node = node
         self.parent = parent
         self.names: dict[str, list[Binding]] = {}
-        self.loads: dict[str, list[ast.Name]] = {}  # by name: loads that use the binding of this scope
+        self.loads: dict[str, list[ast.Name]] = {}  # name -> the loads that use its binding in this scope
         self.elsewhere: dict[str, str] = {}  # name -> "global" or "nonlocal"
 
     @property

@@ -1,4 +1,4 @@
-"""Follows objects into variables, arguments, results and tests, and to places that cannot be followed."""
+"""Follows objects into variables, arguments, results and tests, and finds where they cannot be followed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sinks:
         if parent is None or (isinstance(parent, ast.Attribute) and parent.value is node):
             return
         if value.kind == "scope" and value.active:
-            return  # the rule of `scope_manager.active`
+            return  # the rule of `scope_manager.active` decides
         if value.kind == "scope" and not isinstance(node, ast.Call):
             self._add(node, value, Block("OTB303", "the scope is used for more than its span"))
             return
@@ -147,7 +147,7 @@ class Sinks:
             name = parent.optional_vars
             return None if name is None or isinstance(name, ast.Name) else self._kept(value)
         if value.kind == "scope" and isinstance(node, ast.Call):
-            return None  # the rule of the start
+            return None  # the rule of the start decides
         return Block("OTB303", "the scope is used without with")
 
     def _call(self, node: ast.expr, value: Value, parent: ast.Call) -> Block | None:

@@ -165,7 +165,7 @@ class Slots:
 
 
 def _enclosing(file: File, node: ast.AST, items: set[ast.AST]) -> list[ast.AST]:
-    """The `with` items in whose block the node is, or before which they stand in the same `with`."""
+    """The `with` items whose name the node can see: those around it, and earlier ones of the same `with`."""
     found: list[ast.AST] = []
     below = node
     for above in file.module.ancestors(node):

@@ -1,8 +1,8 @@
 """`ot-bridge check --tags`: finds tags of a program whose names change, stay, or whose values carry secrets.
 
 Names come from code (`set_tag`, `tags=`, `log_kv` and OpenTracing's constants, and the tags that imported old
-libraries set), or from recorded spans. `stale_lines` looks for the old names in
-dashboards, alerts and collector configurations.
+libraries set), or from recorded spans. `stale_lines` looks for the old names in dashboards, alerts and
+collector configurations.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Found:
         self._places.setdefault(name, {})[place] = None
 
     def names(self) -> Iterator[Name]:
-        """The names that change or are known to stay, in order. A program's own names are left out."""
+        """The names that change or are known to stay, sorted. A program's own names are left out."""
         for name, count in sorted(self._counts.items()):
             row = RENAMED.get(name)
             why = why_it_stays(name)
@@ -99,7 +99,7 @@ class Found:
                 yield Name(name, new, groups, why or "", count, tuple(self._places[name]))
 
     def secrets(self) -> dict[str, str]:
-        """Names whose values carry secrets -> the kind of secret."""
+        """Names whose values may contain secrets -> the kind of secret."""
         return {name: what for name, what in SECRETS.items() if name in self._counts}
 
 

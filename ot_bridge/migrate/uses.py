@@ -25,11 +25,11 @@ class Block(NamedTuple):
 
 @dataclass(eq=False)
 class Use:
-    """A reference. reported: whether `check` prints it; it omits places that a span only passes.
+    """A reference. reported: whether `check` prints it; places where a span is only passed on are omitted.
 
-    flow: the flow that it is rewritten or left with. tracer: the flow of the global tracer that it uses, if
-    any. Then the use can be rewritten although other uses of that tracer are left. note: the comment that is
-    put above a use that is rewritten.
+    flow: the flow with which it is rewritten or left. tracer: the flow of the global tracer, if it uses that.
+    Then it can be rewritten even if other uses of that tracer are left. note: the comment above a use that is
+    rewritten.
     """
 
     file: File
@@ -41,7 +41,7 @@ class Use:
     tracer: Flow | None = None
     reported: bool = True
     origin: bool = False  # the object is made here, so a mark for its flow is put here
-    always: bool = False  # it gets its own mark if it is left, whether or not its flow has one
+    always: bool = False  # if it is left, it gets its own mark, even if its flow has a mark
     note: Block | None = None
 
     @property
@@ -75,7 +75,7 @@ class Site:
 
     @property
     def called(self) -> ast.Call:
-        """The call. Only for a rule that has got its `arguments`, so that there is one."""
+        """The call. Only for a rule that has read `arguments`, which makes sure that there is a call."""
         assert self.call is not None
         return self.call
 

@@ -51,10 +51,11 @@ class Flow:
 
 
 class Value(NamedTuple):
-    """kind: one of OBJECTS, or module, api, constant, foreign, function, class, instance, none, pending, ….
+    """The known value of an expression.
 
-    what: the dotted name, or the definition. maybe: None is possible as well. active: it was the active span,
-    which in OpenTelemetry is never None. shared: it is the global tracer, in whatever variable.
+    kind: one of OBJECTS, or module, api, constant, foreign, function, class, instance, none, pending, ….
+    what: the dotted name, or the definition. maybe: whether None is possible as well. active: whether it was
+    read as the active span, which is never None in OpenTelemetry. shared: whether it is the global tracer.
     """
 
     kind: str

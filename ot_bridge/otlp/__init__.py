@@ -1,4 +1,4 @@
-"""OTLP: spans as its bytes, and the exporter that sends them over HTTP."""
+"""OTLP: encodes spans, decodes them, and has the exporter that sends them over HTTP."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
 """Decodes an `ExportTraceServiceRequest` into records, for the viewer and the command line.
 
-Unknown fields are ignored. Bytes that end too early, are no protobuf or nest deeper than `DEEPEST` raise
-ValueError, and no bytes raise anything else.
+Unknown fields are ignored. Bytes that end too early, are not protobuf or nest deeper than `DEEPEST` raise
+ValueError. Nothing else is raised, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class LinkRecord(NamedTuple):
 class SpanRecord(NamedTuple):
     """A span as it was received. The records of one request share their resources.
 
-    Ids in hexadecimal, parent_id "" for a root; parent_is_remote: None where the sender left it open;
-    kind: a name of `KINDS`, status: of `STATUSES`; start, end: nanoseconds since the epoch. Attributes are
+    Ids in hexadecimal; parent_id "" for a root; parent_is_remote: None if the sender did not say; kind: a
+    name in `KINDS`; status: a name in `STATUSES`; start, end: nanoseconds since the epoch. Attributes are
     str, bool, int, float, bytes, None, lists and dicts of these.
     """
 
@@ -85,9 +85,9 @@ BLANK: Final = SpanRecord(
 
 
 def decode(body: bytes, unread: list[str] | None = None) -> list[SpanRecord]:
-    """The spans of a request, in its order. Raises ValueError for what is no such request.
+    """The spans of a request, in its order. Raises ValueError if `body` is not such a request.
 
-    unread: a list. If it is given, a span that cannot be read is left out and the reason is appended to it.
+    unread: if it is given, a span that cannot be read is left out, and the reason is appended to this list.
     """
     try:
         return [
@@ -134,7 +134,7 @@ def _map(content: memoryview, depth: int) -> Attributes:
 
 
 def _value(content: memoryview, depth: int = 0) -> Any:
-    """What an `AnyValue` holds; None where it holds nothing."""
+    """The value in an `AnyValue`; None if it is empty."""
     if depth > DEEPEST:
         raise ValueError(f"values nest deeper than {DEEPEST}")
     value = None
@@ -232,7 +232,7 @@ _NOTHING: Final = {
 
 def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
     found = {**_NOTHING, **read(content, _SPAN)}
-    status = read(b"".join(found.get("status", ())), _STATUS)  # a message in parts is the parts end to end
+    status = read(b"".join(found.get("status", ())), _STATUS)  # the parts of a message are concatenated
     flags = found["flags"]
     return SpanRecord(
         **{
@@ -249,7 +249,7 @@ def _span(content: memoryview, shared: Mapping[str, Any]) -> SpanRecord:
 
 
 def remote_by(flags: int) -> bool | None:
-    """Whether a span's flags mark its parent as remote; None if they leave it open."""
+    """Whether a span's flags mark its parent as remote; None if they do not say."""
     return bool(flags & _IS_REMOTE) if flags & _HAS_IS_REMOTE else None
 
 
@@ -276,7 +276,7 @@ _Raw = TypeVar("_Raw")
 def each_readable(
     spans: Iterable[_Raw], decoded: Callable[[_Raw], SpanRecord], unread: list[str] | None
 ) -> Iterator[SpanRecord]:
-    """Each span, decoded. With a list `unread`, a span that raises ValueError is left out, see `decode`."""
+    """Decodes each span. With a list `unread`, it leaves out a span that raises ValueError (see `decode`)."""
     for span in spans:
         try:
             yield decoded(span)

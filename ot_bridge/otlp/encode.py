@@ -1,15 +1,16 @@
 """Encodes spans as an `ExportTraceServiceRequest` (opentelemetry-proto, collector/trace/v1 and trace/v1).
 
-1. A span is read in one of two ways. A span with a method `for_export` (see `Offer`) gives the values that it
-   was given. Any other span, and one whose `for_export` returns None, is read through the properties of the
-   SDK's `ReadableSpan`, for which the SDK has cleaned and cut everything. Both ways give the same bytes
-   (tests/otlp/test_two_readings.py); the first costs a tenth (benchmark row "export").
+1. A span is read in one of two ways. A span with a method `for_export` (see `Offer`) returns the values as
+   the program set them. Any other span, and one whose `for_export` returns None, is read through the
+   properties of the SDK's `ReadableSpan`, for which the SDK has cleaned and cut everything. Both ways give
+   the same bytes (tests/otlp/test_two_readings.py); the first takes a tenth of the time (benchmark row
+   "export").
 2. The first way cleans nothing. Values that need cleaning (a key that is empty or not UTF-8, a value of
-   another type, a text that is too long) are noticed while they are encoded; then the span is read the second
+   another type, a text that is too long) are noticed while they are encoded. Then the span is read the second
    way.
-3. Spans are grouped over the whole batch by resource and scope. Two that are not the same object belong to
-   one group if their bytes are equal.
-4. An exception out of a span's own code costs that span only, not the batch.
+3. Spans are grouped over the whole batch by resource and scope. Two resources or scopes that are different
+   objects belong to one group if their bytes are equal.
+4. If the code of a span raises, only that span is lost, not the batch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ot_bridge.otlp.values import NAMES, PLAIN, Unfit, begin, name, parts
 from ot_bridge.otlp.varint import sized, text, varint
 
 SLICE: Final = 16  # spans that are encoded without a pause
-LONGEST: Final = 65_536  # bytes of attributes, or of a name, that the first way accepts
+LONGEST: Final = 65_536  # maximum number of bytes of attributes, or of a name, in the first way
 
 _ROOT: Final = Struct("<2s16s2s8sBQBQHIBB").pack
 _CHILD: Final = Struct("<2s16s2s8s2s8sBQBQHIBB").pack
@@ -53,8 +54,8 @@ class Offer(Protocol):
 
         (ids, the parent's ids or None, name, kind, start and end in nanoseconds, status, attributes, events,
         resource, scope). An event is (name, attributes or None, nanoseconds). A span from which anything was
-        dropped, or which has links, returns None. Each key stands once, at the place where the SDK has it.
-        Keys, values and names may be such that they need cleaning. None of the values changes afterwards.
+        dropped, or which has links, returns None. Each key occurs once, in the SDK's order. Keys, values and
+        names may need cleaning. None of the values changes afterwards.
         """
         ...
 
@@ -126,7 +127,7 @@ class _Batch:
 
 
 def _tagged(tag: bytes, attributes: Sequence[bytes], dropped_tag: bytes, dropped: int) -> bytes:
-    """The fields of attributes, and of the number of those that were dropped."""
+    """The fields for attributes and for the number of dropped attributes."""
     encoded = tag + tag.join(attributes) if attributes else b""
     return encoded + _count(dropped_tag, dropped)
 
@@ -201,7 +202,7 @@ def _status(status: Status) -> bytes:
 
 
 def _as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
-    """A span read by `for_export`, its resource and its scope. None if its properties have to be read."""
+    """Encodes a span in the first way. Returns it with resource and scope; None if that is not possible."""
     offers = getattr(span, "for_export", None)
     if offers is None:
         return None
@@ -223,7 +224,7 @@ def _as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
         if status.status_code is not _UNSET:
             pieces.append(_status(status))
         return b"".join(pieces), resource, scope
-    except Exception:  # what does not fit, see the module
+    except Exception:  # a value needs cleaning: see 2 in the docstring of this module
         return None
 
 
@@ -247,7 +248,7 @@ def _plain(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
 
 
 def _as_read(span: ReadableSpan) -> tuple[bytes, Any, Any]:
-    """A span read by the properties of a `ReadableSpan`, its resource and its scope."""
+    """Encodes a span in the second way. Returns it with its resource and scope."""
     context: Any = span.get_span_context()
     above = span.parent
     parent = above if above is not None and above.span_id else None
@@ -273,7 +274,7 @@ def _ids(context: Any) -> Ids:
 
 
 def _time(moment: Any) -> int:
-    """A time in nanoseconds; 0 for a value that is no time."""
+    """A time in nanoseconds; 0 for a value that is not a time."""
     try:
         moment = int(moment)
     except Exception:

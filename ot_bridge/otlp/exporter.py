@@ -1,11 +1,11 @@
 """`OTLPSpanExporter`: sends spans to a collector over HTTP, in protobuf, with the standard library alone.
 
-1. An export ends within `timeout` seconds, or at `give_up_at`. Every span of it is delivered by then, or
-   counted once in `failed`. It never raises.
+1. An export ends within `timeout` seconds, or at `give_up_at`. By then each of its spans has been delivered,
+   or counted once in `failed`. It never raises.
 2. It starts no thread and holds no lock, so any thread may export, also in a signal handler and at the
-   interpreter's exit. Only the first export takes one, while it loads `sender`. What other threads may
-   change during an export is in `Patience`.
-3. Its own traffic has an empty context in which OpenTelemetry's instrumentations do not trace.
+   interpreter's exit. Only the first export takes a lock, while it loads `sender`. `Patience` holds what
+   other threads may change during an export.
+3. Requests are sent in an empty context in which OpenTelemetry's instrumentations do not trace.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class OTLPSpanExporter(SpanExporter):
-    """An argument that is None comes from `OTEL_EXPORTER_OTLP_TRACES_*` or `OTEL_EXPORTER_OTLP_*`.
+    """Sends spans to a collector by OTLP over HTTP.
 
-    endpoint: the whole URL, such as `http://localhost:4318/v1/traces`. headers: added to the variable's.
-    timeout: seconds for one export with all its attempts (10); from 1,000 on, milliseconds. compression:
-    `gzip`, `deflate` or `none`. The files are paths, for https. max_request_size: bytes before compression;
-    a larger batch is sent in parts. Raises ConfigurationError.
+    An argument that is None comes from `OTEL_EXPORTER_OTLP_TRACES_*` or `OTEL_EXPORTER_OTLP_*`. endpoint: the
+    whole URL, such as `http://localhost:4318/v1/traces`. headers: are added to those of the variable.
+    timeout: seconds for one export with all its attempts (default 10); a number from 1,000 on means
+    milliseconds. compression: `gzip`, `deflate` or `none`. The files, given by their paths, are for https.
+    max_request_size: bytes before compression; a larger batch is sent in parts. Raises ConfigurationError.
 
     target: the URL without user, password and query.
     """
@@ -76,7 +77,7 @@ class OTLPSpanExporter(SpanExporter):
         self._pid = os.getpid()
 
     def _here(self) -> Sender | None:
-        """The sender. What it has counted in a parent process is not counted in a forked child."""
+        """The sender. In a forked child, it begins to count losses from zero."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._patience.give_up_at(None)
@@ -123,12 +124,12 @@ class OTLPSpanExporter(SpanExporter):
             sender.losses.log_rest()
 
     def shutdown(self) -> None:
-        """Ends a pause at once. An attempt under way may end. Later spans are lost."""
+        """Ends a pause at once. A running attempt may complete. Later spans are lost."""
         self._patience.end()
         if (sender := self._here()) is not None:
             sender.close()
             sender.losses.log_rest()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """True: nothing is kept between exports."""
+        """Returns True, because nothing is kept between exports."""
         return True

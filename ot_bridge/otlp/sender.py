@@ -1,6 +1,6 @@
-"""`Sender`: how an exporter's spans reach the collector: encoded, compressed, sent, sent again, in halves.
+"""`Sender`: encodes, compresses and sends an exporter's spans, and sends them again or in halves if needed.
 
-The exporter imports this module at its first export, since it takes 5 ms to load.
+The exporter imports this module at its first export, because it takes 5 ms to load.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WBITS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 class Sender:
-    """Delivers batches, and counts what is lost of them in `losses`. refusing: see `OTLPSpanExporter`.
+    """Delivers batches, and counts lost spans in `losses`. refusing: see `OTLPSpanExporter`.
 
     largest: the number of bytes that a request may have before compression.
     """
@@ -47,16 +47,16 @@ class Sender:
         self._largest = largest
         self._patience = patience
         self._headers = _headers(settings)
-        self._line = Line(self._trust)
+        self._line = Line(self._tls)
         self.renew()
 
     def renew(self) -> None:
-        """Begins to count anew: at the start, and in a forked child."""
+        """Begins to count from zero: at the start, and in a forked child."""
         self.losses = Losses(_log, self._settings.target, _HINTS)
         self.refusing = False
 
     def close(self) -> None:
-        """Closes the connection. It is made anew if there is more to send."""
+        """Closes the connection. A new one is made if there is more to send."""
         self._line.close()
 
     def deliver(self, spans: Sequence[ReadableSpan]) -> int:
@@ -70,7 +70,7 @@ class Sender:
             return len(spans)
 
     def _export(self, spans: Sequence[ReadableSpan], clock: Clock) -> int:
-        """Encodes and sends; a batch that is too large in halves. How many spans are lost."""
+        """Encodes and sends a batch, in halves if it is too large. Returns the number of lost spans."""
         if self._patience.ended:
             return self._lose(Verdict(len(spans), "shut down", "the exporter was shut down before"))
         if self._settings.url is None:
@@ -95,20 +95,20 @@ class Sender:
     def _send(
         self, spans: Sequence[ReadableSpan], count: int, body: bytes, clock: Clock, halve: bool = True
     ) -> int:
-        """Sends one body of `count` spans; one that is too large for the collector in halves, once."""
+        """Sends a body of `count` spans. If the collector finds it too large, sends it in halves, once."""
         if not body:
             return 0
         verdict = self._delivered(self._compressed(body), count, clock)
         if verdict.reason != "too large" or not halve or len(spans) == 1:
-            return self._concluded(verdict)
+            return self._count_lost(verdict)
         lost = 0
         for half in _halves(spans):
-            body, failed = self._encoded(half)  # those that fail were counted the first time
+            body, failed = self._encoded(half)  # spans that fail were counted the first time
             lost += self._send(half, len(half) - failed, body, clock, halve=False)
         return lost
 
     def _delivered(self, body: bytes, count: int, clock: Clock) -> Verdict:
-        """Sends the body until it is taken or refused, or the time is over."""
+        """Sends the body, again if needed, until it is accepted or refused, or the time is over."""
         verdict = self._attempt(body, count, clock)
         rounds = 0
         while verdict.again and clock.pause(rounds, verdict.pause):
@@ -127,7 +127,7 @@ class Sender:
         self.refusing = verdict.reason == "refused"
         return verdict
 
-    def _concluded(self, verdict: Verdict) -> int:
+    def _count_lost(self, verdict: Verdict) -> int:
         if verdict.lost:
             return self._lose(verdict)
         self.losses.delivered()
@@ -139,7 +139,7 @@ class Sender:
         self.losses.lose(verdict.lost, verdict.reason, verdict.text)
         return verdict.lost
 
-    def _trust(self) -> TLS:
+    def _tls(self) -> TLS:
         from ot_bridge.sending.tls import TLS
 
         settings = self._settings
@@ -149,7 +149,7 @@ class Sender:
         kind = self._settings.compression
         if kind == "none":
             return body
-        # Level 1: level 6 takes three times as long for two points more.
+        # Level 6 takes three times as long as level 1, and saves two percentage points more.
         squeeze = zlib.compressobj(1, zlib.DEFLATED, _WBITS[kind])
         return squeeze.compress(body) + squeeze.flush()
 
@@ -168,5 +168,5 @@ def _halves(spans: Sequence[ReadableSpan]) -> tuple[Sequence[ReadableSpan], Sequ
 
 
 def _breathe() -> None:
-    """Lets other threads run: a batch is encoded in slices."""
+    """Lets other threads run between the slices of a batch."""
     time.sleep(50e-6)

@@ -1,9 +1,9 @@
 """The settings of an exporter, from its arguments and from `OTEL_EXPORTER_OTLP_*`, as one frozen value.
 
 An argument that cannot be used raises ConfigurationError. A variable that cannot be used is logged once and
-counts as unset. An endpoint that cannot be used does not count as unset, since spans must not be sent to an
-address that was not chosen: nothing is exported. The variable for traces (`OTEL_EXPORTER_OTLP_TRACES_*`) wins
-over the general one, and an empty one counts as unset.
+counts as unset. If the variable is that of the endpoint, nothing is exported, because spans must not be sent
+to an address that nobody chose. The variable for traces (`OTEL_EXPORTER_OTLP_TRACES_*`) takes precedence over
+the general one, and an empty one counts as unset.
 Source: the OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
 """
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT: Final = 10.0  # seconds
-_LONGEST_TIMEOUT: Final = 86_400.0  # a socket takes no number of any size
+_LONGEST_TIMEOUT: Final = 86_400.0  # seconds; a socket does not accept every number
 _DEFAULT_BASE: Final = "http://localhost:4318"
 _PATH: Final = "v1/traces"
 _NOTHING: Final = "nothing is exported, and every span counts as lost"
@@ -39,7 +39,7 @@ _OWN_HEADERS: Final = {"host", "content-length", "content-type", "content-encodi
 
 
 class Settings:
-    """The settings of an exporter. One whose argument is None comes from its variable.
+    """The settings of an exporter. If an argument is None, the setting comes from its variable.
 
     Raises ConfigurationError for a bad argument.
 
@@ -65,10 +65,10 @@ class Settings:
             "client_certificate_file", client_certificate_file, "CLIENT_CERTIFICATE", secure
         )
         if self.client_key and not self.client_certificate:
-            missing = "a client's key is configured, but no certificate; none is shown"
+            missing = "a client's key is configured without a certificate; no client certificate is sent"
             log_once(_log, logging.ERROR, f"{target}: {missing}")
         authorities = _file("certificate_file", certificate_file, "CERTIFICATE", secure)
-        # As OpenTelemetry's exporter has it.
+        # The same order as in OpenTelemetry's exporter.
         self.certificate = authorities or os.environ.get("REQUESTS_CA_BUNDLE") or None
         self.headers = _headers(headers, url.authorization if url else None)
         self.timeout = _setting("timeout", timeout, "TIMEOUT", _seconds, DEFAULT_TIMEOUT)
@@ -76,7 +76,7 @@ class Settings:
 
 
 def _variable(name: str) -> tuple[str, str | None]:
-    """The name and the value, without blanks around, of the variable that counts; None if none is set."""
+    """The name and the stripped value of the variable that counts; None for the value if none is set."""
     for full in (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"):
         value = os.environ.get(full, "").strip()
         if value:
@@ -85,7 +85,7 @@ def _variable(name: str) -> tuple[str, str | None]:
 
 
 def _setting(option: str, given: Any, name: str, read: Callable[[Any], T], default: T) -> T:
-    """The argument or the variable, as `read` understands it. read: raises ValueError."""
+    """The argument or the variable, converted by `read`, which raises ValueError if it cannot be used."""
     if given is not None:
         try:
             return read(given)
@@ -127,7 +127,7 @@ def _compression(value: object) -> str:
 
 
 def _file(option: str, given: str | os.PathLike[str] | None, name: str, used: bool) -> str | None:
-    """The path of a file. One in a variable is kept though there is no such file: then every export fails."""
+    """The path of a file. If a variable names a file that does not exist, every export fails."""
     if given is not None:
         if not isinstance(given, str | os.PathLike) or (used and not os.path.exists(given)):
             raise ConfigurationError(option, given, "expected the path of a file")
@@ -162,9 +162,9 @@ def _whole(source: str, value: str) -> Url:
     url = parse(value)
     if not url.path:
         url = url._replace(path="/")
-        _doubt(source, url, f"it has no path, and most collectors take spans at /{_PATH} only")
+        _log_doubt(source, url, f"it has no path, and most collectors take spans at /{_PATH} only")
     if url.port == 4317:
-        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+        _log_doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
     return url
 
 
@@ -174,14 +174,16 @@ def _base(source: str, value: str | None) -> Url:
     base = url.path.rstrip("/")
     url = url._replace(path=f"{base}/{_PATH}")
     if base.endswith(_PATH):
-        _doubt(source, url, f"{_PATH} is added to it; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a whole URL")
+        _log_doubt(
+            source, url, f"{_PATH} is added to it; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes a whole URL"
+        )
     if url.port == 4317:
-        _doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
+        _log_doubt(source, url, "4317 is the port of OTLP over gRPC; OTLP over HTTP has 4318")
     return url
 
 
-def _doubt(source: str, url: Url, problem: str) -> None:
-    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url}, as it says")
+def _log_doubt(source: str, url: Url, problem: str) -> None:
+    log_once(_log, logging.ERROR, f"{source}: {problem}; spans are sent to {url} nevertheless")
 
 
 _TOKEN: Final = frozenset(  # RFC 9110, 5.6.2
@@ -197,7 +199,7 @@ def _headers(given: Any, authorization: str | None) -> tuple[tuple[str, str], ..
         if pair.strip():
             try:
                 name, text = _pair(pair)
-            except ValueError as problem:  # a header may be a secret, also one that is written wrongly
+            except ValueError as problem:  # a header may be a secret, even if it is malformed
                 bad_variable(variable, None, f"pair {number} {problem}", "that pair is left out")
             else:
                 headers[name.lower()] = name, text
@@ -207,7 +209,7 @@ def _headers(given: Any, authorization: str | None) -> tuple[tuple[str, str], ..
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """One `key=value` of the variable, percent signs decoded. Raises ValueError without the value."""
+    """Decodes one `key=value` of the variable. The message of its ValueError does not contain the value."""
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError("has no '='")

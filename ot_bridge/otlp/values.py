@@ -1,16 +1,16 @@
-"""Encodes attributes, most of which come out of a cache.
+"""Encodes attributes, most of which come from a cache.
 
-1. A *part* is one `KeyValue` behind its length, without the tag of the field that it stands in; code that
-   joins parts puts the tag in front of each. So the parts of a span, an event and a resource are the same.
-2. `PLAIN[type(value)][key][value]` is a part. Each of the three tables makes entries that it does not have
-   yet, so that a known attribute costs three look-ups and no call.
-3. The type comes first, since 1, 1.0 and True are equal in Python. Only exact types are looked up (the caller
-   checks that of the key), since a subclass may be equal to anything. Floats are never kept, since 0.0 equals
-   -0.0, and NaN is never found again.
-4. The cache is bounded. A key keeps a fixed number of values, so that an attribute with ever new values does
-   not fill it. Long parts are not kept. Each part that is kept, and each part that is not, takes a number of
-   bytes from one budget. When the budget is used up, the cache is emptied. There is no lock: several threads
-   may add the same part at the same time.
+1. A *part* is one `KeyValue` with its length in front of it, but without the tag of its field. Code that
+   joins parts puts the tag in front of each. So parts are the same for a span, an event and a resource.
+2. `PLAIN[type(value)][key][value]` is a part. Each of the three tables adds missing entries itself, so that a
+   known attribute costs three look-ups and no call.
+3. The type is looked up first, because 1, 1.0 and True are equal in Python. Only exact types are looked up
+   (the caller checks the type of the key), because a subclass may be equal to anything. Floats are not kept,
+   because 0.0 equals -0.0, and NaN is never found again.
+4. The cache is bounded. A key keeps a fixed number of values, so that an attribute whose value is always new
+   does not fill the cache. Long parts are not kept. Each part, kept or not, takes a number of bytes from one
+   budget. When the budget is used up, the cache is emptied. There is no lock: several threads may add the
+   same part at the same time.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any, Final
 from ot_bridge.otel import BoundedAttributes
 from ot_bridge.otlp.varint import sized, text, utf8, varint
 
-MOST_VALUES: Final = 64  # that are kept for one key and type
-MOST_KEYS: Final = 1024  # of one type
+MOST_VALUES: Final = 64  # maximum number of values that are kept for one key and type
+MOST_KEYS: Final = 1024  # maximum number of keys for one type
 MOST_NAMES: Final = 1024
-LONGEST: Final = 256  # bytes of what is kept
-BUDGET: Final = 2 * 1024 * 1024  # bytes that all of it may hold
-DEEPEST: Final = 30  # levels of lists and maps: a map is three messages, and many readers take 100 in all
+LONGEST: Final = 256  # maximum number of bytes of a part that is kept
+BUDGET: Final = 2 * 1024 * 1024  # maximum number of bytes in the cache
+DEEPEST: Final = 30  # levels of lists and maps: a map is three nested messages; many readers allow 100
 
 _64_BITS: Final = (1 << 64) - 1
 _double: Final = Struct("<Bd").pack
@@ -36,7 +36,7 @@ _VIEWS: Final = frozenset({MappingProxyType, BoundedAttributes})
 
 
 class Unfit(ValueError):
-    """A key that is empty, no text or not UTF-8, which the cache does not take."""
+    """Raised for a key that is empty, not a text or not UTF-8. The cache does not accept it."""
 
 
 # Values
@@ -84,7 +84,7 @@ _BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 
 
 def any_value(value: Any, depth: int = 0) -> bytes:
-    """An `AnyValue` without its length. Raises TypeError for a type that OTLP does not have."""
+    """Encodes an `AnyValue`, without its length. Raises TypeError for a type that OTLP does not have."""
     write = _SCALARS.get(type(value))
     if write is not None:
         return write(value)
@@ -99,7 +99,7 @@ def any_value(value: Any, depth: int = 0) -> bytes:
 
 
 def pair(key: str, value: bytes) -> bytes:
-    """A part, made of a key and an encoded `AnyValue`."""
+    """Makes a part of a key and an encoded `AnyValue`."""
     return sized(b"\x0a" + text(key) + b"\x12" + sized(value))
 
 
@@ -112,7 +112,7 @@ class _Budget:
     left = BUDGET
 
     def pay(self, length: int) -> None:
-        self.left -= 2 * length + 200  # the part, its value, what Python needs for both
+        self.left -= 2 * length + 200  # the part, its value, and Python's overhead for both
         if self.left < 0:
             forget()
 
@@ -163,7 +163,7 @@ class _Keys(dict[str, _Values]):
 
 
 class _Names(dict[str, bytes]):
-    """The names of spans and events, in UTF-8 behind their length. Only an exact str may be looked up."""
+    """The names of spans and events: their length and UTF-8 bytes. Only an exact str may be looked up."""
 
     def __missing__(self, name: str) -> bytes:
         made = text(name)
@@ -197,12 +197,12 @@ def forget() -> None:
 
 
 def name(value: object) -> bytes:
-    """A name of any type, in UTF-8 behind its length."""
+    """Encodes a name of any type: its length and its UTF-8 bytes."""
     if type(value) is str:
         return NAMES[value]
     try:
         return text("" if value is None else value)
-    except Exception:  # its own `__str__`
+    except Exception:  # raised by its `__str__`
         return text(f"<unprintable {type(value).__name__}>")
 
 
@@ -225,7 +225,7 @@ def parts(attributes: Mapping[str, Any] | None) -> tuple[list[bytes], int]:
                 made[utf8(key).decode()] = pair(key, any_value(value))
             else:
                 raise Unfit(key)
-        except Exception:  # the value's own code, or nothing that OTLP has a type for
+        except Exception:  # raised by the value's own code, or OTLP has no such type
             lost += 1
     return list(made.values()), lost
 

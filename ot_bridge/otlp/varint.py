@@ -19,7 +19,7 @@ def _long(number: int) -> bytes:
     return bytes(out)
 
 
-#: The varints of small numbers, which nearly all lengths are.
+#: The varints of small numbers. Nearly all lengths are small.
 SHORT: Final = (
     *(bytes((n,)) for n in range(128)),
     *(bytes((n & 127 | 128, n >> 7)) for n in range(128, 1024)),
@@ -40,10 +40,10 @@ def utf8(text: str) -> bytes:
 
 
 def sized(content: bytes) -> bytes:
-    """The content of a text, of bytes or of a message, behind its length."""
+    """The length of a content (text, bytes or message), followed by the content."""
     return varint(len(content)) + content
 
 
 def text(value: object) -> bytes:
-    """A text behind its length. Another value becomes text by its `__str__`, whose exceptions are raised."""
+    """The length of a text, followed by the text. Another value is converted by `str`, which may raise."""
     return sized(utf8(str.__str__(value) if isinstance(value, str) else str(value)))

@@ -1,4 +1,6 @@
-"""Decides what a response, or the lack of one, means for the spans of a request. Sections are RFC 9110's.
+"""Decides what a response, or a missing response, means for the spans of a request.
+
+Section numbers are those of RFC 9110.
 
 Source: the OTLP specification, "OTLP/HTTP Response".
 """
@@ -20,9 +22,11 @@ _NO_COLLECTOR: Final = "a web page came back, so no collector is there"
 
 
 class Verdict(NamedTuple):
-    """lost: how many spans will not arrive, unless the request is sent again. reason: the key in `failed`
-    that they are counted by; "" if none are lost. text: the message for the log, or "". again: whether the
-    same request may be sent again. pause: the seconds to wait before, if the collector gives them.
+    """The outcome of one attempt.
+
+    lost: how many spans will not arrive unless the request is sent again. reason: the key in `failed` under
+    which they are counted; "" if none are lost. text: the message for the log, or "". again: whether the same
+    request may be sent again. pause: the seconds to wait before that, if the collector gives them.
     """
 
     lost: int = 0
@@ -33,7 +37,7 @@ class Verdict(NamedTuple):
 
 
 def judge(response: Response, spans: int) -> Verdict:
-    """The verdict on the response to a request with so many spans."""
+    """The verdict on the response to a request with this number of spans."""
     status = response.status
     body = _decoded(response)
     if 200 <= status < 300:
@@ -55,14 +59,14 @@ def judge_error(error: Exception, spans: int) -> Verdict:
 def retry_after(text: str | None, now: float | None = None) -> float | None:
     """The seconds to wait in a Retry-After header (section 10.2.3). None if it cannot be read.
 
-    text: a whole number of seconds, or an HTTP date; one that is past means 0. now: seconds since 1970.
+    text: a whole number of seconds, or an HTTP date; a past date means 0. now: seconds since 1970.
     """
     text = (text or "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:12])
     if not text[:1].isalpha():
         return None
-    from email.utils import parsedate_to_datetime  # 20 ms that only a date is worth
+    from email.utils import parsedate_to_datetime  # takes 20 ms to load, and is needed for dates only
 
     try:
         moment = parsedate_to_datetime(text).timestamp() if "GMT" in text else 0.0
@@ -90,7 +94,7 @@ def _taken(response: Response, body: bytes, spans: int) -> Verdict:
 
 
 def _failure_text(response: Response, body: bytes) -> str:
-    """The message of a collector, or of a proxy before it, about a failure; after a colon."""
+    """A colon and the message about a failure from the collector or a proxy; "" if there is none."""
     kind = response.headers.get("content-type", "")
     text = ""
     if "protobuf" in kind:
@@ -109,7 +113,7 @@ def _plain(text: str) -> str:
 
 
 def _decoded(response: Response) -> bytes:
-    """The body, decompressed although no compression was requested; at most `MAX_BODY` bytes."""
+    """The body, at most `MAX_BODY` bytes. It is decompressed if the server compressed it without request."""
     if response.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
         return response.body
     try:

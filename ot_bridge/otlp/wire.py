@@ -1,8 +1,8 @@
 """Reads protobuf (protobuf.dev, "Encoding"), and the two messages of a collector's responses.
 
-A message is read as fields, each a tag and a value. A tag is the field's number and its wire type in one
-number, as in the bytes. So a field of an unexpected type has an unknown tag, and unknown tags are ignored.
-All errors are ValueError.
+A message is read as fields, each with a tag and a value. A tag is one number made of the field's number and
+its wire type, as in the encoded bytes. So a field with an unexpected wire type has an unknown tag, and
+unknown tags are ignored. All errors are ValueError.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, Any]]:
     """The fields of a message, in their order: (tag, value).
 
     The value of a `BYTES` field (text, bytes or message) is a memoryview of its content; any other value is
-    an int that is not negative (see `signed`). Raises ValueError where the message ends too early, is no
-    protobuf, or holds a group, which OTLP does not have.
+    an int that is not negative (see `signed`). Raises ValueError if the message ends too early, is not
+    protobuf, or contains a group, which OTLP does not use.
     """
     view = memoryview(message)
     at, end = 0, len(view)
@@ -55,7 +55,7 @@ def fields(message: bytes | memoryview) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    """A varint, and the position behind it."""
+    """A varint, and the position after it."""
     result = 0
     for shift, byte in enumerate(view[at : at + _LONGEST_VARINT]):
         result |= (byte & 127) << 7 * shift
@@ -65,12 +65,12 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 
 def signed(number: int) -> int:
-    """An int64 or int32 field's value."""
+    """The value of an int64 or int32 field, which may be negative."""
     return number - (1 << 64) if number >> 63 else number
 
 
 def text(content: memoryview) -> str:
-    """A string field's value; raises ValueError where it is not UTF-8."""
+    """The value of a string field. Raises ValueError if it is not UTF-8."""
     return str(content, "utf-8")
 
 
@@ -88,7 +88,7 @@ Table: TypeAlias = Mapping[int, tuple[str, Callable[[Any], Any], bool]]
 
 
 def one(name: str, number: int, wire_type: int, read: Callable[[Any], Any]) -> tuple[int, Any]:
-    """A table's entry for a field that counts once: the last value wins."""
+    """A table's entry for a field that has one value: of several values the last one counts."""
     return tag(number, wire_type), (name, read, False)
 
 
@@ -117,15 +117,15 @@ _MESSAGE: Final = tag(2, BYTES)
 
 
 def partial_success(body: bytes) -> tuple[int, str]:
-    """`rejected_spans` and `error_message` of an `ExportTraceServiceResponse`; (0, "") without any.
+    """`rejected_spans` and `error_message` of an `ExportTraceServiceResponse`; (0, "") if they are absent.
 
-    The number is as the collector gave it: it may be negative. Raises ValueError for no protobuf.
+    The number is not checked: it may be negative. Raises ValueError if `body` is not protobuf.
     """
-    # A message that comes in parts is the parts laid end to end.
+    # The parts of a message that is sent in parts are concatenated.
     partial = b"".join([value for each, value in fields(body) if each == _PARTIAL_SUCCESS])
     return signed(last(partial, _REJECTED, 0)), text(last(partial, _MESSAGE, memoryview(b"")))
 
 
 def status_message(body: bytes) -> str:
-    """The `message` of a google.rpc.Status; raises ValueError for no protobuf."""
+    """The `message` of a google.rpc.Status. Raises ValueError if `body` is not protobuf."""
     return text(last(body, _MESSAGE, memoryview(b"")))

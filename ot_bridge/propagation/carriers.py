@@ -1,4 +1,4 @@
-"""Carriers, the objects that hold headers. `Wanted.pick` takes from any of them what a list of formats reads.
+"""Carriers, the objects that hold headers. `Wanted.pick` takes the headers that a list of formats reads.
 
 It returns a small dict of lower-case names to text (`raw` formats get their values unchanged). Names match in
 any case. The values of a name that occurs more than once are joined with commas (RFC 9110, section 5.3).
@@ -51,7 +51,7 @@ def metadata_headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict
 
 
 class MetadataHeaders(dict[str, Any]):
-    """Headers that become gRPC metadata. Only these take `raw` formats, whose values may be bytes."""
+    """Headers that become gRPC metadata. Only these accept `raw` formats, whose values may be bytes."""
 
     __slots__ = ()
 
@@ -106,7 +106,7 @@ class Known:
     """The wanted names as one kind of carrier spells them, and names that turned out to be irrelevant.
 
     To check many names one by one takes longer than to read a header. So up to `LEARNED` names are
-    remembered, and one set operation then finds that a carrier holds nothing else.
+    remembered, and one set operation shows whether a carrier holds any other name.
     plain: the wanted and the irrelevant names. usual: for each format with a usual header, its name, the
     function that checks that a carrier holds no other wanted name, and the function that reads the header.
     """
@@ -152,7 +152,7 @@ class Wanted:
         self.environ = Known(self._environ, [(_environ_key(name), read) for name, read in usual])
 
     def id_reader(self) -> Callable[[Any], Ids | None]:
-        """Makes `Propagator.read_ids`: a function, since a method takes longer to call."""
+        """Makes the function `Propagator.read_ids`. A method would take longer to call."""
         of_headers, of_environ = self.headers.usual, self.environ.usual
 
         def read_ids(carrier: Any) -> Ids | None:

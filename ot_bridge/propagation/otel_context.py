@@ -73,10 +73,10 @@ def _context_with_baggage(items: Mapping[str, str], context: Context) -> Context
 
 
 def undecided(state: trace.TraceState) -> trace.TraceState:
-    """A caller's tracestate for a span on which its sampling decision does not count.
+    """A caller's tracestate without the threshold of its sampling decision, for a span that ignores this.
 
-    Others' entries go on unchanged (W3C Trace Context, "tracestate"), and so does the rest of OpenTelemetry's
-    `ot`. Its `th` is the threshold of the decision that was ("TraceState: Probability Sampling").
+    The threshold is `th` in OpenTelemetry's entry `ot` ("TraceState: Probability Sampling"). The rest of that
+    entry and all other entries stay unchanged (W3C Trace Context, "tracestate").
     """
     entry = state.get("ot")
     if entry is None:

@@ -17,14 +17,14 @@ from ot_bridge.wire import DEFAULT, FORMATS, Format
 
 Spec = str | Format | TextMapPropagator | Iterable[str | Format | TextMapPropagator]
 _FOREIGN = Parts("propagators", "opentelemetry_propagator", also=(*FORMATS, "none"))
-# With the names of our entry points, so that they become part of one propagator, too.
+# The names of our entry points are added, so that their formats become part of one propagator as well.
 _OURS: dict[str, tuple[str, ...]] = {name: (name,) for name in FORMATS}
 _OURS |= {f"ot_bridge_{name.replace('-', '_')}": names for name, names in _OURS.items()}
 _OURS["ot_bridge"] = DEFAULT
 
 
 def parse_propagators(spec: Spec = DEFAULT) -> TextMapPropagator:
-    """A `Propagator` of the named formats, or an OpenTelemetry composite if other propagators are among them.
+    """Makes a `Propagator` of the named formats, or a composite if there are propagators of other packages.
 
     spec: names separated by commas, a name, a `Format`, a propagator, or a sequence of these. `none` among
     the names means no propagation. Other names are looked up in the entry points of other packages.

@@ -43,12 +43,13 @@ class Propagator(TextMapPropagator):
     read_ids: returns the ids and flags (`wire.Format.usual`) of a carrier whose tracing headers hold nothing
     else, as most do; None if `decode` has to read it. It may raise any exception where `decode` would refuse
     a header or read it in another way, and may return an id of 0. It makes no `Remote`, and so takes a third
-    of the time (benchmark rows extract-uber and extract-w3c); tests/wire/test_hostile.py holds both together.
-    write_ids: returns the headers, as pairs, of a span that passes on ids and flags and nothing else, given
-    the six values of its OpenTelemetry context and its parent's span id; None if the formats need `encode`.
-    It may raise any exception where `encode` would not. It makes no span context and no dict, which saves a
-    gRPC call a sixth of the cold code and data (benchmark row grpc); tests/grpc/test_sent_ids.py holds both
-    together.
+    of the time (benchmark rows extract-uber and extract-w3c); tests/wire/test_hostile.py checks that both
+    agree.
+    write_ids: returns the headers, as pairs, of a span that passes on nothing but ids and flags. Its
+    arguments are the six values of the span's OpenTelemetry context and the parent's span id. It returns None
+    if the formats need `encode`, and may raise any exception where `encode` would not. It makes no span
+    context and no dict, so that a gRPC call needs a sixth less code and data that are not in the processor's
+    cache (benchmark row grpc); tests/grpc/test_sent_ids.py checks that both agree.
     encode: writes the headers of all formats for a context, any `Outgoing`, into a mutable mapping.
     """
 

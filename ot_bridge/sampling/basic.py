@@ -116,7 +116,7 @@ class _Fast(Sampler):
 
 
 def fast(sampler: Sampler) -> Sampler:
-    """For three of the SDK's samplers, one that decides the same in half the time; else `sampler`."""
+    """Returns a sampler that decides as `sampler` does, in half the time if it is one of three of the SDK."""
     if type(sampler) is TraceIdRatioBased:
         return _Fast(sampler, sampler.bound)
     if sampler is ALWAYS_ON or sampler is ALWAYS_OFF:

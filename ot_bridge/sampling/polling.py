@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class Polling:
-    """Base of what asks a server again and again."""
+    """Base class of objects that ask a server at intervals."""
 
     _closed = False
-    _waits = False  # for the first decision of this process
+    _waits = False  # whether the thread starts at the first decision of this process (4)
     _pid = 0
     _calls: queue.SimpleQueue[None]
     _every: tuple[str, float, float]

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 def _ask(url: str) -> Any:
     """The JSON of the server's response. Ignores proxies, as jaeger-client does: the server is near."""
-    import urllib.request  # takes 10 ms, which only programs with such a server need to spend
+    import urllib.request  # takes 10 ms to load, and is needed only by programs with such a server
     from urllib.error import HTTPError
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -47,7 +47,7 @@ def _ask(url: str) -> Any:
         with opener.open(url, timeout=REQUEST_TIMEOUT) as response:
             return json.loads(response.read(_LARGEST_RESPONSE))
     except HTTPError as error:
-        error.close()  # the connection, which is otherwise open until the garbage collection
+        error.close()  # closes the connection, which would stay open until the garbage collection
         raise
 
 

@@ -188,8 +188,8 @@ class PathSampler(Sampler):
     """Samples by the path and the method of the request that a span serves.
 
     rules: pairs of a pattern and a sampler; the docstring of this module lists the forms of patterns.
-    default: decides if no rule matches, if the span has no path, and on spans of kind CLIENT, whose URL is
-    another service's. Raises ConfigurationError for a rule that cannot be used.
+    default: decides if no rule matches, if the span has no path, and on spans of kind CLIENT, because their
+    URL belongs to another service. Raises ConfigurationError for a rule that cannot be used.
     """
 
     def __init__(self, rules: Sequence[Rule], default: Sampler) -> None:

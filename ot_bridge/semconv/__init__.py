@@ -1,4 +1,4 @@
-"""OpenTracing's tag names into OpenTelemetry's semantic conventions, when spans are exported. Opt-in."""
+"""Translates OpenTracing's tag names to OpenTelemetry's when spans are exported. Opt-in."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SemconvExporter"]
 
-# Late, so that a program without the opt-in does not import the translation.
+# Imported late, so that a program without the opt-in does not import the translation.
 _MODULES = {"SemconvExporter": ".export"}
 
 

@@ -1,7 +1,7 @@
-"""URLs, hosts and ports as attributes need them. Everything is linear in the length of the text.
+"""Splits URLs, hosts and ports for attributes. All functions take linear time in the length of the text.
 
-The part of a URL in front of its path is read once for each origin and kept. What is kept is bounded in
-number and in length, and never holds a path, a query or a password.
+The part of a URL in front of its path, the origin, is read once and kept. The number and the length of kept
+origins are bounded, and they never contain a path, a query or a password.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-_MOST: Final = 1024  # origins that are kept; when there are more, all are forgotten
-_LONGEST: Final = 300  # characters of one that is kept
+_MOST: Final = 1024  # maximum number of kept origins; when there are more, all are forgotten
+_LONGEST: Final = 300  # maximum length of a kept origin
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{0,30})://"
     r"(?P<user>[^/?#]*@)?"
@@ -27,9 +27,9 @@ _USUAL: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 class Origin:
     """The part of a URL in front of its path. host: without brackets, "" if there is none.
 
-    explicit_port: the URL's own, or None. port: that, else the scheme's, else None. user: whether
-    the URL names a user. clean: the origin without that user.
-    client, server: the attributes for it in a span of that side, without `url.full`.
+    explicit_port: the port in the URL, or None. port: the same, else the scheme's default port, else None.
+    user: whether the URL names a user. clean: the origin without that user. client, server: the attributes
+    for the origin in a client's or a server's span, without `url.full`.
     """
 
     scheme: str
@@ -43,12 +43,12 @@ class Origin:
 
 
 _known: dict[str, Origin] = {}
-known_origin: Final = _known.get  # the origin by its text, if it was split before; none of them has a user
+known_origin: Final = _known.get  # text -> its origin, if it was split before; none of them has a user
 
 
 def split(url: str) -> tuple[Origin | None, str]:
-    """The origin of an absolute URL, None if the URL is not absolute or cannot be read; and the rest."""
-    end = url.find("/", 8)  # behind `https://`; the origins that are kept have no other slashes
+    """The origin (None if the URL is not absolute or cannot be read), and the rest of the URL."""
+    end = url.find("/", 8)  # searched after `https://`; kept origins have no other slashes
     text = url if end < 0 else url[:end]
     known = _known.get(text)
     if known is not None:
@@ -102,7 +102,7 @@ def host_and_port(text: str) -> tuple[str, int] | None:
 
 
 def number(value: Any, low: int, high: int) -> int | None:
-    """A whole number, also from text or a float; None for what is none between `low` and `high`."""
+    """Converts an int, a float or a text to a whole number; None if it is not between `low` and `high`."""
     kind = type(value)
     if kind is str:
         if not (len(value) <= 5 and value.isascii() and value.isdigit()):

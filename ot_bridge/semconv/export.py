@@ -1,11 +1,12 @@
-"""`SemconvExporter`: an exporter that sends copies of spans, under OpenTelemetry's names.
+"""`SemconvExporter`: exports copies of spans whose attributes have OpenTelemetry's names.
 
-1. It works in the thread that exports. The span that the program and the processors know never changes.
-2. A span without old names is passed on as the same object. Finding that out costs one look at its names: the
-   engine's spans have a method `mentions`, which makes no attributes; of other spans the attributes are read.
-3. A copy has attributes of its own. All else is the original's, and is read when it is needed. To
-   `ot_bridge.otlp` a copy offers what the original offered (`Offer`), so that encoding costs what it cost.
-4. An exception costs the translation of one span: it is sent as it was, counted and logged.
+1. It works in the thread that exports. The span that the program and the processors use never changes.
+2. A span without old names is passed on unchanged. To find out, the names of its attributes are checked once:
+   the engine's spans have the method `mentions` for this, which makes no attributes; other spans' attributes
+   are read.
+3. A copy has its own attributes. Everything else is read from the original when it is needed. A copy also has
+   the original's `for_export` (`ot_bridge.otlp.encode.Offer`), so that encoding it takes no longer.
+4. If the translation of a span raises, the span is sent unchanged, counted and logged.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ class SemconvExporter(SpanExporter):
     """Exports through `exporter`, with OpenTracing's tag names replaced by OpenTelemetry's.
 
     semconv: the groups, as in `install(semconv=...)`; None: `OTEL_SEMCONV_STABILITY_OPT_IN`. Raises
-    ConfigurationError. `install()` puts it around the exporters that it adds; a program that makes its own
-    processors does so itself. Other attributes are those of `exporter`.
+    ConfigurationError. `install()` wraps the exporters that it adds in this class; a program that makes its
+    own processors has to do so itself. All other attributes are those of `exporter`.
 
-    untranslated: how many spans were sent under their old names since translating them failed.
+    untranslated: the number of spans that were sent with their old names because their translation failed.
     """
 
     def __init__(self, exporter: SpanExporter, semconv: str | None = None) -> None:
@@ -45,7 +46,7 @@ class SemconvExporter(SpanExporter):
         self.untranslated = 0
         self._translator = translator = Translator(opt_in(semconv))
         self._look = (translator.signs, *(("component", "grpc") if translator.rpc else ("", "")))
-        for method in ("shutdown", "force_flush"):  # with the arguments that they have there
+        for method in ("shutdown", "force_flush"):  # they take the arguments that the exporter's take
             if hasattr(exporter, method):
                 setattr(self, method, getattr(exporter, method))
 
@@ -53,7 +54,7 @@ class SemconvExporter(SpanExporter):
         return getattr(object.__getattribute__(self, "exporter"), name)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Exports copies of the spans that are concerned, and the others as they are."""
+        """Exports copies of the spans that have old names, and the other spans unchanged."""
         translator = self._translator
         signs, key, value = self._look
         exported: list[ReadableSpan] = []
@@ -74,7 +75,7 @@ class SemconvExporter(SpanExporter):
 
 
 def _as_offered(translator: Translator, span: Any) -> ReadableSpan | None:
-    """The copy of a span of the engine's; None if its properties have to be read."""
+    """The translated copy of an engine's span; None if its properties have to be read."""
     offered = span.for_export()
     if offered is None:
         return None
@@ -93,7 +94,7 @@ def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
 
 
 class Renamed(ReadableSpan):
-    """A copy of an ended span with other attributes. offered: what it offers, with the same attributes."""
+    """A copy of an ended span with other attributes. offered: the result of `for_export`, with these."""
 
     def __init__(self, span: ReadableSpan, attributes: dict[str, Any], offered: Any) -> None:
         self._original = span
@@ -115,7 +116,7 @@ class Renamed(ReadableSpan):
         return self._offered
 
     def to_json(self, indent: int | None = 4) -> str:
-        """As the SDK writes a span, with the attributes of the copy."""
+        """The JSON that the SDK writes for the span, with the attributes of the copy."""
         names = ("name", "context", "parent", "resource", "events", "links", "kind", "status")
         parts = {name: getattr(self, name) for name in (*names, "start_time", "end_time")}
         written: str = ReadableSpan(**parts, attributes=self._new_attributes).to_json(indent)
@@ -131,7 +132,7 @@ for _name in (
 
 
 def wrapped(exporter: Any, opted: OptIn) -> Any:
-    """An exporter behind the translation of these groups, or a factory of such ones for a factory."""
+    """Wraps an exporter in a translation of these groups. Wraps the results of a factory of exporters."""
     semconv = ",".join(f"{group}/dup" if dup else group for group, dup in opted.items())
     if callable(getattr(exporter, "export", None)) and not isinstance(exporter, type):
         return SemconvExporter(exporter, semconv)

@@ -1,9 +1,9 @@
-"""Which groups of names are translated: `install(semconv=...)`, else `OTEL_SEMCONV_STABILITY_OPT_IN`.
+"""The groups of names to translate: those of `install(semconv=...)`, else `OTEL_SEMCONV_STABILITY_OPT_IN`.
 
-`opt_in()` holds for the whole process: exporters and the WSGI middleware call it.
+`opt_in()` returns the groups of the whole process. Exporters and the WSGI middleware call it.
 
 Source: OpenTelemetry's migration guides for HTTP, databases and RPC. `X` translates the group X; `X/dup`
-keeps the old names beside the new ones, and wins over `X`.
+keeps the old names beside the new ones, and takes precedence over `X`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _USUAL_METHODS: Final = frozenset(
 OptIn: TypeAlias = Mapping[str, bool]
 
 
-_installed: OptIn | None = None  # what `install()` was given
+_installed: OptIn | None = None  # the argument of `install()`
 
 
 def decide(semconv: str | None) -> None:
-    """Makes the groups of `install(semconv=...)` those of the process. None takes it back."""
+    """Sets the groups of the process to those of `install(semconv=...)`. None unsets them."""
     global _installed
     _installed = None if semconv is None else opt_in(semconv)
 
@@ -37,8 +37,8 @@ def decide(semconv: str | None) -> None:
 def opt_in(semconv: str | None = None) -> OptIn:
     """The groups in `semconv`; if that is None, those of `install()`, else of the variable. May be empty.
 
-    The variable may hold words that are meant for other packages. In an argument, a word that is unknown
-    raises ConfigurationError.
+    The variable may contain words for other packages. In an argument, an unknown word raises
+    ConfigurationError.
     """
     if semconv is None:
         return _read(_words(text(VARIABLE))) if _installed is None else _installed

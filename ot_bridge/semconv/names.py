@@ -1,4 +1,4 @@
-"""The one table of names: what OpenTracing and its libraries call a thing, and what OpenTelemetry calls it.
+"""The table of names: the names of OpenTracing and its libraries, and OpenTelemetry's names for the same.
 
 Sources: OpenTracing's "Semantic Conventions" 1.1; OpenTelemetry's semantic conventions 1.45. The values are
 translated by the rules in `rules`; `ot-bridge check --tags` and `ot-bridge rewrite --semconv` read the names.
@@ -14,10 +14,10 @@ from ot_bridge import rpc_status
 
 
 class Names(NamedTuple):
-    """groups: it is translated in a span of one of these. new: what it becomes in a client's span.
+    """The new names for an old one. groups: it is translated in spans that belong to one of these.
 
-    server: what it becomes in a server's, if that is different. The first name is the one that a query would
-    use in place of the old one.
+    new: the names in a client's span. server: the names in a server's span, if they are different. The first
+    name is the one that a query would use in place of the old one.
     """
 
     groups: tuple[str, ...]
@@ -50,7 +50,7 @@ RENAMED: Final[Mapping[str, Names]] = {
     rpc_status.NUMBER: Names(("rpc",), (rpc_status.NAME,)),
 }
 
-#: All names that something becomes.
+#: All new names.
 NEW: Final = frozenset().union(*(names.new + names.server for names in RENAMED.values()))
 
 #: A span with one of these names belongs to the group. `translate` describes which spans are RPCs.
@@ -65,7 +65,7 @@ _LIBRARY: Final = "a library's own name, not OpenTracing's"
 _OTEL: Final = "OpenTelemetry's own name; its instrumentation obeys the variable itself"
 _NO_HEIR: Final = "it has no successor"
 
-#: Names that are never translated, and why. A name that ends in `.` stands for all that begin so.
+#: Names that are never translated, and why. A name that ends in `.` stands for all names that begin with it.
 STAYS: Final[Mapping[str, str]] = {
     "component": "it has no successor; the scope's name comes nearest",
     "peer.service": f"{_DEVELOPMENT} (service.peer.name), and service maps are drawn by the old name",
@@ -100,7 +100,7 @@ STAYS: Final[Mapping[str, str]] = {
     "http.response.header.": "OpenTelemetry wants a list of texts; this is changed where it is captured",
 }
 
-#: Names whose values carry secrets, and which.
+#: Names whose values may contain secrets -> which secrets.
 SECRETS: Final[Mapping[str, str]] = {
     "http.url": "user and password in front of the host, and the query",
     "db.instance": "user and password where it is a URL",
@@ -113,14 +113,14 @@ SECRETS: Final[Mapping[str, str]] = {
 
 
 def why_it_stays(name: str) -> str | None:
-    """Why a name is not translated; None if it is translated, or is not one of this table."""
+    """Why a name is not translated; None if it is translated, or is not in the table `STAYS`."""
     if name in RENAMED:
         return None
     stems = [name, *(name[: match.end()] for match in re.finditer(r"\.", name))]
     return next((STAYS[stem] for stem in stems if stem in STAYS), None)
 
 
-#: `db.type` -> `db.system.name`, where that is another word. Any other is taken over in lower case.
+#: `db.type` -> `db.system.name`, if that is another word. Any other value is used in lower case.
 SYSTEMS: Final[Mapping[str, str]] = {
     "postgres": "postgresql",
     "mssql": "microsoft.sql_server",

@@ -1,10 +1,10 @@
-"""How each old name's value becomes the values of new names: one rule a name and side.
+"""The rules that translate values: one rule for each old name, and for clients and servers.
 
-1. A rule gets the attributes that are being made, and the old value. It adds new names, and returns whether
-   they hold all of the old value: only then may the old name be removed.
-2. A new name that is there already is never overwritten. `_put` returns whether its value is the same.
-3. The order of `rows` is the order of precedence: a URL's host comes before `peer.hostname`, that before
-   `peer.address`, and that before the address of the connection.
+1. A rule gets the attributes of the copy, and the old value. It adds attributes with new names, and returns
+   whether they contain all of the old value. Only then may the old name be removed.
+2. An existing attribute with a new name is never overwritten. `_put` returns whether its value is the same.
+3. The order of `rows` is the order of precedence: the host in a URL, then `peer.hostname`, then
+   `peer.address`, then the address of the connection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rule: TypeAlias = Callable[[Attributes, Any], bool]
 
 
 def _put(attributes: Attributes, name: str, value: Any) -> bool:
-    """Adds an attribute that is not there. Returns whether its value is `value` now."""
+    """Adds an attribute unless it exists. Returns whether its value is `value` now."""
     current = attributes.setdefault(name, value)
     return current is value or (type(current) is type(value) and current == value)
 
@@ -34,7 +34,7 @@ def _is_text(value: Any) -> bool:
 
 
 def method_rule(known: frozenset[str]) -> Rule:
-    """The rule for `http.method`, by the known methods; case counts in them."""
+    """Makes the rule for `http.method`. known: the known methods, which are case-sensitive."""
 
     def rule(attributes: Attributes, value: Any) -> bool:
         if not _is_text(value):
@@ -54,7 +54,7 @@ def _status(attributes: Attributes, value: Any) -> bool:
 
 
 def _put_all(attributes: Attributes, pairs: Mapping[str, Any]) -> bool:
-    """Adds attributes that are not there. Returns whether all have these values now."""
+    """Adds attributes unless they exist. Returns whether all have these values now."""
     whole = True
     for name, value in pairs.items():
         whole = _put(attributes, name, value) and whole
@@ -94,12 +94,12 @@ USUAL: Final = "http.method", "http.status_code", "http.url"
 
 
 def usual_rule(known: frozenset[str], server: bool, stays: bool) -> Callable[[Attributes], bool]:
-    """One rule in place of those of `USUAL`, for a span that has these names and no new name.
+    """Makes one rule in place of those for `USUAL`, for a span that has these names and no new name.
 
     It translates a known method, an integer status code and an absolute URL without a query whose origin was
-    seen before. With any other value it changes nothing and returns False; then the rules are applied. It
-    skips their calls and their checks for new names that are there already (benchmark row "semconv-http").
-    tests/semconv/test_laws.py::test_the_usual_http_span_is_translated_as_by_the_rules holds them together.
+    seen before. For any other value it changes nothing and returns False; then the other rules are applied.
+    It skips their calls and their checks for existing new names (benchmark row "semconv-http").
+    tests/semconv/test_laws.py::test_the_usual_http_span_is_translated_as_by_the_rules checks that they agree.
     """
 
     def rule(attributes: Attributes) -> bool:
@@ -180,12 +180,12 @@ def _address(attributes: Attributes, value: Any) -> bool:
     if found is None:
         return False
     host, port = found
-    # A port of another host would be wrong beside the host that is there.
+    # If another host is set already, this port does not belong to it.
     return _put(attributes, "server.address", host) and _put(attributes, "server.port", port)
 
 
 def _connection(attributes: Attributes, value: Any) -> bool:
-    """The address of the connection and its port, which are only set together."""
+    """Sets the address of the connection and its port, both or neither."""
     if not _is_text(value):
         return False
     if "network.peer.address" in attributes:
@@ -198,7 +198,7 @@ def _connection(attributes: Attributes, value: Any) -> bool:
 
 
 def _server_connection(attributes: Attributes, value: Any) -> bool:
-    """In a client's span: the address of the server, if nothing better is known."""
+    """In a client's span: sets the address of the server, unless a better one is known."""
     whole = _connection(attributes, value)
     if whole:
         attributes.setdefault("server.address", value)
@@ -206,7 +206,7 @@ def _server_connection(attributes: Attributes, value: Any) -> bool:
 
 
 def _caller(attributes: Attributes, value: Any) -> bool:
-    """In an HTTP server's span: the address of the client, which behind a proxy is not the connection's."""
+    """In an HTTP server's span: sets the address of the client, which may differ from the connection's."""
     if _connection(attributes, value):
         attributes.setdefault("client.address", value)
     return bool(attributes.get("client.address") == value)
@@ -223,7 +223,7 @@ def _connection_port(attributes: Attributes, value: Any) -> bool:
 
 
 def _port(attributes: Attributes, value: Any) -> bool:
-    """In a client's span: the server's port, where `peer.hostname` is its address or none is known."""
+    """In a client's span: sets the server's port, if its address is `peer.hostname` or unknown."""
     port = _port_in(value)
     named = "peer.hostname" in attributes or not ("peer.ipv4" in attributes or "peer.ipv6" in attributes)
     added = named and port is not None and _put(attributes, "server.port", port)
@@ -239,7 +239,7 @@ def _grpc_code(attributes: Attributes, value: Any) -> bool:
 
 
 class Row(NamedTuple):
-    """groups: in a span of one of these, `name` goes by `client` or `server`; None: it stays."""
+    """The rules for `name` in spans of these groups, for clients and servers. None: the name stays."""
 
     name: str
     groups: frozenset[str]

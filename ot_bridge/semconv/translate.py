@@ -1,11 +1,11 @@
-"""`Translator`: the attributes of one ended span, under the names of the groups that were opted in.
+"""`Translator`: renames the attributes of one ended span, for the groups that were opted in.
 
-1. A span belongs to `http` or `database` by its names, whatever its kind, since old libraries leave the kind
-   out; to `rpc` if `component` is `grpc` and the kind is CLIENT or SERVER. Names of the peer alone make no
-   group.
-2. Which rules a span goes by depends only on its shape: its kind, the names of its attributes, and whether it
-   is an RPC. A program makes few shapes, so that a plan for each is kept; how many is bounded.
-3. `translate` changes the dict that it is given. Its caller gives it one that nothing else holds.
+1. A span belongs to `http` or `database` if it has certain attributes. Its kind does not matter, because old
+   libraries do not set it. A span belongs to `rpc` if `component` is `grpc` and the kind is CLIENT or SERVER.
+   Attributes of the peer alone do not decide on a group.
+2. The rules for a span depend only on its shape: its kind, the names of its attributes, and whether it is an
+   RPC. A program makes few shapes, so a plan is kept for each. The number of kept plans is bounded.
+3. `translate` changes the dict that it gets. Its caller passes a dict to which nothing else refers.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Events: TypeAlias = Iterable[Any]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is done with a span of one shape.
+    """The rules for spans of one shape.
 
-    rules: (old name, rule, whether the old name is kept). usual: the rule that replaces several of them, see
-    `usual_rule`. others: the rules that are left after it.
+    rules: (old name, rule, whether the old name is kept). usual: one rule that replaces several of them (see
+    `usual_rule`). others: the rules that are applied after it.
     """
 
     rules: tuple[tuple[str, Rule, bool], ...]
@@ -51,15 +51,16 @@ _Plans: TypeAlias = dict[tuple[str, ...], _Plan | None]
 
 
 class Translator:
-    """Translates for the groups of `opted`. signs: a span with none of these names is of no other group than
-    `rpc`. rpc: whether that is opted in.
+    """Translates for the groups of `opted`.
+
+    signs: the names by which a span belongs to a group other than `rpc`. rpc: whether `rpc` is opted in.
     """
 
     def __init__(self, opted: OptIn) -> None:
         self._opted = opted
         self._methods = known_methods()
         self._rows = rows(self._methods)
-        # By whether it is an RPC, by kind, and by the names of the attributes.
+        # The indexes: whether the span is an RPC, its kind, the names of its attributes.
         self._plans: list[list[_Plans]] = [[{} for _ in SpanKind] for _ in (False, True)]
         self.signs = frozenset().union(*(SIGNS[group] for group in opted))
         self.rpc = "rpc" in opted
@@ -67,9 +68,9 @@ class Translator:
     def translate(
         self, attributes: dict[str, Any], kind: SpanKind, status: StatusCode, name: str, events: Events
     ) -> bool:
-        """Puts the values in `attributes`, which is a copy, under their new names.
+        """Renames the attributes in `attributes`, which is a copy.
 
-        Returns False, and leaves `attributes` as it was, if the span is of no group that was opted in.
+        Returns False, and changes nothing, if the span belongs to no group that was opted in.
         """
         rpc = self.rpc and attributes.get("component") == "grpc" and (kind is _CLIENT or kind is _SERVER)
         plans = self._plans[rpc][kind._value_]
@@ -101,7 +102,7 @@ class Translator:
         return True
 
     def _plan(self, names: Iterable[str], kind: SpanKind, rpc: bool) -> _Plan | None:
-        """For a span with attributes of these names."""
+        """The plan for a span whose attributes have these names; None if it belongs to no group."""
         has = frozenset(names)
         groups = {group for group in self._opted if not SIGNS[group].isdisjoint(has)}
         if rpc:
@@ -129,8 +130,8 @@ def _keep(plans: _Plans, shape: tuple[str, ...], plan: _Plan | None) -> None:
         plans[shape] = plan
 
 
-_MOST: Final = 256  # plans that are kept of one kind; when there are more, all of it are forgotten
-_LARGE: Final = 40  # names of a span whose plan is not kept
+_MOST: Final = 256  # maximum number of kept plans for one kind; when there are more, all are forgotten
+_LARGE: Final = 40  # plans for spans with at least so many names are not kept
 _OK: Final = StatusCode.OK
 _ERROR: Final = StatusCode.ERROR
 
@@ -141,7 +142,7 @@ def _add_rpc_names(attributes: dict[str, Any], name: str, events: Events) -> Non
     if method is not None:
         attributes.setdefault("rpc.method", method[1])
     if rpc_status.NAME not in attributes:
-        # grpcio-opentracing has the code nowhere but in the error that it logs.
+        # grpcio-opentracing records the code only in the error that it logs.
         raised = _exception(events) or ""
         code = raised.removeprefix("StatusCode.")
         if code != raised and code in GRPC_CODES:

@@ -8,7 +8,7 @@ from ot_bridge.semconv.groups import OptIn
 
 
 def renaming(exporter: Any, opted: OptIn) -> Any:
-    """An exporter, or a factory of one, behind the translation of these groups; without groups, itself."""
+    """Wraps an exporter, or a factory of one, in the translation of these groups, if there are any."""
     if not opted:
         return exporter
     from ot_bridge.semconv.export import wrapped  # here, so that only a program that opts in imports it

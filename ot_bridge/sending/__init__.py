@@ -1,1 +1,1 @@
-"""What the exporters in `otlp` and `xray` share: connection, deadline, and the account of losses."""
+"""The parts that the exporters in `otlp` and `xray` share: connection, deadline, and count of losses."""

@@ -1,4 +1,4 @@
-"""The addresses of a host, which are looked up at the exit of a process, too."""
+"""Looks up the addresses of a host, even at the exit of a process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def addresses(host: str | bytes, port: int, kind: socket.SocketKind) -> list[tuple[int, int, int, str, Any]]:
-    """What `socket.getaddrinfo` gives. Raises OSError.
+    """The result of `socket.getaddrinfo`. Raises OSError.
 
-    gevent and eventlet look names up in a thread, and since Python 3.12 none starts at the exit. There the
-    caller waits for the C library.
+    gevent and eventlet look up names in a thread, which Python 3.12 and later do not start at the exit. In
+    that case the calling thread calls the C library itself.
     """
     try:
         return list(socket.getaddrinfo(host, port, type=kind))

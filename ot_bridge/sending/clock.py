@@ -1,9 +1,9 @@
 """The deadlines of an exporter, and its pauses. No lock is held that a signal handler could need.
 
 1. Code that may wait calls `Clock.left()` first, and waits no longer than that.
-2. A pause waits for a lock of its own, which its thread has taken before. To wake it, the lock is released.
-3. `give_up_at` and `end` write the new time first and then wake the pauses. A pause that is woken reads the
-   times anew. So no change is missed, and an unnecessary wake-up does no harm.
+2. A pause waits for its own lock, which its thread has taken before. Releasing the lock ends the wait.
+3. `give_up_at` and `end` write the new time first, and then wake the pauses. A pause that is woken reads the
+   times again. So no change is missed, and an unnecessary wake-up does no harm.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import threading
 import time
 from typing import Any, Final
 
-FIRST_PAUSE: Final = 1.0  # seconds; twice as long after each attempt, 20 % more or less
+FIRST_PAUSE: Final = 1.0  # seconds; the pause doubles after each attempt, and varies at random by 20 %
 LONGEST_PAUSE: Final = 5.0
-_random: Final = random.SystemRandom()  # the program's own may be seeded; workers must not pause in step
+_random: Final = random.SystemRandom()  # programs may seed `random`, and workers must not pause equally long
 
 
 class Patience:
@@ -52,8 +52,8 @@ class Patience:
                 pause.release()
 
     def wait(self, until: float, deadline: float) -> bool:
-        """Waits until this moment. False, at once, when no attempt may be made at that moment."""
-        pause = threading.Lock()  # looked up now: gevent puts its own there
+        """Waits until this moment. Returns False at once if no attempt may be made at that moment."""
+        pause = threading.Lock()  # looked up at each call, because gevent may have replaced it
         pause.acquire()
         self._pauses.add(pause)
         try:
@@ -81,7 +81,7 @@ class Clock:
     def left(self) -> float:
         """The seconds that are left, above 0. Raises TimeoutError if there are none.
 
-        A shutdown does not shorten it, since an attempt under way may end.
+        A shutdown does not shorten this time, because a running attempt may complete.
         """
         seconds = self._seconds()
         if seconds <= 0:
@@ -99,10 +99,10 @@ class Clock:
         return ("timeout", "there was no time for an attempt") if self.over else None
 
     def pause(self, rounds: int, delay: float | None = None) -> bool:
-        """Waits before the next attempt. False, at once, if there is no time for it.
+        """Waits before the next attempt. Returns False at once if there is no time for it.
 
-        rounds: the number of attempts before the last one. delay: the seconds that the receiver gives; 0
-        is obeyed after the first attempt only.
+        rounds: the number of attempts before the last one. delay: the seconds that the receiver asks for; 0
+        counts after the first attempt only.
         """
         if delay is None or (rounds and not delay):
             delay = min(FIRST_PAUSE * 2.0 ** min(rounds, 99) * _random.uniform(0.8, 1.2), LONGEST_PAUSE)

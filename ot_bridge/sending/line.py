@@ -1,10 +1,10 @@
 """The connection to a receiver: kept between requests, through a proxy if there is one, with TLS.
 
-1. TLS, sending and reading wait no longer than the caller's clock allows, and read the clock anew every
-   quarter of a second. Connecting to one address takes 3 seconds at most. Only the name look-up of the C
-   library has a time of its own.
-2. A request takes the kept connection out of its place and puts it back after a whole response. A request
-   that comes meanwhile (in another thread or a signal handler) makes its own connection. No lock is held.
+1. TLS, sending and reading wait no longer than the caller's clock allows, and read the clock again every
+   quarter of a second. Connecting to one address takes 3 seconds at most. Only the C library's name look-up
+   may take longer than the clock allows.
+2. A request takes the kept connection, and puts it back after a complete response. A request that comes
+   meanwhile (in another thread or a signal handler) makes its own connection. No lock is held.
 3. A connection belongs to the process that made it. After a fork the child closes its copy without using it.
 4. A kept connection that turns out to be closed is replaced at once. A new one that fails is not.
 5. Requests are written here and not by an HTTP client, so instrumentations of HTTP clients make no spans of
@@ -72,7 +72,7 @@ class Line:
         return self._exchange(connection, url, headers, body, clock)
 
     def close(self) -> None:
-        """Closes the kept connection, and keeps none from now on."""
+        """Closes the kept connection. From now on none is kept."""
         self._closed = True
         while self._kept:
             self._kept.pop().close()
@@ -124,9 +124,9 @@ class Line:
 
 
 class Connection:
-    """One socket, for one request after the other.
+    """One socket, for one request after another.
 
-    before: the text before the path of a request. headers: the headers of every request.
+    before: the text in front of the path in a request. headers: the headers of every request.
     """
 
     def __init__(self, sock: Any, url: Url) -> None:
@@ -158,7 +158,7 @@ class Connection:
         except TimeoutError:
             raise
         except OSError:
-            # A server that refuses a body may respond and close before it has read the whole.
+            # A server that refuses a body may respond and close before it has read all of it.
             return self._response(clock)._replace(reusable=False)
         return self._response(clock)
 

@@ -25,8 +25,8 @@ _FAILURES: Final = ("refused", "timeout", "status", "other")
 class Losses:
     """The losses of one exporter in one process.
 
-    It logs one line a minute for each reason, with the number of spans since the last line, and one when
-    spans are delivered again. hints: reason -> what a user can do.
+    It logs at most one line a minute for each reason, with the number of spans since the last line, and a
+    line when spans are delivered again. hints: reason -> advice for the user.
     """
 
     def __init__(self, logger: logging.Logger, target: str, hints: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ class Losses:
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """The numbers of lost spans, by reason, without reasons of which there were none."""
+        """The numbers of lost spans, by reason, without reasons for which no span was lost."""
         return {reason: count for reason, count in self._counts.items() if count}
 
     @property
@@ -72,7 +72,7 @@ class Losses:
                 self._log(reason)
 
     def note(self, text: str) -> None:
-        """Logs a message of a receiver that has taken the spans."""
+        """Logs a message of a receiver that has accepted the spans."""
         if self._due("note"):
             self._logger.warning("%s: %s", self.target, text)
 

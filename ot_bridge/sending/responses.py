@@ -2,11 +2,11 @@
 
 1. It raises `NoResponse` if the connection is closed before the first byte, `NotHTTP` if the response is not
    HTTP/1, TimeoutError if the time is over, and ConnectionError if the connection is closed within the header
-   (which http.client itself takes for a whole one).
+   (http.client itself would accept the incomplete header).
 2. Once the header is read, nothing is raised. If a body is cut short, comes too slowly or is longer than
    `MAX_BODY`, the part that was read is returned, and the connection is not used again.
-3. Interim responses (1xx) are skipped. One that no other response follows is the response.
-4. http.client takes 28 ms to load, and is loaded for the first response, not at a program's start.
+3. Interim responses (1xx) are skipped, unless no other response follows.
+4. http.client takes 28 ms to load. It is loaded for the first response, not at the start of a program.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ class NotHTTP(Exception):
 
 
 class Response(NamedTuple):
-    """headers: by lower-case name, the last of each. whole: whether the body was read to its end. reusable:
-    whether the connection may carry another request.
+    """A response to a request.
+
+    headers: lower-case name -> the last value. whole: whether the body was read to its end. reusable: whether
+    the connection can be used for another request.
     """
 
     status: int
@@ -52,10 +54,10 @@ def read_response(receive: Receive, method: str = "POST") -> Response:
     source = _Source(receive)
     stream = _Stream(source, _PIECE)
     _check_beginning(stream)
-    response = _begun(parser, stream, source)
+    response = _next_response(parser, stream, source)
     while 100 <= response.status < 200 and response.status != 101:
         try:
-            response = _begun(parser, stream, source)
+            response = _next_response(parser, stream, source)
         except OSError:
             break
     tunnel = method == "CONNECT" and 200 <= response.status < 300
@@ -67,7 +69,7 @@ def read_response(receive: Receive, method: str = "POST") -> Response:
 
 
 class _Source(io.RawIOBase):
-    """A connection as a file. ended: it was closed. dry: reading waits for no more bytes."""
+    """A connection as a file. ended: whether it was closed. dry: whether reading returns without waiting."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -94,11 +96,11 @@ class _Stream(io.BufferedReader):
         pass
 
     def flush(self) -> None:
-        """Does nothing. HTTPResponse calls it when it is finalized, which may be after the source."""
+        """Does nothing. HTTPResponse calls it when it is finalized, maybe after the source was finalized."""
 
 
 def _check_beginning(stream: _Stream) -> None:
-    """Raises NotHTTP for HTTP/2 and others, which send no end of line that the parser could wait for."""
+    """Raises NotHTTP for HTTP/2 and others. They send no end of line, for which the parser would wait."""
     try:
         beginning = stream.peek(1)
     except OSError as error:
@@ -108,11 +110,11 @@ def _check_beginning(stream: _Stream) -> None:
     if not beginning:
         raise NoResponse("closed without an answer")
     if not b"HTTP/1.".startswith(beginning[:7]):
-        raise NotHTTP(f"what answers does not speak HTTP/1: it begins with {beginning[:9]!r}")
+        raise NotHTTP(f"the response is not HTTP/1: it begins with {beginning[:9]!r}")
 
 
-def _begun(parser: Any, stream: _Stream, source: _Source) -> Any:
-    """The next response, its header read."""
+def _next_response(parser: Any, stream: _Stream, source: _Source) -> Any:
+    """Reads the header of the next response."""
     response = parser.HTTPResponse(stream)
     try:
         response.begin()
@@ -125,7 +127,7 @@ def _begun(parser: Any, stream: _Stream, source: _Source) -> Any:
 
 
 def _body(parser: Any, response: Any) -> tuple[bytes, bool]:
-    """The body, and whether that is all of it."""
+    """The body, and whether it is complete."""
     body = bytearray()
     try:
         while len(body) < MAX_BODY:

@@ -10,7 +10,7 @@ from ot_bridge.sending.trouble import CannotConnect
 
 
 class TLS:
-    """The TLS settings of a receiver. Certificates are always verified; changed files are read again.
+    """The TLS settings for a receiver. Certificates are always verified; changed files are read again.
 
     authorities: a file, a directory, or None for the system's.
     """

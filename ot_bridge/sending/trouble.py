@@ -1,4 +1,4 @@
-"""What a failed request means for its spans."""
+"""Classifies the errors of failed requests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CLOSED_TLS: Final = frozenset(("SSLEOFError", "SSLZeroReturnError", "SSLSyscall
 
 
 class CannotConnect(Exception):
-    """The configuration allows no connection, and another attempt would not change that."""
+    """Raised if the configuration allows no connection, so that another attempt would fail as well."""
 
 
 class Trouble(NamedTuple):
-    """reason: the key in `failed` that the spans are counted by. again: another attempt may succeed."""
+    """The class of an error. reason: the key in `failed`. again: whether another attempt may succeed."""
 
     reason: str
     text: str
@@ -33,7 +33,7 @@ def trouble(error: Exception) -> Trouble:
         return Trouble("refused", f"nothing listens there ({text})", True)
     name = type(error).__name__
     if name.startswith("SSL") and name not in _CLOSED_TLS:
-        return Trouble("other", f"TLS failed, which trying again would not mend ({text})", False)
+        return Trouble("other", f"TLS failed, and another attempt would fail as well ({text})", False)
     if isinstance(error, OSError):
         return Trouble("other", f"the connection broke ({text})", True)
     return Trouble("other", text, False)

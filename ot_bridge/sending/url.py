@@ -9,13 +9,15 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:%-")
-_AS_IT_IS: Final = "/%:=&?~+!$,;'@()*[]"  # what stays in a path or query; all other characters are quoted
+_NOT_QUOTED: Final = "/%:=&?~+!$,;'@()*[]"  # characters that are not quoted in a path or query
 _SCHEME: Final = r"\s*[A-Za-z][A-Za-z0-9+.\-]*://"
 
 
 class Url(NamedTuple):
-    """scheme: `http` or `https`. host: ASCII, an IPv6 address without brackets. path, query: quoted, the
-    query with its `?`. authorization: the value of a Basic authorization header, from `user:password@`.
+    """A parsed URL.
+
+    scheme: `http` or `https`. host: ASCII, an IPv6 address without brackets. path, query: quoted, the query
+    with its `?`. authorization: the value of a Basic authorization header, from `user:password@`.
     """
 
     scheme: str
@@ -47,7 +49,7 @@ class Url(NamedTuple):
 
 
 def parse(text: str) -> Url:
-    """The URL in `text`. Raises ValueError, whose message contains nothing of the text."""
+    """Parses a URL. The message of its ValueError contains nothing of the text."""
     try:
         parts = urlsplit(text.strip())
         port = parts.port
@@ -60,8 +62,8 @@ def parse(text: str) -> Url:
         parts.scheme,
         host,
         _PORTS[parts.scheme] if port is None else port,
-        quote(parts.path, _AS_IT_IS),
-        quote(f"?{parts.query}", _AS_IT_IS) if parts.query else "",
+        quote(parts.path, _NOT_QUOTED),
+        quote(f"?{parts.query}", _NOT_QUOTED) if parts.query else "",
         _basic(parts.netloc.rpartition("@")[0]),
     )
 
@@ -78,7 +80,7 @@ def _ascii(host: str) -> str:
 
 
 def _basic(user: str) -> str | None:
-    """RFC 7617, of `user:password` with percent signs."""
+    """The header value of RFC 7617 for a percent-encoded `user:password`."""
     if not user:
         return None
     name, _, password = user.partition(":")

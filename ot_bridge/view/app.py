@@ -1,7 +1,7 @@
 """The viewer as a WSGI application: receives spans as a collector does, and shows them.
 
-1. It serves this machine only. A request is refused if its Host names another machine or if a page of another
-   origin makes it, so other pages can neither read traces nor add spans.
+1. It serves this machine only. A request is refused if its Host names another machine, or if a page of
+   another origin has sent it. So other pages can neither read traces nor add spans.
 2. Only POST requests change anything.
 3. Every request gets a response. No request ends the server or prints a traceback.
 """

@@ -89,5 +89,5 @@ class TreeExporter(SpanExporter):
 
 
 def _rooted(spans: Sequence[SpanRecord]) -> bool:
-    # A span whose parent may still end waits for it.
+    # If the parent of a span may still end in this process, the span waits for it.
     return any(not span.parent_id or span.parent_is_remote for span in spans)

@@ -25,7 +25,7 @@ class GrpcPort:
         self._server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(_SERVICE, {"Export": export})]
         )
-        for each in bound([host], port):  # gRPC prints lines of its own about a port that is taken
+        for each in bound([host], port):  # gRPC would print its own lines about a port that is taken
             each.close()
         try:
             self.port: int = self._server.add_insecure_port(f"{f'[{host}]' if ':' in host else host}:{port}")

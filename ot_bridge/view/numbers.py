@@ -1,4 +1,4 @@
-"""Formats durations. `duration` in files/text.js is the same function, and the same test holds both."""
+"""Formats durations. `duration` in files/text.js is the same function; one test checks both."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def duration(nanoseconds: int) -> str:
         for place in places:
             digits = (nanoseconds * 10**place + size // 2) // size
             if digits < (min(1000, _MINUTE * 10**place) if unit == "s" else 1000):
-                return f"{_point(digits, place)} {unit}"
+                return f"{_with_point(digits, place)} {unit}"
     seconds = (nanoseconds + 10**9 // 2) // 10**9
     if seconds < _MINUTE * _MINUTE:
-        return _both(seconds, "min", "s")
-    return _both((seconds + _MINUTE // 2) // _MINUTE, "h", "min")
+        return _two_units(seconds, "min", "s")
+    return _two_units((seconds + _MINUTE // 2) // _MINUTE, "h", "min")
 
 
-def _point(digits: int, place: int) -> str:
+def _with_point(digits: int, place: int) -> str:
     whole, rest = divmod(digits, 10**place)
     text = f"{whole}.{rest:0{place}d}" if place else str(whole)
     return text.rstrip("0").rstrip(".") if place else text
 
 
-def _both(small: int, large_unit: str, small_unit: str) -> str:
+def _two_units(small: int, large_unit: str, small_unit: str) -> str:
     large, rest = divmod(small, _MINUTE)
     return f"{large} {large_unit}" + (f" {rest} {small_unit}" if rest else "")

@@ -155,7 +155,7 @@ def started(nanoseconds: int) -> str:
 
 
 class _Shared:
-    """A list of resources and scopes in which each stands once."""
+    """A list of resources and scopes without duplicates."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []

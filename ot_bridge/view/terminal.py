@@ -47,7 +47,12 @@ class Style(NamedTuple):
         terminal = bool(getattr(stream, "isatty", bool)()) and environ.get("TERM") != "dumb"
         columns = shutil.get_terminal_size().columns if terminal else None
         plain = bool(environ.get("NO_COLOR"))
-        return cls(columns, terminal and not plain and _can(encoding), terminal and not plain, encoding)
+        return cls(
+            columns,
+            terminal and not plain and _can_encode_pictures(encoding),
+            terminal and not plain,
+            encoding,
+        )
 
     def fit(self, text: str) -> str:
         """A finished line with the characters that this terminal can show."""
@@ -60,7 +65,7 @@ class Style(NamedTuple):
         return f"{_COLOURS[colour]}{text}{_COLOURS['off']}" if self.colours and colour else text
 
 
-def _can(encoding: str) -> bool:
+def _can_encode_pictures(encoding: str) -> bool:
     try:
         _PICTURES.encode(encoding)
     except (UnicodeEncodeError, LookupError):
@@ -121,7 +126,7 @@ def _rows(tree: Tree, keys: Collection[str] | None, everything: bool) -> Iterato
         run = waiting.pop()
         node = tree.nodes[run[0]]
         if len(run) > 1:
-            yield _together(tree, run)
+            yield _merged_row(tree, run)
             continue
         yield _row(tree, node, keys)
         yield from _notes(node, keys)
@@ -170,7 +175,7 @@ def _pairs(attributes: Mapping[str, Any], keys: Collection[str] | None) -> Itera
     return (f"{harmless(key)}={harmless(value_text(attributes[key]))}" for key in names)
 
 
-def _together(tree: Tree, run: Sequence[int]) -> _Row:
+def _merged_row(tree: Tree, run: Sequence[int]) -> _Row:
     spans = [tree.nodes[at].span for at in run]
     total = max(1, tree.end - tree.start)
     whole = duration(sum(span.end - span.start for span in spans))
@@ -241,14 +246,14 @@ class _Table:
             columns.append(padded(row.kind, self._kind))
         columns.append(padded(row.time, self._time, right=True))
         if self._bar:
-            columns.append(f" {self._drawn(row) if row.start >= 0 else ' ' * self._bar} ")
+            columns.append(f" {self._bar_text(row) if row.start >= 0 else ' ' * self._bar} ")
         line = "  " + " ".join(columns)
         room = None if self._style.width is None else self._style.width - width(line) - 1
         if row.tail and (room is None or room > width(mark)):
             line += " " + (row.tail if room is None else cut(row.tail, room, mark))
         return line.rstrip()
 
-    def _drawn(self, row: _Row) -> str:
+    def _bar_text(self, row: _Row) -> str:
         begin = min(self._bar - 1, max(0, int(row.start * self._bar)))
         end = min(self._bar, max(begin + 1, round(row.end * self._bar)))
         return " " * begin + "#" * (end - begin) + " " * (self._bar - end)

@@ -33,9 +33,9 @@ def _union(stretches: Iterable[Stretch]) -> int:
 def critical_path(tree: Tree) -> list[list[Stretch]]:
     """For each node, the stretches of time in which it determined the duration of its top span.
 
-    A span is walked backwards from its end. The path goes through the child that ended last; before the start
-    of that child, through the child that ended last before that start, and so on. The path stays in the span
-    itself where no child ran.
+    A span is walked backwards from its end. The path goes through the child that ended last. Before the start
+    of that child, it goes through the child that ended last before that start, and so on. When no child ran,
+    the path is in the span itself.
     """
     nodes = tree.nodes
     children = tree.children()

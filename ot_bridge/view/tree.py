@@ -35,8 +35,9 @@ _Below: TypeAlias = dict[str, list[SpanRecord]]  # children by the identities of
 
 
 class Node(NamedTuple):
-    """A span in its tree. parent: the index of the parent's node, -1 for a top. how: why a span is a top, or
-    BELOW for a span that is none.
+    """A span in its tree.
+
+    parent: the index of the parent's node, -1 for a top. how: why a span is a top, or BELOW if it is not.
     """
 
     span: SpanRecord
@@ -122,7 +123,7 @@ def _parent(span: SpanRecord, known: _Known) -> SpanRecord | None:
 
 
 def _how(span: SpanRecord) -> str:
-    """Why a span without a parent here has none."""
+    """The reason why a span has no parent in its trace."""
     if not span.parent_id.strip("0"):
         return ROOT
     remote = span.kind in _ENTRIES if span.parent_is_remote is None else span.parent_is_remote

@@ -1,7 +1,7 @@
 """Zipkin's B3 in both forms: five `X-B3-*` headers, or one `b3` header.
 
-Source: the B3 propagation specification (openzipkin/b3-propagation). Ids without padding are accepted, since
-some neighbours write them. A sampling decision may come without ids. Debug implies sampled.
+Source: the B3 propagation specification (openzipkin/b3-propagation). Ids without padding are accepted,
+because some other programs write them. A sampling decision may come without ids. Debug implies sampled.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def decode(headers: Headers, limits: Limits = LIMITS) -> Remote | None:
 
 
 def _members(value: str, limit: int) -> Iterator[tuple[str, str, str]]:
-    """(key, value, value with properties as received) of each well-formed member among the first `limit`."""
+    """Yields (key, value, value and properties as received) of the first `limit` members, if well-formed."""
     for part in value.split(",", limit)[:limit]:
         match = _member(part.strip(" \t"))
         if match is None:

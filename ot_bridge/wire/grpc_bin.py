@@ -1,8 +1,9 @@
 """`grpc-trace-bin`: OpenCensus' binary trace context, raw bytes in gRPC metadata.
 
-After "BinaryEncoding" in the OpenCensus specification: version 0, then field 0 (16 bytes of trace id),
-field 1 (8 of span id), field 2 (1 of options; the lowest bit is "sampled"). Only the first is required.
-grpcio does not show this key to Python code on the receiving side: with grpcio it is for sending only.
+Source: "BinaryEncoding" in the OpenCensus specification. A value is version 0, then field 0 (16 bytes of
+trace id), field 1 (8 bytes of span id), field 2 (1 byte of options; the lowest bit is "sampled"). Only field
+0 is required. grpcio hides this key from Python code on the receiving side, so with grpcio it can only be
+sent.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 1. `within_limits` drops items by their order and by their size in W3C's form, whatever format writes them.
    Every format therefore drops the same items, whatever another one wrote.
-2. Header names have no letter case, and some servers turn `_` into `-` in them. A key that was part of a
-   header name has lost both. If another format carries the key unchanged, `merged` makes one item of the two.
+2. Header names have no letter case, and some servers replace `_` by `-` in them. So a key that was part of a
+   header name may be changed. If another format carries the key unchanged, `merged` makes one item of both.
 3. Two keys that differ only in case are the same header name: the item that was set last is written.
 """
 
@@ -21,8 +21,8 @@ Baggage = Mapping[str, str]
 Items = Callable[[Baggage], Iterable[tuple[str, str]]]
 
 _log = logging.getLogger(__name__)
-PARTS = 4  # times the limits: how much of one header is looked at, so that reading takes bounded time
-_PER_CHARACTER = 12  # the most that one character takes when percent-encoded: four bytes of UTF-8
+PARTS = 4  # at most this many times the limits are read of one header, so that reading takes bounded time
+_PER_CHARACTER = 12  # maximum length of a percent-encoded character: four bytes of UTF-8
 # Not "+", which some peers read as a space.
 _SAFE_KEY = "!#$&'*.^`|"
 _SAFE_VALUE = "!#$&'()*/:<=>?@[]^`{|}"
@@ -63,7 +63,7 @@ def items_to_write(outgoing: Outgoing, limits: Limits) -> Baggage:
             _log,
             logging.WARNING,
             f"there is more baggage than {limits.baggage_items} items or {limits.baggage_bytes} bytes: "
-            "the items above that are not sent; set fewer items, or raise the propagator's limits",
+            "the items beyond that are not sent; set fewer items, or raise the propagator's limits",
         )
     return kept
 
@@ -86,7 +86,7 @@ def plain_items(baggage: Baggage) -> Iterable[tuple[str, str]]:
 
 
 class Room:
-    """What is left of the limits while the baggage of one carrier is read. What does not fit is skipped."""
+    """The remaining part of the limits while the baggage of one carrier is read. Other items are skipped."""
 
     def __init__(self, limits: Limits) -> None:
         self._items, self._bytes = limits.baggage_items, limits.baggage_bytes
@@ -117,9 +117,9 @@ def prefixed_items(
 def merged(first: Baggage, second: Baggage) -> Baggage:
     """The baggage that two formats read from one carrier. If both have an item, the value of `first` wins.
 
-    A key that went through a header name (see 2. above) and the unchanged key of the other format are one
-    item, under the unchanged key. If it fits several keys of the other format, their values win. Two keys of
-    the same format are never merged.
+    A key that was part of a header name (see point 2 in the docstring of this module) and the unchanged key
+    of the other format are one item, with the unchanged key. If it fits several keys of the other format, the
+    values of these are used. Two keys of the same format are never merged.
     """
     if not first or not second or first.keys() == second.keys():
         return first or second
@@ -155,7 +155,7 @@ def _merged_alike(keys: list[str], others: list[str], first: Baggage, second: Ba
 
 
 def _went_through_name_as(key: str, whole: str) -> bool:
-    """Whether `whole` becomes `key` on its way through a header name."""
+    """Whether `whole` may become `key` if it is part of a header name."""
     return key != whole and key in (whole.lower(), _folded(whole))
 
 

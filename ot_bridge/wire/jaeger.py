@@ -42,7 +42,7 @@ from ot_bridge.wire.text import Hex, cut, explain, text_of
 SAMPLED, DEBUG = 1, 2
 DEBUG_ID_CHARS = 1024
 
-# `_read_usual` reads most values without it, so that `re` compiles this at its first use.
+# `_read_usual` reads most values without this pattern, so it is compiled at its first use.
 _IDS = r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
 _FIELDS = (
     Hex("trace id", 1, 32, zero=False),
@@ -77,7 +77,7 @@ def bits_of(outgoing: Outgoing) -> int:
 
 
 class _Flags(dict[str, tuple[bool, bool, Mapping[str, str]]]):
-    """What one or two hex digits of flags mean, worked out at the first use of each."""
+    """One or two hex digits of flags -> their meaning, which is computed at the first use of each."""
 
     def __missing__(self, digits: str) -> tuple[bool, bool, Mapping[str, str]]:
         return self.setdefault(digits, flags_to_bits(int(digits, 16)))

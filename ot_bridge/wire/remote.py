@@ -16,11 +16,11 @@ Headers = Mapping[str, Any]
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
-# Keys of `extras`, which holds what only one format can express.
+# Keys of `extras`, which holds the values that only one format can express.
 JAEGER_FLAGS = "jaeger.flags"  # the bits of its flags but sampled and debug, in hex; 8 is "firehose"
 W3C_RANDOM = "w3c.random"  # present if the trace id is known to be random
-XRAY_LINEAGE = "xray.lineage"  # as it came in
-BAGGAGE_MEMBER = "baggage:"  # + key: that W3C member as it came in, value and properties
+XRAY_LINEAGE = "xray.lineage"  # as it was received
+BAGGAGE_MEMBER = "baggage:"  # + key: that W3C member as it was received, value and properties
 
 RANDOM_TRACE_ID: Mapping[str, str] = MappingProxyType({W3C_RANDOM: "1"})
 """The extras of a trace whose id this process made at random."""
@@ -46,7 +46,7 @@ class Remote(NamedTuple):
 
 
 NOT_SAMPLED = Remote(sampled=False)
-"""Only a decision. Some neighbours send ids of zero with it when they do not record a trace."""
+"""Only a decision. Some programs send it with ids of zero when they do not record a trace."""
 
 
 class Outgoing(Protocol):
@@ -104,12 +104,12 @@ Ids = tuple[int, int, int, int]
 
 
 class Usual:
-    """The one header of a format that most requests have of it, and fast functions for its usual values.
+    """The header of a format that most requests have, and fast functions for its usual values.
 
     read: returns trace id, span id, parent id (0 for none) and flags (1: sampled, 2: the trace id is random)
     of a carrier that has no other header of the format. If it raises anything, or returns an id of 0,
-    `decode` is called instead. write: the text for these four, as `encode` writes it where there is nothing
-    else to write. If it raises anything, `encode` is called instead.
+    `decode` is called instead. write: returns the text for these four values that `encode` would write if
+    there was nothing else to write. If it raises anything, `encode` is called instead.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Usual:
 class Format:
     """A header format: its name, the lower-case names of its headers, its decoder and its encoder.
 
-    prefixes: how the names of headers begin that hold one baggage item each.
+    prefixes: the beginnings of the names of headers that hold one baggage item each.
     raw: values may be bytes or integers and reach the decoder unchanged. The decoder of any other format
     raises TypeError or AttributeError for a value that is not text.
     text_map: the variant for carriers that are not HTTP headers, if there is one.

@@ -12,7 +12,7 @@ from ot_bridge.errors import BadHeader
 from ot_bridge.wire.remote import Ids
 
 is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-"""A header name as RFC 9110 section 5.6.2 has it."""
+"""Matches a header name as defined in RFC 9110, section 5.6.2."""
 
 is_unsafe = re.compile(r"[\r\n\0]").search
 """Finds a character that could forge a line of a text protocol."""
@@ -33,7 +33,7 @@ class Hex:
 
 
 def explain(header: str, value: str, separator: str, fields: Iterable[Hex]) -> BadHeader:
-    """The `BadHeader` for a value that is not `fields` with separators between. Examines only its start."""
+    """The `BadHeader` for a value that is not `fields` joined by `separator`. Examines only its start."""
     position = 0
     for field, part in zip_longest(fields, value[:256].split(separator)):
         if field is None:
@@ -101,7 +101,7 @@ def not_list(value: Any) -> Any:
 
 
 def cut(value: str, limit: int) -> str:
-    """A comma-separated list, cut after the last member that fits into `limit` characters."""
+    """Cuts a comma-separated list after the last member that fits into `limit` characters."""
     return value if len(value) <= limit else value[: limit + 1].rpartition(",")[0]
 
 

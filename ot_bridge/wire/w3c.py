@@ -27,12 +27,12 @@ from ot_bridge.wire.text import Hex, cut, explain, read_three, text_of
 
 SAMPLED, RANDOM = 1, 2
 MEMBERS = 32
-COMMAS = 256  # a value is taken apart at this many, so reading it takes bounded time
+COMMAS = 256  # a value is split at this number of commas at most, so that reading takes bounded time
 CHARS = 512
 
 _match = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 # A later version: the first 55 characters are read if the value ends there or a dash follows.
-# Few callers send one, so that `re` compiles this at its first use.
+# Few callers send one, so this pattern is compiled at its first use.
 _LATER = r"(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?![^-])"
 _FIELDS = (
     Hex("version", 2, 2, lower=True),
@@ -79,7 +79,7 @@ def _match_padded(value: str) -> re.Match[str]:
 
 
 def read_tracestate(value: str, limits: Limits = LIMITS) -> str:
-    """The members, normalised, the first one of each key; an empty string if one is malformed."""
+    """Normalises the members, and keeps the first one of each key. An empty string if one is malformed."""
     value = shorten(value, limits.tracestate_bytes)
     members = [member for part in value.split(",", COMMAS) if (member := part.strip(" \t"))]
     if len(members) > MEMBERS or not all(map(_member, members)):
@@ -116,7 +116,7 @@ def encode(outgoing: Outgoing, headers: MutableMapping[str, Any], limits: Limits
         flags |= RANDOM
     try:
         headers["traceparent"] = _write(trace_id, span_id, 0, flags)
-    except OverflowError:  # an id generator of the program made an id that does not fit
+    except OverflowError:  # an id generator of the program made an id that is too large
         return
     tracestate = outgoing.tracestate
     if tracestate and tracestate.isprintable():

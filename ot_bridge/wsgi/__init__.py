@@ -1,4 +1,4 @@
-"""WSGI in: one server span for each request, in front of any application, on any OpenTracing tracer."""
+"""Traces any WSGI application: a server span for each request, on any OpenTracing tracer."""
 
 from ot_bridge.edge import DO_NOT_TRACE, StartOptions
 from ot_bridge.wsgi.middleware import TracingMiddleware, trace_wsgi

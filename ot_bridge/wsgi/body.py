@@ -1,7 +1,7 @@
 """Response bodies that end the request's span: at the last chunk or at `close()`, whichever comes first.
 
-A body is wrapped only if the application still has work to do for it. Lists, and what the server's file
-wrapper has made, reach the server as they are, so that it can count them and use `sendfile`.
+A body is wrapped only if the application still has to produce it. Lists, and files that the server's file
+wrapper has made, are passed on unchanged, so that the server can count the items and use `sendfile`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ FILE_WRAPPER: Final = "wsgi.file_wrapper"
 
 
 def deliver(result: Iterable[bytes], request: Request, environ: dict[str, Any]) -> Iterable[bytes]:
-    """What the server gets for the application's `result`. From here on the body ends the span."""
-    if _is_no_body(result):
+    """Returns the body that the server gets for the application's `result`. The body ends the span."""
+    if _means_no_response(result):
         request.end()
         return result
     if _is_file(result, environ.get(FILE_WRAPPER)):
         try:
             result.close = FileClose(result, request)  # type: ignore[attr-defined]
-        except (AttributeError, TypeError):  # the object has no room for it
+        except (AttributeError, TypeError):  # the object does not allow it
             request.end()
         return result
     return SizedBody(result, request) if hasattr(type(result), "__len__") else Body(result, request)
 
 
-def _is_no_body(result: object) -> bool:
-    """Whether it is the mark of an application that has taken the socket over from its server.
+def _means_no_response(result: object) -> bool:
+    """Whether `result` is the object that an application returns after it has taken over the socket.
 
-    Gunicorn's is a bare object, and eventlet's has its identity. None is a mistake of the application.
+    For gunicorn that is a plain object, for eventlet an instance of `_AlreadyHandled`. The server has to
+    recognize it, so it is not wrapped. None is not such an object but an error of the application.
     """
     kind = type(result)
     if result is None or hasattr(kind, "__iter__") or hasattr(kind, "__getitem__"):
@@ -47,14 +48,15 @@ def _is_no_body(result: object) -> bool:
 def _is_file(result: object, wrapper: Any) -> bool:
     if isinstance(wrapper, type):
         return isinstance(result, wrapper)
-    return isinstance(wrapper, NotedWrapper) and result is wrapper.made
+    return isinstance(wrapper, RecordingFileWrapper) and result is wrapper.made
 
 
-class NotedWrapper:
-    """A server's `wsgi.file_wrapper` that is a function; by itself it does not reveal its results.
+class RecordingFileWrapper:
+    """Calls a server's `wsgi.file_wrapper` that is a function, and records its last result (`made`).
 
-    uWSGI and mod_wsgi recognize their files by identity, so these reach them unchanged. made: the last one.
-    An iterator that a function written in Python has made is read by the server's loop: a body as any other.
+    uWSGI and mod_wsgi recognize their files by identity, so these must be passed on unchanged. A function
+    written in Python makes an iterator that the server reads like any other body. It is not recorded, unless
+    the function returns its argument.
     """
 
     made: object = None
@@ -69,14 +71,14 @@ class NotedWrapper:
         return result
 
 
-def note_files(environ: dict[str, Any], wrapper: Any) -> None:
-    """Has the server's file wrapper, which is a function, note what it makes."""
-    if not isinstance(wrapper, NotedWrapper):
-        environ[FILE_WRAPPER] = NotedWrapper(wrapper)
+def record_files(environ: dict[str, Any], wrapper: Any) -> None:
+    """Replaces the server's file wrapper, which is a function, by one that records its results."""
+    if not isinstance(wrapper, RecordingFileWrapper):
+        environ[FILE_WRAPPER] = RecordingFileWrapper(wrapper)
 
 
 class Body:
-    """An application's iterable. The span is active in each step of it, and ends with it."""
+    """Wraps an application's iterable. The span is active while it makes a chunk, and ends at its end."""
 
     __slots__ = ("_next", "_request", "_result")
 
@@ -123,13 +125,13 @@ class Body:
 
     def __del__(self) -> None:
         if self._request.is_open:
-            # A generator that goes with this object closes its scopes, which have to be active then.
+            # If this deletes a generator, the generator closes its scopes, which have to be active meanwhile.
             self._request.step(self._drop)
             finalizers.later(self._request.abandon)
 
 
 class SizedBody(Body):
-    """A `Body` whose iterable has a length, from which servers make a `Content-Length`."""
+    """A `Body` whose iterable has a length, from which servers compute the `Content-Length`."""
 
     __slots__ = ()
 
@@ -138,13 +140,13 @@ class SizedBody(Body):
 
 
 class FileClose:
-    """The `close()` of a file that the server gets as it is."""
+    """Replaces the `close()` of a file that the server gets unwrapped. It also ends the span."""
 
     __slots__ = ("_close", "_request")
 
     def __init__(self, result: Any, request: Request) -> None:
         close: Any = getattr(result, "close", None)
-        # An object that serves for many requests has the one of the last request, which ends its own span.
+        # A file that is used for several requests still has the `FileClose` of the previous request.
         self._close: Any = close._close if isinstance(close, FileClose) else close
         self._request = request
         finalizers.prepare()

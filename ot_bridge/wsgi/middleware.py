@@ -1,6 +1,6 @@
 """`TracingMiddleware`: a server span around every request of a WSGI application (PEP 3333).
 
-Whatever goes wrong on the tracing side, the application is called, once, with the server's own environ.
+The application is called exactly once, with the server's own environ, even if tracing fails.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.otel import current
 from ot_bridge.propagation import WsgiHeaders
 from ot_bridge.wsgi import urls
-from ot_bridge.wsgi.body import FILE_WRAPPER, FINISHED, deliver, note_files
+from ot_bridge.wsgi.body import FILE_WRAPPER, FINISHED, deliver, record_files
 from ot_bridge.wsgi.request import SPAN, Request
 from ot_bridge.wsgi.routes import OPEN
 from ot_bridge.wsgi.settings import Settings
@@ -33,32 +33,35 @@ if TYPE_CHECKING:
 #: Paths that load balancers request all the time.
 HEALTH: Final = ("/healthz", "/_ah/health")
 
-_new_tuple: Final[Any] = tuple.__new__  # as `Tags(...)`, at a third of its price
+_new_tuple: Final[Any] = tuple.__new__  # the same as `Tags(...)`, in a third of the time
 
 
 class TracingMiddleware:
-    """Traces each request to `app`; the span is active while `app` works and in `environ["ot_bridge.span"]`.
+    """Traces each request to `app`. Its span is active while `app` works, and in `environ["ot_bridge.span"]`.
 
     app: the WSGI application. tracer: any OpenTracing tracer; without one, `opentracing.global_tracer()`
     is looked up at each request.
 
-    operation_name: the span's name; a callable is given the environ; a template (`"{method} {route}"`;
-    also `{path}`, `{host}`, `{scheme}`) is filled in after routing.
-    component, span_kind: the tags of these names.
-    start_options: a callable that is given the environ and returns a `StartOptions`, or just a sampler,
-    a span kind, a name, or False for "do not trace".
-    exclude: paths that are not traced (`"/static/*"` means all below), or a callable given the environ.
-    trust: what to take from the caller: `"all"`, `"context"` (the sampling decision is ours), `"link"`
-    (a trace of our own with a link), `"none"`; or a callable that is given the environ and returns one.
-    public_endpoint: True, or a callable that is given the environ: then `"link"`.
-    on_corrupt: a broken tracing header costs the span (`"skip"`), or the caller's trace (`"root"`).
-    capture_headers: names of request and response headers to tag; values of sensitive
-    ones are replaced.
+    operation_name: the span's name; or a callable that gets the environ; or a template
+    (`"{method} {route}"`; also `{path}`, `{host}`, `{scheme}`), which is filled in after routing.
+    component, span_kind: the values of the tags with these names.
+    start_options: a callable that gets the environ and returns a `StartOptions`, or just a sampler, a span
+    kind, a name, or False for "do not trace".
+    exclude: paths that are not traced (`"/static/*"` excludes all paths below `/static/`), or a callable that
+    gets the environ.
+    trust: what is used of the caller's context: `"all"`, `"context"` (this process decides on sampling),
+    `"link"` (a new trace with a link to the caller's span), `"none"`; or a callable that gets the environ and
+    returns one of these.
+    public_endpoint: whether `"link"` replaces `trust`, or a callable that gets the environ and returns this.
+    on_corrupt: if a tracing header is broken, the request gets no span (`"skip"`) or starts a new trace
+    (`"root"`).
+    capture_headers: names of request and response headers that become tags; the values of sensitive headers
+    are replaced.
     capture_query: whether `http.url` has the query, with the values of sensitive parameters replaced.
     redact: more names of parameters and headers that are sensitive.
-    request_hook: called with the span and the environ before the application.
-    response_hook: called with the span, the environ, the status and the headers before they are sent.
-    response_header: a header (`"traceparent"`) or format in which the response carries its trace id.
+    request_hook: is called with the span and the environ before the application.
+    response_hook: is called with the span, the environ, the status and the headers before these are sent.
+    response_header: a header (`"traceparent"`) or format in which the response sends the trace id.
 
     Raises `ConfigurationError` for a value that cannot be used, `TypeError` for an unknown option.
     """
@@ -105,14 +108,14 @@ class TracingMiddleware:
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TracingMiddleware:
-        """A copy with a copy of the application; the tracer is shared, as threads and sockets hang on it."""
+        """A copy with a copy of the application. It shares the tracer, which has threads and sockets."""
         made = copy.copy(self)
         made.app = copy.deepcopy(self.app, memo)
         return made
 
     @property
     def corrupt_headers(self) -> int:
-        """How many requests so far had tracing headers that could not be read."""
+        """The number of requests so far whose tracing headers could not be read."""
         return self._settings.callers.corrupt
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -136,28 +139,28 @@ class TracingMiddleware:
         return deliver(result, request, environ)
 
     def _begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Request | None:
-        """The request with its span started, or without one; None if another middleware has the request."""
-        within = environ.get(OPEN)
-        if within is not None and not within.is_open:  # a copy of an environ, whose request has ended
-            within = None
-        if within is not None and within.is_of(environ):
-            self._step_aside(environ, within.span)
+        """Makes the `Request` and starts its span, if it gets one. None if another middleware traces it."""
+        outer = environ.get(OPEN)
+        if outer is not None and not outer.is_open:  # a copy of the environ of a request that has ended
+            outer = None
+        if outer is not None and outer.is_of(environ):
+            self._add_to_outer(environ, outer.span)
             return None
         if current():
-            outer = _server_span(environ, start_response)
-            if outer is not None:
-                self._step_aside(environ, outer)
+            outer_span = _server_span(environ, start_response)
+            if outer_span is not None:
+                self._add_to_outer(environ, outer_span)
                 return None
         settings = self._settings
         tracer = self.tracer or opentracing.global_tracer()
         try:
-            span = self._start(tracer, environ, within is not None)
-        except edge.BrokenHeader:  # which costs this span, and none of those below
+            span = self._start(tracer, environ, outer is not None)
+        except edge.BrokenHeader:  # this request gets no span, but its application may start spans
             environ.pop(SPAN, None)
             return None
         wrapper = environ.get(FILE_WRAPPER)
         if wrapper is not None and not isinstance(wrapper, type):
-            note_files(environ, wrapper)
+            record_files(environ, wrapper)
         if span is None:
             environ.pop(SPAN, None)
             step = edge.activity(tracer, edge.untraced_span(tracer))
@@ -169,9 +172,9 @@ class TracingMiddleware:
         return request
 
     def _start(
-        self, tracer: opentracing.Tracer, environ: WSGIEnvironment, is_within: bool
+        self, tracer: opentracing.Tracer, environ: WSGIEnvironment, is_nested: bool
     ) -> opentracing.Span | None:
-        """The request's span; None if it is to have none. is_within: whether another request makes it."""
+        """Starts the request's span; None if it gets none. is_nested: whether another request makes it."""
         settings = self._settings
         exclusion = settings.exclusion
         if exclusion.excludes(environ) if exclusion.is_callable else exclusion[_path(environ)]:
@@ -180,7 +183,7 @@ class TracingMiddleware:
         if start is not None and not start.trace:
             return None
         parent = broken = None
-        if not is_within:  # then its headers are a copy of the outer one's
+        if not is_nested:  # the headers of a nested request are a copy of the outer request's
             parent, broken = settings.callers.parent(tracer, WsgiHeaders(environ), environ)
         name = settings.name.fixed or attempt("operation_name", settings.name.of, environ) or "HTTP"
         if start is not None:
@@ -194,10 +197,10 @@ class TracingMiddleware:
         return span
 
     def _ready_tags(self, maps_kind: bool, environ: WSGIEnvironment) -> convert.Tags:
-        """`_tags` as a span of ours starts with them, where no more than those of `describe` are added.
+        """The tags of `_tags` as a `convert.Tags`, if only `describe` adds tags for each request.
 
-        It skips the copy of the tags and the look at each of them in `bridge.convert`, since they are clean.
-        test_tags.py checks that it agrees with `_tags`; benchmark row wsgi needs it.
+        This skips the copy and the checks in `bridge.convert`, because all the values are clean. test_tags.py
+        checks that it agrees with `_tags`; benchmark row wsgi needs it.
         """
         ready, kind, _, _ = self._settings.ready[maps_kind]
         tags = ready.copy()
@@ -230,8 +233,8 @@ class TracingMiddleware:
             failed("reading the environ")
         return tags
 
-    def _step_aside(self, environ: WSGIEnvironment, outer: Any) -> None:
-        """Adds to the span that a middleware around this one has started for the request, if there is one."""
+    def _add_to_outer(self, environ: WSGIEnvironment, outer: Any) -> None:
+        """Adds tags to `outer`, the span that an outer middleware has started for the request, or None."""
         if outer is None:
             return
         put = outer.set_tag if isinstance(outer, opentracing.Span) else outer.set_attribute
@@ -246,19 +249,19 @@ def _path(environ: WSGIEnvironment) -> Any:
     try:
         target = environ.get("PATH_INFO", "")
         return environ.get("SCRIPT_NAME", "") + target if target[:1] == "/" else urls.raw_path(environ)
-    except Exception:  # an environ with something else for a path
+    except Exception:  # the path in the environ is not a text
         return None
 
 
 def _server_span(environ: WSGIEnvironment, start_response: object) -> trace.Span | None:
-    """The span of OpenTelemetry's own instrumentation for this same request, if there is one around it."""
+    """The span that an instrumentation of OpenTelemetry has started for this request, or None."""
     span: Any = trace.get_current_span()
     if not span.get_span_context().is_valid or span.get_span_context().is_remote:
         return None
-    # The instrumentation's `start_response` is recognized by its module, unless another middleware wraps it.
+    # The module of `start_response` shows whether the instrumentation made it, unless it has been wrapped.
     module = getattr(start_response, "__globals__", {}).get("__name__", "")
     is_from_instrumentation = module.startswith("opentelemetry.instrumentation.")
-    if not span.is_recording():  # then it has no kind
+    if not span.is_recording():  # such a span has no kind
         return span if is_from_instrumentation else None
     scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
     if scope == bridge.SCOPE_NAME or getattr(span, "kind", None) is not SpanKind.SERVER:
@@ -267,7 +270,7 @@ def _server_span(environ: WSGIEnvironment, start_response: object) -> trace.Span
 
 
 def _is_of_request(span: Any, environ: WSGIEnvironment) -> bool:
-    """Whether the attributes of a server span are those of this request."""
+    """Whether the method and path in the attributes of a server span are those of this request."""
     attributes = getattr(span, "attributes", None) or {}
     method = attributes.get("http.request.method") or attributes.get("http.method")
     path = attributes.get("url.path") or str(attributes.get("http.target") or "").partition("?")[0]
@@ -275,5 +278,5 @@ def _is_of_request(span: Any, environ: WSGIEnvironment) -> bool:
 
 
 def trace_wsgi(app: WSGIApplication, **options: Any) -> TracingMiddleware:
-    """`app` traced: `TracingMiddleware(app, **options)`, for one-liners."""
+    """Returns `TracingMiddleware(app, **options)`."""
     return TracingMiddleware(app, **options)

@@ -1,7 +1,7 @@
-"""What a request's span is called: a fixed name, a callable's, or a template filled in after routing.
+"""The name of a request's span: a fixed name, a callable's result, or a template filled in after routing.
 
 The route is the pattern that the framework has matched (`/items/<id>`), never the path that the client has
-sent, since a name for each path would be names without end.
+sent, because the number of different paths is unlimited.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OperationName:
         self.late = "route" in self._fields
 
     def of(self, environ: Environ, route: str | None = None) -> str:
-        """The span's name, with the `route` if it is known."""
+        """Makes the span's name. route: None if it is not known yet."""
         if not isinstance(self._name, str):
             return str(self._name(environ))
         values: dict[str, Any] = {field: FIELDS[field](environ) for field in self._fields}

@@ -1,6 +1,6 @@
-"""One request on its way through: its span, its response's status, and its one end.
+"""One request: its span, the status of its response, and its end, which happens once.
 
-Nothing here raises into the application or the server: what fails on the span's side is logged.
+Errors of tracing are logged. They reach neither the application nor the server.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ot_bridge.wsgi.routes import OPEN
 from ot_bridge.wsgi.settings import Settings
 from ot_bridge.wsgi.tags import Environ, status_code
 
-#: Where the environ holds the request's span.
+#: The key under which the environ holds the request's span.
 SPAN: Final = "ot_bridge.span"
 
 #: Exceptions which mean that the client or the server has gone, so that no response is sent.
@@ -27,9 +27,9 @@ _GONE: Final = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
 class Request:
-    """One request. span: its span, None if it is not traced. step: calls the application in its span."""
+    """One request. span: None if it is not traced. step: calls the application with the span active."""
 
-    #: Whether the client has been sent anything but a status.
+    #: Whether any part of the body has been sent to the client.
     sent = False
 
     _open = True
@@ -54,7 +54,7 @@ class Request:
         environ[OPEN] = self
 
     def is_of(self, environ: Environ) -> bool:
-        """Whether `environ` is of this request, perhaps a copy, and not of one that the application makes."""
+        """Whether `environ` is that of this request or a copy of it, and not that of a nested request."""
         own = self._environ
         return environ is own or (
             environ.get("wsgi.input") is own.get("wsgi.input")
@@ -65,9 +65,9 @@ class Request:
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[..., Any]:
-        """The server's, with the status noted: the last one counts."""
+        """Calls the server's `start_response`, and remembers the status. Of several calls the last counts."""
         if self._settings.wants_headers:
-            if type(headers) is not list:  # which might be read only once
+            if type(headers) is not list:  # it may be an iterator, which can be read only once
                 headers = list(headers)
             headers = attempt("response", self._look_at, status, headers, default=headers)
         self._write = (
@@ -77,11 +77,11 @@ class Request:
         )
         self._status = status
         if self._settings.wants_route:
-            self.find_route(None)  # Flask forgets its request before the body goes out
+            self.find_route(None)  # Flask's request is gone when the body is sent
         return self.write
 
     def write(self, data: bytes) -> Any:
-        """The server's `write()`, counted."""
+        """Calls the server's `write()`, and counts the bytes."""
         done = self._write(data)
         self.sent = True
         self._written += len(data)
@@ -101,7 +101,7 @@ class Request:
         return headers
 
     def find_route(self, result: object) -> None:
-        """Looks for the framework's route while `result` still has it."""
+        """Looks up the framework's route, in the environ and in `result`, unless it is known already."""
         if self._route is None:
             self._route = attempt("route", routes.route, self._environ, result)
 
@@ -111,9 +111,9 @@ class Request:
         return self._open
 
     def end(self, error: BaseException | None = None) -> None:
-        """Ends the span; only the first call counts. error: what the application has raised.
+        """Ends the span; only the first call counts. error: the exception that the application has raised.
 
-        An application that raises StopIteration has taken the socket over from its server.
+        StopIteration is not an error: the application raises it after it has taken over the socket.
         """
         if not self._open:
             return
@@ -153,9 +153,9 @@ class Request:
             self._name(span, error)
 
     def _code_after(self, error: BaseException) -> int | None:
-        """The status that the client gets, or got, from an application that has raised."""
+        """The status that the client gets or has got if the application raises `error`; None if none."""
         announced = status_code(self._status)
-        if self.sent or announced == 101:  # the socket is another protocol's from then on
+        if self.sent or announced == 101:  # after status 101 the socket is used for another protocol
             return announced
         gets_response = isinstance(error, Exception) and not isinstance(error, (StopIteration, *_GONE))
         return 500 if gets_response else None
@@ -173,7 +173,7 @@ class Request:
 
 
 def fail(span: opentracing.Span, error: BaseException) -> None:
-    """Marks `span` as failed by `error`; a foreign span by the names of OpenTracing's conventions."""
+    """Records `error` in `span`; in a span of another tracer, by the names of OpenTracing's conventions."""
     if isinstance(span, bridge.Span):
         span.fail(error)
         return

@@ -1,4 +1,4 @@
-"""The response header with the trace of the request, for its caller."""
+"""The response header that tells the caller the request's trace id."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MakeHeaders: TypeAlias = Callable[[opentracing.Span], list[tuple[str, str]]]
 
 
 def response_header(name: str | None) -> MakeHeaders | None:
-    """What makes the headers for a span. name: of a header, or of a format in `ot_bridge.wire`; or None.
+    """Returns a function that makes the response headers for a span; None if `name` is None.
 
-    Raises `ConfigurationError` for other names.
+    name: the name of a header, or of a format in `ot_bridge.wire`. Raises `ConfigurationError` for others.
     """
     if name is None:
         return None

@@ -1,7 +1,7 @@
 """The pattern of a path that the framework has matched, such as `/items/<id>`.
 
-It is looked up while the framework still has it: at `start_response`, in the result, and where the
-application has raised in the exception's frames, which hold the framework's request.
+It has to be looked up while the framework still has it: in `start_response`; in the application's result; or,
+if the application has raised, in the frames of the traceback, which refer to the framework's request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ot_bridge.wsgi.tags import Environ
 
-#: The environ's key of the middleware's own note of the request.
+#: The key under which the environ holds the middleware's `Request` until its span ends.
 OPEN: Final = "ot_bridge.open"
 
 
@@ -25,7 +25,7 @@ def _werkzeug(environ: Environ, result: object) -> object:
 
 
 def _flask(environ: Environ, result: object) -> object:
-    # A copy of Flask's request context takes "werkzeug.request" away when it ends; the context itself stays.
+    # When a copy of Flask's request context ends, it removes "werkzeug.request". The context still has it.
     flask: Any = sys.modules.get("flask")
     if flask is None or not flask.has_request_context():
         return None
@@ -38,7 +38,7 @@ def _bottle(environ: Environ, result: object) -> object:
 
 
 def _django(environ: Environ, result: object) -> object:
-    # Django's environ does not lead to the request; its response does, which has to close the request.
+    # Django's environ does not refer to the request, but the response does, because it closes the request.
     for closer in getattr(result, "_resource_closers", ()):
         found = _of_request(getattr(closer, "__self__", None))
         if found is not None:
@@ -46,13 +46,14 @@ def _django(environ: Environ, result: object) -> object:
     return None
 
 
-#: Where each framework leaves the route that it has matched; `environ["ot_bridge.route"]` is for all others.
-_PLACES: Final = (_set_by_the_program, _werkzeug, _flask, _bottle, _django)
+#: Look up the route in each framework's own place. Programs on other frameworks set
+#: `environ["ot_bridge.route"]`.
+_LOOKUPS: Final = (_set_by_the_program, _werkzeug, _flask, _bottle, _django)
 
 
 def route(environ: Environ, result: object = None) -> str | None:
-    """The pattern that the request has matched, in the framework's own spelling; None if it is not known."""
-    for look in _PLACES:
+    """The pattern that the request has matched, as the framework writes it; None if it is not known."""
+    for look in _LOOKUPS:
         found = look(environ, result)
         if found:
             return str(found)
@@ -60,7 +61,7 @@ def route(environ: Environ, result: object = None) -> str | None:
 
 
 def route_in(trace: TracebackType | None) -> str | None:
-    """The route of a request that an exception has ended: of the request in the frames of its traceback."""
+    """The route of the request in the frames of `trace`, the traceback of the exception that ended it."""
     while trace is not None:
         local = trace.tb_frame.f_locals
         found = _of_request(local.get("request")) or _of_request(getattr(local.get("ctx"), "request", None))

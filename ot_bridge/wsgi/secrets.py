@@ -22,8 +22,8 @@ _BETWEEN_WORDS: Final = r"[^\w\-]+"
 class Secrets:
     """Decides which names are sensitive: those in `SENSITIVE`, and `more`.
 
-    Names are compared without case, `-`, `_` and other punctuation. Each word between punctuation is looked
-    at by itself too, so that `user[password]`, `token[]` and `$token` are sensitive.
+    Names are compared without case and punctuation. Each word between punctuation is compared as well, so
+    that `user[password]`, `token[]` and `$token` are sensitive.
     """
 
     def __init__(self, more: Iterable[str] = ()) -> None:

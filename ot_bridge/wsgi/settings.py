@@ -45,15 +45,15 @@ class Settings:
         response_header: str | None,
     ) -> None:
         self.name = OperationName(operation_name)
-        #: Whether OpenTelemetry's names are opted in.
+        #: Whether `OTEL_SEMCONV_STABILITY_OPT_IN` selects OpenTelemetry's names.
         self.opted_in = "http" in opt_in()
         self.secrets = Secrets(edge.as_names("redact", redact))
         captured = edge.as_names("capture_headers", capture_headers)
         self.captured = HeaderTags(captured, self.secrets, self.opted_in) if captured else None
         self.capture_query = capture_query
         self.tags: Tags = {"component": component, "span.kind": edge.kind_tag(span_kind)}
-        #: `tags` as spans start with them, by whether the tracer makes a kind of `span.kind`; empty where
-        #: other tags are added that have to be cleaned.
+        #: Whether the tracer sets the span's kind from `span.kind` -> `tags`, cleaned once. Empty if tags are
+        #: added to each request that have to be cleaned.
         self.ready: Mapping[bool, convert.Tags] = {}
         if not (captured or capture_query or self.opted_in):
             self.ready = {maps: convert.tags(self.tags, maps) for maps in (True, False)}
@@ -63,6 +63,6 @@ class Settings:
         self.request_hook = edge.as_function("request_hook", request_hook)
         self.response_hook = edge.as_function("response_hook", response_hook)
         self.response_header = header_maker(response_header)
-        #: Whether the route is looked for, and whether response headers are looked at.
+        #: Whether the route is looked up, and whether response headers are read.
         self.wants_route = self.name.late or self.opted_in
         self.wants_headers = bool(captured or response_hook or response_header)

@@ -1,7 +1,7 @@
 """The tags of a request's span, by the names of OpenTracing's "Semantic Conventions".
 
-OpenTelemetry's names take their place when spans are exported (`ot_bridge.semconv`), where
-`OTEL_SEMCONV_STABILITY_OPT_IN` selects them. Values without a name in OpenTracing are tagged here then.
+If `OTEL_SEMCONV_STABILITY_OPT_IN` selects OpenTelemetry's names, `ot_bridge.semconv` replaces the tags when
+spans are exported. Then tags for which OpenTracing has no name are added here as well.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ot_bridge.wsgi.secrets import REDACTED, Secrets
 Environ: TypeAlias = dict[str, Any]
 Tags: TypeAlias = dict[str, Any]
 
-#: Methods that may stand in a span's name; any other would let a client make up names without end.
+#: Methods that a span's name may contain. With others, a client could cause any number of names.
 METHODS: Final = known_methods()
 
 _MAX_TEXT: Final = convert.MAX_TEXT
-_MOST_DIGITS: Final = 5  # of a port
-_LONGEST_ADDRESS: Final = 100  # with a zone
-#: The tag of a peer's address. Clients may be without end, proxies are few.
+_MOST_DIGITS: Final = 5  # maximum number of digits of a port
+_LONGEST_ADDRESS: Final = 100  # maximum length of an IP address with a zone
+#: A peer's address -> the name of its tag. The number of entries is bounded, the number of clients is not.
 _PEERS: Final[dict[Any, str]] = {}
 _MOST_PEERS: Final = 1024
 
 
 def describe(tags: Tags, environ: Environ, query: str) -> None:
-    """Adds the tags of a request, with values that `ot_bridge.bridge.convert` would leave as they are."""
+    """Adds the tags of a request. Their values need no cleaning by `ot_bridge.bridge.convert`."""
     method = environ.get("REQUEST_METHOD", "")
     tags["http.method"] = method if method in METHODS else convert.attribute(method)
     url = urls.url(environ)
@@ -49,10 +49,10 @@ def describe(tags: Tags, environ: Environ, query: str) -> None:
 
 
 def _peer(address: Any) -> str:
-    """The tag for a peer's address; "" for what is none. Results are remembered, up to a bound."""
+    """The name of the tag for a peer's address; "" if it is no IP address. Remembers some results."""
     if type(address) is not str or not address.isascii() or len(address) > _LONGEST_ADDRESS:
         return ""
-    is_address = ":" in address or address.replace(".", "").isdigit()  # as `_address` has it
+    is_address = ":" in address or address.replace(".", "").isdigit()  # the same rule as in `_address`
     tag = ("peer.ipv6" if ":" in address else "peer.ipv4") if is_address else ""
     if len(_PEERS) < _MOST_PEERS:
         _PEERS[address] = tag
@@ -60,25 +60,25 @@ def _peer(address: Any) -> str:
 
 
 def describe_more(tags: Tags, environ: Environ) -> None:
-    """Adds what OpenTelemetry names and OpenTracing does not."""
+    """Adds tags for which OpenTelemetry has names and OpenTracing has none."""
     version = (environ.get("SERVER_PROTOCOL") or "").partition("HTTP/")[2]
     if version:
         tags["network.protocol.version"] = version
-    # ProxyFix keeps the address that really connected; `peer.ipv4` has that of the client then.
+    # ProxyFix sets REMOTE_ADDR to the client's address, and keeps the address of the connection here.
     connected = environ.get("werkzeug.proxy_fix.orig")
     if connected:
         tags.update({"network.peer.address": _address(connected), "client.address": _address(environ)})
 
 
 def _address(environ: Environ) -> str:
-    """The peer's IP address. For a unix socket, where servers give "localhost" or nothing, it is ""."""
+    """The peer's IP address; "" for a unix socket, for which servers write "localhost" or nothing."""
     address: str = environ.get("REMOTE_ADDR") or ""
     return address if ":" in address or address.replace(".", "").isdigit() else ""
 
 
-@lru_cache(256)  # there are few status lines in a program
+@lru_cache(256)  # a program has few different status lines
 def status_code(status: object) -> int | None:
-    """The number in a WSGI status line; None if there is none ("200" alone is one)."""
+    """The number in a WSGI status line; None if there is no number. A line may be a number alone ("200")."""
     try:
         code = int(status[:3])  # type: ignore[index]
     except (TypeError, ValueError):
@@ -87,13 +87,13 @@ def status_code(status: object) -> int | None:
 
 
 class HeaderTags:
-    """Tags for the request and response headers that were named, without the values of sensitive ones.
+    """Makes tags of the named request and response headers. The values of sensitive headers are replaced.
 
-    lists: whether the value of a tag is a list of texts, else several are joined by commas.
+    lists: whether a tag's value is a list of texts; if not, several texts are joined by commas.
     """
 
     def __init__(self, names: tuple[str, ...], secrets: Secrets, lists: bool) -> None:
-        # Here, since Werkzeug takes 70 ms to load and few programs capture headers.
+        # Imported here, because Werkzeug takes 70 ms to load and few programs capture headers.
         from werkzeug.datastructures import EnvironHeaders, Headers
 
         self._received: Callable[[Environ], Any] = EnvironHeaders
@@ -103,12 +103,12 @@ class HeaderTags:
         self._lists = lists
 
     def request(self, environ: Environ) -> Tags:
-        """The tags for those that came in."""
+        """The tags for the headers of the request."""
         headers = self._received(environ)
         return self._tags("request", lambda name: [headers.get(name)])
 
     def response(self, headers: list[tuple[str, str]]) -> Tags:
-        """The tags for those that go out."""
+        """The tags for the headers of the response."""
         return self._tags("response", self._sent(headers).getlist)
 
     def _tags(self, direction: str, read: Callable[[str], list[Any]]) -> Tags:

@@ -1,7 +1,7 @@
-"""A request's URL as it may be exported: never with user info, and with a query only without its secrets.
+"""A request's URL as it may be exported: without user and password, and with secrets in the query replaced.
 
-The environ is read as the server, or a `ProxyFix` in front, has left it (PEP 3333, "URL Reconstruction");
-`X-Forwarded-*` headers are not looked at.
+The URL is that of the environ, which the server or a `ProxyFix` has set (PEP 3333, "URL Reconstruction");
+`X-Forwarded-*` headers are not read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 
 from ot_bridge.wsgi.secrets import REDACTED, Secrets
 
-# What needs no quoting in a host and path; "@" does, for it may end a user's name and password.
+# Characters that are not quoted in a host and path. "@" is quoted, because it may end a user and password.
 _PLAIN: Final = r"[A-Za-z0-9\-._~/:\[\]!$&'()*+,;=]*"
 _simple = re.compile(r"https?://[A-Za-z0-9\-._~:\[\]]+/[A-Za-z0-9\-._~/:!$&'()*+,;=]*").fullmatch
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.\-]*://"
@@ -21,7 +21,7 @@ _QUERY_SAFE: Final = "/~!$&'()*+,;=:@?%[]"
 
 
 def _absolute(environ: dict[str, Any]) -> SplitResult | None:
-    """The request's target where it is a whole URL (RFC 9112, section 3.2.2), as some servers hand it on."""
+    """The request's target if it is a whole URL (RFC 9112, section 3.2.2), which some servers pass on."""
     target: str = environ.get("PATH_INFO", "")
     if target[:1] == "/" or not re.match(_SCHEME, target):
         return None
@@ -32,18 +32,18 @@ def _absolute(environ: dict[str, Any]) -> SplitResult | None:
 
 
 def host(environ: dict[str, Any]) -> str:
-    """Host and port as the client named them, else the server's own; without user info and usual ports.
+    """Host and port that the client has sent, else the server's; without user, password and default port.
 
-    A target that is a whole URL counts for more than the `Host` header (RFC 9112, section 3.2.2).
+    A target that is a whole URL takes precedence over the `Host` header (RFC 9112, section 3.2.2).
     """
     absolute = _absolute(environ)
     named = environ.get("HTTP_HOST") if absolute is None else absolute.netloc
     if named:
         named = named.rpartition("@")[2]
     name, port = environ.get("SERVER_NAME") or "", str(environ.get("SERVER_PORT") or "")
-    if not named and not (name and port.isdigit()):  # Werkzeug leaves out a unix socket's name
+    if not named and not (name and port.isdigit()):  # `get_host` would leave out a unix socket's name
         return name
-    from werkzeug.sansio.utils import get_host  # here, since Werkzeug takes 70 ms to load
+    from werkzeug.sansio.utils import get_host  # not at the top: Werkzeug takes 70 ms to load
 
     try:
         if ":" in name and name[0] != "[":  # an IPv6 address, which Werkzeug before 2.3 leaves as it is
@@ -67,14 +67,14 @@ def path(environ: dict[str, Any]) -> str:
     """`raw_path`, quoted where it has to be. It begins with "/" or is empty."""
     raw = raw_path(environ)
     if raw[:1] != "/":
-        if raw in ("", "*"):  # "OPTIONS *" is about no path (RFC 9110, section 9.3.7)
+        if raw in ("", "*"):  # "OPTIONS *" has no path (RFC 9110, section 9.3.7)
             return ""
         raw = "/"
     if re.fullmatch(_PLAIN, raw):
         return raw
     try:
         return quote(raw.encode("latin-1"), safe=_PATH_SAFE)
-    except UnicodeEncodeError:  # a server that does not keep to PEP 3333
+    except UnicodeEncodeError:  # the server does not follow PEP 3333
         return quote(raw, safe=_PATH_SAFE, errors="replace")
 
 
@@ -88,7 +88,10 @@ def query(environ: dict[str, Any], secrets: Secrets) -> str:
 
 
 def _redacted(part: str, secrets: Secrets) -> str:
-    """A part of the query. Some servers separate by ";" too: a secret may begin there, or go on behind it."""
+    """Replaces a secret in a part of the query.
+
+    Some servers also separate parameters by ";". So a secret may begin after a ";", or may contain one.
+    """
     kept: list[str] = []
     for pair in part.split(";"):
         name, equals, _ = pair.partition("=")
@@ -100,7 +103,7 @@ def _redacted(part: str, secrets: Secrets) -> str:
 
 
 def url(environ: dict[str, Any]) -> str:
-    """Scheme, host and path."""
+    """The request's scheme, host and path."""
     try:
         target = environ["PATH_INFO"]
         plain = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{environ['SCRIPT_NAME']}{target}"

@@ -24,7 +24,7 @@ from ot_bridge.xray.segment import Annotate, segment
 
 _THROTTLED = {"ThrottledException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 _UNSIGNED = botocore.config.Config(
-    # Signing, sending and trying again are done here: botocore has neither single documents nor deadlines.
+    # This module signs, sends and tries again, because botocore knows neither single documents nor deadlines.
     signature_version=botocore.UNSIGNED,
     retries={"total_max_attempts": 1},
 )
@@ -103,9 +103,9 @@ class XRayExporter(DeliveringExporter[Sent]):
             raise TryAgain("other", error) from error
         kind = response["ResponseMetadata"]["HTTPHeaders"].get("content-type", "")
         if "UnprocessedTraceSegments" not in response and "json" not in kind:
-            # botocore reads a web page with status 200, as proxies send, as a response without members.
+            # A proxy may send a web page with status 200, which botocore reads as an empty response.
             raise TryAgain("other", f"an answer that is not X-Ray's: {kind or 'of no type'}")
-        return self._again(batch, response.get("UnprocessedTraceSegments") or [])
+        return self._to_send_again(batch, response.get("UnprocessedTraceSegments") or [])
 
     def _refusal(self, error: ClientError) -> Failure:
         metadata = error.response.get("ResponseMetadata", {})
@@ -116,7 +116,7 @@ class XRayExporter(DeliveringExporter[Sent]):
             return Failure("status", error)
         return TryAgain("status", error, retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")))
 
-    def _again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
+    def _to_send_again(self, batch: list[Sent], unprocessed: list[dict[str, Any]]) -> list[Sent]:
         refused = {segment.get("Id") for segment in unprocessed}
         again = [sent for sent in batch if sent.id in refused]
         nameless = len(unprocessed) - len(again)

@@ -9,7 +9,7 @@ LONGEST = 250  # characters; X-Ray's limit for most strings
 
 
 class Attributes:
-    """A span's attributes. Each part takes those that it contains; the rest becomes metadata."""
+    """A span's attributes. Each part of the document takes those that it contains. The rest is metadata."""
 
     __slots__ = ("rest",)
 
@@ -17,11 +17,11 @@ class Attributes:
         self.rest = dict(attributes or ())
 
     def get(self, *names: str) -> Any:
-        """The value of the first of these attributes that is there and not empty, or None."""
+        """The value of the first of these attributes that exists and is not empty, or None."""
         return first(self.rest, *names)
 
     def take(self, *names: str) -> Any:
-        """As `get`; all of these attributes are removed."""
+        """Does what `get` does, and removes all of these attributes."""
         found = first(self.rest, *names)
         for name in names:
             self.rest.pop(name, None)
@@ -29,7 +29,7 @@ class Attributes:
 
 
 def first(attributes: Mapping[str, Any], *names: str) -> Any:
-    """The value of the first of these attributes that is there and not empty, or None."""
+    """The value of the first of these attributes that exists and is not empty, or None."""
     for name in names:
         value = attributes.get(name)
         if value is not None and value != "":

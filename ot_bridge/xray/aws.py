@@ -71,7 +71,7 @@ def place(resource: Resource) -> tuple[dict[str, Any], str | None]:
 
 
 def _is_instance(resource: Resource) -> bool:
-    # Any host may have an id. It is the id of an EC2 instance only where AWS is named.
+    # Any host may have an id. It is the id of an EC2 instance only if a cloud provider is named.
     return "host.id" in resource and "cloud.provider" in resource
 
 
@@ -114,7 +114,7 @@ def _beanstalk(resource: Resource) -> dict[str, Any]:
 
 
 def _log_groups(resource: Resource) -> list[dict[str, str]]:
-    # As OTEL_RESOURCE_ATTRIBUTES they come in one string, with & between.
+    # OTEL_RESOURCE_ATTRIBUTES has them in one string, separated by "&".
     arns, names = (
         [name for listed in texts(resource.get(key)) for name in listed.split("&")]
         for key in ("aws.log.group.arns", "aws.log.group.names")

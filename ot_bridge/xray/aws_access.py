@@ -1,7 +1,7 @@
 """Reads AWS's configuration: the region, the credentials to sign with, and the certificates to trust.
 
-Credentials are looked up for the first attempt, not when an exporter is made. They are looked up anew after
-an attempt for which there were none, or with expired ones. Where their source fails, the attempt has failed.
+Credentials are looked up for the first attempt, not when an exporter is made. They are looked up again after
+an attempt without credentials or with expired ones. If their source fails, the attempt fails.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class Access:
         self._credentials: Any = None
         self._chain = False
         self.session = given or _new_session()
-        self._line = Line(self._trust)
+        self._line = Line(self._tls)
 
     def post(self, url: Url, headers: Mapping[str, str], body: bytes, clock: Clock) -> Response:
         """Signs and sends a request. Raises TryAgain, or Failure."""
         request = AWSRequest("POST", url.text, headers, body)
         try:
-            credentials = self._found().get_frozen_credentials()
+            credentials = self._found_credentials().get_frozen_credentials()
         except BotoCoreError as error:
             self.look_up_anew()
             raise TryAgain("other", error) from error
@@ -80,7 +80,7 @@ class Access:
     def close(self) -> None:
         self._line.close()
 
-    def _found(self) -> Any:
+    def _found_credentials(self) -> Any:
         if self._credentials is None:
             found = self.session.get_credentials()
             if self._chain and _is_copy(found):
@@ -91,7 +91,7 @@ class Access:
             self._credentials = found
         return self._credentials
 
-    def _trust(self) -> TLS:
+    def _tls(self) -> TLS:
         return TLS(get_cert_path(self.session.get_config_variable("ca_bundle") or True))
 
 

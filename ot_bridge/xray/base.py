@@ -2,13 +2,13 @@
 
 1. An exporter delivers while `export` runs, in the thread that calls it, and starts no thread. Nothing is
    kept after `export`, so nothing is lost in a crash or a fork.
-2. Each process has its own lock, times, connection and counts. A forked child makes them anew when it first
+2. Each process has its own lock, times, connection and counts. A forked child makes new ones when it first
    calls any method.
 3. Only one `export` runs at a time. The thread that has its lock can take it again (in a signal handler or a
-   finalizer), and no thread waits for it longer than it has time.
-4. No attempt and no pause goes beyond the time of the export, nor beyond `give_up_at`. Only a name look-up of
-   the C library, and botocore's search for credentials, have times of their own (8 s for a source of these);
-   the export thread of `DeliveryProcessor` does them, so a flush or the exit of a process does not wait.
+   finalizer). A thread waits for the lock only as long as its own timeout allows.
+4. No attempt and no pause lasts longer than the time of the export, nor beyond `give_up_at`. Only the C
+   library's name look-up and botocore's search for credentials may take longer (8 s for a source of
+   credentials). The export thread of `DeliveryProcessor` does them, so a flush or the exit does not wait.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from ot_bridge.sending.losses import Losses
 
 MOST_IDLE_ROUNDS = 5  # rounds in a row in which the receiver responded and took nothing
 DEFAULT_TIMEOUT = 30.0  # seconds for one `export`, as OTEL_BSP_EXPORT_TIMEOUT is by default
-SHUTDOWN_MILLIS = 5000  # as long as a program's end may take
+SHUTDOWN_MILLIS = 5000  # how long a program's exit may take
 
 _log = logging.getLogger("ot_bridge.xray")
 T = TypeVar("T")
 
 
 class Failure(Exception):
-    """The receiver will not take these spans. kind: the key in `failed` that they are counted by."""
+    """The receiver will not accept these spans. kind: the key in `failed` under which they are counted."""
 
     def __init__(self, kind: str, reason: object) -> None:
         super().__init__(reason)
@@ -46,9 +46,9 @@ class Failure(Exception):
 
 
 class TryAgain(Failure):
-    """The receiver may take the spans later: it is overloaded, broken or unreachable.
+    """The receiver may accept the spans later: it is overloaded, broken or unreachable.
 
-    after: the seconds to wait that the receiver gives, or None.
+    after: the seconds that the receiver asks to wait, or None.
     """
 
     def __init__(self, kind: str, reason: object, after: float | None = None) -> None:
@@ -57,7 +57,7 @@ class TryAgain(Failure):
 
 
 class TooLarge(Failure):
-    """Smaller requests may be taken. refused: the receiver refused this one, which is then halved once."""
+    """The receiver may accept smaller requests. refused: whether it refused this one; it is halved once."""
 
     def __init__(self, reason: object, *, refused: bool = False) -> None:
         super().__init__("too large", reason)
@@ -67,7 +67,7 @@ class TooLarge(Failure):
 class DeliveringExporter(SpanExporter, Generic[T]):
     """Base of the exporters. T: the form in which a span is sent.
 
-    name: as in `OTEL_TRACES_EXPORTER`. target: the address, as it stands in logs, without user and query.
+    name: as in `OTEL_TRACES_EXPORTER`. target: the address for logs, without user and query.
     """
 
     name = "xray"
@@ -82,10 +82,10 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._begin()
 
     def _begin(self) -> None:
-        """Makes what a process has for itself: at the start, and in a forked child."""
+        """Makes the objects that each process has for itself: at the start, and in a forked child."""
         self._exporting = threading.RLock()
         self._patience = Patience()
-        self._clock: Clock | None = None  # of the export under way
+        self._clock: Clock | None = None  # of the running export
         self._losses = Losses(_log, self.target, {})
         self._refusing = False
         self._flushed = 0
@@ -94,7 +94,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._reset()
         self._pid = os.getpid()
 
-    def _here(self) -> None:
+    def _renew_after_fork(self) -> None:
         if self._pid != os.getpid():
             self._begin()
 
@@ -102,14 +102,14 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         """Drops the connection. The next attempt makes a new one."""
 
     def _payload(self, span: ReadableSpan) -> T:
-        """The form of a span in which it is sent."""
+        """Converts a span to the form in which it is sent."""
         raise NotImplementedError
 
     def _send(self, batch: list[T], clock: Clock) -> Iterable[T]:
-        """Sends a batch of at most `batch_size` in the time that the clock has. Returns those to send again.
+        """Sends a batch of at most `batch_size` in the time of the clock. Returns the spans to send again.
 
-        Raises TryAgain if all are to be sent again, and TooLarge if smaller batches may be taken. Any other
-        exception means that none of them will ever be taken.
+        Raises TryAgain if all are to be sent again, and TooLarge if smaller batches may be accepted. Any
+        other exception means that none of them will ever be accepted.
         """
         raise NotImplementedError
 
@@ -118,13 +118,13 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         """How many spans this process has not delivered since its start or fork, by reason: `refused`,
         `timeout`, `status`, `partial`, `too large`, `not encodable`, `shut down`, `other`.
         """
-        self._here()
+        self._renew_after_fork()
         return self._losses.failed
 
     @property
     def refusing(self) -> bool:
         """Whether nothing listened at the receiver's address at the last attempt."""
-        self._here()
+        self._renew_after_fork()
         return self._refusing
 
     def give_up_at(self, moment: float | None) -> None:
@@ -132,12 +132,12 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
         For any thread and for signal handlers. A pause that would go on beyond the moment ends at once.
         """
-        self._here()
+        self._renew_after_fork()
         self._patience.give_up_at(moment)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Delivers these spans, in as many attempts as the time allows. Never raises."""
-        self._here()
+        self._renew_after_fork()
         token = attach(UNTRACED)
         try:
             if self._exporting.acquire(timeout=min(self._timeout, self._patience.remaining())):
@@ -155,7 +155,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         if self._patience.ended:
             self._lose(len(spans), "shut down", "the exporter was shut down before")
         elif self._clock is not None:
-            # A finalizer or signal handler, run by this thread in the middle of an export.
+            # A finalizer or signal handler calls this while the same thread is exporting.
             self._lose(len(spans), "other", "they ended inside an export; use a batch processor")
         else:
             self._clock = clock = self._patience.start(self._timeout)
@@ -170,8 +170,8 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Waits for an export under way. Whether all spans since the last flush were delivered."""
-        self._here()
+        """Waits for a running export. Returns whether all spans since the last flush were delivered."""
+        self._renew_after_fork()
         if not self._wait(timeout_millis):
             return False
         lost, self._flushed = self._losses.total - self._flushed, self._losses.total
@@ -183,8 +183,8 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         self._losses.log_rest()
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
-        """Ends a pause between attempts at once, and allows no other attempt. The one under way may end."""
-        self._here()
+        """Ends a pause between attempts at once, and allows no new attempt. A running one may complete."""
+        self._renew_after_fork()
         self._closed = True
         self._patience.end()
         self._wait(timeout_millis)
@@ -214,10 +214,10 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         while pending:
             before = len(pending)
             pending, error = self._round(pending, clock)
-            # A receiver that fails may recover. One that leaves the same spans unprocessed again will not.
+            # A receiver that fails may recover. If it leaves the same spans unprocessed again, it will not.
             idle = idle + 1 if error is None and len(pending) == before else 0
             if why is None or error is None or error.kind != "timeout" or not clock.over:
-                why = error  # an attempt that ran out of time has a less useful error than the one before it
+                why = error  # kept, because it is more useful than the timeout of the last attempt
             delay = error.after if error else None
             if pending and (idle >= MOST_IDLE_ROUNDS or not clock.pause(rounds, delay)):
                 kind = "shut down" if self._patience.ended else why.kind if why else "partial"
@@ -237,7 +237,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
             try:
                 again += self._attempt(batch, clock)
             except TryAgain as error:
-                # The batches behind this one would meet the same.
+                # The batches after this one would fail in the same way.
                 rest = [payload for others, _ in batches for payload in others]
                 return [*again, *batch, *rest], error
             except TooLarge as error:
@@ -260,7 +260,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
         try:
             return self._send(batch, clock)
         except Failure as error:
-            # A lack of time is no information about the receiver.
+            # A timeout does not show whether the receiver refuses connections.
             refused = self._refusing if error.kind == "timeout" else error.kind == "refused"
             raise
         finally:

@@ -1,4 +1,4 @@
-"""Sends segment documents to the X-Ray daemon, or a collector in its place, each in one UDP datagram."""
+"""Sends segment documents to the X-Ray daemon, or to a collector like it, each in one UDP datagram."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
         return _HEADER + trimmed(document)
 
     def _send(self, batch: list[bytes], clock: Clock) -> Iterable[bytes]:
-        failures = [failure for datagram in batch if (failure := self._put(datagram, clock))]
+        failures = [failure for datagram in batch if (failure := self._send_datagram(datagram, clock))]
         if len(failures) == len(batch) and len({failure.kind for failure in failures}) == 1:
             raise failures[-1]
         for failure in failures:
             self._lose(1, failure.kind, failure)
         return ()
 
-    def _put(self, datagram: bytes, clock: Clock) -> Failure | None:
+    def _send_datagram(self, datagram: bytes, clock: Clock) -> Failure | None:
         try:
             sending = self._connected()
             sending.settimeout(clock.left())
-            # Another host reports late that nothing listens, so the report is about an earlier datagram.
+            # Another host's report that nothing listens comes late, so it is about an earlier datagram.
             if failure := _refusal(sending):
                 self._lose(1, failure.kind, failure)
             sending.send(datagram)
@@ -67,9 +67,9 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             return _failure(error)
 
     def _connected(self) -> socket.socket:
-        """A connected socket, since the system reports only for such that nothing listens.
+        """A connected socket: only for such a socket, the system reports that nothing listens.
 
-        After a failure it is made anew, with a new look-up of the address.
+        After a failure a new one is made, and the address is looked up again.
         """
         if self._socket is None:
             host, port = self._address
@@ -96,7 +96,7 @@ def _failure(error: OSError) -> Failure:
 
 def _parsed(address: str) -> tuple[str, int]:
     parts = address.split()
-    # With several, the one for UDP; the other is where the daemon hands out sampling rules.
+    # If there are two addresses, the one for UDP. At the other the daemon gives out sampling rules.
     chosen = next((part for part in parts if part.startswith("udp:")), parts[0] if parts else "")
     host, colon, port = chosen.removeprefix("udp:").rpartition(":")
     if not (colon and host and port.isdecimal() and 0 < int(port) < 65536) or host == "tcp":

@@ -1,6 +1,6 @@
-"""Encodes segment documents, and trims those that X-Ray would refuse for their size.
+"""Encodes segment documents, and trims those that are too large for X-Ray.
 
-The document itself lists what was left out, under `metadata.default["ot_bridge.trimmed"]`.
+A trimmed document lists the parts that were left out, in `metadata.default["ot_bridge.trimmed"]`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# X-Ray takes 64 kB, and so does one UDP datagram; some room is for the daemon's header.
+# X-Ray accepts 64 kB, which is also the maximum of a UDP datagram with the daemon's header.
 LARGEST = 64_000
 
 Document = dict[str, Any]
@@ -21,7 +21,7 @@ def encoded(document: Mapping[str, Any]) -> bytes:
     try:
         return _dumped(document)
     except ValueError:
-        return _dumped(_sayable(document))
+        return _dumped(_encodable(document))
 
 
 def trimmed(document: Document, largest: int = LARGEST) -> bytes:
@@ -50,13 +50,13 @@ def _plain(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _sayable(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, Mapping):
-        return {_sayable(str(key)): _sayable(item) for key, item in value.items()}
+        return {_encodable(str(key)): _encodable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_sayable(item) for item in value]
+        return [_encodable(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

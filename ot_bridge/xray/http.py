@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from ot_bridge.xray.attributes import Attributes, filled, first, number, text
 
-# A span with one of these attributes is about HTTP. Hosts and addresses alone do not make it so.
+# A span is about HTTP if it has one of these attributes. Hosts and addresses alone do not show that.
 _SIGNS = (
     "http.request.method",
     "http.method",
@@ -44,7 +44,7 @@ _PORTS = {
 }
 _USUAL_PORTS = {("http", 80), ("https", 443)}
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip", "peer.ipv4", "peer.ipv6")
-# Attributes that are contained in the URL. Addresses of the connection are not.
+# Attributes whose values are contained in the URL. (Addresses of the connection are not.)
 _IN_URL = ("url.scheme", "http.scheme", "url.path", "url.query", "http.target", "http.host", "server.address")
 _IN_URL_BY_SIDE = {
     SpanKind.SERVER: (*_IN_URL, *_PORTS[SpanKind.SERVER], "http.server_name", "net.host.name"),
@@ -95,7 +95,7 @@ def _has_port(authority: str) -> bool:
 
 
 def _caller(attributes: Attributes) -> dict[str, Any]:
-    """The caller: the one that a proxy names, if there is a proxy, else the other end of the connection."""
+    """The caller: the client that a proxy reports, or else the other end of the connection."""
     peer = first(attributes.rest, *_PEERS)
     client = attributes.take("client.address", "http.client_ip")
     attributes.take(*_PEERS)

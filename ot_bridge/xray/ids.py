@@ -17,8 +17,8 @@ def _trace_id() -> int:
 class XRayIdGenerator(RandomIds):
     """Trace ids of 32 bits of Unix time in seconds and 96 random bits; span ids of 64 random bits.
 
-    says_random: whether trace ids are marked as random. W3C Trace Context, level 2, demands 56 random bits at
-    the end; these ids have 96.
+    says_random: whether trace ids are marked as random. W3C Trace Context, level 2, requires 56 random bits
+    at the end for that; these ids have 96.
     """
 
     fast_ids = _trace_id, bits_64

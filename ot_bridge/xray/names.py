@@ -44,7 +44,7 @@ def _aws_service(kind: SpanKind, attributes: Mapping[str, Any]) -> str:
 
 
 def _database(attributes: Mapping[str, Any]) -> str | None:
-    """The name of a call to a database, `database@host`. None if the span is none."""
+    """The name of a call to a database, `database@host`. None if the span is not such a call."""
     database = first(attributes, "db.namespace", "db.name", "db.instance")
     if database is None:
         return None
@@ -63,6 +63,6 @@ def _host_in(url: str) -> str | None:
 def _rpc_service(attributes: Mapping[str, Any]) -> str:
     service = str(first(attributes, "rpc.service") or "")
     if not service and first(attributes, "rpc.system", "rpc.system.name") is not None:
-        # Since semantic conventions 1.38 the method is named in full: package.Service/Method.
+        # Since semantic conventions 1.38 `rpc.method` is the full name: package.Service/Method.
         service = str(attributes.get("rpc.method") or "").rpartition("/")[0]
     return service

@@ -67,7 +67,7 @@ class XRayOTLPExporter(DeliveringExporter[ReadableSpan]):
         return ()
 
     def _judge(self, response: Response, sent: int) -> None:
-        """Raises Failure, TryAgain or TooLarge unless the request was taken."""
+        """Raises Failure, TryAgain or TooLarge unless the request was accepted."""
         verdict = judge(response, sent)
         if response.status >= 400 and error_code(response) in EXPIRED and self._access is not None:
             self._access.look_up_anew()

@@ -1,12 +1,12 @@
 """Removes secrets from URLs and connection strings, for every part of a segment document.
 
-1. It holds for the attributes whose names end as in `_NAMES` (`db.connection_string`, `http.url`,
+1. It applies to attributes whose names end as in `_NAMES` (`db.connection_string`, `http.url`,
    `messaging.url`, `peer.address` ...), of the span, its events, its links and its resource, in every part of
-   the document: http, sql, aws, metadata or annotations. Other text is left as it is.
+   the document: http, sql, aws, metadata and annotations. Other text is not changed.
 2. User and password before a host are left out: `mysql://me:pw@db` -> `mysql://db`.
 3. The value of a key that names a secret becomes `REDACTED`, in any spelling and with any words around it:
    `Pwd=`, `PASSWORD = `, `Jet OLEDB:Database Password=`, `sslpassword=`, `?access_token=`.
-4. Ambiguous text is left out: a password may hold `@`, `/` or `;`, as its form allows.
+4. Ambiguous text is left out, because a password may contain `@`, `/` or `;`, depending on the form.
 
 The forms: .NET's and ODBC's `key=value;`, a URL's `?key=value&`, libpq's `key=value key=value`; values in
 single or double quotes, or ODBC's braces.
@@ -34,8 +34,8 @@ _QUOTED = r""""(?:[^"]|"")*"|'(?:[^'\\]|''|\\.)*'|\{(?:[^}]|\}\})*\}"""
 
 
 def _form(before: str, inside: str, value: str, after: str) -> re.Pattern[str]:
-    """A pair whose key names a secret. inside: a character of a key. after: what follows a quoted value."""
-    # Bounds, so that no long text takes long.
+    """The pattern of a pair whose key names a secret. inside: a key's character. after: follows a value."""
+    # The bounds limit the time for long texts.
     key = rf"{inside}{{0,60}}?{_WORDS}{inside}{{0,60}}?|\s{{0,9}}{_WHOLE}\s{{0,9}}"
     quoted = rf"\s{{0,9}}(?:{_QUOTED})(?=\s{{0,9}}(?:{after}))"
     return re.compile(rf"((?:{before})(?:{key})=)(?:{quoted}|{value})", re.IGNORECASE | re.DOTALL)
@@ -45,7 +45,7 @@ _SEMICOLONS = _form("^|;", "[^=;]", "[^;]*", ";|$")
 _QUERY = _form(r"^|[?&;]", "[^=&?#;]", "[^&#]*", "[&#]|$")
 _BLANKS = _form(r"^|(?<=\s)", r"[\w.\- ]", r".*?(?=\s[\w.\-]{1,60}\s{0,9}=|$)", r"\s|$")
 
-# The last alternatives: a password with a slash; what follows the colon distinguishes it from a port.
+# The last alternative is for a password with a slash. The text after the colon shows that it is not a port.
 _IN_URL = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^\[/?#@\s:]*:(?!\d+(?:[,/?#]|$))[^\s]*@)", re.IGNORECASE)
 # Go's `me:pw@tcp(db:3306)/shop`, Oracle's `jdbc:oracle:thin:me/pw@//db`, and the plain `me:pw@db`.
 _BARE = re.compile(r"^(jdbc:\w+:(?:\w+:)?|)[^\s:/@;=?&]+[:/][^\s;]*@")

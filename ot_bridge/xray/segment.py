@@ -1,8 +1,8 @@
 """Translates a span into an X-Ray segment document, without I/O.
 
-After AWS's page "X-Ray segment documents" and its schema (xray-segmentdocument-schema-v1.0.0), with the
-choices that the OpenTelemetry Collector's `awsxray` exporter made. Its trimming to X-Ray's 64 kB is in
-document.py.
+Sources: AWS's page "X-Ray segment documents" and its schema (xray-segmentdocument-schema-v1.0.0). Where they
+leave a choice, this does what the OpenTelemetry Collector's `awsxray` exporter does. document.py trims
+documents to X-Ray's 64 kB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ot_bridge.xray.secrets import cleaned
 MOST_ANNOTATIONS = 50
 LONGEST_ANNOTATION = 1000
 _KEY_REFUSED = re.compile(r"[^a-zA-Z0-9_]")
-# Formerly and now, and OpenTracing's `sql`.
+# Former and present names of SQL databases, and OpenTracing's `sql`.
 _SQL = {"cockroachdb", "db2", "derby", "hive", "ibm.db2", "mariadb", "microsoft.sql_server", "mssql"} | {
     *("mysql", "oracle", "oracle.db", "other_sql", "postgresql", "redshift", "aws.redshift", "sql"),
     *("sqlite", "teradata"),
@@ -105,7 +105,7 @@ def _sql(attributes: Attributes, url: str) -> dict[str, Any]:
     attributes.take("db.system.name", "db.system", "db.type")
     where = str(connection or host or "localhost")
     return filled(
-        # X-Ray's console shows `url` as the operation, so it is the span's name.
+        # X-Ray's console shows `url` as the operation, so it gets the span's name.
         url=text(url),
         connection_string=f"{where}/{database}" if database else where,
         database_type=text(system),

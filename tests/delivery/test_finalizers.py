@@ -134,7 +134,7 @@ def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[int] = []
-    monkeypatch.setattr(finalizers, "_hand", None)
+    monkeypatch.setattr(finalizers, "_background", None)
     finalizers.later(done.append, 0)  # `prepare` was not called: no object that needs it exists
     finalizers.drain()
 
@@ -158,13 +158,13 @@ def test_an_error_in_the_finalizer_thread_is_logged_and_the_thread_continues(
     finalizers.later(lambda: 1 / 0)
     finalizers.later(done.set)
     assert done.wait(20)
-    assert "what a finalizer left to do failed" in caplog.text
+    assert "the work of a finalizer failed" in caplog.text
 
 
 def test_a_forked_child_starts_its_own_finalizer_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     finalizers.prepare()
-    before = finalizers._hand
+    before = finalizers._background
     monkeypatch.setattr(os, "getpid", lambda: -1)
     finalizers.drain()  # calls that the parent has left belong to the parent
     finalizers.prepare()
-    assert finalizers._hand is not before
+    assert finalizers._background is not before

@@ -24,9 +24,9 @@ OK, LOST = StatusCode.OK, StatusCode.DATA_LOSS
 class Rpc(ClientRpc):
     """Notes how it ends."""
 
-    def __init__(self, watches: bool = False) -> None:
+    def __init__(self, needs: bool = False) -> None:
         self.ends: list[Any] = []
-        settings: Any = SimpleNamespace(watches=watches, sees_messages=False)
+        settings: Any = SimpleNamespace(needs_response=needs, sees_messages=False)
         super().__init__(settings, None, None, ())  # type: ignore[arg-type]
 
     def complete(self, response: Any = None) -> Any:
@@ -56,11 +56,11 @@ class Call:
 
 @pytest.mark.parametrize("state", [True, False], ids=["grpc's", "another"])
 @pytest.mark.parametrize("streams", [True, False])
-@pytest.mark.parametrize("watches", [True, False])
-def test_a_response_is_read_only_if_somebody_watches_it(watches: bool, streams: bool, state: bool) -> None:
-    call, rpc = Call(state=state), Rpc(watches)
+@pytest.mark.parametrize("needs", [True, False])
+def test_a_response_is_read_only_if_something_uses_it(needs: bool, streams: bool, state: bool) -> None:
+    call, rpc = Call(state=state), Rpc(needs)
     Ending(rpc, call, streams)()
-    assert rpc.ends == [("OK", "response" if watches and not streams else None)]
+    assert rpc.ends == [("OK", "response" if needs and not streams else None)]
 
 
 @pytest.mark.parametrize("state", [True, False], ids=["grpc's", "another"])
@@ -165,11 +165,11 @@ def test_a_call_that_is_over_has_the_status_that_it_shows(call: Any, end: Any) -
 
 
 @pytest.mark.parametrize("streams", [True, False])
-@pytest.mark.parametrize("watches", [True, False])
-def test_the_response_of_a_future_is_read_only_if_somebody_watches_it(watches: bool, streams: bool) -> None:
-    rpc = Rpc(watches)
+@pytest.mark.parametrize("needs", [True, False])
+def test_the_response_of_a_future_is_read_only_if_something_uses_it(needs: bool, streams: bool) -> None:
+    rpc = Rpc(needs)
     rpc.settle(Future(), streams)
-    assert rpc.ends == [("OK", "response" if watches and not streams else None)]
+    assert rpc.ends == [("OK", "response" if needs and not streams else None)]
 
 
 # Streams of responses

@@ -180,7 +180,7 @@ def test_health_checks_are_traced_only_by_the_old_functions(make: Any, traces: b
 
 
 @pytest.mark.parametrize(
-    ("options", "sees", "watches"),
+    ("options", "sees", "needs"),
     [
         ({}, False, False),
         ({"log_payloads": True}, True, True),
@@ -189,10 +189,10 @@ def test_health_checks_are_traced_only_by_the_old_functions(make: Any, traces: b
     ],
 )
 def test_messages_are_watched_only_if_an_option_needs_them(
-    options: dict[str, Any], sees: bool, watches: bool
+    options: dict[str, Any], sees: bool, needs: bool
 ) -> None:
     settings = Settings(**options)
-    assert (settings.sees_messages, settings.watches, settings.has_callables) == (sees, watches, False)
+    assert (settings.sees_messages, settings.needs_response, settings.has_callables) == (sees, needs, False)
     assert Settings(exclude=lambda info: False).has_callables
     assert Settings(start_options=lambda info: None).has_callables
 

@@ -264,7 +264,7 @@ def test_the_requests_variable_names_the_certificates_if_opentelemetrys_variable
 
 def test_a_client_key_without_a_certificate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     Settings(client_key_file=__file__)
-    assert "no certificate" in caplog.text
+    assert "no client certificate" in caplog.text
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -30,7 +30,7 @@ TROUBLES: dict[str, tuple[Exception, str, str, bool]] = {
     "TLS closed, not as it should": (ssl.SSLEOFError(8, "x"), "other", "the connection broke", True),
     "TLS closed": (ssl.SSLZeroReturnError(6, "x"), "other", "the connection broke", True),
     "TLS, a fault of the system": (ssl.SSLSyscallError(5, "x"), "other", "the connection broke", True),
-    "TLS failed": (ssl.SSLError(1, "bad"), "other", "TLS failed, which trying again", False),
+    "TLS failed": (ssl.SSLError(1, "bad"), "other", "TLS failed, and another attempt", False),
     "a certificate": (ssl.SSLCertVerificationError(1, "bad"), "other", "TLS failed", False),
     "a setting": (CannotConnect("no such file"), "other", "no such file", False),
     "an error without text": (ValueError(), "other", "ValueError", False),

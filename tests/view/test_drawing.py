@@ -243,7 +243,9 @@ def test_a_text_is_filled_on_either_side() -> None:
 
 
 def test_pictures_need_an_encoding_that_has_all_of_them() -> None:
-    found = {each: terminal._can(each) for each in ("utf-8", "utf-16", "ascii", "latin-1", "none")}
+    found = {
+        each: terminal._can_encode_pictures(each) for each in ("utf-8", "utf-16", "ascii", "latin-1", "none")
+    }
     assert found == {"utf-8": True, "utf-16": True, "ascii": False, "latin-1": False, "none": False}
 
 

@@ -22,7 +22,7 @@ _ALERT: Final = b"\x15\x03"  # RFC 8446, 5.1
 
 
 def probe(host: str, port: int) -> str:
-    """What listens at the address: one of this module's constants."""
+    """Returns what listens at the address, as one of this module's constants."""
     try:
         connection = socket.create_connection((host, port), _SECONDS)
     except socket.gaierror:

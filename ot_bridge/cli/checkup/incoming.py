@@ -12,7 +12,7 @@ from ot_bridge.errors import BadHeader
 from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Format
 
-#: Known headers that ot_bridge cannot read: the beginning of a name -> the system that it belongs to.
+#: Known headers that ot_bridge cannot read: the beginning of the name -> the system that uses it.
 FOREIGN: Final = {
     "x-datadog-": "Datadog's",
     "sw8": "SkyWalking's",

@@ -34,7 +34,7 @@ _FREE: Final = re.compile(r"OTEL_(PYTHON|INSTRUMENTATION|OPERATOR|NODE|RESOURCE|
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)|_PORT$|_ENV_|_NAME$")
 _LINK_VALUE: Final = re.compile(r"(tcp|udp)://")
 _PREFIXES: Final = ("OTEL_", "JAEGER_", "OT_BRIDGE_")
-_FAR: Final = 3  # a typing error is nearer
+_FAR: Final = 3  # a name at this distance is not a typing error
 
 
 @cache

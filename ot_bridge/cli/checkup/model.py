@@ -21,7 +21,7 @@ _SECRET: Final = re.compile(r"HEADERS|TOKEN|PASSWORD|SECRET|CREDENTIAL|_USER\b|_
 
 
 class Row(NamedTuple):
-    """One effective value. source: an argument, a variable, a file and its key, or whose default it is."""
+    """One effective value. source: an argument, a variable, a file and its key, or the default's owner."""
 
     name: str
     value: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """level: `wrong`, `look` (at) or `well`. about: the part. text: what and why. mend: what to do."""
+    """One result of a check. level: `wrong`, `look` or `well`. about: the part. mend: how to fix it."""
 
     level: str
     about: str
@@ -43,7 +43,7 @@ def is_secret(name: str) -> bool:
 
 
 def variable(name: str) -> str:
-    """A variable's value as it may be shown."""
+    """A variable's value, without secrets."""
     value = os.environ.get(name, "").strip()
     return "…" if value and is_secret(name) else without_secrets(value)
 

@@ -22,7 +22,7 @@ _GROUPS: Final = (
     "opentelemetry_traces_sampler",
     "opentelemetry_id_generator",
 )
-#: A requirement that the bridge works without: OpenTelemetry withdraws its shims.
+#: A package and a requirement of it that is not needed. (OpenTelemetry withdraws its shims.)
 _NOT_NEEDED: Final = ("ot-bridge", "opentelemetry-opentracing-shim")
 _GENERATED: Final = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
 
@@ -43,7 +43,7 @@ class _Package(NamedTuple):
 def findings() -> Iterator[Finding]:
     """The findings about the packages of OpenTelemetry and ot_bridge."""
     packages = [_Package(one, _fields(one)) for one in distributions()]
-    # Of two packages of one name, the first on sys.path is the one that is imported.
+    # Of two packages with the same name, the first on sys.path is imported.
     versions = {_normal(each.name): each.version for each in reversed(packages)}
     for each in packages:
         if each.name.startswith(("opentelemetry-", "ot-bridge")):
@@ -119,7 +119,7 @@ def _generated() -> Iterator[Finding]:
 
 
 def _twice(packages: list[_Package]) -> Iterator[Finding]:
-    """Reports names that two packages provide, of which the order of sys.path selects one."""
+    """Reports names that two packages provide. The order of sys.path decides which one is used."""
     serving: dict[tuple[str, str], set[str]] = defaultdict(set)
     for each in packages:
         for entry in each.files.entry_points:

@@ -25,7 +25,7 @@ from ot_bridge.redirect import REDIRECTED, Finder
 _SECONDS: Final = 20.0
 _GREEN: Final = re.compile(
     r"(?:-k|-P|.*=|--)?(gevent|eventlet)(?:[._]\w+)?"
-)  # as the value of an option or of -m
+)  # an argument, the value of an option, or the module after -m
 _HTTP: Final = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
 _PROBE: Final = """
 import json, os, sys
@@ -53,7 +53,7 @@ print(json.dumps({
 
 
 class Inspection(NamedTuple):
-    """rows and findings of the program's Python. there: whether ot_bridge is installed in it."""
+    """The rows and findings of the program's Python. there: whether ot_bridge is installed in it."""
 
     rows: list[Row]
     findings: list[Finding]

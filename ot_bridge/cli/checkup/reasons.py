@@ -19,7 +19,7 @@ _HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
 class Reason(NamedTuple):
-    """text: the reason. mend: the line that fixes it, "" if none is known."""
+    """Why a span was not delivered. mend: the line that fixes it, "" if none is known."""
 
     text: str
     mend: str = ""

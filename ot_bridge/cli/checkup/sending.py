@@ -192,7 +192,7 @@ def _by_file(log: LogLines) -> Iterator[Finding]:
         yield _nothing(text_, "tracer_provider.sampler: {parent_based: {root: {always_on: }}}")
         return
     log.take()
-    provider.sampler = ALWAYS_ON  # type: ignore[attr-defined]  # of the tracers that are made from now on
+    provider.sampler = ALWAYS_ON  # type: ignore[attr-defined]  # for tracers that are made after this
     flush = getattr(provider, "force_flush", None)
     with _output_as_messages():
         provider.get_tracer("ot_bridge").start_span(_SPAN).end()

@@ -33,7 +33,7 @@ URLS = Map(
     ]
 )
 
-#: gRPC's codes as HTTP's (google.rpc.Code); what is not here is 500.
+#: gRPC's status code -> the HTTP status (google.rpc.Code). All other codes become 500.
 HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.UNAUTHENTICATED: 401,

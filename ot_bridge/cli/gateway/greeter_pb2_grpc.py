@@ -1,6 +1,6 @@
 """Client and server classes for greeter.proto.
 
-What the gRPC compiler plugin makes, less its checks of versions: works with every grpcio from 1.49 on.
+This is the output of the gRPC compiler plugin without its checks of versions. It works with grpcio from 1.49 on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class GreeterStub:
 
 
 class GreeterServicer:
-    """To be subclassed: what is not overridden is UNIMPLEMENTED."""
+    """Base class for a service. A method that is not overridden responds with UNIMPLEMENTED."""
 
     def _unimplemented(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "not implemented")

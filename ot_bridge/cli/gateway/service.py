@@ -1,4 +1,4 @@
-"""The gRPC service: written for OpenTelemetry, as new services are, behind an OpenTracing interceptor."""
+"""The gRPC service. It uses OpenTelemetry's API, as new services do, behind an OpenTracing interceptor."""
 
 from __future__ import annotations
 

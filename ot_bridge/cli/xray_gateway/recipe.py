@@ -34,9 +34,9 @@ NO_SPAN: Final = ("/grpc.health.v1.Health/*", f"/{rpc.SERVICE}/KeepGreeting")
 
 
 def global_sampler(share: float | None) -> Sampler:
-    """Samples this share of all traces. Without a share: only requests with a sampler of their own.
+    """Samples this share of all traces. Without a share, only requests with their own sampler are sampled.
 
-    Unlike `always_off`, a share of 0 lets the service behind follow what the gateway has sampled.
+    With a share of 0, unlike with `always_off`, the gRPC service follows the gateway's decisions.
     """
     return probability(0 if share is None else share)
 
@@ -56,7 +56,7 @@ def serve(tracer: opentracing.Tracer | None = None) -> tuple[grpc.Server, int]:
     interceptor = server_interceptor(tracer, exclude=NO_SPAN, start_options=for_method)
     server = grpc.server(ThreadPoolExecutor(max_workers=4), interceptors=[interceptor])
     rpc.add_GreeterServicer_to_server(Greeter(), server)
-    # `status: SERVING`, on the wire; a service of your own takes grpcio-health-checking's servicer.
+    # The encoded message `status: SERVING`. In your own service, use grpcio-health-checking's servicer.
     healthy = grpc.unary_unary_rpc_method_handler(lambda request, context: b"\x08\x01")
     service, method = HEALTH_CHECK[1:].split("/")
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: healthy}),))

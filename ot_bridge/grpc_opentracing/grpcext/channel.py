@@ -19,11 +19,11 @@ from ot_bridge.grpc_opentracing.grpcext.interceptors import (
 def intercept_channel(channel: Any, *interceptors: Any) -> Any:
     """A channel whose calls pass through the interceptors; the last one is the outermost.
 
-    Raises TypeError if an argument is no interceptor.
+    Raises TypeError if an argument is not an interceptor.
     """
     for interceptor in interceptors:
         if isinstance(interceptor, ClientInterceptor):
-            # The traced channel does the same as this interceptor at half the cost.
+            # The traced channel does the same as this interceptor in half the time.
             channel = TracedChannel(channel, interceptor.settings)
         elif isinstance(interceptor, (UnaryClientInterceptor, StreamClientInterceptor)):
             channel = _Channel(channel, interceptor)

@@ -47,11 +47,11 @@ class UnaryClientInterceptor(ABC):
 
     @abstractmethod
     def intercept_unary(self, request: Any, metadata: Any, client_info: UnaryClientInfo, invoker: Any) -> Any:
-        """Returns the result of `invoker(request, metadata)`: a response, such with its call, or a future."""
+        """Returns the result of `invoker(request, metadata)`: a response, (response, call), or a future."""
 
 
 class StreamClientInterceptor(ABC):
-    """Intercepts calls where either side streams."""
+    """Intercepts calls in which the client or the server sends a stream."""
 
     @abstractmethod
     def intercept_stream(
@@ -71,7 +71,7 @@ class UnaryServerInterceptor(ABC):
 
 
 class StreamServerInterceptor(ABC):
-    """Intercepts handlers where either side streams."""
+    """Intercepts handlers of RPCs in which the client or the server sends a stream."""
 
     @abstractmethod
     def intercept_stream(

@@ -21,7 +21,7 @@ Intercept = Callable[[Callable[[Any], Any], Any], Any]
 
 
 def intercept_server(server: Any, *interceptors: Any) -> Any:
-    """A server that wraps the handlers added to it. Raises TypeError if an argument is no interceptor."""
+    """A server that wraps the handlers added to it. Raises TypeError if an argument is not an interceptor."""
     for interceptor in interceptors:
         if isinstance(interceptor, ServerInterceptor):
             server = _Server(server, interceptor.intercept_service)

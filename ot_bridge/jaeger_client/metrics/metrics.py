@@ -16,15 +16,15 @@ class MetricsFactory:
         pass
 
     def create_counter(self, name: str, tags: Any = None) -> Count:
-        """A function that adds to a counter."""
+        """Makes a function that adds a number to a counter."""
         return self._noop
 
     def create_timer(self, name: str, tags: Any = None) -> Count:
-        """A function that takes a duration in microseconds."""
+        """Makes a function that records a duration in microseconds."""
         return self._noop
 
     def create_gauge(self, name: str, tags: Any = None) -> Count:
-        """A function that takes the present value."""
+        """Makes a function that records the present value."""
         return self._noop
 
 
@@ -38,7 +38,7 @@ class Metrics:
 
     @property
     def counts(self) -> bool:
-        """Whether any of the counts is received."""
+        """Whether any count is passed to a function of the program."""
         overridden = type(self) is not Metrics
         return overridden or bool(self._count or self._gauge or self._timing)
 

@@ -13,12 +13,12 @@ _HELD = Block("OTB303", "the active scope is used by itself; OpenTelemetry has o
 
 
 def active_span(site: Site) -> list[Edit] | Block:
-    """`trace.get_current_span()`, which is never None."""
+    """Rewrites `tracer.active_span` to `trace.get_current_span()`, which is never None."""
     return [Replace(site.node, "{trace}.get_current_span()")]
 
 
 def scope_manager(site: Site) -> list[Edit] | Block:
-    """Is rewritten or left with the attribute that is read from it."""
+    """Adds no edit: the rule of the attribute that is read from the manager decides."""
     parent = site.parent(site.node)
     if isinstance(parent, ast.Attribute) and parent.attr in ("active", "activate"):
         return []
@@ -26,7 +26,7 @@ def scope_manager(site: Site) -> list[Edit] | Block:
 
 
 def active(site: Site) -> list[Edit] | Block:
-    """`.active.span`, and `.active is None`."""
+    """Rewrites `.active.span`, and `.active is None`."""
     parent = site.parent(site.node)
     if isinstance(parent, ast.Attribute) and parent.attr == "span":
         return []
@@ -37,7 +37,7 @@ def active(site: Site) -> list[Edit] | Block:
 
 
 def scope_span(site: Site) -> list[Edit] | Block:
-    """`scope.span` becomes the name after `as`, which is the span then."""
+    """Rewrites `scope.span` to the name after `as`, which is the span in OpenTelemetry."""
     node = site.node.value
     value = site.value(node)
     if isinstance(node, ast.Name) and value is not None and not value.active:
@@ -53,9 +53,7 @@ def scope_span(site: Site) -> list[Edit] | Block:
 
 
 def _name_for_it(site: Site) -> str | None:
-    """`with … as scope: span = scope.span`: the name that the program gives the span, if it names nothing
-    else.
-    """
+    """For `with … as scope: span = scope.span`: the name of the span, if it names nothing else."""
     statement = site.statement
     if (
         not isinstance(statement, ast.Assign)
@@ -89,7 +87,7 @@ def _is_first(site: Site, statement: ast.AST) -> bool:
 
 
 def activate(site: Site) -> list[Edit] | Block:
-    """`with trace.use_span(span, end_on_exit=…)`."""
+    """Rewrites `activate(span, …)` to `trace.use_span(span, end_on_exit=…)` in a `with` statement."""
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -115,7 +113,7 @@ def activate(site: Site) -> list[Edit] | Block:
 
 
 def context(site: Site) -> list[Edit] | Block:
-    """`span.context`: `child_of` and `inject` rewrite it. Anywhere else it is the span context."""
+    """Rewrites `span.context` to the span context, except where the rule of `child_of` or `inject` does."""
     parent = site.parent(site.node)
     if consumes(site, parent, site.node):
         return []
@@ -123,7 +121,7 @@ def context(site: Site) -> list[Edit] | Block:
 
 
 def id_of_a_context(site: Site) -> list[Edit] | Block:
-    """`trace_id` and `span_id` have the same names and values in OpenTelemetry's span context."""
+    """Adds no edit: `trace_id` and `span_id` are the same in OpenTelemetry's span context."""
     return []
 
 
@@ -171,7 +169,7 @@ _TAKEN = {
 
 
 def test(site: Site, node: ast.AST, value: Value) -> Replace | Block | bool | None:
-    """A test of a span for None or truth. True: it may stay as it is. None: this is no such test."""
+    """Rewrites a test of a span for None or truth. True: it may stay. None: this is not such a test."""
     parent = site.parent(node)
     if isinstance(parent, ast.Compare):
         if not (

@@ -11,7 +11,7 @@ from ot_bridge.migrate.uses import Block, Site
 
 
 def inject(site: Site) -> list[Edit] | Block:
-    """`propagate.inject(carrier, context=…)`."""
+    """Rewrites `tracer.inject(…)` to `propagate.inject(carrier, context=…)`."""
     given = _given(site, {"span_context", "format", "carrier"})
     if isinstance(given, Block):
         return given
@@ -25,7 +25,7 @@ def inject(site: Site) -> list[Edit] | Block:
 
 
 def extract(site: Site) -> list[Edit] | Block:
-    """`propagate.extract(carrier, context.get_current())`. Without it, an empty carrier makes a root."""
+    """Rewrites `tracer.extract(…)` to `propagate.extract(…)`, with the current context for empty carriers."""
     given = _given(site, {"format", "carrier"})
     if isinstance(given, Block):
         return given

@@ -12,7 +12,7 @@ _LINKS = frozenset({"set_tag", "log_kv", "log_event", "log", "set_operation_name
 
 
 class Chain(NamedTuple):
-    """receiver: the span. edits: the edits that split the statement, made for the last link of the chain."""
+    """A chain of calls. receiver: the span. edits: split the statement; made for the last call only."""
 
     receiver: ast.expr
     edits: list[Edit]

@@ -11,7 +11,7 @@ from ot_bridge.migrate.uses import Block, Site
 
 
 def finish(site: Site) -> list[Edit] | Block:
-    """`end`, with the time in nanoseconds."""
+    """Rewrites `finish` to `end`, with the time in nanoseconds."""
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -33,7 +33,7 @@ def finish(site: Site) -> list[Edit] | Block:
 
 
 def set_operation_name(site: Site) -> list[Edit] | Block:
-    """`update_name`."""
+    """Rewrites `set_operation_name` to `update_name`."""
     given = site.arguments()
     if isinstance(given, Block):
         return given

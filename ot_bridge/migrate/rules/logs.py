@@ -25,8 +25,9 @@ _UNKNOWN: Final = Block(
 
 
 def log_kv(site: Site) -> list[Edit] | Block:
-    """`add_event`, named by the `event` field, else `log`; `record_exception` for an error with its
-    exception.
+    """Rewrites `log_kv` to `add_event`, or to `record_exception` for an error with its exception.
+
+    The `event` field becomes the name of the event; without one the name is `log`.
     """
     given = site.arguments()
     if isinstance(given, Block):
@@ -108,7 +109,7 @@ def _error(
 
 
 def _is_message_of(node: ast.expr, raised: ast.expr) -> bool:
-    """Whether a message is that of the exception: `str(e)`."""
+    """Whether a message is the text of the exception: `str(e)`."""
     return ast.dump(node) == ast.dump(ast.Call(ast.Name("str", ast.Load()), [raised], []))
 
 
@@ -132,7 +133,7 @@ def _goes_on(site: Site, handler: ast.ExceptHandler) -> bool:
 
 
 def log_event(site: Site) -> list[Edit] | Block:
-    """`log_event(e, payload)` and `log(event=…, payload=…, timestamp=…)`: as `log_kv` with these fields."""
+    """Rewrites `log_event(e, payload)` and `log(event=…, payload=…, timestamp=…)` as `log_kv`."""
     given = site.arguments()
     if isinstance(given, Block):
         return given

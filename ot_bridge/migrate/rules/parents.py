@@ -11,14 +11,14 @@ _SIMPLE = (ast.Name, ast.Attribute)
 
 
 class Around(NamedTuple):
-    """A template for a context, and the nodes for its holes. Empty if no context is needed."""
+    """A template for a context, and the nodes for its placeholders. Empty if no context is needed."""
 
     template: str
     holes: tuple[ast.AST, ...] = ()
 
 
 def around(site: Site, node: ast.expr, what: str = "the parent") -> Around | Block:
-    """The context for a span, a span context or an extracted context. Joins its flow with the site's."""
+    """The context with a span, span context or extracted context in it. Joins its flow with the site's."""
     value = site.value(node)
     if value is not None and value.kind == "none":
         return Around("")

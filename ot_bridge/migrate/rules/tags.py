@@ -11,7 +11,7 @@ from ot_bridge.migrate.uses import Block, Site
 
 
 def set_tag(site: Site) -> list[Edit] | Block:
-    """`set_attribute`, `set_status`, or the start's `kind=`."""
+    """Rewrites `set_tag` to `set_attribute` or `set_status`, or moves it to `kind=` of the start."""
     given = site.arguments()
     if isinstance(given, Block):
         return given
@@ -47,7 +47,7 @@ def _attribute(site: Site, given: dict[str, ast.expr], chain: Chain) -> list[Edi
 
 
 def _error(site: Site, given: dict[str, ast.expr], chain: Chain) -> list[Edit] | Block:
-    """The status; an attribute, as on the bridge, for text and for an exception."""
+    """Sets the status, or for a text and an exception an attribute, as the bridge does."""
     status = status_of(site, given["value"])
     if status is None and is_text(site, given["value"]):
         site.note = Block(

@@ -10,7 +10,7 @@ _TIGHT = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
 def nanoseconds(site: Site, node: ast.expr) -> str:
-    """The template for a time. A value that may be None (a parameter with that default) stays None then."""
+    """The template that converts a time. If it may be None (the default of a parameter), None stays None."""
     time = "int({0} * 1e9)" if isinstance(node, _TIGHT) else "int(({0}) * 1e9)"
     slot = site.reading.slot_of(site.file, node) if isinstance(node, ast.Name) else None
     values = (

@@ -1,4 +1,4 @@
-// Two runs beside each other: what matches is on one line, so folding, selecting and scrolling are one.
+// Two runs side by side. Matching spans are on one line, so that folding, selecting and scrolling act on both.
 
 class Comparison extends Waterfall {
   constructor(trace, known) { super(trace, known, page.names, "compare"); }
@@ -51,7 +51,7 @@ class Comparison extends Waterfall {
   }
 }
 
-/** What differs, as `compare` prints it, each line with the way to its row. */
+/** The differences that `compare` prints. Each line links to its row. */
 function differences(lines) {
   if (!lines?.length) return null;
   return el("ul", { class: "differences", "aria-label": "Differences", tabindex: 0 }, lines.map(([text, trace, span]) =>

@@ -1,6 +1,6 @@
-// All that is known of one span.
+// The details of one span.
 
-const LONG = 1000; // characters that are shown of a value before it is unfolded
+const LONG = 1000; // number of characters of a value that are shown before it is unfolded
 
 function valueOf(text) {
   if (text.length <= LONG) return el("td", {}, text);
@@ -22,7 +22,7 @@ function idOf(text) {
   return el("span", { class: "id" }, text);
 }
 
-/** The elements of the details of a span. waterfall: where links to other spans lead. */
+/** Makes the elements for the details of a span. waterfall: the view in which links select other spans. */
 function detailsOf(trace, span, waterfall) {
   const spans = trace.spans;
   const facts = [

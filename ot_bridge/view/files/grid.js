@@ -1,9 +1,9 @@
-// A grid of which only the rows in view are in the document. The focus stays on the grid; the selected row is
-// its active descendant and is always in the document.
+// A grid that has only its visible rows in the document. The focus stays on the grid. The selected row is the
+// grid's active descendant and is always in the document.
 
-const ROW = 26; // as --row in the style
-const AROUND = 8; // rows drawn beyond what is in view
-const MOST = 84; // rows in the document
+const ROW = 26; // the height of a row in pixels; the same as --row in the style
+const AROUND = 8; // number of rows drawn above and below the visible ones
+const MOST = 84; // maximum number of rows in the document
 
 class Grid {
   /** draw(index, row) fills a row; options: role, label, kind (class), head, select(index), enter(index). */
@@ -38,7 +38,7 @@ class Grid {
     removeEventListener("afterprint", this.after);
   }
 
-  /** Shows so many rows, the one at `selected` selected. */
+  /** Shows this number of rows, and selects the one at `selected`. */
   set(count, selected) {
     this.count = count;
     this.selected = Math.min(selected, count - 1);
@@ -53,7 +53,7 @@ class Grid {
     this.refresh();
   }
 
-  /** Draws the rows that have come into view, and takes out those that have left it. */
+  /** Draws the rows that have become visible, and removes those that are not visible any more. */
   refresh() {
     const first = Math.max(0, Math.floor(this.root.scrollTop / ROW) - AROUND);
     const inView = Math.ceil(this.root.clientHeight / ROW) + 2 * AROUND;
@@ -77,7 +77,7 @@ class Grid {
     row.style.top = at * ROW + "px";
     this.options.draw(at, row);
     this.drawn.set(at, row);
-    // In the document in their order, for those who read it instead of seeing it.
+    // In the right order in the document, for screen readers.
     let next = null;
     for (const each of this.space.children) if (+each.dataset.at > at) { next = each; break; }
     this.space.insertBefore(row, next);
@@ -102,7 +102,7 @@ class Grid {
     else if (top + ROW > this.root.scrollTop + height) this.root.scrollTop = top + ROW - height;
   }
 
-  /** Moves by a key; false if it is none of its keys. */
+  /** Moves the selection for a key. Returns false if the grid does not use the key. */
   key(name) {
     const page = Math.max(1, Math.floor(this.root.clientHeight / ROW) - 2);
     const to = {

@@ -18,7 +18,7 @@ class List {
 
   close() { this.grid.close(); }
 
-  /** Shows what the address asks for; the selected trace stays selected. */
+  /** Shows the traces that match the search in the address. The selected trace stays selected. */
   filter() {
     const { q = "", errors, min = "" } = state();
     const wanted = q.toLowerCase(), least = parseFloat(min) * 1e6 || 0;

@@ -1,4 +1,4 @@
-// What keeps the viewer's page up to date: it asks once a second, and only while it is seen.
+// Keeps the viewer's page up to date: asks the viewer once a second, while the page is visible.
 
 const EVERY = 1000; // milliseconds
 page.after = 0;
@@ -18,10 +18,10 @@ async function clearAll() {
   await update();
 }
 
-/** Takes what has come since the last time; whether there is more at once. */
+/** Gets the changes since the last call. Returns whether there are more at once. */
 async function update() {
   const answer = await (await fetch("/api/traces?after=" + page.after)).json();
-  if (answer.run !== page.run) { // another viewer answers: what it has is all there is
+  if (answer.run !== page.run) { // another viewer responds: only its traces exist
     page.run = answer.run;
     page.stale = true;
     page.traces.clear();

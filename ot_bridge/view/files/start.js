@@ -1,4 +1,4 @@
-// The page: what is shown (the list or one trace), its tools, its keys, and what keeps it up to date.
+// The page: chooses the view (the list or one trace), and has the tools, the keys and the updates.
 
 const KEYS = [
   ["↑ ↓ j k", "row above, below"], ["← →", "fold, unfold; parent, first child"], ["Home End PageUp PageDown", "far away"],
@@ -8,7 +8,7 @@ const KEYS = [
 
 const page = {
   traces: new Map(), // summaries by id
-  whole: new Map(), // traces by id, in a file
+  whole: new Map(), // traces by id, if the page is a file
   live: false,
   screen: null,
   message: el("span", { role: "status", class: "about" }),
@@ -22,11 +22,11 @@ async function traceOf(id) {
   return answer.ok ? answer.json() : undefined;
 }
 
-/** Draws what the address asks for. */
+/** Draws the view that the address selects. */
 async function show() {
   const asked = state().trace;
   const trace = asked ? await traceOf(asked) : undefined;
-  if (asked !== state().trace) return; // the address has changed since
+  if (asked !== state().trace) return; // the address has changed meanwhile
   page.screen?.close();
   if (trace) showTrace(trace);
   else showList(asked ? `The trace ${asked} is not here (any more).` : "");
@@ -136,7 +136,7 @@ addEventListener("keydown", (event) => {
   else if (event.key === "/") document.getElementById("find").focus();
   else if (event.key === "?") help();
   else {
-    // Keys that move belong to what has the focus; letters are heard everywhere.
+    // Keys that move the selection act only on the element with the focus. Letters act everywhere.
     const free = at === document.body || at === screen.grid.root;
     if (!free && event.key.length > 1) return;
     if (!free && event.key === " ") return;

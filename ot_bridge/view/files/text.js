@@ -1,5 +1,5 @@
 "use strict";
-// Texts and elements. What a trace holds only ever becomes text (textContent), never markup.
+// Texts and elements. The content of traces is always set as text (textContent), never as markup.
 
 const UNITS = [["ns", 1, [0]], ["µs", 1e3, [2, 1, 0]], ["ms", 1e6, [2, 1, 0]], ["s", 1e9, [2, 1]]];
 
@@ -17,10 +17,10 @@ function duration(ns) {
   return seconds < 3600 ? both(seconds, "min", "s") : both(Math.floor((seconds + 30) / 60), "h", "min");
 }
 
-/** What a row is told by: the span id, or a key of its own where a server span shares its client's id. */
+/** The key of a row: the span id, or a different key if a server span shares its client's span id. */
 const keyOf = (span) => span.key || span.id;
 
-/** An element. what: text, or a list of elements and texts; attributes: `class`, `aria-…`; `on…` are handlers. */
+/** Makes an element. what: a text, or a list of elements and texts. Attributes `on…` are event handlers. */
 function el(tag, attributes = {}, what = []) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -44,12 +44,12 @@ function plural(count, word) {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** The state that is in the address: what is shown, so that reload and back work. */
+/** The state of the page. It is kept in the address, so that "reload" and "back" work. */
 function state() {
   return Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 }
 
-/** Changes the address. back: whether "back" returns to what was before. */
+/** Changes the address. back: whether "back" returns to the old address. */
 function go(changes, back = false) {
   const next = new URLSearchParams(location.hash.slice(1));
   for (const [key, value] of Object.entries(changes))

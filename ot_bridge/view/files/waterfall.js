@@ -1,8 +1,9 @@
-// One trace: a row a span. Rows come parents first, with depth and offsets; nothing is sorted here.
+// One trace, with one row for each span. The data has parents before children, depths and offsets. Nothing is
+// sorted here.
 
-const DEEPEST = 12; // levels that are shown by indenting
+const DEEPEST = 12; // maximum number of levels that are indented
 
-/** The step of an axis: 1, 2 or 5 × 10ⁿ nanoseconds, for at most so many steps. */
+/** The step of an axis: 1, 2 or 5 × 10ⁿ nanoseconds, so that there are at most `most` steps. */
 function axisStep(total, most) {
   const rough = Math.max(1, total / Math.max(1, most));
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -38,7 +39,7 @@ class Waterfall {
 
   close() { this.grid.close(); this.ticks.disconnect(); }
 
-  /** Shows the trace as it has become; selection, folds and place stay. */
+  /** Shows the changed trace. The selection, the folded rows and the scroll position stay. */
   take(trace) {
     const was = this.selectedKey() || state().span;
     this.trace = trace;
@@ -61,7 +62,7 @@ class Waterfall {
     return span ? keyOf(span) : "";
   }
 
-  /** Which spans have rows: all but those below a folded one, or only hits and what is above them. */
+  /** The spans that have rows: all except those below a folded span, or only the hits and their ancestors. */
   layout(keep = this.selectedKey()) {
     let shown = null;
     if (this.only && this.query) {
@@ -90,7 +91,7 @@ class Waterfall {
     return true;
   }
 
-  /** What is searched in a span: all its texts. */
+  /** The text of a span in which the search looks: all its texts. */
   text(at) {
     this.texts ??= [];
     const span = this.spans[at];
@@ -109,7 +110,7 @@ class Waterfall {
     this.counted?.();
   }
 
-  /** Goes to the next (or previous) of these spans after the selected one, and opens what is folded above it. */
+  /** Selects the next (or previous) of these spans after the selected one, and unfolds the spans above it. */
   next(spans, step) {
     if (!spans.length) return;
     const here = this.rows[this.grid.selected] ?? -1;
@@ -218,7 +219,7 @@ class Waterfall {
     for (const event of (span.events || []).slice(0, 50))
       if (event[0] >= 0 && event[0] <= this.total) put("event", event[0]);
     const time = put("time", Math.max(span.start, span.start + span.duration));
-    // A bar is at least 2 px wide, and what stands beside it begins after that.
+    // A bar is at least 2 px wide. The text beside it begins after that.
     time.style.left = `max(${this.share(Math.max(span.start, span.start + span.duration))}, calc(${this.share(span.start)} + 2px))`;
     time.textContent = duration(span.duration);
     return track;
