@@ -179,7 +179,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     def log_rest(self) -> None:
         """Logs the losses that were not logged yet: each kind is logged once a minute."""
-        self._here()
+        self._renew_after_fork()
         self._losses.log_rest()
 
     def shutdown(self, timeout_millis: int = SHUTDOWN_MILLIS) -> None:
