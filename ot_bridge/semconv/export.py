@@ -88,7 +88,7 @@ def _as_read(translator: Translator, span: ReadableSpan) -> ReadableSpan:
     attributes: Any = span.attributes
     if not attributes or (not translator.rpc and translator.signs.isdisjoint(attributes)):
         return span
-    copied = attributes.copy() if hasattr(attributes, "copy") else dict(attributes)
+    copied = dict(attributes)
     named = translator.translate(copied, span.kind, span.status.status_code, span.name, span.events)
     return Renamed(span, copied, None) if named else span
 

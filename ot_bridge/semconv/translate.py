@@ -156,4 +156,4 @@ def _exception(events: Events) -> str | None:
         name, attributes = event[:2] if type(event) is tuple else (event.name, event.attributes)
         if name == "exception":
             found = attributes.get("exception.type") if attributes else None
-    return found if type(found) is str and found else None
+    return found if type(found) is str else None

@@ -92,11 +92,19 @@ def test_if_no_thread_can_be_started_the_exit_exports_itself(monkeypatch: pytest
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
-    exporter = Keeping()
+
+    class Told(Keeping):
+        told: tuple[float, ...] = ()
+
+        def give_up_at(self, moment: float) -> None:
+            self.told += (moment,)
+
+    exporter = Told()
     processor = _processor(exporter)
     spans(processor)("a")
     exit.finish()
     assert exporter.names == ["a"]
+    assert min(exporter.told) == exit.deadline() - exit.GIVE_UP_SECONDS
 
 
 def test_the_exit_waits_for_background_tasks(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,6 +131,15 @@ ready()
     assert not receiver.spans
 
 
+def test_a_second_call_finds_the_handler_and_says_that_it_is_set(caplog: pytest.LogCaptureFixture) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert [flush_on_sigterm(), flush_on_sigterm()] == [True, True]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caplog.messages == []
+
+
 def test_an_existing_signal_handler_is_kept_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     before = signal.signal(signal.SIGTERM, _mine)
     try:

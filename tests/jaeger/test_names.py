@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import jaeger_client
+import opentracing
 import pytest
 
 PREFIX = len(jaeger_client.__name__)
@@ -195,6 +196,10 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
     )
     assert repr(ours.make_log(1.5, {"a": 1}, *limits)) == repr(real.make_log(1.5, {"a": 1}, *limits))
     assert repr(ours.make_process("s", {"a": 1}, 5)) == repr(real.make_process("s", {"a": 1}, 5))
+    context = _pair(".span_context")[0].SpanContext(trace, 7, 0, 1)
+    references = [opentracing.child_of(context), opentracing.follows_from(context)]
+    for some in (None, [], references[:1], references):
+        assert repr(ours.make_references(some)) == repr(real.make_references(some))
     ttypes = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
     for response in (
         ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(0.5)),

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge import __version__
 from ot_bridge.errors import ConfigurationError
@@ -112,6 +113,24 @@ def test_an_argument_that_cannot_be_used_is_named(arguments: dict[str, Any], opt
     with pytest.raises(ConfigurationError, match=words) as refused:
         OTLPSpanExporter(**arguments)
     assert refused.value.option == option
+
+
+def test_the_values_of_headers_are_not_shown_in_an_error() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        OTLPSpanExporter(headers={"authorization": "se\ncret"})
+    assert refused.value.value == "…"
+
+
+def test_a_batch_that_cannot_be_encoded_at_all_is_lost_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ot_bridge.otlp.sender.encode", lambda *_: 1 / 0)
+    exporter = OTLPSpanExporter(endpoint="http://127.0.0.1:9/v1/traces")
+    assert exporter.export(some_spans(3)) is SpanExportResult.FAILURE
+    assert exporter.failed == {"not encodable": 3}
+    failed, *lost = caplog.messages
+    assert failed.startswith("a batch could not be encoded")
+    assert [text.partition(":")[0] for text in lost] == ["3 spans are lost on the way to http"]
 
 
 def test_the_smallest_size_of_a_request_is_one_byte() -> None:

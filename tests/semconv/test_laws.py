@@ -277,6 +277,11 @@ def test_a_span_that_is_not_concerned_is_passed_on_as_the_same_object() -> None:
     assert exporter.get_finished_spans()[0] is keeps.spans[0]
 
 
+def test_a_copy_of_the_engines_span_offers_its_new_attributes_without_being_read() -> None:
+    span: Any = exported("http", {"http.method": "GET"})
+    assert dict(span.for_export()[7]) == {"http.request.method": "GET"}
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_otlp_and_the_sdks_exporter_show_the_copy(provider: str) -> None:
     copy = exported("http", WEB, provider=provider, logs=({"event": "x"},))

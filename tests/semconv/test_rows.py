@@ -59,12 +59,15 @@ def system(value: Any, system_name: Any, *stays: str, **others: str) -> Row:
     )
 
 
+def failed(kind: str) -> tuple[dict[str, Any], ...]:
+    return ({"event": "error", "error.kind": kind, "message": "gone"},)
+
+
 HOST = {"server.address": "shop.example", "server.port": 8080}
 FULL = HOST | {"url.full": "http://shop.example:8080/a?b=1"}
 PARTS = HOST | {"url.scheme": "http", "url.path": "/a", "url.query": "b=1"}
 URL = "http://shop.example:8080/a?b=1"
 PEER = {"network.peer.address": "192.0.2.7", "network.peer.port": 41946}
-FAILED = ({"event": "error", "error.kind": "StatusCode.NOT_FOUND", "message": "gone"},)
 MYSQL = "mysql+pymysql://root:***@db.example:3306/shop"
 
 ROWS = {
@@ -229,7 +232,15 @@ ROWS = {
         CLIENT | {"rpc.grpc.status_code": 17}, {}, "rpc.grpc.status_code"
     ),
     "gRPC's code in the log of an error": rpc(
-        SERVER, {"rpc.status_code": "NOT_FOUND", "error.type": "NOT_FOUND"}, logs=FAILED
+        SERVER,
+        {"rpc.status_code": "NOT_FOUND", "error.type": "NOT_FOUND"},
+        logs=failed("StatusCode.NOT_FOUND"),
+    ),
+    "a gRPC code's name as an exception's type": rpc(
+        SERVER | {"error": True}, {"error.type": "NOT_FOUND"}, logs=failed("NOT_FOUND")
+    ),
+    "a status code that gRPC does not have": rpc(
+        SERVER | {"error": True}, {"error.type": "StatusCode.NOPE"}, logs=failed("StatusCode.NOPE")
     ),
     "an error without more": http(
         {"http.method": "GET", "error": True}, {"http.request.method": "GET", "error.type": "_OTHER"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -12,8 +13,9 @@ import pytest
 
 from ot_bridge.sending import clock
 from ot_bridge.sending.clock import Patience
-from ot_bridge.sending.line import lines
+from ot_bridge.sending.line import Connection, lines
 from ot_bridge.sending.responses import NoResponse, NotHTTP, Response, read_response
+from ot_bridge.sending.url import parse
 
 
 def pieces(data: bytes, size: int) -> Any:
@@ -26,6 +28,17 @@ def pieces(data: bytes, size: int) -> Any:
         return len(part)
 
     return receive
+
+
+@pytest.mark.parametrize("received", [None, b"", b"HTTP/1.1 408 Request Timeout"])
+def test_only_a_connection_that_has_received_nothing_is_used_again(received: bytes | None) -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        connection = Connection(here, parse("http://collector/"))
+        if received is not None:
+            there.sendall(received)
+            there.close()
+        assert connection.is_usable() is (received is None)
 
 
 OK = b"HTTP/1.1 200 OK\r\nA: 1\r\na:  2 \r\n"
