@@ -28,7 +28,7 @@ from ot_bridge.errors import log_failure
 from ot_bridge.otel import parts_of
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
-from ot_bridge.provider import build_provider, exporter_names, processors_of
+from ot_bridge.provider import NoExporter, build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
 from ot_bridge.semconv.groups import decide, opt_in
 from ot_bridge.variables import text
@@ -203,7 +203,7 @@ def _provider(arguments: dict[str, Any], file: Declared | None, textmap: Any) ->
     provider = build_provider(
         arguments["service_name"],
         sampler=arguments["sampler"],
-        exporters=arguments["exporters"] if file is None else (),
+        exporters=arguments["exporters"] if file is None else [NoExporter()],
         engine=arguments["engine"],
         trace_id_bits=arguments["trace_id_bits"],
         semconv=arguments["semconv"],

@@ -212,7 +212,9 @@ def test_with_configuration_install_logs_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
-    ot_bridge.install("shop")
+    tracer = ot_bridge.install("shop")
+    tracer.start_span("a").finish()
+    assert tracer.flush(20) is True
     assert not caplog.records
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import ot_bridge
-from ot_bridge.jaeger_client.reporter import Reporter
+from ot_bridge.jaeger_client import Config
 from ot_bridge.wire import FORMATS
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
@@ -227,12 +227,16 @@ def test_an_exporter_whose_constructor_raises_does_not_stop_the_program(
     for variable, value in {**environment, **named, **variables}.items():
         monkeypatch.setenv(variable, value)
     if way == "install":
-        ot_bridge.install("shop", set_global=False).start_span("a").finish()
-        ot_bridge.uninstall()
+        tracer: Any = ot_bridge.install("shop", set_global=False)
+        tracer.start_span("a").finish()
     else:
-        reporter = Reporter(None)
-        assert len(reporter._processors) == named.get("OTEL_TRACES_EXPORTER", "").count("console")
-        reporter.close().result(20)
+        sampler = {"type": "const", "param": True}
+        tracer = Config({"sampler": sampler}, service_name="shop").new_tracer()
+        tracer.start_span("a").finish()
+    assert tracer.flush(20) is False
+    assert tracer.flush(20) is True  # nothing has been lost since
+    tracer.close().result(20)
+    ot_bridge.uninstall()
     (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert "cannot be made" in message
     assert "nothing is exported by it" in message
@@ -329,6 +333,7 @@ def test_a_protocol_whose_exporter_is_not_installed_names_the_extra_and_sends_no
         assert line.startswith(f"ERROR OTEL_EXPORTER_OTLP_PROTOCOL='{protocol}'")
         assert extra in line
         assert "nothing is exported" in line
+        assert done.stdout.strip() == "False"
 
 
 APPLICATION = """
