@@ -11,6 +11,8 @@ import logging
 import time
 from typing import Final
 
+__all__ = ["BadHeader", "ConfigurationError", "OTBridgeError"]
+
 _log = logging.getLogger("ot_bridge")
 _PAUSE: Final = 60.0  # seconds between two log lines for the same failure
 _MOST: Final = 1000  # texts kept in each of the two below, so that varying texts do not fill the memory
