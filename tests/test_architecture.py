@@ -206,6 +206,29 @@ def test_no_name_that_opentelemetry_does_not_publish_is_used_outside_its_room() 
         assert {name for _, name in used} & kept == set(), path
 
 
+def _loggers(path: Path) -> Iterator[str]:
+    """The variable and the name of each logger that a file makes for itself."""
+    for node in ast.parse(path.read_text()).body:
+        found = ast.unparse(node)
+        if "getLogger(" in found and isinstance(node, ast.Assign | ast.AnnAssign):
+            (target,) = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            assert isinstance(node.value, ast.Call)
+            yield f"{ast.unparse(target)} {ast.literal_eval(node.value.args[0])}"
+
+
+def test_a_room_logs_under_its_own_name() -> None:
+    seen = set()
+    for room, path in FILES:
+        name = f"ot_bridge.{room}" if (PACKAGE / room).is_dir() else "ot_bridge"
+        allowed = {f"_log {name}"}
+        if room == "jaeger_client":  # whose modules have a public `logger`
+            allowed = {"_log jaeger_tracing", "logger jaeger_tracing"}
+        found = {*_loggers(path)}
+        assert found <= allowed, path
+        seen |= found
+    assert len(seen) > 10
+
+
 INDEX = (
     ast.Import
     | ast.ImportFrom

@@ -38,7 +38,7 @@ from ot_bridge.wire import Remote
 if TYPE_CHECKING:
     from ot_bridge.bridge.tracer import Tracer
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.bridge")
 
 
 class LiveBaggage(dict[str, str]):

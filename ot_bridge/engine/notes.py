@@ -16,7 +16,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.util.types import Attributes
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.engine")
 
 PLAIN: Final = frozenset({str, int, float, bool})  # immutable values, which need not be copied at once
 ENDED: Final = ("ended",)

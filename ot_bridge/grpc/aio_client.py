@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -17,7 +18,8 @@ from ot_bridge.grpc.client import Method, is_bare, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, watched
 from ot_bridge.grpc.metadata import SentMetadata, pairs
-from ot_bridge.grpc.rpc import log
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -39,7 +41,7 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
         elif reader is None:
             rpc.complete()
     except Exception:
-        log_failure(log, "reading a call's status failed")
+        log_failure(_log, "reading a call's status failed")
         rpc.end(StatusCode.UNKNOWN)
 
 
@@ -89,7 +91,7 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
         else:
             (call if own is None else own).add_done_callback(ending)
     except Exception:
-        log_failure(log, "following a call to its end failed")
+        log_failure(_log, "following a call to its end failed")
         rpc.end(StatusCode.UNKNOWN)
 
 

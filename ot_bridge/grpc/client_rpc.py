@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any, Final, TypeAlias
 
@@ -15,8 +16,10 @@ from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.limits import beside
 from ot_bridge.grpc.metadata import Pairs
-from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
+from ot_bridge.grpc.rpc import Rpc, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 _TAGS: Final = {"component": "grpc", "span.kind": "client"}
 #: A tracer, the tags of client spans as it has prepared them, and its `ids_to_send`, where it has these.
@@ -69,13 +72,13 @@ class ClientSettings(Settings):
             else:
                 span = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})})
         except Exception:
-            log_failure(log, "starting a client span failed")
+            log_failure(_log, "starting a client span failed")
             return None
         try:
             ids = ids_to_send(span) if ids_to_send is not None and not metadata else None
             metadata = beside(metadata, tracer, span) if ids is None else ids
         except Exception:
-            log_failure(log, "inject failed, the trace ends at this client")
+            log_failure(_log, "inject failed, the trace ends at this client")
         info = None if self.decorate is None else RpcInfo(full_method, metadata, timeout, request)
         return ClientRpc(self, span, info, metadata)
 
@@ -184,7 +187,7 @@ class Ending:
         try:
             self._end(self._call())
         except Exception:
-            log_failure(log, "reading a call's status failed")
+            log_failure(_log, "reading a call's status failed")
             self._rpc.end(StatusCode.UNKNOWN)
 
     def _end(self, call: Any) -> None:

@@ -20,7 +20,7 @@ from ot_bridge.errors import ConfigurationError, bad_variable, log_once
 from ot_bridge.sending.url import Url, parse, without_secrets
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.otlp")
 
 DEFAULT_TIMEOUT: Final = 10.0  # seconds
 _LONGEST_TIMEOUT: Final = 86_400.0  # a socket takes no number of any size

@@ -24,7 +24,7 @@ from opentelemetry.context import attach, set_value
 from ot_bridge.errors import ConfigurationError, log_failure
 from ot_bridge.otel import SUPPRESS_KEY
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.sampling")
 
 
 class Polling:

@@ -34,7 +34,7 @@ REQUEST_TIMEOUT = 10.0
 _LARGEST_RESPONSE = 4 << 20  # bytes
 _MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.sampling")
 
 
 def _ask(url: str) -> Any:

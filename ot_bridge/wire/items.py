@@ -20,7 +20,7 @@ from ot_bridge.wire.text import as_text, is_token, is_unsafe, percent
 Baggage = Mapping[str, str]
 Items = Callable[[Baggage], Iterable[tuple[str, str]]]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.wire")
 PARTS = 4  # times the limits: how much of one header is looked at, so that reading takes bounded time
 _PER_CHARACTER = 12  # the most that one character takes when percent-encoded: four bytes of UTF-8
 # Not "+", which some peers read as a space.

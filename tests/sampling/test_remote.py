@@ -246,7 +246,7 @@ def test_failures_are_logged_once_until_it_works_again(
     server: Strategies, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     sampler = make(server.url)
-    with caplog.at_level(logging.WARNING, "ot_bridge.sampling.remote"):
+    with caplog.at_level(logging.WARNING, "ot_bridge.sampling"):
         for server.status in (500, 500, 200, 200, 503, 503):
             sampler.refresh()
     errors: list[Any] = [record.args[1] for record in caplog.records]  # type: ignore[index]
