@@ -356,6 +356,20 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("exporter", "instead"),
+    [("otlp", "tracecontext,baggage,jaeger"), ("xray", "tracecontext,baggage,jaeger,xray")],
+)
+def test_a_wrong_variable_is_reported_once_with_what_install_does(
+    exporter: str, instead: str, doctor: Doctor
+) -> None:
+    report = doctor(
+        "--no-send", OTEL_PROPAGATORS="jagger", OTEL_TRACES_EXPORTER=exporter, AWS_REGION="eu-west-1"
+    )
+    (text,) = report.of("variable").splitlines()
+    assert f"; {instead} is taken, as if it were unset" in text
+
+
 @pytest.mark.parametrize(("variables", "about", "level", "text"), VARIABLES.values(), ids=VARIABLES)
 def test_a_wrong_variable_is_explained(
     variables: dict[str, str], about: str, level: str, text: str, doctor: Doctor
