@@ -6,6 +6,7 @@ A room imports only from the rooms named beside it. Anything else of the package
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -204,6 +205,17 @@ def test_no_name_that_opentelemetry_does_not_publish_is_used_outside_its_room() 
         used = _used(path).opentelemetrys
         assert [name for name, _ in used if name.startswith("_")] == [], path
         assert {name for _, name in used} & kept == set(), path
+
+
+def test_every_test_that_the_code_names_exists() -> None:
+    tests: dict[str, str] = {}
+    for path in (PACKAGE.parent / "tests").rglob("test_*.py"):
+        tests[path.name] = tests.get(path.name, "") + path.read_text()
+    named = {
+        pair for _, path in FILES for pair in re.findall(r"(test_\w+\.py)::\s*(test_\w+)", path.read_text())
+    }
+    assert len(named) > 60
+    assert [pair for pair in sorted(named) if f"def {pair[1]}(" not in tests.get(pair[0], "")] == []
 
 
 def _loggers(path: Path) -> Iterator[str]:

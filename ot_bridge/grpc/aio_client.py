@@ -53,22 +53,31 @@ def _no_call() -> None:
 
 
 class _Ending:
-    """The callback of a call that is over. It holds the call weakly: a call that is dropped is cancelled.
+    """The callback of a call that is over.
 
-    `add_done_callback` of grpc.aio's call ties the call to its callback; that of the object below does not.
+    1. It holds the call weakly: grpc cancels a call that is dropped. `add_done_callback` of grpc.aio's call
+       ties the call to its callback; that of the object below, `_cython_call`, does not.
+    2. Some calls are cancelled so early that they never have a status. The weak reference calls this then.
+    3. A call that has ended is not ended again when it is dropped.
+    4. It holds a reader of messages weakly too: a reader that is dropped drops its call.
+
+    The tests, by number, in tests/grpc/:
+    1. test_aio_client.py::test_tracing_keeps_no_reference_to_a_call
+    2. test_endings.py::test_a_call_of_grpc_aio_that_is_dropped_was_cancelled
+    3. test_endings.py::test_a_call_of_grpc_aio_that_has_ended_is_not_ended_again_when_it_is_dropped
+    4. test_endings.py::test_a_reader_ends_a_call_of_grpc_aio_that_is_ok_as_long_as_it_lives
     """
 
     __slots__ = ("_call", "_reader", "_rpc")
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        # Some calls are cancelled so early that they never have a status; the reference calls this then.
         self._call: Callable[[], Any] = ref(call, self)
         self._reader = None if reader is None else ref(reader)
 
     def __call__(self, _: Any = None) -> None:
         call = self._call()
-        self._call = _no_call  # which would call this once more when it is dropped
+        self._call = _no_call  # the reference would call this once more
         if call is None:
             self._rpc.end(StatusCode.CANCELLED, _DROPPED)
         else:

@@ -164,10 +164,20 @@ class TracedArities:
 
 
 class Ending:
-    """The callback of a call that is over. It never raises, since that would end grpc's thread.
+    """The callback of a call that is over.
 
-    It holds the call weakly: grpc cancels a call that is dropped, and would not if its callback held it. The
-    call's state does not lead back to the call, and has its status when the call itself is gone.
+    1. It never raises, since that would end grpc's thread.
+    2. It holds the call weakly: grpc cancels a call that is dropped, and would not if its callback held it.
+    3. The call's state does not lead back to the call, and has its status when the call itself is gone.
+    4. When a call without a thread of grpc's is dropped, only the weak reference can tell: it calls this.
+    5. A reader of messages ends the span of a call that is OK. If the reader is dropped, this does it.
+
+    The tests, by number, in tests/grpc/:
+    1. test_odd_ends.py::test_a_callback_never_raises
+    2. test_client_streams.py::test_a_half_read_stream_that_is_dropped_is_cancelled_as_soon_as_without_tracing
+    3. test_endings.py::test_a_call_that_is_gone_has_the_status_of_its_state_or_was_cancelled
+    4. test_client_streams.py::test_a_single_threaded_stream_ends_its_span_when_it_is_dropped
+    5. test_endings.py::test_a_reader_ends_a_call_that_is_ok_as_long_as_it_lives
 
     streams: whether the server does. reader: ends the span of a call that is OK, as long as it lives.
     """
@@ -179,7 +189,6 @@ class Ending:
         self._streams = streams
         self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
-        # When a call without a thread of grpc's is dropped, its end can be detected in no other way.
         lonely = "SingleThreaded" in type(call).__name__
         self._call = weakref.ref(call, self if lonely else None)
 
