@@ -83,7 +83,8 @@ class BadHeader(OTBridgeError, ValueError):
 class ConfigurationError(OTBridgeError, ValueError):
     """An option that cannot be used.
 
-    option: its name. value: as given. reason: what is wrong, and which values are accepted.
+    option: its name. value: as given. reason: `expected …`, which values are accepted; before that, where it
+    helps, what is wrong.
     """
 
     def __init__(self, option: str, value: object, reason: str) -> None:

@@ -112,7 +112,7 @@ def protocol() -> str:
         if value.lower() in PROTOCOLS:
             return value.lower()
         if value:
-            bad_variable(variable, value, f"known are {', '.join(PROTOCOLS)}", f"{_DEFAULT} is taken")
+            bad_variable(variable, value, f"expected one of {', '.join(PROTOCOLS)}", f"{_DEFAULT} is taken")
             return _DEFAULT
     return _DEFAULT
 

@@ -218,6 +218,18 @@ def test_every_test_that_the_code_names_exists() -> None:
     assert [pair for pair in sorted(named) if f"def {pair[1]}(" not in tests.get(pair[0], "")] == []
 
 
+def test_an_error_about_an_option_says_what_was_expected() -> None:
+    texts = {
+        ast.unparse(node.args[2])
+        for _, path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ConfigurationError"
+        if isinstance(node.args[2], ast.Constant | ast.JoinedStr)
+    }
+    assert len(texts) > 25
+    assert [text for text in sorted(texts) if "expected " not in text] == []
+
+
 def _loggers(path: Path) -> Iterator[str]:
     """The variable and the name of each logger that a file makes for itself."""
     for node in ast.parse(path.read_text()).body:

@@ -173,7 +173,7 @@ _MOST_KEPT: Final = 16  # an interceptor may choose another method for each call
 
 
 class _Kept(dict[str, Any]):
-    """The multi-callables below an interceptor by method, of which grpc makes a new one for every call.
+    """The multi-callables below an interceptor, by method. Without it, grpc makes a new one for every call.
 
     methods: what carries the calls of each.
     """

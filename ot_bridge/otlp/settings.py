@@ -118,7 +118,7 @@ def _seconds(value: Any) -> float:
 def _one_of(known: tuple[str, ...], value: object) -> str:
     text = str(value).strip().lower()
     if text not in known:
-        raise ValueError(f"known are {', '.join(known)}")
+        raise ValueError(f"expected one of {', '.join(known)}")
     return text
 
 

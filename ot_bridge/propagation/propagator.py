@@ -213,7 +213,7 @@ def _format(given: str | Format) -> Format:
     if isinstance(given, Format):
         return given
     if given not in FORMATS:
-        raise ConfigurationError("propagators", given, f"known are {', '.join(FORMATS)}")
+        raise ConfigurationError("propagators", given, f"expected one of {', '.join(FORMATS)}")
     return FORMATS[given]
 
 

@@ -57,7 +57,7 @@ class Polling:
         Raises ConfigurationError for an interval for which a thread cannot wait.
         """
         if not 0 < interval <= threading.TIMEOUT_MAX:
-            raise ConfigurationError("polling_interval", interval, "a number of seconds above 0")
+            raise ConfigurationError("polling_interval", interval, "expected a number of seconds above 0")
         self._every = name, interval, first
         self._calls = queue.SimpleQueue()
         if "uwsgi" in sys.modules:

@@ -140,7 +140,7 @@ def _rate_limiting(current: JaegerSampler, response: Mapping[str, Any]) -> Jaege
     limits = response.get("rateLimitingSampling") or {}
     limit = checked_rate(limits.get("maxTracesPerSecond", DEFAULT_LOWER_BOUND))
     if limit >= _MOST_TRACES_PER_SECOND:
-        raise ConfigurationError("maxTracesPerSecond", limit, f"less than {_MOST_TRACES_PER_SECOND}")
+        raise ConfigurationError("maxTracesPerSecond", limit, f"expected less than {_MOST_TRACES_PER_SECOND}")
     if not isinstance(current, RateLimitingSampler):
         return RateLimitingSampler(limit)
     current.update(limit)

@@ -40,7 +40,7 @@ class Losses:
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """The numbers of lost spans, by reason, without reasons of which there were none."""
+        """The numbers of lost spans, by reason; a reason without losses is left out."""
         return {reason: count for reason, count in self._counts.items() if count}
 
     @property

@@ -83,7 +83,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     def __init__(self, timeout: float) -> None:
         if not 0 < timeout <= threading.TIMEOUT_MAX:
-            raise ConfigurationError("timeout", timeout, "a number of seconds above 0")
+            raise ConfigurationError("timeout", timeout, "expected a number of seconds above 0")
         self._timeout = timeout
         self._closed = False
         self._begin()

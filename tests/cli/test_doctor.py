@@ -297,7 +297,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "look",
         f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT overrules {ENDPOINT}",
     ),
-    "an unknown exporter": ({"OTEL_TRACES_EXPORTER": "otpl"}, "variable", "wrong", "known are otlp"),
+    "an unknown exporter": ({"OTEL_TRACES_EXPORTER": "otpl"}, "variable", "wrong", "expected one of otlp"),
     "an unknown sampler": (
         {"OTEL_TRACES_SAMPLER": "sometimes"},
         "variable",
@@ -535,7 +535,10 @@ XRAY: dict[str, tuple[dict[str, str], str]] = {
         {"AWS_REGION": "eu-west-1"},
         "https://xray.eu-west-1.amazonaws.com: Unable to locate credentials",
     ),
-    "no region": ({}, "the exporter cannot be made: region: pass one, or set AWS_REGION"),
+    "no region": (
+        {},
+        "the exporter cannot be made: region: expected a name such as eu-west-1; pass one or set AWS_REGION",
+    ),
 }
 
 

@@ -111,8 +111,8 @@ def test_the_error_for_an_unknown_name_lists_the_known_names() -> None:
         "http/protobuf, grpc, http/json",
         "random",
     ):
-        assert f"known are {known}" in printed or known in printed
-    assert "'otpl': known are otlp, none, console" in printed
+        assert f"expected one of {known}" in printed or known in printed
+    assert "'otpl': expected one of otlp, none, console" in printed
 
 
 IMPORT = """
@@ -152,9 +152,9 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("variables", "says", "instead"),
     [
-        ({"OTEL_TRACES_EXPORTER": "none,consle"}, "known are otlp", "only none is taken"),
+        ({"OTEL_TRACES_EXPORTER": "none,consle"}, "expected one of otlp", "only none is taken"),
         ({"OTEL_TRACES_EXPORTER": "jaeger"}, "Jaeger takes OTLP", "otlp is taken"),
-        ({"OTEL_PROPAGATORS": "b3,b4"}, "known are tracecontext", "only b3 is taken"),
+        ({"OTEL_PROPAGATORS": "b3,b4"}, "expected one of tracecontext", "only b3 is taken"),
         (
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "half"},
             "from 0 to 1",
