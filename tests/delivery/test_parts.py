@@ -95,7 +95,8 @@ def test_counts_are_read_again_if_a_span_has_moved_meanwhile() -> None:
     class Moving(deque[Any]):
         def __iter__(self) -> Iterator[Any]:
             seen = [self[at] for at in range(len(self))]
-            take(self, 1, ledger)
+            if seen:
+                take(self, 1, ledger)
             return iter(seen)
 
     assert ledger.counts(Moving(["a"]), Marker) == Counts(1, 0, 0, {}, 0, 1)
