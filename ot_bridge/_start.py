@@ -54,7 +54,7 @@ def _check_providers() -> None:
         name = text(variable)
         if name and not entry_points(group, name):
             known = sorted({entry.name for entry in entry_points(group)})
-            bad_variable(variable, name, f"known are {', '.join(known)}", "it counts as unset")
+            bad_variable(variable, name, f"expected one of {', '.join(known)}", "it counts as unset")
             del os.environ[variable]
 
 

@@ -11,6 +11,8 @@ import logging
 import time
 from typing import Final
 
+__all__ = ["BadHeader", "ConfigurationError", "OTBridgeError"]
+
 _log = logging.getLogger("ot_bridge")
 _PAUSE: Final = 60.0  # seconds between two log lines for the same failure
 _MOST: Final = 1000  # maximum number of texts in each of the next two, so that they do not fill the memory
@@ -81,7 +83,8 @@ class BadHeader(OTBridgeError, ValueError):
 class ConfigurationError(OTBridgeError, ValueError):
     """An option that cannot be used.
 
-    option: its name. value: as given. reason: what is wrong, and which values are accepted.
+    option: its name. value: as given. reason: `expected …`, which values are accepted; before that, where it
+    helps, what is wrong.
     """
 
     def __init__(self, option: str, value: object, reason: str) -> None:

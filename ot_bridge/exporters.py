@@ -62,15 +62,20 @@ _CREDENTIALS: Final = (
 )
 
 
+def is_none(name: str) -> bool:
+    """Whether the name says that nothing is to be exported."""
+    return name.strip().lower() in ("", "none")
+
+
 def exporter_factory(name: str, **options: Any) -> ExporterFactory | None:
     """A function that makes an exporter of this name with these options at each call, or None.
 
     None for `none`, and for an OTLP protocol whose exporter is not installed, which is logged. Raises
     ConfigurationError if no package has an exporter of this name.
     """
-    name = name.strip()
-    if name.lower() in ("", "none"):
+    if is_none(name):
         return None
+    name = name.strip()
     if name.lower() == "otlp":
         return _otlp(options)
     if name == "xray" and text("AWS_XRAY_DAEMON_ADDRESS"):
@@ -92,7 +97,7 @@ def exporters_in_environment() -> list[str]:
     if text("OTEL_CONFIG_FILE"):
         return []
     names = usable("OTEL_TRACES_EXPORTER", _check, "otlp") or ["otlp"]
-    return [name for name in names if name.lower() != "none"]
+    return [name for name in names if not is_none(name)]
 
 
 def _check(name: str) -> None:
@@ -107,7 +112,7 @@ def protocol() -> str:
         if value.lower() in PROTOCOLS:
             return value.lower()
         if value:
-            bad_variable(variable, value, f"known are {', '.join(PROTOCOLS)}", f"{_DEFAULT} is taken")
+            bad_variable(variable, value, f"expected one of {', '.join(PROTOCOLS)}", f"{_DEFAULT} is taken")
             return _DEFAULT
     return _DEFAULT
 

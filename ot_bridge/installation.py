@@ -28,7 +28,7 @@ from ot_bridge.errors import log_failure
 from ot_bridge.otel import parts_of
 from ot_bridge.propagation import Propagator, parse_propagators
 from ot_bridge.propagation.parse import propagators_in_environment
-from ot_bridge.provider import build_provider, exporter_names, processors_of
+from ot_bridge.provider import NoExporter, build_provider, exporter_names, processors_of
 from ot_bridge.registered import Registered, global_provider
 from ot_bridge.semconv.groups import decide, opt_in
 from ot_bridge.variables import text
@@ -211,7 +211,8 @@ def _provider(
     if file is not None and file.provider is not None:
         _ignored(arguments, _OF_A_PROVIDER | _OF_A_FILE, "OTEL_CONFIG_FILE says all of this")
         return file.provider, (file.provider,)
-    processors, made = _processors(() if file is not None else arguments["exporters"], arguments["semconv"])
+    exporters = arguments["exporters"] if file is None else [NoExporter()]
+    processors, made = _processors(exporters, arguments["semconv"])
     xray = _to_xray(arguments["exporters"]) or _writes(textmap, "xray")
     provider = build_provider(
         arguments["service_name"],

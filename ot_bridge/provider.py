@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 
@@ -17,7 +17,7 @@ from ot_bridge import choices
 from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment
+from ot_bridge.exporters import default_target, exporter_factory, exporters_in_environment, is_none
 from ot_bridge.semconv.groups import OptIn, opt_in
 from ot_bridge.semconv.wrapping import renaming
 from ot_bridge.variables import is_true, loaded, text
@@ -90,6 +90,19 @@ def disabled() -> bool:
     return is_true("OTEL_SDK_DISABLED")
 
 
+class NoExporter(SpanExporter):
+    """Stands in for an exporter that cannot be made. Every span counts as lost, so `flush()` is False."""
+
+    target = "an exporter that could not be made"
+    refusing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Does nothing."""
+
+
 def processors_of(
     exporters: Iterable[str | SpanExporter | SpanProcessor] | str | None, semconv: str | None = None
 ) -> list[SpanProcessor]:
@@ -116,9 +129,9 @@ _DUE: Final = "names, exporters or span processors"
 
 
 def _ready(each: Any) -> Any:
-    """Converts a name to a factory of exporters, or None. Returns a processor or an exporter unchanged."""
+    """A factory for a name, None for the name `none`. Returns a processor or an exporter unchanged."""
     if isinstance(each, str):
-        return exporter_factory(each)
+        return exporter_factory(each) or (None if is_none(each) else NoExporter)
     if not (isinstance(each, SpanProcessor) or callable(getattr(each, "export", None))):
         raise ConfigurationError("exporters", each, f"expected {_DUE}")
     return each
@@ -134,7 +147,7 @@ def _processor(ready: Any, given: bool, opted: OptIn) -> SpanProcessor | None:
         if given and isinstance(error, ConfigurationError):
             raise
         log_unmade(ready, error)
-        return None
+        return DeliveryProcessor(NoExporter)
 
 
 def log_unmade(exporter: Any, error: Exception) -> None:

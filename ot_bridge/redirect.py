@@ -18,6 +18,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+__all__ = ["redirect", "undo"]
+
 REDIRECTED: Mapping[str, str] = {
     "jaeger_client": "ot_bridge.jaeger_client",
     "grpc_opentracing": "ot_bridge.grpc_opentracing",

@@ -116,7 +116,7 @@ class Parts:
                     return load()
                 except Exception as error:  # another package may raise anything
                     problem = f"{type(error).__name__}: {error}"
-        reasons = (self.hints.get(name.lower()) or problem, f"known are {', '.join(self.known())}")
+        reasons = (self.hints.get(name.lower()) or problem, f"expected one of {', '.join(self.known())}")
         raise ConfigurationError(self.option, name, "; ".join(filter(None, reasons)))
 
     def _loaders(self, name: str) -> Iterator[Callable[[], Any]]:

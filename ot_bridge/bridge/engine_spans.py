@@ -21,7 +21,7 @@ from ot_bridge.bridge import convert, logs
 from ot_bridge.bridge.span import Span
 from ot_bridge.errors import log_failure
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.bridge")
 _MAX_TEXT: Final = convert.MAX_TEXT
 _KNOWN: Final = convert.KNOWN
 _MOST_NOTES: Final = engine.MOST_NOTES

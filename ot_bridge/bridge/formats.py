@@ -165,7 +165,7 @@ class Carriers:
         return self._extract(format, carrier)
 
     def _extract(self, format: object, carrier: Any) -> SpanContext | None:
-        """`extract` for carriers of which `read_ids` cannot read the ids, and for other propagators."""
+        """`extract` where `read_ids` cannot read the carrier's ids, and for other propagators."""
         propagator = self._propagator(format)
         try:
             if not isinstance(propagator, Propagator | Binary):

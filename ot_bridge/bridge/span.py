@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ot_bridge.bridge.tracer import Tracer
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.bridge")
 
 
 class LiveBaggage(dict[str, str]):

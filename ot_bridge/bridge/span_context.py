@@ -226,7 +226,7 @@ def trusted(context: Any, trust: Trust = "all") -> Any:
     try:
         choose = _TRUST[trust]
     except (KeyError, TypeError):
-        raise ConfigurationError("trust", trust, f"one of {', '.join(_TRUST)}") from None
+        raise ConfigurationError("trust", trust, f"expected one of {', '.join(_TRUST)}") from None
     if isinstance(context, SpanContext):
         return choose(context)
     return context if trust in ("all", "context") else None

@@ -37,7 +37,7 @@ from ot_bridge.otel import current, quietly
 from ot_bridge.wire import Remote
 from ot_bridge.wire.baggage import properties
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.bridge")
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 _RAISED: Final = "a sampler or span processor raised; the span is not recorded"
 

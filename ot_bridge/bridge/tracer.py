@@ -29,7 +29,7 @@ from ot_bridge.errors import log_failure
 from ot_bridge.instance import dict_of
 from ot_bridge.otel import current
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.bridge")
 _numbers = itertools.count()
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 

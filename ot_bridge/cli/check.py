@@ -25,6 +25,8 @@ examples:
   ot-bridge check --tags --run -- python app.py      the tags that a run sends
 
 exit status: 0 nothing needs a person; 1 something does; 2 wrong use, or a file that cannot be read
+with --tags: 0 no name changes, or OTEL_SEMCONV_STABILITY_OPT_IN is set; 1 a name changes; 2 wrong use, a
+file that cannot be read, or a run that did not end in time
 """
 
 

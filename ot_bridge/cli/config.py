@@ -6,7 +6,17 @@ import argparse
 
 from ot_bridge.cli import doctor
 
-EPILOG = doctor.EPILOG
+EPILOG = """\
+examples:
+  ot-bridge config                                            # the settings in effect here
+  ot-bridge config -- gunicorn app:app                        # in that program's Python
+  ot-bridge config jaeger.yml --service-name shop             # of a dictionary of jaeger-client's Config
+  ot-bridge config jaeger.yml --otel > otel.env               # translated to OpenTelemetry's variables
+
+This is `ot-bridge doctor --no-send`. Values of headers, tokens and user names are not shown.
+
+exit status: 0 nothing is wrong, 1 something is wrong, 2 the check failed (a file cannot be read).
+"""
 AFTER_DASHES = doctor.AFTER_DASHES
 run = doctor.run
 

@@ -32,7 +32,7 @@ examples:
   ot-bridge doctor -H 'x-b3-traceid: 463ac35c9f6413ad'        # is this caller's trace continued?
   ot-bridge doctor -- gunicorn app:app                        # the configuration in that program's Python
   ot-bridge doctor jaeger.yml --service-name shop             # a dictionary of jaeger-client's Config
-  ot-bridge config jaeger.yml --otel > otel.env               # translated to OpenTelemetry's variables
+  ot-bridge doctor jaeger.yml --otel > otel.env               # translated to OpenTelemetry's variables
   ot-bridge doctor --json --no-send
 
 `ot-bridge config` is `ot-bridge doctor --no-send`. Values of headers, tokens and user names are not shown.
@@ -119,10 +119,19 @@ def _here(args: argparse.Namespace, config: dict[str, Any], log: LogLines) -> tu
 
 
 def _from_log(log: LogLines) -> Iterator[Finding]:
-    """The messages that the library has logged about variables, without duplicates."""
-    for level, text in dict.fromkeys(log.take()):
-        about = "variable" if _VARIABLE.match(text) else "library"
-        yield Finding(WRONG if level >= logging.ERROR else LOOK, about, text)
+    """The messages that the library has logged about variables, each once.
+
+    `install()` and the drop-in may do different things in place of one wrong value. The first message says
+    what `install()` does.
+    """
+    known = set[str]()
+    for level, text in log.take():
+        is_variable = _VARIABLE.match(text) is not None
+        problem = text.rpartition("; ")[0] if is_variable else text
+        if problem not in known:
+            known.add(problem)
+            about = "variable" if is_variable else "library"
+            yield Finding(WRONG if level >= logging.ERROR else LOOK, about, text)
 
 
 def _jaeger(config: dict[str, Any], args: argparse.Namespace) -> Iterator[Row]:

@@ -7,6 +7,11 @@
 3. While a group runs, SIGTERM and SIGHUP end this process by an exception, which ends the group as well.
 4. At the end of the `with` block no process of the group is left: it gets SIGTERM, and SIGKILL after
    `PATIENCE`.
+
+The tests, by number, in tests/cli/:
+1 and 2. test_compare.py::test_no_process_is_left_running_if_a_shell_or_reloader_has_started_the_server
+3. test_compare.py::test_when_compare_is_terminated_it_terminates_its_programs
+4. test_compare.py::test_a_server_that_ignores_signals_is_killed
 """
 
 from __future__ import annotations

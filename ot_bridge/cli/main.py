@@ -98,6 +98,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             command.epilog = getattr(module, "EPILOG", None)
             module.add_arguments(command)
             if getattr(module, "AFTER_DASHES", False):
+                command.usage = f"{command.format_usage()[len('usage: ') :].rstrip()} [-- COMMAND ...]"
                 arguments, rest = _divided(arguments)
                 command.set_defaults(program=rest)
             command.set_defaults(run=module.run)

@@ -1,4 +1,19 @@
-"""Counts of exported, lost and waiting spans: `Counts` for readers; `Tally` and `Ledger` do the counting."""
+"""Counts of exported, lost and waiting spans: `Counts` for readers; `Tally` and `Ledger` do the counting.
+
+No lock is used, because signal handlers and finalizers end spans and read counts while their thread does so:
+
+1. `Tally.add` is one call in C (`next` of an `itertools.count`), which nothing interrupts. Only the repr of
+   the count gives its value and keeps it.
+2. `_version` is odd while spans move from one number to another. A reader that finds it odd, or changed, may
+   have seen a span twice or not at all, and reads again.
+3. A thread that dies may leave `_version` odd and a batch in flight. `recover` corrects both.
+
+The tests, by number, in tests/delivery/:
+1. test_parts.py::test_no_signal_handler_can_interrupt_a_tally
+2. test_parts.py::test_counts_are_read_again_while_spans_move,
+   test_parts.py::test_counts_are_read_again_if_a_span_has_moved_meanwhile
+3. test_parts.py::test_what_a_dead_thread_was_exporting_is_lost
+"""
 
 from __future__ import annotations
 
@@ -38,19 +53,16 @@ class Tally:
 
     def __init__(self) -> None:
         self._count = itertools.count()
-        self.add = self._count.__next__  # one call in C, which no other thread can interrupt
+        self.add = self._count.__next__
 
     @property
     def value(self) -> int:
-        """How often `add` was called. Only the repr of an `itertools.count` gives its value and keeps it."""
+        """How often `add` was called."""
         return int(repr(self._count)[len("count(") : -1])
 
 
 class Ledger:
-    """The numbers of one process. Except for the tallies, only the exporting thread writes them.
-
-    `_version` is odd while spans move from one number to another. A reader that sees this reads again.
-    """
+    """The numbers of one process. Except for the tallies, only the exporting thread writes them."""
 
     def __init__(self) -> None:
         self.dropped = Tally()  # by a full queue

@@ -9,6 +9,12 @@
    within the time that is left.
 4. Nothing here starts a thread, since Python 3.12 starts none at the exit. The export threads are daemons
    that run until the last exit hook is over. Where a processor has none, the caller exports.
+
+The tests, by number, in tests/delivery/:
+1. test_exit.py::test_the_exit_begins_when_the_main_thread_runs_although_it_is_over
+2. test_exits.py::test_a_program_ends_in_time_and_logs_the_spans_that_it_lost
+3. test_one_process.py::test_the_exit_exports_waiting_spans_and_later_spans_immediately
+4. test_one_process.py::test_if_no_thread_can_be_started_the_exit_exports_itself
 """
 
 from __future__ import annotations

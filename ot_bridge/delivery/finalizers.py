@@ -9,6 +9,11 @@ lock that the thread holds, the thread waits for itself.
    finalizer is made: in a request, never in a finalizer.
 3. A forked child has no such thread; `prepare()` recognises it by the process's id.
 4. Work that the thread has not done at the exit is done by the exit (`drain`).
+
+The tests, by number, in tests/delivery/:
+1. test_finalizers.py::test_an_abandoned_body_ends_its_span_even_if_its_thread_holds_the_processors_lock
+2 and 4. test_finalizers.py::test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls
+3. test_finalizers.py::test_a_forked_child_starts_its_own_finalizer_thread
 """
 
 from __future__ import annotations

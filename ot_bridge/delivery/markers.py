@@ -1,4 +1,14 @@
-"""The queue of a worker: spans, and `Marker`s at the places where flushes were requested."""
+"""The queue of a worker: spans, and `Marker`s at the places where flushes were requested.
+
+1. A flush waits for a bare lock, which it has taken before; `set_result` releases it. A signal handler of the
+   same thread may release it at any moment. An `Event` holds a lock of its own while it is set and read, at
+   which the handler would wait for ever.
+2. The export thread and the exit may both set a result. The first call counts.
+
+The tests, by number, in tests/delivery/:
+1. test_parts.py::test_a_signal_handler_may_set_the_result_for_which_its_thread_waits
+2. test_parts.py::test_a_marker_gets_the_first_result_that_is_set
+"""
 
 from __future__ import annotations
 

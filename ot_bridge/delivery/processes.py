@@ -9,6 +9,13 @@
 3. billiard's pool (celery's prefork) ends its workers by `os._exit` without running their finalizers, but it
    calls the pool's `on_exit` before. The export is done after `on_exit`.
 4. Neither package is imported here. If it has not been imported, this process is not one of its children.
+
+The tests, by number, in tests/delivery/:
+1. test_forks.py::test_spans_that_waited_at_the_fork_are_exported_by_the_parent,
+   test_forks.py::test_children_that_are_forked_without_pythons_hooks_export_their_spans
+2. test_multiprocessing.py::test_all_spans_of_children_that_exit_normally_arrive
+3. test_one_process.py::test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit
+4. test_exit.py::test_without_multiprocessing_nothing_is_watched
 """
 
 from __future__ import annotations

@@ -1,7 +1,19 @@
 """`flush_on_sigterm()`: exports waiting spans before SIGTERM ends the process.
 
-It is done on request only. Python runs a handler in the main thread, between two of its instructions, so a
-main thread that is inside C code would no longer end at once; and a program may have a handler of its own.
+1. It is done on request only. Python runs a handler in the main thread, between two of its instructions, so
+   a main thread that is inside C code would no longer end at once.
+2. A handler of the program's own is never replaced.
+3. The handler may interrupt any line, so it takes no lock: `exit.flush_all` needs none. It waits 2 s at most.
+4. Then the default action ends the process, so that its parent sees the signal. Process 1 survives that; for
+   it the handler is set again.
+
+The tests, by number, in tests/delivery/:
+1. test_signals.py::test_the_variable_switches_flush_on_sigterm_on
+2. test_signals.py::test_an_existing_signal_handler_is_kept_and_logged
+3. test_signals.py::test_a_hanging_collector_delays_the_end_of_the_process_by_two_seconds_at_most,
+   test_queue.py::test_a_signal_handler_ends_spans_while_its_thread_ends_them
+4. test_signals.py::test_waiting_spans_are_exported_and_the_process_dies_of_the_signal,
+   test_signals.py::test_process_1_and_its_tracing_continue_after_sigterm
 """
 
 from __future__ import annotations

@@ -18,6 +18,16 @@ How it works:
    thread learns of every loss.
 6. A worker belongs to the process that made it (`pid`). A forked child makes another one (see `processes`).
    Code that still runs on the old one, such as a frame that was on the stack, finds that the pid has changed.
+
+The tests, by number, in tests/delivery/ (benchmark rows whole and stalls need 1 and 2):
+1. test_queue.py::test_a_signal_handler_ends_spans_while_its_thread_ends_them
+2. test_queue.py::test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span
+3. test_queue.py::test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost,
+   test_queue.py::test_if_no_thread_can_be_started_the_caller_exports
+4. test_parts.py::test_a_batch_ends_at_a_marker_or_when_it_is_full
+5. test_flush.py::test_a_failed_export_is_reported_to_every_thread_that_flushes
+6. test_one_process.py::test_a_forked_child_resets_its_counts_and_keeps_exporters_that_it_cannot_recreate,
+   test_forks.py::test_children_that_are_forked_without_pythons_hooks_export_their_spans
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from opentelemetry.util.types import Attributes
 
 from ot_bridge.otel import BoundedAttributes
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.engine")
 
 PLAIN: Final = frozenset({str, int, float, bool})  # immutable values, which need not be copied at once
 ENDED: Final = ("ended",)

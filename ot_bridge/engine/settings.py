@@ -4,6 +4,10 @@
    that have started keep the old one.
 2. `Listeners` is updated when processors are added, because these are called at the end of spans that have
    started before.
+
+The tests, by number, in tests/engine/ (benchmark rows root and child need 1):
+1. test_tracer.py::test_a_change_of_resource_reaches_the_next_span
+2. test_processors.py::test_a_processor_added_while_a_span_runs_is_called_at_its_end
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -17,7 +18,8 @@ from ot_bridge.grpc.client import Method, is_bare, step_around, with_metadata
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, TracedArities
 from ot_bridge.grpc.messages import AsyncResponses, AsyncTracedCall, watched
 from ot_bridge.grpc.metadata import SentMetadata, pairs
-from ot_bridge.grpc.rpc import log
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -39,7 +41,7 @@ def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
         elif reader is None:
             rpc.complete()
     except Exception:
-        log_failure(log, "reading a call's status failed")
+        log_failure(_log, "reading a call's status failed")
         rpc.end(StatusCode.UNKNOWN)
 
 
@@ -53,15 +55,23 @@ def _no_call() -> None:
 class _Ending:
     """The callback for the end of a call.
 
-    It has only a weak reference to the call, because grpc cancels a call that the program drops. It is added
-    to the call's `_cython_call`, because `add_done_callback` of the call makes a reference cycle.
+    1. It has only a weak reference to the call, because grpc cancels a call that the program drops.
+       `add_done_callback` of grpc.aio's call makes a reference cycle; that of its `_cython_call` does not.
+    2. A call that is cancelled very early never gets a status. Then the weak reference calls this object.
+    3. A call that has ended is not ended again when it is dropped.
+    4. It has only a weak reference to a reader of messages, too: a reader that is dropped drops its call.
+
+    The tests, by number, in tests/grpc/:
+    1. test_aio_client.py::test_tracing_keeps_no_reference_to_a_call
+    2. test_endings.py::test_a_call_of_grpc_aio_that_is_dropped_was_cancelled
+    3. test_endings.py::test_a_call_of_grpc_aio_that_has_ended_is_not_ended_again_when_it_is_dropped
+    4. test_endings.py::test_a_reader_ends_a_call_of_grpc_aio_that_is_ok_as_long_as_it_lives
     """
 
     __slots__ = ("_call", "_reader", "_rpc")
 
     def __init__(self, rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
         self._rpc = rpc
-        # A call that is cancelled very early never gets a status. Then the weak reference calls this object.
         self._call: Callable[[], Any] = ref(call, self)
         self._reader = None if reader is None else ref(reader)
 
@@ -90,7 +100,7 @@ def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) ->
         else:
             (call if own is None else own).add_done_callback(ending)
     except Exception:
-        log_failure(log, "following a call to its end failed")
+        log_failure(_log, "following a call to its end failed")
         rpc.end(StatusCode.UNKNOWN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,8 @@ from ot_bridge import bridge, edge
 from ot_bridge.errors import log_failure
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.messages import Responses, TracedCall, watched
-from ot_bridge.grpc.rpc import log
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 
 class Method:
@@ -143,7 +145,7 @@ def _follow(
         if over:
             rpc.settle(call, streams) if reader is None else ending()
     except Exception:
-        log_failure(log, "following a call to its end failed")
+        log_failure(_log, "following a call to its end failed")
         rpc.end(grpc.StatusCode.UNKNOWN)
 
 

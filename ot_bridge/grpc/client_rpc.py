@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any, Final, TypeAlias
 
@@ -15,8 +16,10 @@ from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.limits import beside
 from ot_bridge.grpc.metadata import Pairs
-from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
+from ot_bridge.grpc.rpc import Rpc, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 _TAGS: Final = {"component": "grpc", "span.kind": "client"}
 #: A tracer; the tags of client spans, cleaned by it; its `ids_to_send`. The last two may be None.
@@ -69,13 +72,13 @@ class ClientSettings(Settings):
             else:
                 span = tracer.start_span(name, **{"tags": {**_TAGS}, **(more or {})})
         except Exception:
-            log_failure(log, "starting a client span failed")
+            log_failure(_log, "starting a client span failed")
             return None
         try:
             ids = ids_to_send(span) if ids_to_send is not None and not metadata else None
             metadata = beside(metadata, tracer, span) if ids is None else ids
         except Exception:
-            log_failure(log, "inject failed, the trace ends at this client")
+            log_failure(_log, "inject failed, the trace ends at this client")
         info = None if self.decorate is None else RpcInfo(full_method, metadata, timeout, request)
         return ClientRpc(self, span, info, metadata)
 
@@ -161,11 +164,22 @@ class TracedArities:
 
 
 class Ending:
-    """The callback for the end of a call. It never raises, because an exception would end grpc's thread.
+    """The callback for the end of a call.
 
-    It has only a weak reference to the call: grpc cancels a call that the program drops, and would not do so
-    while the callback refers to it. The call's state does not refer to the call, so it can be kept; it has
-    the status even after the call is deleted.
+    1. It never raises, because an exception would end grpc's thread.
+    2. It has only a weak reference to the call: grpc cancels a call that the program drops, and would not do
+       so while the callback refers to it.
+    3. The call's state does not refer to the call, and has the status even after the call is deleted.
+    4. grpc has no thread for a single-threaded call. If it is dropped, only the weak reference reports its
+       end: it calls this object.
+    5. A reader of messages ends the span of a call with status OK. If the reader is dropped, this does it.
+
+    The tests, by number, in tests/grpc/:
+    1. test_odd_ends.py::test_a_callback_never_raises
+    2. test_client_streams.py::test_a_half_read_stream_that_is_dropped_is_cancelled_as_soon_as_without_tracing
+    3. test_endings.py::test_a_call_that_is_gone_has_the_status_of_its_state_or_was_cancelled
+    4. test_client_streams.py::test_a_single_threaded_stream_ends_its_span_when_it_is_dropped
+    5. test_endings.py::test_a_reader_ends_a_call_that_is_ok_as_long_as_it_lives
 
     streams: whether the server sends a stream. reader: ends the span of a call with status OK, as long as the
     reader exists.
@@ -178,7 +192,6 @@ class Ending:
         self._streams = streams
         self._reader = None if reader is None else weakref.ref(reader)
         self._state = getattr(call, "_state", None)
-        # grpc has no thread for such a call. If it is dropped, only this weak reference reports its end.
         is_single_threaded = "SingleThreaded" in type(call).__name__
         self._call = weakref.ref(call, self if is_single_threaded else None)
 
@@ -186,7 +199,7 @@ class Ending:
         try:
             self._end(self._call())
         except Exception:
-            log_failure(log, "reading a call's status failed")
+            log_failure(_log, "reading a call's status failed")
             self._rpc.end(StatusCode.UNKNOWN)
 
     def _end(self, call: Any) -> None:

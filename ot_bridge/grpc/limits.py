@@ -31,7 +31,7 @@ from ot_bridge.wire.w3c import shorten
 MOST: Final = 6144
 MOST_WITH_IDS: Final = 7168
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.grpc")
 
 
 def beside(metadata: Pairs, tracer: opentracing.Tracer, span: opentracing.Span) -> Pairs:

@@ -25,7 +25,7 @@ from ot_bridge.rpc_status import NUMBER as STATUS_CODE
 
 T = TypeVar("T")
 
-log: Final = logging.getLogger("ot_bridge.grpc")
+_log = logging.getLogger("ot_bridge.grpc")
 
 _NUMBERS: Final[Mapping[StatusCode, int]] = {code: code.value[0] for code in StatusCode}
 _BY_NUMBER: Final[Mapping[object, StatusCode]] = {number: code for code, number in _NUMBERS.items()}
@@ -81,7 +81,7 @@ class Rpc:
             if self.settings.message_events:
                 self.span.log_kv(_message_event(direction, number, message))
         except Exception:
-            log_failure(log, "logging a message failed")
+            log_failure(_log, "logging a message failed")
 
     def complete(self, response: Any = None) -> Any:
         """Ends the span of an RPC that has not failed, and returns `response`.
@@ -96,7 +96,7 @@ class Rpc:
                 self.span.set_tag(STATUS_CODE, 0)
                 self.span.finish()
             except Exception:
-                log_failure(log, "ending a span failed")
+                log_failure(_log, "ending a span failed")
                 finish(self.span)
         return response
 
@@ -125,7 +125,7 @@ class Rpc:
             if self.info is not None:
                 self._decorate(self.info, code, error, response)
         except Exception:
-            log_failure(log, "a span's last tags, or span_decorator, failed")
+            log_failure(_log, "a span's last tags, or span_decorator, failed")
         finish(self.span)
 
     def _decorate(self, info: RpcInfo, code: StatusCode, error: BaseException | None, response: Any) -> None:
@@ -139,7 +139,7 @@ def finish(span: opentracing.Span) -> None:
     try:
         span.finish()
     except Exception:
-        log_failure(log, "span.finish failed")
+        log_failure(_log, "span.finish failed")
 
 
 def describe_failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -15,8 +16,10 @@ from ot_bridge import edge
 from ot_bridge.errors import log_failure
 from ot_bridge.grpc.hooks import ActiveSpanSource, RpcInfo
 from ot_bridge.grpc.metadata import Pairs, pairs, peer_tags, received
-from ot_bridge.grpc.rpc import Rpc, log, status_of, was_cancelled
+from ot_bridge.grpc.rpc import Rpc, status_of, was_cancelled
 from ot_bridge.grpc.settings import Settings
+
+_log = logging.getLogger("ot_bridge.grpc")
 
 #: Seconds by which the client's deadline may pass before the server's: the time that the request travelled.
 _TRAVEL_TIME: Final = 0.1
@@ -60,7 +63,7 @@ class ServerSettings(Settings):
         except edge.BrokenHeader:
             pass
         except Exception:
-            log_failure(log, "starting a server span failed")
+            log_failure(_log, "starting a server span failed")
         return _untraced(_NO_TRACER.start_span(), context)
 
     def _begin(self, full_method: str, context: Any, request: Any) -> ServerRpc:

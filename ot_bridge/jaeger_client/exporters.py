@@ -13,7 +13,7 @@ from ot_bridge.exporters import exporter_factory, exporters_in_environment
 from ot_bridge.jaeger_client import settings
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
 from ot_bridge.jaeger_client.metrics.metrics import MetricsFactory, ReporterMetrics
-from ot_bridge.provider import log_unmade
+from ot_bridge.provider import NoExporter, log_unmade
 from ot_bridge.semconv.groups import opt_in
 from ot_bridge.semconv.wrapping import renaming
 
@@ -28,19 +28,17 @@ PACKET_SIZED: Final = frozenset({10, 100})
 def processors(
     channel: Any, queue_options: dict[str, Any], listener: Callable[[], Callable[[Counts], object]]
 ) -> Iterator[DeliveryProcessor]:
-    """A processor for each exporter that `OTEL_TRACES_EXPORTER` names (default: OTLP), if it can be made."""
+    """A processor for each exporter that `OTEL_TRACES_EXPORTER` names (default: OTLP)."""
     for name in exporters_in_environment():
-        factory = exporter_factory(name, **_options(name, channel))
-        if factory is None:
-            continue
+        factory = exporter_factory(name, **_options(name, channel)) or NoExporter
         try:
             made = DeliveryProcessor(renaming(factory, opt_in()), listener=listener(), **queue_options)
         except Exception as error:
             if isinstance(error, ConfigurationError) and error.option in queue_options:
                 raise
             log_unmade(factory, error)
-        else:
-            yield made
+            made = DeliveryProcessor(NoExporter, listener=listener(), **queue_options)
+        yield made
 
 
 def _options(name: str, channel: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def known_sampler(text: str) -> str | None:
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     def known(text: str) -> str:
         if text.lower() not in names:
-            raise ValueError(f"known are {', '.join(names)}")
+            raise ValueError(f"expected one of {', '.join(names)}")
         return text.lower()
 
     return known

@@ -85,7 +85,7 @@ class _Editor(Expressions):
         self.holes.update(map(self.offsets.span, holes))
 
     def _find_anchor(self) -> None:
-        """Finds the place for new imports: before the first top-level import of which a part is removed."""
+        """Finds the place for new imports: before the first top-level import that loses a part."""
         if not (self.plan.imports or self.plan.tracers):
             return
         body = self.plan.file.tree.body

@@ -6,6 +6,13 @@
    interpreter's exit. Only the first export takes a lock, while it loads `sender`. `Patience` holds what
    other threads may change during an export.
 3. Requests are sent in an empty context in which OpenTelemetry's instrumentations do not trace.
+
+The tests, by number, in tests/otlp/:
+1. test_http_connection.py::test_a_collector_cannot_delay_an_export_beyond_its_timeout,
+   test_exporter.py::test_give_up_at_ends_an_attempt_in_progress
+2. test_http_processes.py::test_a_signal_handler_may_export_change_and_end_while_its_thread_exports,
+   test_http_processes.py::test_the_exporter_works_at_the_interpreters_exit_and_starts_no_thread
+3. test_http_own_traffic.py::test_a_patch_of_sockets_sees_that_instrumentation_is_suppressed
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from ot_bridge.errors import ConfigurationError, bad_variable, log_once
 from ot_bridge.sending.url import Url, parse, without_secrets
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.otlp")
 
 DEFAULT_TIMEOUT: Final = 10.0  # seconds
 _LONGEST_TIMEOUT: Final = 86_400.0  # seconds; a socket does not accept every number
@@ -118,7 +118,7 @@ def _seconds(value: Any) -> float:
 def _one_of(known: tuple[str, ...], value: object) -> str:
     text = str(value).strip().lower()
     if text not in known:
-        raise ValueError(f"known are {', '.join(known)}")
+        raise ValueError(f"expected one of {', '.join(known)}")
     return text
 
 

@@ -11,6 +11,15 @@
    does not fill the cache. Long parts are not kept. Each part, kept or not, takes a number of bytes from one
    budget. When the budget is used up, the cache is emptied. There is no lock: several threads may add the
    same part at the same time.
+
+The tests, by number, in tests/otlp/ (benchmark row export needs 2):
+1. test_values.py::test_a_value_is_the_same_in_spans_events_links_resources_and_scopes
+3. test_values.py::test_values_that_are_equal_in_python_but_of_different_types_are_kept_apart,
+   test_values.py::test_strings_with_a_wrong_equality_are_written_correctly,
+   test_values.py::test_floats_are_not_kept
+4. test_values.py::test_the_cache_for_a_key_with_many_values_is_bounded,
+   test_values.py::test_long_texts_are_not_kept,
+   test_values.py::test_parts_that_are_kept_and_others_use_up_the_budget
 """
 
 from __future__ import annotations

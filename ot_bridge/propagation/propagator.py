@@ -28,7 +28,7 @@ from ot_bridge.wire import DEFAULT, EMPTY, FORMATS, LIMITS, Format, Limits, Outg
 from ot_bridge.wire.items import merged, within_limits
 from ot_bridge.wire.remote import BAGGAGE_MEMBER, Decoder, Encoder, Headers, Ids
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.propagation")
 
 
 class Propagator(TextMapPropagator):
@@ -214,7 +214,7 @@ def _format(given: str | Format) -> Format:
     if isinstance(given, Format):
         return given
     if given not in FORMATS:
-        raise ConfigurationError("propagators", given, f"known are {', '.join(FORMATS)}")
+        raise ConfigurationError("propagators", given, f"expected one of {', '.join(FORMATS)}")
     return FORMATS[given]
 
 

@@ -50,7 +50,7 @@ def probability(rate: float) -> Sampler:
     begins with the time of day.
     """
     if not 0.0 <= rate <= 1.0:
-        raise ConfigurationError("rate", rate, "a share of traces is a number from 0 to 1")
+        raise ConfigurationError("rate", rate, "expected a share of traces, from 0 to 1")
     return TraceIdRatioBased(rate)
 
 
@@ -70,7 +70,7 @@ class RateLimited(Sampler):
 
     def __init__(self, per_second: float) -> None:
         if not 0 <= per_second < math.inf:
-            raise ConfigurationError("per_second", per_second, "a rate is a number of traces, 0 or more")
+            raise ConfigurationError("per_second", per_second, "expected a number of traces, 0 or more")
         self.per_second = per_second
         self._bucket = TokenBucket(per_second, fill=1.0 if per_second else 0.0)
 

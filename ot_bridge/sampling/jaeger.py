@@ -229,11 +229,11 @@ def sampling_rate(strategy: Mapping[str, Any]) -> float:
 
 
 def checked_probability(value: Any) -> float:
-    return _checked_number("sampling rate", value, 1.0, "a number from 0 to 1")
+    return _checked_number("sampling rate", value, 1.0, "expected a number from 0 to 1")
 
 
 def checked_rate(value: Any) -> float:
-    return _checked_number("traces per second", value, sys.float_info.max, "a number, 0 or more")
+    return _checked_number("traces per second", value, sys.float_info.max, "expected a number, 0 or more")
 
 
 def _checked_number(option: str, value: Any, most: float, what: str) -> float:

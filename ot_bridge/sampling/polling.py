@@ -7,6 +7,12 @@
 3. A forked child starts a thread of its own, unless the object was closed before.
 4. uWSGI forks its workers without Python's hooks, and a worker hangs for ever if a thread of the master was
    running at that moment. There the thread starts at the first decision of a process (`_in_this_process`).
+
+The tests, by number, in tests/sampling/:
+1. test_remote.py::test_when_the_sampler_is_garbage_collected_its_thread_ends
+2. test_remote.py::test_a_signal_handler_may_close_the_sampler_while_its_thread_closes_it
+3. test_remote.py::test_a_forked_child_starts_its_own_requests_unless_closed_before_the_fork
+4. test_polling.py::test_under_uwsgi_the_thread_starts_at_the_first_decision_of_each_process
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from opentelemetry.context import attach, set_value
 from ot_bridge.errors import ConfigurationError, log_failure
 from ot_bridge.otel import SUPPRESS_KEY
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.sampling")
 
 
 class Polling:
@@ -51,7 +57,7 @@ class Polling:
         Raises ConfigurationError for an interval for which a thread cannot wait.
         """
         if not 0 < interval <= threading.TIMEOUT_MAX:
-            raise ConfigurationError("polling_interval", interval, "a number of seconds above 0")
+            raise ConfigurationError("polling_interval", interval, "expected a number of seconds above 0")
         self._every = name, interval, first
         self._calls = queue.SimpleQueue()
         if "uwsgi" in sys.modules:

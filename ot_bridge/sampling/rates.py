@@ -1,4 +1,15 @@
-"""A token bucket: a rate per second, with a reserve for bursts. Safe with threads and after a fork."""
+"""A token bucket: a rate per second, with a reserve for bursts. Safe with threads and after a fork.
+
+1. One lock serves all buckets. It is held for some hundred nanoseconds. So a forked child has only one lock
+   to renew, which another thread may have held at the fork.
+2. It is reentrant. A signal handler or finalizer that runs while its thread holds the lock does not block,
+   and at worst gets a token too many.
+
+The tests, by number:
+1. tests/sampling/test_remote.py::test_a_child_forked_while_a_thread_holds_the_buckets_lock_can_still_decide,
+   tests/sampling/test_basic.py::test_no_two_threads_count_tokens_at_the_same_time
+2. tests/bridge/test_signal_handlers.py::test_a_signal_handler_may_use_the_tracer_that_its_thread_is_using
+"""
 
 from __future__ import annotations
 
@@ -6,9 +17,6 @@ import os
 import threading
 import time
 
-# One lock for all buckets. It is held for some hundred nanoseconds, and a child process that was forked while
-# another thread held it has only one lock to renew. It is reentrant: a signal handler or finalizer that runs
-# while its thread holds the lock does not block, and at worst gets a token too many.
 _lock = threading.RLock()
 
 

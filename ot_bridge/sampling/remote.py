@@ -34,7 +34,7 @@ REQUEST_TIMEOUT = 10.0
 _LARGEST_RESPONSE = 4 << 20  # bytes
 _MOST_TRACES_PER_SECOND = 500  # jaeger-client refuses this and more
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.sampling")
 
 
 def _ask(url: str) -> Any:
@@ -140,7 +140,7 @@ def _rate_limiting(current: JaegerSampler, response: Mapping[str, Any]) -> Jaege
     limits = response.get("rateLimitingSampling") or {}
     limit = checked_rate(limits.get("maxTracesPerSecond", DEFAULT_LOWER_BOUND))
     if limit >= _MOST_TRACES_PER_SECOND:
-        raise ConfigurationError("maxTracesPerSecond", limit, f"less than {_MOST_TRACES_PER_SECOND}")
+        raise ConfigurationError("maxTracesPerSecond", limit, f"expected less than {_MOST_TRACES_PER_SECOND}")
     if not isinstance(current, RateLimitingSampler):
         return RateLimitingSampler(limit)
     current.update(limit)

@@ -107,12 +107,12 @@ def _compiled(pattern: Pattern, read: Read) -> tuple[str | None, re.Pattern[str]
     try:
         return key, re.compile(regex)
     except re.error as error:
-        raise ConfigurationError("pattern", pattern, f"not a regular expression: {error}") from error
+        raise ConfigurationError("pattern", pattern, f"expected a regular expression: {error}") from error
 
 
 def _checked(pattern: Pattern, sampler: object) -> Sampler:
     if not isinstance(sampler, Sampler):
-        raise ConfigurationError("rules", (pattern, sampler), "a rule is a pattern and a Sampler")
+        raise ConfigurationError("rules", (pattern, sampler), "expected a pattern and a Sampler")
     return fast(sampler)
 
 
@@ -152,7 +152,9 @@ def read_path(pattern: str) -> tuple[str | None, str]:
     if path.startswith("~"):
         return key, path[1:]
     if not path.startswith(("/", "*")):
-        raise ConfigurationError("pattern", pattern, "a path begins with /, * or ~, perhaps after a METHOD")
+        raise ConfigurationError(
+            "pattern", pattern, "expected a path that begins with /, * or ~, perhaps after a METHOD"
+        )
     if path.endswith("$"):
         return key, _glob(path[:-1], r"\Z")
     return key, _glob(path, "" if path.endswith(("*", "/")) else "(?![^/])")

@@ -43,11 +43,11 @@ def opt_in(semconv: str | None = None) -> OptIn:
     if semconv is None:
         return _read(_words(text(VARIABLE))) if _installed is None else _installed
     if not isinstance(semconv, str):
-        raise ConfigurationError("semconv", semconv, f"a text is needed, {_FORM}")
+        raise ConfigurationError("semconv", semconv, f"expected a text, {_FORM}")
     words = list(_words(semconv))
     for word in words:
         if word.removesuffix("/dup") not in GROUPS:
-            raise ConfigurationError("semconv", semconv, f"{word!r} is not known; it takes {_FORM}")
+            raise ConfigurationError("semconv", semconv, f"{word!r} is not known; expected {_FORM}")
     return _read(words)
 
 

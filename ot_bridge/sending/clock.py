@@ -4,6 +4,12 @@
 2. A pause waits for its own lock, which its thread has taken before. Releasing the lock ends the wait.
 3. `give_up_at` and `end` write the new time first, and then wake the pauses. A pause that is woken reads the
    times again. So no change is missed, and an unnecessary wake-up does no harm.
+
+The tests, by number:
+1. tests/sending/test_clock.py::test_no_time_is_left_at_the_deadline_itself
+2. tests/xray/test_giving_up.py::test_a_signal_handler_can_end_the_pause_of_the_thread_that_it_interrupts
+3. tests/sending/test_clock.py::test_pauses_end_at_once_when_there_is_no_time_left,
+   tests/sending/test_parts.py::test_a_wake_up_without_a_new_deadline_does_not_end_a_pause
 """
 
 from __future__ import annotations

@@ -1,10 +1,21 @@
-"""Converts spans of this process to records. `OTEL_TRACES_EXPORTER=ot_bridge_tree` prints traces as trees."""
+"""Converts spans of this process to records. `OTEL_TRACES_EXPORTER=ot_bridge_tree` prints traces as trees.
+
+1. `TreeExporter` waits for no lock, since the stream's own code, or a signal handler, may end a span while a
+   tree is printed. What arrives is appended to a deque.
+2. Only the thread that has the turn takes it out and prints. A thread that does not get the turn leaves its
+   spans to the one that has it. That one looks again after it has given the turn back.
+
+The tests, by number, in tests/view/:
+1. test_receiving.py::test_a_signal_handler_may_export_while_a_tree_is_printed,
+   test_receiving.py::test_a_stream_may_end_a_span
+2. test_receiving.py::test_what_arrives_at_the_end_of_a_turn_is_printed
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, TextIO
@@ -34,23 +45,40 @@ class TreeExporter(SpanExporter):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._lock = threading.Lock()
+        self._arrived: deque[list[SpanRecord] | None] = deque()  # None: print the rest
+        self._turn = threading.Lock()  # nobody waits for it
         self._waiting: dict[str, list[SpanRecord]] = {}
         self._held = 0
         self._left_out = 0
         self._printed: OrderedDict[str, None] = OrderedDict()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        found = records(spans)
-        with self._lock:
-            for span in found:
-                if self._held < _MOST:
-                    self._waiting.setdefault(span.trace_id, []).append(span)
-                    self._held += 1
-                else:
-                    self._left_out += 1
-            self._show({span.trace_id for span in found if span.trace_id in self._waiting})
+        self._take_in(records(spans))
         return SpanExportResult.SUCCESS
+
+    def _take_in(self, arrived: list[SpanRecord] | None) -> None:
+        if arrived and len(self._arrived) >= _MOST:  # the stream takes nothing
+            self._left_out += len(arrived)
+            return
+        self._arrived.append(arrived)
+        while self._arrived and self._turn.acquire(blocking=False):
+            try:
+                while self._arrived:
+                    self._work(self._arrived.popleft())
+            finally:
+                self._turn.release()
+
+    def _work(self, arrived: list[SpanRecord] | None) -> None:
+        if arrived is None:
+            self._show(list(self._waiting), rooted=False)
+            return
+        for span in arrived:
+            if self._held < _MOST:
+                self._waiting.setdefault(span.trace_id, []).append(span)
+                self._held += 1
+            else:
+                self._left_out += 1
+        self._show({span.trace_id for span in arrived if span.trace_id in self._waiting})
 
     def _show(self, traces: Iterable[str], rooted: bool = True) -> None:
         """Prints the traces that have a local root, or all of them if `rooted` is False."""
@@ -84,8 +112,7 @@ class TreeExporter(SpanExporter):
         return True
 
     def shutdown(self) -> None:
-        with self._lock:
-            self._show(list(self._waiting), rooted=False)
+        self._take_in(None)
 
 
 def _rooted(spans: Sequence[SpanRecord]) -> bool:

@@ -7,6 +7,12 @@
 3. Every change of a trace gets a number (`changed`). A reader requests the changes after the last number that
    it has.
 4. The lock is held while bytes are stored or read, never while a tree is made.
+
+The tests, by number, in tests/view/:
+1. test_viewer.py::test_a_resource_is_stored_once_per_trace
+2. test_viewer.py::test_the_oldest_traces_are_removed_first_and_counted
+3. test_viewer.py::test_only_changed_traces_are_returned
+4. test_viewer.py::test_spans_can_be_stored_while_a_tree_is_made
 """
 
 from __future__ import annotations

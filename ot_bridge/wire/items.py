@@ -20,7 +20,7 @@ from ot_bridge.wire.text import as_text, is_token, is_unsafe, percent
 Baggage = Mapping[str, str]
 Items = Callable[[Baggage], Iterable[tuple[str, str]]]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ot_bridge.wire")
 PARTS = 4  # at most this many times the limits are read of one header, so that reading takes bounded time
 _PER_CHARACTER = 12  # maximum length of a percent-encoded character: four bytes of UTF-8
 # Not "+", which some peers read as a space.

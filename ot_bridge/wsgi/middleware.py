@@ -87,7 +87,7 @@ class TracingMiddleware:
         response_header: str | None = None,
     ) -> None:
         if not callable(app):
-            raise ConfigurationError("app", app, "a WSGI application")
+            raise ConfigurationError("app", app, "expected a WSGI application")
         self.app = app
         self.tracer = usable_tracer(tracer)
         self._settings = Settings(

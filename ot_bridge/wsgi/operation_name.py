@@ -37,7 +37,7 @@ class OperationName:
 
     def __init__(self, name: str | Callable[[Environ], str]) -> None:
         if not isinstance(name, str) and not callable(name):
-            raise ConfigurationError("operation_name", name, "a name, a template or a callable")
+            raise ConfigurationError("operation_name", name, "expected a name, a template or a callable")
         self._name = name
         self._fields = _fields(name) if isinstance(name, str) else ()
         self.fixed = name if isinstance(name, str) and not self._fields else None
@@ -60,5 +60,5 @@ def _fields(template: str) -> tuple[str, ...]:
         raise ConfigurationError("operation_name", template, str(error)) from None
     for field in fields:
         if field not in FIELDS:
-            raise ConfigurationError("operation_name", template, f"fields: {', '.join(FIELDS)}")
+            raise ConfigurationError("operation_name", template, f"expected fields among {', '.join(FIELDS)}")
     return fields

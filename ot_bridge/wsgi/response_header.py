@@ -27,7 +27,9 @@ def response_header(name: str | None) -> MakeHeaders | None:
         if not format.raw and name in (format.name, *format.fields):
             break
     else:
-        raise ConfigurationError("response_header", name, f"a header, or one of {', '.join(FORMATS)}")
+        raise ConfigurationError(
+            "response_header", name, f"expected a header, or one of {', '.join(FORMATS)}"
+        )
     wanted = format.fields if name == format.name else (name,)
 
     def headers(span: opentracing.Span) -> list[tuple[str, str]]:

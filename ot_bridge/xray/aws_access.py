@@ -115,7 +115,7 @@ def checked(endpoint: str) -> Url:
         return parse(endpoint)
     except (ValueError, TypeError, AttributeError) as problem:
         raise ConfigurationError(
-            "endpoint", without_secrets(f"{endpoint}"), f"{problem}; pass a URL with http:// or https://"
+            "endpoint", without_secrets(f"{endpoint}"), f"{problem}; expected a URL with http:// or https://"
         ) from None
 
 
@@ -142,7 +142,9 @@ def region_of(region: str | None, session: Session | None) -> str:
         or (session or botocore.session.Session()).get_config_variable("region")
     )
     if not found:
-        raise ConfigurationError("region", region, "pass one, or set AWS_REGION, or configure one for AWS")
+        raise ConfigurationError(
+            "region", region, "expected a name such as eu-west-1; pass one or set AWS_REGION"
+        )
     if not isinstance(found, str) or not _REGION.fullmatch(found):
         raise ConfigurationError("region", found, "expected a name such as eu-west-1")
     return found

@@ -9,6 +9,13 @@
 4. No attempt and no pause lasts longer than the time of the export, nor beyond `give_up_at`. Only the C
    library's name look-up and botocore's search for credentials may take longer (8 s for a source of
    credentials). The export thread of `DeliveryProcessor` does them, so a flush or the exit does not wait.
+
+The tests, by number, in tests/xray/:
+1. test_giving_up.py::test_at_the_exit_of_a_program_the_export_needs_no_thread_and_ends_in_time
+2. test_giving_up.py::test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts
+3. test_giving_up.py::test_a_span_that_ends_inside_an_export_is_counted_and_does_not_deadlock,
+   test_giving_up.py::test_an_export_waits_for_another_one_only_until_give_up_at
+4. test_giving_up.py::test_an_attempt_ends_at_give_up_at_even_if_the_server_is_silent
 """
 
 from __future__ import annotations
@@ -76,7 +83,7 @@ class DeliveringExporter(SpanExporter, Generic[T]):
 
     def __init__(self, timeout: float) -> None:
         if not 0 < timeout <= threading.TIMEOUT_MAX:
-            raise ConfigurationError("timeout", timeout, "a number of seconds above 0")
+            raise ConfigurationError("timeout", timeout, "expected a number of seconds above 0")
         self._timeout = timeout
         self._closed = False
         self._begin()

@@ -194,7 +194,7 @@ def test_S9_an_ended_span_ignores_later_calls_and_logs_each_at_debug_level(
         caplog.clear()
         call()
         assert [(record.name, record.levelname) for record in caplog.records] == [
-            ("ot_bridge.bridge.span", "DEBUG")
+            ("ot_bridge.bridge", "DEBUG")
         ]
         assert repr(span) in caplog.text
     ended = _finished_once(otel)

@@ -297,7 +297,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "look",
         f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT overrules {ENDPOINT}",
     ),
-    "an unknown exporter": ({"OTEL_TRACES_EXPORTER": "otpl"}, "variable", "wrong", "known are otlp"),
+    "an unknown exporter": ({"OTEL_TRACES_EXPORTER": "otpl"}, "variable", "wrong", "expected one of otlp"),
     "an unknown sampler": (
         {"OTEL_TRACES_SAMPLER": "sometimes"},
         "variable",
@@ -354,6 +354,20 @@ VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
         "go through the proxy proxy:3128 | NO_PROXY=collector",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("exporter", "instead"),
+    [("otlp", "tracecontext,baggage,jaeger"), ("xray", "tracecontext,baggage,jaeger,xray")],
+)
+def test_a_wrong_variable_is_reported_once_with_what_install_does(
+    exporter: str, instead: str, doctor: Doctor
+) -> None:
+    report = doctor(
+        "--no-send", OTEL_PROPAGATORS="jagger", OTEL_TRACES_EXPORTER=exporter, AWS_REGION="eu-west-1"
+    )
+    (text,) = report.of("variable").splitlines()
+    assert f"; {instead} is taken, as if it were unset" in text
 
 
 @pytest.mark.parametrize(("variables", "about", "level", "text"), VARIABLES.values(), ids=VARIABLES)
@@ -521,7 +535,10 @@ XRAY: dict[str, tuple[dict[str, str], str]] = {
         {"AWS_REGION": "eu-west-1"},
         "https://xray.eu-west-1.amazonaws.com: Unable to locate credentials",
     ),
-    "no region": ({}, "the exporter cannot be made: region: pass one, or set AWS_REGION"),
+    "no region": (
+        {},
+        "the exporter cannot be made: region: expected a name such as eu-west-1; pass one or set AWS_REGION",
+    ),
 }
 
 

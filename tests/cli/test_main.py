@@ -23,7 +23,12 @@ def test_every_command_has_examples_and_exit_statuses(
         main([command, "--help"])
     assert over.value.code == 0
     text = capsys.readouterr().out
-    assert f"ot-bridge {command}" in text or command == "config"
+    examples = text.partition("examples:")[2].partition("\n\n")[0].splitlines()[1:]
+    assert {line.split("ot-bridge ")[1].split()[0] for line in examples if "ot-bridge " in line} == {command}
+    usage = text.partition("\n\n")[0]
+    assert any(f"{command} " in line and " -- " in line for line in examples) <= (
+        "-- COMMAND" in usage or usage.endswith("...")
+    )
     assert "examples:" in text
     assert "exit status:" in text
     assert max(map(len, text.splitlines())) <= 120

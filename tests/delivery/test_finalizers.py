@@ -134,17 +134,21 @@ def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[int] = []
-    monkeypatch.setattr(finalizers, "_background", None)
-    finalizers.later(done.append, 0)  # `prepare` was not called: no object that needs it exists
-    finalizers.drain()
+    asked: list[Any] = []
 
     def refuse(*args: Any) -> None:
+        asked.append(args)
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr("_thread.start_new_thread", refuse)
+    monkeypatch.setattr(finalizers, "_background", None)
+    finalizers.later(done.append, 0)  # `prepare` was not called: no object that needs it exists
+    finalizers.drain()
+    assert not asked
     finalizers.prepare()
     finalizers.later(done.append, 1)
     finalizers.later(done.append, 2)
+    assert len(asked) == 1
     assert done == []
     finalizers.drain()
     assert done == [1, 2]

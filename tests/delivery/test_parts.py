@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 
 from ot_bridge.delivery import Counts, markers
 from ot_bridge.delivery.calls import Calls, Turn
-from ot_bridge.delivery.counts import Ledger
+from ot_bridge.delivery.counts import Ledger, Tally
 from ot_bridge.delivery.markers import Marker, has_marker
+from tests.interrupts import PACKAGE, handled
 
 take: Any = markers.take
 SPANS: Any = [SimpleNamespace(name=name) for name in "abc"]
@@ -87,6 +89,25 @@ def test_counts_are_read_again_while_spans_move(monkeypatch: pytest.MonkeyPatch)
     assert len(read) == 3
 
 
+def test_counts_are_read_again_if_a_span_has_moved_meanwhile() -> None:
+    ledger = Ledger()
+
+    class Moving(deque[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            seen = [self[at] for at in range(len(self))]
+            if seen:
+                take(self, 1, ledger)
+            return iter(seen)
+
+    assert ledger.counts(Moving(["a"]), Marker) == Counts(1, 0, 0, {}, 0, 1)
+
+
+def test_no_signal_handler_can_interrupt_a_tally() -> None:
+    tally = Tally()
+    assert not handled(tally.add, 1, PACKAGE, tally.add)
+    assert (tally.value, tally.value) == (1, 1)
+
+
 def test_counts_are_read_for_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger()
     ledger.begin()
@@ -111,6 +132,27 @@ def test_a_marker_gets_the_first_result_that_is_set() -> None:
     marker.set_result((4, False))
     assert marker.wait(time.monotonic() - 1) == (3, True)
     assert Marker(5.0, True).end is True
+
+
+@pytest.mark.parametrize("step", ["wait", "set_result"])
+def test_a_signal_handler_may_set_the_result_for_which_its_thread_waits(step: str) -> None:
+    arguments: dict[str, Any] = {"wait": 0.0, "set_result": (1, True)}
+    results: list[Any] = []
+
+    def everywhere() -> None:
+        for file in (threading.__file__, markers.__file__):
+            for at in range(1, 10):
+                marker = Marker(5.0)
+                work = partial(getattr(marker, step), arguments[step])
+                if handled(work, at, file, partial(marker.set_result, (1, True))):
+                    results.append(marker.wait(0.0) or marker._result)
+
+    thread = threading.Thread(target=everywhere, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert results
+    assert set(results) == {(1, True)}
 
 
 def test_a_batch_ends_at_a_marker_or_when_it_is_full() -> None:

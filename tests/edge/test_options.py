@@ -60,7 +60,7 @@ def test_a_value_of_another_kind_is_refused(call: Callable[[], Any], option: str
     with pytest.raises(ConfigurationError) as refused:
         call()
     assert refused.value.option == option
-    assert refused.value.reason.startswith(expected)
+    assert refused.value.reason.startswith(f"expected {expected}")
 
 
 def test_values_of_the_right_kind_are_returned() -> None:

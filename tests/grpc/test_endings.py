@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -303,6 +304,17 @@ def test_a_call_of_grpc_aio_that_has_ended_is_not_ended_again_when_it_is_dropped
     ending = aio_client._Ending(rpc, call)
     ending()
     del call
+    assert rpc.ends == [("OK", None)]
+
+
+def test_a_reader_ends_a_call_of_grpc_aio_that_is_ok_as_long_as_it_lives() -> None:
+    call, rpc = AioCall(), Rpc()
+    reader: Any = Reader()
+    ending = aio_client._Ending(rpc, call, reader)
+    gone = weakref.ref(reader)
+    del reader
+    assert gone() is None
+    ending()
     assert rpc.ends == [("OK", None)]
 
 

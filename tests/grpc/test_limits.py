@@ -69,7 +69,7 @@ def test_calls_with_too_much_baggage_are_made_with_the_baggage_that_fits(
         if "tracecontext" in names:
             assert headers["uber-trace-id"].startswith("a:")
             assert headers["tracestate"] == CALLER["tracestate"]
-    assert [r.levelno for r in caplog.records if r.name == "ot_bridge.grpc.limits"] == [logging.WARNING]
+    assert [r.levelno for r in caplog.records if r.name == "ot_bridge.grpc"] == [logging.WARNING]
 
 
 def _left(metadata: Any, names: str = LISTS["default"], items: int = 60) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_an_exporter_that_cannot_be_loaded_logs_what_to_do(
         exporters.exporter_factory(name)
     assert (error.value.option, error.value.value) == ("exporters", name)
     assert error.value.reason.startswith(hint)
-    assert "known are otlp, none, console, " in error.value.reason
+    assert "expected one of otlp, none, console, " in error.value.reason
 
 
 PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -204,13 +204,13 @@ def test_a_ratio_is_a_number_from_0_to_1(
         (
             "OTEL_TRACES_SAMPLER",
             choices.sampler_in_environment,
-            "known are always_on, always_off, ",
+            "expected one of always_on, always_off, ",
             "(OpenTelemetry's default is parentbased_always_on)",
         ),
         (
             "OTEL_PYTHON_ID_GENERATOR",
             choices.id_generator_in_environment,
-            "known are random, xray",
+            "expected one of random, xray",
             "; it counts as unset",
         ),
     ],

@@ -96,10 +96,10 @@ def test_a_part_is_found_by_its_name_or_else_by_its_name_in_lower_case() -> None
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Gone", "pip install it; known are other, mine, "),
-        ("none", "AttributeError: module 'ot_bridge.ids' has no attribute 'Nothing'; known are "),
-        ("broken", "OSError: no; known are "),
-        ("nothing", "known are other, mine, gone, none, "),
+        ("Gone", "pip install it; expected one of other, mine, "),
+        ("none", "AttributeError: module 'ot_bridge.ids' has no attribute 'Nothing'; expected one of "),
+        ("broken", "OSError: no; expected one of "),
+        ("nothing", "expected one of other, mine, gone, none, "),
     ],
 )
 def test_a_part_that_is_not_found_is_an_error_with_the_known_names(name: str, reason: str) -> None:
@@ -118,7 +118,7 @@ def test_only_the_bad_names_of_a_list_are_left_out(
     monkeypatch.setenv(VARIABLE, "nothing")
     assert usable(VARIABLE, PARTS.load, "otlp") == []
     both, none = caplog.messages
-    assert both.startswith(f"{VARIABLE}='mine ,, nothing,gone': 'nothing': known are other")
+    assert both.startswith(f"{VARIABLE}='mine ,, nothing,gone': 'nothing': expected one of other")
     assert "; 'gone': pip install it" in both
     assert both.endswith("; only mine is taken")
     assert none.endswith("; otlp is taken, as if it were unset")

@@ -89,7 +89,7 @@ def test_a_headers_name_is_a_token() -> None:
 ARGUMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "endpoint": ({"endpoint": "h"}, "endpoint", "a URL begins with http"),
     "timeout": ({"timeout": 0}, "timeout", "a number of seconds above 0"),
-    "compression": ({"compression": "br"}, "compression", "known are gzip, deflate, none"),
+    "compression": ({"compression": "br"}, "compression", "expected one of gzip, deflate, none"),
     "headers": ({"headers": [("a", 1)]}, "headers", "pairs of names and values: one is no text"),
     "a name": ({"headers": {"": "x"}}, "headers", "has a name that no header can have"),
     "a certificate": ({"certificate_file": 7}, "certificate_file", "the path of a file"),
@@ -141,7 +141,7 @@ def test_the_smallest_size_of_a_request_is_one_byte() -> None:
 VARIABLES: dict[str, tuple[str, str, str, str]] = {
     "timeout": ("TIMEOUT", "soon", "TIMEOUT='soon': expected a number of seconds above 0", "10.0 is taken"),
     "traces' timeout": ("TRACES_TIMEOUT", "-1", "TRACES_TIMEOUT='-1': expected", "10.0 is taken"),
-    "compression": ("COMPRESSION", "br", "COMPRESSION='br': known are", "none is taken"),
+    "compression": ("COMPRESSION", "br", "COMPRESSION='br': expected one of", "none is taken"),
     "headers": ("HEADERS", "a=b,secret", "HEADERS: pair 2 has no '='", "that pair is left out"),
     "headers in no UTF-8": ("HEADERS", "a=%ff", "HEADERS: pair 1 is not UTF-8", "that pair is left out"),
     "endpoint": ("ENDPOINT", "h", "ENDPOINT='h': a URL begins", "nothing is exported, and every span"),

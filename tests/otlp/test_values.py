@@ -339,7 +339,7 @@ def test_strings_with_a_wrong_equality_are_written_correctly(make: Any) -> None:
     names = [["known"], ["lying"], ["k"], ["k"], []]
     assert [[*values(span)] for span in read] == names
     assert [[*values(span.events[0])] for span in read] == names
-    assert values(read[2])["k"].string_value == "lying"
+    assert [values(read[at])["k"].string_value for at in (2, 3)] == ["lying", "known"]
     assert (read[4].name, read[4].events[0].name) == ("lying", "lying")
     assert values(one(readable(attributes={lying: 1})))["lying"].int_value == 1
 
@@ -365,6 +365,18 @@ def test_the_cache_is_bounded_for_any_input() -> None:
         assert sum(len(value) + len(part) for value, part in _kept() if type(value) is str) < cache.BUDGET
         assert sum(map(len, cache.PLAIN.values())) <= 4 * cache.MOST_KEYS
         assert len(cache.NAMES) <= cache.MOST_NAMES
+
+
+def test_parts_that_are_kept_and_others_use_up_the_budget() -> None:
+    cache.forget()
+    for number in range(cache.MOST_VALUES + 10):
+        before = cache._budget.left
+        assert cache.PLAIN[int]["id"][number]
+        assert cache._budget.left < before
+    cache._budget.left = 0
+    assert cache.PLAIN[str]["k"]["v"]
+    assert list(_kept()) == []
+    assert cache._budget.left > cache.BUDGET - 1000
 
 
 def test_the_cache_is_refilled_when_the_budget_of_misses_is_used_up() -> None:

@@ -223,7 +223,7 @@ def test_jaegers_headers_can_have_other_names() -> None:
 
 
 def test_an_unknown_format_is_refused_at_construction() -> None:
-    with pytest.raises(ConfigurationError, match="known are tracecontext, baggage, jaeger"):
+    with pytest.raises(ConfigurationError, match="expected one of tracecontext, baggage, jaeger"):
         Propagator(["jager"])
 
 

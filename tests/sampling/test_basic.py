@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -132,6 +133,23 @@ def test_many_threads_together_get_no_more_than_the_rate(clock: Clock) -> None:
     for thread in threads:
         thread.join()
     assert sum(taken) == 50
+
+
+def test_no_two_threads_count_tokens_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = rates.TokenBucket(10, 1.0)
+    free: list[bool] = []
+    moment = time.monotonic()
+
+    def now() -> float:
+        other = threading.Thread(target=lambda: free.append(rates._lock.acquire(blocking=False)))
+        other.start()
+        other.join()
+        return moment
+
+    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic=now))
+    assert bucket.take()
+    bucket.resize(20)
+    assert free == [False, False]
 
 
 def test_the_real_clock_refills() -> None:

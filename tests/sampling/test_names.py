@@ -75,14 +75,14 @@ def test_a_bad_argument_is_logged_with_the_form_that_was_expected(caplog: pytest
 
 #: A call -> the option that its error names, and what was expected.
 REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
-    "share": (lambda: basic.probability(2), "rate", "from 0 to 1"),
+    "share": (lambda: basic.probability(2), "rate", "expected a share of traces, from 0 to 1"),
     "rate": (lambda: basic.rate_limited(-1), "per_second", "0 or more"),
     "jaeger's share": (lambda: jaeger.ProbabilisticSampler(1.1), "sampling rate", "a number from 0 to 1"),
     "jaeger's rate": (lambda: jaeger.RateLimitingSampler(-1), "traces per second", "a number, 0 or more"),
-    "rule": (lambda: sampling.PathSampler([("/", None)], ALWAYS_ON), "rules", "a rule is"),  # type: ignore[list-item]
+    "rule": (lambda: sampling.PathSampler([("/", None)], ALWAYS_ON), "rules", "a pattern and a Sampler"),  # type: ignore[list-item]
     "path": (lambda: sampling.PathSampler([("a", ALWAYS_ON)], ALWAYS_ON), "pattern", "begins with /"),
     "regex": (
-        lambda: sampling.PathSampler([("~(", ALWAYS_ON)], ALWAYS_ON), "pattern", "not a regular expression"),
+        lambda: sampling.PathSampler([("~(", ALWAYS_ON)], ALWAYS_ON), "pattern", "a regular expression"),
     "text": (lambda: sampling.sampler_from_text("often"), "sampler", "'often' is no sampler"),
     "rules as text": (lambda: sampling.sampler_from_text("*=0,/a=1"), "sampler", r"\* last"),
     "endpoint": (lambda: remote.strategies_url("ftp://a"), "endpoint", r"http\(s\)://host:port"),

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import queue
+import signal
 import socket
 import threading
 import time
@@ -246,7 +247,7 @@ def test_failures_are_logged_once_until_it_works_again(
     server: Strategies, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     sampler = make(server.url)
-    with caplog.at_level(logging.WARNING, "ot_bridge.sampling.remote"):
+    with caplog.at_level(logging.WARNING, "ot_bridge.sampling"):
         for server.status in (500, 500, 200, 200, 503, 503):
             sampler.refresh()
     errors: list[Any] = [record.args[1] for record in caplog.records]  # type: ignore[index]
@@ -422,10 +423,23 @@ def test_a_forked_child_starts_its_own_requests_unless_closed_before_the_fork(
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_forked_while_a_thread_holds_the_buckets_lock_can_still_decide() -> None:
     limited = RateLimitingSampler(1000)
-    with rates._lock:
-        pid = os.fork()
-        if not pid:
-            limited.is_sampled(IDS[0])
-            os._exit(0)
-        _, status = os.waitpid(pid, 0)
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with rates._lock:
+            held.set()
+            over.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(20)
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        limited.is_sampled(IDS[0])
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    over.set()
+    thread.join()
     assert status == 0

@@ -123,11 +123,11 @@ def test_an_invalid_pattern_is_refused(pattern: str) -> None:
 
 @pytest.mark.parametrize("sampler", [None, 1.0, "always_on"])
 def test_a_rule_without_a_sampler_is_refused_at_construction(sampler: Sampler) -> None:
-    with pytest.raises(ConfigurationError, match="a rule is"):
+    with pytest.raises(ConfigurationError, match="expected a pattern and a Sampler"):
         PathSampler([("/", sampler)], always_off)
-    with pytest.raises(ConfigurationError, match="a rule is"):
+    with pytest.raises(ConfigurationError, match="expected a pattern and a Sampler"):
         PathSampler([], sampler)
-    with pytest.raises(ConfigurationError, match="a rule is"):
+    with pytest.raises(ConfigurationError, match="expected a pattern and a Sampler"):
         OperationSampler([], sampler)
 
 

@@ -86,7 +86,7 @@ def test_the_first_failure_is_a_warning_and_all_other_lines_are_for_debugging(
     server: Strategies, caplog: pytest.LogCaptureFixture
 ) -> None:
     sampler = JaegerRemoteSampler("shop", server.url)
-    with caplog.at_level(logging.DEBUG, "ot_bridge.sampling.remote"):
+    with caplog.at_level(logging.DEBUG, "ot_bridge.sampling"):
         for server.status in (500, 500, 200, 500):
             sampler.refresh()
     levels = [logging.getLevelName(record.levelno) for record in caplog.records]

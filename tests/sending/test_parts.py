@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from ot_bridge.sending import clock
 from ot_bridge.sending.clock import Patience
+from ot_bridge.sending.late import loading
 from ot_bridge.sending.line import Connection, lines
 from ot_bridge.sending.responses import NoResponse, NotHTTP, Response, read_response
 from ot_bridge.sending.url import parse
@@ -147,3 +149,21 @@ def test_a_wake_up_without_a_new_deadline_does_not_end_a_pause() -> None:
     assert patience.start(60).pause(0, 0.2)
     assert time.monotonic() - began >= 0.2
     timer.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_signal_handler_may_fork_while_its_thread_loads() -> None:
+    ended: list[int] = []
+
+    def load() -> None:
+        with loading:
+            pid = os.fork()
+            if not pid:
+                os._exit(0)
+            ended.append(os.waitpid(pid, 0)[1])
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert ended == [0]

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import struct
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -22,6 +23,7 @@ from ot_bridge.view.packets import records
 from ot_bridge.view.receive import FORMS, Received, Refused, body_of, form_of, is_known_by, response_body
 from ot_bridge.view.store import Store
 from ot_bridge.view.terminal import Style, draw
+from tests.interrupts import handled
 from tests.view.spans import START, TRACE, span
 
 
@@ -319,6 +321,56 @@ def test_what_is_printed_is_not_held_back() -> None:
     exporter = TreeExporter(io.TextIOWrapper(written := io.BytesIO(), encoding="utf-8"))
     exporter.export([_ended(1)])
     assert b"span 1" in written.getvalue()
+
+
+@pytest.mark.timeout(30)
+def test_a_signal_handler_may_export_while_a_tree_is_printed() -> None:
+    exporter = TreeExporter(stream := io.StringIO())
+    line = 0
+
+    def handler() -> None:
+        exporter.export([_ended(2, trace=2 * line)])
+        exporter.shutdown()
+
+    def step() -> None:
+        exporter.export([_ended(1, trace=2 * line + 1)])
+
+    while handled(step, line := line + 1, export.__file__, handler):
+        pass
+    assert line > 20
+    assert [stream.getvalue().count(f" span {number} ") for number in (1, 2)] == [line, line - 1]
+
+
+@pytest.mark.timeout(30)
+def test_a_stream_may_end_a_span() -> None:
+    class Traced(io.StringIO):
+        def write(self, text: str) -> int:
+            if "span 1" in text:
+                exporter.export([_ended(2, 1)])
+            return super().write(text)
+
+    exporter = TreeExporter(stream := Traced())
+    exporter.export([_ended(1)])
+    assert re.findall(r"span \d", stream.getvalue()) == ["span 1", "span 2"]
+
+
+def test_what_arrives_at_the_end_of_a_turn_is_printed() -> None:
+    class Turn:
+        """Another thread exports just before the turn is given back."""
+
+        late = [export.records([_ended(2, 1)])]
+
+        def acquire(self, blocking: bool) -> bool:
+            return True
+
+        def release(self) -> None:
+            exporter._arrived.extend(self.late)
+            self.late = []
+
+    exporter: Any = TreeExporter(stream := io.StringIO())
+    exporter._turn = Turn()
+    exporter.export([_ended(1)])
+    assert re.findall(r"span \d", stream.getvalue()) == ["span 1", "span 2"]
 
 
 def test_the_number_of_waiting_spans_is_bounded_and_printed_spans_make_room(

@@ -31,6 +31,7 @@ from ot_bridge.view.grpc_port import GrpcPort
 from ot_bridge.view.receive import MOST
 from ot_bridge.view.serving import GRPC_INSTEAD, Packets
 from ot_bridge.view.store import Store
+from ot_bridge.view.tree import trees
 from tests.view.spans import TRACE, many, span
 from tests.view.viewers import JSON, PROTOBUF, Running, viewer
 
@@ -357,6 +358,22 @@ def test_the_stored_bytes_are_bounded_too() -> None:
     last = store.trace("f" * 32)
     assert last is not None
     assert last["left_out"] > 80
+
+
+def test_spans_can_be_stored_while_a_tree_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    store.add([span(1)])
+    made: list[bool] = []
+
+    def slowly(spans: Any) -> Any:
+        made.append(not store._lock.locked())
+        return trees(spans)
+
+    monkeypatch.setattr("ot_bridge.view.store.trees", slowly)
+    assert store.trace(TRACE) is not None
+    assert store.changes(0)["traces"]
+    assert list(store.everything())
+    assert made == [True] * 3
 
 
 def test_ten_thousand_traces_fit_in_64_megabytes_and_more_take_no_more() -> None:

@@ -217,7 +217,7 @@ def test_the_log_shows_a_refused_value_escaped_and_cut(caplog: pytest.LogCapture
     ALL.extract({"uber-trace-id": "1:2\r\nERROR all is lost\x1b[31m" + "x" * 10_000})
     [record] = caplog.records
     assert record.levelno == logging.DEBUG
-    assert record.name == "ot_bridge.propagation.propagator"
+    assert record.name == "ot_bridge.propagation"
     message = record.getMessage()
     assert "\\r\\nERROR" in message
     assert message.isprintable()

@@ -97,8 +97,15 @@ def _sampler() -> Row:
 
 def propagators() -> list[str]:
     """The names of the formats that are read and written."""
-    default = _DEFAULT_PROPAGATORS + (",xray" if _to_xray() else "")
-    return names_in_environment(default) or default.split(",")
+    return _named_propagators() or _default_propagators().split(",")
+
+
+def _default_propagators() -> str:
+    return _DEFAULT_PROPAGATORS + (",xray" if _to_xray() else "")
+
+
+def _named_propagators() -> list[str]:
+    return names_in_environment(_default_propagators())
 
 
 def textmap() -> TextMapPropagator:
@@ -109,10 +116,8 @@ def textmap() -> TextMapPropagator:
 
 
 def _propagators() -> Row:
-    named = names_in_environment(_DEFAULT_PROPAGATORS)
-    return Row(
-        "propagators", ", ".join(propagators()), "OTEL_PROPAGATORS" if named else "default of ot-bridge"
-    )
+    source = "OTEL_PROPAGATORS" if _named_propagators() else "default of ot-bridge"
+    return Row("propagators", ", ".join(propagators()), source)
 
 
 def _to_xray() -> bool:
