@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ot_bridge.jaeger_client import Config, ConstSampler, Tracer, throttler
-from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentHTTP, LocalAgentSender
 from ot_bridge.jaeger_client.metrics import MetricsFactory
 from ot_bridge.jaeger_client.reporter import InMemoryReporter
 from tests.cli import programs
@@ -157,6 +157,10 @@ if sys.argv[1]:
 def test_an_agent_that_hangs_delays_neither_close_nor_exit(close: str) -> None:
     done = programs.python("-c", HANGING, close, OTEL_TRACES_EXPORTER="none")
     assert (done.returncode, done.stdout) == (0, "['ot_bridge-throttler']\n"), done.stderr
+
+
+def test_the_agent_is_given_as_many_seconds_as_jaeger_client_gives_it() -> None:
+    assert throttler._TIMEOUT == LocalAgentHTTP.DEFAULT_TIMEOUT == 15
 
 
 class _Raising(MetricsFactory):
