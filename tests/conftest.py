@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import signal
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
@@ -58,7 +59,13 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts the files by `LONGEST`. `--no-loadscope-reorder` keeps pytest-xdist from sorting them by size."""
+    """Sorts the files by `LONGEST`. `--no-loadscope-reorder` keeps pytest-xdist from sorting them by size.
+
+    With `OT_BRIDGE_TESTS=reversed`, the last test comes first instead.
+    """
+    if os.environ.get("OT_BRIDGE_TESTS") == "reversed":
+        items.reverse()
+        return
     ranks = {f"tests/{name}": rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
 

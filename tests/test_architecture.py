@@ -52,8 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bridge": {"otel", "_version", "errors", "instance", "wire", "propagation", "engine", "delivery"},
     "testing": {"bridge", "engine", "propagation", "wire"},
     "pytest_plugin": {"testing"},
-    # delivery: for what ends in a finalizer.
     "edge": {"otel", "errors", "ids", "instance", "propagation", "bridge"},
+    # delivery, in both doors: for what ends in a finalizer.
     "wsgi": {"edge", "otel", "errors", "semconv", "wire", "propagation", "bridge", "delivery"},
     "grpc": {"edge", "errors", "rpc_status", "wire", "propagation", "bridge", "delivery"},
     "choices": {"errors", "variables"},  # rooms that it names are loaded by that name, when they are named

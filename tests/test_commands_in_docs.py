@@ -39,6 +39,15 @@ NOT_RUN = {
 #: Servers, with what they print before the test ends them.
 SERVERS = {"ot-bridge view": "shown at http://", "ot-bridge run --view -- python app.py": "the viewer stays"}
 
+#: A file of a project in which nothing needs a person.
+PROJECT = """
+import opentracing
+
+def weigh():
+    with opentracing.tracer.start_active_span("weigh") as scope:
+        scope.span.set_tag("n", 1)
+"""
+
 _BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```", re.M | re.S)
 _COMMENT = re.compile(r"\s+# .*")
 _INLINE = re.compile(r"`(ot-bridge [^`…[]+)`")
@@ -64,9 +73,12 @@ ALL = [
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Files for the commands: a program that uses jaeger-client, and its configuration."""
+    """Files for the commands: a program that uses jaeger-client, its configuration, and a project."""
     (tmp_path / "app.py").write_text(programs.PROGRAM)
     (tmp_path / "jaeger.yml").write_text("service_name: shop\nsampler: {type: const, param: 1}\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "prices.py").write_text(PROJECT)
+    (tmp_path / "requirements.txt").write_text("flask\n")
     return tmp_path
 
 

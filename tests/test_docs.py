@@ -141,10 +141,33 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def _links(page: str) -> list[str]:
+    """Where a page's links to files of this project lead."""
+    prose = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose)
+
+
+def _files(page: str) -> list[str]:
+    """The files of this project that a page names."""
+    roots = r"(?:ot_bridge|tests|docs|examples|benchmarks|\.ci)"
+    return re.findall(rf"`({roots}/[\w./-]+)`", TEXTS[page])
+
+
+def test_the_lists_of_links_and_of_named_files_are_not_empty() -> None:
+    assert sum(len(_links(page)) for page in PAGES) > 40
+    assert sum(len(_files(page)) for page in PAGES) > 30
+    assert all(_links(page) for page in ("README.md", "CONTRIBUTING.md", "docs/README.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_code_is_marked_by_indentation_alone_which_no_test_runs(page: str) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"\n\n( {4}\S.*)", prose) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_an_existing_file(page: str) -> None:
-    prose = re.sub(r"^ *```.*?^ *```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose):
+    for target in _links(page):
         path, _, anchor = target.partition("#")
         there = (ROOT / page).parent / path if path else ROOT / page
         assert there.exists(), target
@@ -155,9 +178,7 @@ def test_every_link_to_a_file_leads_to_an_existing_file(page: str) -> None:
     "page", [page for page in PAGES if page != "CHANGELOG.md"]
 )  # which tells of former ones
 def test_every_file_of_this_project_that_is_named_exists(page: str) -> None:
-    roots = r"(?:ot_bridge|tests|docs|examples|benchmarks|\.ci)"
-    named = re.findall(rf"`({roots}/[\w./-]+)`", TEXTS[page])
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in _files(page) if not (ROOT / path).exists()] == []
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -1,8 +1,7 @@
-"""The examples of docs/testing.md run; tables in docs/ name tests that exist."""
+"""The examples of docs/testing.md run; pages and modules name tests that exist."""
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
@@ -35,27 +34,35 @@ def test_the_examples_of_the_page_on_testing_are_tests_that_pass(
     assert f"{len(EXAMPLES)} passed" in ran.stdout
 
 
-def _tests_among(named: set[str]) -> set[str]:
-    """Those of these names that are tests; only files that contain a name's definition are parsed."""
-    found = set[str]()
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        text = path.read_text()
-        if named.isdisjoint(re.findall(r"def (test_\w+)", text)):
-            continue
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found.add(node.name)
-    return found & named
+def _texts() -> dict[str, str]:
+    """All pages without their code blocks, and all modules of the package and of the benchmarks."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    modules = [each for folder in ("ot_bridge", "benchmarks") for each in (ROOT / folder).rglob("*.py")]
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (*pages, *modules)}
+    return {name: re.sub(r"^ *```.*?^ *```$", "", text, flags=re.S | re.M) for name, text in texts.items()}
 
 
-def test_every_test_that_the_pages_name_exists() -> None:
-    names = [set(re.findall(r"`(test_\w+)`", page)) for page in (DIFFERENCES, REQUIREMENTS)]
-    assert all(len(named) > 30 for named in names)
-    named = set.union(*names)
-    assert named - _tests_among(named) == set()
-    files = re.findall(r"`(tests/\w+/test_\w+\.py)`", REQUIREMENTS)
-    assert files
-    assert [each for each in files if not (ROOT / each).exists()] == []
+def _tests() -> set[str]:
+    """The names of all tests and of their files."""
+    files = [*(ROOT / "tests").rglob("test_*.py")]
+    named = (re.findall(r"(?:def |^)(test_\w+)(?:\(| =)", path.read_text("utf-8"), re.M) for path in files)
+    return {*(path.stem for path in files), *(name for names in named for name in names)}
+
+
+def test_every_test_that_a_page_or_a_module_names_exists() -> None:
+    tests, texts = _tests(), _texts()
+    beginnings = {"test_R13", "test_S2_closed_"}
+    assert all(any(each.startswith(name) for each in tests) for name in beginnings)
+    named = {where: {*re.findall(r"\btest_\w+", text)} - beginnings for where, text in texts.items()}
+    assert {where: names - tests for where, names in named.items() if not names <= tests} == {}
+    assert all(len(named[f"docs/{page}.md"]) > 30 for page in ("differences", "requirements"))
+    assert sum(bool(named[where]) for where in named if where.endswith(".py")) > 10
+
+
+def test_every_file_of_tests_that_a_page_or_a_module_names_exists() -> None:
+    files = {where: re.findall(r"\btests/[\w/]+\.py\b", text) for where, text in _texts().items()}
+    assert {each for named in files.values() for each in named if not (ROOT / each).exists()} == set()
+    assert sum(map(len, files.values())) > 30
 
 
 @pytest.mark.parametrize(("letter", "last"), {"D": 28, "C": 29, "E": 15, "J": 22, "K": 14, "V": 14}.items())

@@ -40,10 +40,14 @@ def test_the_memory_of_logged_texts_is_bounded(caplog: pytest.LogCaptureFixture)
 def test_a_failure_is_logged_again_after_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    at: list[float] = []
     for moment in (1000.0, 1000.1, 1059.9, 1060.0, 1119.9, 1120.0):
         monkeypatch.setattr("ot_bridge.errors.time.monotonic", lambda moment=moment: moment)
+        before = len(caplog.records)
         errors.log_failure(_log, "a hook failed")
+        at += [moment] * (len(caplog.records) - before)
     monkeypatch.undo()
+    assert at == [1000.0, 1060.0, 1120.0]
     assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
         (logging.WARNING, "a hook failed (logged at most once a minute)")
     ] * 3

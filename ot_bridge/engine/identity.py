@@ -27,7 +27,10 @@ class Lazy:
 
 
 class Shared:
-    """An attribute that all spans of a tracer share. It can be assigned like any attribute."""
+    """An attribute that all spans of a tracer share. It can be assigned like any attribute.
+
+    It is read from the span's `_settings`, which are this room's and have no public name on a span.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

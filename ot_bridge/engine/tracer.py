@@ -42,6 +42,8 @@ _KINDS: Final = Span, DroppedSpan, False
 class Tracer(sdk.Tracer):
     """An `opentelemetry.sdk.trace.Tracer` that starts spans faster. `TracerProvider.get_tracer` returns it.
 
+    It sets all attributes of the spans that it makes, private ones included: their classes are not called.
+
     `copied = copy.copy(tracer)` and then `copied.sampler = other` make a tracer with another sampler.
     """
 

@@ -178,7 +178,7 @@ class _Shared(dict[str, Any]):
 def as_otel(span: Any) -> Any:
     """The span with OpenTelemetry's properties, for processors and exporters."""
     if not isinstance(span, RecordedSpan):
-        return span._otel_span if isinstance(span, Span) else span
+        return span.unwrap() if isinstance(span, Span) else span
     held = dict_of(span)
     if type(held) is not _Shared:
         held = span.__dict__ = _Shared(held)

@@ -132,6 +132,7 @@ class Starts(bridge.Tracer):
     def _fast_and_counted(self, name: Any, child_of: Any, tags: Any, context: Context) -> Any:
         """Replaces `_fast` in a tracer that counts its spans in metrics."""
         start = None if tags is None else self.prepared(tags)
+        # The bridge's own, since this method replaces it in the instance.
         span: Any = bridge.Tracer._fast(self, name, child_of, start, context)
         return None if span is None else self._started(span, tags, start or _NO_TAGS)
 

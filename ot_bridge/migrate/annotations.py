@@ -45,7 +45,7 @@ def _in_text(reading: Reading, file: File, annotation: ast.Constant) -> tuple[st
         return None
     first, _, rest = name.partition(".")
     home = scope.find(first)
-    slot = None if home is None else reading._slots.get((home, first))
+    slot = None if home is None else reading.slot_at.get((home, first))
     value = reading.slot_value(slot)
     if value is None or value.kind not in ("module", "api"):
         return None

@@ -92,7 +92,7 @@ class Reading(Slots):
         outermost = not self._busy
         slot.state = "busy"
         self._busy.append(slot)
-        values = [self._bound(file, binding) for file, binding in slot.bindings]
+        values = [self.bound(file, binding) for file, binding in slot.bindings]
         self._busy.pop()
         slot.state = "new"
         if outermost:
@@ -134,7 +134,8 @@ class Reading(Slots):
         flow = self._trusted_flows.setdefault((file, ast.unparse(node)), Flow())
         return Value(match[1], flow=flow, shared=match[1] == "tracer")
 
-    def _bound(self, file: File, binding: Binding) -> Value | None:
+    def bound(self, file: File, binding: Binding) -> Value | None:
+        """The value that one binding gives to its name."""
         if binding.kind == "import":
             return self._imported(file, binding.node)
         if binding.kind == "def":

@@ -216,7 +216,7 @@ class Sinks:
         """Blocks variables that files without a legacy import use, and parameters that get unknown values."""
         for scope in self.file.module.own.values():
             for name in scope.names:
-                slot = self.reading._slots.get((scope, name))
+                slot = self.reading.slot_at.get((scope, name))
                 if slot is not None:
                     self._seen(slot, name, scope is self.file.module.root)
         for node in self.file.module.nodes:

@@ -15,7 +15,7 @@ class Slots:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._slots: dict[tuple[object, str], Slot] = {}
+        self.slot_at: dict[tuple[object, str], Slot] = {}  # by scope and name
         self._regions: dict[ast.AST, Slot] = {}
         self._attributes: dict[tuple[ast.ClassDef, str], Slot] = {}
         self._family: dict[ast.ClassDef, ast.ClassDef] = {}
@@ -45,7 +45,7 @@ class Slots:
 
     def slots(self) -> Iterable[Slot]:
         """All slots."""
-        yield from self._slots.values()
+        yield from self.slot_at.values()
         yield from self._regions.values()
         yield from self._attributes.values()
 
@@ -55,7 +55,7 @@ class Slots:
             for name, bindings in scope.names.items():
                 loads = scope.loads.get(name, [])
                 if not self._make_regions(file, scope, name, bindings, loads):
-                    self._slots[scope, name] = Slot(name, [(file, each) for each in bindings], scope)
+                    self.slot_at[scope, name] = Slot(name, [(file, each) for each in bindings], scope)
 
     def _make_regions(
         self, file: File, scope: Scope, name: str, bindings: list[Binding], loads: list[ast.Name]
@@ -94,10 +94,10 @@ class Slots:
         scope = file.module.scope_of[name]
         stored = isinstance(name, ast.arg) or not isinstance(name.ctx, ast.Load)
         found = scope.home(text) if stored else scope.find(text)
-        return None if found is None else self._slots.get((found, text))
+        return None if found is None else self.slot_at.get((found, text))
 
     def global_slot(self, file: File, name: str) -> Slot | None:
-        return self._slots.get((file.module.root, name))
+        return self.slot_at.get((file.module.root, name))
 
     # Classes and their attributes
 

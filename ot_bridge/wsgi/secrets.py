@@ -13,7 +13,7 @@ SENSITIVE: Final = (
     "pass", "passwd", "password", "pwd", "refresh_token", "secret", "session", "sig", "signature", "token",
     "X-Amz-Credential", "X-Amz-Security-Token", "X-Amz-Signature", "X-Goog-Credential", "X-Goog-Signature",
     "Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie", "X-API-Key", "X-Auth-Token",
-    "X-CSRF-Token", "X-CSRFToken",
+    "X-CSRF-Token",
 )  # fmt: skip
 
 _BETWEEN_WORDS: Final = r"[^\w\-]+"

@@ -53,6 +53,8 @@ def test_every_format_has_an_entry_point_that_gives_its_propagator() -> None:
     expected = {f"ot_bridge_{name.replace('-', '_')}": (FORMATS[name],) for name in FORMATS}
     expected["ot_bridge"] = tuple(FORMATS[name] for name in DEFAULT)
     expected |= {name: (FORMATS[name],) for name in ("b3", "b3multi", "jaeger", "ottrace", "xray")}
+    missing = [name for name in expected if name not in found]
+    assert missing == [], "these are missing in pyproject.toml, or have not been installed since"
     made = {name: entry.load()() for name, entry in found.items()}
     assert {type(each) for each in made.values()} == {Propagator}
     assert {name: each.formats for name, each in made.items()} == expected

@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.otlp.decode_json import decode_json, encode_json
+from ot_bridge.view import serving
 from ot_bridge.view.app import Viewer, host_name
 from ot_bridge.view.grpc_port import GrpcPort
 from ot_bridge.view.receive import MOST
@@ -414,6 +415,14 @@ closed = tracer.close()
 while not closed.done():
     time.sleep(0.05)
 """
+
+
+def test_a_client_that_sends_nothing_for_half_a_minute_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert serving._Handler.timeout == 30.0
+    monkeypatch.setattr(serving._Handler, "timeout", 0.1)
+    with viewer() as running, socket.create_connection(("127.0.0.1", running.port), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        assert client.recv(1) == b""
 
 
 def test_spans_of_an_old_jaeger_client_are_shown_in_the_same_trace() -> None:

@@ -11,6 +11,7 @@ from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, Remote
 from ot_bridge.wire.losses import losses
 from tests.wire.cross_format import PAGE, SAMPLES, section
+from tests.wire.vectors import documents
 
 TRACING = [name for name in FORMATS if name != "baggage"]
 PAIRS = list(product(TRACING, TRACING))
@@ -49,9 +50,19 @@ def test_ids_of_every_length_survive_a_conversion_between_formats(name: str, tra
         assert arrived.trace_id == (trace_id & LOW if name == "ottrace" else trace_id)
 
 
-DEBUG = ("jaeger", "b3", "b3multi", "binary", "zipkin-span-format")
-OPEN = ("b3", "b3multi", "ottrace", "xray", "grpc-trace-bin")
-BAGGAGE = ("baggage", "jaeger", "ottrace", "binary")
+#: A format -> which of "open", "debug" and "baggage" its headers can say, as its vectors' file has it.
+CAN = {document["format"]: {*document["can"]} for document in documents()}
+DEBUG, OPEN, BAGGAGE = ([name for name in CAN if what in CAN[name]] for what in ("debug", "open", "baggage"))
+
+
+@pytest.mark.parametrize("name", CAN)
+def test_a_format_can_say_what_its_vectors_file_has_and_nothing_else(name: str) -> None:
+    shown = {
+        "open": across(Remote(1, 2), name) == Remote(1, 2),
+        "debug": across(Remote(1, 2, sampled=True, debug=True), name).debug,
+        "baggage": bool(across(Remote(1, 2, sampled=True, baggage={"k": "v"}), name).baggage),
+    }
+    assert {what for what, can in shown.items() if can} == CAN[name]
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(DEBUG, DEBUG)))
@@ -64,7 +75,7 @@ def test_an_undecided_decision_survives_in_every_format_that_can_express_it(sour
     assert across(Remote(1, 2), source, target) == Remote(1, 2)
 
 
-@pytest.mark.parametrize("name", [name for name in TRACING if name not in OPEN])
+@pytest.mark.parametrize("name", [name for name in CAN if name in TRACING and name not in OPEN])
 def test_an_undecided_decision_is_not_sampled_in_formats_that_cannot_express_it(name: str) -> None:
     assert across(Remote(1, 2), name).sampled is False
 

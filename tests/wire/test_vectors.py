@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from ot_bridge.propagation import Propagator
 from ot_bridge.wire import FORMATS, LIMITS, Remote
 from ot_bridge.wire.remote import NOT_SAMPLED
 from tests.wire.hostile import read_usual
-from tests.wire.vectors import FOLDER, Vector, load
+from tests.wire.vectors import Vector, documents, load
 
 VECTORS = load()
 READ = [
@@ -53,7 +52,7 @@ def test_the_decoded_vector_can_be_encoded_and_decoded_again(vector: Vector) -> 
 
 @pytest.mark.parametrize("vector", VECTORS)
 def test_the_codec_itself_agrees_on_plain_headers(vector: Vector) -> None:
-    headers = {name.lower(): value for name, value in vector.headers.items()}
+    headers = _lower(vector.headers)
     if any(isinstance(value, list) for value in headers.values()):
         headers = {
             name: value if isinstance(value, str) else ",".join(value) for name, value in headers.items()
@@ -67,12 +66,32 @@ def test_the_codec_itself_agrees_on_plain_headers(vector: Vector) -> None:
 
 
 def test_every_format_has_enough_vectors_each_with_its_source() -> None:
-    documents = [json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")]
-    assert {document["format"] for document in documents} == set(FORMATS)
-    for document in documents:
-        assert len(document["cases"]) >= 25
-        assert all(case["source"] for case in document["cases"])
-        assert len({case["id"] for case in document["cases"]}) == len(document["cases"])
+    found = {document["format"]: document for document in documents()}
+    missing = [f"tests/vectors/{name}.json" for name in FORMATS if name not in found]
+    assert missing == [], "CONTRIBUTING.md says what these files hold"
+    assert {*found} == {*FORMATS}
+    for name, document in found.items():
+        assert document.keys() == {"format", "about", "can", "cases"}, name
+        assert {*document["can"]} <= {"open", "debug", "baggage"}, name
+        assert len(document["cases"]) >= 25, name
+        assert all(case["source"] for case in document["cases"]), name
+        assert len({case["id"] for case in document["cases"]}) == len(document["cases"]), name
+
+
+@pytest.mark.parametrize("name", [document["format"] for document in documents()])
+def test_a_format_writes_one_of_its_vectors_word_for_word(name: str) -> None:
+    read = [each.values[0] for each in READ if each.values[0].format == name]
+    assert any(_written(vector) == _lower(vector.headers) for vector in read)
+
+
+def _written(vector: Vector) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    FORMATS[vector.format].encode(vector.remote or Remote(), headers)
+    return _lower(headers)
+
+
+def _lower(headers: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 @pytest.mark.parametrize("ids", [(1 << 128, 1), (1, 1 << 64), (-1, 1), (1, -1)], ids=str)

@@ -1,4 +1,8 @@
-"""The vectors in tests/vectors: headers, and what they mean or why they are refused."""
+"""The vectors in tests/vectors: headers, and what they mean or why they are refused.
+
+A file has `format` (the name in `FORMATS`), `about`, `can` and `cases`. `can` lists which of "open" (a
+decision that is left open), "debug" and "baggage" the headers can say.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,15 @@ class Vector(NamedTuple):
     refused: tuple[str, int | None] | None
 
 
+def documents() -> list[dict[str, Any]]:
+    """The files."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))]
+
+
 def load() -> list[Any]:
     """All cases, as pytest parameters."""
     parameters = []
-    for path in sorted(FOLDER.glob("*.json")):
-        document = json.loads(path.read_text("utf-8"))
+    for document in documents():
         for case in document["cases"]:
             name = f"{document['format']}: {case['id']}"
             parameters.append(pytest.param(_vector(document["format"], case), id=name))

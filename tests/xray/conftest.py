@@ -57,6 +57,7 @@ class FakeXRay(ThreadingHTTPServer):
         self.responses: list[Response | Callable[[Request], Response]] = []
         self.requests: list[Request] = []
         self.connections = 0
+        self.closed = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -68,6 +69,10 @@ class FakeXRay(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections += 1
         super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self.closed += 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests."""

@@ -105,23 +105,23 @@ def test_a_host_that_cannot_be_resolved_is_looked_up_again(
 @pytest.mark.parametrize(
     ("given", "environ", "wanted"),
     [
-        ("daemon:3000", "other:1", ("daemon", 3000)),
-        (None, "other:3001", ("other", 3001)),
-        (None, "tcp:a:2000 udp:b:2001", ("b", 2001)),
-        (None, "udp:b:2001 tcp:a:2000", ("b", 2001)),
-        (None, "", ("127.0.0.1", 2000)),
-        ("[::1]:2000", "", ("::1", 2000)),
-        ("daemon:1", "", ("daemon", 1)),
-        ("daemon:65535", "", ("daemon", 65535)),
+        ("daemon:3000", "other:1", "udp://daemon:3000"),
+        (None, "other:3001", "udp://other:3001"),
+        (None, "tcp:a:2000 udp:b:2001", "udp://b:2001"),
+        (None, "udp:b:2001 tcp:a:2000", "udp://b:2001"),
+        (None, "", "udp://127.0.0.1:2000"),
+        ("[::1]:2000", "", "udp://::1:2000"),
+        ("daemon:1", "", "udp://daemon:1"),
+        ("daemon:65535", "", "udp://daemon:65535"),
     ],
 )
 def test_the_address_is_the_argument_the_environment_variable_or_the_default(
-    given: str | None, environ: str, wanted: tuple[str, int], monkeypatch: pytest.MonkeyPatch, closing: Track
+    given: str | None, environ: str, wanted: str, monkeypatch: pytest.MonkeyPatch, closing: Track
 ) -> None:
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", environ)
     exporter = XRayDaemonExporter(given)
     closing(exporter)
-    assert exporter._address == wanted
+    assert exporter.target == wanted
 
 
 @pytest.mark.parametrize(

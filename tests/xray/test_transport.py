@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.sending import clock, responses
 from ot_bridge.xray import XRayExporter, XRayOTLPExporter
+from tests.delivery.parts import until
 from tests.xray.conftest import FakeXRay, Response, Track, shared_session
 from tests.xray.spans import span
 
@@ -65,8 +66,9 @@ def test_a_kept_connection_that_was_closed_is_replaced_without_a_pause(
 def test_a_shutdown_closes_the_connection(make: Make, xray: FakeXRay) -> None:
     exporter = make(xray.url)
     exporter.export([span()])
+    assert xray.closed == 0
     exporter.shutdown()
-    assert exporter._access is None
+    until(lambda: xray.closed == 1)
 
 
 def test_only_a_part_of_a_long_response_is_read(
@@ -77,7 +79,7 @@ def test_only_a_part_of_a_long_response_is_read(
     exporter = make(xray.url)
     exporter.give_up_at(time.monotonic() + 1)
     assert exporter.export([span()]) is LOST
-    assert not exporter._access._line._kept  # it cannot be used for the next
+    until(lambda: xray.closed == 1)  # the connection cannot be used for the next
 
 
 @pytest.fixture

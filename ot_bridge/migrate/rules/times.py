@@ -14,7 +14,7 @@ def nanoseconds(site: Site, node: ast.expr) -> str:
     time = "int({0} * 1e9)" if isinstance(node, _TIGHT) else "int(({0}) * 1e9)"
     slot = site.reading.slot_of(site.file, node) if isinstance(node, ast.Name) else None
     values = (
-        [site.reading._bound(file, binding) for file, binding in slot.bindings] if slot is not None else []
+        [site.reading.bound(file, binding) for file, binding in slot.bindings] if slot is not None else []
     )
     may_be_none = any(value is not None and value.kind == "none" for value in values) or any(
         binding.kind == "param" for _, binding in (slot.bindings if slot is not None else ())
