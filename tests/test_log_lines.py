@@ -167,46 +167,42 @@ class Case(NamedTuple):
 
 WARNING, ERROR, DEBUG = logging.WARNING, logging.ERROR, logging.DEBUG
 ONCE = " (logged at most once a minute)"
-BRIDGE, DELIVERY = "ot_bridge.bridge.", "ot_bridge.delivery"
+BRIDGE, DELIVERY = "ot_bridge.bridge", "ot_bridge.delivery"
 LOST = "a sampler or span processor raised; the span is not recorded"
 ENDING = "a span processor raised at the end of a span"
 
 LINES = {
     "a flush": Case(
-        BRIDGE + "tracer",
+        BRIDGE,
         WARNING,
         "the provider's force_flush raised; spans may be lost" + ONCE,
         _flush_without_flush,
     ),
     "a shutdown": Case(
-        BRIDGE + "tracer",
+        BRIDGE,
         WARNING,
         "the provider's shutdown raised; spans may be lost" + ONCE,
         _close_without_shutdown,
     ),
     "a parent": Case(
-        BRIDGE + "starting",
+        BRIDGE,
         WARNING,
         "child_of or references raised when read; the span starts without them" + ONCE,
         _odd_parent,
     ),
-    "a span's start": Case(
-        BRIDGE + "starting", WARNING, LOST + ONCE, lambda: _tracer(OnStart()).start_span("a")
-    ),
+    "a span's start": Case(BRIDGE, WARNING, LOST + ONCE, lambda: _tracer(OnStart()).start_span("a")),
     "a span's start, not the shortest way": Case(
-        BRIDGE + "starting", WARNING, LOST + ONCE, lambda: _tracer(OnStart()).start_span("a", start_time=1.0)
+        BRIDGE, WARNING, LOST + ONCE, lambda: _tracer(OnStart()).start_span("a", start_time=1.0)
     ),
-    "a span's end": Case(
-        BRIDGE + "engine_spans", WARNING, ENDING + ONCE, lambda: _tracer(OnEnd()).start_span("a").finish()
-    ),
+    "a span's end": Case(BRIDGE, WARNING, ENDING + ONCE, lambda: _tracer(OnEnd()).start_span("a").finish()),
     "a span's end at a time": Case(
-        BRIDGE + "span", WARNING, ENDING + ONCE, lambda: _tracer(OnEnd()).start_span("a").finish(2e9)
+        BRIDGE, WARNING, ENDING + ONCE, lambda: _tracer(OnEnd()).start_span("a").finish(2e9)
     ),
     "a span's end on the SDK": Case(
-        BRIDGE + "span", WARNING, ENDING + ONCE, lambda: _tracer(OnEnd(), lean=False).start_span("a").finish()
+        BRIDGE, WARNING, ENDING + ONCE, lambda: _tracer(OnEnd(), lean=False).start_span("a").finish()
     ),
     "a tag of a finished span": Case(
-        BRIDGE + "span",
+        BRIDGE,
         DEBUG,
         "the span is finished, and a change to it was ignored: ",
         lambda: _twice_finished(lean=False),
@@ -215,7 +211,7 @@ LINES = {
         "opentelemetry.sdk.trace", WARNING, "Calling end() on an ended span.", _otel_twice_ended
     ),
     "tags that are too many": Case(
-        "ot_bridge.engine.notes",
+        "ot_bridge.engine",
         WARNING,
         "3 attributes were dropped, the oldest of each span, which holds 7; "
         "raise OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT to keep more" + ONCE,
@@ -255,13 +251,13 @@ LINES = {
         _odd_for_names,
     ),
     "a strategy": Case(
-        "ot_bridge.sampling.remote",
+        "ot_bridge.sampling",
         WARNING,
         "no sampling strategy from http://127.0.0.1:1/sampling?service=shop: ",
         lambda: _sampling(1),
     ),
     "a strategy, again": Case(
-        "ot_bridge.sampling.remote",
+        "ot_bridge.sampling",
         DEBUG,
         "no sampling strategy from http://127.0.0.1:1/sampling?service=shop: ",
         lambda: _sampling(2),
@@ -295,7 +291,7 @@ def test_a_failure_is_logged_in_one_line_at_its_level(case: Case, caplog: pytest
     assert {record.levelno for record in found} >= {case.level}, caplog.messages
     assert {record.name for record in found} == {case.logger}
     # The remote sampler asks in the background as well.
-    again = case.logger == "ot_bridge.sampling.remote"
+    again = case.logger == "ot_bridge.sampling"
     assert again or len([record for record in found if record.levelno == case.level]) == 1
 
 

@@ -9,6 +9,7 @@ import logging
 import time
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -47,7 +48,7 @@ class Sender:
         self._largest = largest
         self._patience = patience
         self._headers = _headers(settings)
-        self._line = Line(self._tls)
+        self._line = Line(partial(_tls, settings))  # a method would make a reference cycle
         self.renew()
 
     def renew(self) -> None:
@@ -139,12 +140,6 @@ class Sender:
         self.losses.lose(verdict.lost, verdict.reason, verdict.text)
         return verdict.lost
 
-    def _tls(self) -> TLS:
-        from ot_bridge.sending.tls import TLS
-
-        settings = self._settings
-        return TLS(settings.certificate, settings.client_certificate, settings.client_key)
-
     def _compressed(self, body: bytes) -> bytes:
         kind = self._settings.compression
         if kind == "none":
@@ -170,3 +165,9 @@ def _halves(spans: Sequence[ReadableSpan]) -> tuple[Sequence[ReadableSpan], Sequ
 def _breathe() -> None:
     """Lets other threads run between the slices of a batch."""
     time.sleep(50e-6)
+
+
+def _tls(settings: Settings) -> TLS:
+    from ot_bridge.sending.tls import TLS
+
+    return TLS(settings.certificate, settings.client_certificate, settings.client_key)

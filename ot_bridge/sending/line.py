@@ -177,6 +177,10 @@ class Connection:
     def close(self) -> None:
         self._sock.close()
 
+    def __del__(self) -> None:
+        """Closes the socket of an exporter that was dropped without a shutdown, without a ResourceWarning."""
+        self.close()
+
     def _response(self, clock: Clock, method: str = "POST") -> Response:
         return read_response(lambda buffer: self._in_time(clock, self._sock.recv_into, buffer), method)
 

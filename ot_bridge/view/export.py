@@ -95,7 +95,8 @@ class TreeExporter(SpanExporter):
         stream = self._stream or sys.stderr
         lines = list(draw(ready, Style.of(stream)))
         if self._left_out and is_complete:
-            lines.append(f"{self._left_out} spans were left out: more than {_MOST} waited for their root")
+            spans = "1 span was" if self._left_out == 1 else f"{self._left_out} spans were"
+            lines.append(f"{spans} left out: more than {_MOST} waited for their root")
             self._left_out = 0
         stream.write("".join(line + "\n" for line in lines))
         stream.flush()

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import botocore.config
@@ -50,7 +51,7 @@ class Access:
         self._credentials: Any = None
         self._chain = False
         self.session = given or _new_session()
-        self._line = Line(self._tls)
+        self._line = Line(partial(_tls, self.session))  # a method would make a reference cycle
 
     def post(self, url: Url, headers: Mapping[str, str], body: bytes, clock: Clock) -> Response:
         """Signs and sends a request. Raises TryAgain, or Failure."""
@@ -91,8 +92,9 @@ class Access:
             self._credentials = found
         return self._credentials
 
-    def _tls(self) -> TLS:
-        return TLS(get_cert_path(self.session.get_config_variable("ca_bundle") or True))
+
+def _tls(session: Session) -> TLS:
+    return TLS(get_cert_path(session.get_config_variable("ca_bundle") or True))
 
 
 def _new_session() -> Session:

@@ -106,7 +106,7 @@ def test_an_unreadable_configuration_file_is_logged_and_nothing_is_exported(
     printed, logged = _run(file, '"shop"')
     assert printed[0] == "['traceparent', 'uber-trace-id'] True False"
     line, lost = logged
-    assert "1 spans for an exporter that could not be made are lost" in lost
+    assert "1 span for an exporter that could not be made is lost" in lost
     assert line.startswith(f"ERROR OTEL_CONFIG_FILE='{file}'")
     assert says in line
     assert "nothing is exported" in line

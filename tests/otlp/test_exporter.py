@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import logging
 import random
 import time
+import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -87,6 +89,17 @@ def test_an_unusable_endpoint_loses_and_counts_every_span(
 
 def test_the_exporter_is_found_by_its_entry_point() -> None:
     assert isinstance(exporter_named("ot_bridge_otlp"), OTLPSpanExporter)
+
+
+def test_an_exporter_that_is_dropped_closes_its_connection_without_a_warning() -> None:
+    with HttpReceiver() as receiver:
+        exporter = OTLPSpanExporter(receiver.endpoint)
+        assert exporter.export(some_spans()) is SUCCESS
+        del exporter
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 # Parts
