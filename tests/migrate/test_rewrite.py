@@ -230,6 +230,17 @@ LEFT = {
     "unknown name of a tag": ("OTB305", START + "span.set_tag(name, 1)\n"),
     "unknown log": ("OTB305", START + "span.log_kv(fields)\n"),
     "binary format": ("OTB306", START + "opentracing.tracer.inject(span, Format.BINARY, c)\n"),
+    "unknown format": ("OTB306", START + "opentracing.tracer.inject(span, given, c)\n"),
+    "a format that OpenTracing does not have": (
+        "OTB306", START + "opentracing.tracer.inject(span, 'zipkin', c)\n"
+    ),
+    "injection of nothing": ("OTB304", "opentracing.tracer.inject(None, Format.TEXT_MAP, c)\n"),
+    "an error with a tag that its span records again": (
+        "OTB305",
+        "with opentracing.tracer.start_active_span('a') as s:\n    try:\n        work()\n"
+        "    except ValueError as e:\n"
+        "        s.span.log_kv({'event': 'error', 'error.object': e, 'a': 1})\n        raise\n",
+    ),
     "late kind": ("OTB201", START + "other()\nspan.set_tag('span.kind', 'client')\n"),
     "priority": ("OTB202", START + "span.set_tag(tags.SAMPLING_PRIORITY, 1)\n"),
     "odd error": ("OTB203", START + "span.set_tag('error', status > 499)\n"),
