@@ -47,7 +47,7 @@ UWSGI += "--http-socket 127.0.0.1:0 --wsgi-file app.py"
 # command line, where it says its port, requests
 SERVERS: dict[str, tuple[str, str, int]] = {
     "gunicorn --preload, workers replaced": (
-        "gunicorn --preload -w 1 --max-requests 3 --bind 127.0.0.1:0 app",
+        "gunicorn --preload -w 1 --max-requests 3 --graceful-timeout 10 --bind 127.0.0.1:0 app",
         LISTENS,
         7,
     ),
@@ -174,7 +174,7 @@ def test_no_span_of_many_requests_is_lost_if_the_server_exported_before_the_fork
     kind: str, tmp_path: Path
 ) -> None:
     clients, each = 4, load(25_000)
-    command = f"gunicorn --preload -w 2 -k {kind} --keep-alive 60 --bind 127.0.0.1:0 app"
+    command = f"gunicorn --preload -w2 -k{kind} --graceful-timeout 10 --keep-alive 60 --bind 127.0.0.1:0 app"
     with (
         HttpReceiver() as receiver,
         _server(command, LISTENS, tmp_path, receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY="1000") as served,

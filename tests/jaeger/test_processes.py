@@ -116,7 +116,7 @@ class _Server:
 
 SERVERS: dict[str, Any] = {
     "gunicorn --preload": (
-        "gunicorn --preload --workers 2 --bind 127.0.0.1:0 app",
+        "gunicorn --preload --workers 2 --graceful-timeout 10 --bind 127.0.0.1:0 app",
         r"Listening at: http://127\.0\.0\.1:(\d+)",
         signal.SIGTERM,
     ),

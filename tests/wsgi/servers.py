@@ -48,7 +48,8 @@ def wsgiref(app: str = APP) -> Command:
 
 def gunicorn(*options: str, app: str = APP) -> Command:
     """Gunicorn, given the listening socket's file descriptor."""
-    fixed = ["--bind", "fd://{}", "--log-level", "warning", *options, app]
+    # A worker that is told to stop while it starts misses the signal, and is killed after this time.
+    fixed = ["--bind", "fd://{}", "--log-level", "warning", "--graceful-timeout=10", *options, app]
     return lambda port, fd: [sys.executable, "-m", "gunicorn", *(each.format(fd) for each in fixed)]
 
 
