@@ -361,6 +361,17 @@ def test_the_stored_bytes_are_bounded_too() -> None:
     assert last["left_out"] > 80
 
 
+def test_the_bytes_of_resources_are_bounded_with_the_others() -> None:
+    store = Store(most_bytes=1 << 20)
+    for at in range(1, 101):
+        store.add([span(1, trace_id=f"{at:032x}", resource={"text": f"{at}" + "x" * 100_000})])
+    assert 5 <= len(store.changes(0)["traces"]) <= 10
+    store.add([span(2, trace_id=f"{100:032x}", attributes={"big": "x" * 950_000})])
+    last = store.trace(f"{100:032x}")
+    assert last is not None
+    assert (len(last["spans"]), last["left_out"]) == (1, 1)  # with its resource the trace would be too large
+
+
 def test_spans_can_be_stored_while_a_tree_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     store.add([span(1)])
