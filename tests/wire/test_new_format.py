@@ -48,6 +48,7 @@ def _case(number: int, decision: str, sampled: bool | None) -> dict[str, object]
     return {"id": header, "source": "made up", "headers": {"x-acme-trace": header}, "remote": remote}
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_the_steps_of_the_example_are_all_that_a_new_format_needs(tmp_path: Path) -> None:
     if {each["format"] for each in documents()} != {*FORMATS}:
