@@ -18,6 +18,7 @@ import os
 import socket
 import sys
 import time
+import weakref
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,6 +137,9 @@ class Connection:
         self.before = ""
         self.headers = lines([("Host", url.netloc)])
         self._sock = sock
+        # For exporters that are dropped without a shutdown. In a reference cycle the socket's own finalizer,
+        # which warns, may run before a `__del__`, but not before this.
+        weakref.finalize(self, sock.close).atexit = False
 
     def is_usable(self) -> bool:
         """Whether the connection is open and has received nothing since the last response."""
@@ -176,10 +180,6 @@ class Connection:
 
     def close(self) -> None:
         self._sock.close()
-
-    def __del__(self) -> None:
-        """Closes the socket of an exporter that was dropped without a shutdown, without a ResourceWarning."""
-        self.close()
 
     def _response(self, clock: Clock, method: str = "POST") -> Response:
         return read_response(lambda buffer: self._in_time(clock, self._sock.recv_into, buffer), method)

@@ -91,10 +91,15 @@ def test_the_exporter_is_found_by_its_entry_point() -> None:
     assert isinstance(exporter_named("ot_bridge_otlp"), OTLPSpanExporter)
 
 
-def test_an_exporter_that_is_dropped_closes_its_connection_without_a_warning() -> None:
+@pytest.mark.parametrize("cycle", [False, True])
+def test_an_exporter_that_is_dropped_closes_its_connection_without_a_warning(cycle: bool) -> None:
     with HttpReceiver() as receiver:
-        exporter = OTLPSpanExporter(receiver.endpoint)
+        exporter: Any = OTLPSpanExporter(receiver.endpoint)
         assert exporter.export(some_spans()) is SUCCESS
+        if cycle:
+            (connection,) = exporter._sender._line._kept
+            connection.exporter = exporter
+            del connection
         del exporter
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
