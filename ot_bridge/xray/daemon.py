@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import weakref
 from collections.abc import Iterable
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -75,12 +76,16 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             host, port = self._address
             family, kind, protocol, _, address = addresses(host, port, socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind, protocol)
+            self._close = weakref.finalize(
+                self, self._socket.close
+            )  # also if it is dropped without a shutdown
+            self._close.atexit = False
             self._socket.connect(address)
         return self._socket
 
     def _reset(self) -> None:
         if self._socket is not None:
-            self._socket.close()
+            self._close()
             self._socket = None
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import socket
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,3 +140,14 @@ def test_after_a_shutdown_nothing_is_sent(daemon: socket.socket) -> None:
     exporter.shutdown()
     assert exporter.export([span()]) is LOST
     exporter.shutdown()
+
+
+def test_an_exporter_that_is_dropped_closes_its_socket_without_a_warning(daemon: socket.socket) -> None:
+    exporter: Any = XRayDaemonExporter(address(daemon))
+    assert exporter.export([span()]) is DELIVERED
+    exporter.itself = exporter  # a reference cycle
+    del exporter
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
