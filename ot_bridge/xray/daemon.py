@@ -76,9 +76,8 @@ class XRayDaemonExporter(DeliveringExporter[bytes]):
             host, port = self._address
             family, kind, protocol, _, address = addresses(host, port, socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind, protocol)
-            self._close = weakref.finalize(
-                self, self._socket.close
-            )  # also if it is dropped without a shutdown
+            # Closes the socket also if the exporter is dropped without a shutdown.
+            self._close = weakref.finalize(self, self._socket.close)
             self._close.atexit = False
             self._socket.connect(address)
         return self._socket
