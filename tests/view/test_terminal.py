@@ -43,6 +43,29 @@ def test_a_trace_is_drawn_as_a_heading_and_one_line_per_span() -> None:
     assert lines[2].endswith("✖ DEADLINE")
 
 
+#: Columns of the terminal -> the first span's line: the fewest columns for each part, and one column less.
+NARROW = {
+    27: "  GET /orders 6.61 ms",
+    28: "  GET /orders che... 6.61 ms",
+    37: "  GET /orders checkout-ser... 6.61 ms",
+    38: "  GET /orders checkout-service 6.61 ms",
+    44: "  GET /orders checkout-service 6.61 ms",
+    45: "  GET /orders checkout-service server 6.61 ms",
+    54: "  GET /orders checkout-service server 6.61 ms",
+    55: "  GET /orders checkout-service server 6.61 ms  ####",
+}
+
+
+@pytest.mark.parametrize(("columns", "line"), NARROW.items(), ids=str)
+def test_a_narrow_terminal_shows_the_parts_for_which_it_has_room(columns: int, line: str) -> None:
+    shop = {"service.name": "checkout-service"}
+    spans = [
+        span(1, length=6.61, name="GET /orders", kind="SERVER", resource=shop),
+        span(2, 1, 0.2, 5.88, name="SayHello", kind="CLIENT", resource=shop, attributes={"a": "1"}),
+    ]
+    assert list(draw(spans, Style(width=columns)))[1] == line
+
+
 def test_the_text_is_ascii_if_the_encoding_has_no_line_characters() -> None:
     spans = [span(1, length=6.61), span(2, 1, length=0.033, status="ERROR", status_message="naïve 漢")]
     text = "\n".join(draw(spans, Style(encoding="ascii")))

@@ -138,6 +138,28 @@ def test_broken_header_leaves_the_request_without_a_span_but_served(
     assert {(record.name, record.levelname) for record in caplog.records} == {("ot_bridge.edge", "DEBUG")}
 
 
+def test_a_request_with_a_broken_header_does_not_show_the_span_of_another_request(tracer: Tracer) -> None:
+    seen: list[bool] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        seen.append("ot_bridge.span" in environ)
+        return hello(environ, start_response)
+
+    changes: dict[str, Any] = {**BROKEN, "ot_bridge.span": object()}  # as in a copy of another environ
+    assert run(TracingMiddleware(app, tracer), **changes) == b"hello"
+    assert seen == [False]
+
+
+def test_an_application_is_served_if_its_request_cannot_be_begun_and_that_is_logged(
+    tracer: Tracer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ot_bridge.wsgi.middleware.Request", lambda *_: 1 / 0)
+    assert run(TracingMiddleware(hello, tracer)) == b"hello"
+    assert [message.partition(" (")[0] for message in caplog.messages] == [
+        "starting a span failed; the request is served without it"
+    ]
+
+
 def test_with_on_corrupt_root_a_broken_header_starts_a_new_trace(tracer: Tracer, spans: Spans) -> None:
     app = TracingMiddleware(hello, tracer, on_corrupt="root")
     run(app, **BROKEN)

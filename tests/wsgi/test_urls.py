@@ -74,6 +74,7 @@ QUERIES = {
     "behind a sign": ("$token=s&?sig=s&:key=s", "$token=REDACTED&?sig=REDACTED&:key=REDACTED"),
     "in quotes": ("%22token%22=s&'pwd'=s", "%22token%22=REDACTED&'pwd'=REDACTED"),
     "before a zero byte": ("token%00=s&token%0A=s", "token%00=REDACTED&token%0A=REDACTED"),
+    "with dots": ("X.Amz.Credential=s", "X.Amz.Credential=REDACTED"),
     "with dashes": ("api-key=s&access-token=s", "api-key=REDACTED&access-token=REDACTED"),
     "with underscores": ("x_amz_signature=s", "x_amz_signature=REDACTED"),
     "written together": ("accessToken=s&apikey=s", "accessToken=REDACTED&apikey=REDACTED"),
