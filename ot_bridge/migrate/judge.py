@@ -232,8 +232,5 @@ class Judge:
 
 def _code(code: str, site: Site) -> str:
     """The code of a reference, which depends on its arguments."""
-    if site.call is not None and code == "OTB103" and site.call.args:
-        return {"span.kind": "OTB201", "sampling.priority": "OTB202"}.get(
-            site.text(site.call.args[0]) or "", code
-        )
-    return code
+    sets = site.call is not None and code == "OTB103" and site.call.args
+    return "OTB201" if sets and site.text(sets[0]) == "span.kind" else code

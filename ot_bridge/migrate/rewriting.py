@@ -81,7 +81,7 @@ def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
 
 
 def _range(start: int, end: int) -> str:
-    return f"{start + 1 if end > start else start},{end - start}"
+    return f"{start + 1},{end - start}"  # never empty: a file keeps at least one line
 
 
 def rewrite(

@@ -46,6 +46,14 @@ PROGRAMS = {
             span.set_tag("a", 1)  #: OTB103
             return tracer.start_span("b")  #: OTB302
         """,
+    "a kind that rewrite can move to the start": """
+        import opentracing
+
+        def a():
+            span = opentracing.tracer.start_span("a")  #: OTB101 OTB102
+            span.set_tag("span.kind", "client")  #: OTB201
+            span.finish()  #: OTB105
+        """,
     "what works differently": """
         import opentracing
         from opentracing import tags
@@ -56,6 +64,7 @@ PROGRAMS = {
             span = opentracing.tracer.start_span("a")  #: OTB101 OTB102
             print("later")
             span.set_tag(tags.SPAN_KIND, "client")  #: OTB108 OTB201
+            span.set_tag("kind", "span.kind")  #: OTB103
             span.set_tag("sampling.priority", 1)  #: OTB202
             span.set_tag("error", c)  #: OTB203
             span.set_baggage_item("a", "b")  #: OTB204

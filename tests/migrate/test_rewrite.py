@@ -53,6 +53,12 @@ ROWS = {
         "with opentracing.tracer.start_active_span('n') as scope:\n    scope.span.set_tag('a', 1)\n",
         f"with {GET}.start_as_current_span('n') as span:\n    span.set_attribute('a', 1)",
     ),
+    "a kind set first, and a tag set last": (
+        "with opentracing.tracer.start_active_span('n') as s:\n"
+        "    s.span.set_tag('span.kind', 'client')\n    work()\n    s.span.set_tag('a', 1)\n",
+        f"with {GET}.start_as_current_span('n', kind=SpanKind.CLIENT) as s:\n"
+        "    work()\n    s.set_attribute('a', 1)",
+    ),
     "scope, whose name is taken": (
         "span = 1\nwith opentracing.tracer.start_active_span('n') as scope:\n    scope.span.set_tag('a', span)\n",
         f"span = 1\nwith {GET}.start_as_current_span('n') as scope_span:\n    scope_span.set_attribute('a', span)",
@@ -225,6 +231,11 @@ LEFT = {
     "finish handed on": ("OTB302", START + "callback(span.finish)\n"),
     "scope by hand": ("OTB303", "s = opentracing.tracer.start_active_span('a')\ns.close()\n"),
     "scope used": ("OTB303", "with opentracing.tracer.start_active_span('a') as s:\n    s.close()\n"),
+    "a parent that is the active span or a started one": (
+        "OTB304",
+        "if x:\n    s = opentracing.tracer.active_span\nelse:\n    s = opentracing.tracer.start_span('a')\n"
+        "opentracing.tracer.start_span('b', child_of=s).finish()\n",
+    ),
     "unknown parent": ("OTB304", "s = opentracing.tracer.start_span('a', child_of=parent)\ns.finish()\n"),
     "unknown tags": ("OTB305", "s = opentracing.tracer.start_span('a', tags=given)\ns.finish()\n"),
     "unknown name of a tag": ("OTB305", START + "span.set_tag(name, 1)\n"),
