@@ -78,7 +78,6 @@ class Module:
     """Scopes, parents and bindings of a syntax tree."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self.tree = tree
         self.parents: dict[ast.AST, ast.AST] = {}
         self.scope_of: dict[ast.AST, Scope] = {}  # node -> the scope where its names are looked up
         self.own: dict[ast.AST, Scope] = {}  # function or class -> the scope that it opens

@@ -236,6 +236,11 @@ LEFT = {
         "if x:\n    s = opentracing.tracer.active_span\nelse:\n    s = opentracing.tracer.start_span('a')\n"
         "opentracing.tracer.start_span('b', child_of=s).finish()\n",
     ),
+    "such a parent in one expression": (
+        "OTB304",
+        "s = opentracing.tracer.active_span if x else opentracing.tracer.start_span('a')\n"
+        "opentracing.tracer.start_span('b', child_of=s).finish()\n",
+    ),
     "unknown parent": ("OTB304", "s = opentracing.tracer.start_span('a', child_of=parent)\ns.finish()\n"),
     "unknown tags": ("OTB305", "s = opentracing.tracer.start_span('a', tags=given)\ns.finish()\n"),
     "unknown name of a tag": ("OTB305", START + "span.set_tag(name, 1)\n"),
@@ -322,6 +327,11 @@ def test_code_that_needs_a_decision_is_left_below_one_mark(code: str, program: s
     code_lines = [line for line in after.splitlines() if line.strip() and "# ot-bridge:" not in line]
     for line in program.splitlines():
         assert line.replace("tags.SAMPLING_PRIORITY", '"sampling.priority"') in code_lines
+
+
+def test_an_import_that_only_a_removed_tag_needs_is_removed(tmp_path: Path) -> None:
+    start = "s = opentracing.tracer.start_span('a', tags={tags.SPAN_KIND: 'client', 'a': 1})\ns.finish()\n"
+    assert "opentracing" not in rewritten(HEAD + start, tmp_path)
 
 
 def test_code_that_is_rewritten_and_marked_counts_as_rewritten_and_sets_exit_status_1_once(
