@@ -444,6 +444,7 @@ HOSTILE = {
     "tabs": b"import opentracing\nif 1:\n\twith opentracing.tracer.start_active_span('a') as scope:\n\t\tscope.span.finish()\n",
     "no line end": b"import opentracing\nopentracing.tracer.start_span('a').finish()",
     "byte order mark": b"\xef\xbb\xbfimport opentracing\nopentracing.tracer.start_span('\xc3\xa4').finish()\n",
+    "byte order mark before a call": b"\xef\xbb\xbfimport opentracing; opentracing.tracer.start_span('a').finish()\n",
     "latin-1": b"# coding: latin-1\nimport opentracing\nx = '\xe4'; opentracing.tracer.start_span('\xe4').finish()\n",
     "wide characters before": "import opentracing\nx = '𝔘ñ'; opentracing.tracer.start_span('ü').finish()\n".encode(),
     "form feed": b"import opentracing\n\x0c\ndef f():\n    opentracing.tracer.start_span('a').finish()\n",
