@@ -45,7 +45,6 @@ def build_provider(
     usual_ids: str = "",
     attributes: Mapping[str, Any] | None = None,
     span_limits: SpanLimits | None = None,
-    semconv: str | None = None,
 ) -> SdkTracerProvider:
     """Makes a provider, and registers nothing. Raises ConfigurationError.
 
@@ -60,7 +59,7 @@ def build_provider(
     if trace_id_bits not in (None, 64, 128):
         raise ConfigurationError("trace_id_bits", trace_id_bits, "expected 64 or 128")
     chosen = choices.for_roots(sampler) if sampler else choices.sampler_in_environment() or DEFAULT_ON
-    processors = processors_of(exporters, semconv)
+    processors = processors_of(exporters)
     kind = engine if isinstance(engine, type) else TracerProvider if engine else SdkTracerProvider
     provider = kind(
         sampler=PerSpanSampler(chosen),

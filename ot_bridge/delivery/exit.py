@@ -5,6 +5,8 @@
    thread only waits for them.) In a child of `multiprocessing` or billiard, the exit begins when the child
    has done its work. The first call of `deadline` fixes the deadline.
 2. From then on no flush and no shutdown waits beyond the deadline: 5 s, or 1 s where the collector refuses.
+   Shortly before the deadline the exporters are told to give up. They count and log what they lose, so that
+   each span is reported once, with its reason.
 3. A shutdown at the exit leaves the queue open. A span that ends in a later exit hook is exported at once,
    within the time that is left.
 4. Nothing here starts a thread, since Python 3.12 starts none at the exit. The export threads are daemons

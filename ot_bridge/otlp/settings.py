@@ -2,8 +2,8 @@
 
 An argument that cannot be used raises ConfigurationError. A variable that cannot be used is logged once and
 counts as unset. If the variable is that of the endpoint, nothing is exported, because spans must not be sent
-to an address that nobody chose. The variable for traces (`OTEL_EXPORTER_OTLP_TRACES_*`) takes precedence over
-the general one, and an empty one counts as unset.
+to an address that no setting names. The variable for traces (`OTEL_EXPORTER_OTLP_TRACES_*`) takes precedence
+over the general one, and an empty one counts as unset.
 Source: the OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
 """
 

@@ -46,7 +46,7 @@ class TreeExporter(SpanExporter):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._arrived: deque[list[SpanRecord] | None] = deque()  # None: print the rest
-        self._turn = threading.Lock()  # nobody waits for it
+        self._turn = threading.Lock()  # no thread waits for it
         self._waiting: dict[str, list[SpanRecord]] = {}
         self._held = 0
         self._left_out = 0

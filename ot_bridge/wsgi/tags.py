@@ -52,7 +52,7 @@ def _peer(address: Any) -> str:
     """The name of the tag for a peer's address; "" if it is no IP address. Remembers some results."""
     if type(address) is not str or not address.isascii() or len(address) > _LONGEST_ADDRESS:
         return ""
-    is_address = ":" in address or address.replace(".", "").isdigit()  # the same rule as in `_address`
+    is_address = ":" in address or address.replace(".", "").isdigit()  # `_address` decides by the same rule
     tag = ("peer.ipv6" if ":" in address else "peer.ipv4") if is_address else ""
     if len(_PEERS) < _MOST_PEERS:
         _PEERS[address] = tag
