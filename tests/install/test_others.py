@@ -166,7 +166,7 @@ def test_uninstall_does_not_shut_down_a_processor_of_the_program() -> None:
     assert not processor.stopped
 
 
-@pytest.mark.parametrize("own", ["the program's provider", "install's provider"])
+@pytest.mark.parametrize("own", ["the program's provider", "install's provider", "the SDK's provider"])
 @pytest.mark.parametrize("semconv", ["", "http"])
 def test_uninstall_leaves_exporters_and_processors_of_the_program_open(own: str, semconv: str) -> None:
     exporter, other = InMemorySpanExporter(), InMemorySpanExporter()
@@ -177,6 +177,7 @@ def test_uninstall_leaves_exporters_and_processors_of_the_program_open(own: str,
             tracer_provider=provider,
             exporters=iter([exporter, processor]),  # type: ignore[arg-type]
             set_global=False,
+            engine=own != "the SDK's provider",
             semconv=semconv,
         )
         tracer.start_span("a").finish()
