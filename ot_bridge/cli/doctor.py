@@ -105,6 +105,7 @@ def _here(args: argparse.Namespace, config: dict[str, Any], log: LogLines) -> tu
     findings = [
         *_from_log(log),
         *known.findings(),
+        *known.keys(config, args.file),
         *packages.findings(),
         *file.findings(),
         *sending.unsent(),

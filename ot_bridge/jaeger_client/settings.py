@@ -167,6 +167,20 @@ def problems(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def unread(config: Mapping[str, Any]) -> list[str]:
+    """The keys that `Config` does not read, for tools. A key b in a dictionary a is `a.b`."""
+    found = []
+    for key, value in config.items():
+        within = value if key in _GROUPS and isinstance(value, Mapping) else {}
+        found += [f"{key}.{inner}" for inner in within if f"{key}.{inner}" not in KEYS]
+        if key not in KEYS and key not in (*_GROUPS, "tags"):
+            found.append(str(key))
+    return found
+
+
+#: The keys of all settings, as `a.b` if they are in a dictionary a. The keys in `tags` are the program's own.
+KEYS: Final = {row.key for row in ROWS.values() if row.key}
+_GROUPS: Final = {key.partition(".")[0] for key in KEYS if "." in key}
 _NUMBER: Final = ((int, float), "number")
 _DUE: Final[Mapping[type, tuple[Any, str]]] = {str: (str, "text"), int: _NUMBER, float: _NUMBER}
 

@@ -239,6 +239,39 @@ def test_an_invalid_value_gives_an_error_message(
     assert capsys.readouterr().err.startswith(f"ot-bridge config: -: {problem}")
 
 
+UNREAD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({}, []),
+    "a key of each kind": ({"tags": {"any": "thing"}, "sampler": {"type": "const"}, "logging": True}, []),
+    "keys that are not refused": ({"metrics": True, "max_operations": 5, "debug_id_header": "x"}, []),
+    "a typing error": (
+        {"loging": True},
+        ["loging has no effect: Config has no such key. Did you mean logging?"],
+    ),
+    "a typing error in a group": (
+        {"sampler": {"tipe": "const", "param": 1}},
+        ["sampler.tipe has no effect: Config has no such key. Did you mean sampler.type?"],
+    ),
+    "a section that is none": ({"config": 5}, ["config has no effect: Config has no such key"]),
+    "a group that is none": (
+        {"reporter": {"port": 1}},
+        ["reporter has no effect: Config has no such key"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "found"), UNREAD.values(), ids=UNREAD)
+def test_a_key_in_a_file_that_nothing_reads_is_named_with_the_nearest_known_key(
+    config: dict[str, Any],
+    found: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(config)))
+    assert main(["config", "-", "--service-name", "shop"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("! file")] == [f"! file  -: {each}" for each in found]
+
+
 def test_yaml_without_pyyaml_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def missing(name: str) -> Any:
         raise ImportError(name)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import opentelemetry.environment_variables
 import opentelemetry.sdk.environment_variables
 
 from ot_bridge.cli.checkup.model import LOOK, WRONG, Finding, is_secret, variable
-from ot_bridge.jaeger_client.settings import ROWS
+from ot_bridge.jaeger_client.settings import KEYS, ROWS, unread
 
 _OURS: Final = frozenset(
     {
@@ -66,6 +66,14 @@ def findings() -> Iterator[Finding]:
             "ot-bridge config --otel    prints OpenTelemetry's variables for them",
         )
     yield from _overruled()
+
+
+def keys(config: Mapping[str, Any], file: str) -> Iterator[Finding]:
+    """The findings about the keys in a file that jaeger-client's `Config` would ignore."""
+    for key in unread(config):
+        near = nearest(key, KEYS)
+        question = f". Did you mean {near}?" if near else ""
+        yield Finding(LOOK, "file", f"{file}: {key} has no effect: Config has no such key{question}")
 
 
 def _is_link(name: str) -> bool:
