@@ -113,7 +113,8 @@ def _log_left(worker: Any) -> None:
         _log.warning("%s for %s left behind at exit: %s", spans, target(worker.outlet.made), why)
 
 
-def _at_exit() -> None:
+def at_exit() -> None:
+    """Exports what is in the queues, and waits for what closes in the background, until the deadline."""
     finish()
     for event in list(_closing):
         event.wait(max(deadline() - time.monotonic(), 0))
@@ -149,4 +150,4 @@ def reset() -> None:
     _closing.clear()
 
 
-atexit.register(_at_exit)
+atexit.register(at_exit)

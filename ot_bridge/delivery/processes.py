@@ -15,7 +15,7 @@ The tests, by number, in tests/delivery/:
    test_forks.py::test_children_that_are_forked_without_pythons_hooks_export_their_spans
 2. test_multiprocessing.py::test_all_spans_of_children_that_exit_normally_arrive
 3. test_one_process.py::test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit
-4. test_exit.py::test_without_multiprocessing_nothing_is_watched
+4. test_exit.py::test_multiprocessing_is_watched_once_it_is_imported
 """
 
 from __future__ import annotations

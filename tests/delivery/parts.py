@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from ot_bridge.delivery.worker import Worker
 from ot_bridge.engine import TracerProvider
 
 
@@ -84,6 +85,25 @@ def until(condition: Any, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.005)
+
+
+def until_its_thread_ends(worker: Worker) -> None:
+    """Waits until a worker's export thread has given its turn back, which nothing public shows."""
+    until(lambda: worker._turn)
+
+
+class Util:
+    """`multiprocessing.util`, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.after: list[Any] = []
+        self.finalizers: list[Any] = []
+
+    def register_after_fork(self, owner: Any, work: Any) -> None:
+        self.after.append(lambda: work(owner))
+
+    def Finalize(self, owner: None, work: Any, exitpriority: int) -> None:
+        self.finalizers.append((work, exitpriority))
 
 
 class Done(NamedTuple):

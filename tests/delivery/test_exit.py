@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery import Counts, DeliveryProcessor, exit, processes, signals
 from ot_bridge.delivery.markers import Marker
-from tests.delivery.parts import Keeping, spans, until
+from tests.delivery.parts import Keeping, Util, spans, until
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
 def test_the_exit_has_five_seconds_from_its_beginning(clock: list[float]) -> None:
     assert not exit.leaving()
     assert exit.limited(5000.0) == 5000.0  # the exit has not begun
-    assert exit._began is None
+    assert not exit.leaving()
     assert exit.deadline() == 1005.0
     assert exit.leaving()
     clock[0] += 3
@@ -167,14 +167,11 @@ def test_processors_without_a_thread_are_flushed_last(monkeypatch: pytest.Monkey
     assert order == ["begin caller", "begin thread", "begin late", "thread", "late", "caller"]
 
 
-def test_a_background_task_that_is_over_is_not_waited_for() -> None:
+def test_a_background_task_that_is_over_is_forgotten() -> None:
     go_on = threading.Event()
     exit.in_background(lambda: go_on.wait(20), "test")
-    assert len(exit._closing) == 1
-    (event,) = exit._closing
-    assert not event.is_set()
+    assert exit._closing
     go_on.set()
-    assert event.wait(20)
     until(lambda: not exit._closing)
 
 
@@ -193,10 +190,10 @@ def test_the_exit_waits_for_background_tasks_until_its_deadline(monkeypatch: pyt
     waited: list[float] = []
     never: Any = types.SimpleNamespace(wait=waited.append)
     monkeypatch.setattr(exit, "_closing", [never])
-    exit._at_exit()
+    exit.at_exit()
     assert 4 < waited[0] <= 5
     monkeypatch.setattr(exit, "_began", time.monotonic() - 6)
-    exit._at_exit()
+    exit.at_exit()
     assert waited[1] == 0
 
 
@@ -218,7 +215,8 @@ def test_sigterm_gives_every_collector_two_seconds(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "kill", lambda *each: killed.append(each))
     before = signal.getsignal(signal.SIGTERM)
     try:
-        signals._flush(signal.SIGTERM, None)
+        assert signals.flush_on_sigterm()
+        signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert given == [(1002.0, 1002.0)]
@@ -228,9 +226,22 @@ def test_sigterm_gives_every_collector_two_seconds(monkeypatch: pytest.MonkeyPat
 # Processes of multiprocessing and billiard
 
 
+@pytest.fixture
+def util(monkeypatch: pytest.MonkeyPatch) -> Util:
+    """The only module of `multiprocessing` and billiard that has been imported."""
+    for name in ("multiprocessing.process", "billiard.process"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    util = Util()
+    monkeypatch.setitem(sys.modules, "multiprocessing.util", util)
+    return util
+
+
 @pytest.mark.parametrize(
     ("parent", "billiard", "child"),
     [
+        ("not imported", None, False),
+        ("not imported", "_MainProcess", False),
+        ("not imported", "ForkProcess", True),
         (None, None, False),
         ("a parent", None, True),
         (None, "_MainProcess", False),
@@ -239,41 +250,40 @@ def test_sigterm_gives_every_collector_two_seconds(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_child_is_recognized_by_the_package_that_started_it(
-    parent: Any, billiard: str | None, child: bool, monkeypatch: pytest.MonkeyPatch
+    parent: Any, billiard: str | None, child: bool, util: Util, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = types.SimpleNamespace(parent_process=lambda: parent)
-    monkeypatch.setitem(sys.modules, "multiprocessing.process", ours)
-    if billiard is None:
-        monkeypatch.delitem(sys.modules, "billiard.process", raising=False)
-    else:
+    if parent != "not imported":
+        ours = types.SimpleNamespace(parent_process=lambda: parent)
+        monkeypatch.setitem(sys.modules, "multiprocessing.process", ours)
+    if billiard is not None:
         process = type(billiard, (), {})()
         theirs = types.SimpleNamespace(current_process=lambda: process)
         monkeypatch.setitem(sys.modules, "billiard.process", theirs)
-    assert processes._is_child() is child
-    monkeypatch.delitem(sys.modules, "multiprocessing.process")
-    assert processes._is_child() is (billiard == "ForkProcess")
-
-
-def test_the_finalizer_of_a_child_runs_after_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
-    util = types.SimpleNamespace(Finalize=lambda *given, **more: made.append((given, more)))
-    monkeypatch.setitem(sys.modules, "multiprocessing.util", util)
-    monkeypatch.delitem(sys.modules, "billiard.process", raising=False)
-    processes._bootstrapped(processes._WATCH)
-    assert made == [((None, exit.finish), {"exitpriority": 0})]
-    assert processes._WATCH.pid == os.getpid()
-
-
-def test_without_multiprocessing_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("multiprocessing.util", "multiprocessing.process", "billiard.process"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     processes.watch()
-    assert not processes._WATCH.registered
+    assert bool(util.finalizers) is child
+
+
+def test_a_child_has_one_finalizer_which_runs_after_all_others(
+    util: Util, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = types.SimpleNamespace(parent_process=lambda: "a parent")
+    monkeypatch.setitem(sys.modules, "multiprocessing.process", ours)
+    processes.watch()
+    processes.watch()
+    assert util.finalizers == [(exit.finish, 0)]
+
+
+def test_multiprocessing_is_watched_once_it_is_imported(monkeypatch: pytest.MonkeyPatch, util: Util) -> None:
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "multiprocessing.util")
+        processes.watch()
+    processes.watch()
+    assert len(util.after) == 1
 
 
 @pytest.mark.parametrize("on_exit", [None, "fails", "works"])
 def test_billiards_worker_exports_whatever_its_own_exit_does(
-    on_exit: str | None, monkeypatch: pytest.MonkeyPatch
+    on_exit: str | None, util: Util, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[Any] = []
     monkeypatch.setattr(exit, "finish", lambda: done.append("exported"))
@@ -283,12 +293,16 @@ def test_billiards_worker_exports_whatever_its_own_exit_does(
         if on_exit == "fails":
             raise RuntimeError
 
-    both = processes._before_exit(own if on_exit else None)
+    target: Any = types.SimpleNamespace(on_exit=own if on_exit else None)
+    child = types.SimpleNamespace(_target=target)
+    billiard = types.SimpleNamespace(current_process=lambda: child)
+    monkeypatch.setitem(sys.modules, "billiard.process", billiard)
+    processes.watch()
     if on_exit == "fails":
         with pytest.raises(RuntimeError):
-            both(1, 2)
+            target.on_exit(1, 2)
     else:
-        both(1, 2)
+        target.on_exit(1, 2)
     assert done == [(1, 2), "exported"][0 if on_exit else 1 :]
 
 

@@ -130,7 +130,7 @@ def test_spans_that_waited_at_the_fork_are_exported_by_the_parent(
     text = """
 work('parent')
 def child():
-    processor = tracer.provider._active_span_processor._span_processors[0]
+    (processor,) = ot_bridge.delivery.exit.PROCESSORS
     assert processor.counts().ended == 0
     assert threading.active_count() == 1
     assert tracer.flush(10)

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery import DeliveryProcessor, exit, processes, signals
-from tests.delivery.parts import Keeping, spans, until
+from tests.delivery.parts import Keeping, Util, spans, until_its_thread_ends
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_the_exit_waits_for_background_tasks(caplog: pytest.LogCaptureFixture) -
     exit.in_background(work, "test")
     exit.in_background(fail, "failing")
     threading.Timer(0.05, go_on.set).start()
-    exit._at_exit()
+    exit.at_exit()
     assert done.is_set()
     assert "failing failed" in caplog.text
     here: list[int] = []
@@ -161,8 +161,8 @@ def test_a_forked_child_resets_its_counts_and_keeps_exporters_that_it_cannot_rec
     assert [exporter.names for exporter in made] == [[], ["the child's"]]
     for worker in threads:
         worker.pid = -1
-        worker._calls.put(True)  # such a thread ends
-        until(lambda worker=worker: worker._turn)
+        worker.begin(0)  # wakes the thread
+        until_its_thread_ends(worker)
     factory.shutdown()
     given.shutdown()
 
@@ -185,30 +185,17 @@ def test_uwsgis_children_are_noticed_by_their_pid(monkeypatch: pytest.MonkeyPatc
     processor.shutdown()
 
 
-class _Util:
-    """`multiprocessing.util`, as far as it is used."""
-
-    def __init__(self) -> None:
-        self.after: list[Any] = []
-        self.finalizers: list[Any] = []
-
-    def register_after_fork(self, owner: Any, work: Any) -> None:
-        self.after.append(lambda: work(owner))
-
-    def Finalize(self, owner: None, work: Any, exitpriority: int) -> None:
-        self.finalizers.append(work)
-
-
 def test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    util, statuses = _Util(), []
+    util, statuses = Util(), []
 
     class Target:
         def on_exit(self, pid: int, status: int) -> None:
             statuses.append((pid, status))
 
-    child = types.SimpleNamespace(_target=Target())
+    target = Target()
+    child = types.SimpleNamespace(_target=target)
     billiard = types.SimpleNamespace(current_process=lambda: child)
     monkeypatch.setitem(sys.modules, "multiprocessing.util", util)
     monkeypatch.setitem(sys.modules, "billiard.process", billiard)
@@ -221,7 +208,7 @@ def test_children_of_multiprocessing_and_of_billiards_pool_export_at_their_exit(
     util.after[0]()
     assert (len(util.after), len(util.finalizers)) == (1, 2)
     spans(processor)("a")
-    child._target.on_exit(7, 0)
+    target.on_exit(7, 0)
     assert (statuses, exporter.names) == ([(7, 0)], ["a"])
     processor.shutdown()
 
@@ -237,8 +224,10 @@ def test_the_sigterm_handler_stays_set_if_the_signal_does_not_end_the_process(
     processor = _processor(exporter)
     spans(processor)("a")
     try:
-        signals._flush(signal.SIGTERM, None)
-        assert signal.getsignal(signal.SIGTERM) is signals._flush
+        assert signals.flush_on_sigterm()
+        handler = signal.getsignal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (exporter.names, killed) == (["a"], [signal.SIGTERM])

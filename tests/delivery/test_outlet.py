@@ -290,7 +290,9 @@ def test_an_address_that_does_not_answer_does_not_refuse(monkeypatch: pytest.Mon
             raise TimeoutError
 
     monkeypatch.setattr(socket, "socket", Silent)
-    assert refusal._refused(socket.AF_INET, ("127.0.0.1", 1)) is False
+    probe = Probe()
+    probe.look_up(SimpleNamespace(target="127.0.0.1:1"))
+    assert probe.refused is False
     assert waited == [0.1]
 
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 from ot_bridge.delivery import Counts, DeliveryProcessor, calls
 from ot_bridge.errors import ConfigurationError
-from tests.delivery.parts import Keeping, spans, until
+from tests.delivery.parts import Keeping, spans, until, until_its_thread_ends
 
 
 def _processor(exporter: Any, **options: Any) -> DeliveryProcessor:
@@ -52,22 +52,23 @@ def test_an_incomplete_batch_is_exported_after_the_delay() -> None:
     processor.shutdown()
 
 
-def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span() -> None:
+def test_the_thread_is_woken_once_for_each_batch_and_not_for_each_span(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put: list[bool] = []
+
+    class Noting(calls.Calls):
+        def put(self, flush: bool) -> None:
+            put.append(flush)
+            super().put(flush)
+
+    monkeypatch.setattr("ot_bridge.delivery.worker.Calls", Noting)
     exporter = Keeping()
     processor = _processor(exporter, max_export_batch_size=100)
     worker: Any = processor.worker
     spans(processor)("the span that starts the thread")
     until(lambda: worker.mark == 99)
-    put: list[bool] = []
-    before = worker._calls
-
-    class Calls:
-        def put(self, urgent: bool) -> None:
-            put.append(urgent)
-
-    worker._calls = Calls()
     spans(processor)(*["a"] * 150)
-    worker._calls = before
     assert put == [False]
     processor.shutdown()
 
@@ -204,6 +205,7 @@ class _Killed(SystemExit):
 def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
     class Busy(Keeping):
         def export(self, spans: Any) -> SpanExportResult:
+            self.thread = _thread.get_ident()
             self.entered.set()
             while not self.gate.is_set():
                 time.sleep(0.001)
@@ -215,9 +217,9 @@ def test_a_thread_that_is_killed_is_replaced_and_what_it_held_is_lost() -> None:
     end = spans(processor)
     end("a")
     assert exporter.entered.wait(20)
-    killed = ctypes.c_ulong(processor.worker._thread)
+    killed = ctypes.c_ulong(exporter.thread)
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(killed, ctypes.py_object(_Killed)) == 1
-    until(lambda: processor.worker._turn)
+    until_its_thread_ends(processor.worker)
     exporter.gate.set()
     end("b")
     assert processor.force_flush(10_000) is False
@@ -242,7 +244,7 @@ def test_a_thread_that_fails_is_logged_and_replaced(
         patch.setattr("ot_bridge.delivery.worker.take", fail)
         end("a")
         assert processor.force_flush(500) is False
-        until(lambda: processor.worker._turn)
+        until_its_thread_ends(processor.worker)
     end("b")
     assert processor.force_flush(10_000)
     assert exporter.names == ["a", "b"]
@@ -284,7 +286,7 @@ def test_shutdown_exports_waiting_spans_once_and_later_spans_are_counted_and_log
     assert [record.getMessage() for record in caplog.records] == [
         "spans that end after the shutdown of their tracer are lost"
     ]
-    until(lambda: processor.worker._turn)  # the thread has ended
+    until_its_thread_ends(processor.worker)
 
 
 def test_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
@@ -295,7 +297,7 @@ def test_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
     began = time.monotonic()
     processor.shutdown(100)
     assert time.monotonic() - began < 5
-    until(lambda: processor.worker._turn)
+    until_its_thread_ends(processor.worker)
     counts = processor.counts()
     assert counts.exported + counts.failed.get("shut down", 0) == 2
 
@@ -306,7 +308,7 @@ def test_a_deleted_processor_exports_its_waiting_spans_and_its_thread_ends() -> 
     worker = processor.worker
     processor.on_end(_ended())
     del processor
-    until(lambda: worker._turn)
+    until_its_thread_ends(worker)
     assert exporter.names == ["a"]
 
 
