@@ -166,9 +166,16 @@ def test_an_error_in_the_finalizer_thread_is_logged_and_the_thread_continues(
 
 
 def test_a_forked_child_starts_its_own_finalizer_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    go_on = threading.Event()
     finalizers.prepare()
-    before = finalizers._background
+    finalizers.later(go_on.wait, 20)
+    finalizers.later(done.append, "the parent's")
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    finalizers.drain()  # calls that the parent has left belong to the parent
+    finalizers.drain()
     finalizers.prepare()
-    assert finalizers._background is not before
+    finalizers.later(done.append, "the child's")
+    until(lambda: done)
+    go_on.set()
+    until(lambda: len(done) == 2)
+    assert done == ["the child's", "the parent's"]

@@ -145,7 +145,7 @@ def test_a_signal_handler_may_set_the_result_for_which_its_thread_waits(step: st
                 marker = Marker(5.0)
                 work = partial(getattr(marker, step), arguments[step])
                 if handled(work, at, file, partial(marker.set_result, (1, True))):
-                    results.append(marker.wait(0.0) or marker._result)
+                    results.append(marker.wait(0.0) or marker._result)  # only one `wait` returns it
 
     thread = threading.Thread(target=everywhere, daemon=True)
     thread.start()

@@ -95,7 +95,7 @@ class TupleManager(StackManager):
         return (self.scopes.get() or (None,))[-1]
 
 
-def _mock(manager: Callable[[], opentracing.ScopeManager]) -> Callable[[], Traced]:
+def mock(manager: Callable[[], opentracing.ScopeManager]) -> Callable[[], Traced]:
     def make() -> Traced:
         tracer = MockTracer(scope_manager=manager())
         return Traced(
@@ -128,7 +128,7 @@ def _jaeger() -> Traced:
     )
 
 
-def _ours(
+def ours(
     provider_class: type[TracerProvider], manager: Callable[[], opentracing.ScopeManager] | None = None
 ) -> Callable[[], Traced]:
     def make() -> Traced:
@@ -166,9 +166,9 @@ MANAGERS: Final[Mapping[str, Callable[[], opentracing.ScopeManager]]] = {
     "a tuple": TupleManager,
 }
 TRACERS: Final[Mapping[str, Callable[[], Traced]]] = {
-    "ours on the engine": _ours(engine.TracerProvider),
-    "ours on the SDK": _ours(TracerProvider),
+    "ours on the engine": ours(engine.TracerProvider),
+    "ours on the SDK": ours(TracerProvider),
     "jaeger-client": _jaeger,
-    **{f"a mock on {name}": _mock(manager) for name, manager in MANAGERS.items()},
-    **{f"ours on {name}": _ours(engine.TracerProvider, manager) for name, manager in MANAGERS.items()},
+    **{f"a mock on {name}": mock(manager) for name, manager in MANAGERS.items()},
+    **{f"ours on {name}": ours(engine.TracerProvider, manager) for name, manager in MANAGERS.items()},
 }

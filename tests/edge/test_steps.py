@@ -17,7 +17,9 @@ from opentracing.scope_managers.asyncio import AsyncioScopeManager
 from ot_bridge import bridge
 from ot_bridge.bridge import Tracer
 from ot_bridge.edge import Callers, activity, untraced_span
-from tests.edge.managers import TRACERS, StackManager, Traced
+from ot_bridge.engine import TracerProvider
+from tests.edge import managers
+from tests.edge.managers import StackManager, Traced
 from tests.edge.test_activity import Make, every_tracer, parents, working
 
 
@@ -121,9 +123,8 @@ def test_other_data_beside_the_scopes_of_a_manager_is_left_as_the_work_has_made_
 
 
 def _tasks(ours: bool) -> Traced:
-    made = TRACERS["ours on tasks" if ours else "a mock on tasks"]()
-    made.tracer._scope_manager = AsyncioScopeManager()  # type: ignore[attr-defined]
-    return made
+    make = managers.ours(TracerProvider, AsyncioScopeManager) if ours else managers.mock(AsyncioScopeManager)
+    return make()
 
 
 @pytest.mark.parametrize("ours", [False, True], ids=["a mock", "ours"])

@@ -246,7 +246,7 @@ def test_a_span_knows_the_names_that_it_mentions(
 
 def test_a_span_that_was_read_while_it_ran_knows_the_names_that_it_mentions() -> None:
     span = started()
-    assert span._attributes == {}
+    assert span.attributes == {}
     span.set_attribute("sign", 1)
     span.end()
     assert span.mentions(SIGNS)

@@ -87,7 +87,7 @@ def test_a_running_span_accepts_every_call(sides: Sides, call: Callable[[Any], A
     def step(side: Side) -> Any:
         span = side.tracer.start_span("span", start_time=1)
         call(span)
-        return snapshot(span), snapshot(span._readable_span())
+        return snapshot(span), snapshot(span._readable_span())  # which the SDK passes to processors
 
     assert sides.agree(step)
 
@@ -333,6 +333,7 @@ def test_a_child_does_not_keep_its_ancestors_alive(ours: Side) -> None:
 
 @pytest.fixture
 def no_context(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The spans whose context has been made: reading it would make it."""
     made: list[Any] = []
     real = engine.Span._make_context
 
