@@ -26,7 +26,7 @@ from opentelemetry.context import attach, detach, get_current
 from opentelemetry.sdk import trace as sdk
 
 from ot_bridge.bridge import Span, Tracer, create_tracer
-from ot_bridge.bridge.keys import BAGGAGE_KEY, SCOPE_KEY
+from ot_bridge.bridge.keys import SCOPE_KEY
 
 
 class Place:
@@ -253,10 +253,10 @@ class Program:
         following = self.tracer.start_span("following").context.parent_id
         assert following not in [span.context.span_id for span in spans], self.done_steps
         if not self.crossed:  # otherwise OpenTelemetry restores the context that it has copied
-            context = get_current()
-            assert getattr(context.get(SCOPE_KEY), "span", None) not in spans, self.done_steps
-            held = context.get(BAGGAGE_KEY)
-            assert held is None or not any(held is span._baggage for span in spans), self.done_steps
+            assert getattr(get_current().get(SCOPE_KEY), "span", None) not in spans, self.done_steps
+            for span in spans:  # an item of its own, since the place may have inherited a scope of another
+                span.set_baggage_item(item := f"{span.context.span_id:x}", "1")
+                assert baggage.get_baggage(item) is None, self.done_steps
 
 
 def _programs(seeds: range, provider_class: type[sdk.TracerProvider], own: bool) -> None:
