@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from ot_bridge import errors
 from ot_bridge.bridge import Tracer, create_tracer
+from ot_bridge.engine import notes
 
 pytest.register_assert_rewrite("tests.jaeger.sides")
 settings.register_profile("ot_bridge", deadline=None)  # a slow machine is no failure
@@ -123,6 +124,7 @@ def _nothing_global() -> Iterator[None]:
     token = attach(Context())
     errors._logged.clear()
     errors._failures.clear()
+    notes._logged.clear()
     yield
     detach(token)
     opentracing.tracer, opentracing.is_tracer_registered = before

@@ -26,15 +26,10 @@ def test_a_secret_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["OTEL_EXPORTER_OTLP_HEADERS: a pair without =; it is left out"]
 
 
-def test_the_memory_of_logged_texts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    for number in range(3 * errors._MOST):
-        errors.log_once(_log, logging.INFO, f"text {number}")
-        try:
-            raise ValueError
-        except ValueError:
-            errors.log_failure(_log, f"text {number}")
-    assert len(errors._logged) <= errors._MOST
-    assert len(errors._failures) <= errors._MOST
+def test_of_more_than_a_thousand_failures_all_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    for number in (*range(1001), 0):
+        errors.log_failure(_log, f"text {number}")
+    assert caplog.messages.count("text 0 (logged at most once a minute)") == 2
 
 
 def test_a_failure_is_logged_again_after_a_minute(

@@ -108,7 +108,7 @@ class Line:
 
     def _open(self, url: Url, clock: Clock) -> Connection:
         proxy = _proxy_for(url)
-        connection = Connection(_dial(proxy or url, clock), url)
+        connection = Connection(dial(proxy or url, clock), url)
         try:
             if url.scheme == "https":
                 if proxy:
@@ -206,7 +206,7 @@ def lines(headers: Collection[tuple[str, str]]) -> bytes:
     return text.encode()
 
 
-def _dial(url: Url, clock: Clock) -> socket.socket:
+def dial(url: Url, clock: Clock) -> socket.socket:
     """A connection to the first address of the host that accepts one.
 
     Each address has a share of the time.

@@ -60,25 +60,19 @@ READ: dict[tuple[str, str], Any] = {}
 
 @pytest.fixture(autouse=True)
 def _packages_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("metadata", "entry_points"):
-        read = getattr(PathDistribution, name).fget
-
-        def read_once(one: Any, name: str = name, read: Callable[..., Any] = read) -> Any:
-            key = name, str(one._path)
+    def once(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def read_once(one: Any) -> Any:
+            key = name, str(one._path)  # all else that names a package has to be read
             if key not in READ:
                 READ[key] = read(one)
             return READ[key]
 
-        monkeypatch.setattr(PathDistribution, name, property(read_once))
-    read_fields = packages._fields
+        return read_once
 
-    def fields_once(one: Any) -> Any:
-        key = "fields", str(one._path)
-        if key not in READ:
-            READ[key] = read_fields(one)
-        return READ[key]
-
-    monkeypatch.setattr(packages, "_fields", fields_once)
+    for name in ("metadata", "entry_points"):
+        read = getattr(PathDistribution, name).fget
+        monkeypatch.setattr(PathDistribution, name, property(once(name, read)))
+    monkeypatch.setattr(packages, "_fields", once("fields", packages._fields))
 
 
 @pytest.fixture
@@ -440,10 +434,10 @@ def test_generated_code_that_is_newer_than_protobuf_is_reported(
     (tmp_path / "newer.py").write_text("raise TypeError('Descriptors cannot be created directly.')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(packages, "_GENERATED", "newer")
-    (found,) = packages._generated()
+    (found,) = (each for each in packages.findings() if "protobuf are incompatible" in each.text)
     assert found.level == "look"  # http/protobuf needs no protobuf here
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    (found,) = packages._generated()
+    (found,) = (each for each in packages.findings() if "protobuf are incompatible" in each.text)
     assert found.level == "wrong"
     assert "Descriptors cannot be created directly" in found.text
     assert "ot-bridge[otlp-json]" in found.mend

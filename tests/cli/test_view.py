@@ -273,7 +273,8 @@ def test_without_grpcio_its_port_is_skipped_with_a_message_that_names_the_extra(
 
     monkeypatch.setitem(sys.modules, "ot_bridge.view.grpc_port", None)
     monkeypatch.setattr(viewing, "_packets", taken)
-    assert list(viewing._others(Store(), "127.0.0.1")) == []
+    with viewing.viewer(Store(), ["127.0.0.1"], port=0) as address:
+        assert address.ours
     packets, grpc = capsys.readouterr().err.splitlines()
     assert packets == "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken"
     assert grpc.startswith("ot-bridge view: OTLP over gRPC (4317): left out, as grpcio is not installed")

@@ -12,7 +12,6 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, set_span_in_context
 
 from ot_bridge import engine
-from ot_bridge.engine import notes
 from ot_bridge.engine.notes import log_dropped, uncut
 
 from .sides import RESOURCE, Side, Sides
@@ -268,7 +267,6 @@ def test_dropped_attributes_are_logged_once_a_minute_with_the_number_since_the_l
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [5.0]  # the machine has just started
-    monkeypatch.setattr(notes, "_logged", {})
     monkeypatch.setattr("ot_bridge.engine.notes.time.monotonic", lambda: now[0])
     log_dropped(0, 128, "span")
     for moment, dropped, owner in [(5, 3, "span"), (6, 2, "span"), (7, 9, "event"), (64.9, 4, "span")]:
@@ -289,7 +287,6 @@ def test_dropped_attributes_are_logged_once_a_minute_with_the_number_since_the_l
 def test_the_attributes_that_a_span_and_its_events_drop_are_logged(
     read: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(notes, "_logged", {})
     span = started(max_span_attributes=1, max_event_attributes=1)
     filled(span)
     if read:

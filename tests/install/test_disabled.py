@@ -22,9 +22,9 @@ from tests.install.child import run
 
 def _disabled(kind: type[SdkTracerProvider]) -> Any:
     """As under `OTEL_SDK_DISABLED=true`."""
-    provider = kind(shutdown_on_exit=False)
-    provider._disabled = True
-    return provider
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_SDK_DISABLED", "true")
+        return kind(shutdown_on_exit=False)
 
 
 PROVIDERS: dict[str, Callable[[], trace.TracerProvider]] = {

@@ -144,7 +144,7 @@ def test_an_export_without_a_moment_to_give_up_has_its_own_time() -> None:
 
 
 def _dialled(port: int, seconds: float = 5) -> Any:
-    return line._dial(parse(f"http://localhost:{port}"), Patience().start(seconds))
+    return line.dial(parse(f"http://localhost:{port}"), Patience().start(seconds))
 
 
 def test_a_connection_sends_small_pieces_at_once() -> None:

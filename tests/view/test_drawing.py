@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
-from ot_bridge.view import terminal
 from ot_bridge.view.terminal import Style, draw
 from ot_bridge.view.text import cut, padded, width
 from tests.view.spans import MS, START, span
@@ -243,9 +243,11 @@ def test_a_text_is_filled_on_either_side() -> None:
 
 
 def test_pictures_need_an_encoding_that_has_all_of_them() -> None:
-    found = {
-        each: terminal._can_encode_pictures(each) for each in ("utf-8", "utf-16", "ascii", "latin-1", "none")
-    }
+    def pictures(encoding: str) -> bool:
+        stream: Any = SimpleNamespace(encoding=encoding, isatty=lambda: True)
+        return Style.of(stream, {}).pictures
+
+    found = {each: pictures(each) for each in ("utf-8", "utf-16", "ascii", "latin-1", "none")}
     assert found == {"utf-8": True, "utf-16": True, "ascii": False, "latin-1": False, "none": False}
 
 

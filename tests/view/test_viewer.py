@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 import zlib
@@ -378,7 +379,10 @@ def test_spans_can_be_stored_while_a_tree_is_made(monkeypatch: pytest.MonkeyPatc
     made: list[bool] = []
 
     def slowly(spans: Any) -> Any:
-        made.append(not store._lock.locked())
+        adding = threading.Thread(target=store.add, args=([span(2)],), daemon=True)
+        adding.start()
+        adding.join(10)
+        made.append(not adding.is_alive())
         return trees(spans)
 
     monkeypatch.setattr("ot_bridge.view.store.trees", slowly)

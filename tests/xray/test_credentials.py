@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,13 @@ def test_a_temporary_failure_of_a_credential_source_is_retried(
 
 @pytest.mark.usefixtures("_none")
 def test_an_exporter_made_before_its_credentials_finds_them_later(make: Make, xray: FakeXRay) -> None:
-    exporter = make(timeout=0.2)
+    exporter = make()
+    exporter.give_up_at(time.monotonic() + 0.2)
     assert exporter.export([span()]) is LOST
     assert exporter.failed == {"other": 1}
     assert not xray.requests
     write("AKIDLATE")
-    exporter._timeout = 20
+    exporter.give_up_at(None)
     assert exporter.export([span()]) is DELIVERED
     assert keys(xray) == ["AKIDLATE"]
 

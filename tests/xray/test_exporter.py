@@ -261,7 +261,8 @@ def test_each_pause_is_that_of_its_round(xray: FakeXRay, make: Make, monkeypatch
 
 
 def test_a_shutdown_ends_a_pause_and_counts_the_lost_spans(xray: FakeXRay, make: Make) -> None:
-    exporter = make()
+    base_pause = 60.0
+    exporter = make(timeout=2 * base_pause)
     tried = threading.Event()
 
     def throttle(_: Request) -> Response:
@@ -269,8 +270,6 @@ def test_a_shutdown_ends_a_pause_and_counts_the_lost_spans(xray: FakeXRay, make:
         return error(429, "ThrottledException")
 
     xray.responses = [throttle]
-    base_pause = 60.0
-    exporter._timeout = 2 * base_pause
     results: list[SpanExportResult] = []
     thread = threading.Thread(target=lambda: results.append(exporter.export(spans(2))))
     with pytest.MonkeyPatch.context() as patch:

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.errors import ConfigurationError
@@ -287,6 +289,24 @@ def test_at_the_exit_of_a_program_the_export_needs_no_thread_and_ends_in_time() 
     assert done.stdout.split() == ["1", "1"], done.stderr
 
 
+@contextmanager
+def exporting(exporter: Exporter) -> Iterator[None]:
+    """While another thread holds the lock that it holds throughout an export."""
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with exporter._exporting:
+            held.set()
+            over.wait(GENEROUS)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(GENEROUS)
+    yield
+    over.set()
+    thread.join()
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("kind", ALL)
 def test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts(
@@ -297,64 +317,41 @@ def test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts(
     exporter.give_up_at(time.monotonic() - 1)
     exporter.export([span()])
     exporter.give_up_at(None)
-    held, over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with exporter._exporting:
-            held.set()
-            over.wait(GENEROUS)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(GENEROUS)
-    pid = os.fork()
-    if not pid:
-        signal.alarm(30)
-        fine = not exporter.failed and not exporter.refusing
-        if kind is not XRayDaemonExporter:  # nothing receives those here
-            fine = fine and exporter.export([span()]) is DELIVERED and exporter.force_flush(1000)
-        exporter.shutdown()
-        os._exit(0 if fine else 1)
-    assert os.waitpid(pid, 0)[1] == 0
-    over.set()
-    thread.join()
+    with exporting(exporter):
+        pid = os.fork()
+        if not pid:
+            signal.alarm(30)
+            fine = not exporter.failed and not exporter.refusing
+            if kind is not XRayDaemonExporter:  # nothing receives those here
+                fine = fine and exporter.export([span()]) is DELIVERED and exporter.force_flush(1000)
+            exporter.shutdown()
+            os._exit(0 if fine else 1)
+        assert os.waitpid(pid, 0)[1] == 0
     assert exporter.failed == {"timeout": 1}
 
 
 def test_an_export_waits_for_another_one_only_until_give_up_at(exporter: Exporter, xray: FakeXRay) -> None:
-    held, over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with exporter._exporting:
-            held.set()
-            over.wait(GENEROUS)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(GENEROUS)
-    exporter.give_up_at(time.monotonic() + 0.1)
-    assert exporter.export([span()]) is LOST
-    assert exporter.failed == {"timeout": 1}
-    assert not exporter.force_flush()
-    exporter.shutdown()
-    over.set()
-    thread.join()
+    with exporting(exporter):
+        exporter.give_up_at(time.monotonic() + 0.1)
+        assert exporter.export([span()]) is LOST
+        assert exporter.failed == {"timeout": 1}
+        assert not exporter.force_flush()
+        exporter.shutdown()
 
 
 def test_a_span_that_ends_inside_an_export_is_counted_and_does_not_deadlock(
     exporter: Exporter, xray: FakeXRay
 ) -> None:
     inner: list[SpanExportResult] = []
-    payload: Any = exporter._payload
 
-    def with_finalizer(of: Any) -> Any:
-        if not inner:
-            inner.append(exporter.export([span()]))
-        return payload(of)
+    class Ending(ReadableSpan):
+        @property
+        def attributes(self) -> Any:
+            if not inner:
+                inner.append(exporter.export([span()]))
+            return {}
 
-    patch: Any = exporter
-    patch._payload = with_finalizer
-    exporter.export([span()])
+    exporter.export([Ending("a", span().context)])
     assert inner == [LOST]
     assert exporter.failed == {"other": 1}
     assert len(xray.requests) == 1

@@ -40,7 +40,7 @@ def probe(host: str, port: int) -> str:
             return MUTE
         except OSError:
             response = b""
-    return _kind(response) or (TLS if _speaks_tls(host, port) else CLOSED)
+    return protocol_of(response) or (TLS if _speaks_tls(host, port) else CLOSED)
 
 
 def _first(connection: socket.socket) -> bytes:
@@ -63,7 +63,8 @@ def _first(connection: socket.socket) -> bytes:
     return response
 
 
-def _kind(response: bytes) -> str:
+def protocol_of(response: bytes) -> str:
+    """The protocol of a response that begins with these bytes; "" if it cannot be told."""
     if response.startswith(b"HTTP/1"):
         return TLS if b" 400 " in response[:16] and b"HTTPS" in response.upper() else HTTP
     if response.startswith(_ALERT):

@@ -76,7 +76,7 @@ def _requirements(package: _Package, versions: Mapping[str, str]) -> Iterator[Fi
                 WRONG, "package", f"{name} needs {match[1]}, which is not installed", _pip(match[1])
             )
             continue
-        if not all(_fits(installed, operator, wanted) for operator, wanted in _CLAUSE.findall(match[2])):
+        if not all(fits(installed, operator, wanted) for operator, wanted in _CLAUSE.findall(match[2])):
             wanted = match[2].strip()
             text = f"{name} {package.version} needs {match[1]} {wanted}, and {installed} is installed"
             yield Finding(WRONG, "package", text, f"pip install '{match[1]}{wanted}'")
@@ -91,7 +91,8 @@ def _numbers(text: str) -> tuple[int, ...]:
     return (*parts, 0, 0, 0)[:4]
 
 
-def _fits(installed: str, operator: str, wanted: str) -> bool:
+def fits(installed: str, operator: str, wanted: str) -> bool:
+    """Whether the installed version is one that `operator` and `wanted` (as `>=`, `1.2`) allow."""
     if operator in ("==", "~=", "!="):
         if operator == "==" and not wanted.endswith("*"):
             return installed == wanted or (_numbers(installed) == _numbers(wanted) and "b" not in wanted)
