@@ -32,7 +32,7 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError("the call is not over")
 
 
-def _settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
+def settle(rpc: ClientRpc, call: Any, reader: object = None) -> None:
     """Ends the span of a call that is over. reader: ends it in place of this, if the status is OK."""
     try:
         own = getattr(call, "_cython_call", None)  # it returns the status without a coroutine
@@ -52,7 +52,7 @@ def _no_call() -> None:
     return None
 
 
-class _Ending:
+class Ending:
     """The callback for the end of a call.
 
     1. It has only a weak reference to the call, because grpc cancels a call that the program drops.
@@ -81,7 +81,7 @@ class _Ending:
         if call is None:
             self._rpc.end(StatusCode.CANCELLED, _DROPPED)
         else:
-            _settle(self._rpc, call, None if self._reader is None else self._reader())
+            settle(self._rpc, call, None if self._reader is None else self._reader())
 
 
 async def _awaited(rpc: ClientRpc, call: Any) -> None:
@@ -91,8 +91,9 @@ async def _awaited(rpc: ClientRpc, call: Any) -> None:
         rpc.fail(error)
 
 
-def _follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
-    ending = _Ending(rpc, call, reader)
+def follow(rpc: ClientRpc, call: Any, reader: AsyncTracedCall | None = None) -> None:
+    """Ends the span when `call` is over. reader: as in `settle`."""
+    ending = Ending(rpc, call, reader)
     try:
         own = getattr(call, "_cython_call", None)
         if own is None and call.done():
@@ -111,7 +112,7 @@ def _follow_unary(rpc: ClientRpc, call: Any) -> Any:
     elif rpc.settings.needs_response:
         asyncio.get_running_loop().create_task(_awaited(rpc, call))
     else:
-        _follow(rpc, call)
+        follow(rpc, call)
     return call
 
 
@@ -126,16 +127,16 @@ def _follow_stream(rpc: ClientRpc, call: Any) -> Any:
     if not isinstance(call, grpc.aio.Call):
         return AsyncResponses(rpc, call)
     if not rpc.settings.sees_messages:
-        _follow(rpc, call)
+        follow(rpc, call)
         return call
-    reader = AsyncTracedCall(rpc, call, partial(_settle, rpc, call))
-    _follow(rpc, call, reader)
+    reader = AsyncTracedCall(rpc, call, partial(settle, rpc, call))
+    follow(rpc, call, reader)
     return reader
 
 
 class _Interceptor:
     def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
+        self.settings = settings
 
     async def _carry(
         self,
@@ -147,7 +148,7 @@ class _Interceptor:
     ) -> Any:
         """Makes a call as `Method.carry` does, and awaits it."""
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        settings, rpc = self._settings, None
+        settings, rpc = self.settings, None
         if not settings.exclusion[method]:
             rpc = settings.begin(method, pairs(details.metadata), details.timeout, request)
         if rpc is None:

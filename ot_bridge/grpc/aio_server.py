@@ -123,12 +123,12 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._handlers = Handlers(settings, _choose)
 
     @property
     def corrupt_headers(self) -> int:
-        return self._settings.callers.corrupt
+        return self.settings.callers.corrupt
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)

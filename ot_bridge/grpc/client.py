@@ -112,7 +112,7 @@ def complete_with_call(rpc: ClientRpc, pair: Any) -> Any:
 def follow_unary(rpc: ClientRpc, call: Any) -> Any:
     """Ends the span when `call` is over. An interceptor may have returned a response in place of a call."""
     if grpc.Future in type(call).__mro__ or isinstance(call, grpc.Future):  # the first is quicker
-        _follow(rpc, call, True, False)
+        follow(rpc, call, True, False)
     else:
         rpc.complete(call)
     return call
@@ -124,16 +124,20 @@ def follow_stream(rpc: ClientRpc, call: Any) -> Any:
     if not (is_future or isinstance(call, grpc.RpcContext)):
         return Responses(rpc, call, step=step_around(rpc))  # reading the iterator may send the call
     if not rpc.settings.sees_messages:
-        _follow(rpc, call, is_future, True)
+        follow(rpc, call, is_future, True)
         return call
     reader = TracedCall(rpc, call, partial(rpc.settle, call, True))
-    _follow(rpc, call, is_future, True, reader)
+    follow(rpc, call, is_future, True, reader)
     return reader
 
 
-def _follow(
+def follow(
     rpc: ClientRpc, call: Any, is_future: bool, streams: bool, reader: TracedCall | None = None
 ) -> None:
+    """Ends the span when `call` is over. is_future: whether it can be asked if it is over.
+
+    streams: whether the server sends a stream. reader: ends the span in place of this, if the status is OK.
+    """
     try:
         if is_future and call.done():
             return rpc.settle(call, streams) if reader is None else Ending(rpc, call, streams, reader)()

@@ -143,12 +143,12 @@ class TracedArities:
 
     def __init__(self, channel: Any, settings: ClientSettings) -> None:
         self._channel = channel
-        self._settings = settings
+        self.settings = settings
 
     def _traced(self, arity: int, inner: Any, method: str) -> Any:
-        if self._settings.exclusion[method]:
+        if self.settings.exclusion[method]:
             return inner
-        return self.kinds[arity](inner, self._settings, method)
+        return self.kinds[arity](inner, self.settings, method)
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._traced(0, self._channel.unary_unary(method, *args, **kwargs), method)

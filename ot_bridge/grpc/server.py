@@ -104,19 +104,19 @@ class ServerInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._handlers = Handlers(settings, _choose)
 
     @property
     def corrupt_headers(self) -> int:
-        return self._settings.callers.corrupt
+        return self.settings.callers.corrupt
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         return self._handlers.traced(handler_call_details.method, continuation(handler_call_details))
 
     def intercept_unary(self, request: Any, servicer_context: Any, server_info: Any, handler: Any) -> Any:
         """The method of `grpcext.UnaryServerInterceptor`."""
-        return serve_unary(self._settings, server_info.full_method, handler, False, request, servicer_context)
+        return serve_unary(self.settings, server_info.full_method, handler, False, request, servicer_context)
 
     def intercept_stream(
         self, request_or_iterator: Any, servicer_context: Any, server_info: Any, handler: Any
@@ -125,5 +125,5 @@ class ServerInterceptor(grpc.ServerInterceptor):
         serve = serve_stream if server_info.is_server_stream else serve_unary
         streams = server_info.is_client_stream
         return serve(
-            self._settings, server_info.full_method, handler, streams, request_or_iterator, servicer_context
+            self.settings, server_info.full_method, handler, streams, request_or_iterator, servicer_context
         )

@@ -28,7 +28,7 @@ every_arity = pytest.mark.parametrize("arity", ARITIES)
 Call = Callable[..., Any]
 
 
-def _sync_client(seen: Seen, traced: Any, arity: str, script: bytes, **options: Any) -> Any:
+def sync_client(seen: Seen, traced: Any, arity: str, script: bytes, **options: Any) -> Any:
     with sync_server(Sync(seen)) as address, grpc.insecure_channel(address) as channel:
         return take(traced(channel, **options), arity, script)
 
@@ -37,11 +37,11 @@ def interceptor(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
     def traced(channel: grpc.Channel, **options: Any) -> grpc.Channel:
         return grpc.intercept_channel(channel, client_interceptor(**options))
 
-    return _sync_client(seen, traced, arity, script, **options)
+    return sync_client(seen, traced, arity, script, **options)
 
 
 def channel(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
-    return _sync_client(seen, trace_channel, arity, script, **options)
+    return sync_client(seen, trace_channel, arity, script, **options)
 
 
 def server(seen: Seen, arity: str, script: bytes, metadata: Any = None, **options: Any) -> Any:

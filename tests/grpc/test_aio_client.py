@@ -283,14 +283,16 @@ async def test_a_traced_channel_behaves_like_a_channel_in_everything_else(
     seen: Seen, finished: Finished
 ) -> None:
     async with aio_server(Aio(seen)) as address:
-        async with _channel(address) as channel:
+        plain: Any = grpc.aio.insecure_channel(address)
+        plain.owner = "a library"
+        async with trace_channel(plain) as channel:
             assert isinstance(channel, grpc.aio.Channel)
             await channel.channel_ready()
             assert channel.get_state() is grpc.ChannelConnectivity.READY
             waiting = asyncio.ensure_future(channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
             await asyncio.sleep(0)
             waiting.cancel()
-            assert channel._loop is asyncio.get_running_loop()  # type: ignore[attr-defined]
+            assert channel.owner == "a library"  # type: ignore[attr-defined]
         await channel.close()
         with pytest.raises(Exception, match="closed"):
             await stub(channel, "UU")(b"ok")

@@ -275,7 +275,7 @@ def test_the_status_of_a_call_of_grpc_aio_that_is_over_needs_no_waiting(
     call: Any, reader: Any, ends: Any
 ) -> None:
     rpc = Rpc()
-    aio_client._settle(rpc, call, reader)
+    aio_client.settle(rpc, call, reader)
     assert rpc.ends == ends
 
 
@@ -285,14 +285,14 @@ def test_a_call_of_grpc_aio_that_is_not_over_is_unknown(caplog: pytest.LogCaptur
             await asyncio.sleep(0)
 
     rpc = Rpc()
-    aio_client._settle(rpc, Waiting())
+    aio_client.settle(rpc, Waiting())
     assert rpc.ends == [("UNKNOWN", None)]
     assert "reading a call's status failed" in caplog.text
 
 
 def test_a_call_of_grpc_aio_that_is_dropped_was_cancelled() -> None:
     call, rpc = AioCall(), Rpc()
-    ending = aio_client._Ending(rpc, call)
+    ending = aio_client.Ending(rpc, call)
     del call
     assert rpc.ends == [("CANCELLED", "dropped by the client")]
     ending()
@@ -301,7 +301,7 @@ def test_a_call_of_grpc_aio_that_is_dropped_was_cancelled() -> None:
 
 def test_a_call_of_grpc_aio_that_has_ended_is_not_ended_again_when_it_is_dropped() -> None:
     call, rpc = AioCall(), Rpc()
-    ending = aio_client._Ending(rpc, call)
+    ending = aio_client.Ending(rpc, call)
     ending()
     del call
     assert rpc.ends == [("OK", None)]
@@ -310,7 +310,7 @@ def test_a_call_of_grpc_aio_that_has_ended_is_not_ended_again_when_it_is_dropped
 def test_a_reader_ends_a_call_of_grpc_aio_that_is_ok_as_long_as_it_lives() -> None:
     call, rpc = AioCall(), Rpc()
     reader: Any = Reader()
-    ending = aio_client._Ending(rpc, call, reader)
+    ending = aio_client.Ending(rpc, call, reader)
     gone = weakref.ref(reader)
     del reader
     assert gone() is None
@@ -321,12 +321,12 @@ def test_a_reader_ends_a_call_of_grpc_aio_that_is_ok_as_long_as_it_lives() -> No
 # Following a call
 
 
-@pytest.mark.parametrize("follow", [client._follow, aio_client._follow], ids=["sync", "aio"])
+@pytest.mark.parametrize("follow", [client.follow, aio_client.follow], ids=["sync", "aio"])
 def test_a_call_that_cannot_be_followed_is_unknown_and_that_is_logged(
     follow: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     rpc = Rpc()
-    arguments = (True, False) if follow is client._follow else ()
+    arguments = (True, False) if follow is client.follow else ()
     follow(rpc, Call(), *arguments)  # which has no callbacks
     assert rpc.ends == [("UNKNOWN", None)]
     assert "following a call to its end failed" in caplog.text

@@ -160,14 +160,14 @@ HEALTH = "/grpc.health.v1.Health/Check"
 #: A function, and whether it traces health checks.
 MADE: dict[str, tuple[Any, bool]] = {
     "client": (lambda: client_interceptor().settings, False),
-    "server": (lambda: server_interceptor()._settings, False),
-    "aio client": (lambda: aio_client_interceptor()[0]._settings, False),  # type: ignore[attr-defined]
-    "aio server": (lambda: aio_server_interceptor()._settings, False),
-    "channel": (lambda: trace_channel(RecordingSync())._settings, False),  # type: ignore[call-overload]
+    "server": (lambda: server_interceptor().settings, False),
+    "aio client": (lambda: aio_client_interceptor()[0].settings, False),  # type: ignore[attr-defined]
+    "aio server": (lambda: aio_server_interceptor().settings, False),
+    "channel": (lambda: trace_channel(RecordingSync()).settings, False),  # type: ignore[call-overload]
     "the old client": (lambda: open_tracing_client_interceptor().settings, True),
-    "the old server": (lambda: open_tracing_server_interceptor()._settings, True),
-    "the old client for aio": (lambda: open_tracing_client_interceptor(aio=True)[3]._settings, True),
-    "the old server for aio": (lambda: open_tracing_server_interceptor(aio=True)._settings, True),
+    "the old server": (lambda: open_tracing_server_interceptor().settings, True),
+    "the old client for aio": (lambda: open_tracing_client_interceptor(aio=True)[3].settings, True),
+    "the old server for aio": (lambda: open_tracing_server_interceptor(aio=True).settings, True),
 }
 
 

@@ -65,6 +65,8 @@ def test_a_stub_makes_one_callable_however_often_it_is_called(
 
 def test_the_cache_of_callables_is_bounded() -> None:
     class Outer:
+        """As grpc's own channel around another one, whose `_thunk` makes the inner callables."""
+
         def __init__(self) -> None:
             self._thunk: Any = lambda method: made.append(method) or method  # type: ignore[func-returns-value]
 

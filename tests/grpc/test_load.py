@@ -238,7 +238,6 @@ PER_RPC = frozenset(
         "ClientRpc",
         "ServerRpc",
         "Ending",
-        "_Ending",
         "_PlainEnding",
         "Responses",
         "TracedCall",

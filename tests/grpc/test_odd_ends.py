@@ -14,7 +14,7 @@ import pytest
 from opentracing.mocktracer import MockTracer
 
 from ot_bridge.grpc import aio_client_interceptor, client_interceptor, trace_channel
-from ot_bridge.grpc.aio_client import _Ending as AioEnding
+from ot_bridge.grpc.aio_client import Ending as AioEnding
 from ot_bridge.grpc.client_rpc import ClientRpc, ClientSettings, Ending
 from ot_bridge.grpc.rpc import text
 from tests.grpc.conftest import Finished

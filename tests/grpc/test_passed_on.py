@@ -22,7 +22,7 @@ def by_grpcext(seen: Seen, arity: str, script: bytes, **options: Any) -> Any:
     def traced(channel: grpc.Channel, **options: Any) -> Any:
         return grpcext.intercept_channel(channel, client_interceptor(**options))
 
-    return sides._sync_client(seen, traced, arity, script, **options)
+    return sides.sync_client(seen, traced, arity, script, **options)
 
 
 ALONE = [
