@@ -97,7 +97,7 @@ class _Batch:
         group: list[bytes] = []
         for span in spans:
             try:
-                encoded, resource, scope = _as_offered(span) or _as_read(span)
+                encoded, resource, scope = as_offered(span) or _as_read(span)
                 if resource is not last or scope is not last_scope:
                     group = self._group(resource, scope)
                     last, last_scope = resource, scope
@@ -201,7 +201,7 @@ def _status(status: Status) -> bytes:
 # The first way
 
 
-def _as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
+def as_offered(span: Any) -> tuple[bytes, Any, Any] | None:
     """Encodes a span in the first way. Returns it with resource and scope; None if that is not possible."""
     offers = getattr(span, "for_export", None)
     if offers is None:

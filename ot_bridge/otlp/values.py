@@ -148,9 +148,9 @@ class _Values(dict[Any, bytes]):
             part = sized(self.head + sized(encoded))
         if len(self) < self.most and len(part) <= LONGEST:
             self[value] = part
-            _budget.pay(len(part))
+            budget.pay(len(part))
         elif self.most:
-            _budget.left -= 8  # the next `pay` or `begin` checks whether any is left
+            budget.left -= 8  # the next `pay` or `begin` checks whether any is left
         return part
 
 
@@ -167,7 +167,7 @@ class _Keys(dict[str, _Values]):
         made = _Values(key, self.write, self.most)
         if len(self) < MOST_KEYS and len(key) <= LONGEST:
             self[key] = made
-            _budget.pay(len(key) + 200)
+            budget.pay(len(key) + 200)
         return made
 
 
@@ -178,13 +178,13 @@ class _Names(dict[str, bytes]):
         made = text(name)
         if len(self) < MOST_NAMES and len(made) <= LONGEST:
             self[name] = made
-            _budget.pay(len(made))
+            budget.pay(len(made))
         else:
-            _budget.left -= 8
+            budget.left -= 8
         return made
 
 
-_budget: Final = _Budget()
+budget: Final = _Budget()
 PLAIN: Final[dict[type, _Keys]] = {
     kind: _Keys(_SCALARS[kind], 0 if kind is float else MOST_VALUES) for kind in (str, bool, int, float)
 }
@@ -193,7 +193,7 @@ NAMES: Final = _Names()
 
 def begin() -> None:
     """Empties the cache if its budget is used up. To be called before each batch."""
-    if _budget.left < 0:
+    if budget.left < 0:
         forget()
 
 
@@ -202,7 +202,7 @@ def forget() -> None:
     for keys in PLAIN.values():
         keys.clear()
     NAMES.clear()
-    _budget.left = BUDGET
+    budget.left = BUDGET
 
 
 def name(value: object) -> bytes:

@@ -201,10 +201,6 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
         assert repr(ours.make_tag(key, value, *limits)) == repr(real.make_tag(key, value, *limits))
     for number in (None, 0, 5, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
         assert ours.id_to_int(number) == real.id_to_int(number)
-    assert ours._halves(trace) == (
-        real.id_to_int(real._id_to_low(trace)),
-        real.id_to_int(real._id_to_high(trace)),
-    )
     assert repr(ours.make_log(1.5, {"a": 1}, *limits)) == repr(real.make_log(1.5, {"a": 1}, *limits))
     assert repr(ours.make_process("s", {"a": 1}, 5)) == repr(real.make_process("s", {"a": 1}, 5))
     context = _pair(".span_context")[0].SpanContext(trace, 7, 0, 1)

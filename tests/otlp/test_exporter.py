@@ -97,9 +97,7 @@ def test_an_exporter_that_is_dropped_closes_its_connection_without_a_warning(cyc
         exporter: Any = OTLPSpanExporter(receiver.endpoint)
         assert exporter.export(some_spans()) is SUCCESS
         if cycle:
-            (connection,) = exporter._sender._line._kept
-            connection.exporter = exporter
-            del connection
+            exporter.itself = exporter
         del exporter
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,8 +100,9 @@ def test_a_resource_and_its_schema_are_written() -> None:
 
 
 def test_a_resource_has_the_count_of_its_dropped_attributes() -> None:
-    lossy = Resource({})
-    lossy._attributes = BoundedAttributes(1, {"a": 1, "b": 2, "c": 3})
+    lossy = Resource({"c": 3})
+    attributes: Any = lossy.attributes
+    attributes.dropped = 2
     (resource_spans,) = sent([readable(resource=lossy)]).resource_spans
     assert [*values(resource_spans.resource)] == ["c"]
     assert resource_spans.resource.dropped_attributes_count == 2
@@ -124,7 +126,8 @@ def test_different_scopes_of_one_resource_are_kept_apart(other: InstrumentationS
 
 def test_all_fields_of_a_scope_are_written() -> None:
     scope = InstrumentationScope("lib", "1.2", "https://schema", {"k": "v"})
-    scope._attributes.dropped = 3
+    attributes: Any = scope.attributes
+    attributes.dropped = 3
     (scope_spans,) = sent([readable(instrumentation_scope=scope)]).resource_spans[0].scope_spans
     assert (scope_spans.scope.name, scope_spans.scope.version, scope_spans.schema_url) == (
         "lib",
@@ -247,9 +250,7 @@ TIMES = {
 
 @pytest.mark.parametrize(("moment", "read"), TIMES.values(), ids=TIMES)
 def test_start_and_end_times_are_written_in_nanoseconds(moment: Any, read: int) -> None:
-    event = sdk.Event("e", None, moment)
-    if moment is None:
-        event._timestamp = None  # type: ignore[assignment]
+    event = SimpleNamespace(name="e", attributes=None, dropped_attributes=0, timestamp=moment)
     span = one(readable(start_time=moment, end_time=moment, events=[event]))
     times = span.start_time_unix_nano, span.end_time_unix_nano, span.events[0].time_unix_nano
     assert times == (read, read, read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,11 +14,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentracing import follows_from
 
 from ot_bridge.bridge.convert import MAX_TEXT
-from ot_bridge.otlp.encode import LONGEST, encode
+from ot_bridge.otlp.encode import LONGEST, as_offered, encode
 from tests.generated import at_length, short
 from tests.otlp.sides import CONTEXT, Side, on_engine, one, values
-
-_module: Any = sys.modules["ot_bridge.otlp.encode"]
 
 
 class ByProperties:
@@ -44,7 +41,7 @@ def agree(spans: Sequence[Any]) -> None:
 
 
 def offered(span: Any) -> bool:
-    return _module._as_offered(span) is not None
+    return as_offered(span) is not None
 
 
 # Which spans the fast encoding takes
@@ -167,10 +164,10 @@ def test_calls_recorded_after_the_end_are_not_exported() -> None:
     side = on_engine()
     span: Any = side.tracer.start_span("made", attributes={"in": "time"})
     span.end()
-    span._notes.append(("too", "late"))
+    span.note(("too", "late"))
     assert offered(span)
     agree([span])
-    span._notes.append(("still", "later"))  # now without the end before it
+    span.note(("still", "later"))  # now without the end before it
     assert not offered(span)
     assert [*values(one(span))] == ["in"]
 

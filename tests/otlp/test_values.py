@@ -13,8 +13,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from ot_bridge.otel import state_of
 from ot_bridge.otlp import values as cache
 from ot_bridge.otlp.encode import encode
 from tests.otlp.sides import CONTEXT, on_engine, on_sdk, one, readable, sent, values
@@ -143,6 +144,7 @@ def test_a_value_is_the_same_in_spans_events_links_resources_and_scopes(value: A
 
 
 def _with_everywhere(given: dict[Any, Any]) -> Any:
+    """A span with these attributes wherever some may be, put there past the SDK, which would clean them."""
     resource, scope = Resource({}), InstrumentationScope("s")
     resource._attributes, scope._attributes = given, given  # type: ignore[assignment]
     events, links = [Event("e", given, 1)], [Link(CONTEXT, given)]
@@ -230,9 +232,7 @@ def test_only_the_attribute_that_cannot_be_encoded_is_lost_and_counted(bad: dict
 
 def test_a_lone_surrogate_is_replaced_by_a_question_mark_wherever_it_is() -> None:
     bad = "a\ud800b"
-    state = TraceState()
-    state._dict = {"k": bad}
-    context = SpanContext(1, 2, False, TraceFlags(1), state)
+    context = SpanContext(1, 2, False, TraceFlags(1), state_of({"k": bad}))
     span = readable(
         name=bad,
         context=context,
@@ -370,20 +370,20 @@ def test_the_cache_is_bounded_for_any_input() -> None:
 def test_parts_that_are_kept_and_others_use_up_the_budget() -> None:
     cache.forget()
     for number in range(cache.MOST_VALUES + 10):
-        before = cache._budget.left
+        before = cache.budget.left
         assert cache.PLAIN[int]["id"][number]
-        assert cache._budget.left < before
-    cache._budget.left = 0
+        assert cache.budget.left < before
+    cache.budget.left = 0
     assert cache.PLAIN[str]["k"]["v"]
     assert list(_kept()) == []
-    assert cache._budget.left > cache.BUDGET - 1000
+    assert cache.budget.left > cache.BUDGET - 1000
 
 
 def test_the_cache_is_refilled_when_the_budget_of_misses_is_used_up() -> None:
     spans = [readable(name=f"n{number}", attributes={"id": number}) for number in range(2000)]
     encode(spans)
     for left, known in ((100, False), (0, False), (0, True)):
-        cache._budget.left = min(left, cache._budget.left)
+        cache.budget.left = min(left, cache.budget.left)
         encode(spans[-1:])
         assert (1999 in cache.PLAIN[int]["id"]) is ("n1999" in cache.NAMES) is known
-    assert 0 <= cache._budget.left <= cache.BUDGET
+    assert 0 <= cache.budget.left <= cache.BUDGET
