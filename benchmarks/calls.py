@@ -11,7 +11,7 @@ from benchmarks import peers
 from benchmarks.measure import Run, Timing
 from benchmarks.peers import JAEGER, SDK, SHIM
 from benchmarks.rows import OURS, other_row
-from benchmarks.spans import _active, _current
+from benchmarks.spans import active, current
 
 
 def calls(run: Run) -> list[str]:
@@ -34,9 +34,9 @@ def calls(run: Run) -> list[str]:
 @other_row("calls", "calls of Python functions in a root span")
 def _calls() -> Timing:
     runs: dict[str, Callable[[], Run]] = {
-        OURS: lambda: _active(peers.ours()),
-        JAEGER: lambda: _active(peers.jaeger()),
-        SDK: lambda: _current(peers.sdk_tracer()),
-        SHIM: lambda: _active(peers.shim()),
+        OURS: lambda: active(peers.ours()),
+        JAEGER: lambda: active(peers.jaeger()),
+        SDK: lambda: current(peers.sdk_tracer()),
+        SHIM: lambda: active(peers.shim()),
     }
     return Timing({name: [float(len(calls(make())))] * 2 for name, make in runs.items()}, unit="calls")

@@ -58,7 +58,7 @@ def _opentracing_request(tracer: Any) -> None:
         server.set_tag("http.status_code", 200)
 
 
-class _Export:
+class Export:
     """The work of an export thread on ended spans. One run encodes the two spans of a request."""
 
     def __init__(self, kind: Any, bridged: bool = False) -> None:
@@ -89,9 +89,9 @@ def _encode_as_the_sdk(spans: list[Any]) -> None:
 @row("export", "OTLP encoding in the export thread, two spans", Goal(SDK, 0.25), Goal(SDK, 0.25, ENGINE))
 def _export() -> Mapping[str, Run]:
     return {
-        OURS: _Export(engine.TracerProvider, bridged=True),
-        ENGINE: _Export(engine.TracerProvider),
-        SDK: _Export(sdk.TracerProvider),
+        OURS: Export(engine.TracerProvider, bridged=True),
+        ENGINE: Export(engine.TracerProvider),
+        SDK: Export(sdk.TracerProvider),
     }
 
 
@@ -147,7 +147,7 @@ def _http_names() -> Mapping[str, Run]:
     return _names(_WEB)
 
 
-def _held(export: _Export) -> float:
+def held(export: Export) -> float:
     """Returns how many bytes a finished span needs until it is exported."""
     export.make(10)
     export.keeps.spans.clear()
@@ -163,9 +163,9 @@ def _held(export: _Export) -> float:
 
 @other_row("memory", "a finished span, waiting to be exported", Goal(SDK, 1.0), Goal(SDK, 1.0, ENGINE))
 def _memory() -> Timing:
-    makers: dict[str, Callable[[], _Export]] = {
-        OURS: lambda: _Export(engine.TracerProvider, bridged=True),
-        ENGINE: lambda: _Export(engine.TracerProvider),
-        SDK: lambda: _Export(sdk.TracerProvider),
+    makers: dict[str, Callable[[], Export]] = {
+        OURS: lambda: Export(engine.TracerProvider, bridged=True),
+        ENGINE: lambda: Export(engine.TracerProvider),
+        SDK: lambda: Export(sdk.TracerProvider),
     }
-    return Timing({name: [_held(make()) for _ in range(2)] for name, make in makers.items()}, unit="bytes")
+    return Timing({name: [held(make()) for _ in range(2)] for name, make in makers.items()}, unit="bytes")

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from benchmarks import peers
 from benchmarks.measure import Run
 from benchmarks.rows import OURS, row
-from benchmarks.spans import _active, _current, _started
+from benchmarks.spans import active, current, started
 from ot_bridge import engine
 
 _variable: contextvars.ContextVar[Context] = contextvars.ContextVar("floor", default=Context())  # noqa: B039
@@ -65,9 +65,9 @@ def _together(times: int) -> None:
 def _floor() -> Mapping[str, Run]:
     tracer: Any = peers.provider(engine.TracerProvider).get_tracer("bench")
     return {
-        OURS: _active(peers.ours()),
-        "engine, as current": _current(tracer),
-        "engine, start and end": _started(tracer),
+        OURS: active(peers.ours()),
+        "engine, as current": current(tracer),
+        "engine, start and end": started(tracer),
         "floor": _together,
         "two random ids": _ids,
         "two clock reads": _clock,

@@ -13,7 +13,7 @@ from benchmarks import peers
 from benchmarks.measure import Run, Timing, measure
 from benchmarks.peers import JAEGER, SHIM
 from benchmarks.rows import OURS
-from benchmarks.spans import _active
+from benchmarks.spans import active
 
 _ROUNDS = 9
 
@@ -54,7 +54,7 @@ class _Deep:
     def __init__(self, tracer: Any, depth: int) -> None:
         self.start = tracer.start_active_span
         self.depth = depth
-        self.run = _active(tracer)
+        self.run = active(tracer)
 
     @contextmanager
     def around(self, times: int) -> Iterator[None]:
@@ -69,7 +69,7 @@ class _Deep:
 
 def _in_flight(tracer: Any, count: int) -> Run:
     waiting = [tracer.start_span("waiting", ignore_active_span=True) for _ in range(count)]
-    inner = _active(tracer)
+    inner = active(tracer)
 
     def run(times: int) -> None:
         assert len(waiting) == count
@@ -80,7 +80,7 @@ def _in_flight(tracer: Any, count: int) -> Run:
 
 def _threaded(tracer: Any, threads: int) -> float:
     """Returns the processor time per span in microseconds, over all threads."""
-    run = _active(tracer)
+    run = active(tracer)
     each = 4000 // threads
     workers = [threading.Thread(target=run, args=(each,)) for _ in range(threads)]
     before = process_time_ns()

@@ -17,7 +17,8 @@ from ot_bridge.bridge import create_tracer
 from ot_bridge.delivery import DeliveryProcessor
 
 
-def _active(tracer: Any) -> Run:
+def active(tracer: Any) -> Run:
+    """Starts a span of an OpenTracing tracer as the active one, and closes it."""
     start = tracer.start_active_span
 
     def run(times: int) -> None:
@@ -28,7 +29,8 @@ def _active(tracer: Any) -> Run:
     return run
 
 
-def _current(tracer: Any) -> Run:
+def current(tracer: Any) -> Run:
+    """Starts a span of an OpenTelemetry tracer as the current one, and ends it."""
     start = tracer.start_as_current_span
 
     def run(times: int) -> None:
@@ -83,7 +85,8 @@ def _below(run: Run, tracer: Any) -> Run:
     return within
 
 
-def _started(tracer: Any) -> Run:
+def started(tracer: Any) -> Run:
+    """Starts a span without making it active, and ends it."""
     start = tracer.start_span
 
     def run(times: int) -> None:
@@ -96,10 +99,10 @@ def _started(tracer: Any) -> Run:
 @row("root", "root span, started active and closed", Goal(JAEGER, 0.40), Goal(SDK, 0.25))
 def _root() -> Mapping[str, Run]:
     return {
-        OURS: _active(peers.ours()),
-        JAEGER: _active(peers.jaeger()),
-        SDK: _current(peers.sdk_tracer()),
-        SHIM: _active(peers.shim()),
+        OURS: active(peers.ours()),
+        JAEGER: active(peers.jaeger()),
+        SDK: current(peers.sdk_tracer()),
+        SHIM: active(peers.shim()),
     }
 
 
@@ -117,26 +120,26 @@ def _tags() -> Mapping[str, Run]:
 def _child() -> Mapping[str, Run]:
     ours, jaeger, sdk_tracer, shim = peers.ours(), peers.jaeger(), peers.sdk_tracer(), peers.shim()
     return {
-        OURS: _below(_active(ours), ours),
-        JAEGER: _below(_active(jaeger), jaeger),
-        SDK: _below(_current(sdk_tracer), sdk_tracer),
-        SHIM: _below(_active(shim), shim),
+        OURS: _below(active(ours), ours),
+        JAEGER: _below(active(jaeger), jaeger),
+        SDK: _below(current(sdk_tracer), sdk_tracer),
+        SHIM: _below(active(shim), shim),
     }
 
 
 @row("unsampled", "root span that is not sampled", Goal(JAEGER, 0.50))
 def _unsampled() -> Mapping[str, Run]:
     return {
-        OURS: _active(peers.ours(False)),
-        JAEGER: _active(peers.jaeger(False)),
-        SDK: _current(peers.sdk_tracer(False)),
-        SHIM: _active(peers.shim(False)),
+        OURS: active(peers.ours(False)),
+        JAEGER: active(peers.jaeger(False)),
+        SDK: current(peers.sdk_tracer(False)),
+        SHIM: active(peers.shim(False)),
     }
 
 
 @row("dropin-root", "root span of the drop-in, started active and closed", Goal(JAEGER, 0.45))
 def _dropin_root() -> Mapping[str, Run]:
-    return {OURS: _active(peers.dropin()), JAEGER: _active(peers.jaeger())}
+    return {OURS: active(peers.dropin()), JAEGER: active(peers.jaeger())}
 
 
 @row("dropin-tagged", "the same with 5 tags and 1 log", Goal(JAEGER, 0.32))
@@ -147,20 +150,20 @@ def _dropin_tagged() -> Mapping[str, Run]:
 @row("dropin-child", "child of the drop-in's active span", Goal(JAEGER, 0.75))
 def _dropin_child() -> Mapping[str, Run]:
     ours, jaeger = peers.dropin(), peers.jaeger()
-    return {OURS: _below(_active(ours), ours), JAEGER: _below(_active(jaeger), jaeger)}
+    return {OURS: _below(active(ours), ours), JAEGER: _below(active(jaeger), jaeger)}
 
 
 @row("dropin-unsampled", "root span of the drop-in that is not sampled", Goal(JAEGER, 0.55))
 def _dropin_unsampled() -> Mapping[str, Run]:
-    return {OURS: _active(peers.dropin(False)), JAEGER: _active(peers.jaeger(False))}
+    return {OURS: active(peers.dropin(False)), JAEGER: active(peers.jaeger(False))}
 
 
 @row("stock", "root span on the stock SDK provider", Goal(SDK, 1.10))
 def _stock() -> Mapping[str, Run]:
     return {
-        OURS: _active(peers.ours(kind=sdk.TracerProvider)),
-        SDK: _current(peers.sdk_tracer()),
-        SHIM: _active(peers.shim()),
+        OURS: active(peers.ours(kind=sdk.TracerProvider)),
+        SDK: current(peers.sdk_tracer()),
+        SHIM: active(peers.shim()),
     }
 
 
@@ -178,23 +181,23 @@ def _batched(kind: Any) -> Any:
 @row("queued", "root span, to the thread that delivers it", Goal(JAEGER, 0.40), Goal(SDK, 0.25))
 def _queued() -> Mapping[str, Run]:
     return {
-        OURS: _active(create_tracer(_batched(engine.TracerProvider))),
-        JAEGER: _active(peers.jaeger_to_agent()),
-        SDK: _current(_batched(sdk.TracerProvider).get_tracer("bench")),
+        OURS: active(create_tracer(_batched(engine.TracerProvider))),
+        JAEGER: active(peers.jaeger_to_agent()),
+        SDK: current(_batched(sdk.TracerProvider).get_tracer("bench")),
     }
 
 
 @row("engine", "OpenTelemetry's start_span and end, batched", Goal(SDK, 0.20, ENGINE))
 def _engine() -> Mapping[str, Run]:
     return {
-        ENGINE: _started(_batched(engine.TracerProvider).get_tracer("bench")),
-        SDK: _started(_batched(sdk.TracerProvider).get_tracer("bench")),
+        ENGINE: started(_batched(engine.TracerProvider).get_tracer("bench")),
+        SDK: started(_batched(sdk.TracerProvider).get_tracer("bench")),
     }
 
 
 @row("engine-current", "OpenTelemetry's start_as_current_span", Goal(SDK, 0.25, ENGINE))
 def _engine_current() -> Mapping[str, Run]:
     return {
-        ENGINE: _current(peers.provider(engine.TracerProvider).get_tracer("bench")),
-        SDK: _current(peers.sdk_tracer()),
+        ENGINE: current(peers.provider(engine.TracerProvider).get_tracer("bench")),
+        SDK: current(peers.sdk_tracer()),
     }

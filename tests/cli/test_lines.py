@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ot_bridge.cli import jaeger_file, traces
-from ot_bridge.cli.checkup.known import _distance, nearest
+from ot_bridge.cli.checkup.known import nearest, typing_errors
 from ot_bridge.cli.interpreter import interpreter_of
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
 from tests.view.spans import MS, START, TRACE, span
@@ -175,7 +175,7 @@ def test_a_program_that_is_no_python_has_none(first: str, tmp_path: Path) -> Non
     ],
 )
 def test_typing_errors_are_counted(one: str, other: str, distance: int) -> None:
-    assert _distance(one, other) == _distance(other, one) == distance
+    assert typing_errors(one, other) == typing_errors(other, one) == distance
 
 
 def test_the_nearest_of_several_names_is_found() -> None:

@@ -14,10 +14,10 @@ import pytest
 from benchmarks import chart, delivered, export, load, measure, peers, report, scale, start
 from benchmarks.__main__ import main
 from benchmarks.calls import calls
-from benchmarks.export import _Export, _held
+from benchmarks.export import Export, held
 from benchmarks.measure import Timing
 from benchmarks.rows import ROWS, Goal, Row
-from benchmarks.spans import _active
+from benchmarks.spans import active
 from ot_bridge import engine
 from tests import needs
 
@@ -98,7 +98,7 @@ def test_a_row_whose_peers_are_missing_is_skipped(
 
 def test_a_root_span_makes_few_calls() -> None:
     """Properties of speed that need no clock: each of these costs about a twentieth of a microsecond."""
-    made = calls(_active(peers.ours()))
+    made = calls(active(peers.ours()))
     assert len(made) <= 16, made
     assert made[0].endswith("start_active_span")
 
@@ -152,7 +152,7 @@ def test_a_chart_can_be_drawn_without_scale_rows() -> None:
 def test_a_waiting_span_uses_less_memory_than_a_span_of_the_sdk(bridged: bool) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
-    used = _Export(engine.TracerProvider, bridged)
+    used = Export(engine.TracerProvider, bridged)
     used.make(50)
     used(50)  # spans of a class that has been exported before are no bigger
-    assert _held(used) <= 0.5 * _held(_Export(TracerProvider))
+    assert held(used) <= 0.5 * held(Export(TracerProvider))

@@ -247,13 +247,14 @@ def test_a_span_that_never_ends_does_not_grow(sides: Sides) -> None:
     assert seen["dropped"] == (0, 3 * MOST_NOTES - 128, 0)
 
 
-def test_256_notes_wait(span: Any) -> None:
-    assert MOST_NOTES == 256
-    for number in range(MOST_NOTES):
+@pytest.mark.parametrize(("count", "waits"), [(256, True), (257, False)])
+def test_256_notes_wait(count: int, waits: bool) -> None:
+    tracer = Sides(span_limits=sdk.SpanLimits(max_span_attributes=1000)).ours.tracer
+    span = tracer.start_span("span")
+    for number in range(count):
         span.set_attribute(f"{number}", number)
-    assert len(span._notes) == MOST_NOTES
-    span.set_attribute("one more", 1)
-    assert len(span._notes) == 0
+    span.end()
+    assert (span.for_export() is not None) is waits
 
 
 class Rude:

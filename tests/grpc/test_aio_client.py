@@ -17,7 +17,7 @@ from ot_bridge.grpc import aio_client_interceptor, trace_channel
 from tests.grpc.conftest import Finished
 from tests.grpc.test_aio_server import aio_server, settle, take
 from tests.grpc.test_client import OUTCOMES, check
-from tests.grpc.test_metadata import FORMS, PAIRS, _own
+from tests.grpc.test_metadata import FORMS, PAIRS, own
 from tests.grpc.things import ARITIES, STREAMS_IN, STREAMS_OUT, Aio, Seen, requests_for, stub
 
 Code = grpc.StatusCode
@@ -207,7 +207,7 @@ async def test_all_metadata_arrives_in_its_order(
         await settle(finished, 1)
     # `grpc.aio.Metadata` keeps the order of each key's values.
     expected = [] if form == "none" else sorted(PAIRS, key=lambda pair: pair[0])
-    assert sorted(_own(seen.metadata[0]), key=lambda pair: pair[0]) == expected
+    assert sorted(own(seen.metadata[0]), key=lambda pair: pair[0]) == expected
     assert "traceparent" in dict(seen.metadata[0])
 
 

@@ -33,7 +33,7 @@ def plain(seen: Seen) -> Iterator[grpc.Channel]:
         yield channel
 
 
-def _own(metadata: Any) -> list[tuple[str, Any]]:
+def own(metadata: Any) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in metadata if key in {"a", "b", "x-bin"}]
 
 
@@ -48,7 +48,7 @@ def test_all_metadata_arrives_in_its_order(
     if arity in {"US", "SS"}:
         list(response)
     expected = [] if form == "none" else list(FORMS["aio"]() if form == "aio" else PAIRS)
-    assert _own(seen.metadata[0]) == expected
+    assert own(seen.metadata[0]) == expected
     assert "traceparent" in dict(seen.metadata[0])
     finished(1)
 
@@ -174,7 +174,7 @@ def test_a_call_is_made_even_if_inject_raises_or_writes_invalid_headers(
             else grpc.intercept_channel(plain, client_interceptor(tracer))
         )
         assert stub(channel, "UU")(b"ok", timeout=10, metadata=PAIRS) == b"ok"
-        assert _own(seen.metadata[-1]) == list(PAIRS)
+        assert own(seen.metadata[-1]) == list(PAIRS)
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,11 @@ def _unknown(name: str) -> Iterator[Finding]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that is at most two typing errors away, or ""."""
-    distance, found = min(((_distance(name, each), each) for each in known), default=(_FAR, ""))
+    distance, found = min(((typing_errors(name, each), each) for each in known), default=(_FAR, ""))
     return found if distance < _FAR else ""
 
 
-def _distance(one: str, other: str) -> int:
+def typing_errors(one: str, other: str) -> int:
     """Insertions, deletions, and replacements; a transposition counts as one (Damerau, restricted)."""
     if abs(len(one) - len(other)) >= _FAR:
         return _FAR
