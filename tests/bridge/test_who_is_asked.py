@@ -180,9 +180,8 @@ TOO_MANY: dict[str, tuple[Callable[[Tracer, Any], Any], str]] = {
 
 @pytest.mark.parametrize("case", TOO_MANY)
 def test_too_many_attributes_are_logged_in_one_line_with_their_number(
-    otel: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
+    otel: Recorded, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
-    monkeypatch.setattr(engine.notes, "_logged", {})
     make, message = TOO_MANY[case]
     for _ in range(2):
         span = make(otel.tracer, otel.provider.get_tracer("native"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import random
+import runpy
 import sys
+import types
 from contextlib import suppress
 from typing import Any
 
@@ -160,15 +162,22 @@ def test_ids_are_not_of_the_programs_own_sequence(monkeypatch: pytest.MonkeyPatc
 def test_a_process_that_forked_without_telling_python_has_ids_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seeds: list[Any] = []
-    monkeypatch.setattr(ids, "_process", os.getpid())
-    monkeypatch.setattr(ids._random, "seed", seeds.append)
-    assert ids._bits_of_this_process(8) < 256
-    assert seeds == []
-    monkeypatch.setattr(ids, "_process", -1)
-    ids._bits_of_this_process(8)
-    ids._bits_of_this_process(8)
-    assert [len(seed) for seed in seeds] == [32]
+    seeds: list[bytes] = []
+
+    def urandom(size: int) -> bytes:
+        seeds.append(bytes([len(seeds)]) * size)
+        return seeds[-1]
+
+    monkeypatch.setattr(os, "urandom", urandom)
+    monkeypatch.setitem(sys.modules, "uwsgi", types.ModuleType("uwsgi"))
+    bits = runpy.run_path(ids.__file__)["bits"]
+    assert bits(8) < 256
+    assert len(seeds) == 1
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    made = [bits(64), bits(64)]
+    assert len(seeds) == 2
+    seeded = random.Random(seeds[1])
+    assert made == [seeded.getrandbits(64), seeded.getrandbits(64)]
 
 
 def test_the_names_of_an_rpcs_status_in_the_order_in_which_they_are_read() -> None:

@@ -65,15 +65,12 @@ def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agen
     made.close()
 
 
-def test_an_invalid_response_of_the_agent_gives_no_credit(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_response_of_the_agent_gives_no_credit(agent: Agent) -> None:
     made, counts = _throttler(agent)
     made.is_allowed("op")
     agent.status = 500
     assert not made.refresh()
     agent.status = 200
-    monkeypatch.setattr(agent, "_respond", None)
     agent.respond = lambda path, body: (200, b'{"balances": [{"operation": "op", "balance": "x"}]}')
     assert not made.refresh()
     assert counts.counts["jaeger:throttler_update err"] == 2
