@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -273,11 +274,14 @@ def test_a_child_has_one_finalizer_which_runs_after_all_others(
     assert util.finalizers == [(exit.finish, 0)]
 
 
-def test_multiprocessing_is_watched_once_it_is_imported(monkeypatch: pytest.MonkeyPatch, util: Util) -> None:
+@pytest.mark.parametrize("later", [processes.watch, processes.in_child])
+def test_multiprocessing_is_watched_once_it_is_imported(
+    later: Callable[[], None], monkeypatch: pytest.MonkeyPatch, util: Util
+) -> None:
     with monkeypatch.context() as patch:
         patch.delitem(sys.modules, "multiprocessing.util")
         processes.watch()
-    processes.watch()
+    later()
     assert len(util.after) == 1
 
 
