@@ -19,6 +19,11 @@ ROWS = {
         START + "span.set_tag(name, 1)\nspan.log_kv(values)\nspan.finish()\n",
         [("OTB305", SPAN)],
     ),
+    "a span that functions use": (
+        START
+        + "def f():\n    span.set_tag(name, 1)\n    span.set_tag('a', 1)\n\ndef g():\n    span.finish()\n",
+        [("OTB305", SPAN), ("OTB305", "span.set_tag(name, 1)"), ("OTB305", "span.finish()")],
+    ),
     "baggage of a span": (
         START + "span.set_baggage_item(k, v)\nspan.set_tag('a', 1)\n",
         [("OTB204", SPAN), ("OTB204", "span.set_baggage_item(k, v)")],
@@ -32,7 +37,7 @@ ROWS = {
 
 @pytest.mark.parametrize(("source", "wanted"), ROWS.values(), ids=ROWS)
 def test_what_is_left_has_its_marks(source: str, wanted: list[tuple[str, str]], tmp_path: Path) -> None:
-    lines = rewritten(HEAD + source, tmp_path).splitlines()
+    lines = [line.strip() for line in rewritten(HEAD + source, tmp_path).splitlines()]
     found = [(line.split()[2], below) for line, below in pairwise(lines) if line.startswith("# ot-bridge: ")]
     assert found == wanted
 
@@ -164,6 +169,20 @@ LEFT = {
         START + "s = opentracing.tracer.scope_manager.activate(span, True)\n",
         [
             "OTB303 the scope is used without with; use start_as_current_span in a with block",
+            "OTB101 the tracer stays, because one of its uses is left",
+        ],
+    ),
+    "an activated scope in several names": (
+        START + "with opentracing.tracer.scope_manager.activate(span, True) as (s, t):\n    pass\n",
+        [
+            "OTB303 the scope is used without with; use trace.use_span in a with block",
+            "OTB101 the tracer stays, because one of its uses is left",
+        ],
+    ),
+    "an activated scope that is never closed": (
+        START + "opentracing.tracer.scope_manager.activate(span, True)\n",
+        [
+            "OTB303 the scope is never closed",
             "OTB101 the tracer stays, because one of its uses is left",
         ],
     ),
