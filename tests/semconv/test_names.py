@@ -74,9 +74,15 @@ def test_the_first_new_name_is_there_for_every_value(name: str) -> None:
 
 
 def test_the_names_with_secrets_are_these() -> None:
-    assert sorted(SECRETS) == [
-        *("command", "db.instance", "db.statement", "error.object", "http.url", "redis.key", "sql.params")
-    ]
+    assert SECRETS == {
+        "http.url": "user and password in front of the host, and the query",
+        "db.instance": "user and password where it is a URL",
+        "db.statement": "values that a library puts into the statement",
+        "redis.key": "keys that name people",
+        "sql.params": "the statement's values",
+        "command": "the command with its values",
+        "error.object": "a traceback, with what the exception's message holds",
+    }
 
 
 @pytest.mark.parametrize(
