@@ -82,7 +82,7 @@ def test_grpc_is_received_if_grpcio_is_installed() -> None:
             with pytest.raises(grpc.RpcError) as raised:
                 export(b"\xff", timeout=5)
             assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert raised.value.details().startswith("no ExportTraceServiceRequest: ")
+            assert str(raised.value.details()).startswith("no ExportTraceServiceRequest: ")
             assert export(PROTO.SerializeToString(), timeout=5) == b""
             nameless = ExportTraceServiceRequest()
             nameless.resource_spans.add().scope_spans.add().spans.add().name = "without ids"
