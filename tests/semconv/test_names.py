@@ -104,6 +104,7 @@ def test_a_name_that_ends_in_a_point_stands_for_all_that_begin_so(name: str, sta
         ("wss://h/", ("wss", "h", None, 443)),
         ("HTTPS://H/", ("https", "H", None, 443)),
         ("http://h", ("http", "h", None, 80)),
+        ("http://Zone-Z:8/", ("http", "Zone-Z", 8, 8)),
         ("ftp://h/", ("ftp", "h", None, None)),
         ("http://h:1/", ("http", "h", 1, 1)),
         ("http://h:65535", ("http", "h", 65535, 65535)),
@@ -143,7 +144,13 @@ def test_the_rest_of_a_url_begins_behind_its_origin(url: str, rest: str) -> None
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        *(("h:1", ("h", 1)), ("h:65535", ("h", 65535)), ("[::1]:81", ("::1", 81)), ("h:0", None)),
+        *(
+            ("h:1", ("h", 1)),
+            ("ZZ:1", ("ZZ", 1)),
+            ("h:65535", ("h", 65535)),
+            ("[::1]:81", ("::1", 81)),
+            ("h:0", None),
+        ),
         *(("h:65536", None), ("h:", None), ("h", None), ("a,b:1", None), ("a b:1", None), ("::1:81", None)),
     ],
 )
