@@ -192,6 +192,15 @@ def test_a_whole_number_is_read_from_its_forms(value: Any, found: int | None) ->
         ({"db.type": "redis", "peer.address": "h:81", "server.address": "other"}, {"peer.address"}),
         ({"db.type": "redis", "peer.address": "h:81", "server.port": 82}, {"peer.address"}),
         ({"db.type": "redis", "db.system.name": "other"}, {"db.type"}),
+        *(
+            ({"db.type": "redis", name: "h", "network.peer.address": other}, kept)
+            for name in ("peer.ipv4", "peer.ipv6")
+            for other, kept in (("h", set()), ("other", {name}))
+        ),
+        ({"db.type": "redis", "peer.ipv4": "h", "peer.port": 81}, set()),
+        ({"db.type": "redis", "peer.ipv4": "h", "peer.port": 81, "network.peer.port": 82}, {"peer.port"}),
+        ({"db.type": "redis", "peer.hostname": "h", "server.address": "h"}, set()),
+        ({"db.type": "redis", "peer.hostname": "h", "server.address": "other"}, {"peer.hostname"}),
     ],
     ids=str,
 )
@@ -217,6 +226,10 @@ def test_an_old_name_stays_if_one_of_its_new_names_has_another_value(
         ({"http.method": "brew", "http.request.method_original": "other"}, {"http.method"}),
         ({"http.method": "GET", "http.request.method": "POST"}, {"http.method"}),
         ({"http.status_code": 200, "http.response.status_code": 201}, {"http.status_code"}),
+        ({"http.method": "GET", "peer.ipv4": "h"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "client.address": "other"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "network.peer.address": "h"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "network.peer.address": "other"}, {"peer.ipv4"}),
     ],
     ids=str,
 )
