@@ -270,6 +270,8 @@ def test_the_copy_differs_only_in_attributes_and_the_original_is_not_changed(pro
         written = json.loads(copy.to_json())
         assert written["attributes"] == dict(copy.attributes or {})
         assert {**written, "attributes": 0} == {**json.loads(original.to_json()), "attributes": 0}
+        assert copy.to_json() == json.dumps(written, indent=4)
+        assert copy.to_json(None) == json.dumps(written)
 
 
 def test_a_span_that_is_not_concerned_is_passed_on_as_the_same_object() -> None:
@@ -428,6 +430,14 @@ def test_origins_are_kept_within_bounds_and_without_paths_and_passwords() -> Non
         split(f"http://h{number}?secret={number}")
     assert 0 < len(addresses._known) <= 1024
     assert [each for each in addresses._known if "secret" in each] == []
+    addresses._known.clear()
+    for number in range(1024):
+        split(f"http://h{number}/")
+    assert len(addresses._known) == 1024
+    split("http://h/")
+    split("http://" + "h" * 293)
+    split("http://" + "h" * 294)
+    assert [*addresses._known] == ["http://h", "http://" + "h" * 293]
 
 
 METHODS = ["GET", "get", "", 7]
