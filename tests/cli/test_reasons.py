@@ -1,10 +1,12 @@
-"""The parts of `ot-bridge doctor`: reasons from log lines, versions, and names of variables, row by row."""
+"""The parts of `ot-bridge doctor`: reasons from log lines, versions, variables, row by row."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from ot_bridge.cli.checkup import addresses, known, packages
+from ot_bridge.cli.checkup import addresses, effective, known, packages
 from ot_bridge.cli.checkup.model import is_secret, source, variable
 from ot_bridge.cli.checkup.reasons import Address, Reason, address_of, reason
 
@@ -320,3 +322,152 @@ def test_the_value_of_a_variable_with_a_secret_is_not_shown(
     monkeypatch.setenv("A_OTHER", "http://u:p@h/")
     assert source(name, "A_OTHER") == "A_OTHER"
     assert variable("A_OTHER") == "http://h/"
+
+
+@pytest.fixture
+def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in os.environ if each.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+
+
+def _rows() -> list[tuple[str, str, str]]:
+    return [tuple(row) for row in effective.rows() if row.name not in ("python", "resource")]  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("_unset")
+def test_the_rows_without_a_variable_are_the_defaults() -> None:
+    assert [row for row in _rows() if row[0] != "service.name"] == [
+        ("sampler", "parentbased_always_on", "default"),
+        ("propagators", "tracecontext, baggage, jaeger", "default of ot-bridge"),
+        ("trace ids", "128 bits", "default for these propagators"),
+        ("exporter", "otlp (http/protobuf)", "default"),
+        ("  endpoint", "http://localhost:4318/v1/traces", "default"),
+        ("semconv", "as the program sets them", "default"),
+        ("delivery", "queue of 2048 spans, batches of 512, every 1 s", "default"),
+    ]
+
+
+#: variables -> the rows of doctor's table that differ from those without variables
+EFFECTIVE: list[tuple[dict[str, str], list[tuple[str, str, str]]]] = [
+    (
+        {"OTEL_SEMCONV_STABILITY_OPT_IN": "http/dup,rpc"},
+        [("semconv", "http/dup,rpc", "OTEL_SEMCONV_STABILITY_OPT_IN")],
+    ),
+    (
+        {"OTEL_PROPAGATORS": "b3,ottrace"},
+        [
+            ("propagators", "b3, ottrace", "OTEL_PROPAGATORS"),
+            ("trace ids", "64 bits", "default for these propagators"),
+        ],
+    ),
+    (
+        {"OTEL_PROPAGATORS": "xray,ottrace"},
+        [
+            ("propagators", "xray, ottrace", "OTEL_PROPAGATORS"),
+            ("trace ids", "64 bits", "default for these propagators"),
+        ],
+    ),
+    (
+        {"OTEL_PROPAGATORS": "xray"},
+        [
+            ("propagators", "xray", "OTEL_PROPAGATORS"),
+            ("trace ids", "128 bits, with X-Ray's time in them", "default for these propagators"),
+        ],
+    ),
+    (
+        {"OTEL_TRACES_EXPORTER": "xray_daemon"},
+        [
+            ("propagators", "tracecontext, baggage, jaeger, xray", "default of ot-bridge"),
+            ("trace ids", "128 bits, with X-Ray's time in them", "default for these propagators"),
+            ("exporter", "xray_daemon", "OTEL_TRACES_EXPORTER"),
+        ],
+    ),
+    ({"OTEL_TRACES_EXPORTER": "none"}, [("exporter", "none", "OTEL_TRACES_EXPORTER")]),
+    (
+        {"OTEL_TRACES_EXPORTER": "otlp,console"},
+        [
+            ("exporter", "otlp (http/protobuf)", "OTEL_TRACES_EXPORTER"),
+            ("exporter", "console", "OTEL_TRACES_EXPORTER"),
+        ],
+    ),
+    ({"OTEL_PYTHON_ID_GENERATOR": "random"}, [("trace ids", "random", "OTEL_PYTHON_ID_GENERATOR")]),
+    (
+        {"OTEL_RESOURCE_ATTRIBUTES": "service.name = shop,region=eu"},
+        [("service.name", "shop", "OTEL_RESOURCE_ATTRIBUTES")],
+    ),
+    ({"OTEL_SERVICE_NAME": "shop"}, [("service.name", "shop", "OTEL_SERVICE_NAME")]),
+    (
+        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"},
+        [("sampler", "traceidratio 0.5", "OTEL_TRACES_SAMPLER + OTEL_TRACES_SAMPLER_ARG")],
+    ),
+    ({"OTEL_TRACES_SAMPLER": "always_on"}, [("sampler", "always_on", "OTEL_TRACES_SAMPLER")]),
+    (
+        {
+            "OTEL_BSP_SCHEDULE_DELAY": "1500",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "100",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
+        },
+        [
+            (
+                "delivery",
+                "queue of 100 spans, batches of 10, every 1.5 s",
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_SCHEDULE_DELAY",
+            )
+        ],
+    ),
+    (
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        [
+            ("exporter", "otlp (grpc)", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+            ("  endpoint", "http://localhost:4317", "default"),
+        ],
+    ),
+    (
+        {
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://h:1/x",
+        },
+        [
+            ("exporter", "otlp (http/protobuf)", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+            ("  endpoint", "http://h:1/x", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        ],
+    ),
+    (
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:1"},
+        [
+            ("exporter", "otlp (grpc)", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+            ("  endpoint", "http://h:1", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ],
+    ),
+    (
+        {
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "7",
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip",
+            "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
+        },
+        [
+            ("  timeout", "7", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+            ("  compression", "gzip", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"),
+            ("  headers", "…", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ],
+    ),
+    ({"OTEL_SDK_DISABLED": "true"}, [("disabled", "true", "OTEL_SDK_DISABLED")]),
+]
+
+
+@pytest.mark.usefixtures("_unset")
+@pytest.mark.parametrize(("variables", "rows"), EFFECTIVE, ids=[" ".join(each) for each, _ in EFFECTIVE])
+def test_each_row_has_the_value_and_the_variable_that_it_comes_from(
+    variables: dict[str, str], rows: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = _rows()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert [row for row in _rows() if row not in usual] == rows
+
+
+@pytest.mark.usefixtures("_unset")
+def test_the_other_attributes_of_the_resource_are_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=7,region=eu,service.name=shop")
+    (row,) = (each for each in effective.rows() if each.name == "resource")
+    assert (row.value, row.source) == ("service.instance.id=7, region=eu", "OTEL_RESOURCE_ATTRIBUTES")
