@@ -23,6 +23,7 @@ from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import TracerProvider
 
+import ot_bridge
 from ot_bridge.cli.checkup import addresses, known, packages
 from ot_bridge.cli.main import main
 from tests import needs
@@ -131,8 +132,8 @@ def test_doctor_reports_a_delivered_span_with_its_trace(doctor: Doctor, servers:
     (span,) = receiver.spans
     assert report.status == 0
     finding = report.of("otlp", "well")
-    assert finding.startswith(f"delivered to {receiver.endpoint} in ")
-    assert f"trace {span.trace_id.hex()}" in finding
+    delivered = re.escape(f"delivered to {receiver.endpoint} in ")
+    assert re.fullmatch(rf"{delivered}\d+ ms, trace {span.trace_id.hex()} \| ", finding)
     assert span.name == "ot-bridge doctor"
     pairs = receiver.requests[0].resource_spans[0].resource.attributes
     named = {pair.key: pair.value.string_value for pair in pairs}
@@ -532,7 +533,10 @@ def test_a_foreign_tracer_provider_is_named(doctor: Doctor, monkeypatch: pytest.
     """Row K9."""
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider(shutdown_on_exit=False))
     report = doctor("--no-send")
-    assert "opentelemetry.sdk.trace.TracerProvider" in report.of("provider", "look")
+    assert report.of("provider", "look") == (
+        "another provider is global (opentelemetry.sdk.trace.TracerProvider): install() takes it, with its "
+        "sampler and exporters | call ot_bridge.install() first, or configure that one"
+    )
 
 
 HEADERS = {
@@ -722,7 +726,10 @@ def test_a_configuration_file_whose_sampler_drops_everything_is_reported(
     exporter = "processors: [{simple: {exporter: {console: }}}]"
     file.write_text(f'file_format: "1.0"\ntracer_provider:\n  {sampler}\n  {exporter}\n')
     finding = doctor(OTEL_CONFIG_FILE=str(file)).of("exporter")
-    assert "nothing will be sent, and this is why: its sampler" in finding
+    assert finding.startswith("nothing will be sent, and this is why: its sampler (")
+    assert finding.endswith(
+        ") samples no trace that begins here | tracer_provider.sampler: {parent_based: {root: {always_on: }}}"
+    )
 
 
 BROKEN_FILES = {
@@ -848,19 +855,28 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     assert report.rows["program"][0] == f"{sys.executable} {tmp_path / 'app.py'}"
     assert report.rows["its python"][0].endswith(sys.executable)
     assert report.rows["redirect"][0] == "ot-bridge run turns it on: jaeger_client, grpc_opentracing"
-    assert "the real jaeger_client and grpc_opentracing" in report.of("program", "well")
+    assert report.of("program", "well") == (
+        f"{sys.executable} has ot-bridge {ot_bridge.__version__} | \n"
+        "installed there, too: the real jaeger_client and grpc_opentracing | "
+    )
     assert "SkyWalking's" in report.of("headers")
     assert "service.name" in report.rows
     assert not list(tmp_path.glob("ran"))
     for options in ([], ["--quiet"], ["--view", "--show"]):
         report = doctor("--no-send", "--", "ot-bridge", "run", *options, "--", sys.executable, "-E", "app.py")
         assert report.rows["program"][0] == f"{sys.executable} -E app.py"
-        assert "Python's option -E" in report.of("redirect")
+        assert report.of("redirect") == (
+            "Python's option -E hides the sitecustomize on PYTHONPATH: leave it out, or call "
+            "ot_bridge.redirect.redirect() first in the program | from ot_bridge.redirect import redirect; redirect()"
+        )
     bare = doctor("--no-send", "--", sys.executable, "-I", "-S", "app.py")
-    assert f"{sys.executable} has no ot_bridge" in bare.of("program")
-    assert f"{sys.executable} -m pip install ot-bridge" in bare.of("program")
+    assert bare.rows["redirect"][0] == "off, with ot-bridge run too"
+    assert bare.of("program") == (
+        f"{sys.executable} has no ot_bridge; the one that runs now belongs to {sys.executable} | "
+        f"{sys.executable} -m pip install ot-bridge"
+    )
     unknown = doctor("--no-send", "--", "sh", "-c", "x").of("program", "look")
-    assert "it is not known which Python sh starts, if any" in unknown
+    assert unknown == "it is not known which Python sh starts, if any | "
     missing = doctor("--no-send", "--", "no-such-program")
     assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
 
@@ -868,7 +884,7 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
 def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:
     """Row K11."""
     value, source = doctor("--no-send").rows["redirect"]
-    assert value.startswith("off in this process; the real jaeger_client and grpc_opentracing")
+    assert value == "off in this process; the real jaeger_client and grpc_opentracing are installed"
     assert source == "ot-bridge run -- … turns it on"
 
 

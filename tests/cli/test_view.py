@@ -107,6 +107,26 @@ def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(a
     assert "Traces are shown at" in done.stdout
 
 
+def test_if_another_program_has_the_port_a_free_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: list[viewing.Address] = []
+
+    def announce(address: viewing.Address) -> None:
+        found.append(address)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(viewing, "announce", announce)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(viewing, "PORT", other.getsockname()[1])
+        monkeypatch.setattr(viewing, "_is_viewer", lambda port: False)
+        assert main(["view", "--host", "127.0.0.1"]) == 0
+    assert capsys.readouterr().out == (
+        f"Port {viewing.PORT} is taken by another program. For programs to send here:\n"
+        f"export OTEL_EXPORTER_OTLP_ENDPOINT={found[0].url}\n"
+    )
+
+
 def test_a_requested_port_that_is_in_use_gives_an_error_message(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
