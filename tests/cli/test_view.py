@@ -236,6 +236,7 @@ def test_the_demo_is_seen_in_the_viewer() -> None:
 def test_the_viewer_listens_on_both_addresses_of_localhost() -> None:
     sockets = bound(["127.0.0.1", "::1"], 0)
     assert len({each.getsockname()[1] for each in sockets}) == 1
+    assert sockets[1].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
     for each in sockets:
         each.close()
 
