@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PathDistribution
+from importlib.metadata import PathDistribution, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -468,16 +468,29 @@ def test_incompatible_packages_are_named(tmp_path: Path, monkeypatch: pytest.Mon
     _package(tmp_path, "opentelemetry-other", "1.0", entries=entries)
     monkeypatch.syspath_prepend(tmp_path)
     found = [(each.level, each.text, each.mend) for each in packages.findings()]
-    texts = " / ".join(text for _, text, _ in found)
-    assert "opentelemetry-proto-of-old 1.0 needs protobuf <4.0,>=3.19, and " in texts
-    assert "needs opentelemetry-api ==0.1, and " in texts
-    assert "needs another-that-is-missing, which is not installed" in texts
-    assert (
-        "mine (opentelemetry_propagator) is provided by opentelemetry-other and opentelemetry-proto-of-old"
-        in texts
-    )
-    assert "no-such-package" not in texts
-    assert "opentelemetry-sdk" not in texts
+    old = "opentelemetry-proto-of-old"
+    assert [each for each in found if old in each[1]] == [
+        (
+            "wrong",
+            f"{old} 1.0 needs protobuf <4.0,>=3.19, and {version('protobuf')} is installed",
+            "pip install 'protobuf<4.0,>=3.19'",
+        ),
+        (
+            "wrong",
+            f"{old} 1.0 needs opentelemetry-api ==0.1, and {version('opentelemetry-api')} is installed",
+            "pip install 'opentelemetry-api==0.1'",
+        ),
+        (
+            "wrong",
+            f"{old} needs another-that-is-missing, which is not installed",
+            "pip install another-that-is-missing",
+        ),
+        (
+            "look",
+            f"mine (opentelemetry_propagator) is provided by opentelemetry-other and {old}",
+            f"pip uninstall {old}",
+        ),
+    ]
 
 
 def test_generated_code_that_is_newer_than_protobuf_is_reported(
@@ -492,8 +505,14 @@ def test_generated_code_that_is_newer_than_protobuf_is_reported(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     (found,) = packages._generated()
     assert found.level == "wrong"
-    assert "Descriptors cannot be created directly" in found.text
-    assert "ot-bridge[otlp-json]" in found.mend
+    assert found.text == (
+        "opentelemetry-proto and the installed protobuf are incompatible "
+        "(TypeError: Descriptors cannot be created directly.)"
+    )
+    assert found.mend == (
+        "pip install 'ot-bridge[otlp-json]' and OTEL_EXPORTER_OTLP_PROTOCOL=http/json, or http/protobuf, "
+        "which needs no protobuf"
+    )
 
 
 NEWER_CODE = """
