@@ -927,6 +927,38 @@ def test_the_doctor_command_prints_findings_and_sets_the_exit_status(servers: Ex
     assert "on: jaeger_client, grpc_opentracing are ours" in redirected.stdout
 
 
+def test_the_report_is_a_table_and_then_the_findings_with_the_worst_first(
+    doctor: Doctor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"OTEL_SERVICE_VERSION_NUMBER": "1", "OTEL_EXPORTER_OTLP_PROTCOL": "grpc"}
+    report = doctor("--no-send", "--service-name", "shop", "-H", B3, **variables)
+    assert main(["doctor", "--no-send", "--service-name", "shop", "-H", B3]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    table, findings = printed[: printed.index("")], printed[printed.index("") + 1 :]
+    assert [line.split()[0] for line in table] == [name.split()[0] for name in report.rows]
+    (row,) = (line for line in table if line.startswith("sampler "))
+    name = max(map(len, report.rows))
+    value = min(60, max(len(value) for value, _ in report.rows.values()))
+    assert row == f"{'sampler':{name}}  {'parentbased_always_on':{value}}  default"
+    assert findings == [
+        (
+            "x variable  OTEL_EXPORTER_OTLP_PROTCOL has no effect: it is not known. Did you mean "
+            "OTEL_EXPORTER_OTLP_PROTOCOL?"
+        ),
+        "            OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+        "x headers   b3 came, and no propagator reads it: the caller's trace ends here.",
+        "            OTEL_PROPAGATORS=tracecontext,baggage,jaeger,b3",
+        "! variable  OTEL_SERVICE_VERSION_NUMBER is not read by anything here",
+        "            unset OTEL_SERVICE_VERSION_NUMBER",
+        "2 wrong, 1 to look at",
+    ]
+
+
+def test_a_report_without_findings_says_so(doctor: Doctor, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--no-send", "--service-name", "shop"]) == 0
+    assert capsys.readouterr().out.endswith("\n\nall is well\n")
+
+
 FILES: dict[str, tuple[bytes | None, str]] = {
     "missing": (None, "file cannot be read: No such file or directory"),
     "no text": (b"\xff\xfe", "file: no text in UTF-8"),
