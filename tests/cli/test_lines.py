@@ -177,6 +177,11 @@ PRINTED: dict[str, tuple[int, str | None, str]] = {
         "",
         "ot-bridge check: no program given; for example: ot-bridge check --tags --run -- python app.py\n",
     ),
+    "check --tags --run --timeout 0.2 -- sleep 60": (
+        2,
+        NO_TAGS,
+        "ot-bridge check: the program did not end within 0.2 seconds\n",
+    ),
     "rewrite .": (1, None, REWRITTEN),
     "rewrite . --write": (1, "", REWRITTEN.replace("would be rewritten", "rewritten")),
     "rewrite rules.yml": (0, "", "0 references would be rewritten in 0 files, 0 are left, with 0 marks\n"),
@@ -190,7 +195,7 @@ def test_check_and_rewrite_print_what_they_find(
     printed: tuple[int, str | None, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "app.py").write_text(PROGRAM)
     (tmp_path / "bad.py").write_text("import opentracing\nx = = 1\n")
@@ -198,7 +203,7 @@ def test_check_and_rewrite_print_what_they_find(
     monkeypatch.chdir(tmp_path)
     status, out, err = printed
     assert main(line.split()) == status
-    found = capsys.readouterr()
+    found = capfd.readouterr()
     assert (found.out if out is not None else None, found.err) == (out, err)
 
 
