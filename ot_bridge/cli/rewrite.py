@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--diff", action="store_true", help="show a diff (the default)")
     how.add_argument("--write", action="store_true", help="change the files")
-    parser.add_argument(
-        "--trust-names", action="store_true", help="trust names such as span, tracer and scope"
-    )
+    parser.add_argument("--trust-names", action="store_true", help="trust names such as span and tracer")
     parser.add_argument(
         "--semconv", action="store_true", help="write OpenTelemetry's stable names for opentracing.tags"
     )

@@ -115,14 +115,18 @@ class Reading(Slots):
         """The value that a variable's name suggests, if it is used accordingly and nothing contradicts it."""
         match = legacy.BY_NAME.search(slot.name)
         kind = match[1] if match else ""
-        if kind not in legacy.METHODS or any(
-            each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values
+        if (
+            kind not in legacy.METHODS
+            or kind == "scope"
+            or any(
+                each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values
+            )
         ):
             return None
         loads = [] if slot.scope is None else slot.scope.loads.get(slot.name, [])
         parents = [slot.bindings[0][0].module.parents.get(load) for load in loads]
         used = any(isinstance(each, ast.Attribute) and each.attr in legacy.METHODS[kind] for each in parents)
-        if not used and not (slot.scope is None and kind != "scope"):
+        if not used and slot.scope is not None:
             return None
         return Value(kind, flow=slot.flow, shared=kind == "tracer", maybe=NONE in values)
 

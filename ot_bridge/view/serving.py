@@ -58,7 +58,7 @@ def _listening(host: str, port: int) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((host, port))
         made.listen(128)
-    except OSError:
+    except (OSError, OverflowError):  # the latter for a port above 65535
         made.close()
         raise
     return made

@@ -23,13 +23,13 @@ def response_header(name: str | None) -> MakeHeaders | None:
     """
     if name is None:
         return None
-    for format in FORMATS.values():
-        if not format.raw and name in (format.name, *format.fields):
+    formats = [format for format in FORMATS.values() if not format.raw]
+    for format in formats:
+        if name in (format.name, *format.fields):
             break
     else:
-        raise ConfigurationError(
-            "response_header", name, f"expected a header, or one of {', '.join(FORMATS)}"
-        )
+        known = ", ".join(format.name for format in formats)
+        raise ConfigurationError("response_header", name, f"expected a header, or one of {known}")
     wanted = format.fields if name == format.name else (name,)
 
     def headers(span: opentracing.Span) -> list[tuple[str, str]]:

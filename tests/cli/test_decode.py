@@ -163,6 +163,24 @@ def test_integers_may_be_given_for_tchannel(decode: Output) -> None:
     assert "trace id     00000000000000000000000000000012" in out
 
 
+def test_without_a_tracing_header_the_known_ones_are_listed(decode: Output) -> None:
+    status, out, err = decode("user-agent: curl")
+    assert (status, out) == (2, "")
+    assert err.splitlines() == [
+        "No tracing header in what was given. Known are:",
+        "  traceparent, tracestate",
+        "  baggage",
+        "  uber-trace-id, jaeger-debug-id, jaeger-baggage, uberctx-...",
+        "  b3",
+        "  x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags",
+        "  ot-tracer-traceid, ot-tracer-spanid, ot-tracer-sampled, ot-baggage-...",
+        "  x-amzn-trace-id",
+        "  grpc-trace-bin",
+        "  binary",
+        "  trace_id, span_id, parent_id, traceflags",
+    ]
+
+
 def test_a_missing_span_id_and_a_missing_decision_are_shown(decode: Output) -> None:
     _, out, _ = decode("X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678")
     assert "span id      none: a new span is due" in out

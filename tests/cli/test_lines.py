@@ -1,4 +1,4 @@
-"""The lines that `compare` compares, each as it is printed; the Python behind a command, option by option."""
+"""The lines that `compare`, `check` and `rewrite` print; the Python behind a command, option by option."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from ot_bridge.cli import jaeger_file, traces
 from ot_bridge.cli.checkup.known import nearest, typing_errors
 from ot_bridge.cli.interpreter import interpreter_of
+from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
 from tests.view.spans import MS, START, TRACE, span
 
@@ -107,6 +108,113 @@ def test_an_exception_is_counted_once_a_span_and_other_logs_each() -> None:
         "  log event='x'",
         "  log event='x'",
     ]
+
+
+PROGRAM = """\
+import opentracing
+span = opentracing.tracer.start_span("a", tags={"http.method": "GET", "component": "x"})
+span.finish()
+ship(opentracing.tracer.start_span("b"))
+"""
+TAGS = """\
+Names that change when their group is opted in:
+  http.method -> http.request.method, http.request.method_original [http]: 1 (app.py:2)
+Names that stay:
+  component -> it has no successor; the scope's name comes nearest: 1 (app.py:2)
+Names whose values may carry secrets:
+  none
+Queries that stop matching without /dup:
+  rules.yml:1: http.method -> http.request.method
+Sampling rules behind the program (a collector's, Refinery's) see the new names. OTEL_SEMCONV_STABILITY_OPT_IN
+=http/dup,database/dup,rpc/dup sends the old ones beside them.
+"""
+NO_TAGS = """\
+Names that change when their group is opted in:
+  none
+Names that stay:
+  none
+Names whose values may carry secrets:
+  none
+Sampling rules behind the program (a collector's, Refinery's) see the new names. OTEL_SEMCONV_STABILITY_OPT_IN
+=http/dup,database/dup,rpc/dup sends the old ones beside them.
+"""
+CHECKED = """\
+app.py:2:20: OTB101 the tracer comes from opentracing
+app.py:2:27: OTB102 a span is started
+app.py:3:6: OTB105 the span is finished or renamed
+app.py:4:18: OTB101 the tracer comes from opentracing; rewrite leaves it: \
+the tracer stays, because one of its uses is left
+app.py:4:25: OTB302 the span is passed to ship(), which is not below the paths; left as it is
+
+5 references in 1 files (2 Python files read)
+     4  works unchanged on ot_bridge; rewritten
+         2  OTB101 the tracer comes from opentracing
+         1  OTB102 a span is started
+         1  OTB105 the span is finished or renamed
+     1  a person decides
+         1  OTB302 the span goes where it cannot be followed
+"""
+REWRITTEN = """\
+bad.py is left as it is: invalid syntax (bad.py, line 2)
+3 references would be rewritten in 1 files, 2 are left, with 1 marks
+     1  OTB302 the span goes where it cannot be followed
+A cancelled task, SystemExit or KeyboardInterrupt makes the status ERROR on the bridge, and none after.
+OpenTelemetry drops attributes whose values are neither text, numbers, truth values nor lists of these.
+"""
+UNREAD = "ot-bridge check: bad.py cannot be read: invalid syntax (bad.py, line 2)\n"
+OLD = "opentracing before 2.0 has neither scopes nor a global tracer: nothing is rewritten"
+#: command line -> the exit status, and what is printed on both streams (None: something else)
+PRINTED: dict[str, tuple[int, str | None, str]] = {
+    "check .": (2, CHECKED, UNREAD),
+    "check": (2, "", "ot-bridge check: a PATH is needed\n"),
+    "check none": (2, "", "ot-bridge check: none: No such file or directory\n"),
+    "check --tags . --in .": (2, TAGS, UNREAD),
+    "check --tags app.py --in .": (1, TAGS, ""),
+    "check --tags rules.yml": (0, NO_TAGS, ""),
+    "check --tags none": (2, "", "ot-bridge check: [Errno 2] No such file or directory: 'none'\n"),
+    "check --tags --run": (
+        2,
+        "",
+        "ot-bridge check: no program given; for example: ot-bridge check --tags --run -- python app.py\n",
+    ),
+    "check --tags --run --timeout 0.2 -- sleep 60": (
+        2,
+        NO_TAGS,
+        "ot-bridge check: the program did not end within 0.2 seconds\n",
+    ),
+    "rewrite .": (1, None, REWRITTEN),
+    "rewrite . --write": (1, "", REWRITTEN.replace("would be rewritten", "rewritten")),
+    "rewrite rules.yml": (0, "", "0 references would be rewritten in 0 files, 0 are left, with 0 marks\n"),
+    "rewrite none": (2, "", "ot-bridge rewrite: none: No such file or directory\n"),
+}
+
+
+@pytest.mark.parametrize(("line", "printed"), PRINTED.items(), ids=PRINTED)
+def test_check_and_rewrite_print_what_they_find(
+    line: str,
+    printed: tuple[int, str | None, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "app.py").write_text(PROGRAM)
+    (tmp_path / "bad.py").write_text("import opentracing\nx = = 1\n")
+    (tmp_path / "rules.yml").write_text("key: http.method\n")
+    monkeypatch.chdir(tmp_path)
+    status, out, err = printed
+    assert main(line.split()) == status
+    found = capfd.readouterr()
+    assert (found.out if out is not None else None, found.err) == (out, err)
+
+
+def test_rewrite_says_which_requirement_prevents_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app.py").write_text(PROGRAM)
+    (tmp_path / "requirements.txt").write_text("opentracing<2\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["rewrite", "."]) == 1
+    assert capsys.readouterr() == ("", f"Nothing is rewritten: requirements.txt:1: {OLD}\n")
 
 
 def _script(tmp_path: Path, first: str) -> str:

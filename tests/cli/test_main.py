@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,122 @@ def test_every_command_has_examples_and_exit_statuses(
     assert "examples:" in text
     assert "exit status:" in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+#: command -> the texts of its arguments in its help, and the last line
+HELP = {
+    "demo": [
+        "print the traces as JSON",
+        "print every span, also similar siblings in a row",
+        "also write the traces as a page (-: to standard output)",
+        "also send the spans to this collector (OTLP over HTTP)",
+        "show the traces in a browser, until Ctrl-C",
+        "show sampling rules, and the segments that AWS X-Ray receives",
+        "--html cannot be written.",
+    ],
+    "decode": [
+        "'name: value', or a curl command",
+        "a header, as for curl -H",
+        "exit status: 0 all headers could be read, 1 at least one was refused, 2 none was a tracing header.",
+    ],
+    "run": [
+        "the program and its arguments, after --",
+        "do not print what is redirected",
+        "print each trace on standard error when it ends",
+        "show the traces in a browser",
+        "On Windows this process waits for the program and returns its exit status.",
+    ],
+    "doctor": [
+        "a Jaeger configuration in YAML, JSON or Python; - for stdin",
+        "a request header to check",
+        "the service name that the program passes to install() or Config",
+        "print only OpenTelemetry's variables",
+        "print only JSON",
+        "send no span",
+        "exit status: 0 nothing is wrong, 1 something is wrong, 2 the check failed (a file cannot be read).",
+    ],
+    "view": [
+        "traces to show from the start, as OTLP in JSON",
+        "an address to listen on (default: 127.0.0.1 and ::1), or a name to accept as Host",
+        "port for OTLP over HTTP and for the page (default: 4318)",
+        "number of traces to keep (default: 10000)",
+        "open the page in a browser",
+        (
+            "exit status: 0 it was ended by Ctrl-C or SIGTERM, "
+            "2 it cannot listen on the port or cannot read a file."
+        ),
+    ],
+    "config": [
+        "a Jaeger configuration in YAML, JSON or Python; - for stdin",
+        "a request header to check",
+        "the service name that the program passes to install() or Config",
+        "print only OpenTelemetry's variables",
+        "print only JSON",
+        "exit status: 0 nothing is wrong, 1 something is wrong, 2 the check failed (a file cannot be read).",
+    ],
+    "compare": [
+        "the program and its arguments, after --",
+        "sample every trace in both runs",
+        "a tag that may differ",
+        "print the traces of both runs as trees",
+        "write both runs side by side as a page that needs no network",
+        "for servers: a shell command that sends requests",
+        "wait before --then (default: 2)",
+        "limit of each run (default: 120)",
+        "could not be compared. Needs Linux, macOS or WSL.",
+    ],
+    "rewrite": [
+        "a folder or a file",
+        "show a diff (the default)",
+        "change the files",
+        "trust names such as span and tracer",
+        "write OpenTelemetry's stable names for opentracing.tags",
+        "print only JSON, which contains the diff",
+        "exit status: 0 everything was rewritten; 1 something is left, below a mark; 2 wrong use",
+    ],
+    "check": [
+        "a folder or a file",
+        "print JSON and nothing else",
+        "list the tags whose names change (docs/semconv.md); PATH may also be a file of OTLP in JSON",
+        "with --tags: list the lines of dashboards, alerts and collector files that stop matching",
+        "with --tags: run the program after -- and read its spans",
+        "limit of that run (default: 60)",
+        "file that cannot be read, or a run that did not end in time",
+    ],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_explains_each_argument(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # each explanation in one line
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = [re.split(r"\s{2,}", line)[-1] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in HELP[command] if line not in lines] == []
+
+
+def test_the_help_explains_each_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line.split(None, 1)[1] for line in lines if line.split(" ")[0] in COMMANDS] == [
+        "send requests of older clients through a gateway and show the traces",
+        "explain a tracing header, or why it is refused",
+        "run a program on ot_bridge without changing it",
+        "show the configuration, send one span, and find out why traces are missing",
+        "show the traces that programs on this machine send, in a browser",
+        "show the effective configuration, or translate Jaeger's",
+        "run a program on jaeger-client and on ot_bridge and show how the traces differ",
+        "rewrite OpenTracing calls to OpenTelemetry's API, and mark what a person decides",
+        "report which parts of a code base work unchanged, work differently, or need a person",
+    ]
+    assert "OpenTracing code on OpenTelemetry." in lines
+    assert lines[-1] == "macOS or WSL. All other commands are the same everywhere."
 
 
 def test_the_help_lists_the_commands_and_what_applies_to_all_of_them(

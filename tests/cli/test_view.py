@@ -107,10 +107,33 @@ def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(a
     assert "Traces are shown at" in done.stdout
 
 
+def test_if_another_program_has_the_port_a_free_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: list[viewing.Address] = []
+
+    def announce(address: viewing.Address) -> None:
+        found.append(address)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(viewing, "announce", announce)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(viewing, "PORT", other.getsockname()[1])
+        monkeypatch.setattr(viewing, "_is_viewer", lambda port: False)
+        assert main(["view", "--host", "127.0.0.1"]) == 0
+    assert capsys.readouterr().out == (
+        f"Port {viewing.PORT} is taken by another program. For programs to send here:\n"
+        f"export OTEL_EXPORTER_OTLP_ENDPOINT={found[0].url}\n"
+    )
+
+
 def test_a_requested_port_that_is_in_use_gives_an_error_message(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
-    assert "cannot be listened on" in capsys.readouterr().err
+        taken = f"ot-bridge view: port {other.getsockname()[1]} cannot be listened on: "
+    assert capsys.readouterr().err.startswith(taken)
+    assert main(["view", "--port", "65536"]) == 2
+    assert capsys.readouterr().err.startswith("ot-bridge view: port 65536 cannot be listened on: ")
 
 
 def test_a_viewer_that_is_already_running_is_named(
@@ -213,6 +236,7 @@ def test_the_demo_is_seen_in_the_viewer() -> None:
 def test_the_viewer_listens_on_both_addresses_of_localhost() -> None:
     sockets = bound(["127.0.0.1", "::1"], 0)
     assert len({each.getsockname()[1] for each in sockets}) == 1
+    assert sockets[1].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
     for each in sockets:
         each.close()
 
@@ -226,6 +250,7 @@ def test_a_file_that_cannot_be_read_gives_an_error_message(
     assert main(["view", str(tmp_path / "none.json")]) == 2
     assert capsys.readouterr().err.count("cannot be read") == 2
     assert main(["view", "--keep", "0"]) == 2
+    assert capsys.readouterr().err == "ot-bridge view: --keep needs a number of traces, at least 1\n"
 
 
 def test_listening_on_all_addresses_is_warned_of_once() -> None:
@@ -235,7 +260,9 @@ def test_listening_on_all_addresses_is_warned_of_once() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert process.stderr is not None
-        assert process.stderr.read().count("everyone who reaches this machine") == 1
+        note = "everyone who reaches this machine can read the traces."
+        lines = [line for line in process.stderr.read().splitlines() if "left out" not in line]
+        assert lines == [f"ot-bridge view: {note} A name in the Host header must be given with --host"]
 
 
 def test_a_real_collector_reads_what_is_downloaded() -> None:
@@ -277,5 +304,7 @@ def test_without_grpcio_its_port_is_skipped_with_a_message_that_names_the_extra(
         assert address.ours
     packets, grpc = capsys.readouterr().err.splitlines()
     assert packets == "ot-bridge view: Jaeger's packets (UDP 6831): left out, as the port is taken"
-    assert grpc.startswith("ot-bridge view: OTLP over gRPC (4317): left out, as grpcio is not installed")
-    assert grpc.endswith("(pip install 'ot-bridge[grpc]')")
+    assert grpc == (
+        "ot-bridge view: OTLP over gRPC (4317): left out, as grpcio is not installed "
+        "(pip install 'ot-bridge[grpc]')"
+    )

@@ -69,7 +69,14 @@ def test_calls_with_too_much_baggage_are_made_with_the_baggage_that_fits(
         if "tracecontext" in names:
             assert headers["uber-trace-id"].startswith("a:")
             assert headers["tracestate"] == CALLER["tracestate"]
-    assert [r.levelno for r in caplog.records if r.name == "ot_bridge.grpc"] == [logging.WARNING]
+    (record,) = (each for each in caplog.records if each.name == "ot_bridge.grpc")
+    assert (record.levelno, record.message) == (
+        logging.WARNING,
+        (
+            "a call's metadata and baggage have more than 6144 bytes, so that gRPC could refuse the call; "
+            "tracing headers that do not fit are left out; send less metadata, or set less baggage"
+        ),
+    )
 
 
 def _left(metadata: Any, names: str = LISTS["default"], items: int = 60) -> dict[str, Any]:
@@ -129,4 +136,4 @@ def test_if_inject_fails_the_call_is_made_and_the_failure_is_logged(
     assert len(seen.metadata) == len(ARITIES)
     lines = [each.getMessage() for each in caplog.records if each.name == "ot_bridge.grpc"]
     assert lines
-    assert {line.partition(",")[0] for line in lines} == {"inject failed"}
+    assert {line.partition(" (")[0] for line in lines} == {"inject failed, the trace ends at this client"}

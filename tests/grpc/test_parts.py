@@ -6,18 +6,19 @@ import asyncio
 from typing import Any
 
 import grpc
+import opentracing
 import pytest
 from grpc import StatusCode
 from opentelemetry.trace import StatusCode as SpanStatus
 
 from ot_bridge.bridge import create_tracer
 from ot_bridge.engine import TracerProvider
-from ot_bridge.grpc import (
-    limits,
-)
+from ot_bridge.grpc import limits
+from ot_bridge.grpc.client_rpc import ClientSettings
 from ot_bridge.grpc.limits import MOST, MOST_WITH_IDS, beside
 from ot_bridge.grpc.metadata import peer_tags, weight
 from ot_bridge.grpc.rpc import Rpc, describe_failure, status_of, text, was_cancelled
+from ot_bridge.grpc.server_rpc import ServerSettings
 from ot_bridge.grpc.settings import Settings
 from tests.conftest import Recorded
 
@@ -171,8 +172,16 @@ def test_a_message_event_has_the_size_if_it_is_known(otel: Recorded, message: An
     assert received == {"event": "message", "message.type": "RECEIVED", "message.id": 3, **known}
 
 
-@pytest.mark.parametrize("method", ["set_tag", "finish"])
-def test_an_end_that_fails_is_logged(method: str, caplog: pytest.LogCaptureFixture, otel: Recorded) -> None:
+@pytest.mark.parametrize(
+    ("method", "failed"),
+    [
+        ("set_tag", ["ending a span failed", "a span's last tags, or span_decorator, failed"]),
+        ("finish", ["ending a span failed", "span.finish failed"]),
+    ],
+)
+def test_an_end_that_fails_is_logged(
+    method: str, failed: list[str], caplog: pytest.LogCaptureFixture, otel: Recorded
+) -> None:
     span = otel.tracer.start_span("span")
     setattr(span, method, lambda *args: 1 / 0)
     Rpc(Settings(), span, None).complete()
@@ -180,8 +189,42 @@ def test_an_end_that_fails_is_logged(method: str, caplog: pytest.LogCaptureFixtu
     rpc.end(StatusCode.OK)
     rpc.end(StatusCode.OK)
     assert {record.name for record in caplog.records} == {"ot_bridge.grpc"}
+    assert [message.partition(" (")[0] for message in caplog.messages] == failed
     if method == "set_tag":
         assert list(otel.spans) == ["span"]  # it has ended all the same
+
+
+class _Fails(opentracing.Tracer):
+    def start_span(self, *args: Any, **kwargs: Any) -> opentracing.Span:
+        raise LookupError
+
+
+class _Context:
+    """What `begin` asks a server's context for."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def peer(self) -> str:
+        return ""
+
+    def time_remaining(self) -> None:
+        return None
+
+
+def test_a_start_or_a_message_that_fails_is_logged_and_the_call_is_made(
+    caplog: pytest.LogCaptureFixture, otel: Recorded
+) -> None:
+    assert ClientSettings(_Fails()).begin("/a/b", (), None, b"") is None
+    assert not ServerSettings(_Fails()).begin("/a/b", _Context(), b"").is_open
+    span = otel.tracer.start_span("span")
+    span.log_kv = lambda *args: 1 / 0  # type: ignore[method-assign, assignment]
+    Rpc(Settings(message_events=True), span, None).saw_request(b"")
+    assert [message.partition(" (")[0] for message in caplog.messages] == [
+        "starting a client span failed",
+        "starting a server span failed",
+        "logging a message failed",
+    ]
 
 
 @pytest.mark.parametrize(

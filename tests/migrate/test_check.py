@@ -169,6 +169,26 @@ PROGRAMS = {
             re.match("a", "a").span()
             element.span.text
         """,
+    "names that hold a pattern's match or OpenTelemetry's span in one of two branches": """
+        import json
+        import re
+        import opentracing
+        from opentelemetry import trace
+
+        def a(given, other):
+            if given:
+                span = trace.get_current_span()
+                my_span = re.match("a", given)
+                json_span = json.loads(given)
+            else:
+                span = my_span = json_span = other.thing
+            span.set_tag("a", 1)
+            my_span.finish()
+            json_span.finish()  #: OTB301
+
+        def b(span):
+            span.set_tag("a", 1)  #: OTB301
+        """,
 }
 
 
@@ -228,6 +248,33 @@ def test_a_module_of_the_projects_own_is_not_opentracing(files: dict[str, str], 
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert check([tmp_path]).lines == []
+
+
+MAKES = "import opentracing\n\nmade = opentracing.global_tracer()\n"
+USES = "import opentracing\nfrom {} import made as used\n\nused.start_span('a')\n"
+#: Where modules of one name are -> their files, the program's file, the name that it imports, and whether
+#: it is clear which of them that is.
+SAME_NAME = {
+    "beside the program, and elsewhere": ("a/t.py b/t.py", "a/app.py", "t", True),
+    "a package beside the program, and elsewhere": ("a/t/__init__.py b/t.py", "a/app.py", "t", True),
+    "in a folder beside the program, and elsewhere": ("a/p/t.py b/p/t.py", "a/app.py", "p.t", True),
+    "elsewhere, one of them in a package": ("t.py b/__init__.py b/t.py", "c/app.py", "t", True),
+    "one, elsewhere": ("b/t.py", "c/app.py", "t", True),
+    "one, in a package elsewhere": ("b/__init__.py b/t.py", "c/app.py", "t", True),
+    "two, elsewhere": ("a/t.py b/t.py", "c/app.py", "t", False),
+    "two in packages elsewhere": ("a/__init__.py a/t.py b/__init__.py b/t.py", "c/app.py", "t", False),
+}
+
+
+@pytest.mark.parametrize(("made", "program", "name", "clear"), SAME_NAME.values(), ids=SAME_NAME)
+def test_the_module_beside_a_program_is_the_one_that_it_imports(
+    made: str, program: str, name: str, clear: bool, tmp_path: Path
+) -> None:
+    for path in [tmp_path / each for each in (*made.split(), program)]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(USES.format(name) if path.name == "app.py" else MAKES)
+    found = {each.code for each in check([tmp_path]).lines if each.file.endswith("app.py")}
+    assert ("OTB102" in found) is clear
 
 
 LEFT = ["venv/a.py", "node_modules/a.py", ".git/a.py", "vendor/a.py", "a_pb2.py", "lib/site-packages/a.py"]

@@ -214,6 +214,18 @@ def test_an_invalid_response_keeps_the_last_valid_strategy(
 
 
 @pytest.mark.usefixtures("silent")
+def test_a_rate_that_jaeger_client_would_refuse_is_logged_with_the_limit(
+    server: Strategies, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampler = make(server.url)
+    server.answer = {**FIVE, "rateLimitingSampling": {"maxTracesPerSecond": 500}}
+    assert not sampler.refresh()
+    (record,) = caplog.records
+    assert isinstance(record.args, tuple)
+    assert str(record.args[1]) == "maxTracesPerSecond=500: expected less than 500"
+
+
+@pytest.mark.usefixtures("silent")
 def test_an_unchanged_response_keeps_the_sampler_and_its_balance(server: Strategies, make: Make) -> None:
     sampler = make(server.url)
     for server.answer in (HALF, FIVE, EACH):
@@ -252,7 +264,20 @@ def test_failures_are_logged_once_until_it_works_again(
             sampler.refresh()
     errors: list[Any] = [record.args[1] for record in caplog.records]  # type: ignore[index]
     assert [(error.code, error.fp.closed) for error in errors] == [(500, True), (503, True)]
-    assert "sampling goes on by ProbabilisticSampler(0.5)" in caplog.text
+    samplers = ["ProbabilisticSampler(0.001)", "ProbabilisticSampler(0.5)"]
+    assert caplog.messages == [
+        f"no sampling strategy from {sampler.url}: {error!r}; sampling goes on by {each}"
+        for error, each in zip(errors, samplers, strict=True)
+    ]
+
+
+def test_each_strategy_that_was_received_is_logged_for_debugging(
+    server: Strategies, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampler = make(server.url)
+    with caplog.at_level(logging.DEBUG, "ot_bridge.sampling"):
+        assert sampler.refresh()
+    assert f"sampling by ProbabilisticSampler(0.5), as received from {sampler.url}" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from time import process_time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -228,6 +229,26 @@ def test_many_rules_compiled_together_decide_as_if_tried_one_by_one(
     assert sampled(together, attributes={"url.path": path}) is wanted
 
 
+#: the method of a request -> whether the rules below sample it
+METHODS = {"GET": True, "POST": False, "PUT": False, "": False}
+KINDS = {SpanKind.SERVER: True, SpanKind.CONSUMER: False, SpanKind.INTERNAL: False}
+
+
+@pytest.mark.parametrize("last", [[], [("/a", always_off)]], ids=["default", "a rule for all methods"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_rule_for_a_method_does_not_apply_to_another(method: str, last: list[Any]) -> None:
+    rules = [("POST /a", always_off), ("GET /a", always_on), ("PUT /a", always_off), *last]
+    sampler = PathSampler(rules, always_off)
+    tags = {"url.path": "/a", **({"http.method": method} if method else {})}
+    assert sampled(sampler, attributes=tags) is METHODS[method]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rule_for_a_kind_does_not_apply_to_another(kind: SpanKind) -> None:
+    rules = [("consumer a", always_off), ("server a", always_on), ("client a", always_on)]
+    assert sampled(OperationSampler(rules, always_off), name="a", kind=kind) is KINDS[kind]
+
+
 def test_path_rules_do_not_apply_to_client_spans() -> None:
     sampler = PathSampler([("/api", always_off)], always_on)
     assert sampled(sampler, attributes={"url.full": "http://other/api"}, kind=SpanKind.CLIENT)
@@ -236,10 +257,12 @@ def test_path_rules_do_not_apply_to_client_spans() -> None:
 
 def test_the_cache_of_paths_is_bounded() -> None:
     table = rules.PatternRules([("/api", always_on)], rules.read_path)
+    for length in (9000, 257, 256):
+        assert table.find("", "/api/".ljust(length, "x")) is not None
+    known = table._any._known
+    assert [len(each) for each in known] == [256]
     for number in range(5000):
         assert table.find("", f"/api/{number}") is not None
-    assert table.find("", "/api/" + "x" * 9000) is not None
-    known = table._any._known
     assert len(known) == 1024
     assert max(map(len, known)) <= 256
 

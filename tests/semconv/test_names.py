@@ -74,9 +74,15 @@ def test_the_first_new_name_is_there_for_every_value(name: str) -> None:
 
 
 def test_the_names_with_secrets_are_these() -> None:
-    assert sorted(SECRETS) == [
-        *("command", "db.instance", "db.statement", "error.object", "http.url", "redis.key", "sql.params")
-    ]
+    assert SECRETS == {
+        "http.url": "user and password in front of the host, and the query",
+        "db.instance": "user and password where it is a URL",
+        "db.statement": "values that a library puts into the statement",
+        "redis.key": "keys that name people",
+        "sql.params": "the statement's values",
+        "command": "the command with its values",
+        "error.object": "a traceback, with what the exception's message holds",
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,7 @@ def test_a_name_that_ends_in_a_point_stands_for_all_that_begin_so(name: str, sta
         ("wss://h/", ("wss", "h", None, 443)),
         ("HTTPS://H/", ("https", "H", None, 443)),
         ("http://h", ("http", "h", None, 80)),
+        ("http://Zone-Z:8/", ("http", "Zone-Z", 8, 8)),
         ("ftp://h/", ("ftp", "h", None, None)),
         ("http://h:1/", ("http", "h", 1, 1)),
         ("http://h:65535", ("http", "h", 65535, 65535)),
@@ -137,7 +144,13 @@ def test_the_rest_of_a_url_begins_behind_its_origin(url: str, rest: str) -> None
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        *(("h:1", ("h", 1)), ("h:65535", ("h", 65535)), ("[::1]:81", ("::1", 81)), ("h:0", None)),
+        *(
+            ("h:1", ("h", 1)),
+            ("ZZ:1", ("ZZ", 1)),
+            ("h:65535", ("h", 65535)),
+            ("[::1]:81", ("::1", 81)),
+            ("h:0", None),
+        ),
         *(("h:65536", None), ("h:", None), ("h", None), ("a,b:1", None), ("a b:1", None), ("::1:81", None)),
     ],
 )
@@ -179,6 +192,15 @@ def test_a_whole_number_is_read_from_its_forms(value: Any, found: int | None) ->
         ({"db.type": "redis", "peer.address": "h:81", "server.address": "other"}, {"peer.address"}),
         ({"db.type": "redis", "peer.address": "h:81", "server.port": 82}, {"peer.address"}),
         ({"db.type": "redis", "db.system.name": "other"}, {"db.type"}),
+        *(
+            ({"db.type": "redis", name: "h", "network.peer.address": other}, kept)
+            for name in ("peer.ipv4", "peer.ipv6")
+            for other, kept in (("h", set()), ("other", {name}))
+        ),
+        ({"db.type": "redis", "peer.ipv4": "h", "peer.port": 81}, set()),
+        ({"db.type": "redis", "peer.ipv4": "h", "peer.port": 81, "network.peer.port": 82}, {"peer.port"}),
+        ({"db.type": "redis", "peer.hostname": "h", "server.address": "h"}, set()),
+        ({"db.type": "redis", "peer.hostname": "h", "server.address": "other"}, {"peer.hostname"}),
     ],
     ids=str,
 )
@@ -204,6 +226,10 @@ def test_an_old_name_stays_if_one_of_its_new_names_has_another_value(
         ({"http.method": "brew", "http.request.method_original": "other"}, {"http.method"}),
         ({"http.method": "GET", "http.request.method": "POST"}, {"http.method"}),
         ({"http.status_code": 200, "http.response.status_code": 201}, {"http.status_code"}),
+        ({"http.method": "GET", "peer.ipv4": "h"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "client.address": "other"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "network.peer.address": "h"}, set()),
+        ({"http.method": "GET", "peer.ipv4": "h", "network.peer.address": "other"}, {"peer.ipv4"}),
     ],
     ids=str,
 )

@@ -149,6 +149,24 @@ def test_a_list_of_many_tags_has_a_longer_head() -> None:
 
 @pytest.mark.parametrize(
     "data",
+    [
+        *(bytes([3 << 4 | kind, 1, 2, 1]) for kind in (1, 2)),
+        bytes([2 << 4 | 3, 1, 2]),
+        bytes([2 << 4 | 5]) + _zigzag(-300) + _zigzag(1),
+        bytes([1 << 4 | 7]) + bytes(8),
+        bytes([1 << 4 | 9, 1 << 4 | 8]) + _text("a"),
+        b"\xf5" + _number(1) + _zigzag(1),
+        b"\x08",
+    ],
+    ids=["bool", "bool, the other kind", "byte", "number", "double", "list", "a long head", "nothing"],
+)
+def test_a_list_in_a_field_that_is_not_known_is_skipped(data: bytes) -> None:
+    process = _fields((1, 8, _text("shop")), (2, 9, TAGS), (9, 9, data))
+    assert records(_packet((20, 9, data), process=process)) == records(_packet())
+
+
+@pytest.mark.parametrize(
+    "data",
     [b"", b"\x82\x21", b"\x82\x21" + b"\xff" * 20, _packet()[:-30], _packet(process=_fields((2, 9, TAGS)))],
     ids=["nothing", "the head", "a number without an end", "cut off", "no service"],
 )
@@ -202,6 +220,31 @@ def test_a_body_of_unknown_length_is_read_until_it_is_too_large(monkeypatch: pyt
     assert len(body_of(_request_of_unknown_length(1024))) == 1024
     with pytest.raises(Refused, match="a body has at most"):
         body_of(_request_of_unknown_length(1025))
+
+
+class _Endless(io.BytesIO):
+    """A body without an end. taken: the number of bytes that were read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert 0 < size <= 65536
+        self.taken += size
+        return bytes(size)
+
+
+@pytest.mark.parametrize(("length", "taken"), [("1000000000", 64 << 20), ("", (20 << 20) + 1 + (64 << 20))])
+def test_so_much_of_a_body_that_is_too_large_is_read_that_its_sender_gets_the_response(
+    length: str, taken: int
+) -> None:
+    body = _Endless()
+    environ = EnvironBuilder(method="POST").get_environ()
+    with pytest.raises(Refused, match="a body has at most 20 MB") as refused:
+        body_of(
+            Request({**environ, "CONTENT_LENGTH": length, "wsgi.input": body, "wsgi.input_terminated": True})
+        )
+    assert (refused.value.status, body.taken) == (413, taken)
 
 
 def test_a_body_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
+import ot_bridge
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.otlp.decode_json import decode_json, encode_json
 from ot_bridge.view import serving
 from ot_bridge.view.app import Viewer, host_name
 from ot_bridge.view.grpc_port import GrpcPort
 from ot_bridge.view.receive import MOST
-from ot_bridge.view.serving import GRPC_INSTEAD, Packets
+from ot_bridge.view.serving import Packets, Server, bound
 from ot_bridge.view.store import Store
 from ot_bridge.view.tree import trees
 from tests.view.spans import TRACE, many, span
@@ -82,6 +83,12 @@ def test_grpc_is_received_if_grpcio_is_installed() -> None:
             with pytest.raises(grpc.RpcError) as raised:
                 export(b"\xff", timeout=5)
             assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert str(raised.value.details()).startswith("no ExportTraceServiceRequest: ")
+            assert export(PROTO.SerializeToString(), timeout=5) == b""
+            nameless = ExportTraceServiceRequest()
+            nameless.resource_spans.add().scope_spans.add().spans.add().name = "without ids"
+            response = ExportTraceServiceResponse.FromString(export(nameless.SerializeToString(), timeout=5))
+            assert response.partial_success.rejected_spans == 1
     finally:
         port.stop()
 
@@ -90,7 +97,25 @@ def test_grpc_on_the_http_port_is_reported_with_the_right_port(running: Running)
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         connection.recv(100)
-    assert running.messages == [GRPC_INSTEAD]
+    (message,) = running.messages
+    assert message == (
+        "a program speaks gRPC to the port for HTTP; the port for gRPC is 4317: "
+        "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"
+    )
+
+
+def test_a_stopped_server_has_closed_its_socket() -> None:
+    (listening,) = bound(["127.0.0.1"], 0)
+    server = Server(Viewer(Store()), listening, print)
+    assert listening.fileno() == -1
+    assert server.socket.fileno() > 0
+    server.stop()
+    assert server.socket.fileno() == -1
+
+
+def test_no_address_is_nothing_to_listen_on() -> None:
+    with pytest.raises(OSError, match=r"^no address to listen on$"):
+        bound([], 0)
 
 
 BODY = encode_json([span(1), span(2, 1)]).encode()
@@ -114,7 +139,10 @@ def test_a_successful_response_is_empty_and_has_the_same_content_type(
 def test_metrics_and_logs_are_accepted_and_ignored_with_one_message(running: Running) -> None:
     for path in ("/v1/metrics", "/v1/logs", "/v1/logs"):
         assert running.send("POST", path, b"", Content_Type=PROTOBUF).status == 200
-    assert len(running.messages) == 2
+    assert running.messages == [
+        f"{path}: received and discarded; the viewer shows only traces"
+        for path in ("/v1/metrics", "/v1/logs")
+    ]
 
 
 def test_downloaded_traces_can_be_read_back_unchanged(running: Running) -> None:
@@ -174,6 +202,64 @@ def test_an_invalid_request_is_refused_and_the_viewer_continues(
     assert "Traceback" not in capfd.readouterr().err
 
 
+TYPES = "the content type is to be one of application/x-protobuf, application/json\n"
+#: what is wrong -> (method, path, headers, the status, the text of the response)
+REASONS: dict[str, tuple[str, str, dict[str, str], int, str]] = {
+    "the host": (
+        *("GET", "/", {"host": "evil.example"}, 400),
+        "the Host is not one of this viewer's; name it with --host\n",
+    ),
+    "the origin": (
+        *("GET", "/", {"Origin": "https://evil.example"}, 403),
+        "the request comes from a page of another origin\n",
+    ),
+    "the site": (
+        *("GET", "/", {"Sec_Fetch_Site": "cross-site"}, 403),
+        "the request comes from a page of another site\n",
+    ),
+    "the path": ("GET", "/nothing", {}, 404, "no GET /nothing\n"),
+    "a long path": ("GET", "/" + "x" * 200, {}, 404, f"no GET /{'x' * 99}\n"),
+    "the method": ("PUT", "/api/clear", {}, 405, "no PUT /api/clear\n"),
+    "the trace": ("GET", "/api/trace/none", {}, 404, "no such trace\n"),
+    "the type": ("POST", "/v1/traces", {"Content_Type": "text/plain"}, 415, TYPES),
+    "the type of logs": ("POST", "/v1/logs", {"Content_Type": "text/plain"}, 415, TYPES),
+    "the encoding": (
+        *("POST", "/v1/logs", {"Content_Type": JSON, "Content_Encoding": "x" * 50}, 415),
+        f"the content encoding {'x' * 40} is not known; gzip is\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status", "text"), REASONS.values(), ids=REASONS)
+def test_the_response_to_a_refused_request_says_why(
+    running: Running, method: str, path: str, headers: dict[str, Any], status: int, text: str
+) -> None:
+    response = running.send(method, path, **headers)
+    assert (response.status, response.body.decode()) == (status, text)
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_refusal_of_traces_has_the_form_of_the_request(running: Running) -> None:
+    refused = running.post(b"{", JSON)
+    assert refused.headers["Content-Type"] == JSON
+    (name, text), *more = json.loads(refused.body).items()
+    assert (name, more) == ("message", [])
+    assert text.startswith("no ExportTraceServiceRequest: ")
+    refused = running.post(b"\xff\xff", PROTOBUF)
+    assert refused.headers["Content-Type"] == PROTOBUF
+    assert refused.body[:2] == bytes([0x12, len(refused.body) - 2])  # a Status with its field `message`
+    assert refused.body[2:].startswith(b"no ExportTraceServiceRequest: ")
+    refused = running.post(b"", JSON, Content_Encoding="br")
+    assert json.loads(refused.body) == {"message": "the content encoding br is not known; gzip is"}
+
+
+def test_a_download_has_a_name_and_the_viewer_says_which_program_it_is(running: Running) -> None:
+    headers = running.send("GET", "/api/download").headers
+    assert headers["Content-Disposition"] == 'attachment; filename="traces.json"'
+    about = json.loads(running.send("GET", "/api/about").body)
+    assert about == {"program": "ot-bridge view", "version": ot_bridge.__version__}
+
+
 def test_an_invalid_span_does_not_affect_other_spans(running: Running) -> None:
     request = json.loads(BODY)
     spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
@@ -189,7 +275,9 @@ def test_an_invalid_span_does_not_affect_other_spans(running: Running) -> None:
         running.post(bad.SerializeToString()).body
     ).partial_success
     assert partial.rejected_spans == 1
-    assert "trace id" in partial.error_message
+    assert (
+        partial.error_message == "a span needs a trace id of 16 bytes and a span id of 8, not all of them 0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,9 +362,10 @@ def test_each_path_has_its_type_for_get_and_head(running: Running, path: str, ki
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/api/traces", "/nothing"])
 def test_headers_forbid_what_the_page_does_not_need(running: Running, path: str) -> None:
     headers = running.send("GET", path).headers
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert "unsafe" not in headers["Content-Security-Policy"]
-    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Content-Security-Policy"].split("; ") == [
+        *("default-src 'none'", "connect-src 'self'", "script-src 'self'", "style-src 'self'"),
+        *("img-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"),
+    ]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Referrer-Policy"] == "no-referrer"

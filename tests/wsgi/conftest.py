@@ -57,6 +57,14 @@ def tracer(provider: TracerProvider) -> Tracer:
     return create_tracer(provider, propagators="tracecontext,baggage,jaeger")
 
 
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What has failed, of each line that was logged."""
+    lines = [message.partition(" (")[0] for message in caplog.messages]
+    rest = " failed; the request is served without it"
+    assert [line for line in lines if not line.endswith(rest)] == []
+    return [line.removesuffix(rest) for line in lines]
+
+
 def environ(path: str = "/", **changes: Any) -> dict[str, Any]:
     """An environ for GET `path`; a change to None takes the key out."""
     made: dict[str, Any] = EnvironBuilder(path).get_environ()

@@ -52,6 +52,25 @@ def test_span_is_active_in_every_step_of_the_body_and_never_between(tracer: Trac
     assert body.active == [made["ot_bridge.span"]] * 5
 
 
+class Items:
+    """A body without `__iter__`, whose items are read by their numbers."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.active: list[Any] = []
+
+    def __getitem__(self, at: int) -> bytes:
+        self.active.append(self.tracer.active_span)
+        return [b"a", b"b"][at]
+
+
+def test_a_body_of_numbered_items_is_read_within_the_span(tracer: Tracer, spans: Spans) -> None:
+    body, made = Items(tracer), environ()
+    assert Server().run(TracingMiddleware(giving(body), tracer), made) == b"ab"
+    assert body.active == [made["ot_bridge.span"]] * 3
+    assert spans.tags()["http.status_code"] == 200
+
+
 def test_close_without_iterating_closes_the_body_and_ends_the_span(tracer: Tracer, spans: Spans) -> None:
     body = Chunks(tracer, b"a")
     TracingMiddleware(giving(body), tracer)(environ(), Server().start_response).close()  # type: ignore[attr-defined]

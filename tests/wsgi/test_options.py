@@ -9,29 +9,40 @@ from ot_bridge.errors import ConfigurationError
 from ot_bridge.wsgi import TracingMiddleware, trace_wsgi
 from tests.wsgi.conftest import Spans, hello, run
 
-WRONG: dict[str, Any] = {
-    "operation_name": ["{path", "{password}", "{}", 7],
-    "start_options": ["fn"],
-    "app": [3, None, "app:app"],
-    "exclude": [7, [7], [b"/healthz"]],
-    "trust": ["some", 7, None],
-    "on_corrupt": ["raise", None],
-    "capture_headers": ["x-a", [b"x-a"], 7],
-    "redact": ["token", [None]],
-    "request_hook": ["hook"],
-    "response_hook": [1],
-    "response_header": ["x-trace", "grpc-trace-bin", 7],
+FIELDS = "expected fields among method, route, path, host, scheme"
+NAMES = "expected a list of names"
+TRUST = "expected one of all, context, link, none"
+HEADER = "expected a header, or one of tracecontext, baggage, jaeger, b3, b3multi, ottrace, xray"
+#: option -> the values that cannot be used, and what each is said to be instead
+WRONG: dict[str, list[tuple[object, str]]] = {
+    "operation_name": [
+        ("{path", "expected '}' before end of string"),
+        ("{password}", FIELDS),
+        ("{}", FIELDS),
+        (7, "expected a name, a template or a callable"),
+    ],
+    "start_options": [("fn", "expected a callable")],
+    "app": [(wrong, "expected a WSGI application") for wrong in (3, None, "app:app")],
+    "exclude": [(7, NAMES), ([7], "expected a name"), ([b"/healthz"], "expected a name")],
+    "trust": [("some", TRUST), (7, TRUST), (None, TRUST)],
+    "on_corrupt": [("raise", "expected one of skip, root"), (None, "expected one of skip, root")],
+    "capture_headers": [("x-a", NAMES), ([b"x-a"], "expected a name"), (7, NAMES)],
+    "redact": [("token", NAMES), ([None], "expected a name")],
+    "request_hook": [("hook", "expected a callable")],
+    "response_hook": [(1, "expected a callable")],
+    "response_header": [("x-trace", HEADER), ("grpc-trace-bin", HEADER), ("binary", HEADER), (7, HEADER)],
 }
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [(option, value) for option in WRONG for value in WRONG[option]], ids=repr
+    ("option", "value", "reason"),
+    [pytest.param(option, *each, id=f"{option}={each[0]!r}") for option in WRONG for each in WRONG[option]],
 )
-def test_invalid_option_value_raises_at_construction(option: str, value: object) -> None:
+def test_invalid_option_value_raises_at_construction(option: str, value: object, reason: str) -> None:
     options: dict[str, Any] = {"app": hello, option: value}
     with pytest.raises(ConfigurationError) as raised:
         TracingMiddleware(**options)
-    assert raised.value.option == option
+    assert (raised.value.option, raised.value.reason) == (option, reason)
 
 
 @pytest.mark.parametrize("make", [TracingMiddleware, trace_wsgi])

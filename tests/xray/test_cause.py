@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -71,6 +72,25 @@ def test_error_fault_and_throttle_depend_on_the_status(
     attributes: Any, status: StatusCode, wanted: str
 ) -> None:
     assert flags(attributes, Status(status)) == wanted
+
+
+#: gRPC's codes, by what the flags of a segment are
+GRPC = {
+    "": ("OK",),
+    "error": (
+        *("CANCELLED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED"),
+        *("FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNAUTHENTICATED"),
+    ),
+    "error throttle": ("RESOURCE_EXHAUSTED",),
+    "fault": ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+}
+
+
+@pytest.mark.parametrize(("wanted", "code"), [(flag, code) for flag, codes in GRPC.items() for code in codes])
+def test_each_code_of_grpc_is_an_error_or_a_fault(wanted: str, code: str) -> None:
+    number = grpc.StatusCode[code].value[0]
+    for value in (number, str(number), code, f"StatusCode.{code}", code.lower()):
+        assert flags({"rpc.grpc.status_code": value}) == wanted
 
 
 def printed(fail: Callable[[], object]) -> str:

@@ -139,6 +139,29 @@ def test_a_temporary_failure_is_retried(
     assert not [record for record in caplog.records if record.name.startswith("ot_bridge")]
 
 
+ODD = {
+    "an answer that is not X-Ray's: text/html": Response(200, b"<html>", {"Content-Type": "text/html"}),
+    "an answer that is not X-Ray's: of no type": Response(200, b"{}"),
+    "the answer was cut short": Response(200, b"{}", {"Content-Length": "9"}, hang_up=True),
+}
+
+
+@pytest.mark.parametrize(("why", "response"), ODD.items(), ids=ODD)
+def test_an_answer_that_x_ray_does_not_give_is_logged_with_the_reason(
+    why: str, response: Response, xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+
+    def last(request: Request) -> Response:
+        exporter.shutdown(timeout_millis=0)  # so that no other attempt follows
+        return response
+
+    xray.responses = [last]
+    assert exporter.export(spans(1)) is LOST
+    assert caplog.messages == [f"1 span is lost on the way to {exporter.target}: {why}"]
+    assert exporter.failed == {"shut down": 1}
+
+
 def test_after_a_partial_failure_delivered_segments_are_not_sent_again(xray: FakeXRay, make: Make) -> None:
     xray.responses = [unprocessed(f"{7:016x}"), error(500, "InternalFailure")]
     assert make().export(spans(120)) is DELIVERED
@@ -224,7 +247,9 @@ def test_only_the_span_that_cannot_be_translated_is_lost(
     assert exporter.export([*spans(2), broken]) is LOST
     assert exporter.failed == {"not encodable": 1}
     assert xray.batches == [ids(2)]
-    assert "cannot be translated" in caplog.text
+    (message,) = caplog.messages
+    lost = f"1 span is lost on the way to {exporter.target}"
+    assert message.startswith(f"{lost}: a span that cannot be translated: ")
 
 
 def test_the_calls_of_the_exporter_are_not_traced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,14 +379,16 @@ def test_the_region_is_read_from_its_sources_in_order(
 
 
 def test_without_a_region_the_constructor_raises_and_says_how_to_set_one() -> None:
-    with pytest.raises(ConfigurationError, match="AWS_REGION"):
+    with pytest.raises(ConfigurationError) as raised:
         XRayExporter()
+    assert raised.value.reason == "expected a name such as eu-west-1; pass one or set AWS_REGION"
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_an_invalid_timeout_is_refused(make: Make, timeout: float) -> None:
-    with pytest.raises(ConfigurationError, match="timeout"):
+    with pytest.raises(ConfigurationError) as raised:
         make(timeout=timeout)
+    assert (raised.value.option, raised.value.reason) == ("timeout", "expected a number of seconds above 0")
 
 
 def test_a_session_brings_its_own_credentials_and_region(xray: FakeXRay, make: Make) -> None:

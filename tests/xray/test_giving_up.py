@@ -330,17 +330,22 @@ def test_a_fork_during_an_export_gives_the_child_its_own_locks_and_counts(
     assert exporter.failed == {"timeout": 1}
 
 
-def test_an_export_waits_for_another_one_only_until_give_up_at(exporter: Exporter, xray: FakeXRay) -> None:
+def test_an_export_waits_for_another_one_only_until_give_up_at(
+    exporter: Exporter, xray: FakeXRay, caplog: pytest.LogCaptureFixture
+) -> None:
     with exporting(exporter):
         exporter.give_up_at(time.monotonic() + 0.1)
         assert exporter.export([span()]) is LOST
         assert exporter.failed == {"timeout": 1}
+        assert caplog.messages == [
+            f"1 span is lost on the way to {exporter.target}: another export did not end in time"
+        ]
         assert not exporter.force_flush()
         exporter.shutdown()
 
 
 def test_a_span_that_ends_inside_an_export_is_counted_and_does_not_deadlock(
-    exporter: Exporter, xray: FakeXRay
+    exporter: Exporter, xray: FakeXRay, caplog: pytest.LogCaptureFixture
 ) -> None:
     inner: list[SpanExportResult] = []
 
@@ -354,13 +359,15 @@ def test_a_span_that_ends_inside_an_export_is_counted_and_does_not_deadlock(
     exporter.export([Ending("a", span().context)])
     assert inner == [LOST]
     assert exporter.failed == {"other": 1}
+    (message,) = caplog.messages
+    assert message.endswith(": they ended inside an export; use a batch processor")
     assert len(xray.requests) == 1
 
 
 @pytest.mark.parametrize("kind", OVER_HTTP)
 @pytest.mark.parametrize("endpoint", ["xray:443", "ftp://h", "http://", "h", "http://h:99999", "http://[::1"])
 def test_an_invalid_endpoint_is_refused_immediately(kind: Any, endpoint: str) -> None:
-    with pytest.raises(ConfigurationError, match="http://"):
+    with pytest.raises(ConfigurationError, match=r"; expected a URL with http:// or https://$"):
         kind("eu-west-1", endpoint=endpoint)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -160,13 +161,15 @@ def test_a_request_that_is_too_large_is_sent_in_parts_with_separate_results(
 
 
 def test_only_the_span_that_is_too_large_is_lost(
-    xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch
+    xray: FakeXRay, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(otlp, "_LARGEST_REQUEST", 3000)
     exporter = make()
     assert exporter.export([span("a"), span("b", attributes={"a": "x" * 3000}), span("c")]) is LOST
     assert [name for request in xray.requests for name in names(request)] == ["a", "c"]
     assert exporter.failed == {"too large": 1}
+    (message,) = caplog.messages
+    assert re.search(r": 3\d\d\d bytes are more than 3000$", message)
 
 
 def test_a_batch_that_the_receiver_calls_too_large_is_sent_in_halves_once(xray: FakeXRay, make: Make) -> None:
@@ -186,6 +189,8 @@ def test_only_the_span_that_cannot_be_encoded_is_lost(
     assert exporter.export([span("a"), broken]) is LOST
     assert [names(request) for request in xray.requests] == [["a"]] * 2
     assert exporter.failed == {"not encodable": 1}
+    rest = "lost on the way to"
+    assert caplog.messages == [f"1 span is {rest} {exporter.target}: spans that cannot be encoded"]
 
 
 def partial(rejected: int, message: str) -> bytes:

@@ -64,9 +64,9 @@ def is_text(site: Site, node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
         return is_text(site, node.left)
     if isinstance(node, ast.Call):
-        named = getattr(node.func, "id", "") if site.value(node.func) is None else ""
-        text = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Constant)
-        return named in ("str", "repr") or (text and is_text(site, node.func.value))  # type: ignore[attr-defined]
+        if isinstance(node.func, ast.Attribute):
+            return node.func.attr in ("format", "join") and site.text(node.func.value) is not None
+        return getattr(node.func, "id", "") in ("str", "repr") and site.value(node.func) is None
     value = site.value(node)
     is_exception = value is not None and value.kind == "exception"
     return isinstance(node, ast.JoinedStr) or site.text(node) is not None or is_exception

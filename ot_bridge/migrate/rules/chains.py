@@ -36,7 +36,7 @@ def chained(site: Site) -> Chain | Block:
     if len(parts) > 1 or not last:
         if not isinstance(receiver, (ast.Name, ast.Attribute)):
             return Block("OTB302", f"{site.name}() in a chain that begins with a call")
-        return Chain(receiver, [Split(above, tuple(reversed(parts)))] if last and len(parts) > 1 else [])
+        return Chain(receiver, [Split(above, tuple(reversed(parts)))] if last else [])
     return Chain(receiver, [])
 
 
