@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,20 +16,15 @@ from ot_bridge.sending import clock
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.late import loading
 from ot_bridge.sending.line import Connection, lines
-from ot_bridge.sending.responses import NoResponse, NotHTTP, Response, read_response
+from ot_bridge.sending.responses import MAX_BODY, NoResponse, NotHTTP, Response, read_response
+from ot_bridge.sending.tls import TLS
 from ot_bridge.sending.url import parse
 
 
 def pieces(data: bytes, size: int) -> Any:
     """A connection on which `data` comes in pieces of this size, and then its end."""
-    parts: Iterator[bytes] = iter([data[start : start + size] for start in range(0, len(data), size)])
-
-    def receive(buffer: Any) -> int:
-        part = next(parts, b"")
-        buffer[: len(part)] = part
-        return len(part)
-
-    return receive
+    stream = io.BytesIO(data)
+    return lambda buffer: stream.readinto(memoryview(buffer)[:size])
 
 
 @pytest.mark.parametrize("received", [None, b"", b"HTTP/1.1 408 Request Timeout"])
@@ -116,6 +111,32 @@ def test_a_connection_that_breaks_before_a_response_may_be_tried_again_unless_tl
     with pytest.raises(error) as raised:
         read_response(receive)
     assert type(raised.value) is error
+
+
+_CHUNK = f"Transfer-Encoding: chunked\r\n\r\n{MAX_BODY:x}\r\n"
+LARGE = {
+    "below the limit": (f"Content-Length: {MAX_BODY - 1}\r\n\r\n", MAX_BODY - 1, True),
+    "at the limit": (f"Content-Length: {MAX_BODY}\r\n\r\n", MAX_BODY, True),
+    "above the limit": (f"Content-Length: {MAX_BODY + 1}\r\n\r\n", MAX_BODY + 1, False),
+    "a chunk at the limit, which may not be the last": (_CHUNK, MAX_BODY, False),
+    "to the end": ("\r\n", MAX_BODY + 1, False),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_body_is_read_up_to_the_limit(case: str) -> None:
+    head, length, whole = LARGE[case]
+    response = read_response(pieces(OK + head.encode() + bytes(length), 60_000))
+    assert (len(response.body), response.whole) == (min(length, MAX_BODY), whole)
+    assert response.reusable is whole
+
+
+def test_a_socket_gets_tls_before_its_handshake() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        here.settimeout(0.01)  # nobody answers a handshake
+        with TLS(None).wrapped(here, "localhost") as wrapped:
+            assert wrapped.version() is None
 
 
 def test_a_successful_response_to_connect_has_no_body() -> None:
