@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentracing import Format
 
 import ot_bridge
 from ot_bridge.jaeger_client import Config
@@ -281,6 +282,29 @@ def test_the_id_generator_comes_from_the_argument_the_variable_or_the_default(
         else "128"
     )
     assert kind == bits
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "is_xray"),
+    [
+        (["xray_daemon"], "none", True),
+        ("console, xray_daemon", "none", True),
+        (None, "xray_daemon", True),
+        (None, "console, xray_daemon", True),
+        (["none"], "xray_daemon", False),
+        (None, "none", False),
+    ],
+)
+def test_spans_that_go_to_x_ray_have_its_ids_and_its_header(
+    given: Any, variable: str, is_xray: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", variable)
+    tracer = ot_bridge.install(exporters=given)
+    carrier: dict[str, str] = {}
+    tracer.inject(tracer.start_span("a").context, Format.HTTP_HEADERS, carrier)
+    provider: Any = tracer.provider
+    assert ("X-Amzn-Trace-Id" in carrier) is is_xray
+    assert isinstance(provider.id_generator, XRayIdGenerator) is is_xray
 
 
 SENDING = """
