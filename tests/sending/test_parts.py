@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from ot_bridge.sending.late import loading
 from ot_bridge.sending.line import Connection, lines
 from ot_bridge.sending.responses import MAX_BODY, NoResponse, NotHTTP, Response, read_response
 from ot_bridge.sending.tls import TLS
+from ot_bridge.sending.trouble import CannotConnect
 from ot_bridge.sending.url import parse
 
 
@@ -92,6 +95,12 @@ def test_an_invalid_response_is_an_error(data: bytes, error: type[Exception], si
         read_response(pieces(data, size))
 
 
+def test_the_beginning_of_a_response_that_is_not_http_is_shown() -> None:
+    with pytest.raises(NotHTTP) as raised:
+        read_response(pieces(b"220-mail.example.com\r\n", 60_000))
+    assert str(raised.value) == "the response is not HTTP/1: it begins with b'220-mail.'"
+
+
 @pytest.mark.parametrize(
     ("broken", "error"),
     [
@@ -137,6 +146,15 @@ def test_a_socket_gets_tls_before_its_handshake() -> None:
         here.settimeout(0.01)  # nobody answers a handshake
         with TLS(None).wrapped(here, "localhost") as wrapped:
             assert wrapped.version() is None
+
+
+def test_authorities_are_read_from_a_directory_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    here, there = socket.socketpair()
+    with here, there:
+        with pytest.raises(CannotConnect, match=re.escape(f"up with {tmp_path / 'file'}: ")):
+            TLS(str(tmp_path / "file")).wrapped(here, "localhost")
+        TLS(str(tmp_path)).wrapped(here, "localhost").close()
 
 
 def test_a_successful_response_to_connect_has_no_body() -> None:
