@@ -17,7 +17,7 @@ import pytest
 from ot_bridge.sending import clock
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.late import loading
-from ot_bridge.sending.line import Connection, lines
+from ot_bridge.sending.line import Connection, Line, lines
 from ot_bridge.sending.responses import MAX_BODY, NoResponse, NotHTTP, Response, read_response
 from ot_bridge.sending.tls import TLS
 from ot_bridge.sending.trouble import CannotConnect
@@ -39,6 +39,53 @@ def test_only_a_connection_that_has_received_nothing_is_used_again(received: byt
             there.sendall(received)
             there.close()
         assert connection.is_usable() is (received is None)
+
+
+@pytest.mark.parametrize("size", [3, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1])
+def test_a_body_of_any_size_is_sent_once(size: int) -> None:
+    here, there = socket.socketpair()
+    received = bytearray()
+
+    def serve() -> None:
+        while piece := there.recv(1 << 20):
+            received.extend(piece)
+            if received.endswith(b"end"):
+                there.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    body = bytes(size - 3) + b"end"
+    thread = threading.Thread(target=serve)
+    with there:
+        thread.start()
+        with here:
+            connection = Connection(here, parse("http://collector/"))
+            assert connection.exchange("/path", b"", body, Patience().start(10)).status == 200
+        thread.join()
+    assert received.count(b"end") == 1
+    assert received == (
+        f"POST /path HTTP/1.1\r\nHost: collector\r\nContent-Length: {size}\r\n\r\n".encode() + body
+    )
+
+
+def test_a_line_that_is_closed_during_a_request_keeps_no_connection() -> None:
+    received: list[bytes] = []
+    opened = Line(lambda: TLS(None))
+
+    def serve() -> None:
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(5)
+            received.append(peer.recv(4096)[:4])
+            opened.close()
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            received.append(peer.recv(1))  # the end, if the connection is closed
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = parse(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert opened.post(url, b"", b"", Patience().start(10)).status == 200
+        thread.join()
+    assert received == [b"POST", b""]
 
 
 OK = b"HTTP/1.1 200 OK\r\nA: 1\r\na:  2 \r\n"
