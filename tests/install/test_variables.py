@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from opentracing import Format
 
 import ot_bridge
 from ot_bridge.jaeger_client import Config
+from ot_bridge.provider import build_provider
 from ot_bridge.wire import FORMATS
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
@@ -282,6 +285,13 @@ def test_the_id_generator_comes_from_the_argument_the_variable_or_the_default(
         else "128"
     )
     assert kind == bits
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_provider_that_is_not_used_any_more_is_not_kept_until_the_exit(engine: bool) -> None:
+    gone = weakref.ref(build_provider(exporters=[], engine=engine))
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize(

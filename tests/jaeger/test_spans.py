@@ -407,6 +407,13 @@ def test_a_span_context_returns_the_values_that_it_was_created_with(fields: dict
     both(program)
 
 
+@pytest.mark.parametrize("trace_id", [1, 0, None])
+@pytest.mark.parametrize("span_id", [2, 0, None])
+def test_a_context_has_a_trace_if_it_has_both_ids(trace_id: int | None, span_id: int | None) -> None:
+    found = both(lambda side: bool(side.package.SpanContext(trace_id, span_id, None, 1).has_trace))
+    assert found is bool(trace_id and span_id)
+
+
 def test_a_debug_id_makes_a_context() -> None:
     def program(side: Side) -> Any:
         context = side.package.SpanContext.with_debug_id("me")
