@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 import ot_bridge
+from ot_bridge import jaeger_client, testing
+from ot_bridge.bridge import trusted
 from ot_bridge.delivery import DeliveryProcessor, exit, signals
+from ot_bridge.ids import RandomIds
 from ot_bridge.jaeger_client import reporter
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.otlp import settings as otlp
@@ -22,6 +25,18 @@ from ot_bridge.xray.otlp import XRayOTLPExporter
 DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
     ot_bridge.install: {"set_global": True, "engine": True},
     ot_bridge.create_tracer: {"maps_kind": True},
+    ot_bridge.Tracer: {"maps_kind": True},
+    ot_bridge.Tracer.start_span: {"ignore_active_span": False},
+    ot_bridge.Tracer.start_active_span: {"ignore_active_span": False, "finish_on_close": True},
+    ot_bridge.Tracer.flush: {"timeout": 30.0},
+    ot_bridge.ScopeManager.activate: {"finish_on_close": False},
+    trusted: {"trust": "all"},
+    RandomIds: {"says_random": True},
+    testing.RecordingTracer: {"propagators": "tracecontext,baggage,jaeger", "maps_kind": True},
+    testing.RecordingTracer.start_span: {"ignore_active_span": False},
+    jaeger_client.Tracer.flush: {"timeout": 30.0},
+    reporter.Reporter.flush: {"timeout": 30.0},
+    reporter.CompositeReporter.flush: {"timeout": 30.0},
     ot_bridge.TracingMiddleware: {
         "operation_name": "ServeHTTP",
         "component": "grpc-gateway",

@@ -4,9 +4,11 @@ tracer.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,18 @@ def test_assertions_for_mock_tracer_also_hold_for_recording_tracer(make: Any) ->
     assert query.context.baggage == {"user": "ann"}
     assert query.finished
     assert query.start_time <= query.finish_time <= time.time()
+
+
+def test_tags_that_were_prepared_for_several_starts_are_recorded() -> None:
+    tracer = RecordingTracer()
+    span = tracer.start_span("a", tags=tracer.prepared({"a": 1, "b": "2", "span.kind": "server"}))
+    assert span.tags == {"a": 1, "b": "2", "span.kind": "server"}
+
+
+def test_a_tracer_that_is_not_used_any_more_is_not_kept_until_the_exit() -> None:
+    gone = weakref.ref(RecordingTracer().provider)
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("make", BOTH)

@@ -128,8 +128,7 @@ def _sequence(value: list[Any] | tuple[Any, ...]) -> Value:
 
 def _fitting(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The first texts whose lengths add up to no more than `MAX_TEXT`."""
-    lengths = list(accumulate(map(len, texts)))
-    return texts if lengths[-1] <= MAX_TEXT else texts[: bisect_right(lengths, MAX_TEXT)]
+    return texts[: bisect_right(list(accumulate(map(len, texts))), MAX_TEXT)]
 
 
 def _type(value: type) -> str:

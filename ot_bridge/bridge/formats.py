@@ -125,7 +125,7 @@ class Carriers:
         """The HTTP headers, as pairs, of a span of this tracer; None if `inject` has to write them.
 
         This makes no span context. It is for spans that pass on nothing but ids and flags. Never raises.
-        tests/grpc/test_sent_ids.py checks that it agrees with `inject`; benchmark row grpc needs it.
+        tests/bridge/test_sent_ids.py checks that it agrees with `inject`; benchmark row grpc needs it.
         """
         ids, above = span.ids, span.parent_ids
         if (

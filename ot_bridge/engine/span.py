@@ -72,8 +72,7 @@ class Span(NotedSpan):
         if links:
             self._links = self._new_links(links)
             self._linked = True
-        if at_end:
-            self._record_end_metrics = at_end
+        self._record_end_metrics = at_end
 
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[no-any-return]

@@ -49,7 +49,7 @@ class Propagator(TextMapPropagator):
     arguments are the six values of the span's OpenTelemetry context and the parent's span id. It returns None
     if the formats need `encode`, and may raise any exception where `encode` would not. It makes no span
     context and no dict, so that a gRPC call needs a sixth less code and data that are not in the processor's
-    cache (benchmark row grpc); tests/grpc/test_sent_ids.py checks that both agree.
+    cache (benchmark row grpc); tests/bridge/test_sent_ids.py checks that both agree.
     encode: writes the headers of all formats for a context, any `Outgoing`, into a mutable mapping.
     """
 

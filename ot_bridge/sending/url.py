@@ -93,7 +93,7 @@ def without_secrets(text: str) -> str:
     match = re.match(_SCHEME, text)
     scheme = match[0] if match else ""
     rest = text[len(scheme) :]
-    shown, *hidden = re.split("[?#]", rest, maxsplit=1)
+    shown, *hidden = re.split("[?#]", rest)
     if any("@" in part for part in hidden):  # of a query, or the end of a password
         return f"{scheme}..."
     return f"{scheme}{shown.rpartition('@')[2]}"

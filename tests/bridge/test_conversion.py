@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 from opentracing import Format
@@ -15,9 +16,9 @@ from opentracing.mocktracer import MockTracer
 from ot_bridge.bridge import Tracer, convert, create_tracer, logs
 from ot_bridge.bridge.convert import MAX_ITEMS, MAX_TEXT, Tags, attribute, nanoseconds, priority
 from ot_bridge.bridge.create import usable_tracer
-from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, Baggage
+from ot_bridge.bridge.span_context import BY_FLAGS, NO_BAGGAGE, Baggage, SpanContext
 from ot_bridge.errors import ConfigurationError
-from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID
+from ot_bridge.wire import EMPTY, RANDOM_TRACE_ID, Remote
 from tests.conftest import Recorded
 
 #: For tests that need no provider.
@@ -273,6 +274,19 @@ def test_the_class_of_a_context_gives_its_flags() -> None:
     assert [kind.sampled for kind in of_class] == [False, True, False, True]
     assert [kind.extras for kind in of_class] == [EMPTY, EMPTY, RANDOM_TRACE_ID, RANDOM_TRACE_ID]
     assert [flags for _, flags in BY_FLAGS] == [0, 1, 2, 3]
+
+
+@once
+@pytest.mark.parametrize("bits", range(4))
+@pytest.mark.parametrize("extras", [None, {}, {"a": "b"}], ids=["no caller", "nothing", "a value"])
+def test_a_context_has_the_values_of_its_caller_and_of_its_flags(
+    bits: int, extras: dict[str, str] | None
+) -> None:
+    ids = trace.SpanContext(1, 2, True, trace.TraceFlags(bits))
+    context = SpanContext(ids, origin=None if extras is None else Remote(1, 2, extras=extras))
+    assert context.extras == {**(extras or {}), **(RANDOM_TRACE_ID if bits & 2 else {})}
+    undecided = False if extras is None else None
+    assert context.sampled is (True if bits & 1 else undecided)
 
 
 ARGUMENTS: dict[str, tuple[Any, str]] = {

@@ -265,6 +265,20 @@ def test_only_loggers_of_exporters_are_throttled_until_the_last_owner_is_gone(no
     assert not any(throttled().values())
 
 
+def test_a_processor_logs_once_that_spans_arrive_again(caplog: pytest.LogCaptureFixture) -> None:
+    exporter = Keeping(SpanExportResult.FAILURE)
+    processor = DeliveryProcessor(exporter)
+    for result in (SpanExportResult.FAILURE, SpanExportResult.SUCCESS, SpanExportResult.SUCCESS):
+        exporter.result = result
+        spans(processor)("a")
+        processor.force_flush(10_000)
+    processor.shutdown()
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        "1 span for Keeping is lost",
+        "spans reach Keeping again",
+    ]
+
+
 def test_losses_of_the_last_minute_are_logged_at_the_shutdown_of_the_processor(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -91,6 +91,23 @@ def test_a_deleted_processor_reports_no_metrics(
     assert _points(reader) == {}
 
 
+@pytest.mark.parametrize("first", [Keeping, _Ours], ids=["another's first", "ours first"])
+def test_only_exporters_that_count_their_losses_are_reported(
+    first: type[Keeping], reader: InMemoryMetricReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, "true")
+    kinds = [first, *({Keeping, _Ours} - {first})]
+    processors = [DeliveryProcessor(kind) for kind in kinds]
+    data: Any = reader.get_metrics_data()
+    reported = {
+        metric.name: len({point.attributes["otel.component.name"] for point in metric.data.data_points})
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    assert reported == {name: 1 if ".exporter." in name else 2 for name in EVERY}
+    for processor in processors:
+        processor.shutdown()
+
+
 def test_metrics_without_a_meter_provider_raise_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "true")
     assert metrics.get_meter_provider() is not None

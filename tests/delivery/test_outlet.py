@@ -296,5 +296,24 @@ def test_an_address_that_does_not_answer_does_not_refuse(monkeypatch: pytest.Mon
     assert waited == [0.1]
 
 
+def test_whoever_asks_while_another_thread_probes_gets_the_last_answer(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bool] = []
+
+    class Asking(socket.socket):
+        def connect(self, address: Any) -> None:
+            answers.append(probe.refused)
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "socket", Asking)
+    probe = Probe()
+    probe.look_up(Somewhere("http://127.0.0.1:1"))
+    assert probe.refused is True
+    clock[0] += 1
+    assert probe.refused is True
+    assert answers == [False, True]
+
+
 def test_the_queue_of_calls_is_one_that_signal_handlers_may_use() -> None:
     assert type(Calls()._queue) is queue.SimpleQueue

@@ -77,8 +77,8 @@ class StackManager(opentracing.ScopeManager):
         return self._stack()[-1] if self._stack() else None
 
 
-class TupleManager(StackManager):
-    """A program's own: a tuple of scopes in a context variable of its class."""
+class BareManager:
+    """A program's own without a base class: a tuple of scopes in a context variable of its class."""
 
     scopes: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("scopes", default=())
 
@@ -93,6 +93,10 @@ class TupleManager(StackManager):
     @property
     def active(self) -> Any:
         return (self.scopes.get() or (None,))[-1]
+
+
+class TupleManager(BareManager, opentracing.ScopeManager):
+    """The same, with OpenTracing's base class."""
 
 
 def mock(manager: Callable[[], opentracing.ScopeManager]) -> Callable[[], Traced]:
@@ -157,13 +161,14 @@ class Tasks(AsyncioScopeManager):
             return None
 
 
-MANAGERS: Final[Mapping[str, Callable[[], opentracing.ScopeManager]]] = {
+MANAGERS: Final[Mapping[str, Callable[[], Any]]] = {
     "threads": ThreadLocalScopeManager,
     "context variables": ContextVarsScopeManager,
     "greenlets": GeventScopeManager,
     "tasks": Tasks,
     "a stack": StackManager,
     "a tuple": TupleManager,
+    "no base class": BareManager,
 }
 TRACERS: Final[Mapping[str, Callable[[], Traced]]] = {
     "ours on the engine": ours(engine.TracerProvider),

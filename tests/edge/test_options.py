@@ -194,10 +194,17 @@ TRUSTS: dict[str, tuple[Any, Any, int, str]] = {
 
 @pytest.mark.parametrize(("trust", "public", "request_", "left"), TRUSTS.values(), ids=TRUSTS)
 def test_a_caller_is_trusted_as_far_as_the_options_say(
-    trust: Any, public: Any, request_: int, left: str, tracer: Tracer
+    trust: Any,
+    public: Any,
+    request_: int,
+    left: str,
+    tracer: Tracer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     context, error = Callers(trust, public, "skip").parent(tracer, HEADERS, request_)
     assert error is None
+    fails = request_ == 3 or raising in (trust, public)
+    assert [text.partition(" failed; ")[0] for text in caplog.messages] == ["trust"] * fails
     assert (context is not None) is (left == "all")
     assert context is None or (context.trace_id, context.span_id) == (1, 2)
 

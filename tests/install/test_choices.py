@@ -144,6 +144,30 @@ def test_the_variable_for_traces_decides_on_the_protocol(
     assert exporters.default_target() == target
 
 
+#: The endpoint that a program gives -> the one that it gets with gRPC.
+ENDPOINTS = {
+    "http://h:4318/v1/traces": "http://h:4317",
+    "https://h:4318": "https://h:4317",
+    "http://[::1]:4318/v1/traces": "http://[::1]:4317",
+    "http://h:4319/v1/traces": "http://h:4319/v1/traces",
+    "http://h/v1/traces": "http://h/v1/traces",
+    "h:4318": "h:4318",
+}
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("given", ENDPOINTS)
+def test_an_endpoint_with_the_port_of_http_gets_another_port_with_grpc_only(
+    given: str, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    made: Any = exporters.exporter_factory("otlp", endpoint=given, timeout=5)
+    expected = ENDPOINTS[given] if protocol == "grpc" else given
+    assert made.keywords == {"endpoint": expected, "timeout": 5}
+    without: Any = exporters.exporter_factory("otlp", timeout=5)
+    assert without.keywords == {"timeout": 5}
+
+
 @pytest.mark.parametrize("part", ["team", "=shop", " = "])
 def test_a_part_of_the_resource_that_is_no_pair_with_a_name_is_logged_and_left_out(
     part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -287,6 +311,17 @@ def test_without_variables_and_with_an_empty_one_the_limits_are_the_sdks(
         monkeypatch.setenv(empty, "")
     ours, theirs = choices.span_limits(), SpanLimits()
     assert {name: getattr(ours, name) for name in LIMITS} == {name: getattr(theirs, name) for name in LIMITS}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_without_a_default_stays_off_where_a_variable_is_empty(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in LIMITS[limit]:
+        with monkeypatch.context() as patched:
+            patched.setenv(variable, "")
+            none = 128 if limit == "max_attributes" else None
+            assert getattr(choices.span_limits(free=[limit]), limit) == none
 
 
 @pytest.mark.parametrize(("value", "names"), [(None, ["xray"]), ("console", ["console"]), ("", [])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import random
 import runpy
 import sys
@@ -250,6 +251,16 @@ def test_a_provider_that_does_nothing_counts_as_none_and_is_replaced(empty: type
     assert trace.get_tracer_provider() is provider
 
 
+@pytest.mark.usefixtures("_no_provider")
+def test_a_provider_that_is_global_stays_and_opentelemetry_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    first, *others = (TracerProvider(shutdown_on_exit=False) for _ in range(3))
+    set_global_provider(first)
+    for set_provider, other in zip((set_global_provider, trace.set_tracer_provider), others, strict=True):
+        set_provider(other)
+        assert trace.get_tracer_provider() is first
+    assert caplog.messages == ["Overriding of current TracerProvider is not allowed"] * 2
+
+
 def test_the_packages_that_are_redirected() -> None:
     assert redirect.REDIRECTED == {
         "jaeger_client": "ot_bridge.jaeger_client",
@@ -274,6 +285,57 @@ def test_without_ot_bridge_nothing_is_redirected_and_that_is_logged_once(
     assert caplog.messages == [
         f"jaeger_client is not redirected: ot_bridge is not installed in {sys.executable}"
     ]
+
+
+PARTS_OF_JAEGER = {"config": False, "thrift_gen": True, "thrift_gen.jaeger": False}
+
+
+@pytest.mark.parametrize("part", PARTS_OF_JAEGER)
+def test_a_part_of_a_package_is_redirected_if_the_package_is(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, finder = importlib.import_module("ot_bridge.jaeger_client"), redirect.Finder()
+    monkeypatch.setitem(sys.modules, "jaeger_client", ours)
+    found = finder.find_spec(f"jaeger_client.{part}")
+    assert found is not None
+    assert (found.name, bool(found.submodule_search_locations)) == (
+        f"jaeger_client.{part}",
+        PARTS_OF_JAEGER[part],
+    )
+    monkeypatch.setitem(sys.modules, "jaeger_client", pytest)
+    assert finder.find_spec(f"jaeger_client.{part}") is None
+    assert caplog.messages == []
+
+
+def test_a_part_that_ot_bridge_lacks_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "jaeger_client", importlib.import_module("ot_bridge.jaeger_client"))
+    finder = redirect.Finder()
+    assert [finder.find_spec("jaeger_client.nope") for _ in range(2)] == [None, None]
+    assert caplog.messages == [
+        "jaeger_client.nope is not among the parts of jaeger_client that ot_bridge stands in for"
+    ]
+
+
+def test_redirection_begins_once_says_what_came_too_early_and_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = importlib.import_module("ot_bridge.jaeger_client.config")
+    real = type(sys)("grpc_opentracing")
+    before = [*sys.meta_path]
+    monkeypatch.setattr(sys, "meta_path", [*before])
+    monkeypatch.setitem(sys.modules, "jaeger_client.config", ours)
+    monkeypatch.setitem(sys.modules, "grpc_opentracing", real)
+    monkeypatch.delitem(sys.modules, "jaeger_client", raising=False)
+    assert [redirect.redirect(), redirect.redirect()] == [["jaeger_client", "grpc_opentracing"]] * 2
+    assert [type(each) for each in sys.meta_path] == [redirect.Finder, *map(type, before)]
+    assert caplog.messages == ["imported before redirect(), therefore not redirected: grpc_opentracing"]
+    redirect.undo()
+    assert sys.meta_path == before
+    assert "jaeger_client.config" not in sys.modules
+    assert sys.modules["grpc_opentracing"] is real
+    assert sys.modules["ot_bridge.jaeger_client.config"] is ours
 
 
 class Unprintable:
@@ -305,6 +367,22 @@ def test_a_configuration_error_shows_the_option_and_the_value() -> None:
     error = ConfigurationError("sampler", "é" + "x" * 100, "expected another")
     assert str(error) == "sampler='\\xe9" + "x" * 79 + "': expected another"
     assert isinstance(error, (OTBridgeError, ValueError))
+
+
+ERRORS: dict[str, OTBridgeError] = {
+    "a header": BadHeader("h", "v", "bad", 3),
+    "a header, by names": BadHeader(header="h", value=b"v", reason="bad", position=3),
+    "an option": ConfigurationError("sampler", 3, "expected another"),
+    "an option, by names": ConfigurationError(option="sampler", value=3, reason="expected another"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_can_be_sent_to_another_process(name: str) -> None:
+    error = ERRORS[name]
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.args, vars(again)) == (type(error), error.args, vars(error))
+    assert str(again) == str(error)
 
 
 #: Public name -> where it is made.

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentracing import Format
 
 import ot_bridge
 from ot_bridge.jaeger_client import Config
+from ot_bridge.provider import build_provider
 from ot_bridge.wire import FORMATS
 from ot_bridge.xray import XRayIdGenerator
 from tests import needs
@@ -281,6 +285,36 @@ def test_the_id_generator_comes_from_the_argument_the_variable_or_the_default(
         else "128"
     )
     assert kind == bits
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_a_provider_that_is_not_used_any_more_is_not_kept_until_the_exit(engine: bool) -> None:
+    gone = weakref.ref(build_provider(exporters=[], engine=engine))
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "is_xray"),
+    [
+        (["xray_daemon"], "none", True),
+        ("console, xray_daemon", "none", True),
+        (None, "xray_daemon", True),
+        (None, "console, xray_daemon", True),
+        (["none"], "xray_daemon", False),
+        (None, "none", False),
+    ],
+)
+def test_spans_that_go_to_x_ray_have_its_ids_and_its_header(
+    given: Any, variable: str, is_xray: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", variable)
+    tracer = ot_bridge.install(exporters=given)
+    carrier: dict[str, str] = {}
+    tracer.inject(tracer.start_span("a").context, Format.HTTP_HEADERS, carrier)
+    provider: Any = tracer.provider
+    assert ("X-Amzn-Trace-Id" in carrier) is is_xray
+    assert isinstance(provider.id_generator, XRayIdGenerator) is is_xray
 
 
 SENDING = """

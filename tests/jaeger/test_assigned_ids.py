@@ -80,18 +80,35 @@ def test_a_context_without_a_span_can_be_assigned_to() -> None:
     both(program)
 
 
-def test_the_exporter_sends_the_assigned_ids(collector: Any) -> None:
+#: What is assigned -> trace, span and parent id that are sent, and whether the parent is remote.
+ASSIGNED: dict[str, tuple[dict[str, Any], int, int, int, bool]] = {
+    "span id": ({"span_id": 0xB}, 1, 0xB, 2, True),
+    "trace id": ({"trace_id": 7}, 7, 4, 2, True),
+    "the same parent": ({"parent_id": 2}, 1, 4, 2, True),
+    "another parent": ({"parent_id": 9}, 1, 4, 9, False),
+    "no parent": ({"parent_id": None}, 1, 4, 0, False),
+    "all": ({"trace_id": 7, "span_id": 8, "parent_id": 9}, 7, 8, 9, False),
+}
+
+
+@pytest.mark.parametrize("case", ASSIGNED)
+def test_the_exporter_sends_the_assigned_ids(case: str, collector: Any) -> None:
     from ot_bridge.jaeger_client import ConstSampler, Tracer
     from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
     from ot_bridge.jaeger_client.reporter import Reporter
 
+    values, trace_id, span_id, parent_id, is_remote = ASSIGNED[case]
     tracer = Tracer("service", Reporter(LocalAgentSender("localhost", 5778, 6831)), ConstSampler(True))
     span: Any = tracer.start_span("op", child_of=OURS.package.SpanContext(1, 2, None, 1))
-    span.context.span_id = 0xB
+    span.context.span_id = 4
+    for name, value in values.items():
+        setattr(span.context, name, value)
     span.finish()
     assert tracer.close().result(10)
     (sent,) = collector.spans
-    assert (sent.span_id, sent.parent_span_id) == ((0xB).to_bytes(8, "big"), (2).to_bytes(8, "big"))
+    assert (sent.trace_id, sent.span_id) == (trace_id.to_bytes(16, "big"), span_id.to_bytes(8, "big"))
+    assert sent.parent_span_id == (parent_id.to_bytes(8, "big") if parent_id else b"")
+    assert sent.flags == (0x301 if is_remote else 0x101)
 
 
 def test_reading_the_context_of_a_span_creates_no_reference_cycle() -> None:

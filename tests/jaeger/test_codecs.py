@@ -60,9 +60,14 @@ def test_a_codec_accepts_an_object_with_the_attributes_of_a_context_and_refuses_
     class Context:
         trace_id, span_id, parent_id, flags = 1, 2, None, 1
 
+    class WithBaggage(Context):
+        baggage = {"k": "v"}
+
     carrier: dict[str, str] = {}
     codecs.B3Codec().inject(Context(), carrier)
     assert carrier == {**UNDECIDED, "X-B3-Sampled": "1"}
+    codecs.TextCodec().inject(WithBaggage(), carrier := {})
+    assert carrier == {"uber-trace-id": "1:2:0:1", "uberctx-k": "v"}
     with pytest.raises(InvalidCarrierException):
         codecs.B3Codec().inject(object(), carrier := {})
     assert carrier == {}

@@ -45,6 +45,7 @@ class _Client:
         self.calls: list[Any] = []
 
     def intercept_unary(self, request: Any, metadata: Any, client_info: Any, invoker: Any) -> Any:
+        assert not hasattr(client_info, "is_client_stream")
         self.calls.append((client_info.full_method, client_info.timeout))
         return invoker(request, (*(metadata or ()), ("mine", "1")))
 
@@ -61,6 +62,7 @@ class _Server:
         self.calls: list[Any] = []
 
     def intercept_unary(self, request: Any, servicer_context: Any, server_info: Any, handler: Any) -> Any:
+        assert not hasattr(server_info, "is_client_stream")
         self.calls.append(server_info.full_method)
         return handler(request, servicer_context)
 
@@ -248,6 +250,28 @@ def test_an_intercepted_channel_is_a_channel() -> None:
         assert connected.wait(10)
         channel.unsubscribe(watch)
         assert stub(channel, "UU")(b"ok", wait_for_ready=True, compression=grpc.Compression.Gzip) == b"ok"
+
+
+def _interceptors(*kinds: str) -> list[Any]:
+    made = {"grpcext": _client(grpcext), "ours": ours.open_tracing_client_interceptor(OURS.tracer()[0])}
+    return [made[kind] for kind in kinds]
+
+
+@pytest.mark.parametrize("kinds", [["grpcext"], ["ours"], ["grpcext", "ours"], ["ours", "grpcext"]], ids=str)
+def test_an_intercepted_channel_closes_with_its_block(kinds: list[str]) -> None:
+    with sync_server(Sync(Seen())) as address:
+        real = grpc.insecure_channel(address)
+        with grpcext.intercept_channel(real, *_interceptors(*kinds)) as channel:
+            call = stub(channel, "UU")
+            assert call(b"ok", timeout=10) == b"ok"
+        with pytest.raises(ValueError, match="closed channel"):
+            call(b"ok", timeout=10)
+
+
+@pytest.mark.parametrize("kind", ["grpcext", "ours"])
+def test_a_subscriber_to_an_intercepted_channel_has_to_ask_for_a_connection(kind: str) -> None:
+    with grpcext.intercept_channel(grpc.insecure_channel("localhost:1"), *_interceptors(kind)) as channel:
+        assert inspect.signature(channel.subscribe).parameters["try_to_connect"].default is False
 
 
 def test_the_state_of_an_intercepted_channel_is_told_until_the_subscription_ends() -> None:

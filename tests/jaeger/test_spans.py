@@ -7,6 +7,7 @@ import gc
 import pickle
 import sys
 import traceback
+import weakref
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import Status, StatusCode
 from opentracing.ext import tags as ext
@@ -53,6 +55,16 @@ def test_a_span_has_every_attribute_that_jaeger_client_gave_it() -> None:
         )
 
     both(program)
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("moment", [None, NOON + 2])
+def test_a_span_is_finished_from_its_finish_on(moment: float | None, sampled: bool) -> None:
+    tracer, _ = OURS.tracer(ours.ConstSampler(sampled))
+    span = tracer.start_span("op")
+    assert span.finished is False
+    span.finish(moment)
+    assert span.finished is True
 
 
 @pytest.mark.parametrize("kind", ["client", "server", "producer", "consumer", "other"])
@@ -395,6 +407,13 @@ def test_a_span_context_returns_the_values_that_it_was_created_with(fields: dict
     both(program)
 
 
+@pytest.mark.parametrize("trace_id", [1, 0, None])
+@pytest.mark.parametrize("span_id", [2, 0, None])
+def test_a_context_has_a_trace_if_it_has_both_ids(trace_id: int | None, span_id: int | None) -> None:
+    found = both(lambda side: bool(side.package.SpanContext(trace_id, span_id, None, 1).has_trace))
+    assert found is bool(trace_id and span_id)
+
+
 def test_a_debug_id_makes_a_context() -> None:
     def program(side: Side) -> Any:
         context = side.package.SpanContext.with_debug_id("me")
@@ -595,6 +614,44 @@ def test_a_span_kept_by_a_processor_outlives_the_programs_reference_and_stays_in
     gc.collect()
     assert [each.status.description for each in kept] == [f"no {number // 2}" for number in range(400)]
     assert [each.name for each in kept] == [f"b{number // 2}" for number in range(400)]
+
+
+def test_a_finished_span_keeps_no_traceback_of_frames_that_refer_to_it() -> None:
+    tracer, _ = OURS.tracer()
+    tracer.reporter.report_span = lambda span: None
+
+    def failed() -> Any:
+        span = tracer.start_span("op")
+        try:
+            raise ValueError
+        except ValueError as error:
+            span.log_kv({"event": "error", "error.object": error})
+        span.finish()
+        return weakref.ref(span)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert failed()() is None
+    finally:
+        gc.enable()
+
+
+def test_the_links_of_a_span_of_opentelemetry_code_are_its_references() -> None:
+    tracer, reporter = OURS.tracer()
+    above = [trace.SpanContext(1, number, True, trace.TraceFlags(1)) for number in (2, 3, 4)]
+    attributes: list[Any] = [{"opentracing.ref_type": "child_of"}, {"a": 1}, None]
+    links = [trace.Link(*pair) for pair in zip(above, attributes, strict=True)]
+    other = tracer.provider.get_tracer("theirs")
+    other.start_span("op", links=links).end()
+    other.start_span("op").end()
+    with_links, without = reporter.get_spans()
+    assert [(each.type, each.referenced_context.span_id) for each in with_links.references] == [
+        ("child_of", 2),
+        ("follows_from", 3),
+        ("follows_from", 4),
+    ]
+    assert without.references is None
 
 
 def test_a_copy_of_a_span_shares_nothing_with_it() -> None:

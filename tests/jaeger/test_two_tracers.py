@@ -69,6 +69,18 @@ def test_a_span_of_opentelemetry_code_is_seen_by_both() -> None:
             assert tracer.active_span.operation_name == "theirs"
 
 
+@pytest.mark.parametrize("format", ["text_map", "http_headers"])
+def test_baggage_that_opentelemetry_code_has_set_is_sent(format: str) -> None:
+    tracer, _ = OURS.tracer()
+    with tracer.start_active_span("one") as scope:
+        scope.span.set_baggage_item("own", "1")
+        token = attach(baggage.set_baggage("theirs", "2"))
+        carrier: dict[str, str] = {}
+        tracer.inject(scope.span.context, format, carrier)
+        detach(token)
+    assert {name: carrier.get(f"uberctx-{name}") for name in ("own", "theirs")} == {"own": "1", "theirs": "2"}
+
+
 def test_a_span_of_the_bridges_own_tracer_is_seen_by_both() -> None:
     (one, _), (two, _) = OURS.tracer(), OURS.tracer()
     bridge = create_tracer(TracerProvider(shutdown_on_exit=False))

@@ -84,6 +84,30 @@ def test_a_record_holds_all_of_a_span() -> None:
     assert [type(value) for value in record.attributes.values()] == list(map(type, ATTRIBUTES.values()))
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_remote"),
+    [
+        (0, None),
+        (1, None),
+        (3, None),
+        (0x200, None),
+        (0x100, False),
+        (0x101, False),
+        (0x300, True),
+        (0x303, True),
+    ],
+)
+def test_the_flags_say_whether_the_parent_is_remote_if_that_is_known(
+    flags: int, is_remote: bool | None
+) -> None:
+    of_json = f'{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{{"flags": {flags}}}]}}]}}]}}'
+    of_bytes = b"\x85\x01" + flags.to_bytes(4, "little")
+    for part in (b"\x12", b"\x12", b"\x0a"):
+        of_bytes = part + bytes((len(of_bytes),)) + of_bytes
+    (read,), (also,) = decode(of_bytes), decode_json(of_json)
+    assert read == also == BLANK._replace(flags=flags, parent_is_remote=is_remote)
+
+
 def test_an_empty_span_is_a_record_of_nothing() -> None:
     (record,) = decode(b"\x0a\x04\x12\x02\x12\x00")
     assert (record.trace_id, record.parent_id, record.name, record.kind) == ("", "", "", "UNSPECIFIED")

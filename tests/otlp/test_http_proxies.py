@@ -81,7 +81,7 @@ def test_no_proxy_is_used_for_hosts_in_no_proxy(
         assert not proxy.seen
 
 
-@pytest.mark.parametrize("status", [407, 503])
+@pytest.mark.parametrize("status", [300, 407, 503])
 def test_a_proxy_that_refuses_the_tunnel_is_logged(
     status: int, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

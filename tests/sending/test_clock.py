@@ -152,6 +152,19 @@ def test_a_connection_sends_small_pieces_at_once() -> None:
         assert dialled.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
+def test_no_name_is_looked_up_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def look_up(*arguments: object) -> list[Any]:
+        asked.append(arguments)
+        return []
+
+    monkeypatch.setattr(line, "addresses", look_up)
+    with pytest.raises(TimeoutError):
+        _dialled(1, seconds=0)
+    assert asked == []
+
+
 def test_each_address_of_a_host_has_a_share_of_the_time_and_three_seconds_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

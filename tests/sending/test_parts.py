@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,21 +17,17 @@ import pytest
 from ot_bridge.sending import clock
 from ot_bridge.sending.clock import Patience
 from ot_bridge.sending.late import loading
-from ot_bridge.sending.line import Connection, lines
-from ot_bridge.sending.responses import NoResponse, NotHTTP, Response, read_response
+from ot_bridge.sending.line import Connection, Line, lines
+from ot_bridge.sending.responses import MAX_BODY, NoResponse, NotHTTP, Response, read_response
+from ot_bridge.sending.tls import TLS
+from ot_bridge.sending.trouble import CannotConnect
 from ot_bridge.sending.url import parse
 
 
 def pieces(data: bytes, size: int) -> Any:
     """A connection on which `data` comes in pieces of this size, and then its end."""
-    parts: Iterator[bytes] = iter([data[start : start + size] for start in range(0, len(data), size)])
-
-    def receive(buffer: Any) -> int:
-        part = next(parts, b"")
-        buffer[: len(part)] = part
-        return len(part)
-
-    return receive
+    stream = io.BytesIO(data)
+    return lambda buffer: stream.readinto(memoryview(buffer)[:size])
 
 
 @pytest.mark.parametrize("received", [None, b"", b"HTTP/1.1 408 Request Timeout"])
@@ -41,6 +39,53 @@ def test_only_a_connection_that_has_received_nothing_is_used_again(received: byt
             there.sendall(received)
             there.close()
         assert connection.is_usable() is (received is None)
+
+
+@pytest.mark.parametrize("size", [3, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1])
+def test_a_body_of_any_size_is_sent_once(size: int) -> None:
+    here, there = socket.socketpair()
+    received = bytearray()
+
+    def serve() -> None:
+        while piece := there.recv(1 << 20):
+            received.extend(piece)
+            if received.endswith(b"end"):
+                there.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    body = bytes(size - 3) + b"end"
+    thread = threading.Thread(target=serve)
+    with there:
+        thread.start()
+        with here:
+            connection = Connection(here, parse("http://collector/"))
+            assert connection.exchange("/path", b"", body, Patience().start(10)).status == 200
+        thread.join()
+    assert received.count(b"end") == 1
+    assert received == (
+        f"POST /path HTTP/1.1\r\nHost: collector\r\nContent-Length: {size}\r\n\r\n".encode() + body
+    )
+
+
+def test_a_line_that_is_closed_during_a_request_keeps_no_connection() -> None:
+    received: list[bytes] = []
+    opened = Line(lambda: TLS(None))
+
+    def serve() -> None:
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(5)
+            received.append(peer.recv(4096)[:4])
+            opened.close()
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            received.append(peer.recv(1))  # the end, if the connection is closed
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = parse(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert opened.post(url, b"", b"", Patience().start(10)).status == 200
+        thread.join()
+    assert received == [b"POST", b""]
 
 
 OK = b"HTTP/1.1 200 OK\r\nA: 1\r\na:  2 \r\n"
@@ -97,6 +142,12 @@ def test_an_invalid_response_is_an_error(data: bytes, error: type[Exception], si
         read_response(pieces(data, size))
 
 
+def test_the_beginning_of_a_response_that_is_not_http_is_shown() -> None:
+    with pytest.raises(NotHTTP) as raised:
+        read_response(pieces(b"220-mail.example.com\r\n", 60_000))
+    assert str(raised.value) == "the response is not HTTP/1: it begins with b'220-mail.'"
+
+
 @pytest.mark.parametrize(
     ("broken", "error"),
     [
@@ -116,6 +167,41 @@ def test_a_connection_that_breaks_before_a_response_may_be_tried_again_unless_tl
     with pytest.raises(error) as raised:
         read_response(receive)
     assert type(raised.value) is error
+
+
+_CHUNK = f"Transfer-Encoding: chunked\r\n\r\n{MAX_BODY:x}\r\n"
+LARGE = {
+    "below the limit": (f"Content-Length: {MAX_BODY - 1}\r\n\r\n", MAX_BODY - 1, True),
+    "at the limit": (f"Content-Length: {MAX_BODY}\r\n\r\n", MAX_BODY, True),
+    "above the limit": (f"Content-Length: {MAX_BODY + 1}\r\n\r\n", MAX_BODY + 1, False),
+    "a chunk at the limit, which may not be the last": (_CHUNK, MAX_BODY, False),
+    "to the end": ("\r\n", MAX_BODY + 1, False),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_body_is_read_up_to_the_limit(case: str) -> None:
+    head, length, whole = LARGE[case]
+    response = read_response(pieces(OK + head.encode() + bytes(length), 60_000))
+    assert (len(response.body), response.whole) == (min(length, MAX_BODY), whole)
+    assert response.reusable is whole
+
+
+def test_a_socket_gets_tls_before_its_handshake() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        here.settimeout(0.01)  # nobody answers a handshake
+        with TLS(None).wrapped(here, "localhost") as wrapped:
+            assert wrapped.version() is None
+
+
+def test_authorities_are_read_from_a_directory_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    here, there = socket.socketpair()
+    with here, there:
+        with pytest.raises(CannotConnect, match=re.escape(f"up with {tmp_path / 'file'}: ")):
+            TLS(str(tmp_path / "file")).wrapped(here, "localhost")
+        TLS(str(tmp_path)).wrapped(here, "localhost").close()
 
 
 def test_a_successful_response_to_connect_has_no_body() -> None:
