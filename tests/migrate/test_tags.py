@@ -161,7 +161,10 @@ QUERIES = {
     "no query": ("h.txt", "http.method", []),
     **{
         f"a file {ending}": (f"i{ending}", "http.method", ["http.method -> http.request.method"])
-        for ending in [".json", ".yaml", ".yml", ".rules", ".promql", ".traceql", ".toml", ".tf", ".libsonnet"]
+        for ending in (
+            *(".json", ".yaml", ".yml", ".rules", ".promql"),
+            *(".traceql", ".toml", ".tf", ".libsonnet"),
+        )
     },
 }  # fmt: skip
 
