@@ -117,9 +117,8 @@ def test_if_another_program_has_the_port_a_free_one_is_named(
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(viewing, "announce", announce)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        monkeypatch.setattr(viewing, "PORT", other.getsockname()[1])
-        monkeypatch.setattr(viewing, "_is_viewer", lambda port: False)
+    with HttpReceiver() as other:
+        monkeypatch.setattr(viewing, "PORT", other.port)
         assert main(["view", "--host", "127.0.0.1"]) == 0
     assert capsys.readouterr().out == (
         f"Port {viewing.PORT} is taken by another program. For programs to send here:\n"
