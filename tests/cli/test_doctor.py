@@ -875,8 +875,8 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     assert "SkyWalking's" in report.of("headers")
     assert "service.name" in report.rows
     assert not list(tmp_path.glob("ran"))
-    for options in ([], ["--quiet"], ["--view", "--show"]):
-        report = doctor("--no-send", "--", "ot-bridge", "run", *options, "--", sys.executable, "-E", "app.py")
+    for options in ([], ["--"], ["--quiet", "--"], ["--view", "--show", "--"]):
+        report = doctor("--no-send", "--", "ot-bridge", "run", *options, sys.executable, "-E", "app.py")
         assert report.rows["program"][0] == f"{sys.executable} -E app.py"
         assert report.of("redirect") == (
             "Python's option -E hides the sitecustomize on PYTHONPATH: leave it out, or call "

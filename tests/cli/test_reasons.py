@@ -472,3 +472,27 @@ def test_the_other_attributes_of_the_resource_are_a_row(monkeypatch: pytest.Monk
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=7,region=eu,service.name=shop")
     (row,) = (each for each in effective.rows() if each.name == "resource")
     assert (row.value, row.source) == ("service.instance.id=7, region=eu", "OTEL_RESOURCE_ATTRIBUTES")
+
+
+#: variables that are read, and that no list of OpenTelemetry has
+READ = (
+    *(
+        "OT_BRIDGE_FLUSH_ON_SIGTERM",
+        "OT_BRIDGE_QUIET",
+        "OT_BRIDGE_REDIRECT",
+        "OT_BRIDGE_SITE",
+        "OT_BRIDGE_UDP",
+    ),
+    *("OT_BRIDGE_SAMPLE", "OTEL_CONFIG_FILE", "OTEL_SEMCONV_STABILITY_OPT_IN", "OTEL_PYTHON_ID_GENERATOR"),
+    *("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "OTEL_PYTHON_TRACER_PROVIDER"),
+    *("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "OTEL_SERVICE_NAME", "OTEL_PROPAGATORS"),
+    *("OTEL_PYTHON_OTHER", "OTEL_INSTRUMENTATION_X", "OTEL_OPERATOR_X", "OTEL_NODE_IP", "OTEL_RESOURCE_X"),
+    "OTEL_AUTO_X",
+)
+
+
+@pytest.mark.usefixtures("_unset")
+@pytest.mark.parametrize("name", READ)
+def test_a_variable_that_something_reads_is_no_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert [each.text for each in known.findings() if name in each.text] == []

@@ -107,6 +107,20 @@ def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(a
     assert "Traces are shown at" in done.stdout
 
 
+def test_run_shows_traces_in_the_viewer_that_is_already_running() -> None:
+    (listening,) = bound(["127.0.0.1"], 0)
+    server = Server(Viewer(Store()), listening, print)
+    command = ANY_PORT.replace("PORT = 0", f"PORT = {server.port}")
+    try:
+        done = programs.python(
+            "-c", command, *("run", "--quiet", "--view", "--", sys.executable, "-c", "print(1)")
+        )
+    finally:
+        server.stop()
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert done.stderr == f"ot-bridge run: traces are shown at http://127.0.0.1:{server.port}/\n"
+
+
 def test_if_another_program_has_the_port_a_free_one_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,9 +131,8 @@ def test_if_another_program_has_the_port_a_free_one_is_named(
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(viewing, "announce", announce)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        monkeypatch.setattr(viewing, "PORT", other.getsockname()[1])
-        monkeypatch.setattr(viewing, "_is_viewer", lambda port: False)
+    with HttpReceiver() as other:
+        monkeypatch.setattr(viewing, "PORT", other.port)
         assert main(["view", "--host", "127.0.0.1"]) == 0
     assert capsys.readouterr().out == (
         f"Port {viewing.PORT} is taken by another program. For programs to send here:\n"

@@ -205,6 +205,19 @@ async def test_the_handler_context_has_all_functions_of_grpcs_own(seen: Seen, fi
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}
 
 
+async def test_messages_that_a_handler_reads_and_writes_itself_are_events(
+    seen: Seen, finished: Finished
+) -> None:
+    async with connected(Asking(seen), aio_server_interceptor(message_events=True)) as channel:
+        assert await take(channel, "SS", b"read") == [b"read", b"second"]
+        (span,) = await settle(finished, 1)
+    events = [dict(event.attributes or {}) for event in span.events]
+    assert [(each["message.type"], each["message.id"]) for each in events] == [
+        *(("RECEIVED", 1), ("SENT", 1), ("RECEIVED", 2), ("SENT", 2))
+    ]
+    assert [each["message.uncompressed_size"] for each in events] == [4, 4, 6, 6]
+
+
 async def test_an_unknown_method_is_refused_as_without_tracing(seen: Seen, finished: Finished) -> None:
     async with connected(Aio(seen), aio_server_interceptor()) as channel:
         unheard: Any = channel.unary_unary("/things.Things/Unheard")

@@ -110,6 +110,15 @@ ROWS = {
         "opentracing.tracer.start_span('n', start_time=time())\n",
         f"{GET}.start_span('n', start_time=int(time() * 1e9))",
     ),
+    "a tuple and a generator as arguments": (
+        START + "span.log_kv({'event': 'e', 'a': (1, 2)}, (t, u)[0])\n"
+        "opentracing.tracer.inject(span, Format.TEXT_MAP, (  # c\n    c, d))\n"
+        "x = tags.ERROR, (tags.ERROR, 1)\n",
+        f"span = {GET}.start_span('a')\n"
+        "span.add_event(\"e\", {'event': 'e', 'a': (1, 2)}, timestamp=int((t, u)[0] * 1e9))\n"
+        "propagate.inject((  # c\n    c, d), context=trace.set_span_in_context(span))\n"
+        'x = "error", ("error", 1)',
+    ),
     "span in a with": (
         "with opentracing.tracer.start_span('n') as span:\n    span.set_tag('a', 1)\n",
         f"with {GET}.start_span('n') as span:\n    span.set_attribute('a', 1)",
@@ -259,6 +268,64 @@ def test_each_rule_rewrites_code_to_its_opentelemetry_counterpart(
     if found.startswith(first):  # more than one use: then the module has a name for it
         found = re.sub(r"\btracer\b(?=\.|$)", GET, found.removeprefix(first).strip(), flags=re.MULTILINE)
     assert found == after
+
+
+#: values that become text, because they cannot be attributes
+WRAPPED = (
+    *(
+        "{1: 2}",
+        "{1}",
+        "{x: 1 for x in y}",
+        "{x for x in y}",
+        "lambda: 1",
+        "(x for x in y)",
+        "((x for x in y))",
+    ),
+    *(
+        "dict(b=1)",
+        "set()",
+        "frozenset()",
+        "object()",
+        "[1, 'x']",
+        "(1, 'x')",
+        "( 1, 'é' )",
+        "None",
+        "...",
+        "b'x'",
+    ),
+)
+#: values that stay as they are
+BARE = (
+    *(
+        "1",
+        "-1",
+        "1.5",
+        "True",
+        "'x'",
+        "f'{x}'",
+        "x",
+        "(x)",
+        "x.y",
+        "x[1]",
+        "[1, 2]",
+        "(1, 2)",
+        "((1, 2))",
+        "()",
+    ),
+    *("[1, x]", "(1, x)", "[*x]", "list(x)", "x.dict()", "f(x)(y)", "x if y else z", "not x", "(x := 1)"),
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [*((value, f"str({value})") for value in WRAPPED), *((value, value) for value in BARE)],
+)
+def test_a_value_that_cannot_be_an_attribute_becomes_text(value: str, after: str, tmp_path: Path) -> None:
+    start = f"span = opentracing.tracer.start_span('n', tags={{'a': {value}}})\n"
+    assert body(HEAD + start + f"span.set_tag('b', {value})\n", tmp_path).splitlines() == [
+        f"span = {GET}.start_span('n', attributes={{'a': {after}}})",
+        f"span.set_attribute('b', {after})",
+    ]
 
 
 #: what is left -> (the code and the text of its first mark, program)

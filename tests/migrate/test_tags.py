@@ -159,6 +159,13 @@ QUERIES = {
     ),
     "today's": ("g.yml", "http.request.method url.full peer.service my_http_method http.url_x", []),
     "no query": ("h.txt", "http.method", []),
+    **{
+        f"a file {ending}": (f"i{ending}", "http.method", ["http.method -> http.request.method"])
+        for ending in (
+            *(".json", ".yaml", ".yml", ".rules", ".promql"),
+            *(".traceql", ".toml", ".tf", ".libsonnet"),
+        )
+    },
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_spans_after_the_shutdown_are_logged_with_the_reason(
     (message,) = caplog.messages
     assert message.startswith("2 spans are lost on the way to ")
     assert message.endswith(": the exporter was shut down before")
+
+
+@pytest.mark.parametrize("kind", [XRayExporter, XRayOTLPExporter, XRayDaemonExporter])
+def test_the_times_that_are_taken_if_none_is_given(kind: Any) -> None:
+    flush, shutdown = (inspect.signature(getattr(kind, name)) for name in ("force_flush", "shutdown"))
+    assert flush.parameters["timeout_millis"].default == 30_000
+    assert shutdown.parameters["timeout_millis"].default == 5000
+    made = inspect.signature(kind).parameters.get("timeout")
+    assert made is None or made.default == 30.0
 
 
 def test_a_negative_time_does_not_wait(exporter: XRayExporter) -> None:
