@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import pickle
 import random
@@ -170,6 +170,22 @@ def test_a_process_that_forked_without_telling_python_has_ids_of_its_own(
     ids._bits_of_this_process(8)
     ids._bits_of_this_process(8)
     assert [len(seed) for seed in seeds] == [32]
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "another"])
+def test_in_uwsgi_which_forks_without_telling_python_each_id_asks_for_the_process(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, server, sys)
+    monkeypatch.setattr(os, "register_at_fork", lambda **hooks: None)
+    spec: Any = importlib.util.spec_from_file_location("ids_of_a_server", ids.__file__)
+    copied: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copied)
+    state = copied._random.getstate()
+    before = copied.bits_64()
+    copied._random.setstate(state)
+    copied._process = -1  # as in a forked child
+    assert (copied.bits_64() != before) is (server == "uwsgi")
 
 
 def test_the_names_of_an_rpcs_status_in_the_order_in_which_they_are_read() -> None:
