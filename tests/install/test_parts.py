@@ -22,6 +22,7 @@ from ot_bridge.errors import BadHeader, ConfigurationError, OTBridgeError
 from ot_bridge.ids import RandomIds, ShortIds
 from ot_bridge.registered import Registered, global_provider, set_global_provider
 from ot_bridge.variables import Parts, entry_points, is_true, loaded, replaced, text, usable
+from tests.install.child import run
 
 VARIABLE = "OT_BRIDGE_OF_A_TEST"
 
@@ -170,6 +171,24 @@ def test_a_process_that_forked_without_telling_python_has_ids_of_its_own(
     ids._bits_of_this_process(8)
     ids._bits_of_this_process(8)
     assert [len(seed) for seed in seeds] == [32]
+
+
+FORKING = """
+import os
+from ot_bridge.ids import bits_64
+read, write = os.pipe()
+if not os.fork():
+    os.write(write, str(bits_64()).encode())
+    os._exit(0)
+os.wait()
+print(os.read(read, 99).decode(), bits_64())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+    of_child, of_parent = run(FORKING).stdout.split()
+    assert of_child != of_parent
 
 
 @pytest.mark.parametrize("server", ["uwsgi", "another"])
