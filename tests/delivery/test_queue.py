@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import ctypes
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -460,4 +461,26 @@ def test_spans_wait_for_the_delay_even_if_the_thread_has_just_been_started() -> 
     end("b")
     assert processor.force_flush(10_000)
     assert exporter.batches == [["a", "b"]]
+    processor.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["trace", "profile"])
+@pytest.mark.parametrize("given", [None, lambda frame, event, argument: None], ids=["none", "one"])
+def test_the_export_thread_is_traced_and_profiled_as_other_threads_are(kind: str, given: Any) -> None:
+    seen: list[Any] = []
+
+    class Looks(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            seen.append(getattr(sys, f"get{kind}")())
+            return super().export(spans)
+
+    processor = DeliveryProcessor(Looks())
+    before = getattr(threading, f"get{kind}")()
+    getattr(threading, f"set{kind}")(given)
+    try:
+        spans(processor)("a")
+    finally:
+        getattr(threading, f"set{kind}")(before)
+    assert processor.force_flush(10_000)
+    assert seen == [given]
     processor.shutdown()
