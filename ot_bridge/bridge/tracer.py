@@ -54,7 +54,6 @@ class Tracer(Starting, Carriers, TracerBase):  # type: ignore[misc]
         maps_kind: bool = True,
     ) -> None:
         Carriers.__init__(self, propagators)
-        self._otel_tracer = tracer
         self.provider = provider
         self._prepare(tracer)
         self._own_scopes = ScopeManager(self)

@@ -301,18 +301,17 @@ class Worker:
         self.leaving = deadline
         self.mark = 0
 
-    def close(self, deadline: float) -> bool:
-        """Exports what waits, ends thread and exporter, refuses later spans. True if that was in time."""
+    def close(self, deadline: float) -> None:
+        """Exports what waits, ends thread and exporter, and refuses later spans."""
         done = self.flush(deadline)
         if self.idle and not self._thread:
             self.outlet.shut()
         elif self.idle or done:
-            done = self.finish(self.begin(deadline, end=True), deadline) is not None and done
+            self.finish(self.begin(deadline, end=True), deadline)
         self.closed, self.mark = True, 0
         self.outlet.shut()
         self._calls.put(True)
         self.report(final=True)
-        return done
 
     def abandon(self) -> None:
         """Has the thread export what waits and end, because the processor was deleted."""

@@ -154,7 +154,6 @@ class PropagatorCodec(Codec):
     """A codec that calls any OpenTelemetry propagator."""
 
     def __init__(self, propagator: TextMapPropagator) -> None:
-        self.propagator = propagator
         self._carriers = bridge.create_tracer(NoOpTracerProvider(), propagators={"": propagator})
 
     def inject(self, span_context: bridge.SpanContext, carrier: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 import opentracing
@@ -18,6 +19,7 @@ from tests.conftest import Recorded
 class Counting(SpanProcessor):
     def __init__(self) -> None:
         self.flushed = self.closed = 0
+        self.thread = ""
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         self.flushed += 1
@@ -25,6 +27,7 @@ class Counting(SpanProcessor):
 
     def shutdown(self) -> None:
         self.closed += 1
+        self.thread = threading.current_thread().name
 
 
 class Stubborn(SpanProcessor):
@@ -48,7 +51,7 @@ def test_R22_close_flushes_and_shuts_down_once(provider_class: type[TracerProvid
     assert first.result(10) is True
     assert second is first
     assert tracer.closed
-    assert (counting.flushed, counting.closed) == (1, 1)
+    assert (counting.flushed, counting.closed, counting.thread) == (1, 1, "ot_bridge-close")
 
 
 def test_R22_the_future_that_close_returns_calls_callbacks(provider_class: type[TracerProvider]) -> None:

@@ -23,6 +23,7 @@ from opentracing import Format
 
 import ot_bridge
 from ot_bridge.bridge import Tracer, convert, create_tracer
+from ot_bridge.engine import TracerProvider as EngineProvider
 from tests.conftest import Recorded, recorded
 from tests.ids import param_id
 
@@ -215,6 +216,10 @@ def test_if_a_sampler_raises_only_the_span_is_lost(
         with tracer.start_active_span("x"):
             pass
     assert len([record for record in caplog.records if "sampler" in record.message]) == 1
+    own = {tracer.start_span("x").context.trace_id for _ in range(2)}
+    assert len(own) == 2 if issubclass(provider_class, EngineProvider) else own == {0}
+    above = tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": "a:b:0:1"})
+    assert tracer.start_span("x", child_of=above).context.trace_id == 0xA
 
 
 def test_the_span_limits_of_the_provider_apply(provider_class: type[TracerProvider]) -> None:

@@ -232,3 +232,22 @@ def test_the_sigterm_handler_stays_set_if_the_signal_does_not_end_the_process(
         signal.signal(signal.SIGTERM, before)
     assert (exporter.names, killed) == (["a"], [signal.SIGTERM])
     processor.shutdown()
+
+
+def test_an_exit_that_gives_up_ends_the_flushes_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exit, "_began", None)
+    monkeypatch.setattr(exit, "EXIT_SECONDS", exit.GIVE_UP_SECONDS)
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter)
+    spans(processor)("a")
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(processor.force_flush(60_000)), daemon=True)
+    thread.start()
+    until(lambda: processor.worker.waiting)
+    exit.finish()
+    thread.join(10)
+    assert flushed == [False]
+    monkeypatch.setattr(exit, "_began", None)
+    exporter.gate.set()
+    processor.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import ctypes
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -429,21 +430,59 @@ def test_very_large_delays_and_timeouts_do_not_end_the_thread(
     assert not caplog.records
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"max_queue_size": 0},
-        {"max_queue_size": "5"},
-        {"max_export_batch_size": -1},
-        {"max_export_batch_size": True},
-        {"schedule_delay_millis": 0},
-        {"export_timeout_millis": float("nan")},
-        {"max_queue_size": 0.5},
-        {"max_queue_size": 5, "max_export_batch_size": 6},
-        {"exporter": 3},
-    ],
-    ids=str,
-)
-def test_an_invalid_argument_raises(options: Any) -> None:
-    with pytest.raises(ConfigurationError):
+NUMBER = "expected a number above 0"
+#: The arguments, the last of which is bad, and why.
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({"max_queue_size": 0}, NUMBER),
+    ({"max_queue_size": "5"}, NUMBER),
+    ({"max_export_batch_size": -1}, NUMBER),
+    ({"max_export_batch_size": True}, NUMBER),
+    ({"schedule_delay_millis": 0}, NUMBER),
+    ({"export_timeout_millis": float("nan")}, NUMBER),
+    ({"max_queue_size": 0.5}, NUMBER),
+    ({"max_queue_size": 5, "max_export_batch_size": 6}, "a batch is at most as large as the queue (5)"),
+    ({"exporter": 3}, "expected an exporter, or a callable that makes one"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), INVALID, ids=str)
+def test_an_invalid_argument_raises(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
         DeliveryProcessor(**{"exporter": Keeping(), **options})
+    assert (raised.value.option, raised.value.reason) == ([*options][-1], reason)
+    assert raised.value.value is [*options.values()][-1]
+
+
+def test_spans_wait_for_the_delay_even_if_the_thread_has_just_been_started() -> None:
+    exporter = Keeping()
+    processor = DeliveryProcessor(exporter, schedule_delay_millis=60_000)
+    end = spans(processor)
+    end("a")
+    until(lambda: processor.worker.mark == 511)  # one less than a batch: the thread waits
+    assert exporter.batches == []
+    end("b")
+    assert processor.force_flush(10_000)
+    assert exporter.batches == [["a", "b"]]
+    processor.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["trace", "profile"])
+@pytest.mark.parametrize("given", [None, lambda frame, event, argument: None], ids=["none", "one"])
+def test_the_export_thread_is_traced_and_profiled_as_other_threads_are(kind: str, given: Any) -> None:
+    seen: list[Any] = []
+
+    class Looks(Keeping):
+        def export(self, spans: Any) -> SpanExportResult:
+            seen.append(getattr(sys, f"get{kind}")())
+            return super().export(spans)
+
+    processor = DeliveryProcessor(Looks())
+    before = getattr(threading, f"get{kind}")()
+    getattr(threading, f"set{kind}")(given)
+    try:
+        spans(processor)("a")
+    finally:
+        getattr(threading, f"set{kind}")(before)
+    assert processor.force_flush(10_000)
+    assert seen == [given]
+    processor.shutdown()

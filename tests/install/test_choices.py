@@ -168,6 +168,18 @@ def test_an_endpoint_with_the_port_of_http_gets_another_port_with_grpc_only(
     assert without.keywords == {"timeout": 5}
 
 
+@pytest.mark.parametrize(
+    ("names", "wrong"), [("process", False), ("*", False), (" process , * ", False), ("process,hots", True)]
+)
+def test_resource_detectors_are_named_or_all_of_them(
+    names: str, wrong: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", names)
+    assert "process.pid" in choices.resource("shop", {}).attributes
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [text.partition("=")[0] for text in logged] == ["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] * wrong
+
+
 @pytest.mark.parametrize("part", ["team", "=shop", " = "])
 def test_a_part_of_the_resource_that_is_no_pair_with_a_name_is_logged_and_left_out(
     part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import pickle
 import random
@@ -24,6 +24,7 @@ from ot_bridge.errors import BadHeader, ConfigurationError, OTBridgeError
 from ot_bridge.ids import RandomIds, ShortIds
 from ot_bridge.registered import Registered, global_provider, set_global_provider
 from ot_bridge.variables import Parts, entry_points, is_true, loaded, replaced, text, usable
+from tests.install.child import run
 
 VARIABLE = "OT_BRIDGE_OF_A_TEST"
 
@@ -179,6 +180,40 @@ def test_a_process_that_forked_without_telling_python_has_ids_of_its_own(
     assert len(seeds) == 2
     seeded = random.Random(seeds[1])
     assert made == [seeded.getrandbits(64), seeded.getrandbits(64)]
+
+
+FORKING = """
+import os
+from ot_bridge.ids import bits_64
+read, write = os.pipe()
+if not os.fork():
+    os.write(write, str(bits_64()).encode())
+    os._exit(0)
+os.wait()
+print(os.read(read, 99).decode(), bits_64())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+    of_child, of_parent = run(FORKING).stdout.split()
+    assert of_child != of_parent
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "another"])
+def test_in_uwsgi_which_forks_without_telling_python_each_id_asks_for_the_process(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, server, sys)
+    monkeypatch.setattr(os, "register_at_fork", lambda **hooks: None)
+    spec: Any = importlib.util.spec_from_file_location("ids_of_a_server", ids.__file__)
+    copied: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copied)
+    state = copied._random.getstate()
+    before = copied.bits_64()
+    copied._random.setstate(state)
+    copied._process = -1  # as in a forked child
+    assert (copied.bits_64() != before) is (server == "uwsgi")
 
 
 def test_the_names_of_an_rpcs_status_in_the_order_in_which_they_are_read() -> None:

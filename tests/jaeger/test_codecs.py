@@ -47,6 +47,17 @@ def test_a_codec_accepts_a_span_in_place_of_its_context(name: str) -> None:
     both(program)
 
 
+@pytest.mark.parametrize("name", CODECS)
+def test_a_codec_writes_the_parent_of_a_context_with_another_baggage_item(name: str) -> None:
+    def program(side: Side) -> Any:
+        carrier: dict[str, Any] = {}
+        context = side.package.SpanContext(1, 2, 3, 1).with_baggage_item("k", "v")
+        CODECS[name](side).inject(context, carrier)
+        return carrier
+
+    assert "3" in str(both(program))
+
+
 def test_the_binary_codec_accepts_a_span_too() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op")

@@ -353,6 +353,11 @@ def test_several_hanging_collectors_share_the_timeout_of_a_flush(
         assert tracer.close().result(many) is False
 
 
+def test_a_reporter_closes_in_a_thread_with_a_name() -> None:
+    names: Any = in_background(lambda: threading.current_thread().name)
+    assert names.result(10) == "ot_bridge-close"
+
+
 def test_the_composite_close_is_false_if_one_close_fails() -> None:
     failed = Closing()
     failed.set_exception(RuntimeError("no"))

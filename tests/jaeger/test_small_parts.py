@@ -16,8 +16,8 @@ import pytest
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
 
 from ot_bridge.jaeger_client import codecs, utils
-from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
-from tests.jaeger.servers import Agent
+from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender, get
+from tests.jaeger.servers import Agent, Server, running
 from tests.jaeger.sides import Side, both
 
 
@@ -163,3 +163,8 @@ def test_interface_ip_returns_the_address_of_an_interface() -> None:
     assert utils.interface_ip(b"lo") == (None if sys.platform == "win32" else "127.0.0.1")
     with pytest.raises(OSError, match="No such device"):
         utils.interface_ip(b"nope0")
+
+
+def test_a_response_of_an_agent_is_read_up_to_a_mebibyte() -> None:
+    with running(Server(lambda path, body: (200, bytes(1 << 21)))) as server:
+        assert len(get(server.url, [], 10).body) == 1 << 20

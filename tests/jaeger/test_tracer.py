@@ -7,6 +7,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import (
     Format,
@@ -447,17 +448,30 @@ def test_a_scope_manager_of_the_programs_own_is_used() -> None:
 
 
 def test_spans_have_no_limits_but_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    def numbers() -> tuple[int, int]:
+    def numbers() -> tuple[int, ...]:
         tracer, _ = OURS.tracer()
-        span = tracer.start_span("op")
+        ended: list[Any] = []
+        processor = SpanProcessor()
+        processor.on_end = lambda span: ended.append(span)  # type: ignore[method-assign]
+        tracer.provider.add_span_processor(processor)
+        others = [OURS.package.SpanContext(1, number, None, 1) for number in range(1, 301)]
+        span = tracer.start_span("op", references=list(map(opentracing.follows_from, others)))
         for number in range(300):
             span.set_tag(f"tag {number}", number).log_kv({"event": number})
-        return len(span.tags), len(span.logs)
+        span.log_kv({f"field {number}": number for number in range(300)})
+        fields = len(span.logs[-1].fields)
+        span.finish()
+        return len(span.tags), len(span.logs), fields, len(ended[0].links)
 
-    assert numbers() == (302, 300)
-    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "10")
-    monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "20")
-    assert numbers() == (10, 20)
+    assert numbers() == (300, 301, 300, 300)
+    for name, limit in (
+        ("SPAN_ATTRIBUTE", 10),
+        ("SPAN_EVENT", 20),
+        ("EVENT_ATTRIBUTE", 30),
+        ("SPAN_LINK", 40),
+    ):
+        monkeypatch.setenv(f"OTEL_{name}_COUNT_LIMIT", str(limit))
+    assert numbers() == (10, 20, 30, 40)
 
 
 def test_several_tracers_live_in_one_process() -> None:

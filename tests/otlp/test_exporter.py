@@ -150,10 +150,32 @@ def test_a_batch_that_memory_is_missing_for_is_lost_and_counted(
             assert exporter.export(some_spans(3)) is FAILURE
         assert lost(exporter) == {"other": 3}
         assert exporter.export(some_spans(1)) is SUCCESS
-    assert "none is left" in caplog.text
+    assert "the exporter failed (MemoryError('none is left'))" in caplog.text
 
 
-def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent() -> None:
+def test_if_memory_is_missing_for_a_part_of_a_batch_each_span_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compress = zlib.compressobj
+    calls: list[Any] = []
+
+    def missing(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 3:  # after the whole batch and its first half
+            raise MemoryError("none is left")
+        return compress(*arguments)
+
+    with HttpReceiver(Response(413), Response(400)) as receiver:
+        exporter = OTLPSpanExporter(receiver.endpoint, compression="gzip")
+        monkeypatch.setattr("ot_bridge.otlp.sender.zlib.compressobj", missing)
+        assert exporter.export(some_spans(5)) is FAILURE
+        assert lost(exporter) == {"status": 2, "other": 3}
+        exporter.shutdown()
+
+
+def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("broken")
@@ -164,6 +186,9 @@ def test_spans_that_cannot_be_encoded_are_counted_and_the_others_are_sent() -> N
         assert lost(exporter) == {"not encodable": 1}
         assert exporter.export([Broken()]) is FAILURE  # type: ignore[list-item]
         assert len(receiver.seen) == 3
+    assert set(caplog.messages) == {
+        f"1 span is lost on the way to {receiver.endpoint}: they cannot be written in OTLP"
+    }
 
 
 def test_no_spans_make_no_request() -> None:

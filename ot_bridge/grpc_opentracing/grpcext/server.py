@@ -79,17 +79,17 @@ class _Server:
         self._server = server
         self._intercept = intercept
 
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> Any:
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         wrapped = [_Handler(handler, self._intercept) for handler in generic_rpc_handlers]
-        return self._server.add_generic_rpc_handlers(wrapped)
+        self._server.add_generic_rpc_handlers(wrapped)
 
-    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> Any:
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
         """Stubs that were generated since grpcio 1.63 call this, too."""
         wrapped = {
             name: self._intercept(partial(_given, handler), _Details(f"/{service_name}/{name}"))
             for name, handler in method_handlers.items()
         }
-        return self._server.add_registered_method_handlers(service_name, wrapped)
+        self._server.add_registered_method_handlers(service_name, wrapped)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._server, name)
