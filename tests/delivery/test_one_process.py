@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ot_bridge.delivery import DeliveryProcessor, exit, processes, signals
-from tests.delivery.parts import Keeping, Util, spans, until_its_thread_ends
+from tests.delivery.parts import Keeping, Util, spans, until, until_its_thread_ends
 
 
 @pytest.fixture(autouse=True)
