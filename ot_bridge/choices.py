@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
 
 from ot_bridge.errors import ConfigurationError, bad_variable
-from ot_bridge.variables import Parts, replaced, text, usable
+from ot_bridge.variables import Parts, entry_points, replaced, text, usable
 
 _STATIC: Final[Mapping[str, Sampler]] = {
     "always_on": sampling.ALWAYS_ON,
@@ -198,5 +198,10 @@ def _readable() -> dict[str, str]:
         found["OTEL_RESOURCE_ATTRIBUTES"] = ",".join(good)
     variable = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
     if text(variable):
-        found[variable] = ",".join(usable(variable, _detector, "otel"))
+        names = list(dict.fromkeys(usable(variable, _detector, "otel")))
+        if "*" in names:  # which OpenTelemetry 1.28 does not know
+            others = {each.name for each in entry_points(_DETECTORS.group)} - {"otel", *names}
+            place = slice(names.index("*"), names.index("*") + 1)
+            names[place] = usable(variable, _detector, "otel", ",".join(sorted(others)))
+        found[variable] = ",".join(names)
     return found

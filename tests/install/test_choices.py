@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import SpanLimits, sampling
 from ot_bridge import choices, exporters
 from ot_bridge.errors import ConfigurationError
 from ot_bridge.variables import usable
+from tests import needs
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +156,7 @@ ENDPOINTS = {
 }
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=needs.otlp_over_grpc)])
 @pytest.mark.parametrize("given", ENDPOINTS)
 def test_an_endpoint_with_the_port_of_http_gets_another_port_with_grpc_only(
     given: str, protocol: str, monkeypatch: pytest.MonkeyPatch
@@ -169,7 +170,8 @@ def test_an_endpoint_with_the_port_of_http_gets_another_port_with_grpc_only(
 
 
 @pytest.mark.parametrize(
-    ("names", "wrong"), [("process", False), ("*", False), (" process , * ", False), ("process,hots", True)]
+    ("names", "wrong"),
+    [("process", False), ("*", False), (" process , * ", False), ("*,*", False), ("process,hots", True)],
 )
 def test_resource_detectors_are_named_or_all_of_them(
     names: str, wrong: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
