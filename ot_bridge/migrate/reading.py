@@ -115,13 +115,9 @@ class Reading(Slots):
         """The value that a variable's name suggests, if it is used accordingly and nothing contradicts it."""
         match = legacy.BY_NAME.search(slot.name)
         kind = match[1] if match else ""
-        if (
-            kind not in legacy.METHODS
-            or kind == "scope"
-            or any(
-                each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values
-            )
-        ):
+        if kind not in ("span", "tracer"):  # how to rewrite a scope depends on where it was made
+            return None
+        if any(each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values):
             return None
         loads = [] if slot.scope is None else slot.scope.loads.get(slot.name, [])
         parents = [slot.bindings[0][0].module.parents.get(load) for load in loads]
