@@ -278,6 +278,7 @@ def pex(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.soak  # to make the file takes seconds
 @pytest.mark.parametrize(
     ("way_out", "printed"),
     [("", "jaeger_client.config\n"), ("redirect()", "ot_bridge.jaeger_client.config\n")],

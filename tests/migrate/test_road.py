@@ -172,11 +172,9 @@ def _changed(path: Path, changes: Mapping[str, str]) -> None:
     path.write_text(text)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)  # eight processes one after the other
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in ("flask", "grpc") else pytest.mark.soak) for name in BY_HAND],
-)
+@pytest.mark.parametrize("name", BY_HAND)
 def test_a_program_goes_through_all_migration_steps_and_exports_equal_spans(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
