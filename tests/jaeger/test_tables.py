@@ -196,6 +196,16 @@ def test_what_is_wrong_in_a_dictionary_is_described(config: dict[str, Any], prob
     assert settings.problems(config) == problems
 
 
+def test_the_keys_that_nothing_reads_are_found_in_groups_too() -> None:
+    config = {
+        "tags": {"any": 1},
+        "sampler": {"type": "const", "tipe": 1},
+        "throttler": 5,
+        "reporter": {"port": 1},
+    }
+    assert settings.unread(config) == ["sampler.tipe", "reporter"]
+
+
 @pytest.mark.parametrize("row", ["reporting_host", "reporting_port", "sampling_refresh_interval"])
 def test_a_value_in_the_dictionary_that_cannot_be_used_is_logged_and_ignored(
     row: str, caplog: pytest.LogCaptureFixture
