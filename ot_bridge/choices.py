@@ -199,7 +199,7 @@ def _readable() -> dict[str, str]:
     variable = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
     if text(variable):
         names = list(dict.fromkeys(usable(variable, _detector, "otel")))
-        if "*" in names:  # which OpenTelemetry 1.28 does not know
+        if "*" in names:  # OpenTelemetry 1.28 does not know it
             others = {each.name for each in entry_points(_DETECTORS.group)} - {"otel", *names}
             place = slice(names.index("*"), names.index("*") + 1)
             names[place] = usable(variable, _detector, "otel", ",".join(sorted(others)))

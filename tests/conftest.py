@@ -38,10 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _import_own_share_first(config: pytest.Config) -> None:
-    """Imports all test files, in each process of pytest-xdist from another one on.
+    """Imports all test files. Each process of pytest-xdist begins at another place in their list.
 
-    In a fresh checkout, rewriting the asserts of all files takes ten seconds. This way each process does it
-    for its share, and finds the others' results in the cache.
+    In a fresh checkout, rewriting the asserts of all files takes ten seconds. Each process does that for its
+    share and finds what the others have rewritten in the cache.
     """
     worker = getattr(config, "workerinput", None)
     if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:

@@ -157,7 +157,7 @@ VALID_KEYS: Final = {"tags", *(row.key.partition(".")[0] for row in ROWS.values(
 def problems(config: Mapping[str, Any]) -> list[str]:
     """Describes what is wrong in a dictionary, for tools. (`Config` raises what jaeger-client raises.)"""
     found = []
-    for group in ("local_agent", "sampler", "throttler", "tags"):
+    for group in (*_GROUPS, "tags"):
         if not isinstance(config.get(group) or {}, Mapping):
             found.append(f"{group}: expected keys and values, not {config[group]!r}")
     for row in ROWS.values():
@@ -180,7 +180,7 @@ def unread(config: Mapping[str, Any]) -> list[str]:
 
 #: The keys of all settings, as `a.b` if they are in a dictionary a. The keys in `tags` are the program's own.
 KEYS: Final = {row.key for row in ROWS.values() if row.key}
-_GROUPS: Final = {key.partition(".")[0] for key in KEYS if "." in key}
+_GROUPS: Final = sorted({key.partition(".")[0] for key in KEYS if "." in key})
 _NUMBER: Final = ((int, float), "number")
 _DUE: Final[Mapping[type, tuple[Any, str]]] = {str: (str, "text"), int: _NUMBER, float: _NUMBER}
 

@@ -37,7 +37,7 @@ def edit(plan: Plan) -> bytes:
         for node, span in wrapper.resolve(ByteSpanPositionProvider).items()
     }
     for node in spans:
-        if isinstance(node, (cst.Tuple, cst.GeneratorExp)) and node.lpar:  # whose parentheses ast counts in
+        if isinstance(node, (cst.Tuple, cst.GeneratorExp)) and node.lpar:  # ast counts their parentheses in
             spans[node] = spans[node.lpar[-1]][0], spans[node.rpar[0]][1]
     changed = wrapper.module.visit(_Editor(plan, spans))
     return changed.bytes
