@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
 
 from ot_bridge.errors import ConfigurationError, bad_variable
-from ot_bridge.variables import Parts, entry_points, replaced, text, usable
+from ot_bridge.variables import Parts, replaced, text, usable
 
 _STATIC: Final[Mapping[str, Sampler]] = {
     "always_on": sampling.ALWAYS_ON,
@@ -173,7 +173,14 @@ _DETECTORS: Final = Parts("detectors", "opentelemetry_resource_detector")
 
 
 def _detector(name: str) -> object:
-    return name == "*" or _DETECTORS.load(name)
+    if name == "*":
+        return name
+    make = _DETECTORS.load(name)
+    try:
+        return make()
+    except Exception as error:  # another package may raise anything; OpenTelemetry 1.28 would pass it on
+        reason = f"{type(error).__name__}: {error}; expected a detector that can be made"
+        raise ConfigurationError("detectors", name, reason) from error
 
 
 def resource(service_name: str | None, attributes: Mapping[str, Any]) -> Resource:
@@ -200,7 +207,7 @@ def _readable() -> dict[str, str]:
     if text(variable):
         names = list(dict.fromkeys(usable(variable, _detector, "otel")))
         if "*" in names:  # OpenTelemetry 1.28 does not know it
-            others = {each.name for each in entry_points(_DETECTORS.group)} - {"otel", *names}
+            others = set(_DETECTORS.known()) - {"otel", *names}
             place = slice(names.index("*"), names.index("*") + 1)
             names[place] = usable(variable, _detector, "otel", ",".join(sorted(others)))
         found[variable] = ",".join(names)

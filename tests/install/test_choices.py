@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,23 @@ def test_resource_detectors_are_named_or_all_of_them(
     assert "process.pid" in choices.resource("shop", {}).attributes
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [text.partition("=")[0] for text in logged] == ["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] * wrong
+
+
+@pytest.mark.parametrize("names", ["failing", "*", "process,failing"])
+def test_a_resource_detector_that_cannot_be_made_is_logged_and_left_out(
+    names: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "failing.py").write_text("def detector():\n    raise RuntimeError('no cloud')\n")
+    (tmp_path / "failing-1.dist-info").mkdir()
+    (tmp_path / "failing-1.dist-info" / "METADATA").write_text("Name: failing\nVersion: 1\n")
+    (tmp_path / "failing-1.dist-info" / "entry_points.txt").write_text(
+        "[opentelemetry_resource_detector]\nfailing = failing:detector\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", names)
+    assert ("process.pid" in choices.resource("shop", {}).attributes) is (names != "failing")
+    (message,) = caplog.messages
+    assert "'failing': RuntimeError: no cloud; expected a detector that can be made" in message
 
 
 @pytest.mark.parametrize("part", ["team", "=shop", " = "])
