@@ -24,8 +24,9 @@ def test_mypy_accepts_a_typed_program_of_a_user(
     # Without this project's configuration; errors in imported modules are hidden, as for installed packages.
     options = ["--strict", "--config-file=", "--follow-imports=silent", "--python-version=3.10"]
     # What mypy knows of other packages' files, it reads again when these change.
-    cache = pytestconfig.cache.mkdir("mypy") if pytestconfig.cache else tmp_path / "cache"
-    out, errors, status = api.run([*options, f"--cache-dir={cache}", str(copy)])
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)  # missing with `-p no:cacheprovider`
+    directory = cache.mkdir("mypy") if cache else tmp_path / "cache"
+    out, errors, status = api.run([*options, f"--cache-dir={directory}", str(copy)])
     assert (status, errors) == (0, ""), out
 
 

@@ -66,6 +66,15 @@ def test_a_body_of_any_size_is_sent_once(size: int) -> None:
     )
 
 
+def test_head_and_body_are_handed_to_the_socket_at_once() -> None:
+    here, there = socket.socketpair(type=socket.SOCK_SEQPACKET)  # each `send` is one message
+    with here, there:
+        there.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        Connection(here, parse("http://c/")).exchange("/", b"", bytes(100_000), Patience().start(10))
+        head, _, body = there.recv(1 << 20).partition(b"\r\n\r\n")
+        assert (head[:4], len(body)) == (b"POST", 100_000)
+
+
 def test_a_line_that_is_closed_during_a_request_keeps_no_connection() -> None:
     received: list[bytes] = []
     opened = Line(lambda: TLS(None))
