@@ -55,7 +55,7 @@ def read_response(receive: Receive, method: str = "POST") -> Response:
     stream = _Stream(source, _PIECE)
     _check_beginning(stream)
     response = _next_response(parser, stream, source)
-    while 100 <= response.status < 200 and response.status != 101:
+    while response.status < 200 and response.status != 101:
         try:
             response = _next_response(parser, stream, source)
         except OSError:
