@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -373,7 +374,9 @@ def test_a_listener_is_called_at_every_change_and_may_raise(caplog: pytest.LogCa
     assert processor.force_flush(10_000)
     assert reported[-1] == Counts(2, 2, 0, {}, 0, 0)
     assert "a listener to the counts raised" in caplog.text
+    processor.force_flush(10_000)
     processor.shutdown()
+    assert not any(counts == before for before, counts in pairwise(reported))
 
 
 DEFAULTS = (2048, 512, 1.0, 30.0)

@@ -178,6 +178,8 @@ def test_each_address_of_a_host_has_a_share_of_the_time_and_three_seconds_at_mos
             waits.append(seconds)
 
         def connect(self, address: object) -> None:
+            if address == "interrupted":
+                raise KeyboardInterrupt
             raise ConnectionRefusedError(f"{address}")
 
         def close(self) -> None:
@@ -193,6 +195,10 @@ def test_each_address_of_a_host_has_a_share_of_the_time_and_three_seconds_at_mos
             _dialled(1, seconds)
         assert waits == pytest.approx(expected, abs=0.1)
     assert len(closed) == 4
+    found.insert(1, (0, 0, 0, "", "interrupted"))
+    with pytest.raises(KeyboardInterrupt):
+        _dialled(1)
+    assert len(closed) == 6  # the third address was not tried
     found.clear()
     with pytest.raises(socket.gaierror, match="localhost has no address"):
         _dialled(1)

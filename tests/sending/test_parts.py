@@ -213,9 +213,13 @@ def test_authorities_are_read_from_a_directory_or_a_file(tmp_path: Path) -> None
         TLS(str(tmp_path)).wrapped(here, "localhost").close()
 
 
-def test_a_successful_response_to_connect_has_no_body() -> None:
-    response = read_response(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 60_000), "CONNECT")
-    assert response == Response(200, {"content-length": "9"}, b"", True, True)
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b""), (299, b""), (300, b"123456789"), (407, b"123456789")]
+)
+def test_a_successful_response_to_connect_has_no_body(status: int, body: bytes) -> None:
+    data = f"HTTP/1.1 {status} A\r\nContent-Length: 9\r\n\r\n".encode() + body
+    response = read_response(pieces(data, 60_000), "CONNECT")
+    assert response == Response(status, {"content-length": "9"}, body, True, True)
 
 
 @pytest.mark.parametrize("pair", [("a", "b\nc: d"), ("a\r", "b"), ("a", "b\r\nc: d")])
