@@ -304,6 +304,21 @@ def test_shutdown_does_not_wait_for_an_exporter_that_hangs() -> None:
     assert counts.exported + counts.failed.get("shut down", 0) == 2
 
 
+def test_a_span_that_ends_while_a_shutdown_waits_does_not_wait_for_the_schedule() -> None:
+    exporter = Keeping()
+    exporter.gate.clear()
+    processor = _processor(exporter)
+    end = spans(processor)
+    end("a")
+    ending = threading.Thread(target=processor.shutdown, args=(500,))
+    ending.start()
+    assert exporter.entered.wait(20)
+    end("b")
+    ending.join()
+    until_its_thread_ends(processor.worker)
+    assert processor.counts() == Counts(2, 1, 0, {"shut down": 1}, 0, 0)
+
+
 def test_a_deleted_processor_exports_its_waiting_spans_and_its_thread_ends() -> None:
     exporter = Keeping()
     processor = _processor(exporter)
