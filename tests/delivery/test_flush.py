@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -185,6 +186,22 @@ def test_exporters_may_raise_in_every_method(caplog: pytest.LogCaptureFixture) -
     assert processor.force_flush(10_000) is False
     processor.shutdown()
     assert processor.counts().failed == {"other": 1}
+
+
+def test_a_flush_in_a_child_without_spans_makes_no_exporter_and_starts_no_thread() -> None:
+    made: list[Keeping] = []
+
+    def make() -> Keeping:
+        made.append(Keeping())
+        return made[-1]
+
+    processor = _processor(make)
+    processor.renew()  # as in a forked child
+    threads = len(sys._current_frames())
+    assert processor.force_flush(10_000) is True
+    assert (len(sys._current_frames()), len(made)) == (threads, 1)
+    processor.shutdown()
+    assert (len(sys._current_frames()), len(made)) == (threads, 1)
 
 
 def test_an_exporter_factory_that_fails_after_a_fork_loses_the_batch_and_is_called_again() -> None:

@@ -570,9 +570,11 @@ def test_initialize_tracer_sets_the_global_tracer_once(
     assert opentracing.global_tracer() is opentracing.tracer is tracer
     assert Config.initialized()
     assert config.initialize_tracer() is None
-    assert "Jaeger tracer already initialized, skipping" in caplog.text
-    assert f"opentracing.tracer initialized to {tracer}[app_name=service]" in caplog.text
-    assert "Using sampler ConstSampler(True)" in caplog.text
+    assert [record.getMessage() for record in caplog.records] == [
+        "Using sampler ConstSampler(True)",
+        f"opentracing.tracer initialized to {tracer}[app_name=service]",
+        "Jaeger tracer already initialized, skipping",
+    ]
     tracer.close().result(5)
 
 
