@@ -12,8 +12,9 @@ lock that the thread holds, the thread waits for itself.
 
 The tests, by number, in tests/delivery/:
 1. test_finalizers.py::test_an_abandoned_body_ends_its_span_even_if_its_thread_holds_the_processors_lock
-2 and 4. test_finalizers.py::test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls
+2. test_finalizers.py::test_a_finalizer_starts_no_thread
 3. test_finalizers.py::test_a_forked_child_starts_its_own_finalizer_thread
+4. test_finalizers.py::test_the_exit_runs_the_calls_that_wait
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,7 +21,8 @@ from ot_bridge.engine import TracerProvider
 from ot_bridge.grpc import client_interceptor, trace_channel
 from ot_bridge.grpc.messages import Responses
 from ot_bridge.wsgi import TracingMiddleware
-from tests.delivery.parts import until
+from tests.delivery.parts import run, until
+from tests.receiver import HttpReceiver
 
 
 class Locking(sdk.SpanProcessor):
@@ -130,7 +133,7 @@ def test_an_abandoned_grpc_call_ends_its_span_even_if_its_thread_holds_the_proce
     assert threading.main_thread() not in processor.threads
 
 
-def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
+def test_a_finalizer_starts_no_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[int] = []
@@ -152,6 +155,25 @@ def test_a_finalizer_starts_no_thread_and_the_exit_runs_the_waiting_calls(
     assert done == []
     finalizers.drain()
     assert done == [1, 2]
+
+
+def test_the_exit_runs_the_calls_that_wait(tmp_path: Path) -> None:
+    program = """
+    import threading, time, ot_bridge
+    from ot_bridge.delivery import finalizers
+
+    tracer = ot_bridge.install("shop")
+    began = threading.Event()
+    finalizers.prepare()
+    finalizers.later(lambda: (began.set(), time.sleep(60)))
+    began.wait()
+    finalizers.later(tracer.start_span("left").finish)
+    """
+    with HttpReceiver() as receiver:
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        done = run(textwrap.dedent(program), tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        assert (done.status, done.err) == (0, "")
+        assert [span.name for span in receiver.spans] == ["left"]
 
 
 def test_an_error_in_the_finalizer_thread_is_logged_and_the_thread_continues(

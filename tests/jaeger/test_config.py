@@ -578,6 +578,31 @@ def test_initialize_tracer_sets_the_global_tracer_once(
     tracer.close().result(5)
 
 
+#: Key `reporting_host`, variables -> where the spans are sent.
+HOSTS = {
+    "the collector": (None, {}, "collector"),
+    "not the agent in a variable": (None, {"JAEGER_AGENT_HOST": "agent"}, "collector"),
+    "but the agent in the code": ("agent", {}, "agent"),
+}
+
+
+@pytest.mark.parametrize(("key", "variables", "host"), HOSTS.values(), ids=HOSTS)
+def test_spans_go_to_the_collector_of_jaeger_endpoint_unless_the_code_names_an_agent(
+    key: str | None,
+    variables: dict[str, str],
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for variable, text in {"JAEGER_ENDPOINT": "http://collector:14268/api/traces", **variables}.items():
+        monkeypatch.setenv(variable, text)
+    agent = {"local_agent": {"reporting_host": key}} if key else {}
+    config = Config({"sampler": {"type": "const", "param": 1}, **agent}, service_name="shop")
+    tracer = config.new_tracer()
+    assert f"spans are sent by OTLP to http://{host}:4318/v1/traces;" in caplog.text
+    tracer.close().result(5)
+
+
 def test_tests_may_reset_initialized_and_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     config = Config({"sampler": {"type": "const", "param": True}}, service_name="service")
