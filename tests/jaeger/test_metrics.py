@@ -78,7 +78,7 @@ def test_a_legacy_factory_puts_tags_into_the_key(tags: Any) -> None:
                 gauge=lambda *args: calls.append(("gauge", *args)),
                 timing=lambda *args: calls.append(("timing", *args)),
             ),
-            module.Metrics(count="not callable", gauge=1, timing=None),
+            module.Metrics(count="not callable", gauge=1, timing="nor this"),
         ]
         for each in both_ways:
             factory = module.LegacyMetricsFactory(each)
