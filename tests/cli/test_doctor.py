@@ -539,7 +539,8 @@ def test_the_nearest_name_is_at_most_two_errors_away() -> None:
     names = ["OTEL_SERVICE_NAME", "OTEL_TRACES_EXPORTER"]
     for typo in ("OTEL_SERVICE_NMAE", "OTEL_SERVICENAME", "OTEL_SERVICE__NAMES", "OTEL_SERVICE_NAME"):
         assert known.nearest(typo, names) == "OTEL_SERVICE_NAME", typo
-    assert known.nearest("OTEL_SERVER_NAMES", names) == ""
+    for other in ("OTEL_SERVER_NAMES", "OTEL_XYZVICE_NAME", "OTEL_SERVICE_NAME_ABC"):
+        assert known.nearest(other, names) == "", other
 
 
 def test_a_foreign_tracer_provider_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

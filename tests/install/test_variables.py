@@ -158,7 +158,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         ({"OTEL_TRACES_EXPORTER": "none,consle"}, "expected one of otlp", "only none is taken"),
         ({"OTEL_TRACES_EXPORTER": "jaeger"}, "Jaeger takes OTLP", "otlp is taken"),
-        ({"OTEL_PROPAGATORS": "b3,b4"}, "expected one of tracecontext", "only b3 is taken"),
+        ({"OTEL_PROPAGATORS": "b3,b4,jaeger"}, "expected one of tracecontext", "only b3,jaeger is taken"),
         (
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "half"},
             "from 0 to 1",
