@@ -14,6 +14,7 @@ from opentracing import Format
 from ot_bridge import ids
 from ot_bridge.choices import span_limits
 from ot_bridge.declared import declared
+from ot_bridge.delivery import DeliveryProcessor
 from ot_bridge.engine import TracerProvider as EngineProvider
 from ot_bridge.jaeger_client import constants
 from ot_bridge.jaeger_client.recorded import RecordedSpan, as_otel
@@ -21,7 +22,7 @@ from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.utils import host_name, local_ip
 from ot_bridge.propagation.parse import names_in_environment
-from ot_bridge.provider import build_provider
+from ot_bridge.provider import NoExporter, build_provider
 from ot_bridge.registered import global_provider, set_global_provider
 
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ _FREE: Final = ("max_events", "max_links", "max_span_attributes", "max_event_att
 def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
     """Makes the provider of a tracer. Spans that end in it are passed to the tracer's reporter.
 
-    With `OTEL_CONFIG_FILE` it is the provider of that file, which names the sampler and the exporters.
+    With `OTEL_CONFIG_FILE` it is the provider of that file, which names the sampler and the exporters. If the
+    file cannot be read, all spans count as lost.
     """
     file = declared()
+    unread = file is not None and file.provider is None
     if file is not None and isinstance(file.provider, TracerProvider):
         file.provider.add_span_processor(Reporting(tracer))
         return file.provider
@@ -60,7 +63,7 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
     return build_provider(
         None if name is None else str(name),  # jaeger-client accepts any object
         sampler=sampler,
-        exporters=[Reporting(tracer)],
+        exporters=[Reporting(tracer), *([DeliveryProcessor(NoExporter)] if unread else [])],
         engine=Provider,
         usual_ids="short" if tracer.max_trace_id_bits == 64 else "",
         attributes=attributes,

@@ -37,7 +37,6 @@ from ot_bridge.jaeger_client.metrics.metrics import (
     silent,
 )
 from ot_bridge.jaeger_client.reexports import also
-from ot_bridge.jaeger_client.reporter import flush
 from ot_bridge.jaeger_client.sampler import Forced, Roots
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext as SpanContext
@@ -177,11 +176,6 @@ class Tracer(Starts):
     def random_id(self) -> int:
         """64 random bits, for programs that call it."""
         return ids.bits(constants.MAX_ID_BITS)
-
-    def flush(self, timeout: float = 30.0) -> bool:
-        """Has the reporter send its spans. True if that was done within `timeout` seconds."""
-        ours = isinstance(self.provider, process.Provider)
-        return flush(self.reporter, timeout) if ours else super().flush(timeout)
 
     def close(self) -> Closing:
         """Closes sampler, throttler and reporter. The future is done when the reporter has no span left."""

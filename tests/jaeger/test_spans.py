@@ -554,6 +554,23 @@ def test_with_a_provider_from_a_configuration_file_the_reporter_gets_the_spans_o
     assert done.stdout == f"Span True {tags}\n", done.stderr
 
 
+UNREAD = """
+from ot_bridge.jaeger_client import Config
+
+tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="shop").initialize_tracer()
+print(tracer.flush())
+tracer.start_span("op").finish()
+print(tracer.flush())
+"""
+
+
+def test_with_a_configuration_file_that_cannot_be_read_flush_says_that_spans_are_lost(tmp_path: Path) -> None:
+    done = programs.python("-c", UNREAD, OTEL_CONFIG_FILE=str(tmp_path / "none.yaml"))
+    assert done.stdout == "True\nFalse\n"
+    assert "1 span for an exporter that could not be made is lost" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 class _Seen(SpanProcessor):
     """An OpenTelemetry processor, which reads times as OpenTelemetry has them."""
 
