@@ -402,6 +402,7 @@ def test_an_invalid_variable_of_opentelemetry_is_logged_and_counts_as_unset(
                 "expected a time above 0; it counts as unset",
             ],
         ),
+        ({"JAEGER_REPORTER_MAX_QUEUE_SIZE": "7", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "7"}, (7, 7), []),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
@@ -420,7 +421,7 @@ def test_an_invalid_variable_of_the_reporter_never_stops_a_program(
     messages = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
     assert messages == {
         f"{name}={text!r}: {problem}"
-        for (name, text), problem in zip(variables.items(), problems, strict=True)
+        for (name, text), problem in zip(variables.items(), problems, strict=bool(problems))
     }
     tracer.close().result(10)
 
@@ -576,6 +577,17 @@ def test_initialize_tracer_sets_the_global_tracer_once(
         "Jaeger tracer already initialized, skipping",
     ]
     tracer.close().result(5)
+
+
+@pytest.mark.parametrize("group", ["local_agent", "throttler"])
+def test_a_group_of_the_dictionary_is_returned_as_it_is(group: str) -> None:
+    def program(side: Side) -> Any:
+        made = [
+            side.package.Config(given, service_name="service") for given in ({}, {group: {"enabled": False}})
+        ]
+        return [getattr(config, f"{group}_group")() for config in made]
+
+    assert both(program) == [None, {"enabled": False}]
 
 
 #: Key `reporting_host`, variables -> where the spans are sent.

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 from urllib.error import HTTPError
 
 import jaeger_client.codecs
+import jaeger_client.ioloop_util
 import jaeger_client.utils
 import pytest
 from opentracing import InvalidCarrierException, SpanContextCorruptedException
+from tornado import gen
+from tornado.ioloop import IOLoop
 
-from ot_bridge.jaeger_client import codecs, utils
+from ot_bridge.jaeger_client import codecs, ioloop_util, utils
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender, get
 from tests.jaeger.servers import Agent, Server, running
 from tests.jaeger.sides import Side, both
@@ -148,6 +153,24 @@ def test_the_sender_requests_strategies_and_credits_from_the_agent(agent: Agent)
     with pytest.raises(HTTPError, match="500") as raised:
         sender.request_sampling_strategy("s").result(5)
     assert raised.value.fp.closed  # and its connection with it
+
+
+def test_submit_calls_a_function_on_a_loop_and_gives_a_future_of_its_result() -> None:
+    async def ask(submit: Callable[..., Any], work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await asyncio.wait_for(submit(work, IOLoop.current(), *args, **kwargs), 10)
+
+    @gen.coroutine
+    def in_tornado(value: int, *, more: int) -> Any:
+        yield gen.moment
+        return value + more
+
+    for submit in (jaeger_client.ioloop_util.submit, ioloop_util.submit):
+        assert asyncio.run(ask(submit, max, 1, 2)) == 2
+        assert asyncio.run(ask(submit, in_tornado, 3, more=4)) == 7
+        assert asyncio.run(ask(submit, lambda: ioloop_util.future_result("done"))) == "done"
+    for work in (lambda: 1 // 0, lambda: ioloop_util.future_exception(ZeroDivisionError())):
+        with pytest.raises(ZeroDivisionError):  # jaeger-client's waits for ever with today's Tornado
+            asyncio.run(ask(ioloop_util.submit, work))
 
 
 def test_get_local_ip_by_socket_returns_the_same_as_jaeger_clients() -> None:
