@@ -430,6 +430,7 @@ def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -
         tracer.start_span("remote", IN_REMOTE)
         unsampled = SpanContext(1, 2, True, TraceFlags(0))
         tracer.start_span("dropped", trace_api.set_span_in_context(NonRecordingSpan(unsampled)))
+        tracer.start_span("another root", trace_api.set_span_in_context(trace_api.INVALID_SPAN))
         data: Any = reader.get_metrics_data()
         return sorted(
             (metric.name, sorted((point.attributes or {}).items()), point.value)
@@ -441,7 +442,7 @@ def test_the_sdks_own_metrics_count_our_spans(monkeypatch: pytest.MonkeyPatch) -
 
     seen = counts(engine.TracerProvider)
     assert seen == counts(sdk.TracerProvider)
-    assert any(name == "otel.sdk.span.live" and value == 2 for name, _, value in seen)
+    assert any(name == "otel.sdk.span.live" and value == 3 for name, _, value in seen)
 
 
 @pytest.mark.parametrize("record", [True, False], ids=["recorded", "not recorded"])

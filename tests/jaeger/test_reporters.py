@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from ot_bridge.errors import ConfigurationError
 from ot_bridge.jaeger_client import ConstSampler, Tracer, exporters, reporter
 from ot_bridge.jaeger_client.closing import Closing, all_of, done, in_background
 from ot_bridge.jaeger_client.local_agent_net import LocalAgentSender
@@ -136,6 +137,8 @@ def test_the_ipv6_address_of_an_agent_is_put_in_brackets() -> None:
 def test_a_queue_smaller_than_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="Queue capacity cannot be less than batch size"):
         Reporter(CHANNEL, queue_capacity=1, batch_size=2)
+    with pytest.raises(ConfigurationError, match="max_queue_size=-1: expected a number above 0"):
+        Reporter(CHANNEL, queue_capacity=-1, batch_size=-1)
 
 
 @pytest.mark.parametrize(
