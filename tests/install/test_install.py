@@ -311,16 +311,19 @@ class Printing(SpanExporter):
         print("exported", *[span.name for span in spans], flush=True)
         return SpanExportResult.SUCCESS
 
+    def shutdown(self):
+        print("shut down", flush=True)
+
 tracer = ot_bridge.install("shop", exporters=[Printing()])
 tracer.start_span("last").finish()
 """
 
 
-def test_finished_spans_are_exported_at_exit() -> None:
+def test_finished_spans_are_exported_at_exit_and_the_exporter_is_shut_down() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _AT_EXIT], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "exported last\n"
+    assert done.stdout == "exported last\nshut down\n"
     assert done.stderr == ""
 
 
@@ -329,7 +332,7 @@ def test_close_can_be_called_twice_and_the_exit_logs_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "exported last\n"
+    assert done.stdout == "exported last\nshut down\n"
     assert done.stderr == ""
 
 

@@ -112,13 +112,20 @@ def test_request_with_environ_values_of_wrong_types_is_served_and_traced(
     assert spans.tags()["http.status_code"] == 200
 
 
-def test_invalid_environ_is_logged_once(
-    tracer: Tracer, spans: Spans, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("capture_query", [True, False])
+@pytest.mark.parametrize("invalid", [{"QUERY_STRING": 7}, {"REQUEST_METHOD": []}], ids=str)
+def test_invalid_environ_is_logged_once_if_it_is_read(
+    tracer: Tracer,
+    spans: Spans,
+    caplog: pytest.LogCaptureFixture,
+    invalid: dict[str, Any],
+    capture_query: bool,
 ) -> None:
-    app = TracingMiddleware(hello, tracer, capture_query=True)
-    assert [run(app, QUERY_STRING=7), run(app, QUERY_STRING=7)] == [b"hello"] * 2
+    app = TracingMiddleware(hello, tracer, capture_query=capture_query)
+    assert [run(app, **invalid), run(app, **invalid)] == [b"hello"] * 2
     assert len(spans.all()) == 2
-    assert failures(caplog) == ["reading the environ"]
+    read = capture_query or "QUERY_STRING" not in invalid
+    assert failures(caplog) == ["reading the environ"] * read
 
 
 NAMES = (
