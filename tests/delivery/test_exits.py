@@ -205,6 +205,29 @@ def test_a_program_ends_in_time_and_logs_the_spans_that_it_lost(
     assert sum(map(int, LOSS.findall(result.err))) == case.lost, result.err
 
 
+EARLIEST = """
+import atexit
+
+def last():
+    tracer.start_span("last").finish()
+
+atexit.register(last)
+
+import ot_bridge
+tracer = ot_bridge.install("exit")
+tracer.start_span("a").finish()
+"""
+
+
+@pytest.mark.parametrize("then", ["", "assert tracer.flush()\n"], ids=["at once", "after a flush"])
+def test_a_span_that_ends_in_the_last_exit_hook_of_all_is_exported(then: str, tmp_path: Path) -> None:
+    with HttpReceiver() as receiver:
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        result = run(EARLIEST + then, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        assert (result.status, result.err) == (0, "")
+        assert [span.name for span in receiver.spans] == ["a", "last"]
+
+
 THEIRS = """
 os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = PROTOCOL
 if PROTOCOL == "http/protobuf":

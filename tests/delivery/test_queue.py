@@ -94,6 +94,20 @@ def test_the_thread_sleeps_until_the_delay_is_over(monkeypatch: pytest.MonkeyPat
     processor.shutdown()
 
 
+def test_each_export_by_the_schedule_waits_for_the_whole_delay() -> None:
+    exporter = Keeping()
+    processor = _processor(exporter, schedule_delay_millis=1000)
+    end = spans(processor)
+    end("a")
+    until(lambda: exporter.names == ["a"])
+    end("b")
+    time.sleep(0.1)
+    end("c")
+    until(lambda: len(exporter.names) == 3)
+    processor.shutdown()
+    assert exporter.batches == [["a"], ["b", "c"]]
+
+
 def test_a_full_queue_drops_the_new_span_and_flush_says_so(caplog: pytest.LogCaptureFixture) -> None:
     exporter = Keeping()
     exporter.gate.clear()
