@@ -127,16 +127,21 @@ def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
 
 @pytest.mark.parametrize("result", [True, None, False, RuntimeError], ids=str)
 def test_the_exporter_is_flushed_too(result: Any, caplog: pytest.LogCaptureFixture) -> None:
+    flushes = []
+
     class Buffers(Keeping):
         def force_flush(self, timeout_millis: int = 30000) -> Any:
             assert 0 < timeout_millis <= 20_000
+            flushes.append(None)
             if result is RuntimeError:
                 raise RuntimeError
             return result
 
     processor = _processor(Buffers())
     spans(processor)("a")
-    assert processor.force_flush(20_000) is (result in (True, None))
+    for number in (1, 2):  # whether or not spans wait
+        assert processor.force_flush(20_000) is (result in (True, None))
+        assert len(flushes) == number
     processor.shutdown()
 
 

@@ -303,6 +303,19 @@ async def test_an_interceptor_of_grpc_aio_that_refuses_ends_the_span(seen: Seen,
     gc.collect()
 
 
+class Answering(grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return b"from the cache"
+
+
+async def test_a_call_of_grpc_aio_that_an_inner_interceptor_answers_ends_its_span(finished: Finished) -> None:
+    chain = [*aio_client_interceptor(), Answering()]
+    async with grpc.aio.insecure_channel("localhost:1", interceptors=chain) as channel:
+        assert await stub(channel, "UU")(b"ok") == b"from the cache"
+    (span,) = await settle(finished, 1)
+    assert span.attributes["rpc.grpc.status_code"] == 0
+
+
 async def _some(responses: list[bytes]) -> AsyncIterator[bytes]:
     for response in responses:
         yield response
