@@ -127,7 +127,7 @@ def test_an_exporter_that_calls_flush_does_not_wait_for_itself() -> None:
 
 @pytest.mark.parametrize("result", [True, None, False, RuntimeError], ids=str)
 def test_the_exporter_is_flushed_too(result: Any, caplog: pytest.LogCaptureFixture) -> None:
-    flushes = []
+    flushes: list[None] = []
 
     class Buffers(Keeping):
         def force_flush(self, timeout_millis: int = 30000) -> Any:
