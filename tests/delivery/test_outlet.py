@@ -116,6 +116,17 @@ def test_a_shutdown_that_takes_a_time_gets_half_a_second() -> None:
     assert given == [500]
 
 
+def test_an_exporter_whose_log_rest_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Fails(Keeping):
+        def log_rest(self) -> None:
+            raise OSError
+
+    outlet = Outlet(Fails, 30)
+    outlet.export([])
+    outlet.log_rest()
+    assert "Fails.log_rest raised" in caplog.text
+
+
 @pytest.mark.parametrize(("left", "asked"), [(20, [20_000]), (0.0015, [1]), (0.0005, []), (0, []), (-1, [])])
 def test_an_exporter_is_flushed_if_there_is_time_left(
     left: float, asked: list[int], clock: list[float]

@@ -273,11 +273,21 @@ def test_if_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.Monk
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
-    exporter = Keeping()
+
+    class Told(Keeping):
+        moment = 0.0
+
+        def give_up_at(self, moment: float) -> None:
+            self.moment = moment
+
+    exporter = Told()
     processor = _processor(exporter)
     end = spans(processor)
-    end("a", "b")
-    assert processor.force_flush(10_000)
+    for name, millis in (("a", 1000), ("b", 20_000)):  # the first flush's end does not hold for the second
+        end(name)
+        assert processor.force_flush(millis)
+        assert exporter.moment - time.monotonic() <= millis / 1000
+    assert exporter.moment - time.monotonic() > 1
     assert exporter.names == ["a", "b"]
     end("c")
     processor.shutdown()
