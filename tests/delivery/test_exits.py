@@ -302,3 +302,24 @@ def test_names_can_be_looked_up_at_the_exit_although_gevent_uses_a_thread_for_it
         assert (result.status, result.err) == (0, "")
         assert [span.name for span in receiver.spans] == ["a"]
         assert b'"name":"a"' in daemon.recv(70_000).replace(b": ", b":")
+
+
+PATCHED_LATE = """
+import os
+import ot_bridge
+tracer = ot_bridge.install("exit")
+from gevent import monkey, sleep, spawn
+monkey.patch_all()
+tracer.start_span("a").finish()
+ticks = []
+spawn(lambda: [ticks.append(sleep(0.01)) for _ in range(20)]).join(10)
+print(len(ticks), tracer.flush(10))
+"""
+
+
+def test_gevent_may_replace_the_queue_after_install(tmp_path: Path) -> None:
+    with HttpReceiver() as receiver:
+        endpoint = receiver.endpoint.removesuffix("/v1/traces")
+        result = run(PATCHED_LATE, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        assert (result.status, result.out) == (0, "20 True\n"), result.err
+        assert [span.name for span in receiver.spans] == ["a"]
