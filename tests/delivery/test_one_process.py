@@ -87,6 +87,16 @@ def test_spans_that_are_lost_at_the_exit_are_logged_once(
     exporter.gate.set()
 
 
+def test_a_child_of_a_processor_that_was_shut_down_exports_nothing() -> None:
+    exporter = Keeping()
+    processor = _processor(lambda: exporter)
+    processor.shutdown()
+    processor.renew()  # as in a forked child
+    spans(processor)("late")
+    processor.force_flush(10_000)
+    assert (exporter.names, processor.counts().failed) == ([], {"shut down": 1})
+
+
 def test_if_no_thread_can_be_started_the_exit_exports_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
