@@ -32,7 +32,7 @@ def test_a_flush_ends_in_time_and_leaves_no_thread_behind_when_the_exporter_hang
     assert [processor.force_flush(50) for _ in range(20)] == [False] * 20
     assert time.monotonic() - began < 10
     assert threading.active_count() <= threads
-    assert len(processor.worker.queue) == 0  # nothing of those flushes
+    assert (len(processor.worker.queue), len(processor.worker.waiting)) == (0, 0)  # nothing of those flushes
     exporter.gate.set()
     assert processor.force_flush(10_000) is True
     processor.shutdown()

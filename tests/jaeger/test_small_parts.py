@@ -98,14 +98,19 @@ class _Frame:
     trace_id, span_id, parent_id, traceflags = 1, 2, 3, 1
 
 
+class _IterableFrame(_Frame):
+    def __iter__(self) -> Any:
+        return iter(())
+
+
 def test_the_zipkin_codec_reads_the_attributes_of_an_object() -> None:
     def program(side: Side) -> Any:
         codec = side.package.codecs.ZipkinCodec()
-        context = codec.extract(_Frame())
-        nothing = codec.extract({"trace_id": 0})
-        with pytest.raises(InvalidCarrierException):
-            codec.extract(object())
-        return context.trace_id, context.span_id, context.parent_id, context.flags, nothing
+        contexts = [codec.extract(frame) for frame in (_Frame(), _IterableFrame(), {"trace_id": 0})]
+        for invalid in (object(), [("trace_id", 1), ("span_id", 2), ("parent_id", 3), ("traceflags", 1)]):
+            with pytest.raises(InvalidCarrierException):
+                codec.extract(invalid)
+        return [each and (each.trace_id, each.span_id, each.parent_id, each.flags) for each in contexts]
 
     both(program)
 
