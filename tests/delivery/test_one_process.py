@@ -83,6 +83,7 @@ def test_spans_that_are_lost_at_the_exit_are_logged_once(
     monkeypatch.setattr(exit, "_began", time.monotonic() - 60)
     exit.finish()
     end("late")
+    assert "spans that ended while the program exited were left behind" in caplog.messages
     assert len([text for text in caplog.messages if "left behind" in text]) == 2
     exporter.gate.set()
 

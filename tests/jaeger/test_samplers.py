@@ -156,6 +156,10 @@ def test_an_object_with_the_interface_of_a_sampler_is_accepted() -> None:
     assert "ConstSampler(True)" in tracer.provider.sampler.get_description()
 
 
+def test_a_forced_decision_is_described_with_its_sampler() -> None:
+    assert sampler.Forced(True).get_description() == "Forced{RECORD_AND_SAMPLE, AlwaysOnSampler}"
+
+
 def test_an_opentelemetry_sampler_is_accepted() -> None:
     tracer, _ = OURS.tracer(ParentBased(ALWAYS_ON))
     assert tracer.start_span("op").is_sampled()
