@@ -156,6 +156,23 @@ def test_an_object_with_the_interface_of_a_sampler_is_accepted() -> None:
     assert "ConstSampler(True)" in tracer.provider.sampler.get_description()
 
 
+def test_a_sampler_that_replaces_opentelemetrys_decides_for_opentelemetry_code_too() -> None:
+    tracer = OURS.package.Tracer("service", OURS.package.reporter.InMemoryReporter(), ALWAYS_ON)
+    theirs = tracer.provider.get_tracer("otel")
+    assert theirs.start_span("before").get_span_context().trace_flags.sampled
+    tracer.sampler = OURS.package.ConstSampler(False)
+    later = tracer.provider.get_tracer("other")
+    assert not later.start_span("after").get_span_context().trace_flags.sampled
+    assert not tracer.start_span("ours").is_sampled()
+
+
+def test_without_a_sampler_of_its_own_a_tracer_has_its_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    tracer = OURS.package.Tracer("service", OURS.package.reporter.InMemoryReporter(), None)
+    assert tracer.sampler is tracer.provider.sampler
+    assert not tracer.start_span("op").is_sampled()
+
+
 def test_a_forced_decision_is_described_with_its_sampler() -> None:
     assert sampler.Forced(True).get_description() == "Forced{RECORD_AND_SAMPLE, AlwaysOnSampler}"
 
