@@ -209,10 +209,14 @@ def test_the_thrift_helper_functions_return_the_same_as_jaeger_clients() -> None
         assert repr(ours.make_references(some)) == repr(real.make_references(some))
     ttypes = importlib.import_module("jaeger_client.thrift_gen.sampling.ttypes")
     for response in (
-        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(0.5)),
-        ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(2)),
-        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(3)),
-        ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(500)),
+        *(
+            ttypes.SamplingStrategyResponse(0, ttypes.ProbabilisticSamplingStrategy(rate))
+            for rate in (-1, 0, 0.5, 1, 2)
+        ),
+        *(
+            ttypes.SamplingStrategyResponse(1, None, ttypes.RateLimitingSamplingStrategy(rate))
+            for rate in (-1, 0, 3, 499, 500, 501)
+        ),
         *(ttypes.SamplingStrategyResponse(each) for each in (0, 1, 2)),
     ):
         (theirs, their_problem), (mine, our_problem) = (

@@ -127,6 +127,14 @@ def test_spans_go_to_port_4318_on_the_agents_host_and_that_is_logged_once(
     assert made == [{"name": "otlp"}]
 
 
+def test_reporters_that_keep_nothing_back_are_closed_at_once() -> None:
+    def program(side: Side) -> Any:
+        made = side.package.reporter.NullReporter(), side.package.reporter.InMemoryReporter()
+        return [each.close().result() for each in made]
+
+    assert both(program) == [True, True]
+
+
 def test_the_ipv6_address_of_an_agent_is_put_in_brackets() -> None:
     channel = LocalAgentSender("::1", 5778, 6831, throttling_port=99)
     assert channel.sampling_endpoint == "http://[::1]:5778/sampling"
