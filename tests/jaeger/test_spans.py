@@ -524,7 +524,7 @@ def test_a_tag_set_again_keeps_its_position_and_has_the_last_value(steps: list[A
 
 
 DECLARED = """
-from ot_bridge.jaeger_client import ConstSampler, Tracer
+from ot_bridge.jaeger_client import ConstSampler, SpanContext, Tracer
 from ot_bridge.jaeger_client.reporter import InMemoryReporter
 
 reporter = InMemoryReporter()
@@ -535,6 +535,9 @@ for key, value in (("a", 3), ("error", True), ("c", 4), ("b", 5)):
 span.finish()
 (reported,) = reporter.get_spans()
 print(type(span).__name__, reported is span, [(tag.key, tag.vLong) for tag in reported.tags])
+unsampled = SpanContext(1, 2, None, 0)
+for parent in (span, unsampled):
+    assert tracer.start_span("child", child_of=parent).parent_id == parent.span_id
 """
 FILE = """
 file_format: "1.0"
@@ -551,7 +554,7 @@ def test_with_a_provider_from_a_configuration_file_the_reporter_gets_the_spans_o
     (tmp_path / "otel.yaml").write_text(FILE)
     done = programs.python("-c", DECLARED, OTEL_CONFIG_FILE=str(tmp_path / "otel.yaml"))
     tags = [("span.kind", None), ("a", 3), ("b", 5), ("error", None), ("c", 4)]
-    assert done.stdout == f"Span True {tags}\n", done.stderr
+    assert (done.returncode, done.stdout) == (0, f"Span True {tags}\n"), done.stderr
 
 
 UNREAD = """
