@@ -128,11 +128,11 @@ def test_spans_go_to_port_4318_on_the_agents_host_and_that_is_logged_once(
 
 
 def test_reporters_that_keep_nothing_back_are_closed_at_once() -> None:
-    def program(side: Side) -> Any:
+    async def close(side: Side) -> Any:  # the future of jaeger-client's needs a loop
         made = side.package.reporter.NullReporter(), side.package.reporter.InMemoryReporter()
-        return [each.close().result() for each in made]
+        return [await each.close() for each in made]
 
-    assert both(program) == [True, True]
+    assert both(lambda side: asyncio.run(close(side))) == [True, True]
 
 
 def test_the_ipv6_address_of_an_agent_is_put_in_brackets() -> None:
