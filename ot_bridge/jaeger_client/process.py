@@ -54,16 +54,18 @@ def provider(tracer: Tracer, sampler: Sampler | None) -> TracerProvider:
     file cannot be read, all spans count as lost.
     """
     file = declared()
-    unread = file is not None and file.provider is None
     if file is not None and isinstance(file.provider, TracerProvider):
         file.provider.add_span_processor(Reporting(tracer))
         return file.provider
+    exporters: list[SpanProcessor] = [Reporting(tracer)]
+    if file is not None and file.provider is None:  # it cannot be read
+        exporters.append(DeliveryProcessor(NoExporter))
     attributes = {key: tracer.fit(value) for key, value in tracer.tags.items() if value is not None}
     name = tracer.service_name
     return build_provider(
         None if name is None else str(name),  # jaeger-client accepts any object
         sampler=sampler,
-        exporters=[Reporting(tracer), *([DeliveryProcessor(NoExporter)] if unread else [])],
+        exporters=exporters,
         engine=Provider,
         usual_ids="short" if tracer.max_trace_id_bits == 64 else "",
         attributes=attributes,

@@ -591,6 +591,20 @@ class _Seen(SpanProcessor):
         return True
 
 
+@pytest.mark.parametrize("result", [True, False, OSError], ids=str)
+def test_flush_reaches_the_processors_that_the_program_adds(result: Any) -> None:
+    class Added(SpanProcessor):
+        def force_flush(self, timeout_millis: int = 30000) -> bool:
+            if result is OSError:
+                raise OSError
+            return bool(result)
+
+    tracer, _ = OURS.tracer()
+    assert tracer.flush() is True
+    tracer.provider.add_span_processor(Added())
+    assert tracer.flush() is (result is True)
+
+
 def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
     tracer, reporter = OURS.tracer()
     processor = _Seen()
