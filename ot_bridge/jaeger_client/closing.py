@@ -13,7 +13,10 @@ from ot_bridge import delivery
 
 
 class Closing(concurrent.futures.Future[bool]):
-    """A `concurrent.futures.Future` that can also be awaited. Its result is True if no span was lost."""
+    """A `concurrent.futures.Future` that can also be awaited.
+
+    As the result of `close()`, it is True if the reporter lost no span.
+    """
 
     def __await__(self) -> Generator[Any, None, bool]:
         return asyncio.wrap_future(self).__await__()
