@@ -15,7 +15,7 @@ from ot_bridge import delivery
 class Closing(concurrent.futures.Future[bool]):
     """A `concurrent.futures.Future` that can also be awaited.
 
-    As the result of `close()`, it is True if the reporter lost no span.
+    As the result of `close()`, it is True if no span is known to be lost.
     """
 
     def __await__(self) -> Generator[Any, None, bool]:
@@ -36,9 +36,12 @@ def done(result: Any = True) -> Closing:
     return settle(Closing(), lambda: result)
 
 
-def in_background(work: Callable[[], Any]) -> Closing:
-    """Calls `work` in a thread that the exit of the program waits for; during the exit, in this thread."""
-    closing = Closing()
+def in_background(work: Callable[[], Any], closing: Closing | None = None) -> Closing:
+    """Calls `work` in a thread that the exit of the program waits for; during the exit, in this thread.
+
+    Its result is that of `closing`, or of a new `Closing`, which is returned.
+    """
+    closing = closing or Closing()
     delivery.in_background(lambda: settle(closing, work), "ot_bridge-close")
     return closing
 

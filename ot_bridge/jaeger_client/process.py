@@ -97,7 +97,8 @@ class Reporting(SpanProcessor):
             self._tracer.report_span(ours)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return flush(self._tracer.reporter, timeout_millis / 1000)
+        """Flushes the reporter. A reporter that is being closed has its own future for that."""
+        return self._tracer.closed or flush(self._tracer.reporter, timeout_millis / 1000)
 
 
 class _WithOTelSpans(SpanProcessor):

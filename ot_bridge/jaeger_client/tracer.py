@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,7 +21,7 @@ from ot_bridge.bridge.formats import with_current_baggage
 from ot_bridge.bridge.keys import BAGGAGE_KEY
 from ot_bridge.engine import Tracer as EngineTracer
 from ot_bridge.jaeger_client import constants, process, records
-from ot_bridge.jaeger_client.closing import Closing, all_of
+from ot_bridge.jaeger_client.closing import Closing, all_of, in_background
 from ot_bridge.jaeger_client.codecs import (
     BinaryCodec,
     Codec,
@@ -37,6 +38,7 @@ from ot_bridge.jaeger_client.metrics.metrics import (
     silent,
 )
 from ot_bridge.jaeger_client.reexports import also
+from ot_bridge.jaeger_client.reporter import CLOSE_SECONDS
 from ot_bridge.jaeger_client.sampler import Forced, Roots
 from ot_bridge.jaeger_client.span import Span
 from ot_bridge.jaeger_client.span_context import SpanContext as SpanContext
@@ -178,12 +180,17 @@ class Tracer(Starts):
         return ids.bits(constants.MAX_ID_BITS)
 
     def close(self) -> Closing:
-        """Closes sampler, throttler and reporter. The future is done when the reporter has no span left."""
+        """Closes sampler, throttler and reporter, and flushes the provider's other span processors.
+
+        The future is done when the reporter has no span left. Its result is True if none is known to be lost.
+        """
         with self._closing_lock:  # reentrant, since a signal handler may call this
             if self._closing is None:
                 for part in (self.sampler, self.throttler):
                     getattr(part, "close", lambda: None)()
-                self._closing = all_of([self.reporter.close()])
+                others = Closing()
+                self._closing = all_of([self.reporter.close(), others])
+                in_background(partial(self.flush, CLOSE_SECONDS), others)
             return self._closing
 
 

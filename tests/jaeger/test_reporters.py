@@ -283,6 +283,21 @@ def test_a_reporter_whose_close_returns_nothing_is_closed_at_once() -> None:
     assert _tracer(Mine()).close().result(5) is True
 
 
+def test_close_does_not_flush_the_reporter_itself() -> None:
+    class Mine(InMemoryReporter):
+        flushed = 0
+
+        def flush(self, timeout: float) -> bool:
+            self.flushed += 1
+            return False
+
+    reporter = Mine()
+    tracer = _tracer(reporter)
+    assert tracer.flush() is False
+    assert tracer.close().result(5) is True
+    assert reporter.flushed == 1
+
+
 def test_close_can_be_awaited_and_wrapped(collector: Collector) -> None:
     async def main() -> tuple[bool, bool]:
         first, second = _tracer(Reporter(CHANNEL)), _tracer(Reporter(CHANNEL))

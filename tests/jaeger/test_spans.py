@@ -563,12 +563,16 @@ from ot_bridge.jaeger_client import Config
 tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="shop").initialize_tracer()
 print(tracer.flush())
 tracer.start_span("op").finish()
-print(tracer.flush())
+print(tracer.{ending})
 """
 
 
-def test_with_a_configuration_file_that_cannot_be_read_flush_says_that_spans_are_lost(tmp_path: Path) -> None:
-    done = programs.python("-c", UNREAD, OTEL_CONFIG_FILE=str(tmp_path / "none.yaml"))
+@pytest.mark.parametrize("ending", ["flush()", "close().result(10)"])
+def test_with_a_configuration_file_that_cannot_be_read_flush_and_close_say_that_spans_are_lost(
+    tmp_path: Path, ending: str
+) -> None:
+    program = UNREAD.replace("{ending}", ending)
+    done = programs.python("-c", program, OTEL_CONFIG_FILE=str(tmp_path / "none.yaml"))
     assert done.stdout == "True\nFalse\n"
     assert "1 span for an exporter that could not be made is lost" in done.stderr
     assert "Traceback" not in done.stderr
@@ -592,7 +596,7 @@ class _Seen(SpanProcessor):
 
 
 @pytest.mark.parametrize("result", [True, False, OSError], ids=str)
-def test_flush_reaches_the_processors_that_the_program_adds(result: Any) -> None:
+def test_flush_and_close_reach_the_processors_that_the_program_adds(result: Any) -> None:
     class Added(SpanProcessor):
         def force_flush(self, timeout_millis: int = 30000) -> bool:
             if result is OSError:
@@ -603,6 +607,7 @@ def test_flush_reaches_the_processors_that_the_program_adds(result: Any) -> None
     assert tracer.flush() is True
     tracer.provider.add_span_processor(Added())
     assert tracer.flush() is (result is True)
+    assert tracer.close().result(10) is (result is True)
 
 
 def test_a_processor_of_opentelemetrys_gets_times_in_nanoseconds() -> None:
