@@ -111,8 +111,7 @@ class Span(bridge.Span):
         plain = super().context
         ours = self._ours
         if ours is None or ours[0] is not plain:
-            above = self.parent_ids
-            ours = self._ours = plain, context_like(plain, above[1] if above else 0)
+            ours = self._ours = plain, context_like(plain)
             ours[1].__dict__["span"] = weakref.ref(self)
         return ours[1]
 

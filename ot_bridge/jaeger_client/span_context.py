@@ -109,14 +109,12 @@ def _made(
     return make(SpanContext, otel, baggage, origin, parent_id, links)  # type: ignore[no-any-return]
 
 
-def context_like(context: bridge.SpanContext, parent_id: int | None = None) -> SpanContext:
-    """`context` with jaeger-client's names. parent_id: used if `context` has none."""
+def context_like(context: bridge.SpanContext) -> SpanContext:
+    """`context` with jaeger-client's names."""
     if isinstance(context, SpanContext):
         return context
-    parent = context.parent_id or parent_id or 0
-    made = _made(context, context.baggage, context.origin, parent, context.links)
-    if parent == context.parent_id:
-        made.__dict__["plain"] = context
+    made = _made(context, context.baggage, context.origin, context.parent_id, context.links)
+    made.__dict__["plain"] = context
     return made
 
 
