@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from ot_bridge.choices import sampler_is_named
 from ot_bridge.propagation.parse import names_in_environment, parse_propagators
-from ot_bridge.sampling.remote import strategies_url
 
 
 def whole(text: str) -> int:
@@ -69,10 +68,6 @@ def collector(text: str) -> str:
     parts = urlsplit(text)
     host = parts.hostname or "localhost"
     return f"{parts.scheme or 'http'}://{f'[{host}]' if ':' in host else host}:4318/v1/traces"
-
-
-def strategies(text: str) -> str:
-    return strategies_url(text if "://" in text else f"http://{text}/sampling")
 
 
 def known_sampler(text: str) -> str | None:

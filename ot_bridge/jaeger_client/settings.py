@@ -26,11 +26,11 @@ from ot_bridge.jaeger_client.readers import (
     port,
     propagators,
     seconds,
-    strategies,
     whole,
 )
 from ot_bridge.jaeger_client.utils import get_boolean
 from ot_bridge.sampling import ConstSampler, JaegerSampler, ProbabilisticSampler, RateLimitingSampler
+from ot_bridge.sampling.remote import strategies_url
 
 Environment = Mapping[str, str]
 
@@ -99,7 +99,7 @@ ROWS: Final[Mapping[str, Row]] = {
         "local_agent.reporting_port", 6831, int, {}, {"JAEGER_AGENT_PORT": port}, check=int
     ),
     "sampling_port": Row("local_agent.sampling_port", 5778, int, check=int),
-    "sampling_endpoint": Row("", None, str, {}, dict.fromkeys(_STRATEGIES, strategies)),
+    "sampling_endpoint": Row("", None, str, {}, dict.fromkeys(_STRATEGIES, strategies_url)),
     "local_agent_enabled": Row("local_agent.enabled", True, bool),
     "reporter_batch_size": Row("reporter_batch_size", 10, int, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": count}),
     "reporter_queue_size": Row(

@@ -58,9 +58,16 @@ def test_a_reporter_of_the_program_gets_the_process_and_each_span() -> None:
 
 def test_the_composite_reporter_forwards_every_call() -> None:
     first, second = InMemoryReporter(), InMemoryReporter()
-    tracer = _tracer(CompositeReporter(first, NullReporter(), second))
+    processes: list[tuple[str, int]] = []
+
+    class Mine(NullReporter):
+        def set_process(self, service_name: str, tags: Any, max_length: int) -> None:
+            processes.append((service_name, max_length))
+
+    tracer = _tracer(CompositeReporter(first, Mine(), second))
     span = tracer.start_span("op")
     span.finish()
+    assert processes == [("service", 1024)]
     assert first.get_spans() == second.get_spans() == [span]
     assert tracer.flush()
     assert tracer.close().result(5) is True

@@ -535,6 +535,12 @@ for key, value in (("a", 3), ("error", True), ("c", 4), ("b", 5)):
 span.finish()
 (reported,) = reporter.get_spans()
 print(type(span).__name__, reported is span, [(tag.key, tag.vLong) for tag in reported.tags])
+timed = tracer.start_span("timed", start_time=1000.5)
+assert timed.end_time is None
+timed.finish(1002.5)
+assert (timed.start_time, timed.end_time) == (1000.5, 1002.5)
+odd = tracer.start_span("odd").set_tag(5, "number").set_tag(5, "again")
+assert [(tag.key, tag.vStr) for tag in odd.tags] == [("5", "again")]
 unsampled = SpanContext(1, 2, None, 0)
 for parent in (span, unsampled):
     assert tracer.start_span("child", child_of=parent).parent_id == parent.span_id

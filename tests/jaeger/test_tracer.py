@@ -422,6 +422,18 @@ def test_the_process_has_the_same_tags_as_in_jaeger_client() -> None:
     both(program)
 
 
+def test_the_tracer_keeps_its_arguments_under_the_same_names() -> None:
+    def program(side: Side) -> Any:
+        arguments = {"debug_id_header": "x-debug", "max_tag_value_length": 7, "max_traceback_length": 8}
+        tracer, reporter = side.tracer(**arguments, generate_128bit_trace_id=True, one_span_per_rpc=True)
+        kept = {name: getattr(tracer, name) for name in arguments}
+        assert kept == arguments
+        assert tracer.reporter is reporter
+        return tracer.service_name, tracer.max_trace_id_bits, tracer.one_span_per_rpc, tracer.throttler
+
+    both(program)
+
+
 def test_the_process_tags_are_resource_attributes() -> None:
     tracer, _ = OURS.tracer(tags={"region": "eu", "replicas": 3, "long": "x" * 2000})
     attributes = tracer.provider.resource.attributes
