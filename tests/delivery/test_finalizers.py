@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import itertools
 import os
@@ -138,6 +139,7 @@ def test_a_finalizer_starts_no_thread(
 ) -> None:
     done: list[int] = []
     asked: list[Any] = []
+    start = _thread.start_new_thread
 
     def refuse(*args: Any) -> None:
         asked.append(args)
@@ -155,6 +157,10 @@ def test_a_finalizer_starts_no_thread(
     assert done == []
     finalizers.drain()
     assert done == [1, 2]
+    monkeypatch.setattr("_thread.start_new_thread", start)
+    finalizers.prepare()  # tries again
+    finalizers.later(done.append, 3)
+    until(lambda: done == [1, 2, 3])
 
 
 def test_the_exit_runs_the_calls_that_wait(tmp_path: Path) -> None:
