@@ -486,6 +486,24 @@ def test_a_log_that_is_not_a_mapping_becomes_the_payload_field() -> None:
     assert logs_of(span) == [{"payload": "just text"}]
 
 
+def test_text_that_cannot_be_encoded_is_replaced() -> None:
+    tracer, reporter = OURS.tracer()
+    span = tracer.start_span("n\ud800", tags={"start": "a\ud800é", "s\ud800": 1})
+    span.set_tag("later", "b\ud800é").set_tag("l\ud800", "é")
+    span.log_kv({"event": "c\ud800", "f\ud800": "d\ud800é"})
+    span.finish()
+    (reported,) = reporter.get_spans()
+    tags = tags_of(reported)
+    assert reported.operation_name == "n?"
+    assert {key: tags[key] for key in ("start", "s?", "later", "l?")} == {
+        "start": "a?é",
+        "s?": 1,
+        "later": "b?é",
+        "l?": "é",
+    }
+    assert logs_of(reported) == [{"event": "c?", "f?": "d?é"}]
+
+
 def test_our_spans_have_the_same_attribute_names_as_jaeger_clients() -> None:
     def names(side: Side) -> set[str]:
         tracer, _ = side.tracer()
