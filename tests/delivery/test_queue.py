@@ -364,14 +364,14 @@ class _Telling(Keeping):
 
     failed: dict[str, int]
 
-    def __init__(self, reason: str, number: int, result: SpanExportResult) -> None:
+    def __init__(self, each: dict[str, int], result: SpanExportResult) -> None:
         super().__init__(result)
         self.failed = {}
-        self._each = reason, number
+        self._each = each
 
     def export(self, spans: Any) -> SpanExportResult:
-        reason, number = self._each
-        self.failed[reason] = self.failed.get(reason, 0) + number
+        for reason, number in self._each.items():
+            self.failed[reason] = self.failed.get(reason, 0) + number
         return super().export(spans)
 
 
@@ -382,13 +382,22 @@ OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
     ("exporter", "failed"),
     [
         (Keeping(FAILED), {"other": 3}),
-        (_Telling("partial", 2, OK), {"partial": 2}),
-        (_Telling("refused", 3, FAILED), {"refused": 3}),
-        (_Telling("status", 99, FAILED), {"status": 3}),
-        (_Telling("status", 0, FAILED), {"other": 3}),
-        (_Telling("status", 0, OK), {}),
+        (_Telling({"partial": 2}, OK), {"partial": 2}),
+        (_Telling({"refused": 3}, FAILED), {"refused": 3}),
+        (_Telling({"status": 99}, FAILED), {"status": 3}),
+        (_Telling({"status": 2, "partial": 2}, OK), {"status": 2, "partial": 1}),
+        (_Telling({"status": 0}, FAILED), {"other": 3}),
+        (_Telling({"status": 0}, OK), {}),
     ],
-    ids=["tells nothing", "some", "all", "more than there are", "fails and tells none", "none"],
+    ids=[
+        "tells nothing",
+        "some",
+        "all",
+        "more than there are",
+        "more for two reasons",
+        "fails and tells none",
+        "none",
+    ],
 )
 def test_spans_that_an_exporter_lost_are_counted_by_reason(exporter: Any, failed: dict[str, int]) -> None:
     processor = _processor(exporter)

@@ -62,6 +62,12 @@ def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agen
     assert [made.is_allowed("op") for _ in range(3)] == [True, True, False]
     assert made.credits == {"op": 0}
     assert counts.counts == {"jaeger:throttled_debug_spans": 2, "jaeger:throttler_update ok": 1}
+    agent.respond = lambda path, body: (200, b'{"balances": [{"operation": "other", "balance": 0.75}]}')
+    assert made.refresh()
+    assert not made.is_allowed("other")
+    assert made.refresh()
+    assert made.is_allowed("other")
+    assert made.credits == {"op": 0, "other": 0.5}
     made.close()
 
 
