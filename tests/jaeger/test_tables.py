@@ -130,8 +130,8 @@ READ: dict[str, tuple[Callable[[Any], Any], dict[Any, Any]]] = {
         },
     ),
     "strategies": (
-        readers.strategies,
-        {"h:1": strategies_url("http://h:1/sampling"), "http://h:1/x": strategies_url("http://h:1/x")},
+        strategies_url,
+        {"h:1": "http://h:1/sampling", "http://h:1/x": "http://h:1/x", "ftp://h:1": ValueError},
     ),
     "one of": (readers.one_of(("a", "b")), {"a": "a", "B": "b", "c": ValueError, "": ValueError}),
     "formats": (
