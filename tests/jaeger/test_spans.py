@@ -480,6 +480,20 @@ def test_events_of_opentelemetry_code_are_logs() -> None:
     assert (tag.key, tag.vStr) == ("list", "(1, 2)")
 
 
+@pytest.mark.parametrize("timestamp", [None, 1000.5])
+def test_the_fields_of_a_log_are_cut_and_become_text_as_tags_do(timestamp: float | None) -> None:
+    def program(side: Side) -> Any:
+        tracer, reporter = side.tracer(max_tag_value_length=9)
+        span = tracer.start_span("op")
+        span.log_kv({"event": "hit", "long": "0123456789", "list": [1, 2, 3, 4], "none": None}, timestamp)
+        span.finish()
+        (reported,) = reporter.get_spans()
+        return logs_of(reported)
+
+    (log,) = both(program)
+    assert log["long"] == "012345678"
+
+
 def test_a_log_that_is_not_a_mapping_becomes_the_payload_field() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op").log_kv("just text")
