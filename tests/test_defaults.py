@@ -59,6 +59,7 @@ DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
         "max_operations": 2000,
     },
     DeliveryProcessor.shutdown: {"timeout_millis": 5000},
+    jaeger_client.local_agent_net.LocalAgentSender: {"reporting_port": 6831},
 }
 
 

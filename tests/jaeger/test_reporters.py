@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +133,12 @@ def test_spans_go_to_port_4318_on_the_agents_host_and_that_is_logged_once(
     monkeypatch.delenv("OTEL_TRACES_EXPORTER")
     assert Reporter(channel=object()).close().result(5)
     assert made == [{"name": "otlp"}]
+    caplog.clear()
+    assert Reporter(SimpleNamespace(traces_endpoint="http://mine/v1/traces")).close().result(5)
+    assert made[1:] == [{"name": "otlp", "endpoint": "http://mine/v1/traces"}]
+    assert caplog.messages == [
+        "spans are sent by OTLP to http://mine/v1/traces; jaeger-client sent them by UDP to an agent"
+    ]
 
 
 def test_reporters_that_keep_nothing_back_are_closed_at_once() -> None:
@@ -291,18 +298,17 @@ def test_a_reporter_whose_close_returns_nothing_is_closed_at_once() -> None:
 
 
 def test_close_does_not_flush_the_reporter_itself() -> None:
-    class Mine(InMemoryReporter):
-        flushed = 0
+    flushed: list[float] = []
 
+    class Mine(InMemoryReporter):
         def flush(self, timeout: float) -> bool:
-            self.flushed += 1
+            flushed.append(timeout)
             return False
 
-    reporter = Mine()
-    tracer = _tracer(reporter)
-    assert tracer.flush() is False
+    tracer = _tracer(Mine())
+    assert tracer.flush(2.5) is False
     assert tracer.close().result(5) is True
-    assert reporter.flushed == 1
+    assert flushed == [pytest.approx(2.5, abs=1)]
 
 
 def test_close_can_be_awaited_and_wrapped(collector: Collector) -> None:

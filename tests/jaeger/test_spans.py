@@ -575,7 +575,9 @@ odd = tracer.start_span("odd").set_tag(5, "number").set_tag(5, "again")
 assert [(tag.key, tag.vStr) for tag in odd.tags] == [("5", "again")]
 unsampled = SpanContext(1, 2, None, 0)
 for parent in (span, unsampled):
-    assert tracer.start_span("child", child_of=parent).parent_id == parent.span_id
+    child = tracer.start_span("child", child_of=parent)
+    assert child.parent_id == parent.span_id
+    assert child.set_tag("a", 1).log_kv({"b": 2}) is child
 """
 FILE = """
 file_format: "1.0"
