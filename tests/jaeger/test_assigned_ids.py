@@ -55,13 +55,21 @@ def test_an_assigned_id_goes_to_children_headers_and_reporters(name: str, value:
 
 @pytest.mark.parametrize("flags", [0, 1, 3])
 @pytest.mark.parametrize("sampled", [True, False])
-def test_assigned_flags_apply_to_the_span_and_its_later_children(flags: int, sampled: bool) -> None:
+@pytest.mark.parametrize("debug", [True, False])
+def test_assigned_flags_apply_to_the_span_and_its_later_children(
+    flags: int, sampled: bool, debug: bool
+) -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer(side.package.ConstSampler(sampled))
         span = tracer.start_span("op")
+        if debug:
+            span.set_tag("sampling.priority", 1)
         span.context.flags = flags
         inner = tracer.start_span("inner", child_of=span)
-        return span.flags, span.is_sampled(), span.is_debug(), inner.flags
+        carrier: dict[str, str] = {}
+        tracer.inject(span, Format.TEXT_MAP, carrier)
+        written = carrier["uber-trace-id"].rpartition(":")[2]
+        return span.flags, span.is_sampled(), span.is_debug(), inner.flags, written
 
     both(program)
 

@@ -141,6 +141,22 @@ def test_spans_go_to_port_4318_on_the_agents_host_and_that_is_logged_once(
     ]
 
 
+def test_where_the_exporter_cannot_be_made_the_program_goes_on_and_flush_is_false(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> Any:
+        raise OSError("no certificate")
+
+    monkeypatch.setattr(exporters, "exporter_factory", lambda name, **options: refuse)
+    tracer = _tracer(Reporter(CHANNEL))
+    assert tracer.flush() is True
+    tracer.start_span("op").finish()
+    assert tracer.flush() is False
+    assert tracer.close().result(10) is False
+    (first, *_) = [each for each in caplog.messages if "cannot be made" in each]
+    assert first.endswith("cannot be made (no certificate); nothing is exported by it")
+
+
 def test_reporters_that_keep_nothing_back_are_closed_at_once() -> None:
     async def close(side: Side) -> Any:  # the future of jaeger-client's needs a loop
         made = side.package.reporter.NullReporter(), side.package.reporter.InMemoryReporter()

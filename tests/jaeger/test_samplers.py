@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -266,6 +267,8 @@ def test_the_remote_sampler_keeps_its_strategy_if_the_response_of_the_agent_is_i
 def test_the_rate_limiter_grants_credits_as_jaeger_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     import jaeger_client.rate_limiter
 
+    assert rate_limiter.RateLimiter(2.0, 4.0).last_tick == pytest.approx(time.time(), abs=60)
+
     def program(module: Any) -> Any:
         now = [100.0]
         monkeypatch.setattr(module.RateLimiter, "timestamp", staticmethod(lambda: now[0]))
@@ -273,6 +276,7 @@ def test_the_rate_limiter_grants_credits_as_jaeger_clients(monkeypatch: pytest.M
         allowed = [limiter.check_credit(cost) for cost in (1, 2.5, 1)]
         now[0] += 1
         allowed += [limiter.check_credit(cost) for cost in (1.5, 1.5)]
+        now[0] += 0.25
         limiter.update(10.0, 20.0)
         return allowed, limiter.balance, limiter.max_balance, limiter.credits_per_second
 

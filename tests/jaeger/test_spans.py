@@ -578,6 +578,9 @@ for parent in (span, unsampled):
     child = tracer.start_span("child", child_of=parent)
     assert child.parent_id == parent.span_id
     assert child.set_tag("a", 1).log_kv({"b": 2}) is child
+    assert child.is_sampled() is (parent is span)
+child = tracer.start_span("child", child_of=span).set_tag("sampling.priority", 0)
+assert (child.is_sampled(), tracer.start_span("grandchild", child_of=child).is_sampled()) == (False, False)
 """
 FILE = """
 file_format: "1.0"

@@ -51,7 +51,7 @@ def _throttler(agent: Agent, interval: float = 3600) -> tuple[throttler.RemoteTh
 
 def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agent) -> None:
     made, counts = _throttler(agent)
-    agent.balance = 2
+    agent.balance = 3
     assert made.refresh()  # no operation to request credits for yet
     assert agent.requests == []
     made.set_client_id(7)
@@ -59,7 +59,7 @@ def test_an_operation_without_credit_is_not_allowed_until_some_comes(agent: Agen
     assert not made.is_allowed("op")
     assert made.refresh()
     assert agent.requests[0][0] == "/credits?service=service&uuid=7&operations=op"
-    assert [made.is_allowed("op") for _ in range(3)] == [True, True, False]
+    assert [made.is_allowed("op") for _ in range(4)] == [True, True, True, False]
     assert made.credits == {"op": 0}
     assert counts.counts == {"jaeger:throttled_debug_spans": 2, "jaeger:throttler_update ok": 1}
     agent.respond = lambda path, body: (200, b'{"balances": [{"operation": "other", "balance": 0.75}]}')
