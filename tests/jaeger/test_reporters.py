@@ -216,10 +216,10 @@ class _Counts(MetricsFactory):
 def test_the_reporter_counts_reported_and_lost_spans(collector: Collector) -> None:
     counts = _Counts()
     tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
-    for _ in range(3):
+    for number in (1, 2, 3):
         tracer.start_span("op").finish()
-    assert tracer.flush(10)
-    assert counts.counts == {"jaeger:reporter_spans ok": 3, "jaeger:reporter_queue_length": 0}
+        assert tracer.flush(10)
+        assert counts.counts == {"jaeger:reporter_spans ok": number, "jaeger:reporter_queue_length": 0}
     assert tracer.close().result(10)
     tracer.start_span("late").finish()
     assert counts.counts["jaeger:reporter_spans dropped"] == 1
