@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from opentelemetry.context import get_current
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -283,12 +284,14 @@ def test_if_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.Monk
     exporter = Told()
     processor = _processor(exporter)
     end = spans(processor)
+    before = get_current()
     for name, millis in (("a", 1000), ("b", 20_000)):  # the first flush's end does not hold for the second
         end(name)
         assert processor.force_flush(millis)
         assert exporter.moment - time.monotonic() <= millis / 1000
     assert exporter.moment - time.monotonic() > 1
     assert exporter.names == ["a", "b"]
+    assert get_current() == before  # instrumentations trace what the caller does next
     end("c")
     processor.shutdown()
     assert exporter.names == ["a", "b", "c"]

@@ -352,9 +352,10 @@ def test_a_span_can_be_made_from_a_context() -> None:
     def program(side: Side) -> Any:
         tracer, reporter = side.tracer()
         context = side.package.SpanContext(trace_id=10, span_id=11, parent_id=12, flags=1, baggage={"k": "v"})
-        span = side.package.Span(
-            context=context, tracer=tracer, operation_name="op", tags={"a": 1}, start_time=NOON
-        )
+        made = {"operation_name": "op", "tags": {"a": 1}, "start_time": NOON}
+        references = [opentracing.follows_from(side.package.SpanContext(1, 2, 3, 1))]
+        span = side.package.Span(context=context, tracer=tracer, references=references, **made)
+        assert span.references == references
         span.finish(NOON + 1)
         assert reporter.get_spans() == [span]
         return (
@@ -498,6 +499,19 @@ def test_a_log_that_is_not_a_mapping_becomes_the_payload_field() -> None:
     tracer, _ = OURS.tracer()
     span = tracer.start_span("op").log_kv("just text")
     assert logs_of(span) == [{"payload": "just text"}]
+
+
+def test_the_status_ok_of_opentelemetry_is_the_tag_error_with_false() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("op")
+    span.unwrap().set_status(StatusCode.OK)
+    assert tags_of(span)["error"] is False
+
+
+def test_a_tag_without_a_key_is_ignored() -> None:
+    tracer, _ = OURS.tracer()
+    span = tracer.start_span("op", tags={"": 1, "a": 1}).set_tag("", 2).set_tag("b", 2)
+    assert {"", "a", "b"} & {*span.unwrap().attributes} == {"a", "b"}
 
 
 def test_text_that_cannot_be_encoded_is_replaced() -> None:
