@@ -298,6 +298,24 @@ def test_if_no_thread_can_be_started_the_caller_exports(monkeypatch: pytest.Monk
     assert exporter.shutdowns == 1
 
 
+def test_a_full_queue_tries_again_to_start_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = _thread.start_new_thread
+
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    exporter = Keeping()
+    processor = _processor(exporter, max_queue_size=2, max_export_batch_size=2)
+    end = spans(processor)
+    end("a", "b", "c")
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    end("d")
+    until(lambda: exporter.names == ["a", "b"])
+    assert processor.counts().dropped == 2
+    processor.shutdown()
+
+
 def test_shutdown_exports_waiting_spans_once_and_later_spans_are_counted_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

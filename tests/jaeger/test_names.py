@@ -125,6 +125,15 @@ def test_every_member_of_a_class_exists(module: str) -> None:
         assert {each for each in members if not hasattr(ours, each)} == set(), name
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_classes_have_the_same_public_bases(module: str) -> None:
+    real, ours = _pair(module)
+    classes = [name for name, _, _ in _members(module)]
+    for name in classes:
+        bases = {each for each in classes if issubclass(getattr(real, name), getattr(real, each))}
+        assert {each for each in bases if issubclass(getattr(ours, name), getattr(ours, each))} == bases, name
+
+
 def test_a_star_import_gives_what_jaeger_client_shows_first() -> None:
     real, ours = _pair("")
     classes = {name for name in vars(real) if name[0].isupper() and inspect.isclass(getattr(real, name))}

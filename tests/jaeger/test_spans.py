@@ -595,6 +595,8 @@ for parent in (span, unsampled):
     assert child.is_sampled() is (parent is span)
 child = tracer.start_span("child", child_of=span).set_tag("sampling.priority", 0)
 assert (child.is_sampled(), tracer.start_span("grandchild", child_of=child).is_sampled()) == (False, False)
+child.finish()
+assert reporter.get_spans() == [reported, timed]
 """
 FILE = """
 file_format: "1.0"

@@ -587,7 +587,11 @@ def test_an_assigned_sampler_decides_on_the_roots_of_opentelemetry_code_too() ->
 
 
 def test_a_sampler_of_opentelemetry_can_be_replaced() -> None:
-    tracer, _ = OURS.tracer(ALWAYS_OFF)
+    tracer, reporter = OURS.tracer(ALWAYS_OFF)
     assert not tracer.start_span("op").is_sampled()
     tracer.sampler = OURS.package.ConstSampler(True)
     assert tracer.start_span("op").is_sampled()
+    tracer.sampler = OURS.package.ConstSampler(False)
+    debug = tracer.start_span("op", tags={"sampling.priority": 1})
+    debug.finish()
+    assert (debug.is_debug(), reporter.get_spans()) == (True, [debug])
