@@ -26,6 +26,14 @@ def _counts(ledger: Ledger, *waiting: Any) -> Counts:
     return ledger.counts(deque(waiting), Marker)
 
 
+def test_a_marker_without_a_result_is_waited_for_until_the_deadline() -> None:
+    marker, end = Marker(0), time.monotonic() + 0.1
+    assert marker.wait(end) is None
+    assert time.monotonic() >= end
+    marker.set_result((1, True))
+    assert marker.wait(0) == (1, True)
+
+
 def test_a_new_ledger_has_counted_nothing() -> None:
     ledger = Ledger()
     assert _counts(ledger) == Counts(0, 0, 0, {}, 0, 0)

@@ -579,6 +579,15 @@ def test_initialize_tracer_sets_the_global_tracer_once(
     tracer.close().result(5)
 
 
+@pytest.mark.parametrize("logs", [True, False])
+def test_the_error_reporter_logs_only_with_the_option_logging(logs: bool) -> None:
+    def program(side: Side) -> Any:
+        logger = side.package.Config({"logging": logs}, service_name="service").error_reporter.logger
+        return logger and logger.name
+
+    assert both(program) == ("jaeger_tracing" if logs else None)
+
+
 @pytest.mark.parametrize("group", ["local_agent", "throttler"])
 def test_a_group_of_the_dictionary_is_returned_as_it_is(group: str) -> None:
     def program(side: Side) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import opentracing
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentracing import (
@@ -495,6 +496,14 @@ def test_several_tracers_live_in_one_process() -> None:
         return inner.parent_id == scope.span.span_id, first.get_spans() == [scope.span]
 
     assert both(program) == (True, True)
+
+
+def test_the_span_of_another_tracer_that_opentelemetry_code_makes_active_is_the_parent() -> None:
+    (one, _), (two, _) = OURS.tracer(), OURS.tracer()
+    outer = one.start_span("outer")
+    with trace.use_span(outer, end_on_exit=False):
+        assert two.start_span("inner").parent_id == outer.span_id
+        assert two.start_span("inner", references=[]).parent_id == outer.span_id
 
 
 def test_tags_that_are_not_a_mapping_are_ignored() -> None:
