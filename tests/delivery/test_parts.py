@@ -67,6 +67,13 @@ def test_a_ledger_counts_every_span_in_one_place() -> None:
     assert _counts(ledger).failed["shut down"] == 2
 
 
+def test_a_thread_that_died_before_it_took_a_span_loses_none() -> None:
+    ledger = Ledger()
+    ledger.begin()
+    ledger.recover()
+    assert (ledger.moving, _counts(ledger, "waits")) == (False, Counts(1, 0, 0, {}, 1, 0))
+
+
 @pytest.mark.parametrize("moving", [True, False])
 def test_what_a_dead_thread_was_exporting_is_lost(moving: bool) -> None:
     ledger = Ledger()

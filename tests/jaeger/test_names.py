@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import pickle
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
@@ -179,6 +180,7 @@ def test_thrift_value_classes_work_and_functions_that_need_thrift_raise_when_cal
     assert repr(tag) == repr(real.Tag("key", real.TagType.STRING, vStr="value"))
     assert tag == Tag(key="key", vType=0, vStr="value")
     assert {tag: 1}[tag] == 1
+    assert pickle.loads(pickle.dumps(tag)) == tag
     tag.vStr = "other"
     assert tag != Tag("key", 0, "value")
     assert TagType._VALUES_TO_NAMES == real.TagType._VALUES_TO_NAMES

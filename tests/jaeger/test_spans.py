@@ -541,6 +541,19 @@ def test_our_spans_have_the_same_attribute_names_as_jaeger_clients() -> None:
     assert names(REAL) - names(OURS) == {"update_lock", "EMPTY_BAGGAGE"} - names(OURS)
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_running_span_shows_the_same_as_jaeger_clients(sampled: bool) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(side.package.ConstSampler(sampled))
+        span = tracer.start_span("op", start_time=NOON)
+        assert span.tracer is tracer
+        questions = span.is_sampled(), span.is_debug(), span.is_rpc(), span.is_rpc_client()
+        shown = span.operation_name, span.start_time, span.end_time, span.parent_id, span.flags, span.logs
+        return questions, shown, span.finished, span.references
+
+    both(program)
+
+
 SET_AGAIN: dict[str, list[Any]] = {
     "the kind at the start": [("tags", {"a": 1, "span.kind": "server", "b": 2})],
     "the kind and an error later": [("tags", {"a": 1}), ("span.kind", "client"), ("b", 2), ("error", True)],
