@@ -170,10 +170,12 @@ def test_no_span_is_made_below_an_unsampled_span_of_opentelemetrys_middleware(sp
 
 
 @pytest.mark.parametrize("kind", [SpanKind.INTERNAL, SpanKind.CLIENT], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("attributes", [{}, {"http.request.method": "GET", "url.path": "/"}])
 def test_child_span_is_made_below_any_other_span(
-    provider: TracerProvider, tracer: Tracer, spans: Spans, kind: SpanKind
+    provider: TracerProvider, tracer: Tracer, spans: Spans, kind: SpanKind, attributes: dict[str, str]
 ) -> None:
-    with provider.get_tracer("app").start_as_current_span("around", kind=kind) as around:
+    app = provider.get_tracer("app")
+    with app.start_as_current_span("around", kind=kind, attributes=attributes) as around:
         run(TracingMiddleware(hello, tracer))
     parent = spans.named("ServeHTTP").parent
     assert parent is not None

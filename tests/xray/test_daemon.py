@@ -84,6 +84,26 @@ def test_datagrams_that_the_system_refuses_to_send_are_counted(
     assert exporter.export([span()]) is DELIVERED
 
 
+def test_a_refused_datagram_does_not_affect_the_others(
+    daemon: socket.socket, closing: Track, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def payload(document: dict[str, Any]) -> bytes:
+        return json.dumps(document).encode() + b" " * (70_000 if document["name"] == "large" else 0)
+
+    monkeypatch.setattr("ot_bridge.xray.daemon.trimmed", payload)
+    exporter = XRayDaemonExporter(address(daemon))
+    closing(exporter)
+    assert exporter.export([span(), span("large"), span()]) is LOST
+    assert exporter.failed == {"too large": 1}
+    assert [received(daemon)["name"] for _ in range(2)] == ["operation", "operation"]
+    assert exporter.export([span("large"), span()]) is LOST
+    assert len(caplog.messages) == 1  # the second loss is logged a minute later, or at the end
+    exporter.log_rest()
+    assert len(caplog.messages) == 2
+    exporter.log_rest()
+    assert len(caplog.messages) == 2
+
+
 def test_a_host_that_cannot_be_resolved_is_looked_up_again(
     daemon: socket.socket, closing: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
