@@ -65,6 +65,16 @@ def test_baggage_without_a_trace_leaves_the_decision_to_the_sampler() -> None:
     assert _each(program) == (False, True)
 
 
+@pytest.mark.parametrize("decision", [True, False])
+def test_a_parent_without_flags_leaves_the_decision_to_the_sampler(decision: bool) -> None:
+    def program(side: Side) -> Any:
+        tracer, _ = side.tracer(side.package.ConstSampler(decision))
+        child = tracer.start_span("op", child_of=side.package.SpanContext(1, 2, 3, None))
+        return child.trace_id == 1, child.parent_id, child.is_sampled()
+
+    assert _each(program) == ((False, None, False), (True, 2, decision))
+
+
 B3 = {"X-B3-TraceId": "1", "X-B3-SpanId": "2"}
 
 

@@ -213,6 +213,17 @@ class _Counts(MetricsFactory):
         return lambda value: self.counts.__setitem__(name, value)
 
 
+@pytest.mark.parametrize("interval", [3.5, 0, None])
+def test_reporter_and_channel_keep_their_arguments(interval: float | None) -> None:
+    loop = object()
+    channel = LocalAgentSender("there", "1", "2", loop, "3")
+    assert (channel.host, channel.sampling_port, channel.reporting_port) == ("there", 1, 2)
+    assert (channel.io_loop, channel.throttling_port) == (loop, 3)
+    made = Reporter(channel, queue_capacity=7, batch_size=5, flush_interval=interval)
+    assert (made.queue_capacity, made.batch_size, made.flush_interval) == (7, 5, interval or None)
+    assert made.close().result(10)
+
+
 def test_the_reporter_counts_reported_and_lost_spans(collector: Collector) -> None:
     counts = _Counts()
     tracer = _tracer(Reporter(CHANNEL, metrics_factory=counts))
