@@ -70,7 +70,10 @@ class Span(bridge.Span):
             self.set_tag(key, value)
 
     def _become(self, other: Span) -> None:
-        """Turns this object, which the program keeps, into `other` (see `recorded`, invariant 3)."""
+        """Turns this object, which the program keeps, into `other` (see `recorded`, invariant 3).
+
+        References and baggage stay, since `other` has none.
+        """
         self.__class__ = type(other)
         self.__dict__.update(dict_of(other))
 
@@ -229,10 +232,7 @@ class Span(bridge.Span):
     def _record_from_now_on(self) -> None:
         context = self.context
         sampled = SpanContext(context.trace_id, context.span_id, context.parent_id, SAMPLED_FLAG)
-        made = self._tracer.span_with_ids(sampled, self.operation_name, self.start_time)
-        kept = {"references": self.references, "_baggage": self._baggage}
-        self._become(made)
-        self.__dict__.update(kept)
+        self._become(self._tracer.span_with_ids(sampled, self.operation_name, self.start_time))
 
     def mark(self, debug: bool, value: Any) -> None:
         """Sets the flags of a debug span or of an unsampled span. What is recorded stays."""

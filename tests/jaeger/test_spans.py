@@ -583,6 +583,7 @@ def test_a_tag_set_again_keeps_its_position_and_has_the_last_value(steps: list[A
 
 
 DECLARED = """
+from opentracing import child_of
 from ot_bridge.jaeger_client import ConstSampler, SpanContext, Tracer
 from ot_bridge.jaeger_client.reporter import InMemoryReporter
 
@@ -610,6 +611,9 @@ child = tracer.start_span("child", child_of=span).set_tag("sampling.priority", 0
 assert (child.is_sampled(), tracer.start_span("grandchild", child_of=child).is_sampled()) == (False, False)
 child.finish()
 assert reporter.get_spans() == [reported, timed]
+low = tracer.start_span("low", references=[child_of(unsampled)]).set_baggage_item("k", "v")
+low.set_tag("sampling.priority", 1)
+assert (low.is_debug(), low.get_baggage_item("k"), len(low.references)) == (True, "v", 1)
 """
 FILE = """
 file_format: "1.0"

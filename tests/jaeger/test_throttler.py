@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -119,6 +121,17 @@ def test_a_forked_child_starts_its_own_requests_unless_closed_before_the_fork(ag
     process.join(40)
     made.close()
     assert process.exitcode == 0
+
+
+def test_under_uwsgi_the_first_debug_span_starts_the_thread(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", ModuleType("uwsgi"))
+    made, _ = _throttler(agent, 0.01)
+    assert _threads() == 0
+    made.is_allowed("op")
+    until(lambda: agent.requests)
+    made.close()
 
 
 def test_the_tracers_close_ends_its_thread(agent: Agent) -> None:

@@ -340,14 +340,16 @@ def test_a_sampling_priority_at_the_start_decides(value: Any, sampled: bool) -> 
     both(program)
 
 
-def test_a_span_made_to_debug_keeps_its_name_start_and_references() -> None:
+def test_a_span_made_to_debug_keeps_its_name_start_references_and_baggage() -> None:
     tracer, reporter = OURS.tracer(OURS.package.ConstSampler(False))
     other = tracer.start_span("other")
     span = tracer.start_span("op", start_time=1e9, references=opentracing.follows_from(other.context))
+    span.set_baggage_item("k", "v")
     with tracer.scope_manager.activate(span, True):
         span.set_tag(ext.SAMPLING_PRIORITY, 1)
         inner = tracer.start_span("inner")
     assert (inner.parent_id, inner.flags) == (span.span_id, 3)
+    assert (span.get_baggage_item("k"), inner.get_baggage_item("k")) == ("v", "v")
     (reported,) = reporter.get_spans()
     assert (reported.operation_name, reported.start_time) == ("op", 1e9)
     assert reported.references[0].referenced_context is other.context

@@ -10,12 +10,13 @@ import os
 import queue
 import signal
 import socket
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
@@ -127,6 +128,17 @@ def test_the_remote_sampler_polls_repeatedly(server: Strategies, make: Make) -> 
     server.answer = EACH
     assert eventually(lambda: isinstance(sampler.sampler, AdaptiveSampler))
     assert sampled(sampler, "get")
+
+
+def test_under_uwsgi_the_first_decision_starts_the_thread(
+    server: Strategies, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", ModuleType("uwsgi"))
+    before = {*threading.enumerate()}
+    sampler = make(server.url, polling_interval=60.0)
+    assert {*threading.enumerate()} <= before
+    sampler.is_sampled(1)
+    assert eventually(lambda: server.asked)
 
 
 def test_before_the_first_response_the_remote_sampler_uses_0_001_or_the_initial_sampler(make: Make) -> None:

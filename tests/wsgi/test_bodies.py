@@ -97,6 +97,26 @@ def test_dropped_body_ends_the_span_and_is_recorded(tracer: Tracer, spans: Spans
     assert spans.tags()["wsgi.abandoned"] is True
 
 
+def test_a_dropped_generator_closes_its_scopes_within_its_spans(tracer: Tracer, spans: Spans) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        with tracer.start_active_span("inner"):
+            try:
+                yield b"a"
+            finally:
+                tracer.start_span("cleaning up").finish()
+
+    body = TracingMiddleware(app, tracer)(environ(), Server().start_response)
+    assert next(iter(body)) == b"a"
+    del body
+    gc.collect()
+    until(lambda: len(spans.all()) == 3)
+    parent = spans.named("cleaning up").parent
+    assert parent is not None
+    assert parent.span_id == spans.named("inner").context.span_id
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
 def test_generator_body_runs_only_when_the_server_iterates_it(tracer: Tracer, spans: Spans) -> None:
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("201 Created", [])
