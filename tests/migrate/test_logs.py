@@ -20,6 +20,7 @@ ROWS = {
     "log(payload=p)": 'add_event("log", {"payload": p})',
     "log()": 'add_event("log", {})',
     "log_kv({'event': 'x'}, t)": "add_event(\"x\", {'event': 'x'}, timestamp=int(t * 1e9))",
+    "log_kv({'event': 'a{b}'})": "add_event(\"a{b}\", {'event': 'a{b}'})",
     "log_kv({'a': 1}, timestamp=2)": "add_event(\"log\", {'a': 1}, timestamp=int(2 * 1e9))",
 }
 

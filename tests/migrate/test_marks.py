@@ -165,6 +165,14 @@ LEFT = {
         "f(opentracing.tracer.scope_manager)\n",
         ["OTB303 OpenTelemetry has no scope manager"],
     ),
+    "the scope manager of a scope": (
+        "with opentracing.tracer.start_active_span('a') as scope:\n    m = scope.manager\n",
+        ["OTB303 OpenTelemetry has no scope manager"],
+    ),
+    "an annotated item": (
+        "x['a']: opentracing.Span = f()\n",
+        ["OTB109 the value of the annotated variable is not known everywhere; left as it is"],
+    ),
     "activate without with": (
         START + "s = opentracing.tracer.scope_manager.activate(span, True)\n",
         [
@@ -316,6 +324,13 @@ def test_the_mark_says_why_code_is_left(source: str, marks: list[str], tmp_path:
     found = [line for line in lines if line.startswith("# ot-bridge: ")]
     assert found == [f"# ot-bridge: {mark}" for mark in marks]
     assert [line for line in map(str.strip, source.splitlines()) if line not in lines] == []
+
+
+def test_a_mark_stands_above_the_first_statement(tmp_path: Path) -> None:
+    source = "# about this file\n\nimport opentracing_instrumentation\n"
+    lines = rewritten(source, tmp_path).splitlines()
+    assert (lines[0], lines[-1]) == ("# about this file", "import opentracing_instrumentation")
+    assert lines[-2].startswith("# ot-bridge: OTB405 ")
 
 
 VALUES = ("x", "x.format('a')", "'a'.startswith(x)", "'a'.encode()", "(1).bit_length()", "len(x)", "x()()")
