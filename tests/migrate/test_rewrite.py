@@ -775,6 +775,18 @@ def test_an_import_stays_while_a_text_or_comment_about_types_needs_it(function: 
     assert after.endswith(".start_span('a').end()\n")
 
 
+def test_a_span_and_its_inject_are_rewritten_although_their_tracer_stays(tmp_path: Path) -> None:
+    source = HEAD + "t = opentracing.tracer\nt.metrics\nspan = t.start_span('a')\n"
+    after = rewritten(source + "t.inject(span.context, Format.HTTP_HEADERS, h)\nspan.finish()\n", tmp_path)
+    mark = "# ot-bridge: OTB308 metrics belongs to an implementation, not to OpenTracing's API"
+    assert after.splitlines()[-7:] == [
+        *(mark, "t = opentracing.tracer", mark, "t.metrics"),
+        "span = trace.get_tracer(__name__).start_span('a')",
+        "propagate.inject(h, context=trace.set_span_in_context(span))",
+        "span.end()",
+    ]
+
+
 def test_each_receiver_that_has_no_name_has_its_own_mark(tmp_path: Path) -> None:
     lines = ["a().set_tag('x', 1)", "a().set_tag('y', 1)", "b().set_tag('z', 1)"]
     after = rewritten("import opentracing\n" + "\n".join(lines) + "\n", tmp_path).splitlines()

@@ -189,6 +189,8 @@ def test_only_the_span_that_cannot_be_encoded_is_lost(
     assert exporter.export([span("a"), broken]) is LOST
     assert [names(request) for request in xray.requests] == [["a"]] * 2
     assert exporter.failed == {"not encodable": 1}
+    assert exporter.export([broken]) is LOST
+    assert len(xray.requests) == 2
     rest = "lost on the way to"
     assert caplog.messages == [f"1 span is {rest} {exporter.target}: spans that cannot be encoded"]
 
