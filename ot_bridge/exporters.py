@@ -83,12 +83,6 @@ def exporter_factory(name: str, **options: Any) -> ExporterFactory | None:
     return partial(EXPORTERS.load(name), **options)
 
 
-def exporter_named(name: str, **options: Any) -> SpanExporter | None:
-    """An exporter of this name, made by `exporter_factory`, or None."""
-    factory = exporter_factory(name, **options)
-    return None if factory is None else factory()
-
-
 def exporters_in_environment() -> list[str]:
     """The known names in `OTEL_TRACES_EXPORTER`; `otlp` if there is none.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ot_bridge.migrate.scopes import Function
 from ot_bridge.migrate.values import Value, union
@@ -22,22 +22,19 @@ class Calls:
     def __init__(self) -> None:
         self._calls: dict[ast.AST, list[tuple[File, ast.Call, bool]]] = defaultdict(list)
         self._loose: set[ast.AST] = set()  # functions that are passed as values, or called in unknown ways
-        self._attributes: dict[str, tuple[Any, int]] = {}  # attribute of an unknown receiver -> its place
+        self._attributes: set[str] = set()  # attributes of unknown receivers
 
     def collect(self, reading: Reading) -> None:
         for file in reading.project.legacy:
             for node in file.module.nodes:
                 if isinstance(node, ast.Call):
                     self._add(reading, file, node)
-                elif isinstance(node, ast.Attribute):
-                    base = reading.value(file, node.value)
-                    if base is None:
-                        self._attributes.setdefault(node.attr, (file.path, node.lineno))
+                elif isinstance(node, ast.Attribute) and reading.value(file, node.value) is None:
+                    self._attributes.add(node.attr)
                 if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
                     self._handed_on(reading, file, node)
         for plain in reading.project.plain:
-            for name in plain.attributes:
-                self._attributes.setdefault(name, (plain.path, 0))
+            self._attributes |= plain.attributes
 
     def _add(self, reading: Reading, file: File, node: ast.Call) -> None:
         function = reading.value(file, node.func)
@@ -65,10 +62,6 @@ class Calls:
     def of(self, function: ast.AST) -> list[tuple[File, ast.Call, bool]]:
         """The calls of a function: file, call, and whether the instance is its first argument."""
         return self._calls.get(function, [])
-
-    def loose_attribute(self, name: str) -> tuple[Any, int] | None:
-        """A place where an attribute of this name is used on an unknown object, or None."""
-        return self._attributes.get(name)
 
     def closed(self, reading: Reading, file: File, function: Function) -> bool:
         """Whether every use of the function is a known call."""

@@ -98,10 +98,6 @@ class Site:
             return legacy.CONSTANTS[value.what]
         return value.what if value.kind == "literal" and isinstance(value.what, str) else None
 
-    def literal(self, node: ast.AST) -> object:
-        """The value of a literal, or `...` for any other expression."""
-        return node.value if isinstance(node, ast.Constant) else ...
-
     def arguments(self) -> dict[str, ast.expr] | Block:
         """The call's arguments by their names in the API, in order."""
         if self.call is None:

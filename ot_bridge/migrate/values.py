@@ -112,11 +112,6 @@ def union(values: list[Value | None]) -> Value | None:
     )
 
 
-def mixed_activity(values: list[Value | None]) -> bool:
-    """Whether some of the values may be the active span, and others None or a started span."""
-    return len({value.active for value in values if value is not None}) > 1
-
-
 def dotted(node: ast.expr) -> str | None:
     """`a.b.c` for a chain of names, or None for any other expression."""
     if isinstance(node, ast.Name):

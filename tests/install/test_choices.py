@@ -57,7 +57,6 @@ def test_the_x_ray_daemon_exporter_is_used_if_its_address_is_set(monkeypatch: py
 @pytest.mark.parametrize("name", ["", "none", "NONE", " none "])
 def test_the_exporter_name_none_means_no_exporter(name: str) -> None:
     assert exporters.exporter_factory(name) is None
-    assert exporters.exporter_named(name) is None
 
 
 HINTS = {

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from ot_bridge.exporters import exporter_named
+from ot_bridge.exporters import exporter_factory
 from ot_bridge.otlp import OTLPSpanExporter
 from tests.receiver import HANG, HttpReceiver, Response, free_port
 
@@ -88,7 +88,9 @@ def test_an_unusable_endpoint_loses_and_counts_every_span(
 
 
 def test_the_exporter_is_found_by_its_entry_point() -> None:
-    assert isinstance(exporter_named("ot_bridge_otlp"), OTLPSpanExporter)
+    made = exporter_factory("ot_bridge_otlp")
+    assert made is not None
+    assert isinstance(made(), OTLPSpanExporter)
 
 
 @pytest.mark.parametrize("cycle", [False, True])
