@@ -179,6 +179,8 @@ def test_the_environment_can_name_formats(monkeypatch: pytest.MonkeyPatch) -> No
     assert _written(config) == (both_ways, both_ways)
     monkeypatch.setenv("OTEL_PROPAGATORS", "tracecontext")
     assert _written(config) == ({"traceparent"}, {"traceparent"})
+    monkeypatch.setenv("OTEL_PROPAGATORS", "b3")  # OpenTelemetry's b3 is the single header
+    assert _written(config) == ({"b3"}, {"b3"})
 
 
 def test_a_foreign_propagator_can_be_among_the_formats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,6 +474,18 @@ def test_an_invalid_sampler_param_in_a_variable_counts_as_unset(
     assert (
         "JAEGER_SAMPLER_PARAM='many': no sampler (could not convert string to float: 'many'); "
         "it counts as unset" in caplog.text
+    )
+
+
+def test_a_sampler_type_in_a_variable_that_does_not_fit_the_param_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("JAEGER_SAMPLER_TYPE", "probabilistic")
+    assert Config({"sampler": {"param": "many"}}, service_name="service").sampler is None
+    (message,) = caplog.messages
+    assert message == (
+        "JAEGER_SAMPLER_TYPE='probabilistic': no sampler (could not convert string to float: 'many'); "
+        "it counts as unset"
     )
 
 

@@ -243,6 +243,19 @@ def test_a_page_is_written_to_standard_output_and_to_a_device(capsys: pytest.Cap
     assert capsys.readouterr() == ("text", "")
 
 
+def test_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    (tmp_path / "page.html").write_text("old")
+    assert write_page("text", str(tmp_path / "page.html"), "view") is False
+    assert capsys.readouterr().err.endswith("page.html was not written: Permission denied\n")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has other messages")
 def test_a_file_that_cannot_be_written_is_a_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -530,7 +530,7 @@ def test_a_client_that_sends_nothing_for_half_a_minute_is_cut_off(monkeypatch: p
 
 
 def test_spans_of_an_old_jaeger_client_are_shown_in_the_same_trace() -> None:
-    store = Store()
+    store, before = Store(), {*threading.enumerate()}
     packets = Packets(store, port=0)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bad:
@@ -546,5 +546,7 @@ def test_spans_of_an_old_jaeger_client_are_shown_in_the_same_trace() -> None:
         assert trace is not None
         assert [(each["depth"], each["kind"]) for each in trace["spans"]] == [(0, "server"), (1, "internal")]
         assert trace["spans"][1]["events"][0][1:] == ["retry", [("n", "2")]]
+        assert not {*threading.enumerate()} <= before
     finally:
         packets.stop()
+    assert {*threading.enumerate()} <= before

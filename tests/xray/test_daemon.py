@@ -102,6 +102,9 @@ def test_a_refused_datagram_does_not_affect_the_others(
     assert len(caplog.messages) == 2
     exporter.log_rest()
     assert len(caplog.messages) == 2
+    assert exporter.export([span("large"), span()]) is LOST
+    exporter.shutdown()
+    assert len(caplog.messages) == 3
 
 
 def test_a_host_that_cannot_be_resolved_is_looked_up_again(
