@@ -227,6 +227,15 @@ def test_a_successful_response_that_is_cut_short_is_a_success(xray: FakeXRay, ma
     assert len(xray.requests) == 1
 
 
+def test_a_message_of_a_receiver_that_took_all_spans_is_logged(
+    xray: FakeXRay, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = make()
+    xray.responses = [Response(200, partial(0, "be quick"))]
+    assert exporter.export([span()]) is DELIVERED
+    assert caplog.messages == [f"{exporter.target}: the collector took the spans, and says: be quick"]
+
+
 PAGE = {"Content-Type": "text/html; charset=utf-8"}
 
 
