@@ -17,6 +17,8 @@ from ot_bridge.jaeger_client import reporter
 from ot_bridge.otlp import OTLPSpanExporter
 from ot_bridge.otlp import settings as otlp
 from ot_bridge.sampling import JaegerRemoteSampler
+from ot_bridge.view.grpc_port import GrpcPort
+from ot_bridge.view.serving import Packets
 from ot_bridge.xray.api import XRayExporter
 from ot_bridge.xray.daemon import XRayDaemonExporter
 from ot_bridge.xray.otlp import XRayOTLPExporter
@@ -60,6 +62,8 @@ DEFAULTS: dict[Callable[..., Any], dict[str, Any]] = {
     },
     DeliveryProcessor.shutdown: {"timeout_millis": 5000},
     jaeger_client.local_agent_net.LocalAgentSender: {"reporting_port": 6831},
+    GrpcPort: {"host": "127.0.0.1", "port": 4317},
+    Packets: {"host": "127.0.0.1", "port": 6831},
 }
 
 

@@ -127,6 +127,11 @@ def test_a_trace_for_the_page_has_these_fields() -> None:
     assert early["warnings"] == ("begins 2 ms before its parent",)
 
 
+def test_only_the_second_of_two_spans_with_one_id_has_a_key() -> None:
+    spans = trace_data(_tree(SPANS[:2]))["spans"]
+    assert [each.get("key") for each in spans] == [None, SERVED]
+
+
 def test_a_row_of_the_list_has_these_fields() -> None:
     assert summary(_tree()) == {
         "id": TRACE,
