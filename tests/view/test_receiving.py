@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, SpanKind
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
@@ -362,7 +363,7 @@ def test_what_is_printed_are_the_lines_of_the_tree() -> None:
 
 def test_what_is_printed_is_not_held_back() -> None:
     exporter = TreeExporter(io.TextIOWrapper(written := io.BytesIO(), encoding="utf-8"))
-    exporter.export([_ended(1)])
+    assert exporter.export([_ended(1)]) is SpanExportResult.SUCCESS
     assert b"span 1" in written.getvalue()
 
 
