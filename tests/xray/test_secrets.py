@@ -82,6 +82,8 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_the_attributes_of_each_name_are_cleaned(name: str) -> None:
     assert cleaned({name: "password=s3cret"}) == {name: "password=REDACTED"}
+    assert cleaned({name: ("password=s3cret", 1)}) == {name: ("password=REDACTED", 1)}
+    assert cleaned({name: 1}) == {name: 1}
 
 
 @pytest.mark.parametrize("name", ["note", "url.path", "curl", "urls", "target.size", "address"])
