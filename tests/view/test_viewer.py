@@ -104,6 +104,19 @@ def test_grpc_on_the_http_port_is_reported_with_the_right_port(running: Running)
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="has one loopback address")
+def test_all_addresses_have_the_same_port() -> None:
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    made = bound(hosts, 0)
+    (port,) = {each.getsockname()[1] for each in made}
+    for each in made:
+        each.close()
+    made = bound(hosts, port)
+    assert [each.getsockname() for each in made] == [(host, port) for host in hosts]
+    for each in made:
+        each.close()
+
+
 def test_a_stopped_server_has_closed_its_socket() -> None:
     (listening,) = bound(["127.0.0.1"], 0)
     server = Server(Viewer(Store()), listening, print)
