@@ -264,6 +264,8 @@ def test_a_file_that_cannot_be_read_gives_an_error_message(
     assert capsys.readouterr().err.count("cannot be read") == 2
     assert main(["view", "--keep", "0"]) == 2
     assert capsys.readouterr().err == "ot-bridge view: --keep needs a number of traces, at least 1\n"
+    assert main(["view", "--keep", "1", str(bad)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_listening_on_all_addresses_is_warned_of_once() -> None:
