@@ -622,8 +622,14 @@ def test_doctor_says_which_propagator_reads_a_header(
 def test_every_exporter_gets_its_span(doctor: Doctor, servers: ExitStack) -> None:
     """Row K13."""
     receiver = servers.enter_context(HttpReceiver())
-    report = doctor(**{"OTEL_TRACES_EXPORTER": "otlp,console,xray_daemon", ENDPOINT: receiver.base})
+    daemon = servers.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    daemon.bind(("127.0.0.1", 0))
+    daemon.settimeout(20)
+    address = f"127.0.0.1:{daemon.getsockname()[1]}"
+    exporters = {"OTEL_TRACES_EXPORTER": "otlp,console,xray_daemon", "AWS_XRAY_DAEMON_ADDRESS": address}
+    report = doctor(**exporters, **{ENDPOINT: receiver.base})
     assert len(receiver.spans) == 1
+    assert daemon.recv(70_000).startswith(b'{"format":"json","version":1}\n')
     assert report.of("console", "well") == "spans are printed to standard output | "
     assert report.rows["exporter"][1] == "OTEL_TRACES_EXPORTER"
 
