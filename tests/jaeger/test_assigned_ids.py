@@ -74,6 +74,16 @@ def test_assigned_flags_apply_to_the_span_and_its_later_children(
     both(program)
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+def test_opentelemetry_code_sees_the_assigned_ids(sampled: bool) -> None:
+    tracer, _ = OURS.tracer(OURS.package.ConstSampler(sampled))
+    span = tracer.start_span("op")
+    assert span.unwrap().get_span_context().span_id == span.span_id
+    span.context.trace_id, span.context.span_id = 7, 8
+    seen = span.unwrap().get_span_context()
+    assert (seen.trace_id, seen.span_id) == (7, 8)
+
+
 def test_a_context_without_a_span_can_be_assigned_to() -> None:
     def program(side: Side) -> Any:
         tracer, _ = side.tracer()
