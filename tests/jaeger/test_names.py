@@ -19,6 +19,8 @@ import jaeger_client
 import opentracing
 import pytest
 
+from tests.cli import programs
+
 PREFIX = len(jaeger_client.__name__)
 MODULES = [
     "",
@@ -167,6 +169,14 @@ def test_the_submodules_that_a_program_can_import_exist() -> None:
     assert ours.thrift_gen.jaeger.ttypes.TagType.LONG == 3
     with pytest.raises(AttributeError, match="has no attribute 'nope'"):
         ours.nope  # noqa: B018
+
+
+def test_submodules_are_imported_at_their_first_use() -> None:
+    names = ("TUDPTransport", "ioloop_util", "rate_limiter", "thrift", "thrift_gen")
+    program = "import ot_bridge.jaeger_client as jaeger_client\n"
+    program += "".join(f"print(jaeger_client.{name}.__name__)\n" for name in names)
+    done = programs.python("-c", program)
+    assert done.stdout.split() == [f"ot_bridge.jaeger_client.{name}" for name in names], done.stderr
 
 
 def test_thrift_value_classes_work_and_functions_that_need_thrift_raise_when_called() -> None:
