@@ -601,6 +601,8 @@ timed.finish(1002.5)
 assert (timed.start_time, timed.end_time) == (1000.5, 1002.5)
 odd = tracer.start_span("odd").set_tag(5, "number").set_tag(5, "again")
 assert [(tag.key, tag.vStr) for tag in odd.tags] == [("5", "again")]
+odd.context.span_id = 9
+assert odd.unwrap().get_span_context().span_id == 9
 unsampled = SpanContext(1, 2, None, 0)
 for parent in (span, unsampled):
     child = tracer.start_span("child", child_of=parent)

@@ -113,8 +113,10 @@ def test_all_addresses_have_the_same_port() -> None:
         each.close()
     made = bound(hosts, port)
     assert [each.getsockname() for each in made] == [(host, port) for host in hosts]
-    for each in made:
-        each.close()
+    made[0].close()
+    with pytest.raises(OSError, match="in use"):  # on one of them is not enough
+        bound(hosts, port)
+    made[1].close()
 
 
 def test_a_stopped_server_has_closed_its_socket() -> None:
