@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,8 +21,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from ot_bridge.cli.gateway.gateway import make_app
 from ot_bridge.cli.gateway.service import serve
 from ot_bridge.wsgi import TracingMiddleware
+from tests.cli.programs import environment
 from tests.conftest import Recorded
+from tests.delivery.parts import until
 from tests.grpc.conftest import Finished
+from tests.receiver import HttpReceiver
 
 SERVE = "ServeHTTP"
 HELLO = "/greeter.v1.Greeter/SayHello"
@@ -137,3 +143,26 @@ def test_a_request_that_the_gateway_refuses_is_not_forwarded(
 def test_health_checks_have_no_span(gateway: http.client.HTTPConnection, finished: Finished) -> None:
     assert _get(gateway, "/healthz") == (200, b"ok\n")
     finished(0)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_gateway_alone_serves_and_sends_its_spans() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = f"from ot_bridge.cli.gateway.gateway import main; main({port})"
+    with HttpReceiver() as receiver:
+        variables = environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base)
+        running = subprocess.Popen([sys.executable, "-c", program], env=variables, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: _answers(port))
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+                assert _get(connection, "/v1/hello/ann")[0] == 200
+            until(lambda: {span.name for span in receiver.spans} >= {SERVE, HELLO})
+        finally:
+            running.kill()
+            running.wait()

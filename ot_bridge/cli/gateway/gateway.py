@@ -94,12 +94,13 @@ def make_app(channel: grpc.Channel, tracer: opentracing.Tracer | None = None) ->
     return Gateway(rpc.GreeterStub(trace_channel(channel, tracer)))
 
 
-def main() -> None:
+def main(http_port: int = 8080) -> None:
+    """Serves the gateway and its service until SIGINT."""
     ot_bridge.install("gateway")
     _, port = serve()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         app = ot_bridge.TracingMiddleware(make_app(channel))
-        run_simple("127.0.0.1", 8080, app, threaded=True)
+        run_simple("127.0.0.1", http_port, app, threaded=True)
 
 
 if __name__ == "__main__":
