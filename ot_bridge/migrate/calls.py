@@ -91,12 +91,7 @@ class Calls:
             elif default is None:
                 return None
         value = union(values)
-        if value is None or not (value.is_object or value.kind == "none"):
-            return None
-        for each in values:
-            if each is not None and each.flow is not None and each.flow is not value.flow:
-                value.flow.join(each.flow)  # type: ignore[union-attr]
-        return value
+        return value if value is not None and (value.is_object or value.kind == "none") else None
 
 
 def outside(reading: Reading, file: File, name: str) -> str | None:

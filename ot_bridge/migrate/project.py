@@ -64,7 +64,6 @@ class Project:
         self.legacy: list[File] = []
         self.plain: list[Plain] = []
         self.unread: list[tuple[Path, str]] = []
-        self.left: list[Path] = []  # files with `# ot-bridge: off`
         self.searched = 0
         #: last part of a module's name -> (name, the file that imports it), of the plain files
         self.users: dict[str, list[tuple[str, Plain]]] = defaultdict(list)
@@ -171,10 +170,7 @@ def load(paths: Iterable[Path]) -> Project:
                 project.unread.append((path, source.problem or ""))
             continue
         file = File(source, root)
-        if not mentions or not is_legacy(path, file.tree):
-            plain.append(file)
-        elif source.off:
-            project.left.append(path)
+        if not mentions or source.off or not is_legacy(path, file.tree):
             plain.append(file)
         elif not files.generated(path, source.data):
             project.add(file)

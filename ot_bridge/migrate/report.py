@@ -77,7 +77,7 @@ def check(paths: Iterable[Path]) -> Report:
     project = load(paths)
     judge = Judge(Reading(project))
     return Report(
-        sorted({*references(judge), *map(_of_requirement, findings(paths))}, key=lambda each: each[:5]),
+        sorted({*references(judge), *map(_of_requirement, findings(paths))}),
         [(str(path), problem) for path, problem in project.unread],
         project.searched,
     )

@@ -205,10 +205,7 @@ class Sinks:
         if not self.reading.calls.closed(self.reading, self.file, function):
             return left
         held = self.reading.called(self.file, function)
-        if held is None or held.kind != value.kind:
-            return left
-        held.flow.join(value.flow)  # type: ignore[union-attr, arg-type]
-        return None
+        return left if held is None or held.kind != value.kind else None
 
     # Values of variables that have an annotation or are used by other files
 

@@ -150,6 +150,31 @@ PROGRAMS = {
         FlaskTracing(tracer)  #: OTB404
         install_patches.install_all_patches()  #: OTB405
         """,
+    "objects that functions of legacy packages make": """
+        import jaeger_client
+        import lightstep
+        import opentracing
+        from basictracer import BasicTracer
+        from opentracing.mocktracer import MockTracer
+        from opentracing_instrumentation import get_current_span
+        from opentracing_instrumentation.request_context import get_current_span as current
+        from other import thing
+
+        def a(parent):
+            jaeger_client.Config({}).initialize_tracer().start_span("a").set_tag("a", 1)  #: OTB102 OTB103 OTB401
+            jaeger_client.Config({}).create_tracer(None, None).start_span("a").finish()  #: OTB105 OTB401 OTB401
+            jaeger_client.Config({}).new_tracer().start_span("a").finish()  #: OTB105 OTB401 OTB401
+            jaeger_client.Tracer("a").start_span("a").finish()  #: OTB105 OTB401 OTB401
+            lightstep.Tracer("a").start_span("a").finish()  #: OTB105 OTB401 OTB401
+            BasicTracer().start_span("a").finish()  #: OTB105 OTB401 OTB401
+            MockTracer().start_span("a").finish()  #: OTB102 OTB105 OTB207
+            opentracing.Tracer().start_span("a").finish()  #: OTB101 OTB102 OTB105
+            opentracing.start_child_span(parent, "a").finish()  #: OTB105 OTB309
+            get_current_span().set_tag("a", 1)  #: OTB103 OTB405
+            current().set_tag("a", 1)  #: OTB103 OTB405
+            lightstep.other("a").start_span("a").finish()  #: OTB402
+            thing().start_span("a").finish()
+        """,
     "everyday names of other things": """
         import logging
         import re
@@ -209,6 +234,45 @@ def test_each_reference_is_named_by_its_code_in_its_line(source: str, tmp_path: 
     source = textwrap.dedent(source)
     (tmp_path / ("test_program.py" if "def test_" in source else "program.py")).write_text(source)
     assert _found(tmp_path) == _expected(source)
+
+
+#: what a line is about -> (program, the code and the text of one of its lines)
+TEXTS = {
+    "what is rewritten": ("t = opentracing.tracer\n", "OTB101 the tracer comes from opentracing"),
+    "what is left": (
+        "def f(span):\n    span.set_tag('a', 1)\n",
+        "OTB301 span is known only by its name; left as it is",
+    ),
+    "the start of an object that is left": (
+        "ship(opentracing.tracer.start_span('a'))\n",
+        "OTB302 the span is passed to ship(), which is not below the paths; left as it is",
+    ),
+    "what is left for another reason": (
+        "span = opentracing.tracer.start_span('a')\nship(span)\nspan.set_tag('a', 1)\n",
+        "OTB103 a tag is set; rewrite leaves it: the span is passed to ship(), which is not below the paths",
+    ),
+    "what works differently": (
+        "span = opentracing.tracer.start_span('a')\nship(span)\nspan.set_tag('span.kind', 'client')\n",
+        "OTB201 span.kind is set after the start (docs/differences.md#from-every-opentracing-tracer); "
+        "rewrite leaves it: the span is passed to ship(), which is not below the paths",
+    ),
+    "what is left for a reason of the same code": (
+        "ship(opentracing.tracer.start_span('a'))\n",
+        "OTB101 the tracer comes from opentracing; "
+        "rewrite leaves it: the tracer stays, because one of its uses is left",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "text"), TEXTS.values(), ids=TEXTS)
+def test_a_line_says_what_a_reference_is_and_why_it_is_left(source: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"import opentracing\n{source}")
+    assert text in [f"{line.code} {line.text}" for line in check([tmp_path]).lines]
+
+
+def test_a_long_chain_of_attributes_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"import opentracing\nx = opentracing.tracer{'.a' * 600}\n")
+    assert [line.code for line in check([tmp_path]).lines] == ["OTB101", "OTB308"]
 
 
 def test_every_code_but_those_of_dependencies_is_shown_by_a_program() -> None:
