@@ -157,6 +157,10 @@ LEFT = {
         "opentracing.tracer.extract(Format.TEXT_MAP)\n",
         ["OTB306 extract without a format or a carrier"],
     ),
+    "inject of an unknown object": (
+        "opentracing.tracer.inject(x, Format.TEXT_MAP, c)\n",
+        ["OTB304 the type of the injected object is not known"],
+    ),
     "the active scope": (
         "s = opentracing.tracer.scope_manager.active\nf(s)\n",
         ["OTB303 the active scope is used by itself; OpenTelemetry has only the current span"],
@@ -310,6 +314,14 @@ LEFT = {
     "a format that is kept": (
         "x = Format.TEXT_MAP\n",
         ["OTB306 the format is used outside inject and extract of a known tracer"],
+    ),
+    "a result of unknown type": (
+        "def f() -> opentracing.Span:\n    return x\n",
+        ["OTB109 the value of the annotated variable is not known everywhere; left as it is"],
+    ),
+    "a result that contains a type": (
+        "def f() -> list[opentracing.Span]:\n    return [x]\n",
+        ["OTB109 the value of the annotated variable is not known everywhere; left as it is"],
     ),
     "arguments of finish by two stars": (
         START + "span.finish(**x)\n",

@@ -110,6 +110,20 @@ ROWS = {
         "opentracing.tracer.start_span('n', start_time=time())\n",
         f"{GET}.start_span('n', start_time=int(time() * 1e9))",
     ),
+    "times that may be None": (
+        "def f(t, u):\n    v = None\n    if u:\n        v = u\n"
+        "    s = opentracing.tracer.start_span('n', start_time=t)\n    s.log_kv({'a': 1}, u)\n    s.finish(v)\n",
+        f"def f(t, u):\n    v = None\n    if u:\n        v = u\n"
+        f"    s = {GET}.start_span('n', start_time=None if t is None else int(t * 1e9))\n"
+        "    s.add_event(\"log\", {'a': 1}, timestamp=None if u is None else int(u * 1e9))\n"
+        "    s.end(end_time=None if v is None else int(v * 1e9))",
+    ),
+    "times that are not None": (
+        "def f(now):\n    t = 5\n    u = now()\n"
+        "    s = opentracing.tracer.start_span('n', start_time=t)\n    s.finish(u)\n",
+        f"def f(now):\n    t = 5\n    u = now()\n"
+        f"    s = {GET}.start_span('n', start_time=int(t * 1e9))\n    s.end(end_time=int(u * 1e9))",
+    ),
     "a tuple and a generator as arguments": (
         START + "span.log_kv({'event': 'e', 'a': (1, 2)}, (t, u)[0])\n"
         "opentracing.tracer.inject(span, Format.TEXT_MAP, (  # c\n    c, d))\n"
@@ -171,6 +185,23 @@ ROWS = {
         "s = opentracing.tracer.start_span('n', tags={'a': 1, tags.SPAN_KIND: tags.SPAN_KIND_PRODUCER, 'error': True})\n",
         f"s = {GET}.start_span('n', attributes={{'a': 1}}, kind=SpanKind.PRODUCER)\n"
         "s.set_status(Status(StatusCode.ERROR))",
+    ),
+    "an error at the start of a scope": (
+        "with opentracing.tracer.start_active_span('n', tags={'error': True}) as scope:\n    work()\n",
+        f"with {GET}.start_as_current_span('n') as span:\n    span.set_status(Status(StatusCode.ERROR))\n    work()",
+    ),
+    "an error at the start of a scope in one line": (
+        "with opentracing.tracer.start_active_span('n', tags={'error': False}) as s: work()\n",
+        f"with {GET}.start_as_current_span('n') as s:\n    s.set_status(Status(StatusCode.OK))\n    work()",
+    ),
+    "an error at the start of a span in a with": (
+        "with opentracing.tracer.start_span('n', tags={'error': True}) as s:\n    work()\n",
+        f"with {GET}.start_span('n') as s:\n    s.set_status(Status(StatusCode.ERROR))\n    work()",
+    ),
+    "an error at the start of a span in an attribute": (
+        "class A:\n    def f(self):\n        self.s = opentracing.tracer.start_span('n', tags={'error': True})\n",
+        f"class A:\n    def f(self):\n        self.s = {GET}.start_span('n')\n"
+        "        self.s.set_status(Status(StatusCode.ERROR))",
     ),
     "errors that are texts": (
         START + "".join(f"span.set_tag('error', {each})\n" for each in TEXTS),
@@ -245,6 +276,36 @@ ROWS = {
     "annotation": (
         "def f(span: opentracing.Span, tracer: 'opentracing.Tracer') -> None:\n    span.finish()\n",
         "def f(span: trace.Span, tracer: \"trace.Tracer\") -> None:\n    span.end()",
+    ),
+    "annotation of a variable": (
+        "def f():\n    a: opentracing.Span\n    b: opentracing.Span = None\n    a.finish()\n    b.finish()\n",
+        "def f():\n    a: trace.Span\n    b: trace.Span = None\n    a.end()\n    b.end()",
+    ),
+    "annotation of an attribute": (
+        "class A:\n    a: opentracing.Span\n    b: 'opentracing.Span' = None\n\n"
+        "    def f(self):\n        self.a.finish()\n        self.b.finish()\n",
+        "class A:\n    a: trace.Span\n    b: \"trace.Span\" = None\n\n"
+        "    def f(self):\n        self.a.end()\n        self.b.end()",
+    ),
+    "annotation of a result": (
+        "def f() -> opentracing.Span:\n    return opentracing.tracer.start_span('a')\n\nf().finish()\n",
+        f"def f() -> trace.Span:\n    return {GET}.start_span('a')\n\nf().end()",
+    ),
+    "annotation of a result, in quotes": (
+        "async def f() -> 'opentracing.Span':\n    return opentracing.tracer.start_span('a')\n\n"
+        "async def g():\n    (await f()).finish()\n",
+        f"async def f() -> \"trace.Span\":\n    return {GET}.start_span('a')\n\n"
+        "async def g():\n    (await f()).end()",
+    ),
+    "functions with decorators": (
+        "class A:\n    @x.y\n    def f(self, span: opentracing.Span):\n        span.finish()\n\n"
+        "    @x.y()\n    def g(self, span: opentracing.Span):\n        span.finish()\n\n"
+        "    @classmethod\n    def h(cls, span: opentracing.Span):\n        span.finish()\n\n"
+        "    @staticmethod\n    def i(span: opentracing.Span):\n        span.finish()\n",
+        "class A:\n    @x.y\n    def f(self, span: trace.Span):\n        span.end()\n\n"
+        "    @x.y()\n    def g(self, span: trace.Span):\n        span.end()\n\n"
+        "    @classmethod\n    def h(cls, span: trace.Span):\n        span.end()\n\n"
+        "    @staticmethod\n    def i(span: trace.Span):\n        span.end()",
     ),
     "comments and spacing": (
         "# before\nwith opentracing.tracer.start_active_span(  # here\n"
@@ -635,6 +696,18 @@ TREES = {
             "    with tracer.start_as_current_span('v'):\n        return opentracing\n",
         },
     ),
+    "a tracer of another module's name": (
+        {
+            "tracing.py": "import opentracing\n\ntracer = opentracing.global_tracer()\n",
+            "views.py": "import opentracing\nimport tracing\n\n\ndef view():\n"
+            "    with tracing.tracer.start_active_span('v'):\n        return opentracing\n",
+        },
+        {
+            "tracing.py": "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n",
+            "views.py": "import opentracing\nimport tracing\n\n\ndef view():\n"
+            "    with tracing.tracer.start_as_current_span('v'):\n        return opentracing\n",
+        },
+    ),
     "a span for a helper in another module": (
         {
             "helper.py": "import opentracing\n\n\ndef note(span: opentracing.Span):\n    span.set_tag('a', 1)\n",
@@ -756,6 +829,33 @@ def test_an_import_stays_while_anything_needs_it(tmp_path: Path) -> None:
     )
 
 
+#: what a file of a package imports from another file -> (the other file, whether it keeps its import)
+IMPORTED = {
+    "from .formats import Format": ("pkg/formats.py", True),
+    "from . import Format": ("pkg/__init__.py", True),
+    "from pkg.formats import Format": ("pkg/formats.py", True),
+    "from formats import Format": ("formats.py", True),
+    "from .formats import Span": ("pkg/formats.py", False),
+    "from .formats import Format ": ("formats.py", False),
+}
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize(("line", "where", "stays"), [(key, *row) for key, row in IMPORTED.items()])
+def test_an_import_stays_while_another_file_imports_its_name(
+    line: str, where: str, stays: bool, legacy: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "a.py").write_text(("import opentracing\n" if legacy else "") + line + "\n")
+    text = "from opentracing import Format\nimport opentracing\n"
+    (tmp_path / where).write_text(text + "opentracing.tracer.start_span('a').finish()\nx = 1\n")
+    main(["rewrite", str(tmp_path), "--write"])
+    after = (tmp_path / where).read_text()
+    assert ".start_span('a').end()" in after
+    assert ("from opentracing import Format" in after) is stays
+
+
 #: a place that names a type -> a function with it
 TYPED = {
     "a text": "def f(a: 'dict[str, Span]'): ...",
@@ -785,6 +885,32 @@ def test_a_span_and_its_inject_are_rewritten_although_their_tracer_stays(tmp_pat
         "propagate.inject(h, context=trace.set_span_in_context(span))",
         "span.end()",
     ]
+
+
+LINE = f"tracer = {GET}"
+STAYS = "t = opentracing.tracer\nt.metrics\n"
+ONE, TWO = "opentracing.tracer.start_span('a')\n", "t.start_span('a')\n"
+#: how often the tracer is used -> (program, the lines with a tracer after)
+TRACERS = {
+    "once": (ONE, [f"{GET}.start_span('a')"]),
+    "twice": (ONE + ONE, [LINE, *["tracer.start_span('a')"] * 2]),
+    "twice, and the name is taken": (f"tracer = 1\n{ONE}{ONE}", ["tracer = 1", *[f"{GET}.start_span('a')"] * 2]),
+    "in a variable": (f"t = opentracing.tracer\n{TWO}{TWO}", [f"t = {GET}", *["t.start_span('a')"] * 2]),
+    "once, instead of a variable that stays": (STAYS + TWO, [f"{GET}.start_span('a')"]),
+    "twice, instead of a variable that stays": (STAYS + TWO + TWO, [LINE, *["tracer.start_span('a')"] * 2]),
+    "once, and instead of a variable": (STAYS + TWO + ONE, [LINE, *["tracer.start_span('a')"] * 2]),
+    "imported": (
+        "from opentracing import tracer as t\n" + TWO + ONE,
+        [f"t = {GET}", "t.start_span('a')", f"{GET}.start_span('a')"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "lines"), TRACERS.values(), ids=TRACERS)
+def test_the_module_has_a_tracer_if_two_uses_need_it(source: str, lines: list[str], tmp_path: Path) -> None:
+    after = rewritten(HEAD + source, tmp_path).splitlines()
+    marks = ("#", "from ", "import ", "t.metrics", "t = opentracing.")
+    assert [line for line in after if line and not line.startswith(marks)] == lines
 
 
 def test_each_receiver_that_has_no_name_has_its_own_mark(tmp_path: Path) -> None:
