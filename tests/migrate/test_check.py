@@ -253,13 +253,17 @@ TEXTS = {
     ),
     "what works differently": (
         "span = opentracing.tracer.start_span('a')\nship(span)\nspan.set_tag('span.kind', 'client')\n",
-        "OTB201 span.kind is set after the start (docs/differences.md#from-every-opentracing-tracer); "
-        "rewrite leaves it: the span is passed to ship(), which is not below the paths",
+        (
+            "OTB201 span.kind is set after the start (docs/differences.md#from-every-opentracing-tracer); "
+            "rewrite leaves it: the span is passed to ship(), which is not below the paths"
+        ),
     ),
     "what is left for a reason of the same code": (
         "ship(opentracing.tracer.start_span('a'))\n",
-        "OTB101 the tracer comes from opentracing; "
-        "rewrite leaves it: the tracer stays, because one of its uses is left",
+        (
+            "OTB101 the tracer comes from opentracing; "
+            "rewrite leaves it: the tracer stays, because one of its uses is left"
+        ),
     ),
 }
 

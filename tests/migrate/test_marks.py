@@ -133,6 +133,14 @@ LEFT = {
             "OTB301 x is known only by its name; left as it is",
         ],
     ),
+    "an annotated variable with other values": (
+        "x: opentracing.Span = opentracing.tracer.start_span('a')\nx = y\n",
+        ["OTB109 the value of the annotated variable is not known everywhere; left as it is"],
+    ),
+    "a variable in an expression with other values": (
+        "if (x := opentracing.tracer.start_span('a')).context:\n    x = y\n",
+        ["OTB302 the span is assigned to x, which also holds other values; left as it is"],
+    ),
     "a name after as with other values": (
         "with opentracing.tracer.start_active_span('a') as s:\n    pass\ns = 3\n",
         ["OTB303 the name after `as` also holds other values"],

@@ -307,6 +307,24 @@ ROWS = {
         "    @classmethod\n    def h(cls, span: trace.Span):\n        span.end()\n\n"
         "    @staticmethod\n    def i(span: trace.Span):\n        span.end()",
     ),
+    "one of two spans": (
+        "a = opentracing.tracer.start_span('a') if x else opentracing.tracer.start_span('b')\n"
+        "b = a or a\nif b:\n    opentracing.tracer.start_span('c', child_of=b).finish()\n",
+        f"a = {GET}.start_span('a') if x else {GET}.start_span('b')\nb = a or a\n"
+        f"if b:\n    {GET}.start_span('c', context=trace.set_span_in_context(b)).end()",
+    ),
+    "a method that no subclass overrides": (
+        "class A:\n    def f(self, span):\n        span.finish()\n\n"
+        "class B(A):\n    def g(self, span):\n        span.finish()\n\n"
+        "class C:\n    def f(self, span):\n        span.finish()\n\n"
+        "A().f(opentracing.tracer.start_span('a'))\nB().f(opentracing.tracer.start_span('b'))\n"
+        "B().g(opentracing.tracer.start_span('c'))\nC().f(opentracing.tracer.start_span('d'))\n",
+        "class A:\n    def f(self, span):\n        span.end()\n\n"
+        "class B(A):\n    def g(self, span):\n        span.end()\n\n"
+        "class C:\n    def f(self, span):\n        span.end()\n\n"
+        f"A().f({GET}.start_span('a'))\nB().f({GET}.start_span('b'))\n"
+        f"B().g({GET}.start_span('c'))\nC().f({GET}.start_span('d'))",
+    ),
     "comments and spacing": (
         "# before\nwith opentracing.tracer.start_active_span(  # here\n"
         "    'n',  # name\n    child_of = None,  # none\n    finish_on_close = False,\n) as scope:  # scope\n"
