@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,31 +12,82 @@ from ot_bridge.migrate.dependencies import RULES, findings, too_old
 from ot_bridge.migrate.report import check
 from ot_bridge.migrate.requirements import normal
 
+NO_LONGER = "works, and is no longer needed: opentelemetry-instrumentation has a package for it"
+MIDDLEWARE = "is no longer needed: ot_bridge's TracingMiddleware takes its place"
+OLD = "opentracing before 2.0 has neither scopes nor a global tracer: nothing is rewritten"
+#: requirements -> the code and the message about the first of them
 ROWS = [
-    ("opentracing<2", "OTB502", "nothing is rewritten"),
-    ("opentracing==1.3.0", "OTB502", "nothing is rewritten"),
-    ("opentracing==2.2.0", "OTB502", "below 2.4"),
-    ("jaeger-client==4.8.0", "OTB501", "six"),
-    ("jaeger_client>=4\nsix", "OTB503", "no longer needed"),
-    ("opentracing-instrumentation~=3.3", "OTB501", "tornado"),
-    ("Flask-OpenTracing==1.1.0\nFlask>=3", "OTB501", "Flask 3"),
-    ("Flask-OpenTracing==1.1.0\nFlask==2.2", "OTB503", "TracingMiddleware"),
-    ("Flask-OpenTracing==2.0.0\nFlask>=3", "OTB503", "TracingMiddleware"),
-    ("django-opentracing\ndjango>=5.1", "OTB501", "5.1"),
-    ("django-opentracing\nDjango==4.2.1", "OTB503", "TracingMiddleware"),
-    ("grpcio-opentracing==1.1.4", "OTB501", "stubs"),
-    ("tornado_opentracing", "OTB501", "2.1"),
-    ("sqlalchemy_opentracing", "OTB502", "1.3"),
-    ("elasticsearch_opentracing", "OTB502", "1.1"),
-    ("opentracing_utils", "OTB501", "setuptools"),
-    ("lightstep", "OTB502", "protobuf"),
-    ("basictracer", "OTB503", "no longer needed"),
-    ("starlette-opentracing", "OTB503", "no longer needed"),
-    ("Requests-OpenTracing", "OTB503", "no longer needed"),
-    ("PyMongo-OpenTracing", "OTB503", "no longer needed"),
-    ("redis_opentracing", "OTB503", "no longer needed"),
-    ("Celery-OpenTracing", "OTB503", "no longer needed"),
-    ("bottle-opentracing", "OTB503", "TracingMiddleware"),
+    ("opentracing<2", "OTB502", OLD),
+    ("opentracing==1.3.0", "OTB502", OLD),
+    ("opentracing==2.2.0", "OTB502", "this pin keeps opentracing below 2.4, which ot_bridge needs"),
+    (
+        "jaeger-client==4.8.0",
+        "OTB501",
+        (
+            "jaeger-client cannot be imported after a fresh install: it needs six and does not declare it; "
+            "on ot_bridge it is no longer needed"
+        ),
+    ),
+    (
+        "jaeger_client>=4\nsix",
+        "OTB503",
+        "jaeger-client is no longer needed: ot_bridge.jaeger_client has its names",
+    ),
+    (
+        "opentracing-instrumentation~=3.3",
+        "OTB501",
+        "opentracing-instrumentation pins tornado below 6, which does not work on Python 3.10 or later",
+    ),
+    (
+        "Flask-OpenTracing==1.1.0\nFlask>=3",
+        "OTB501",
+        "Flask-OpenTracing before 2.0 cannot be imported with Flask 3",
+    ),
+    ("Flask-OpenTracing==1.1.0\nFlask==2.2", "OTB503", f"Flask-OpenTracing {MIDDLEWARE}"),
+    ("Flask-OpenTracing==2.0.0\nFlask>=3", "OTB503", f"Flask-OpenTracing {MIDDLEWARE}"),
+    (
+        "django-opentracing\ndjango>=5.1",
+        "OTB501",
+        "django-opentracing turns every request into an error from Django 5.1 on",
+    ),
+    ("django-opentracing\nDjango==4.2.1", "OTB503", f"django-opentracing {MIDDLEWARE}"),
+    (
+        "grpcio-opentracing==1.1.4",
+        "OTB501",
+        "grpcio-opentracing's channels reject stubs that are generated today; ot_bridge.grpc takes them",
+    ),
+    (
+        "tornado_opentracing",
+        "OTB501",
+        "tornado_opentracing pins opentracing below 2.1 and cannot be imported with tornado 6",
+    ),
+    (
+        "sqlalchemy_opentracing",
+        "OTB502",
+        "sqlalchemy_opentracing brings opentracing 1.3, which has no scopes and blocks everything else",
+    ),
+    (
+        "elasticsearch_opentracing",
+        "OTB502",
+        "elasticsearch_opentracing brings opentracing 1.1 and cannot be imported with elasticsearch 9",
+    ),
+    (
+        "opentracing_utils",
+        "OTB501",
+        "opentracing_utils cannot be imported with today's setuptools, which has no pkg_resources",
+    ),
+    (
+        "lightstep",
+        "OTB502",
+        "lightstep holds protobuf at 3.20, which blocks code that gRPC and OTLP generate today",
+    ),
+    ("basictracer", "OTB503", "basictracer is no longer needed: install() makes the tracer"),
+    ("starlette-opentracing", "OTB503", f"starlette-opentracing {NO_LONGER}"),
+    ("Requests-OpenTracing", "OTB503", f"Requests-OpenTracing {NO_LONGER}"),
+    ("PyMongo-OpenTracing", "OTB503", f"PyMongo-OpenTracing {NO_LONGER}"),
+    ("redis_opentracing", "OTB503", f"redis_opentracing {NO_LONGER}; it declares no opentracing itself"),
+    ("Celery-OpenTracing", "OTB503", f"Celery-OpenTracing {NO_LONGER}; it declares no celery itself"),
+    ("bottle-opentracing", "OTB503", f"bottle-opentracing {MIDDLEWARE}"),
 ]
 
 
@@ -43,12 +95,31 @@ def test_the_table_of_this_file_has_each_package() -> None:
     assert {normal(re.split("[<>=~\n]", row[0])[0]) for row in ROWS} == RULES.keys()
 
 
-@pytest.mark.parametrize(("text", "code", "word"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
-def test_a_declared_incompatible_package_is_listed(text: str, code: str, word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "code", "message"), ROWS, ids=[row[0].replace("\n", " ") for row in ROWS])
+def test_a_declared_incompatible_package_is_listed(
+    text: str, code: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "requirements.txt").write_text(text + "\n")
     (line,) = check([tmp_path]).lines
-    assert (line.line, line.code) == (1, code)
-    assert word in line.text
+    assert (line.line, line.code, line.text, line.rewritten) == (1, code, message, False)
+
+
+@pytest.mark.parametrize(
+    ("installed", "fails"), [("5.0.9", False), ("5.1", True), ("5.1.2", True), ("10.0", True), (None, False)]
+)
+def test_of_a_package_that_is_not_declared_the_installed_version_counts(
+    installed: str | None, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        assert name == "django"
+        if installed is None:
+            raise metadata.PackageNotFoundError
+        return installed
+
+    monkeypatch.setattr(metadata, "version", version)
+    (tmp_path / "requirements.txt").write_text("django-opentracing\n")
+    (line,) = check([tmp_path]).lines
+    assert line.code == ("OTB501" if fails else "OTB503")
 
 
 @pytest.mark.parametrize(

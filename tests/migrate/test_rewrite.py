@@ -752,6 +752,45 @@ def test_a_flow_through_several_files_is_rewritten_completely(
     assert {name: (tmp_path / name).read_text() for name in before} == after
 
 
+#: an import in a file of the package `pkg` -> the file, and whether it means the package's module `tracing`
+USED = {
+    "from .tracing import tracer": ("pkg/views.py", True),
+    "from . import tracing": ("pkg/views.py", True),
+    "from .. import tracing": ("pkg/sub/views.py", True),
+    "from ..tracing import tracer": ("pkg/sub/views.py", True),
+    "from .tracing import tracer ": ("pkg/sub/views.py", False),
+    "from . import tracing ": ("pkg/sub/views.py", False),
+    "from pkg.tracing import tracer": ("views.py", True),
+    "from pkg import tracing": ("views.py", True),
+    "import pkg.tracing as tracing": ("views.py", True),
+    "from pkg.tracing import *": ("views.py", True),
+    "from pkg.tracing import other": ("views.py", False),
+    "from other.tracing import tracer": ("views.py", False),
+}
+
+
+@pytest.mark.parametrize(("line", "where", "left"), [(key, *row) for key, row in USED.items()])
+def test_a_name_that_a_file_without_an_import_uses_is_left(
+    line: str, where: str, left: bool, tmp_path: Path
+) -> None:
+    for folder in ("pkg", "pkg/sub"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "tracing.py").write_text(
+        "import opentracing\n\ntracer = opentracing.global_tracer()\n"
+    )
+    views = tmp_path / where
+    views.write_text(
+        f"{line}\n"
+        + ("tracing.tracer.start_span('a')\n" if "import tracing" in line or " as " in line else "")
+    )
+    assert main(["rewrite", str(tmp_path), "--write"]) == int(left)
+    after = (tmp_path / "pkg" / "tracing.py").read_text()
+    mark = f"# ot-bridge: OTB302 tracer is used in {views}, which has no import to change; left as it is"
+    assert (mark in after) is left
+    assert ("opentracing.global_tracer()" in after) is left
+
+
 def test_code_used_in_a_file_without_an_import_is_left(tmp_path: Path) -> None:
     (tmp_path / "tracing.py").write_text("import opentracing\n\ntracer = opentracing.global_tracer()\n")
     (tmp_path / "views.py").write_text(
