@@ -69,6 +69,39 @@ def test_with_a_group_opted_in_no_name_is_listed(
     assert "Sampling rules behind the program (a collector's, Refinery's) see the new names." in printed
 
 
+#: code -> the names that are found in it
+CODE = {
+    "span.set_tag('http.url', 1)": {"http.url"},
+    "span.set_tag(1, 'http.url')": set(),
+    "span.set_tag(name, 'http.url')": set(),
+    "span.set_tag()": set(),
+    "span.set_tag(tags.HTTP_URL, 1)": {"http.url"},
+    "span.set_tag(tags.COMPONENT, tags.SPAN_KIND_RPC_CLIENT)": {"component"},
+    "span.log_kv({'error.object': 1, name: 'http.url', 5: 1, **more})": {"error.object"},
+    "span.log_kv(fields)": set(),
+    "span.log_kv()": set(),
+    "start('a', tags={'http.method': 'db.type', name: 1, **more})": {"http.method"},
+    "start('a', tags=given)": set(),
+    "start('a', other={'http.method': 1})": set(),
+    "span.other('http.url')": set(),
+    "tags.ERROR = 1": set(),
+    "import redis_opentracing.a, json": {"db.type", "db.statement", "component", "command.name"},
+    "from redis_opentracing.a import b": {"db.type", "db.statement", "component", "command.name"},
+    "from .redis_opentracing import b": set(),
+}
+
+
+@pytest.mark.parametrize(("line", "names"), CODE.items())
+def test_the_names_in_a_line_of_code_are_found(
+    line: str, names: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app.py").write_text(f"import opentracing\nfrom opentracing import tags\n{line}\n")
+    _, report = _report(capsys, str(tmp_path))
+    found = [*report["changes"], *report["stays"]]
+    assert _names(found) == names
+    assert {place for row in found for place in row["places"]} <= {f"{tmp_path / 'app.py'}:3"}
+
+
 def test_code_without_old_names_exits_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "app.py").write_text(
         "import opentracing\nopentracing.tracer.start_span('a', tags={'item': 1})\n"
