@@ -47,15 +47,20 @@ def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
         method = reading.method(base.what, node.attr)
         if method is not None:
             home, definition = method.what
-            is_property = any(dotted(each) in _PROPERTIES for each in definition.decorator_list)
-            return reading.slot_value(reading.result(home, definition)) if is_property else method
+            decorators = {dotted(each) for each in definition.decorator_list}
+            if decorators & _PROPERTIES:
+                return reading.slot_value(reading.result(home, definition))
+            bound = "staticmethod" not in decorators and (
+                base.kind == "instance" or "classmethod" in decorators
+            )
+            return method._replace(maybe=bound)
         slot = reading.attribute_slot(base.what, node.attr)
         return reading.trusted_attribute(file, node) if slot is None else reading.slot_value(slot)
     member = _MEMBERS.get((base.kind, node.attr))
     return None if member is None else member(base)
 
 
-_PROPERTIES = ("property", "cached_property", "functools.cached_property")
+_PROPERTIES: Final = frozenset({"property", "cached_property", "functools.cached_property"})
 _MEMBERS: Final[dict[tuple[str, str], Callable[[Value], Value]]] = {
     ("tracer", "active_span"): lambda base: Value("span", active=True, maybe=True),
     ("tracer", "scope_manager"): lambda base: Value("manager", shared=base.shared),

@@ -51,12 +51,18 @@ class Reading(Slots):
 
     def _prepare(self) -> None:
         self.find_slots()
+        while self.find_attributes():
+            self._forget()
         self.calls.collect(self)
+        self._forget()
+        self.guess_parameters = True
+
+    def _forget(self) -> None:
+        """Forgets all values, because more is known now."""
         self._values.clear()
         for slot in (*self.slots(), *self._results.values()):
             slot.forget()
         self._flows.clear()
-        self.guess_parameters = True
 
     # Values
 

@@ -20,6 +20,7 @@ class Slots:
         self._attributes: dict[tuple[ast.ClassDef, str], Slot] = {}
         self._family: dict[ast.ClassDef, ast.ClassDef] = {}
         self._home: dict[ast.AST, File] = {}
+        self._stores: list[tuple[File, ast.Attribute]] = []  # those whose class is not known yet
 
     def value(self, file: File, node: ast.AST) -> Value | None:
         """The value of an expression, or None if it is not known."""
@@ -41,7 +42,17 @@ class Slots:
                 one, two = self.family(node), self.family(base)
                 if one is not two:
                     self._family[one] = two
-        self._find_attributes(classes)
+        for file, node in classes:
+            for name, bindings in file.module.own[node].names.items():
+                for binding in bindings:
+                    if binding.kind == "assign":
+                        self._add_attribute(node, name, file, binding)
+        self._stores = [
+            (file, node)
+            for file in self.project.legacy
+            for node in file.module.nodes
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        ]
 
     def slots(self) -> Iterable[Slot]:
         """All slots."""
@@ -113,18 +124,18 @@ class Slots:
             if value is not None and value.kind == "class":
                 yield value.what
 
-    def _find_attributes(self, classes: list[tuple[File, ast.ClassDef]]) -> None:
-        for file, node in classes:
-            for name, bindings in file.module.own[node].names.items():
-                for binding in bindings:
-                    if binding.kind == "assign":
-                        self._add_attribute(node, name, file, binding)
-        for file in self.project.legacy:
-            for each in file.module.nodes:
-                if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store):
-                    owner = self.value(file, each.value)
-                    if owner is not None and owner.kind in ("instance", "class"):
-                        self._add_attribute(owner.what, each.attr, file, _binding_of(file, each))
+    def find_attributes(self) -> bool:
+        """Finds assignments to attributes. If it finds any, they may tell the classes of others."""
+        unknown = []
+        for file, each in self._stores:
+            owner = self.value(file, each.value)
+            if owner is not None and owner.kind in ("instance", "class"):
+                self._add_attribute(owner.what, each.attr, file, _binding_of(file, each))
+            else:
+                unknown.append((file, each))
+        found = len(unknown) < len(self._stores)
+        self._stores = unknown
+        return found
 
     def _add_attribute(self, node: ast.ClassDef, name: str, file: File, binding: Binding) -> None:
         key = (self.family(node), name)

@@ -42,6 +42,28 @@ def test_what_is_left_has_its_marks(source: str, wanted: list[tuple[str, str]], 
     assert found == wanted
 
 
+ABOVE = """\
+class A:
+    def f(self, x):
+        self.b.s = x
+    def __init__(self):
+        self.b = B()
+class B:
+    def __init__(self):
+        self.s = opentracing.tracer.start_span('a')
+    def g(self):
+        self.s.finish()
+"""
+STATIC = """\
+class A:
+    @staticmethod
+    def f(a, b: opentracing.Span):
+        b.finish()
+    def g(self, x):
+        span = opentracing.tracer.start_span('a')
+        self.f(x, span)
+        span.tracer
+"""
 #: what is left -> (program, the codes and texts of its marks)
 LEFT = {
     "a constant compared by identity": ("x is tags.ERROR\n", ["OTB108 a constant is compared by identity"]),
@@ -132,6 +154,14 @@ LEFT = {
             "OTB302 the span is assigned to x, which also holds other values; left as it is",
             "OTB301 x is known only by its name; left as it is",
         ],
+    ),
+    "an attribute that gets another value above its class": (
+        ABOVE,
+        ["OTB302 the span is assigned to s, which also holds other values; left as it is"],
+    ),
+    "an argument of a static method": (
+        STATIC,
+        ["OTB309 an OpenTelemetry span has no tracer"] * 2,
     ),
     "an annotated variable with other values": (
         "x: opentracing.Span = opentracing.tracer.start_span('a')\nx = y\n",

@@ -307,6 +307,35 @@ ROWS = {
         "    @classmethod\n    def h(cls, span: trace.Span):\n        span.end()\n\n"
         "    @staticmethod\n    def i(span: trace.Span):\n        span.end()",
     ),
+    "methods that are called through an instance or a class": (
+        "class A:\n    def f(self, a: opentracing.Span, b: opentracing.Span):\n        a.finish()\n\n"
+        "    @classmethod\n    def g(cls, a: opentracing.Span, b: opentracing.Span):\n        a.finish()\n\n"
+        "    @staticmethod\n    def h(a: opentracing.Span, b: opentracing.Span):\n        a.finish()\n\n"
+        "    def i(self):\n        s = opentracing.tracer.start_span('s')\n"
+        + "".join(
+            f"        {each}\n"
+            for each in (
+                *("self.f(s, s)", "A.f(self, s, s)", "self.g(s, s)", "A.g(s, s)"),
+                *("self.h(s, s)", "A.h(s, s)"),
+            )
+        ),
+        "class A:\n    def f(self, a: trace.Span, b: trace.Span):\n        a.end()\n\n"
+        "    @classmethod\n    def g(cls, a: trace.Span, b: trace.Span):\n        a.end()\n\n"
+        "    @staticmethod\n    def h(a: trace.Span, b: trace.Span):\n        a.end()\n\n"
+        f"    def i(self):\n        s = {GET}.start_span('s')\n"
+        "        self.f(s, s)\n        A.f(self, s, s)\n        self.g(s, s)\n        A.g(s, s)\n"
+        "        self.h(s, s)\n        A.h(s, s)",
+    ),
+    "attributes of attributes": (
+        "class A:\n    def f(self):\n        self.b.c.s = opentracing.tracer.start_span('a')\n\n"
+        "    def __init__(self):\n        self.b = B()\n\n"
+        "class B:\n    def __init__(self):\n        self.c = C()\n\n"
+        "class C:\n    def f(self):\n        self.s.finish()\n",
+        f"class A:\n    def f(self):\n        self.b.c.s = {GET}.start_span('a')\n\n"
+        "    def __init__(self):\n        self.b = B()\n\n"
+        "class B:\n    def __init__(self):\n        self.c = C()\n\n"
+        "class C:\n    def f(self):\n        self.s.end()",
+    ),
     "one of two spans": (
         "a = opentracing.tracer.start_span('a') if x else opentracing.tracer.start_span('b')\n"
         "b = a or a\nif b:\n    opentracing.tracer.start_span('c', child_of=b).finish()\n",
