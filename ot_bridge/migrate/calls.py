@@ -116,17 +116,24 @@ def default_of(function: Function, node: ast.arg) -> ast.expr | None:
     return None
 
 
+def has_hidden_arguments(call: ast.Call) -> bool:
+    """Whether a call passes arguments by `*` or `**`."""
+    return any(isinstance(each, ast.Starred) for each in call.args) or any(
+        keyword.arg is None for keyword in call.keywords
+    )
+
+
 def argument(function: Function, call: ast.Call, node: ast.arg, bound: bool) -> ast.expr | None:
     """The expression that a call passes for a parameter, or None if none is visible."""
     for keyword in call.keywords:
         if keyword.arg == node.arg:
             return keyword.value
-    if any(isinstance(each, ast.Starred) for each in call.args):
-        return None
     listed = [*function.args.posonlyargs, *function.args.args]
     if node not in listed:
         return None
     position = listed.index(node) - bound
+    if any(isinstance(each, ast.Starred) for each in call.args[: max(position, 0) + 1]):
+        return None
     return call.args[position] if 0 <= position < len(call.args) else None
 
 

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ot_bridge.migrate import legacy
-from ot_bridge.migrate.calls import argument, outside, parameter_of
+from ot_bridge.migrate.calls import argument, has_hidden_arguments, outside, parameter_of
 from ot_bridge.migrate.edits import Edit, ImportedTracer
 from ot_bridge.migrate.rules.active import consumes, test
 from ot_bridge.migrate.scopes import FUNCTIONS
@@ -64,9 +64,6 @@ class Sinks:
     def _expr(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
         if value.kind == "scope" and not value.active and isinstance(node, ast.Call):
             return Block("OTB303", "the scope is never closed")
-        return None
-
-    def _delete(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
         return None
 
     def _compare(self, node: ast.expr, value: Value, parent: ast.AST) -> Block | None:
@@ -144,8 +141,10 @@ class Sinks:
 
     def _withitem(self, node: ast.expr, value: Value, parent: ast.withitem) -> Block | None:
         if value.kind == "span":
-            name = parent.optional_vars
-            return None if name is None or isinstance(name, ast.Name) else self._kept(value)
+            if parent.optional_vars is None:
+                return None
+            named = isinstance(parent.optional_vars, ast.Name)
+            return self._into(value, self.reading.slot_of(self.file, parent) if named else None)
         if value.kind == "scope" and isinstance(node, ast.Call):
             return None  # the rule of the start decides
         return Block("OTB303", "the scope is used without with")
@@ -260,7 +259,8 @@ class Sinks:
             for home, call, bound in self.reading.calls.of(function):
                 given = argument(function, call, each, bound)
                 passed = None if given is None else self.reading.value(home, given)
-                if given is not None and (passed is None or passed.kind not in (value.kind, "none")):
+                unknown = passed is None or passed.kind not in (value.kind, "none")
+                if unknown if given is not None else has_hidden_arguments(call):
                     self._block(
                         each, value, f"{function.name}() is also called with a value that is not known"
                     )
