@@ -132,9 +132,9 @@ def argument(function: Function, call: ast.Call, node: ast.arg, bound: bool) -> 
     if node not in listed:
         return None
     position = listed.index(node) - bound
-    if any(isinstance(each, ast.Starred) for each in call.args[: max(position, 0) + 1]):
+    if position < 0 or any(isinstance(each, ast.Starred) for each in call.args[:position]):
         return None
-    return call.args[position] if 0 <= position < len(call.args) else None
+    return call.args[position] if position < len(call.args) else None
 
 
 def parameter_of(function: Function, call: ast.Call, given: ast.expr, bound: bool) -> ast.arg | None:

@@ -196,6 +196,8 @@ class _Editor(Expressions):
         (split, *_) = splits
         if not split.parts:
             kept = [part for part, span in zip(updated.body, spans, strict=True) if span != self._at(split)]
+            if kept:
+                kept[-1] = kept[-1].with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
             return [updated.with_changes(body=kept)] if kept else []
         made: list[cst.BaseStatement] = [
             cst.SimpleStatementLine(

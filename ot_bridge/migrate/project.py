@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ class File:
         self.names = names_of(source.path, root)
         self.is_package = source.path.name == "__init__.py"
         self._module: Module | None = None
+        self._lines: list[bytes] | None = None
 
     @property
     def is_test(self) -> bool:
@@ -37,6 +39,13 @@ class File:
         if self._module is None:
             self._module = Module(self.tree)
         return self._module
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines in UTF-8, in which the syntax tree counts columns."""
+        if self._lines is None:
+            self._lines = [line.encode() for line in re.split("\r\n|\r|\n", files.text_of(self.source.data))]
+        return self._lines
 
     @property
     def package(self) -> Sequence[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ot_bridge.migrate.codes import CATEGORIES, CODES, described, needs_a_person
 from ot_bridge.migrate.dependencies import Finding, findings
 from ot_bridge.migrate.judge import Judge
-from ot_bridge.migrate.project import File, load
+from ot_bridge.migrate.project import load
 from ot_bridge.migrate.reading import Reading
 from ot_bridge.migrate.uses import Use
 
@@ -109,16 +109,9 @@ def text_of(judge: Judge, use: Use) -> str:
 def place(use: Use) -> tuple[int, int]:
     """Line and column of the name, both from 1. Columns count characters."""
     line, column = use.place
-    lines = _lines(use.file)
+    lines = use.file.lines
     before = lines[line - 1][: column - 1] if line <= len(lines) else b""
-    return line, len(before.decode("utf-8", "replace")) + 1
-
-
-def _lines(file: File) -> list[bytes]:
-    kept: list[bytes] | None = file.__dict__.get("_lines")
-    if kept is None:
-        kept = file.__dict__["_lines"] = file.source.data.split(b"\n")
-    return kept
+    return line, len(before.decode()) + 1
 
 
 def _of_requirement(found: Finding) -> Line:

@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +137,11 @@ def _problem(plan: Plan, after: bytes) -> str | None:
     """Why an edited text must not be written: it does not parse, or a name in it is not bound."""
     try:
         tree = ast.parse(after)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(after, str(plan.file.path), "exec", dont_inherit=True)
     except SyntaxError as error:
-        return f"the edited text would not parse: {error}"
+        return f"the edited text would not compile: {error}"
     new = _unbound(Module(tree)) - _unbound(plan.file.module)
     return f"these names would not be bound: {', '.join(sorted(new))}" if new else None
 

@@ -157,6 +157,11 @@ class Module:
             node = self.parents[node]
         return node
 
+    def block(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The statements of the block that contains `statement`."""
+        fields = (found for _, found in ast.iter_fields(self.parents[statement]))
+        return next(found for found in fields if isinstance(found, list) and statement in found)
+
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         while node in self.parents:
             node = self.parents[node]

@@ -89,6 +89,21 @@ class Site:
     def statement(self) -> ast.stmt:
         return self.file.module.statement(self.node)
 
+    @property
+    def is_removable(self) -> bool:
+        """Whether the statement can be removed: it does not stand behind the `:` of its block."""
+        return not self._before(self.file.module.block(self.statement)[0])
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the statement has its lines for itself, so that others can be put beside it."""
+        end = self.statement.end_lineno or 1
+        behind = self.file.lines[end - 1][self.statement.end_col_offset or 0 :].strip()
+        return not self._before(self.statement) and (not behind or behind.startswith(b"#"))
+
+    def _before(self, statement: ast.stmt) -> bytes:
+        return self.file.lines[statement.lineno - 1][: statement.col_offset].strip()
+
     def text(self, node: ast.AST) -> str | None:
         """The known string value of an expression: a literal, or a constant of the API or the project."""
         value = self.value(node)

@@ -1181,6 +1181,897 @@ ROWS = {
             # about
         """,
     ),
+    "a name after as that an earlier part of a with reads": (
+        """
+        with opentracing.tracer.start_span('a') as s:
+            s.finish()
+        with use(s) as t, open(x) as s:
+            s.read()
+        """,
+        """
+        # ot-bridge: OTB302 the span is assigned to s, which also holds other values; left as it is
+        with opentracing.tracer.start_span('a') as s:
+            s.finish()
+        with use(s) as t, open(x) as s:
+            s.read()
+        """,
+    ),
+    "a name after as behind a block in the block that binds it": (
+        """
+        with opentracing.tracer.start_active_span('a') as s:
+            with open(x) as s:
+                pass
+            s.read()
+        """,
+        """
+        # ot-bridge: OTB303 the name after `as` also holds other values
+        with opentracing.tracer.start_active_span('a') as s:
+            with open(x) as s:
+                pass
+            s.read()
+        """,
+    ),
+    "a span after as behind a block in the block that binds it": (
+        """
+        with opentracing.tracer.start_span('a') as s:
+            with open(x) as s:
+                pass
+            s.finish()
+        """,
+        """
+        # ot-bridge: OTB302 the span is assigned to s, which also holds other values; left as it is
+        with opentracing.tracer.start_span('a') as s:
+            with open(x) as s:
+                pass
+            s.finish()
+        """,
+    ),
+    "unknown arguments for a parameter that has a default": (
+        """
+        def f(s=None):
+            s.finish()
+        f(opentracing.tracer.start_span('a'))
+        f(*x)
+        """,
+        """
+        def f(s=None):
+            s.finish()
+        # ot-bridge: OTB302 the span is passed to f(), where its type is not known; left as it is
+        f(opentracing.tracer.start_span('a'))
+        f(*x)
+        """,
+    ),
+    "unknown arguments behind others for a parameter that has a default": (
+        """
+        def f(a, s=None):
+            s.finish()
+        f(1, opentracing.tracer.start_span('a'))
+        f(*x, 2)
+        """,
+        """
+        def f(a, s=None):
+            # ot-bridge: OTB302 f() is also called with a value that is not known
+            s.finish()
+        # ot-bridge: OTB302 f() is also called with a value that is not known
+        f(1, opentracing.tracer.start_span('a'))
+        f(*x, 2)
+        """,
+    ),
+    "a span or another object": (
+        """
+        def f(s):
+            s.finish()
+        f(opentracing.tracer.start_span('a') if x else 3)
+        """,
+        """
+        def f(s):
+            s.finish()
+        # ot-bridge: OTB302 the span goes where it cannot be followed; left as it is
+        f(opentracing.tracer.start_span('a') if x else 3)
+        """,
+    ),
+    "a subclass's attribute": (
+        """
+        class A:
+            def f(self):
+                self.s.finish()
+        class B(A):
+            def __init__(self):
+                self.s = opentracing.tracer.start_span('a')
+        """,
+        """
+        class A:
+            def f(self):
+                self.s.end()
+        class B(A):
+            def __init__(self):
+                self.s = trace.get_tracer(__name__).start_span('a')
+        """,
+    ),
+    "a subclass's attribute with another value": (
+        """
+        class A:
+            s = 1
+            def f(self):
+                self.s.finish()
+        class B(A):
+            def __init__(self):
+                self.s = opentracing.tracer.start_span('a')
+        """,
+        """
+        class A:
+            s = 1
+            def f(self):
+                self.s.finish()
+        class B(A):
+            def __init__(self):
+                # ot-bridge: OTB302 the span is assigned to s, which also holds other values; left as it is
+                self.s = opentracing.tracer.start_span('a')
+        """,
+    ),
+    "an attribute of a class": (
+        """
+        class A:
+            s = opentracing.tracer.start_span('a')
+            def f(self):
+                self.s.finish()
+        A.s.set_tag('a', 1)
+        """,
+        """
+        class A:
+            s = trace.get_tracer(__name__).start_span('a')
+            def f(self):
+                self.s.end()
+        A.s.set_attribute('a', 1)
+        """,
+    ),
+    "a method of a base class": (
+        """
+        class A:
+            def f(self):
+                return opentracing.tracer.start_span('a')
+        class B(A):
+            def g(self):
+                self.f().finish()
+        """,
+        """
+        class A:
+            def f(self):
+                return trace.get_tracer(__name__).start_span('a')
+        class B(A):
+            def g(self):
+                self.f().end()
+        """,
+    ),
+    "a method that is also called on an unknown object": (
+        """
+        class A:
+            def f(self, s):
+                s.finish()
+        A().f(opentracing.tracer.start_span('a'))
+        x.f(y)
+        """,
+        """
+        class A:
+            def f(self, s):
+                s.finish()
+        # ot-bridge: OTB302 the span is passed to a function(), where its type is not known; left as it is
+        A().f(opentracing.tracer.start_span('a'))
+        x.f(y)
+        """,
+    ),
+    "a tag's name and value by keyword": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(value=1, key='a')
+        span.set_operation_name(operation_name='b')
+        span.finish(finish_time=t)
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a')
+        span.set_attribute(value=1, key='a')
+        span.update_name(name='b')
+        span.end(end_time=int(t * 1e9))
+        """,
+    ),
+    "a kind that is unknown to OpenTelemetry": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'other')
+        span.finish()
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a')
+        span.set_attribute('span.kind', 'other')
+        span.end()
+        """,
+    ),
+    "a kind at the start that is unknown to OpenTelemetry": (
+        """
+        span = opentracing.tracer.start_span('a', tags={'span.kind': 'other', 'a': 1})
+        span.finish()
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a', attributes={'span.kind': 'other', 'a': 1})
+        span.end()
+        """,
+    ),
+    "a kind in the other branch": (
+        """
+        span = opentracing.tracer.start_span('a')
+        if x:
+            pass
+        else:
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        if x:
+            pass
+        else:
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind in a handler": (
+        """
+        span = opentracing.tracer.start_span('a')
+        try:
+            pass
+        except ValueError:
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        try:
+            pass
+        except ValueError:
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind behind another kind": (
+        """
+        span = opentracing.tracer.start_span('a', tags={'span.kind': 'server'})
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a', tags={'span.kind': 'server'})
+        span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind behind a tag of another span": (
+        """
+        span = opentracing.tracer.start_span('a')
+        other.set_tag('a', 1)
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        # ot-bridge: OTB301 other is known only by its name; left as it is
+        other.set_tag('a', 1)
+        span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind in the block of the span": (
+        """
+        with opentracing.tracer.start_span('a') as span:
+            span.set_tag('a', 1)
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        with trace.get_tracer(__name__).start_span('a', kind=SpanKind.CLIENT) as span:
+            span.set_attribute('a', 1)
+        """,
+    ),
+    "a kind in the block of two": (
+        """
+        with opentracing.tracer.start_span('a') as span, opentracing.tracer.start_span('b') as other:
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        with opentracing.tracer.start_span('a') as span, trace.get_tracer(__name__).start_span('b') as other:
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind in the block of another span": (
+        """
+        span = opentracing.tracer.start_span('a')
+        with opentracing.tracer.start_span('b'):
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        with trace.get_tracer(__name__).start_span('b'):
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind that is the first statement": (
+        """
+        def f(span: opentracing.Span):
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        def f(span: opentracing.Span):
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "tags in a variable": (
+        """
+        def f():
+            t = {'a': 1, 'span.kind': 'client', 'b': None}
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+        """
+        def f():
+            t = {'a': 1, 'b': str(None)}
+            trace.get_tracer(__name__).start_span('a', attributes=t, kind=SpanKind.CLIENT).end()
+        """,
+    ),
+    "tags in a variable that is used twice": (
+        """
+        def f():
+            t = {'a': 1}
+            g(t)
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+        """
+        def f():
+            t = {'a': 1}
+            g(t)
+            # ot-bridge: OTB305 the content of the tags is not known: they may contain error or span.kind
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+    ),
+    "tags in a variable that is set twice": (
+        """
+        def f():
+            t = {'a': 1}
+            t = {'b': 1}
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+        """
+        def f():
+            t = {'a': 1}
+            t = {'b': 1}
+            # ot-bridge: OTB305 the content of the tags is not known: they may contain error or span.kind
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+    ),
+    "tags in a global variable": (
+        """
+        t = {'a': 1}
+        def f():
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+        """
+        t = {'a': 1}
+        def f():
+            # ot-bridge: OTB305 the content of the tags is not known: they may contain error or span.kind
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+    ),
+    "tags in a variable of another kind": (
+        """
+        def f():
+            t = g()
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+        """
+        def f():
+            t = g()
+            # ot-bridge: OTB305 the content of the tags is not known: they may contain error or span.kind
+            opentracing.tracer.start_span('a', tags=t).finish()
+        """,
+    ),
+    "an unknown name in tags": (
+        """
+        opentracing.tracer.start_span('a', tags={x: 1}).finish()
+        """,
+        """
+        # ot-bridge: OTB305 the tag's name is not known: it may be error or span.kind
+        opentracing.tracer.start_span('a', tags={x: 1}).finish()
+        """,
+    ),
+    "a reference to a context": (
+        """
+        def f(c: opentracing.SpanContext):
+            opentracing.tracer.start_span('b', references=opentracing.follows_from(c)).finish()
+        """,
+        """
+        def f(c: trace.SpanContext):
+            trace.get_tracer(__name__).start_span('b', context=trace.set_span_in_context(trace.NonRecordingSpan(c)), links=[trace.Link(c)]).end()
+        """,
+    ),
+    "a reference to an extracted context": (
+        """
+        c = opentracing.tracer.extract(Format.TEXT_MAP, x)
+        opentracing.tracer.start_span('b', references=[opentracing.child_of(c)]).finish()
+        """,
+        """
+        # ot-bridge: OTB205 a reference to an object that is not a known span's context
+        c = opentracing.tracer.extract(Format.TEXT_MAP, x)
+        # ot-bridge: OTB101 the tracer stays, because one of its uses is left
+        opentracing.tracer.start_span('b', references=[opentracing.child_of(c)]).finish()
+        """,
+    ),
+    "no references": (
+        """
+        opentracing.tracer.start_span('b', references=()).finish()
+        """,
+        """
+        trace.get_tracer(__name__).start_span('b').end()
+        """,
+    ),
+    "unknown fields by name": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.log_kv({x: 1})
+        span.finish()
+        """,
+        """
+        # ot-bridge: OTB305 the content of the log is not known: it may be an error, or name the event
+        span = opentracing.tracer.start_span('a')
+        span.log_kv({x: 1})
+        span.finish()
+        """,
+    ),
+    "an event that is not known": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.log_kv({'event': x})
+        span.finish()
+        """,
+        """
+        # ot-bridge: OTB305 the content of the log is not known: it may be an error, or name the event
+        span = opentracing.tracer.start_span('a')
+        span.log_kv({'event': x})
+        span.finish()
+        """,
+    ),
+    "an empty event": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.log_kv({'event': ''})
+        span.log_event('')
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a')
+        span.add_event("log", {'event': ''})
+        span.add_event("log", {"event": ""})
+        """,
+    ),
+    "a log by stars": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.log_kv(*x)
+        span.finish()
+        """,
+        """
+        # ot-bridge: OTB312 arguments that log_kv() gets by * are not visible
+        span = opentracing.tracer.start_span('a')
+        span.log_kv(*x)
+        span.finish()
+        """,
+    ),
+    "the result of a log": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = span.log_kv({'a': 1})
+        """,
+        """
+        # ot-bridge: OTB302 the result of log_kv() is used; OpenTelemetry returns None
+        span = opentracing.tracer.start_span('a')
+        x = span.log_kv({'a': 1})
+        """,
+    ),
+    "the result of an event": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = span.log_event('a')
+        """,
+        """
+        # ot-bridge: OTB302 the result of log_event() is used; OpenTelemetry returns None
+        span = opentracing.tracer.start_span('a')
+        x = span.log_event('a')
+        """,
+    ),
+    "the result of a new name": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = span.set_operation_name('a')
+        """,
+        """
+        # ot-bridge: OTB302 the result of set_operation_name() is used; OpenTelemetry returns None
+        span = opentracing.tracer.start_span('a')
+        x = span.set_operation_name('a')
+        """,
+    ),
+    "a new name by stars": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_operation_name(*x)
+        """,
+        """
+        # ot-bridge: OTB312 arguments that set_operation_name() gets by * are not visible
+        span = opentracing.tracer.start_span('a')
+        span.set_operation_name(*x)
+        """,
+    ),
+    "a chain that begins with a call": (
+        """
+        opentracing.tracer.start_span('a').set_tag('a', 1).finish()
+        """,
+        """
+        # ot-bridge: OTB302 finish() in a chain that begins with a call
+        opentracing.tracer.start_span('a').set_tag('a', 1).finish()
+        """,
+    ),
+    "a chain in an expression": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = span.set_tag('a', 1).finish()
+        """,
+        """
+        # ot-bridge: OTB302 the result of finish() is used; OpenTelemetry returns None
+        span = opentracing.tracer.start_span('a')
+        x = span.set_tag('a', 1).finish()
+        """,
+    ),
+    "extract by stars": (
+        """
+        opentracing.tracer.extract(*x)
+        """,
+        """
+        # ot-bridge: OTB312 arguments that extract() gets by * are not visible
+        opentracing.tracer.extract(*x)
+        """,
+    ),
+    "a text that may be None": (
+        """
+        x = None
+        x = 'error'
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(x, True)
+        """,
+        """
+        x = None
+        x = 'error'
+        # ot-bridge: OTB305 the tag's name is not known: it may be error or span.kind
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(x, True)
+        """,
+    ),
+    "a name that is known": (
+        """
+        NAME = 'error'
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(NAME, True)
+        """,
+        """
+        NAME = 'error'
+        span = trace.get_tracer(__name__).start_span('a')
+        span.set_status(Status(StatusCode.ERROR))
+        """,
+    ),
+    "names that clash": (
+        """
+        def f(trace, SpanKind):
+            opentracing.tracer.start_span('a', tags={'span.kind': 'client'}).finish()
+        """,
+        """
+        def f(trace, SpanKind):
+            otel_trace.get_tracer(__name__).start_span('a', kind=OtelSpanKind.CLIENT).end()
+        """,
+    ),
+    "names from OpenTelemetry": (
+        """
+        from opentelemetry import trace as t
+        from opentelemetry.trace import SpanKind as K
+        opentracing.tracer.start_span('a', tags={'span.kind': 'client'}).finish()
+        """,
+        """
+        t.get_tracer(__name__).start_span('a', kind=K.CLIENT).end()
+        """,
+    ),
+    "a name that another global takes": (
+        """
+        def f():
+            global span
+            with opentracing.tracer.start_active_span('a') as scope:
+                scope.span.finish()
+        """,
+        """
+        def f():
+            global span
+            with trace.get_tracer(__name__).start_as_current_span('a') as scope_span:
+                scope_span.end()
+        """,
+    ),
+    "names of the wished ones taken": (
+        """
+        def f(span, scope_span, span2):
+            with opentracing.tracer.start_active_span('a') as scope:
+                scope.span.finish()
+        """,
+        """
+        def f(span, scope_span, span2):
+            with trace.get_tracer(__name__).start_as_current_span('a') as span3:
+                span3.end()
+        """,
+    ),
+    "two scopes with similar names": (
+        """
+        def f():
+            with opentracing.tracer.start_active_span('a') as scope, opentracing.tracer.start_active_span('b') as scope_:
+                scope.span.finish()
+                scope_.span.finish()
+            with opentracing.tracer.start_active_span('c') as a_scope, opentracing.tracer.start_active_span('d') as Scope:
+                a_scope.span.finish()
+                Scope.span.finish()
+        """,
+        """
+        tracer = trace.get_tracer(__name__)
+        def f():
+            with tracer.start_as_current_span('a') as span, tracer.start_as_current_span('b') as span_:
+                span.end()
+                span_.end()
+            with tracer.start_as_current_span('c') as a_span, tracer.start_as_current_span('d') as Span:
+                a_span.end()
+                Span.end()
+        """,
+    ),
+    "a kind behind tags in a variable": (
+        """
+        def f():
+            t = {'span.kind': 'server'}
+            span = opentracing.tracer.start_span('a', tags=t)
+            span.set_tag('span.kind', 'client')
+        """,
+        """
+        def f():
+            t = {'span.kind': 'server'}
+            # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+            span = opentracing.tracer.start_span('a', tags=t)
+            span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind behind tags by position": (
+        """
+        span = opentracing.tracer.start_span('a', None, None, {'span.kind': 'server'})
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a', None, None, {'span.kind': 'server'})
+        span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "two kinds": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'server')
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'server')
+        span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind at the end of a chain": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('a', 1).set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('a', 1).set_tag('span.kind', 'client')
+        """,
+    ),
+    "a kind at the start of a chain": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'client').set_tag('a', 1)
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'client').set_tag('a', 1)
+        """,
+    ),
+    "a kind whose result is used": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB302 the result of set_tag() is used; OpenTelemetry returns None
+        span = opentracing.tracer.start_span('a')
+        x = span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "two kinds of a span with two names": (
+        """
+        a = b = opentracing.tracer.start_span('a')
+        a.set_tag('span.kind', 'client')
+        b.set_tag('span.kind', 'server')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        a = b = opentracing.tracer.start_span('a')
+        a.set_tag('span.kind', 'client')
+        b.set_tag('span.kind', 'server')
+        """,
+    ),
+    "a kind in the line of the start": (
+        """
+        span = opentracing.tracer.start_span('a'); span.set_tag('span.kind', 'client')
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a', kind=SpanKind.CLIENT)
+        """,
+    ),
+    "a kind in a line with other code": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('span.kind', 'client'); work()
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a', kind=SpanKind.CLIENT)
+        work()
+        """,
+    ),
+    "a kind in a block in one line": (
+        """
+        with opentracing.tracer.start_span('a') as span: span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        with opentracing.tracer.start_span('a') as span: span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "an error at a start in a line with other code": (
+        """
+        span = opentracing.tracer.start_span('a', tags={'error': True}); work(span.context.trace_id)
+        """,
+        """
+        # ot-bridge: OTB203 the error tag of a span whose start shares its line with other code
+        span = opentracing.tracer.start_span('a', tags={'error': True}); work(span.context.trace_id)
+        """,
+    ),
+    "an error at a start in a block in one line": (
+        """
+        def f(): s = opentracing.tracer.start_span('a', tags={'error': True}); s.finish()
+        """,
+        """
+        # ot-bridge: OTB203 the error tag of a span whose start shares its line with other code
+        def f(): s = opentracing.tracer.start_span('a', tags={'error': True}); s.finish()
+        """,
+    ),
+    "an error at a start of two names": (
+        """
+        x = y = opentracing.tracer.start_span('a', tags={'error': True})
+        """,
+        """
+        x = y = trace.get_tracer(__name__).start_span('a')
+        x.set_status(Status(StatusCode.ERROR))
+        """,
+    ),
+    "an error at a start with a type": (
+        """
+        s: opentracing.Span = opentracing.tracer.start_span('a', tags={'error': True})
+        """,
+        """
+        # ot-bridge: OTB203 the error tag of a span without a name
+        s: opentracing.Span = opentracing.tracer.start_span('a', tags={'error': True})
+        """,
+    ),
+    "a chain in a block in one line": (
+        """
+        span = opentracing.tracer.start_span('a')
+        if x: span.set_tag('a', 1).set_tag('b', 2)
+        """,
+        """
+        # ot-bridge: OTB302 set_tag() in a chain that shares its line with other code
+        span = opentracing.tracer.start_span('a')
+        if x: span.set_tag('a', 1).set_tag('b', 2)
+        """,
+    ),
+    "a chain in a line with other code": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x = 1; span.set_tag('a', 1).set_tag('b', 2); y = 2
+        """,
+        """
+        # ot-bridge: OTB302 set_tag() in a chain that shares its line with other code
+        span = opentracing.tracer.start_span('a')
+        x = 1; span.set_tag('a', 1).set_tag('b', 2); y = 2
+        """,
+    ),
+    "a kind behind a tag by keyword": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(key='a', value=1)
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a', kind=SpanKind.CLIENT)
+        span.set_attribute(key='a', value=1)
+        """,
+    ),
+    "a kind behind a kind by keyword": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(key='span.kind', value='server')
+        span.set_tag('span.kind', 'client')
+        """,
+        """
+        # ot-bridge: OTB201 a span's kind cannot be changed after its start; give it at the start as kind=
+        span = opentracing.tracer.start_span('a')
+        span.set_tag(key='span.kind', value='server')
+        span.set_tag('span.kind', 'client')
+        """,
+    ),
+    "a chain above a comment in its line": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.set_tag('a', 1).set_tag('b', 2)  # why
+        """,
+        """
+        span = trace.get_tracer(__name__).start_span('a')
+        span.set_attribute('a', 1)
+        span.set_attribute('b', 2)  # why
+        """,
+    ),
+    "a name of a span in a block in one line": (
+        """
+        def f():
+            with opentracing.tracer.start_active_span('a') as scope: span = scope.span; span.finish()
+        """,
+        """
+        def f():
+            with trace.get_tracer(__name__).start_as_current_span('a') as scope_span: span = scope_span; span.end()
+        """,
+    ),
+    "an exception that is raised again in one line": (
+        """
+        with opentracing.tracer.start_span('a') as span:
+            try:
+                pass
+            except OSError as e: span.log_kv({'event': 'error', 'error.object': e}); raise
+        """,
+        """
+        # ot-bridge: OTB305 the exception leaves the block of the span, which records it again
+        with opentracing.tracer.start_span('a') as span:
+            try:
+                pass
+            except OSError as e: span.log_kv({'event': 'error', 'error.object': e}); raise
+        """,
+    ),
+    "an exception that is raised again in a line": (
+        """
+        with opentracing.tracer.start_span('a') as span:
+            try:
+                pass
+            except OSError as e:
+                span.log_kv({'event': 'error', 'error.object': e}); raise
+        """,
+        """
+        with trace.get_tracer(__name__).start_span('a') as span:
+            try:
+                pass
+            except OSError as e:
+                raise
+        """,
+    ),
 }
 
 

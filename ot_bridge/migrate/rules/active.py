@@ -59,6 +59,7 @@ def _name_for_it(site: Site) -> str | None:
         not isinstance(statement, ast.Assign)
         or statement.value is not site.node
         or len(statement.targets) > 1
+        or not site.is_removable
     ):
         return None
     target = statement.targets[0]

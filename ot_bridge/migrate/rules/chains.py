@@ -34,6 +34,8 @@ def chained(site: Site) -> Chain | Block:
     if not isinstance(above, ast.Expr):
         return Block("OTB302", f"the result of {site.name}() is used; OpenTelemetry returns None")
     if len(parts) > 1 or not last:
+        if not site.is_alone:
+            return Block("OTB302", f"{site.name}() in a chain that shares its line with other code")
         if not isinstance(receiver, (ast.Name, ast.Attribute)):
             return Block("OTB302", f"{site.name}() in a chain that begins with a call")
         return Chain(receiver, [Split(above, tuple(reversed(parts)))] if last else [])

@@ -95,7 +95,7 @@ def _error(
         if name not in ("error.object", "error.kind", "stack", "event") and not _is_message_of(node, raised)
     }
     if _goes_on(site, value.what):
-        if rest or chain.edits:
+        if rest or chain.edits or not site.is_removable:
             return Block("OTB305", "the exception leaves the block of the span, which records it again")
         return [Split(site.statement)]
     arguments = [Argument(raised)]

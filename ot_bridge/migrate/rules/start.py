@@ -89,6 +89,8 @@ def _with_status(made: Started, call: ast.Call, slot: Slot | None) -> Block | No
     if isinstance(parent, ast.withitem) and isinstance(parent.optional_vars, ast.Name) and slot is None:
         made.edits.append(Insert(statement, parent.optional_vars.id + line, first=True))
         return None
+    if not site.is_alone:
+        return Block("OTB203", "the error tag of a span whose start shares its line with other code")
     if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], (ast.Name, ast.Attribute)):
         made.edits.append(Insert(statement, "{0}" + line, (parent.targets[0],)))
         return None
@@ -151,7 +153,7 @@ def _references(made: Started, node: ast.expr) -> Block | None:
 def _tags(made: Started, node: ast.expr) -> Block | None:
     if isinstance(node, ast.Constant) and node.value is None:
         return None
-    given, node = node, _written(made.site, node)
+    given, node = node, written(made.site, node)
     if not isinstance(node, ast.Dict):
         return Block("OTB305", "the content of the tags is not known: they may contain error or span.kind")
     drop: set[int] = set()
@@ -176,7 +178,7 @@ def _tags(made: Started, node: ast.expr) -> Block | None:
     return None
 
 
-def _written(site: Site, node: ast.expr) -> ast.expr:
+def written(site: Site, node: ast.expr) -> ast.expr:
     """The dictionary in a variable that this function binds once and reads only here, or None."""
     slot = site.reading.slot_of(site.file, node) if isinstance(node, ast.Name) else None
     if slot is None or slot.scope is not site.file.module.scope_of[node] or len(slot.bindings) > 1:

@@ -7,6 +7,7 @@ import ast
 from ot_bridge.migrate.edits import AddArgument, Argument, Call, Edit, Split
 from ot_bridge.migrate.rules.attributes import KINDS, is_text, name_of, status_of, wrapped
 from ot_bridge.migrate.rules.chains import Chain, chained
+from ot_bridge.migrate.rules.start import written
 from ot_bridge.migrate.uses import Block, Site
 
 
@@ -28,7 +29,7 @@ def set_tag(site: Site) -> list[Edit] | Block:
     if name == "span.kind" and site.text(given["value"]) not in (None, *KINDS):
         name = ""
     if name == "span.kind":
-        return _kind(site, given["value"])
+        return _kind(site, given["value"], chain)
     if name == "sampling.priority":
         return Block("OTB202", "sampling.priority has no counterpart but a sampler")
     return _attribute(site, given, chain)
@@ -60,10 +61,12 @@ def _error(site: Site, given: dict[str, ast.expr], chain: Chain) -> list[Edit] |
     return [*chain.edits, Call(site.called, "{0}.set_status", chain.receiver, (argument,))]
 
 
-def _kind(site: Site, value: ast.expr) -> list[Edit] | Block:
+def _kind(site: Site, value: ast.expr, chain: Chain) -> list[Edit] | Block:
     """Moves the kind to the start, if the call follows the start immediately."""
     kind = site.text(value)
-    start = _start_above(site)
+    statement = site.statement
+    whole = isinstance(statement, ast.Expr) and statement.value is site.called
+    start = _start_above(site) if whole and not chain.edits and site.is_removable else None
     if kind is None or start is None:
         return Block(
             "OTB201", "a span's kind cannot be changed after its start; give it at the start as kind="
@@ -101,6 +104,10 @@ def _sets_tag(site: Site, statement: ast.stmt) -> bool:
         isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_tag"
     ):
         return False
+    named = {each.arg: each.value for each in call.keywords}
+    key = call.args[0] if call.args else named.get("key")
+    if key is None or site.text(key) == "span.kind":
+        return False
     value = site.value(call.func.value)
     return _same(site, value.flow if value is not None else None)
 
@@ -114,5 +121,13 @@ def _starts(site: Site, node: ast.expr | None) -> ast.Call | None:
     if not isinstance(node, ast.Call) or value is None or not _same(site, value.flow):
         return None
     named = isinstance(node.func, ast.Attribute) and node.func.attr in ("start_span", "start_active_span")
-    has_kind = any("SPAN_KIND" in ast.dump(each) or "span.kind" in ast.dump(each) for each in node.keywords)
-    return node if named and not has_kind else None
+    return node if named and not _has_kind(site, node) else None
+
+
+def _has_kind(site: Site, start: ast.Call) -> bool:
+    given = {each.arg: each.value for each in start.keywords}
+    tags = given.get("tags", start.args[3] if len(start.args) > 3 else None)
+    content = None if tags is None else written(site, tags)
+    return isinstance(content, ast.Dict) and any(
+        key is not None and site.text(key) == "span.kind" for key in content.keys
+    )
