@@ -127,6 +127,7 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
         problem, after = f"{type(error).__name__}: {error}", source.data
     if problem is not None:
         outcome.failed.append((source.path, problem))
+        outcome.marks.pop(str(source.path), None)
         outcome.rewritten -= plan.rewritten
         outcome.left += plan.rewritten
     elif after != source.data:
@@ -136,9 +137,9 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
 def _problem(plan: Plan, after: bytes) -> str | None:
     """Why an edited text must not be written: it does not parse, or a name in it is not bound."""
     try:
-        tree = ast.parse(after)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            tree = ast.parse(after)
             compile(after, str(plan.file.path), "exec", dont_inherit=True)
     except SyntaxError as error:
         return f"the edited text would not compile: {error}"

@@ -419,3 +419,9 @@ def test_columns_count_characters(end: str, tmp_path: Path) -> None:
         f"import opentracing\nprint('ä', opentracing.tracer){end}", encoding="utf-8"
     )
     assert check([tmp_path]).lines[0].column == 24
+
+
+def test_columns_count_characters_of_any_encoding(tmp_path: Path) -> None:
+    text = "# coding: latin-1\r\nimport opentracing\r\nprint('ää', opentracing.tracer)\r\n"
+    (tmp_path / "a.py").write_bytes(text.encode("latin-1"))
+    assert [(line.line, line.column) for line in check([tmp_path]).lines] == [(3, 25)]
