@@ -111,9 +111,7 @@ def default_of(function: Function, node: ast.arg) -> ast.expr | None:
     if node in listed:
         position = listed.index(node) - (len(listed) - len(arguments.defaults))
         return arguments.defaults[position] if position >= 0 else None
-    if node in arguments.kwonlyargs:
-        return arguments.kw_defaults[arguments.kwonlyargs.index(node)]
-    return None
+    return arguments.kw_defaults[arguments.kwonlyargs.index(node)]
 
 
 def has_hidden_arguments(call: ast.Call) -> bool:

@@ -220,15 +220,12 @@ class _Planner:
     def _imported(self, module: str, name: str, has: dict[str, str], wanted: dict[str, list[str]]) -> str:
         if f"{module}.{name}" in has:
             return has[f"{module}.{name}"]
-        if name not in self._identifiers or name in self._freed():
+        if name not in self._identifiers:
             wanted[module].append(name)
             return name
         alias = f"otel_{name}" if name.islower() else f"Otel{name}"
         wanted[module].append(f"{name} as {alias}")
         return alias
-
-    def _freed(self) -> frozenset[str]:
-        return frozenset()
 
     # Marks
 

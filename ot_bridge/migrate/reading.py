@@ -228,12 +228,6 @@ class Reading(Slots):
                 for each in file.module.nodes
                 if isinstance(each, ast.Return) and _function_of(file, each) is function
             ]
-            if (
-                function.returns is not None
-                and kind_of(self, file, function.returns) is not None
-                and not returns
-            ):
-                returns = []
             self._results[function] = Slot(f"{function.name}()", [(file, each) for each in returns])
         return self._results[function]
 

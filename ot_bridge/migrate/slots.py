@@ -171,9 +171,6 @@ class Slots:
         ]
         return len(owners) > 1
 
-    def home(self, node: ast.ClassDef) -> File:
-        return self._home[node]
-
 
 def _enclosing(file: File, node: ast.AST, items: set[ast.AST]) -> list[ast.AST]:
     """The `with` items whose name the node can see: those around it, and earlier ones of the same `with`."""

@@ -127,6 +127,9 @@ PROGRAMS = {
             spans = tracer.finished_spans()  #: OTB207
             assert [span.logs for span in spans] == []  #: OTB209
             assert spans[0].status == "OK"  #: OTB209
+            assert memory.finished_spans()[0].events == []  #: OTB209
+            assert spans.status == memory.span.status  #: OTB209 OTB209
+            assert memory.spanner()[0].events == memory[0]()[0].events
             assert response.status == 200
             assert response.span_log.events == []
         """,

@@ -2072,6 +2072,47 @@ ROWS = {
                 raise
         """,
     ),
+    "the active span that is tested with another": (
+        """
+        s = opentracing.tracer.active_span
+        y = not (s and x)
+        if not (s or x):
+            pass
+        """,
+        """
+        s = trace.get_current_span()
+        y = not (s is not trace.INVALID_SPAN and x)
+        if not (s is not trace.INVALID_SPAN or x):
+            pass
+        """,
+    ),
+    "a variable that gets a member of itself": (
+        """
+        s = opentracing.tracer.start_span('a')
+        while x:
+            s = s.next
+        """,
+        """
+        # ot-bridge: OTB308 next belongs to an implementation, not to OpenTracing's API
+        s = opentracing.tracer.start_span('a')
+        while x:
+            s = s.next
+        """,
+    ),
+    "an annotated variable that gets another span": (
+        """
+        def f(x):
+            s: opentracing.Span = None
+            s = opentracing.tracer.start_span('a')
+            s.finish()
+        """,
+        """
+        def f(x):
+            s: trace.Span = None
+            s = trace.get_tracer(__name__).start_span('a')
+            s.end()
+        """,
+    ),
 }
 
 

@@ -700,6 +700,15 @@ TRUSTED = {
         "class A:\n    def __init__(self, span):\n        self.span = span\n\n"
         "    def f(self):\n        self.span.end()\n",
     ),
+    "a type that is not known": (
+        "span: Any = make()\nspan.finish()\n",
+        "span: Any = make()\n# ot-bridge: OTB302 span gets a value that is not known; left as it is\nspan.finish()\n",
+    ),
+    "another kind under one name": (
+        "def f(x):\n    span = 3\n    span = x\n    span.finish()\n",
+        "def f(x):\n    span = 3\n    span = x\n"
+        "    # ot-bridge: OTB301 span is known only by its name; left as it is\n    span.finish()\n",
+    ),
     "a known value of another kind": ("span = 3\nspan.finish()\n", "span = 3\nspan.finish()\n"),
     "uses of another kind": ("def f(span):\n    span.text()\n", "def f(span):\n    span.text()\n"),
     "no name of these": (
@@ -876,6 +885,10 @@ UNTOUCHED = {
     "generated": "# Code generated. DO NOT EDIT.\nimport opentracing\n\nopentracing.tracer.start_span('a').finish()\n",
     "a class with such methods": "class Span:\n    def set_tag(self, k, v): ...\n\n\nSpan().set_tag('a', 1)\n",
     "what does not parse": "import opentracing\n\nprint 'a'\n",
+    "an optional import of another module": "import opentracing\n\nx = opentracing\ntry:\n    import json\n"
+    "except ImportError:\n    json = None\n",
+    "texts that name no module": "import opentracing\n\nx = opentracing\nmock.patch('opentracing.tracer[0]')\n"
+    "y = ['opentracing tracer', 'opentracing', 'opentracing.']\n",
     "nothing but an import that is needed": "import opentracing\n\n__all__ = ['opentracing']\n",
 }
 
@@ -896,6 +909,159 @@ def test_a_file_with_an_optional_import_is_left(tmp_path: Path) -> None:
     )
     after = rewritten(source, tmp_path)
     assert [line for line in after.splitlines() if "# ot-bridge: OTB310" not in line] == source.splitlines()
+
+
+#: where new imports go -> (before, after)
+IMPORTS = {
+    "below the text at the start": (
+        '''
+            """About."""
+            x = 1
+
+
+            def f():
+                import opentracing
+                opentracing.tracer.start_span("a").finish()
+                return opentracing
+        ''',
+        '''
+            """About."""
+            from opentelemetry import trace
+            x = 1
+
+
+            def f():
+                import opentracing
+                trace.get_tracer(__name__).start_span("a").end()
+                return opentracing
+        ''',
+    ),
+    "below the text at the start and the imports": (
+        '''
+            """About."""
+
+            from __future__ import annotations
+
+            import opentracing
+
+
+            def f():
+                opentracing.tracer.start_span("a").finish()
+                return opentracing
+        ''',
+        '''
+            """About."""
+
+            from __future__ import annotations
+
+            import opentracing
+            from opentelemetry import trace
+
+
+            def f():
+                trace.get_tracer(__name__).start_span("a").end()
+                return opentracing
+        ''',
+    ),
+    "with a tracer, below a comment": (
+        """
+            # why
+            x = 1
+            def f():
+                import opentracing
+                opentracing.tracer.start_span("a").finish()
+                opentracing.tracer.start_span("b").finish()
+                return opentracing
+        """,
+        """
+            # why
+            from opentelemetry import trace
+
+            tracer = trace.get_tracer(__name__)
+            x = 1
+            def f():
+                import opentracing
+                tracer.start_span("a").end()
+                tracer.start_span("b").end()
+                return opentracing
+        """,
+    ),
+    "above a function that is first": (
+        """
+            def f():
+                # first
+                import opentracing
+
+                opentracing.tracer.start_span("a").finish()
+        """,
+        """
+            from opentelemetry import trace
+            def f():
+                # first
+
+                trace.get_tracer(__name__).start_span("a").end()
+        """,
+    ),
+    "above a function whose first line is blank": (
+        """
+            def f():
+
+                import opentracing
+
+                # why
+                opentracing.tracer.start_span("a").finish()
+        """,
+        """
+            from opentelemetry import trace
+            def f():
+                # why
+                trace.get_tracer(__name__).start_span("a").end()
+        """,
+    ),
+    "nowhere, but a comment stays": (
+        """
+            import a
+            # about
+            import opentracing
+            # end
+        """,
+        """
+            import a
+            # about
+            # end
+        """,
+    ),
+    "instead of a part of an import": (
+        """
+            import a
+            # why
+            import opentracing, b
+            from opentracing import tracer, Format
+            import c
+
+            tracer.start_span("a").finish()
+            x = opentracing
+        """,
+        """
+            import a
+            # why
+            import opentracing, b
+            from opentelemetry import trace
+            import c
+
+            tracer = trace.get_tracer(__name__)
+
+            tracer.start_span("a").end()
+            x = opentracing
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), IMPORTS.values(), ids=IMPORTS)
+def test_new_imports_stand_at_the_place_of_the_old_ones(before: str, after: str, tmp_path: Path) -> None:
+    before, after = (textwrap.dedent(text.lstrip("\n").rstrip(" ")) for text in (before, after))
+    assert rewritten(before, tmp_path) == after
 
 
 def test_an_import_stays_while_an_earlier_call_of_a_chain_needs_it(tmp_path: Path) -> None:

@@ -90,12 +90,8 @@ def _start_above(site: Site) -> ast.Call | None:
 
 
 def _block_of(site: Site, statement: ast.stmt) -> tuple[list[ast.stmt], ast.AST]:
-    parent = site.parent(statement)
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if isinstance(block, list) and statement in block:
-            return block, parent if name == "body" else site.file.tree
-    return [statement], site.file.tree
+    block, parent = site.file.module.block(statement), site.parent(statement)
+    return block, parent if block is getattr(parent, "body", None) else site.file.tree
 
 
 def _sets_tag(site: Site, statement: ast.stmt) -> bool:
