@@ -2113,6 +2113,117 @@ ROWS = {
             s.end()
         """,
     ),
+    "calls over several lines": (
+        """
+        span = opentracing.tracer.start_span('a')
+        (span
+         .set_tag('a', 1)  # why
+        )
+        (span  # who
+         . finish ( ) )
+        x = (
+            opentracing
+            .tracer.  # here
+            start_span('b')
+        )
+        x .set_tag('b', 2)
+        """,
+        """
+        tracer = trace.get_tracer(__name__)
+        span = tracer.start_span('a')
+        (span
+         .set_attribute('a', 1)  # why
+        )
+        (span  # who
+         . end ( ) )
+        x = (
+            tracer.  # here
+            start_span('b')
+        )
+        x .set_attribute('b', 2)
+        """,
+    ),
+    "a reference for an unknown function": (
+        """
+        span = opentracing.tracer.start_span('a')
+        start(references=[opentracing.child_of(span.context)])
+        """,
+        """
+        # ot-bridge: OTB302 the span's context is passed to opentracing.child_of(), which is not below the paths; left as it is
+        span = opentracing.tracer.start_span('a')
+        start(references=[opentracing.child_of(span.context)])
+        """,
+    ),
+    "a reference for a start of an unknown object": (
+        """
+        span = opentracing.tracer.start_span('a')
+        x.start_span('b', references=[opentracing.child_of(span.context)])
+        """,
+        """
+        # ot-bridge: OTB302 the span's context is passed to opentracing.child_of(), which is not below the paths; left as it is
+        span = opentracing.tracer.start_span('a')
+        x.start_span('b', references=[opentracing.child_of(span.context)])
+        """,
+    ),
+    "a reference for a start of a span": (
+        """
+        span = opentracing.tracer.start_span('a')
+        span.start_span('b', references=[opentracing.child_of(span.context)])
+        """,
+        """
+        # ot-bridge: OTB308 start_span belongs to an implementation, not to OpenTracing's API
+        span = opentracing.tracer.start_span('a')
+        span.start_span('b', references=[opentracing.child_of(span.context)])
+        """,
+    ),
+    "a reference in another argument": (
+        """
+        span = opentracing.tracer.start_span('a')
+        opentracing.tracer.start_span('b', other=[opentracing.child_of(span.context)])
+        """,
+        """
+        # ot-bridge: OTB308 other= is an argument of an implementation, not of the API
+        span = opentracing.tracer.start_span('a')
+        # ot-bridge: OTB205 references: a person decides which one is the parent, and which are links
+        opentracing.tracer.start_span('b', other=[opentracing.child_of(span.context)])
+        """,
+    ),
+    "a reference in a list in parentheses": (
+        """
+        span = opentracing.tracer.start_span('a')
+        opentracing.tracer.start_span('b', references=([opentracing.follows_from(span.context)]))
+        """,
+        """
+        tracer = trace.get_tracer(__name__)
+        span = tracer.start_span('a')
+        tracer.start_span('b', context=trace.set_span_in_context(span), links=[trace.Link(span.get_span_context())])
+        """,
+    ),
+    "a reference in an argument of a call": (
+        """
+        span = opentracing.tracer.start_span('a')
+        opentracing.tracer.start_span('b', references=f([opentracing.follows_from(span.context)]))
+        """,
+        """
+        # ot-bridge: OTB205 references: a person decides which one is the parent, and which are links
+        span = opentracing.tracer.start_span('a')
+        # ot-bridge: OTB101 the tracer stays, because one of its uses is left
+        opentracing.tracer.start_span('b', references=f([opentracing.follows_from(span.context)]))
+        """,
+    ),
+    "a reference in a class statement": (
+        """
+        span = opentracing.tracer.start_span('a')
+        class A(references=[opentracing.follows_from(span.context)]):
+            pass
+        """,
+        """
+        # ot-bridge: OTB302 the span's context is passed to opentracing.follows_from(), which is not below the paths; left as it is
+        span = opentracing.tracer.start_span('a')
+        class A(references=[opentracing.follows_from(span.context)]):
+            pass
+        """,
+    ),
 }
 
 
