@@ -374,6 +374,7 @@ def test_a_file_that_does_not_parse_is_named_and_the_others_are_read(
     assert main(["check", str(tmp_path)]) == 2
     printed = capsys.readouterr()
     assert "bad.py cannot be read" in printed.err
+    assert "Missing parentheses" in check([tmp_path]).unread[0][1]
     assert "good.py:2:13: OTB101" in printed.out
 
 

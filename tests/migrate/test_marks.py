@@ -391,3 +391,8 @@ def test_an_error_that_may_be_no_text_is_left(value: str, tmp_path: Path) -> Non
     lines = rewritten(HEAD + START + f"span.set_tag('error', {value})\n", tmp_path).splitlines()
     assert lines[-1] == f"span.set_tag('error', {value})"
     assert "# ot-bridge: OTB203 the value of the error tag is not True or False" in lines
+
+
+def test_a_result_of_the_projects_own_str_may_be_no_text(tmp_path: Path) -> None:
+    source = f"def str(x):\n    return 1\n\n{START}span.set_tag('error', str(x))\n"
+    assert rewritten(HEAD + source, tmp_path).endswith("\nspan.set_tag('error', str(x))\n")

@@ -888,7 +888,7 @@ UNTOUCHED = {
     "an optional import of another module": "import opentracing\n\nx = opentracing\ntry:\n    import json\n"
     "except ImportError:\n    json = None\n",
     "texts that name no module": "import opentracing\n\nx = opentracing\nmock.patch('opentracing.tracer[0]')\n"
-    "y = ['opentracing tracer', 'opentracing', 'opentracing.']\n",
+    "y = ['opentracing tracer', 'opentracing', 'opentracing.', 'json.tool']\nimport_module('json')\nmock.patch('json')\n",
     "nothing but an import that is needed": "import opentracing\n\n__all__ = ['opentracing']\n",
 }
 
