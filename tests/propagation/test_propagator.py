@@ -217,9 +217,14 @@ def test_jaegers_headers_can_have_other_names() -> None:
     assert propagator.decode(headers) == Remote(1, 2, sampled=True, baggage={"k": "v"})
     assert propagator.decode({"DEBUG": "x", "bag": "a=b"}) == Remote(debug_id="x", baggage={"a": "b"})
     assert propagator.decode({"uber-trace-id": "1:2:0:1"}) is None
-    assert Propagator([jaeger(url_encoded=False)]).decode({"uberctx-k": "%20"}) == Remote(
-        baggage={"k": "%20"}
-    )
+
+
+@pytest.mark.parametrize(("url_encoded", "text"), [(True, "a b"), (False, "a%20b")])
+def test_jaegers_values_are_url_encoded_or_not(url_encoded: bool, text: str) -> None:
+    read = Propagator([jaeger(url_encoded=url_encoded)]).decode
+    assert read({"uberctx-k": "a%20b"}) == Remote(baggage={"k": text})
+    assert read({"jaeger-baggage": "k=a%20b"}) == Remote(baggage={"k": text})
+    assert read({"jaeger-debug-id": "a%20b"}) == Remote(debug_id=text)
 
 
 def test_an_unknown_format_is_refused_at_construction() -> None:
