@@ -172,7 +172,7 @@ class Places:
         if not (known or node.attr in legacy.TELLING) or self._is_elsewhere(node.value):
             return
         function = self.file.module.scope_of[node].nearest()
-        flow = self._flows.setdefault((function, name or ast.dump(node.value)), Flow())
+        flow = self._flows.setdefault((function, name or self.file.text(node.value)), Flow())
         self._add(node, "OTB301", f"{name or 'the receiver'} is known only by its name; left as it is", flow)
         self.uses[-1].always = False
 

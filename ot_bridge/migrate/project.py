@@ -47,6 +47,13 @@ class File:
             self._lines = [line.encode() for line in re.split("\r\n|\r|\n", files.text_of(self.source.data))]
         return self._lines
 
+    def text(self, node: ast.expr) -> str:
+        """The text of a node. `ast.dump` and `ast.unparse` would fail for long chains of calls."""
+        lines = self.lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode()
+
     @property
     def package(self) -> Sequence[str]:
         """The names of the package that relative imports start from, outermost first."""

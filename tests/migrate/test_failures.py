@@ -129,3 +129,14 @@ def test_a_file_that_cannot_be_opened_is_named_and_the_others_are_read(
     printed = json.loads(capsys.readouterr().out)
     assert printed["unread"] == [{"file": str(tmp_path / "a.py"), "problem": error.strerror or str(error)}]
     assert [Path(each["file"]).name for each in printed["files"]] == ["b.py"]
+
+
+def test_a_chain_of_hundreds_of_calls_is_read_by_check_and_left_by_rewrite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("import opentracing\n\nx" + ".set_tag('a', 1)" * 700 + "\nx.set_tag('b', 1)\n")
+    assert [line.code for line in check([tmp_path]).lines].count("OTB301") == 701
+    assert main(["rewrite", str(tmp_path)]) == 1
+    assert "x.set_tag('b', 1)" in path.read_text()
+    assert "Traceback" not in capsys.readouterr().err
