@@ -376,6 +376,16 @@ def test_the_mark_says_why_code_is_left(source: str, marks: list[str], tmp_path:
     assert [line for line in map(str.strip, source.splitlines()) if line not in lines] == []
 
 
+def test_a_file_that_tests_the_module_is_left_and_says_so(tmp_path: Path) -> None:
+    source = HEAD + "if opentracing:\n    opentracing.tracer.start_span('a').finish()\n"
+    assert rewritten(source, tmp_path).splitlines()[-4:] == [
+        "# ot-bridge: OTB310 opentracing is tested, patched or passed on as a module",
+        "if opentracing:",
+        "    # ot-bridge: OTB310 this file tests or patches the module; left as it is",
+        "    opentracing.tracer.start_span('a').finish()",
+    ]
+
+
 def test_a_mark_stands_above_the_first_statement(tmp_path: Path) -> None:
     source = "# about this file\n\nimport opentracing_instrumentation\n"
     lines = rewritten(source, tmp_path).splitlines()

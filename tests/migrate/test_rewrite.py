@@ -1165,6 +1165,14 @@ def test_the_module_has_a_tracer_if_two_uses_need_it(source: str, lines: list[st
     assert [line for line in after if line and not line.startswith(marks)] == lines
 
 
+def test_the_active_span_in_an_assignment_expression_is_compared(tmp_path: Path) -> None:
+    source = HEAD + "if s := opentracing.tracer.active_span:\n    s.set_tag('a', 1)\n"
+    assert rewritten(source, tmp_path).splitlines()[-2:] == [
+        "if (s := trace.get_current_span()) is not trace.INVALID_SPAN:",
+        "    s.set_attribute('a', 1)",
+    ]
+
+
 def test_each_receiver_that_has_no_name_has_its_own_mark(tmp_path: Path) -> None:
     lines = ["a().set_tag('x', 1)", "a().set_tag('y', 1)", "b().set_tag('z', 1)"]
     after = rewritten("import opentracing\n" + "\n".join(lines) + "\n", tmp_path).splitlines()
