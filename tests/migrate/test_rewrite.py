@@ -1165,6 +1165,11 @@ def test_the_module_has_a_tracer_if_two_uses_need_it(source: str, lines: list[st
     assert [line for line in after if line and not line.startswith(marks)] == lines
 
 
+def test_a_name_that_is_bound_twice_to_the_same_text_is_known(tmp_path: Path) -> None:
+    source = HEAD + "k = 'http.url'\nif x:\n    k = 'http.' 'url'\n" + START + "span.set_tag(k, 1)\n"
+    assert rewritten(source, tmp_path).endswith("\nspan.set_attribute(k, 1)\n")
+
+
 def test_the_active_span_in_an_assignment_expression_is_compared(tmp_path: Path) -> None:
     source = HEAD + "if s := opentracing.tracer.active_span:\n    s.set_tag('a', 1)\n"
     assert rewritten(source, tmp_path).splitlines()[-2:] == [
