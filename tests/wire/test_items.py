@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ot_bridge.propagation import Propagator
-from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Remote
+from ot_bridge.wire import DEFAULT, LIMITS, RANDOM_TRACE_ID, Limits, Remote
 from ot_bridge.wire.binary import binary_decode, binary_encode
-from ot_bridge.wire.items import merged, within_limits
+from ot_bridge.wire.items import merged, prefixed_items, within_limits
 
 CARRYING = ["baggage", "jaeger", "ottrace"]
 BOTH_ORDERS = [["baggage", "jaeger"], ["jaeger", "baggage"]]
@@ -187,3 +187,10 @@ def test_an_item_with_its_comma_fills_the_limit_to_the_last_byte(size: int, kept
     headers = written(["baggage"], {**first, **rest})
     assert ("k=" in headers["baggage"]) is kept
     assert len(headers["baggage"]) == (size if kept else 22)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(8192, True), (8193, False)])
+def test_a_header_with_a_prefix_fills_the_limit_without_its_prefix(size: int, kept: bool) -> None:
+    value = "v" * (size - len("key"))
+    found = prefixed_items({"uberctx-key": value}, "uberctx-", Limits())
+    assert found == ({"key": value} if kept else {})
