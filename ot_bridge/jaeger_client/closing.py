@@ -39,7 +39,7 @@ def done(result: Any = True) -> Closing:
 def in_background(work: Callable[[], Any], closing: Closing | None = None) -> Closing:
     """Calls `work` in a thread that the exit of the program waits for; during the exit, in this thread.
 
-    Its result is that of `closing`, or of a new `Closing`, which is returned.
+    closing: the future that gets the result of `work`. It is returned. None for a new one.
     """
     closing = closing or Closing()
     delivery.in_background(lambda: settle(closing, work), "ot_bridge-close")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,8 +98,10 @@ class Reporting(SpanProcessor):
             self._tracer.report_span(ours)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Flushes the reporter. A reporter that is being closed has its own future for that."""
-        return self._tracer.closed or flush(self._tracer.reporter, timeout_millis / 1000)
+        """Flushes the reporter, but not for `Tracer.close()`, which closes the reporter at the same time."""
+        if self._tracer.closing_thread == threading.get_ident():
+            return True
+        return flush(self._tracer.reporter, timeout_millis / 1000)
 
 
 class _WithOTelSpans(SpanProcessor):

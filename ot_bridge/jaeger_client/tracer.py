@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -60,6 +59,7 @@ class Tracer(Starts):
     """
 
     _closing: Closing | None
+    closing_thread = 0  # the thread in which `close()` flushes the processors beside the reporter's
 
     def __init__(
         self,
@@ -190,8 +190,16 @@ class Tracer(Starts):
                     getattr(part, "close", lambda: None)()
                 others = Closing()
                 self._closing = all_of([self.reporter.close(), others])
-                in_background(partial(self.flush, CLOSE_SECONDS), others)
+                in_background(self._flush_others, others)
             return self._closing
+
+    def _flush_others(self) -> bool:
+        """Flushes the provider's processors. `Reporting` leaves the reporter alone in this thread."""
+        self.closing_thread = threading.get_ident()
+        try:
+            return self.flush(CLOSE_SECONDS)
+        finally:
+            self.closing_thread = 0
 
 
 __getattr__ = also(__name__)

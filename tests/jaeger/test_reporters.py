@@ -324,7 +324,7 @@ def test_a_reporter_whose_close_returns_nothing_is_closed_at_once() -> None:
     assert _tracer(Mine()).close().result(5) is True
 
 
-def test_close_does_not_flush_the_reporter_itself() -> None:
+def test_close_does_not_flush_the_reporter_itself_but_a_later_flush_does() -> None:
     flushed: list[float] = []
 
     class Mine(InMemoryReporter):
@@ -336,6 +336,17 @@ def test_close_does_not_flush_the_reporter_itself() -> None:
     assert tracer.flush(2.5) is False
     assert tracer.close().result(5) is True
     assert flushed == [pytest.approx(2.5, abs=1)]
+    assert tracer.flush(2.5) is False
+    assert len(flushed) == 2
+
+
+def test_a_flush_beside_close_waits_for_the_spans_and_says_that_they_are_lost(collector: Collector) -> None:
+    collector.respond = lambda path, body: (400, b"no")
+    tracer = _tracer(Reporter(CHANNEL))
+    tracer.start_span("op").finish()
+    closing = tracer.close()
+    assert tracer.flush(10) is False
+    assert closing.result(10) is False
 
 
 def test_close_can_be_awaited_and_wrapped(collector: Collector) -> None:
