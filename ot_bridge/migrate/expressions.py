@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ot_bridge.migrate import legacy
-from ot_bridge.migrate.values import NONE, Flow, Value, dotted, union
+from ot_bridge.migrate.values import NONE, Flow, Value, decorators_of, union
 
 if TYPE_CHECKING:
     from ot_bridge.migrate.project import File
@@ -47,7 +47,7 @@ def _attribute(reading: Reading, file: File, node: ast.AST) -> Value | None:
         method = reading.method(base.what, node.attr)
         if method is not None:
             home, definition = method.what
-            decorators = {dotted(each) for each in definition.decorator_list}
+            decorators = decorators_of(definition)
             if decorators & _PROPERTIES:
                 return reading.slot_value(reading.result(home, definition))
             bound = "staticmethod" not in decorators and (

@@ -25,7 +25,7 @@ from ot_bridge.migrate.expressions import HANDLERS
 from ot_bridge.migrate.project import File, Project, shadowed
 from ot_bridge.migrate.scopes import FUNCTIONS, Binding, Function
 from ot_bridge.migrate.slots import Slots
-from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, union
+from ot_bridge.migrate.values import NONE, PENDING, Flow, Slot, Value, decorators_of, union
 
 
 class Reading(Slots):
@@ -210,9 +210,9 @@ class Reading(Slots):
         owner = file.module.parents[function]
         listed = [*arguments.posonlyargs, *arguments.args]  # type: ignore[attr-defined]
         if isinstance(owner, ast.ClassDef) and listed and listed[0] is node:
-            marks = {each.id for each in function.decorator_list if isinstance(each, ast.Name)}
-            if "staticmethod" not in marks:
-                return Value("class" if "classmethod" in marks else "instance", what=owner)
+            decorators = decorators_of(function)
+            if "staticmethod" not in decorators:
+                return Value("class" if "classmethod" in decorators else "instance", what=owner)
         if node.annotation is not None:
             kind = kind_of(self, file, node.annotation)
             return None if kind is None else Value(kind[0], maybe=kind[1])

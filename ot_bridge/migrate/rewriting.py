@@ -135,12 +135,12 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
 
 
 def _problem(plan: Plan, after: bytes) -> str | None:
-    """Why an edited text must not be written: it does not parse, or a name in it is not bound."""
+    """Why an edited text must not be written: it does not compile, or a name in it is not bound."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(after)
-            compile(after, str(plan.file.path), "exec", dont_inherit=True)
+            compile(tree, str(plan.file.path), "exec", dont_inherit=True)
     except SyntaxError as error:
         return f"the edited text would not compile: {error}"
     new = _unbound(Module(tree)) - _unbound(plan.file.module)

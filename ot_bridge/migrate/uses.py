@@ -91,12 +91,12 @@ class Site:
 
     @property
     def is_removable(self) -> bool:
-        """Whether the statement can be removed: it does not stand behind the `:` of its block."""
+        """Whether the statement can be removed. It cannot if its block stands on the line of the `:`."""
         return not self._before(self.file.module.block(self.statement)[0])
 
     @property
     def is_alone(self) -> bool:
-        """Whether the statement has its lines for itself, so that others can be put beside it."""
+        """Whether no other code stands on the statement's lines, so that statements can be put beside it."""
         end = self.statement.end_lineno or 1
         behind = self.file.lines[end - 1][self.statement.end_col_offset or 0 :].strip()
         return not self._before(self.statement) and (not behind or behind.startswith(b"#"))
@@ -117,16 +117,21 @@ class Site:
         """The call's arguments by their names in the API, in order."""
         if self.call is None:
             return Block("OTB302", f"{self.name} is passed on as a function")
-        names = legacy.ARGUMENTS[self.name]
-        found: dict[str, ast.expr] = {}
-        for position, node in enumerate(self.call.args):
-            if isinstance(node, ast.Starred) or position >= len(names):
-                return Block("OTB312", f"arguments that {self.name}() gets by * are not visible")
-            found[names[position]] = node
-        for keyword in self.call.keywords:
-            if keyword.arg is None:
-                return Block("OTB312", f"arguments that {self.name}() gets by ** are not visible")
-            if names and keyword.arg not in names:
-                return Block("OTB308", f"{keyword.arg}= is an argument of an implementation, not of the API")
-            found[keyword.arg] = keyword.value
-        return found
+        return arguments_of(self.name, self.call)
+
+
+def arguments_of(name: str, call: ast.Call) -> dict[str, ast.expr] | Block:
+    """The arguments of a call of the API's function `name`, by their names in the API, in order."""
+    names = legacy.ARGUMENTS[name]
+    found: dict[str, ast.expr] = {}
+    for position, node in enumerate(call.args):
+        if isinstance(node, ast.Starred) or position >= len(names):
+            return Block("OTB312", f"arguments that {name}() gets by * are not visible")
+        found[names[position]] = node
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            return Block("OTB312", f"arguments that {name}() gets by ** are not visible")
+        if names and keyword.arg not in names:
+            return Block("OTB308", f"{keyword.arg}= is an argument of an implementation, not of the API")
+        found[keyword.arg] = keyword.value
+    return found

@@ -120,3 +120,8 @@ def dotted(node: ast.expr) -> str | None:
         base = dotted(node.value)
         return None if base is None else f"{base}.{node.attr}"
     return None
+
+
+def decorators_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str | None]:
+    """The names of a function's decorators; None for those that are no names."""
+    return {dotted(each) for each in function.decorator_list}

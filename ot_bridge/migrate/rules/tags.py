@@ -8,7 +8,7 @@ from ot_bridge.migrate.edits import AddArgument, Argument, Call, Edit, Split
 from ot_bridge.migrate.rules.attributes import KINDS, is_text, name_of, status_of, wrapped
 from ot_bridge.migrate.rules.chains import Chain, chained
 from ot_bridge.migrate.rules.start import written
-from ot_bridge.migrate.uses import Block, Site
+from ot_bridge.migrate.uses import Block, Site, arguments_of
 
 
 def set_tag(site: Site) -> list[Edit] | Block:
@@ -100,9 +100,8 @@ def _sets_tag(site: Site, statement: ast.stmt) -> bool:
         isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_tag"
     ):
         return False
-    named = {each.arg: each.value for each in call.keywords}
-    key = call.args[0] if call.args else named.get("key")
-    if key is None or site.text(key) == "span.kind":
+    given = arguments_of("set_tag", call)
+    if isinstance(given, Block) or "key" not in given or site.text(given["key"]) == "span.kind":
         return False
     value = site.value(call.func.value)
     return _same(site, value.flow if value is not None else None)
@@ -116,14 +115,15 @@ def _starts(site: Site, node: ast.expr | None) -> ast.Call | None:
     value = site.value(node) if node is not None else None
     if not isinstance(node, ast.Call) or value is None or not _same(site, value.flow):
         return None
-    named = isinstance(node.func, ast.Attribute) and node.func.attr in ("start_span", "start_active_span")
-    return node if named and not _has_kind(site, node) else None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    named = name in ("start_span", "start_active_span")
+    return node if named and not _may_have_kind(site, arguments_of(name, node)) else None
 
 
-def _has_kind(site: Site, start: ast.Call) -> bool:
-    given = {each.arg: each.value for each in start.keywords}
-    tags = given.get("tags", start.args[3] if len(start.args) > 3 else None)
-    content = None if tags is None else written(site, tags)
+def _may_have_kind(site: Site, given: dict[str, ast.expr] | Block) -> bool:
+    if isinstance(given, Block):
+        return True
+    content = written(site, given["tags"]) if "tags" in given else None
     return isinstance(content, ast.Dict) and any(
         key is not None and site.text(key) == "span.kind" for key in content.keys
     )
