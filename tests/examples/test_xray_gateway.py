@@ -97,9 +97,10 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
             monkeypatch.setenv(name, value)
         xray.responses = [error(400, "InvalidRequestException")] * refused
         assert recipe.main() == status
-        ((*documents,),) = xray.batches
+        (request,) = xray.requests
         xray.shutdown()
-    assert len(documents) == 4
+    assert len(request.documents) == 4
+    assert [each["name"] for each in request.documents if "type" not in each] == ["gateway", "gateway"]
 
 
 def test_the_page_on_x_ray_quotes_the_recipe() -> None:
