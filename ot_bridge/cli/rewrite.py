@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"ot-bridge rewrite: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     if args.write:
-        outcome.failed += write(outcome.changed)
+        write(outcome)
     if args.json:
         print(json.dumps(_as_json(outcome), indent=2))
         return outcome.status

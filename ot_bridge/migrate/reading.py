@@ -104,7 +104,7 @@ class Reading(Slots):
         if outermost:
             self._circle = False
         value = union(values)
-        if value is None and self.trust_names:
+        if value is None:
             value = self._trusted(slot, values)
         if value is not None and value.is_object:
             for each in values:
@@ -117,10 +117,14 @@ class Reading(Slots):
             slot.state, slot.value = "done", value
         return value
 
+    def suggested(self, name: str) -> str:
+        """The kind of object that a name suggests; empty unless names are trusted."""
+        match = legacy.BY_NAME.search(name) if self.trust_names else None
+        return match[1] if match else ""
+
     def _trusted(self, slot: Slot, values: list[Value | None]) -> Value | None:
         """The value that a variable's name suggests, if it is used accordingly and nothing contradicts it."""
-        match = legacy.BY_NAME.search(slot.name)
-        kind = match[1] if match else ""
+        kind = self.suggested(slot.name)
         if kind not in ("span", "tracer"):  # how to rewrite a scope depends on where it was made
             return None
         if any(each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values):
@@ -134,11 +138,11 @@ class Reading(Slots):
 
     def trusted_attribute(self, file: File, node: ast.Attribute) -> Value | None:
         """The value that the name of an attribute of an unknown object suggests, such as `request.span`."""
-        match = legacy.BY_NAME.search(node.attr)
-        if not self.trust_names or match is None or match[1] == "scope":
+        kind = self.suggested(node.attr)
+        if kind not in ("span", "tracer"):
             return None
         flow = self._trusted_flows.setdefault((file, ast.unparse(node)), Flow())
-        return Value(match[1], flow=flow, shared=match[1] == "tracer")
+        return Value(kind, flow=flow, shared=kind == "tracer")
 
     def bound(self, file: File, binding: Binding) -> Value | None:
         """The value that one binding gives to its name."""

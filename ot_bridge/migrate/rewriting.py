@@ -9,7 +9,7 @@ import difflib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -62,6 +62,13 @@ class Outcome:
     def status(self) -> int:
         """The exit status: 0 if everything was rewritten, 1 if something is left or marked."""
         return int(bool(self.left or self.marks or self.unread or self.failed or self.refused))
+
+    def fail(self, path: Path, problem: str, references: int) -> None:
+        """Counts a file as left as it is, with references that would have been rewritten."""
+        self.failed.append((path, problem))
+        self.marks.pop(str(path), None)
+        self.rewritten -= references
+        self.left += references
 
 
 def _unified(before: list[str], after: list[str], name: str) -> Iterator[str]:
@@ -126,10 +133,7 @@ def _carry_out(plan: Plan, outcome: Outcome) -> None:
     except Exception as error:  # an error in one file must not affect other files
         problem, after = f"{type(error).__name__}: {error}", source.data
     if problem is not None:
-        outcome.failed.append((source.path, problem))
-        outcome.marks.pop(str(source.path), None)
-        outcome.rewritten -= plan.rewritten
-        outcome.left += plan.rewritten
+        outcome.fail(source.path, problem, plan.rewritten)
     elif after != source.data:
         outcome.changed.append(Changed(source.path, source.data, after, plan.rewritten, plan.left))
 
@@ -158,15 +162,14 @@ def _unbound(module: Module) -> set[str]:
     }
 
 
-def write(changed: Sequence[Changed]) -> list[tuple[Path, str]]:
-    """Writes each file as a whole. Returns the files that could not be written, with the reasons."""
-    failed = []
-    for each in changed:
+def write(outcome: Outcome) -> None:
+    """Writes each file as a whole. A file that cannot be written fails, and the others are written."""
+    for each in list(outcome.changed):
         try:
             _write(each.path.resolve(), each.after)
         except OSError as error:
-            failed.append((each.path, error.strerror or str(error)))
-    return failed
+            outcome.changed.remove(each)
+            outcome.fail(each.path, error.strerror or str(error), each.rewritten)
 
 
 def _write(path: Path, data: bytes) -> None:

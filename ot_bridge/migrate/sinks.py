@@ -239,7 +239,9 @@ class Sinks:
             self.uses.append(use)
         for _, each in slot.bindings:
             given = each.value if isinstance(each.node, ast.AnnAssign) else None
-            if given is not None and self.reading.value(self.file, given) is None:
+            if given is None or self.reading.suggested(name) == value.kind:
+                continue
+            if self.reading.value(self.file, given) is None:
                 self._block(each.node, value, f"{name} gets a value that is not known; left as it is")
 
     def _block(self, node: ast.AST, value: Value, text: str) -> None:

@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_written_is_named_and_stays(
 ) -> None:
     for name in ("a.py", "b.py"):
         (tmp_path / name).write_text(SOURCE)
-    real = os.replace
+    real, count = os.replace, rewrite([tmp_path]).rewritten // 2
 
     def replace(source: str, target: Path) -> None:
         if target.name == "a.py":
@@ -84,7 +84,9 @@ def test_a_file_that_cannot_be_written_is_named_and_stays(
     assert (tmp_path / "a.py").read_text() == SOURCE
     assert ".end()" in (tmp_path / "b.py").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"a.py", "b.py"}
-    assert f"{tmp_path / 'a.py'} is left as it is: {error.strerror or error}" in capsys.readouterr().err
+    summary = capsys.readouterr().err
+    assert f"{tmp_path / 'a.py'} is left as it is: {error.strerror or error}" in summary
+    assert f"{count} references rewritten in 1 files, {count} are left, with 0 marks" in summary
 
 
 def test_an_interrupted_write_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,9 +96,9 @@ def test_an_interrupted_write_leaves_no_file_behind(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", replace)
-    changed = rewrite([tmp_path]).changed
+    outcome = rewrite([tmp_path])
     with pytest.raises(KeyboardInterrupt):
-        write(changed)
+        write(outcome)
     assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
     assert (tmp_path / "a.py").read_text() == SOURCE
 

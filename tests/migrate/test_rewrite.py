@@ -702,7 +702,15 @@ TRUSTED = {
     ),
     "a type that is not known": (
         "span: Any = make()\nspan.finish()\n",
-        "span: Any = make()\n# ot-bridge: OTB302 span gets a value that is not known; left as it is\nspan.finish()\n",
+        "span: Any = make()\nspan.end()\n",
+    ),
+    "a type of the API": (
+        "def f(x):\n    span: opentracing.Span = x\n    span.finish()\n",
+        "def f(x):\n    span: trace.Span = x\n    span.end()\n",
+    ),
+    "a type of another kind": (
+        "span: Any = 3\nspan.finish()\n",
+        "span: Any = 3\nspan.finish()\n",
     ),
     "another kind under one name": (
         "def f(x):\n    span = 3\n    span = x\n    span.finish()\n",
@@ -1195,12 +1203,15 @@ def test_a_pin_below_2_rewrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_diff_can_be_applied_by_patch_and_no_file_is_changed(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
-    path.write_text("import opentracing\n\nopentracing.tracer.start_span('a').finish()")
+    lines = ["import opentracing", *["x = 1"] * 20, "opentracing.tracer.start_span('a').finish()"]
+    path.write_text("\n".join(lines))
     before = path.read_text()
     command = [sys.executable, "-m", "ot_bridge.cli", "rewrite", "a.py"]
     diff = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert diff.returncode == 0
     assert path.read_text() == before
+    hunks = [line for line in diff.stdout.splitlines() if line.startswith("@@")]
+    assert hunks == ["@@ -1,4 +1,4 @@", "@@ -19,4 +19,4 @@"]
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff.stdout, text=True, check=True)
     patched = path.read_text()
     path.write_text(before)
