@@ -120,13 +120,6 @@ class Sinks:
             owner = self.reading.value(self.file, target.value)
             if owner is not None and owner.kind in ("instance", "class"):
                 return self.reading.attribute_slot(owner.what, target.attr)
-            if (
-                target.attr == "tracer"
-                and owner is not None
-                and owner.kind == "module"
-                and owner.what == legacy.API
-            ):
-                return None
         return None
 
     def _into(self, value: Value, slot: Slot | None) -> Block | None:

@@ -141,7 +141,7 @@ def _padded(digits: str, length: int) -> str:
 
 
 def _match_encoded(value: str) -> re.Match[str] | None:
-    if "%" in value[:_ENCODED_CHARS] and len(value) <= _ENCODED_CHARS:
+    if len(value) <= _ENCODED_CHARS and "%" in value:
         return re.fullmatch(_IDS, unquote(value))
     return None
 

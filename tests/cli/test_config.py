@@ -58,6 +58,21 @@ def test_every_setting_is_shown_with_its_value_and_source(
     assert "\nThe same in OpenTelemetry's variables:\nOTEL_SERVICE_NAME=shop\n" in rest
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [("config", True), ("config FILE", True), ("doctor --no-send", False), ("doctor --no-send FILE", True)],
+)
+def test_a_configuration_is_also_shown_in_opentelemetrys_variables(
+    command: str, shown: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "jaeger.yml").write_text("service_name: shop\n")
+    words = command.replace("FILE", str(tmp_path / "jaeger.yml")).split()
+    main(words)
+    assert ("The same in OpenTelemetry's variables:" in capsys.readouterr().out) == shown
+    main([*words, "--json"])
+    assert json.loads(capsys.readouterr().out)["rows"]
+
+
 SAMPLERS: dict[str, tuple[Any, dict[str, str]]] = {
     "const": ({"type": "const", "param": 1}, {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}),
     "const off": ({"type": "const", "param": "false"}, {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}),

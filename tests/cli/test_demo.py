@@ -18,8 +18,11 @@ from typing import Any
 import opentracing
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from werkzeug.wrappers import Response
 
 from ot_bridge.bridge import create_tracer
+from ot_bridge.cli.demo import play
+from ot_bridge.cli.serving import get, serving
 from ot_bridge.provider import build_provider
 from tests.receiver import HttpReceiver
 
@@ -60,6 +63,16 @@ def _skeleton(text: str) -> list[str]:
     text = re.sub(r"\b\d+(\.\d+)? (ns|us|ms|s)\b", "TIME", text)
     text = re.sub(rf"^(?!{'|'.join(SENT)})[0-9a-f]{{32}} ", "ID ", text, flags=re.M)
     return [" ".join(re.sub(r"  +#+", " ", line).split()) for line in text.splitlines()]
+
+
+def test_the_demo_leaves_neither_a_tracer_nor_a_server() -> None:
+    outcomes, _ = play()
+    assert len(outcomes) == 5
+    assert not opentracing.is_global_tracer_registered()
+    with serving(Response(status=204)) as port:
+        assert get(port, "/", {}) == 204
+    with pytest.raises(ConnectionError):
+        get(port, "/", {})
 
 
 def test_the_readme_shows_what_the_demo_draws() -> None:

@@ -721,6 +721,19 @@ def test_a_configuration_file_is_used_and_each_value_is_shown_with_its_key(
     assert [span.name for span in receiver.spans] == ["ot-bridge doctor"]
 
 
+def test_the_errors_of_all_exporters_in_a_file_are_shown(doctor: Doctor, tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.configuration")
+    exporter = f'{{exporter: {{otlp_http: {{endpoint: "{_closed()}", timeout: 100}}}}}}'
+    file = tmp_path / "otel.yaml"
+    file.write_text(
+        f'file_format: "1.0"\ntracer_provider:\n  processors: [{{simple: {exporter}}}, {{batch: {exporter}}}]\n'
+    )
+    before, _, problems = doctor(OTEL_CONFIG_FILE=str(file)).of("file").removesuffix(" | ").partition(": ")
+    first, second = problems.split("; ")
+    assert before == "1 span not delivered"
+    assert first == second != ""
+
+
 @pytest.fixture
 def _files_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenTelemetry's schema for such files is valid. To check this for each file takes a second."""

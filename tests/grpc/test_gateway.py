@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -17,8 +18,11 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import Client
 
-from ot_bridge.cli.gateway.gateway import make_app
+from ot_bridge.cli.gateway import greeter_pb2 as pb
+from ot_bridge.cli.gateway import greeter_pb2_grpc as rpc
+from ot_bridge.cli.gateway.gateway import Gateway, make_app
 from ot_bridge.cli.gateway.service import serve
 from ot_bridge.wsgi import TracingMiddleware
 from tests.cli.programs import environment
@@ -138,6 +142,40 @@ def test_a_request_that_the_gateway_refuses_is_not_forwarded(
     response.read()
     assert response.status == 400
     assert [span.name for span in finished(2)] == [SERVE, SERVE]
+
+
+#: gRPC's status -> the HTTP status
+STATUSES = {
+    **{code: 500 for code in grpc.StatusCode if code is not grpc.StatusCode.OK},
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+class Failing(rpc.GreeterServicer):  # type: ignore[misc]
+    """The name is the status that it fails with."""
+
+    def SayHello(self, request: pb.HelloRequest, context: grpc.ServicerContext) -> pb.HelloReply:
+        context.abort(grpc.StatusCode[request.name], "it fails")
+
+
+def test_an_error_of_the_service_becomes_an_http_status() -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    rpc.add_GreeterServicer_to_server(Failing(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        client = Client(Gateway(rpc.GreeterStub(channel)))
+        responses = {code: client.get(f"/v1/hello/{code.name}") for code in STATUSES}
+    server.stop(None).wait()
+    assert {code: each.status_code for code, each in responses.items()} == STATUSES
+    assert {each.data for each in responses.values()} == {b"it fails\n"}
 
 
 def test_health_checks_have_no_span(gateway: http.client.HTTPConnection, finished: Finished) -> None:

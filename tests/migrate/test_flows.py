@@ -213,6 +213,28 @@ ROWS = {
         A(opentracing.tracer.start_span('a'))
         """,
     ),
+    "an argument of cls()": (
+        """
+        class A:
+            def __init__(self, span):
+                self.span = span
+            @classmethod
+            def make(cls):
+                return cls(opentracing.tracer.start_span('a'))
+        a = A.make()
+        a.span.finish()
+        """,
+        """
+        class A:
+            def __init__(self, span):
+                self.span = span
+            @classmethod
+            def make(cls):
+                return cls(trace.get_tracer(__name__).start_span('a'))
+        a = A.make()
+        a.span.end()
+        """,
+    ),
     "an argument by keyword of an unknown function": (
         """
         span = opentracing.tracer.start_span('a')

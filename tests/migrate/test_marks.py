@@ -187,6 +187,20 @@ LEFT = {
         "f(opentracing.tracer)\n",
         ["OTB302 the tracer is passed to f(), which is not below the paths; left as it is"],
     ),
+    "the tracer passed to a function of the API": (
+        "t = opentracing.global_tracer()\nopentracing.set_global_tracer(t)\n",
+        [
+            "OTB403 the tracer is passed to opentracing.set_global_tracer(); left as it is",
+            "OTB403 the global tracer: ot_bridge.install(service) sets it, and OpenTelemetry has its own",
+        ],
+    ),
+    "the tracer passed to a function of a package": (
+        "import grpc_opentracing\nt = opentracing.tracer\ngrpc_opentracing.open_tracing_client_interceptor(t)\n",
+        [
+            "OTB404 the tracer is passed to grpc_opentracing.open_tracing_client_interceptor(); left as it is",
+            "OTB404 a framework's package: ot_bridge's middleware, interceptors, or opentelemetry-instrumentation",
+        ],
+    ),
     "inject without a carrier": (
         START + "opentracing.tracer.inject(span, Format.TEXT_MAP)\n",
         ["OTB306 inject without a format or a carrier", "OTB306 inject without a format or a carrier"],

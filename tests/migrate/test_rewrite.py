@@ -1219,6 +1219,26 @@ def test_the_diff_can_be_applied_by_patch_and_no_file_is_changed(tmp_path: Path)
     assert path.read_text() == patched
 
 
+@pytest.mark.parametrize("where", ["a.py", ".", "{folder}/a.py", "{folder}", "../{name}/a.py"])
+def test_the_diff_names_a_file_relative_to_the_current_directory(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("import opentracing\n\nopentracing.tracer.start_span('a').finish()\n")
+    assert main(["rewrite", where.format(folder=tmp_path, name=tmp_path.name)]) == 0
+    assert capsys.readouterr().out.startswith("--- a/a.py\n+++ b/a.py\n")
+
+
+def test_the_diff_of_a_file_elsewhere_has_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "b")
+    (tmp_path / "a.py").write_text("import opentracing\n\nopentracing.tracer.start_span('a').finish()\n")
+    assert main(["rewrite", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(f"--- a{tmp_path}/a.py\n+++ b{tmp_path}/a.py\n")
+
+
 def test_a_files_mode_and_links_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text(

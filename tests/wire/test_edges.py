@@ -64,6 +64,13 @@ def test_a_traceparent_has_at_most_512_characters_with_its_blanks(blanks: int, r
             propagator.decode(headers)
 
 
+def test_a_jaeger_header_of_any_length_may_have_each_character_encoded() -> None:
+    value = f"{0xA:032x}:{0xB:016x}:{0xC:016x}:01"
+    encoded = "".join(f"%{ord(char):02X}" for char in value)
+    plain, found = (Propagator(["jaeger"]).decode({"uber-trace-id": text}) for text in (value, encoded))
+    assert found == plain is not None
+
+
 @pytest.mark.parametrize(("given", "kept"), [(1023, 1023), (1024, 1024), (1025, 1024)])
 def test_a_debug_id_has_at_most_1024_characters(given: int, kept: int) -> None:
     found = Propagator(["jaeger"]).decode({"jaeger-debug-id": "d" * given})
