@@ -131,7 +131,7 @@ def _outcome(
     return Outcome(request.title, documents, delivered, one_trace and len(documents) == expected)
 
 
-def run(as_json: bool, everything: bool = False) -> int:
+def run(as_json: bool, everything: bool) -> int:
     """Prints the segments that arrived. Returns 0 if all expected segments were delivered, else 1."""
     with fake_xray() as xray:
         played = {
@@ -168,7 +168,6 @@ def _tree(outcome: Outcome, style: Style, everything: bool) -> Iterator[str]:
 def _record(document: Document) -> SpanRecord:
     """The span record that corresponds to a segment."""
     url = document.get("http", {}).get("request", {}).get("url", "")
-    failed = bool(document.get("fault") or document.get("error"))
     return BLANK._replace(
         trace_id=document["trace_id"],
         span_id=document["id"],
@@ -178,6 +177,5 @@ def _record(document: Document) -> SpanRecord:
         kind=" ".join(filter(None, [document.get("type", "segment"), document.get("namespace", "")])),
         start=round(document["start_time"] * 1e9),
         end=round(document["end_time"] * 1e9),
-        status="ERROR" if failed else "UNSET",
         attributes={"url": url} if url else {},
     )

@@ -77,7 +77,7 @@ def test_the_demo_shows_what_is_sampled_with_and_without_a_global_configuration(
 def test_the_demo_prints_the_segments_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert demo_xray.run(as_json=True) == 0
+    assert demo_xray.run(as_json=True, everything=False) == 0
     outcomes: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     assert len(outcomes) == 2 * len(demo_xray.REQUESTS)
     (api, *_) = (outcome["documents"] for outcome in outcomes if "/api" in outcome["title"])
@@ -99,9 +99,29 @@ def test_spans_that_were_not_delivered_are_reported_and_set_the_exit_status(
         return play(share, xray)
 
     monkeypatch.setattr(demo_xray, "play", astray)
-    assert demo_xray.run(as_json=False) == 1
+    assert demo_xray.run(as_json=False, everything=False) == 1
     *_, last_line = capsys.readouterr().out.splitlines()
     assert last_line == "0 segments, some were not delivered"
+
+
+def test_a_trace_in_pieces_is_reported_and_sets_the_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take = FakeXRay.take
+
+    def torn(xray: FakeXRay) -> list[dict[str, Any]]:
+        """The last two documents of a request are in two other traces."""
+        documents = take(xray)
+        for document in documents[2:]:
+            document["trace_id"] = "1-0-0"
+        return documents
+
+    monkeypatch.setattr(FakeXRay, "take", torn)
+    assert demo_xray.run(as_json=False, everything=False) == 1
+    *_, first, second, third, last = capsys.readouterr().out.splitlines()
+    assert [first, third] == ["not as expected: GET /api/v1/hello/ann: always sampled"] * 2
+    assert second == "not as expected: GET /v1/hello/ann: by the global share, chosen"
+    assert last == "16 segments, all delivered"
 
 
 def test_the_embedded_x_ray_accepts_only_signed_segments() -> None:

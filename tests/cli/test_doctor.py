@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import re
 import socket
@@ -24,7 +25,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 
 import ot_bridge
-from ot_bridge.cli.checkup import addresses, known, packages
+from ot_bridge.cli.checkup import addresses, effective, known, packages
+from ot_bridge.cli.checkup.model import Row
 from ot_bridge.cli.main import main
 from tests import needs
 from tests.authority import Authority
@@ -912,6 +914,47 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     assert unknown == "it is not known which Python sh starts, if any | "
     missing = doctor("--no-send", "--", "no-such-program")
     assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
+
+
+def _python(folder: Path, *lines: str) -> str:
+    """A Python that runs these lines of the shell first."""
+    path = folder / "python3"
+    path.write_text("\n".join(["#!/bin/sh", *lines, f'exec {sys.executable} "$@"', ""]))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_python_without_the_doctor_is_reported(doctor: Doctor, tmp_path: Path) -> None:
+    line = 'case "$*" in *doctor*) echo odd >&2; echo "invalid choice" >&2; exit 2;; esac'
+    finding = doctor("--no-send", "--", _python(tmp_path, line), "app.py").of("program", "look")
+    assert finding == "its ot-bridge has no doctor, or could not run it: invalid choice | "
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("exit 3", "exit status 3"),
+        ("echo odd >&2; echo 'it fails' >&2; exit 1", "it fails"),
+        ("echo '{'; exit 0", "Expecting property name"),
+    ],
+)
+def test_a_python_that_fails_is_reported(line: str, problem: str, doctor: Doctor, tmp_path: Path) -> None:
+    python = _python(tmp_path, line)
+    report = doctor("--no-send", "--", python, "app.py")
+    assert report.of("program").startswith(f"{python} cannot be started: {problem}")
+    assert set(report.rows) == {"program"}
+
+
+@pytest.mark.parametrize(("level", "kind"), [("warning", "look"), ("error", "wrong")])
+def test_a_log_line_of_the_library_is_a_finding(
+    level: str, kind: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logging_rows(name: str | None) -> list[Row]:
+        getattr(logging.getLogger("ot_bridge.engine"), level)("odd; all the same")
+        return []
+
+    monkeypatch.setattr(effective, "rows", logging_rows)
+    assert doctor("--no-send").of("library", kind) == "odd; all the same | "
 
 
 def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:

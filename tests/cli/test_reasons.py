@@ -66,10 +66,13 @@ def test_an_address_is_shown_with_brackets_where_it_needs_them() -> None:
         ),
         ("certificate has expired", "the certificate of it has expired", "renew it there"),
         ("certificate is not yet valid", "the certificate of it is not yet valid", "renew it there"),
-        (
-            "CERTIFICATE_REQUIRED",
-            "it wants a certificate of the client",
-            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=… and OTEL_EXPORTER_OTLP_CLIENT_KEY=…",
+        *(
+            (
+                text,
+                "it wants a certificate of the client",
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=… and OTEL_EXPORTER_OTLP_CLIENT_KEY=…",
+            )
+            for text in ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")
         ),
         (
             "HTTP 401",
@@ -293,6 +296,7 @@ def test_a_version_fits_a_requirement(installed: str, operator: str, wanted: str
         ("JAEGER_SERVICE_PORT_HTTP", "80", False),
         ("JAEGER_ENV_PATH", "x", False),
         ("JAEGER_SERVICE_NAME", "shop", True),
+        ("JAEGER_COLLECTOR_NAME", "/app/collector", False),
     ],
 )
 def test_a_variable_that_kubernetes_sets_is_no_setting(

@@ -80,15 +80,20 @@ def test_each_entry_point_of_the_gateway_has_the_spans_that_the_recipe_describes
     assert sorted(span.name for span in memory.get_finished_spans()) == expected[share is None]
 
 
-@pytest.mark.parametrize(("refused", "status"), [(False, 0), (True, 1)], ids=["delivered", "refused"])
+@pytest.mark.parametrize(
+    ("refused", "share", "gateways"),
+    [(False, ["0.01"], 2), (True, ["0.01"], 2), (False, [], 2), (False, ["1"], 4)],
+    ids=["delivered", "refused", "nothing global", "all"],
+)
 def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result(
-    monkeypatch: pytest.MonkeyPatch, refused: bool, status: int
+    monkeypatch: pytest.MonkeyPatch, refused: bool, share: list[str], gateways: int
 ) -> None:
-    def one_request(host: str, port: int, app: Any, **options: Any) -> None:
-        Client(app).get(f"/api{HELLO}", buffered=True)
+    def two_requests(host: str, port: int, app: Any, **options: Any) -> None:
+        for path in (f"/api{HELLO}", HELLO):
+            Client(app).get(path, buffered=True, headers=LEFT)
 
-    monkeypatch.setattr(recipe, "run_simple", one_request)
-    monkeypatch.setattr("sys.argv", ["recipe", "0.01"])
+    monkeypatch.setattr(recipe, "run_simple", two_requests)
+    monkeypatch.setattr("sys.argv", ["recipe", *share])
     monkeypatch.delenv("AWS_XRAY_DAEMON_ADDRESS", raising=False)
     with FakeXRay() as xray:
         environment = {"AWS_ENDPOINT_URL_XRAY": xray.url, "AWS_REGION": "eu-west-1"}
@@ -96,11 +101,11 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         xray.responses = [error(400, "InvalidRequestException")] * refused
-        assert recipe.main() == status
+        assert recipe.main() == int(refused)
         (request,) = xray.requests
         xray.shutdown()
-    assert len(request.documents) == 4
-    assert [each["name"] for each in request.documents if "type" not in each] == ["gateway", "gateway"]
+    assert len(request.documents) == 2 * gateways
+    assert [each["name"] for each in request.documents if "type" not in each] == ["gateway"] * gateways
 
 
 def test_the_page_on_x_ray_quotes_the_recipe() -> None:

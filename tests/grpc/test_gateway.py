@@ -198,7 +198,8 @@ def test_the_gateway_alone_serves_and_sends_its_spans() -> None:
         running = subprocess.Popen([sys.executable, "-c", program], env=variables, stderr=subprocess.DEVNULL)
         try:
             until(lambda: _answers(port))
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+            other = socket.create_connection(("127.0.0.1", port))  # one that sends nothing
+            with other, closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
                 assert _get(connection, "/v1/hello/ann")[0] == 200
             until(lambda: {span.name for span in receiver.spans} >= {SERVE, HELLO})
         finally:
