@@ -84,7 +84,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"ot-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = next((name for name in arguments if name in COMMANDS), None)
+    chosen = next(iter(arguments), None)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,

@@ -17,11 +17,12 @@ from typing import Any
 import opentracing
 import pytest
 
-from ot_bridge.cli import traces
+from ot_bridge.cli import group, traces
 from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode import EventRecord, LinkRecord
 from ot_bridge.view.packets import records
 from tests.cli import programs
+from tests.delivery.parts import until
 from tests.view.spans import MS, START, TRACE, many, span
 
 PROGRAM = """
@@ -153,6 +154,11 @@ def test_a_difference_is_shown_and_can_be_ignored(compare: Compare) -> None:
     assert done.returncode == 0, done.stdout
 
 
+UNSAMPLED = """
+from jaeger_client import Config
+tracer = Config({"sampler": {"type": "const", "param": 0}}, service_name="compared").initialize_tracer()
+tracer.start_span("a").finish()
+"""
 NOT_COMPARED = {
     "no program": ([], "no program given; for example: ot-bridge compare -- python app.py"),
     "a program that is not there": (["--", "no-such-program"], "no-such-program: not found"),
@@ -165,6 +171,14 @@ NOT_COMPARED = {
         ["--", sys.executable, "-c", "raise SystemExit(3)"],
         (
             "no spans came from the program on jaeger-client (exit status 3) and ot_bridge (exit status 3). "
+            "Did it fail (see above)? Is it sampled (--sample has both sample everything)? "
+            "Does it serve requests (--then asks it some)?"
+        ),
+    ),
+    "a program that samples nothing": (
+        ["--", sys.executable, "-c", UNSAMPLED],
+        (
+            "no spans came from the program on jaeger-client (exit status 0) and ot_bridge (exit status 0). "
             "Did it fail (see above)? Is it sampled (--sample has both sample everything)? "
             "Does it serve requests (--then asks it some)?"
         ),
@@ -283,6 +297,20 @@ def test_a_server_that_ignores_signals_is_killed(compare: Compare) -> None:
     done = compare("--then", ask, "--after", "0", "--", sys.executable, "app.py")
     assert done.stdout.count(f"exit status -{signal.SIGKILL:d}") == 2
     assert done.returncode == 2
+
+
+def test_a_child_that_ignores_signals_is_killed_though_its_leader_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "PATIENCE", 0.3)
+    lines = "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"
+    with group.running(f'cd {tmp_path}; (exec sh -c "{lines}") & wait', os.environ) as running:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+            assert not running.ends(0.02)
+        pid = int((tmp_path / "pid").read_text())
+        assert _runs(pid)
+    assert running.ends(0)
+    until(lambda: not _runs(pid))
 
 
 SHELLS = {

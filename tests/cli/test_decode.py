@@ -44,6 +44,7 @@ def test_a_header_is_explained_and_shown_in_all_other_formats(decode: Output) ->
         "  tracecontext\n"
         "    traceparent: 00-5b8aa5a2d2c872e8321cf37308d69df2-051581bf3cb55c13-01\n"
     )
+    assert out.count("\n  jaeger\n") == out.count("uber-trace-id") == 0
     assert "  ottrace (without upper half of the trace id)\n    ot-tracer-traceid: 321cf37308d69df2\n" in out
     assert (
         "X-Amzn-Trace-Id: Root=1-5b8aa5a2-d2c872e8321cf37308d69df2;Parent=051581bf3cb55c13;Sampled=1" in out

@@ -945,6 +945,18 @@ def test_a_python_that_fails_is_reported(line: str, problem: str, doctor: Doctor
     assert set(report.rows) == {"program"}
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_a_python_without_our_sitecustomize_is_reported(other: bool, doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").touch()
+    python = _python(tmp_path, f"export PYTHONPATH={tmp_path}" if other else "unset PYTHONPATH")
+    more = f": {tmp_path / 'sitecustomize.py'} is read in its place" if other else ""
+    report = doctor("--no-send", "--", python, "app.py")
+    assert report.of("redirect") == (
+        f"{sys.executable} does not read the sitecustomize of ot-bridge run{more} | "
+    )
+    assert report.rows["redirect"] == ("off, with ot-bridge run too", "ot-bridge run")
+
+
 @pytest.mark.parametrize(("level", "kind"), [("warning", "look"), ("error", "wrong")])
 def test_a_log_line_of_the_library_is_a_finding(
     level: str, kind: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -271,9 +272,14 @@ def test_a_file_that_cannot_be_read_gives_an_error_message(
 
 
 def test_listening_on_all_addresses_is_warned_of_once() -> None:
-    with started("view", "--host", "0.0.0.0", "--port", "0") as (process, address):
-        with urllib.request.urlopen(address, timeout=10) as response:
-            assert response.status == 200
+    with started("view", "--host", "0.0.0.0", "--host", "traces.lan", "--port", "0") as (process, address):
+        for host in ("10.1.2.3", "traces.lan", "localhost"):
+            request = urllib.request.Request(address, headers={"Host": host})
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert response.status == 200
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(address, headers={"Host": "a.lan"}), timeout=10)
+        refused.value.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert process.stderr is not None
