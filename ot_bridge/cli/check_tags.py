@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ot_bridge.cli.group import running
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     return 2 if unread or failed else int(changes and not opt_in())
 
 
-def _add(found: Found, names: object, place: str) -> None:
-    for name in names if isinstance(names, dict) else ():
+def _add(found: Found, names: Iterable[str], place: str) -> None:
+    for name in names:
         found.add(name, place)
 
 

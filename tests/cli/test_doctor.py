@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.machinery import PathFinder
 from importlib.metadata import PathDistribution, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 
 import ot_bridge
-from ot_bridge.cli.checkup import addresses, effective, known, packages
+from ot_bridge.cli.checkup import addresses, effective, known, packages, program
 from ot_bridge.cli.checkup.model import Row
 from ot_bridge.cli.main import main
 from tests import needs
@@ -843,6 +844,7 @@ SET_UPS = {
         "the program forks after it was loaded, and a gRPC channel does not survive a fork | OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
     ),
     "celery's threads and gRPC": ("celery -A tasks worker --pool=threads", "grpc", "", ""),
+    "celery's only process and gRPC": ("celery -A tasks worker -P solo", "grpc", "", ""),
     "uWSGI's fork and gRPC": (
         "uwsgi --enable-threads",
         "grpc",
@@ -888,7 +890,9 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     (tmp_path / "app.py").write_text("open('ran', 'w')")
     report = doctor("--no-send", "-H", "sw8: 1", "--", sys.executable, str(tmp_path / "app.py"))
     assert report.rows["program"][0] == f"{sys.executable} {tmp_path / 'app.py'}"
-    assert report.rows["its python"][0].endswith(sys.executable)
+    version, source = report.rows["its python"]
+    assert version.endswith(sys.executable)
+    assert source == "argument"
     assert report.rows["redirect"][0] == "ot-bridge run turns it on: jaeger_client, grpc_opentracing"
     assert report.of("program", "well") == (
         f"{sys.executable} has ot-bridge {ot_bridge.__version__} | \n"
@@ -914,6 +918,22 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     assert unknown == "it is not known which Python sh starts, if any | "
     missing = doctor("--no-send", "--", "no-such-program")
     assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
+
+
+@pytest.mark.parametrize(
+    ("installed", "text"),
+    [
+        ([], "neither jaeger_client nor grpc_opentracing is installed"),
+        (["jaeger_client"], "the real jaeger_client is installed"),
+        (["grpc_opentracing", "jaeger_client"], "the real jaeger_client and grpc_opentracing are installed"),
+    ],
+)
+def test_the_real_packages_that_are_installed_are_named(
+    installed: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PathFinder, "find_spec", lambda name: name in installed or None)
+    (row,) = program.redirection()
+    assert row.value == f"off in this process; {text}"
 
 
 def _python(folder: Path, *lines: str) -> str:

@@ -1268,6 +1268,18 @@ def test_the_mark_of_a_jaeger_configuration_lists_the_variables(
     assert "OTEL_TRACES_SAMPLER=" in mark
 
 
+def test_the_mark_of_a_configuration_that_jaeger_client_refuses_has_no_variables(tmp_path: Path) -> None:
+    source = "from jaeger_client import Config\n\nc = Config(config={'reporter_batch_size': 'x'}, service_name='shop')\n"
+    (tmp_path / "a.py").write_text(source)
+    assert main(["rewrite", str(tmp_path), "--write"]) == 1
+    after = (tmp_path / "a.py").read_text()
+    assert [
+        line for line in after.splitlines() if not line.startswith("# ot-bridge: ")
+    ] == source.splitlines()
+    assert "OTB401 set-up: ot_bridge.install('shop')" in after
+    assert "OTEL_" not in after
+
+
 def test_the_summary_explains_once_what_changes_for_every_span(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
