@@ -936,6 +936,20 @@ def test_the_real_packages_that_are_installed_are_named(
     assert row.value == f"off in this process; {text}"
 
 
+def test_the_versions_of_the_packages_that_matter_are_shown(doctor: Doctor) -> None:
+    _, packages = doctor("--no-send").rows["python"]
+    names = ["ot-bridge", "opentelemetry-api", "opentelemetry-sdk", "protobuf", "grpcio", "opentracing"]
+    assert packages == ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def test_a_file_and_a_service_name_are_checked_in_the_programs_python(doctor: Doctor, tmp_path: Path) -> None:
+    file = tmp_path / "jaeger.yml"
+    file.write_text("sampler: {type: const, param: 1}\n")
+    rows = doctor("--no-send", str(file), "--service-name", "kiosk", "--", sys.executable, "app.py").rows
+    assert rows["jaeger.sampler_type"] == ("const", f"{file}: sampler.type")
+    assert rows["jaeger.service_name"] == ("kiosk", "argument")
+
+
 def _python(folder: Path, *lines: str) -> str:
     """A Python that runs these lines of the shell first."""
     path = folder / "python3"
@@ -1119,6 +1133,23 @@ def test_the_protocol_of_a_server_is_recognized_by_its_first_bytes(tmp_path: Pat
     refusing = b"HTTP/1.1 400 Bad\r\n\r\nThe plain HTTP request was sent to HTTPS port"
     with _listening(_answering(refusing)) as port:
         assert addresses.probe("127.0.0.1", port) == addresses.TLS
+
+
+@pytest.mark.parametrize(
+    ("alert", "kind"), [(b"\x15\x03\x03\x00\x02\x02\x28", addresses.TLS), (b"garbage", addresses.CLOSED)]
+)
+def test_a_server_that_closes_a_plain_connection_is_asked_in_tls(alert: bytes, kind: str) -> None:
+    received: list[bytes] = []
+
+    def respond(connection: socket.socket) -> None:
+        received.append(connection.recv(9))
+        if not received[-1].startswith(b"GET "):
+            connection.sendall(alert)
+            connection.recv(9999)
+
+    with _listening(respond) as port:
+        assert addresses.probe("127.0.0.1", port) == kind
+    assert len(received) == 2
 
 
 def _answering(data: bytes) -> Callable[[socket.socket], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -286,6 +287,15 @@ def test_listening_on_all_addresses_is_warned_of_once() -> None:
         note = "everyone who reaches this machine can read the traces."
         lines = [line for line in process.stderr.read().splitlines() if "left out" not in line]
         assert lines == [f"ot-bridge view: {note} A name in the Host header must be given with --host"]
+
+
+def test_only_the_address_is_printed_if_the_port_is_requested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(viewing, "serve", lambda address, ended: None)
+    assert main(["view", "--port", "0"]) == 0
+    line = r"Traces are shown at http://127\.0\.0\.1:\d+/ \(Ctrl-C ends it\)\n"
+    assert re.fullmatch(line, capsys.readouterr().out)
 
 
 def test_a_real_collector_reads_what_is_downloaded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
         for path in (f"/api{HELLO}", HELLO):
             Client(app).get(path, buffered=True, headers=LEFT)
 
-    monkeypatch.setattr(recipe, "run_simple", two_requests)
+    monkeypatch.setattr("werkzeug.serving.run_simple", two_requests)
     monkeypatch.setattr("sys.argv", ["recipe", *share])
     monkeypatch.delenv("AWS_XRAY_DAEMON_ADDRESS", raising=False)
     with FakeXRay() as xray:
@@ -101,7 +102,9 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         xray.responses = [error(400, "InvalidRequestException")] * refused
-        assert recipe.main() == int(refused)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(recipe.__file__), run_name="__main__")
+        assert ended.value.code == int(refused)
         (request,) = xray.requests
         xray.shutdown()
     assert len(request.documents) == 2 * gateways
