@@ -85,6 +85,7 @@ def test_an_error_message_points_at_the_wrong_character(
     assert status == 1
     assert reason in out
     assert printed in out
+    assert ("^" in out) == ("^" in printed)
     assert "other formats" not in out
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import PathFinder
-from importlib.metadata import PathDistribution, version
+from importlib.metadata import PackageNotFoundError, PathDistribution, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -936,10 +936,26 @@ def test_the_real_packages_that_are_installed_are_named(
     assert row.value == f"off in this process; {text}"
 
 
-def test_the_versions_of_the_packages_that_matter_are_shown(doctor: Doctor) -> None:
+@pytest.mark.parametrize("missing", ["", "protobuf"])
+def test_the_versions_of_the_packages_that_matter_are_shown(
+    missing: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installed(name: str) -> str:
+        if name == missing:
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(effective, "version", installed)
     _, packages = doctor("--no-send").rows["python"]
     names = ["ot-bridge", "opentelemetry-api", "opentelemetry-sdk", "protobuf", "grpcio", "opentracing"]
-    assert packages == ", ".join(f"{name} {version(name)}" for name in names)
+    assert packages == ", ".join(f"{name} {version(name)}" for name in names if name != missing)
+
+
+@pytest.mark.parametrize("exporter", ["otlp", "console"])
+def test_a_proxy_matters_only_to_the_exporter_over_http(exporter: str, doctor: Doctor) -> None:
+    proxy = {"HTTP_PROXY": _closed(), ENDPOINT: "http://collector:4318"}
+    report = doctor(OTEL_TRACES_EXPORTER=exporter, OTEL_EXPORTER_OTLP_TIMEOUT="1", **proxy)
+    assert bool(report.of("proxy", "look")) == (exporter == "otlp")
 
 
 def test_a_file_and_a_service_name_are_checked_in_the_programs_python(doctor: Doctor, tmp_path: Path) -> None:

@@ -126,7 +126,9 @@ def test_the_help_explains_each_argument(
     with pytest.raises(SystemExit):
         main([command, "--help"])
     lines = [re.split(r"\s{2,}", line)[-1] for line in capsys.readouterr().out.splitlines()]
+    summary = COMMANDS[command]
     assert [line for line in HELP[command] if line not in lines] == []
+    assert f"{summary[0].upper()}{summary[1:]}." in lines
 
 
 def test_the_help_explains_each_command(

@@ -289,6 +289,21 @@ def test_listening_on_all_addresses_is_warned_of_once() -> None:
         assert lines == [f"ot-bridge view: {note} A name in the Host header must be given with --host"]
 
 
+def test_a_program_with_a_viewer_sends_its_spans_there_whatever_is_set() -> None:
+    names = (
+        "CONFIG_FILE",
+        "TRACES_EXPORTER",
+        "EXPORTER_OTLP_TRACES_PROTOCOL",
+        "EXPORTER_OTLP_TRACES_ENDPOINT",
+    )
+    code = f"import os; print([os.environ[f'OTEL_{{name}}'] for name in {names}], flush=True)"
+    others = dict.fromkeys((f"OTEL_{name}" for name in names), "other")
+    with started("run", "--view", "--", sys.executable, "-c", code, **others) as (process, address):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+    assert line == f"{['', 'otlp', 'http/protobuf', f'{address}v1/traces']}\n"
+
+
 def test_only_the_address_is_printed_if_the_port_is_requested(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
