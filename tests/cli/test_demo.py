@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response
 
 from ot_bridge.bridge import create_tracer
 from ot_bridge.cli.demo import play
+from ot_bridge.cli.receiving import receiving
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.provider import build_provider
 from tests.receiver import HttpReceiver
@@ -68,11 +69,16 @@ def _skeleton(text: str) -> list[str]:
 def test_the_demo_leaves_neither_a_tracer_nor_a_server() -> None:
     outcomes, _ = play()
     assert len(outcomes) == 5
+    assert {span.resource.attributes["service.name"] for each in outcomes for span in each.spans} == {"demo"}
     assert not opentracing.is_global_tracer_registered()
     with serving(Response(status=204)) as port:
         assert get(port, "/", {}) == 204
     with pytest.raises(ConnectionError):
         get(port, "/", {})
+    with receiving() as received:
+        pass
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", received.udp_port))
 
 
 def test_the_readme_shows_what_the_demo_draws() -> None:

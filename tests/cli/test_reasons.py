@@ -500,3 +500,23 @@ READ = (
 def test_a_variable_that_something_reads_is_no_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
     assert [each.text for each in known.findings() if name in each.text] == []
+
+
+@pytest.mark.parametrize(
+    ("general", "special", "found"),
+    [
+        ("http://a:4318", "http://b:4318", True),
+        ("a", "a", False),
+        ("", "a", False),
+        (None, "a", False),
+        ("a", " ", False),
+    ],
+)
+def test_a_variable_overrules_another_one_that_is_set_to_something_else(
+    general: str | None, special: str, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    if general is not None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", general)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", special)
+    assert [each.mend for each in known.findings()] == ["unset OTEL_EXPORTER_OTLP_ENDPOINT"] * found

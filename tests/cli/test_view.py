@@ -16,13 +16,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ot_bridge.cli import viewing
 from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode_json import encode_json
-from ot_bridge.view.app import Viewer
+from ot_bridge.view.app import NAMES, Viewer
 from ot_bridge.view.serving import Server, bound
 from ot_bridge.view.store import Store
 from tests.cli import programs
@@ -181,7 +182,10 @@ def test_a_port_in_use_by_another_program_is_avoided_and_the_line_to_copy_is_pri
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         assert time.monotonic() - before < 30
-    assert "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" in capsys.readouterr().out
+    (port,) = re.findall(
+        r"^export OTEL_EXPORTER_OTLP_ENDPOINT=http://127\.0\.0\.1:(\d+)$", capsys.readouterr().out, re.M
+    )
+    assert int(port) > 1023
 
 
 def test_an_unchanged_program_is_seen_in_the_viewer_and_its_exit_status_is_passed_on(tmp_path: Path) -> None:
@@ -297,11 +301,30 @@ def test_a_program_with_a_viewer_sends_its_spans_there_whatever_is_set() -> None
         "EXPORTER_OTLP_TRACES_ENDPOINT",
     )
     code = f"import os; print([os.environ[f'OTEL_{{name}}'] for name in {names}], flush=True)"
-    others = dict.fromkeys((f"OTEL_{name}" for name in names), "other")
+    others: dict[str, Any] = dict.fromkeys((f"OTEL_{name}" for name in names), "other")
     with started("run", "--view", "--", sys.executable, "-c", code, **others) as (process, address):
         assert process.stdout is not None
         line = process.stdout.readline()
     assert line == f"{['', 'otlp', 'http/protobuf', f'{address}v1/traces']}\n"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "public"),
+    [(["0.0.0.0"], True), (["::"], True), (["a.lan", "::"], True), (["10.0.0.1"], False), (["a.lan"], False)],
+)
+def test_on_all_addresses_every_address_is_accepted_as_host(
+    hosts: list[str], public: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def started(store: Store, addresses: list[str], names: set[str], port: int) -> Iterator[viewing.Address]:
+        assert addresses == ([host for host in hosts if host != "a.lan"] or ["127.0.0.1", "::1"])
+        assert names == {*NAMES, *hosts, *([Viewer.ANY_ADDRESS] * public)}
+        yield viewing.Address(port, True)
+
+    monkeypatch.setattr(viewing, "viewer", started)
+    monkeypatch.setattr(viewing, "serve", lambda address, ended: None)
+    assert main(["view", "--port", "0", *(word for host in hosts for word in ("--host", host))]) == 0
+    assert ("everyone who reaches this machine" in capsys.readouterr().err) is public
 
 
 def test_only_the_address_is_printed_if_the_port_is_requested(

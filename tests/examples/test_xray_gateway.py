@@ -90,6 +90,7 @@ def test_the_program_flushes_before_it_ends_and_its_exit_status_shows_the_result
     monkeypatch: pytest.MonkeyPatch, refused: bool, share: list[str], gateways: int
 ) -> None:
     def two_requests(host: str, port: int, app: Any, **options: Any) -> None:
+        assert (host, port, options) == ("127.0.0.1", 8080, {"threaded": True})
         for path in (f"/api{HELLO}", HELLO):
             Client(app).get(path, buffered=True, headers=LEFT)
 

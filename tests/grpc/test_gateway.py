@@ -101,14 +101,16 @@ def test_the_http_span_is_the_parent_of_the_clients_and_that_of_the_servers(
     assert {span.context.trace_id for span in spans} == {0xABC}
 
 
+@pytest.mark.parametrize(("query", "count"), [("", 3), ("?times=2", 2), ("?times=x", 3)])
 def test_a_stream_is_sent_as_events_in_one_trace(
-    gateway: http.client.HTTPConnection, finished: Finished
+    query: str, count: int, gateway: http.client.HTTPConnection, finished: Finished
 ) -> None:
-    gateway.request("GET", "/v1/hello/ann/stream?times=3")
+    gateway.request("GET", f"/v1/hello/ann/stream{query}")
     response = gateway.getresponse()
     assert response.getheader("Content-Type", "").startswith("text/event-stream")
     events = response.read().decode().split("\n\n")
-    assert [json.loads(event.removeprefix("data: "))["number"] for event in events if event] == [1, 2, 3]
+    numbers = [json.loads(event.removeprefix("data: "))["number"] for event in events if event]
+    assert numbers == [*range(1, count + 1)]
     assert chain(finished(3)) == [(SERVE, "SERVER"), (KEEP, "CLIENT"), (KEEP, "SERVER")]
 
 

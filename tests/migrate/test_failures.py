@@ -130,7 +130,10 @@ def test_a_file_that_cannot_be_opened_is_named_and_the_others_are_read(
     assert main(["rewrite", str(tmp_path), "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert printed["unread"] == [{"file": str(tmp_path / "a.py"), "problem": error.strerror or str(error)}]
-    assert [Path(each["file"]).name for each in printed["files"]] == ["b.py"]
+    (changed,) = printed["files"]
+    assert (Path(changed["file"]).name, changed["rewritten"], changed["left"]) == ("b.py", 3, 0)
+    assert changed["diff"].startswith("--- a/")
+    assert (printed["rewritten"], printed["left"], printed["refused"]) == (3, 0, None)
 
 
 def test_a_chain_of_hundreds_of_calls_is_read_by_check_and_left_by_rewrite(
