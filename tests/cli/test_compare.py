@@ -313,6 +313,14 @@ def test_a_child_that_ignores_signals_is_killed_though_its_leader_has_ended(
     until(lambda: not _runs(pid))
 
 
+def test_a_child_that_ends_by_itself_on_sigterm_is_not_killed(tmp_path: Path) -> None:
+    lines = "trap 'sleep 0.3; : > done; exit' TERM; : > here; while :; do sleep 0.05; done"
+    with group.running(f'cd {tmp_path}; (exec sh -c "{lines}") & wait', os.environ) as running:
+        while not (tmp_path / "here").exists():
+            assert not running.ends(0.02)
+    assert (tmp_path / "done").exists()
+
+
 SHELLS = {
     "a shell": "{python} app.py; true",
     "make": "make -s serve",

@@ -916,6 +916,7 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     )
     unknown = doctor("--no-send", "--", "sh", "-c", "x").of("program", "look")
     assert unknown == "it is not known which Python sh starts, if any | "
+    assert doctor("--no-send", "--", "ot-bridge").rows["program"] == ("ot-bridge", "argument")
     missing = doctor("--no-send", "--", "no-such-program")
     assert (missing.status, missing.of("program")) == (1, "no-such-program: not found | ")
 

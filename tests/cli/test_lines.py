@@ -54,6 +54,18 @@ def test_spans_are_lines_without_ids_and_times_in_the_order_of_their_text() -> N
     ]
 
 
+def test_only_a_top_says_that_its_parent_is_elsewhere() -> None:
+    spans = [span(1, 9, name="a"), span(2, 1, name="b"), span(3, 2, name="c"), span(4, 8, name="d")]
+    assert traces.text(spans)[2:] == [
+        "shop: a (its parent is elsewhere)",
+        "  shop: b",
+        "    shop: c",
+        "",
+        "shop: d (its parent is elsewhere)",
+    ]
+    assert traces.text(spans[1:3])[2:] == ["shop: b (its parent is elsewhere)", "  shop: c"]
+
+
 def test_tags_that_are_to_be_ignored_are_left_out_of_spans_and_processes() -> None:
     one = span(1, attributes={"a": 1, "b": 2}, resource={"service.name": "shop", "a": 3, "c": 4})
     assert traces.text([one], ignore=("a", "c")) == ["process shop", "", "shop: span 1 b=2"]

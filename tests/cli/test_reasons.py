@@ -9,6 +9,7 @@ import pytest
 from ot_bridge.cli.checkup import addresses, effective, known, packages
 from ot_bridge.cli.checkup.model import is_secret, source, variable
 from ot_bridge.cli.checkup.reasons import Address, Reason, address_of, reason
+from ot_bridge.jaeger_client.settings import ROWS
 
 
 @pytest.mark.parametrize(
@@ -492,6 +493,7 @@ READ = (
     *("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "OTEL_SERVICE_NAME", "OTEL_PROPAGATORS"),
     *("OTEL_PYTHON_OTHER", "OTEL_INSTRUMENTATION_X", "OTEL_OPERATOR_X", "OTEL_NODE_IP", "OTEL_RESOURCE_X"),
     "OTEL_AUTO_X",
+    *dict.fromkeys(name for row in ROWS.values() for name in row.otel),
 )
 
 

@@ -204,6 +204,11 @@ def test_the_gateway_alone_serves_and_sends_its_spans() -> None:
             with other, closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
                 assert _get(connection, "/v1/hello/ann")[0] == 200
             until(lambda: {span.name for span in receiver.spans} >= {SERVE, HELLO})
+            attributes = [
+                (each.key, each.value.string_value)
+                for each in receiver.requests[0].resource_spans[0].resource.attributes
+            ]
+            assert ("service.name", "gateway") in attributes
         finally:
             running.kill()
             running.wait()
