@@ -303,6 +303,8 @@ def test_a_child_that_ignores_signals_is_killed_though_its_leader_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group, "PATIENCE", 0.3)
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+    before = [*map(signal.getsignal, numbers)]
     lines = "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"
     with group.running(f'cd {tmp_path}; (exec sh -c "{lines}") & wait', os.environ) as running:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
@@ -310,6 +312,7 @@ def test_a_child_that_ignores_signals_is_killed_though_its_leader_has_ended(
         pid = int((tmp_path / "pid").read_text())
         assert _runs(pid)
     assert running.ends(0)
+    assert [*map(signal.getsignal, numbers)] == before
     until(lambda: not _runs(pid))
 
 

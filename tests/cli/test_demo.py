@@ -70,6 +70,8 @@ def test_the_demo_leaves_neither_a_tracer_nor_a_server() -> None:
     outcomes, _ = play()
     assert len(outcomes) == 5
     assert {span.resource.attributes["service.name"] for each in outcomes for span in each.spans} == {"demo"}
+    users = {span.attributes.get("user") for each in outcomes for span in each.spans if span.attributes}
+    assert users == {None, "ann"}
     assert not opentracing.is_global_tracer_registered()
     with serving(Response(status=204)) as port:
         assert get(port, "/", {}) == 204

@@ -1013,11 +1013,12 @@ def test_a_log_line_of_the_library_is_a_finding(
     level: str, kind: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def logging_rows(name: str | None) -> list[Row]:
-        getattr(logging.getLogger("ot_bridge.engine"), level)("odd; all the same")
+        for text in ("odd; one", "odd; two", "odd; two"):
+            getattr(logging.getLogger("ot_bridge.engine"), level)(text)
         return []
 
     monkeypatch.setattr(effective, "rows", logging_rows)
-    assert doctor("--no-send").of("library", kind) == "odd; all the same | "
+    assert doctor("--no-send").of("library", kind) == "odd; one | \nodd; two | "
 
 
 def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:

@@ -118,6 +118,19 @@ HELP = {
 }
 
 
+USAGE = """
+check [-h] [--json] [--tags] [--in DIR] [--run] [--timeout SECONDS] [PATH ...] [-- COMMAND ...]
+compare [-h] [--sample] [--ignore TAG] [--show] [--html FILE] [--then COMMAND] [--after SECONDS] [--timeout SECONDS] ...
+config [-h] [-H HEADER] [--service-name NAME] [--otel] [--json] [file] [-- COMMAND ...]
+decode [-h] [-H HEADER] [HEADER ...]
+demo [-h] [--json] [--all] [--html FILE] [--otlp URL | --view | --xray]
+doctor [-h] [-H HEADER] [--service-name NAME] [--otel] [--json] [--no-send] [file] [-- COMMAND ...]
+rewrite [-h] [--diff | --write] [--trust-names] [--semconv] [--json] PATH [PATH ...]
+run [-h] [--quiet] [--show] [--view] ...
+view [-h] [--host HOST] [--port PORT] [--keep KEEP] [--open] [FILE ...]
+"""  # noqa: E501
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_explains_each_argument(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -127,6 +140,7 @@ def test_the_help_explains_each_argument(
         main([command, "--help"])
     lines = [re.split(r"\s{2,}", line)[-1] for line in capsys.readouterr().out.splitlines()]
     summary = COMMANDS[command]
+    assert lines[0].removeprefix("usage: ot-bridge ") in USAGE.splitlines()
     assert [line for line in HELP[command] if line not in lines] == []
     assert f"{summary[0].upper()}{summary[1:]}." in lines
 

@@ -148,6 +148,8 @@ def test_a_requested_port_that_is_in_use_gives_an_error_message(capsys: pytest.C
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
         taken = f"ot-bridge view: port {other.getsockname()[1]} cannot be listened on: "
     assert capsys.readouterr().err.startswith(taken)
+    assert main(["view", "--host", "203.0.113.1"]) == 2  # an address of no machine
+    assert capsys.readouterr().err.startswith("ot-bridge view: port 4318 cannot be listened on: ")
     assert main(["view", "--port", "65536"]) == 2
     assert capsys.readouterr().err.startswith("ot-bridge view: port 65536 cannot be listened on: ")
 
