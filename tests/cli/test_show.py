@@ -25,6 +25,7 @@ WAYS = {
     "run --show": (["--show"], {}),
     "run --show beside another exporter": (["--show"], {"OTEL_TRACES_EXPORTER": "console"}),
     "run --show where nothing is exported": (["--show"], {"OTEL_TRACES_EXPORTER": "none"}),
+    "run --show beside a configuration file": (["--show"], {"OTEL_CONFIG_FILE": "/nowhere/otel.yaml"}),
     "the exporter by name": (
         [],
         {"OTEL_TRACES_EXPORTER": "ot_bridge_tree", "OTEL_TRACES_SAMPLER": "always_on"},

@@ -27,7 +27,7 @@ from ot_bridge.view.app import NAMES, Viewer
 from ot_bridge.view.serving import Server, bound
 from ot_bridge.view.store import Store
 from tests.cli import programs
-from tests.receiver import HttpReceiver
+from tests.receiver import HttpReceiver, free_port
 from tests.view.spans import many
 from tests.view.viewers import viewer
 
@@ -110,6 +110,22 @@ def test_a_signal_that_comes_as_soon_as_the_address_is_printed_ends_it_quietly(a
     assert "Traces are shown at" in done.stdout
 
 
+def test_a_signal_that_comes_while_the_program_starts_ends_it() -> None:
+    program = (
+        "import os, signal, subprocess, sys; from ot_bridge.cli import viewing; viewing.PORT = 0\n"
+        "class Popen(subprocess.Popen):\n"
+        "    def __init__(self, *args, **more):\n"
+        "        super().__init__(*args, **more)\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "subprocess.Popen = Popen\n"
+        "from ot_bridge.cli.main import main; sys.exit(main())"
+    )
+    sleep = [sys.executable, "-c", "import time; time.sleep(20)"]
+    done = programs.python("-c", program, "run", "--view", "--", *sleep)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert "has ended" not in done.stderr
+
+
 def test_run_shows_traces_in_the_viewer_that_is_already_running() -> None:
     (listening,) = bound(["127.0.0.1"], 0)
     server = Server(Viewer(Store()), listening, print)
@@ -143,13 +159,16 @@ def test_if_another_program_has_the_port_a_free_one_is_named(
     )
 
 
-def test_a_requested_port_that_is_in_use_gives_an_error_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_requested_port_that_is_in_use_gives_an_error_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(viewing, "PORT", free_port())
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["view", "--port", str(other.getsockname()[1])]) == 2
         taken = f"ot-bridge view: port {other.getsockname()[1]} cannot be listened on: "
     assert capsys.readouterr().err.startswith(taken)
     assert main(["view", "--host", "203.0.113.1"]) == 2  # an address of no machine
-    assert capsys.readouterr().err.startswith("ot-bridge view: port 4318 cannot be listened on: ")
+    assert capsys.readouterr().err.startswith(f"ot-bridge view: port {viewing.PORT} cannot be listened on: ")
     assert main(["view", "--port", "65536"]) == 2
     assert capsys.readouterr().err.startswith("ot-bridge view: port 65536 cannot be listened on: ")
 
