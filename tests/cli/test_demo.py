@@ -21,10 +21,12 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from werkzeug.wrappers import Response
 
 from ot_bridge.bridge import create_tracer
+from ot_bridge.cli import viewing
 from ot_bridge.cli.demo import play
 from ot_bridge.cli.receiving import receiving
 from ot_bridge.cli.serving import get, serving
 from ot_bridge.provider import build_provider
+from ot_bridge.view.store import Store
 from tests.receiver import HttpReceiver
 
 COMMAND = [sys.executable, "-m", "ot_bridge.cli"]
@@ -77,6 +79,10 @@ def test_the_demo_leaves_neither_a_tracer_nor_a_server() -> None:
         assert get(port, "/", {}) == 204
     with pytest.raises(ConnectionError):
         get(port, "/", {})
+    with viewing.viewer(Store(), port=0) as address:
+        assert get(address.port, "/", {}) == 200
+    with pytest.raises(ConnectionError):
+        get(address.port, "/", {})
     with receiving() as received:
         pass
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:

@@ -26,7 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 
 import ot_bridge
-from ot_bridge.cli.checkup import addresses, effective, known, packages, program
+from ot_bridge.cli.checkup import addresses, effective, known, packages, program, sending
 from ot_bridge.cli.checkup.model import Row
 from ot_bridge.cli.main import main
 from tests import needs
@@ -413,6 +413,33 @@ def test_a_wrong_variable_is_reported_once_with_what_install_does(
     assert f"; {instead} is taken, as if it were unset" in text
 
 
+def test_each_wrong_variable_is_reported(doctor: Doctor) -> None:
+    wrong = {"OTEL_PROPAGATORS": "jagger", "OTEL_TRACES_SAMPLER": "sometimes"}
+    lines = doctor("--no-send", **wrong).of("variable").splitlines()
+    assert sorted(line.partition("=")[0] for line in lines) == [*wrong]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "none"),
+    [
+        ("parentbased_traceidratio", "0", True),
+        ("traceidratio", "0.0", True),
+        ("traceidratio", "0.5", False),
+        ("traceidratio", "x", False),
+        ("parentbased_always_on", "0", False),
+        ("parentbased_always_off", "1", True),
+    ],
+)
+def test_a_sampler_that_drops_everything_is_reported(
+    sampler: str, argument: str, none: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row K9."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
+    why = f"nothing will be sent, and this is why: OTEL_TRACES_SAMPLER={sampler} samples no trace that begins here"
+    assert [each.text for each in sending.unsent()] == [why] * none
+
+
 @pytest.mark.parametrize(("variables", "about", "level", "text"), VARIABLES.values(), ids=VARIABLES)
 def test_a_wrong_variable_is_explained(
     variables: dict[str, str], about: str, level: str, text: str, doctor: Doctor
@@ -673,6 +700,7 @@ CONFIGURATION = """
 file_format: "1.0"
 resource:
   attributes: [{name: service.name, value: "${SHOP:-shop}"}, {name: region, value: eu}]
+attribute_limits: {attribute_count_limit: 9}
 propagator:
   composite: [{tracecontext: }, {b3: }]
 tracer_provider:
@@ -708,6 +736,7 @@ def test_a_configuration_file_is_used_and_each_value_is_shown_with_its_key(
     for row in [
         ("service.name", "kiosk", "resource.attributes.service.name"),
         ("resource", "eu", "resource.attributes.region"),
+        ("limits", "attribute_count_limit: 9", "attribute_limits.attribute_count_limit"),
         ("propagators", "composite[0]: tracecontext", "propagator.composite[0]"),
         ("propagators", "composite[1]: b3", "propagator.composite[1]"),
         ("sampler", "ratio: 0.001", "tracer_provider.sampler.parent_based.root.trace_id_ratio_based.ratio"),
@@ -964,7 +993,7 @@ def test_a_file_and_a_service_name_are_checked_in_the_programs_python(doctor: Do
     file.write_text("sampler: {type: const, param: 1}\n")
     rows = doctor("--no-send", str(file), "--service-name", "kiosk", "--", sys.executable, "app.py").rows
     assert rows["jaeger.sampler_type"] == ("const", f"{file}: sampler.type")
-    assert rows["jaeger.service_name"] == ("kiosk", "argument")
+    assert rows["jaeger.service_name"] == rows["service.name"] == ("kiosk", "argument")
 
 
 def _python(folder: Path, *lines: str) -> str:
@@ -1018,7 +1047,9 @@ def test_a_log_line_of_the_library_is_a_finding(
         return []
 
     monkeypatch.setattr(effective, "rows", logging_rows)
+    before = logging.getLogger("ot_bridge").propagate
     assert doctor("--no-send").of("library", kind) == "odd; one | \nodd; two | "
+    assert logging.getLogger("ot_bridge").propagate is before is True
 
 
 def test_redirection_in_this_process_is_reported(doctor: Doctor) -> None:

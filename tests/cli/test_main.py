@@ -194,6 +194,13 @@ def test_a_command_whose_package_is_missing_says_what_to_install(
     assert (done.returncode, done.stderr) == (2, needed)
 
 
+def test_options_cannot_be_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--no-sen"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --no-sen" in capsys.readouterr().err
+
+
 def test_a_broken_installation_is_not_reported_as_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ot_bridge.cli.decode", None)
     with pytest.raises(ModuleNotFoundError):

@@ -194,7 +194,11 @@ def test_the_gateway_alone_serves_and_sends_its_spans() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = f"from ot_bridge.cli.gateway.gateway import main; main({port})"
+    program = (
+        "import runpy; from werkzeug import serving; real = serving.run_simple\n"
+        f"serving.run_simple = lambda host, port, *a, **more: real(host, port - 8080 + {port}, *a, **more)\n"
+        "runpy.run_module('ot_bridge.cli.gateway.gateway', run_name='__main__')"
+    )
     with HttpReceiver() as receiver:
         variables = environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base)
         running = subprocess.Popen([sys.executable, "-c", program], env=variables, stderr=subprocess.DEVNULL)
