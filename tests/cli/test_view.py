@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from ot_bridge.cli import viewing
+from ot_bridge.cli.checkup import effective
 from ot_bridge.cli.main import main
 from ot_bridge.otlp.decode_json import encode_json
 from ot_bridge.view.app import NAMES, Viewer
@@ -346,6 +347,12 @@ def test_on_all_addresses_every_address_is_accepted_as_host(
     monkeypatch.setattr(viewing, "serve", lambda address, ended: None)
     assert main(["view", "--port", "0", *(word for host in hosts for word in ("--host", host))]) == 0
     assert ("everyone who reaches this machine" in capsys.readouterr().err) is public
+
+
+def test_the_viewer_listens_where_exporters_send_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    assert effective.target() == f"http://localhost:{viewing.PORT}/v1/traces"
 
 
 def test_only_the_address_is_printed_if_the_port_is_requested(
