@@ -149,9 +149,12 @@ def test_standard_input_is_read_if_there_are_no_arguments(decode: Output, text: 
     "header",
     [
         "grpc-trace-bin: AAAK92UZFs1D3YRI6yEcgDGcAbeta3FpIDMxAgE",
+        "grpc-trace-bin: AAAK92UZFs1D3YRI6yEcgDGcAbeta3FpIDMxAgE=",
+        "grpc-trace-bin: AAAK92UZFs1D3YRI6yEcgDGc",
+        "grpc-trace-bin: AAAK92UZFs1D3YRI6yEcgDGcAbeta3FpIDMxAgEDAA",
         "grpc-trace-bin: 00000af7651916cd43dd8448eb211c80319c",
     ],
-    ids=["base64", "hex"],
+    ids=["base64", "padded", "only a trace id", "with a new field", "hex"],
 )
 def test_bytes_may_be_given_in_base64_or_hex(decode: Output, header: str) -> None:
     status, out, _ = decode(header)

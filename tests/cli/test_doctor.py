@@ -284,6 +284,16 @@ def test_the_response_of_a_collector_is_explained(
     assert mend in report.of("otlp")
 
 
+def test_a_warning_in_the_response_of_a_collector_is_shown(doctor: Doctor, servers: ExitStack) -> None:
+    warning = ExportTraceServiceResponse()
+    warning.partial_success.error_message = "slow down"
+    receiver = servers.enter_context(HttpReceiver(always=Response(200, warning.SerializeToString())))
+    report = doctor(**{ENDPOINT: receiver.base})
+    assert report.status == 0
+    assert "delivered to" in report.of("otlp", "look")
+    assert "slow down" in report.of("otlp", "look").partition("; it says: ")[2]
+
+
 VARIABLES: dict[str, tuple[dict[str, str], str, str, str]] = {
     "no scheme": (
         {ENDPOINT: "localhost:4318"},
@@ -705,6 +715,7 @@ propagator:
   composite: [{tracecontext: }, {b3: }]
 tracer_provider:
   sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0.001}}}}
+  id_generator: {random: }
   processors:
     - batch:
         schedule_delay: 100
@@ -739,6 +750,7 @@ def test_a_configuration_file_is_used_and_each_value_is_shown_with_its_key(
         ("limits", "attribute_count_limit: 9", "attribute_limits.attribute_count_limit"),
         ("propagators", "composite[0]: tracecontext", "propagator.composite[0]"),
         ("propagators", "composite[1]: b3", "propagator.composite[1]"),
+        ("trace ids", "id_generator: random", "tracer_provider.id_generator"),
         ("sampler", "ratio: 0.001", "tracer_provider.sampler.parent_based.root.trace_id_ratio_based.ratio"),
         ("exporter", f"endpoint: {receiver.endpoint}", f"{batch}.exporter.otlp_http.endpoint"),
         ("exporter", "…", f"{batch}.exporter.otlp_http.headers.api-key"),

@@ -278,7 +278,8 @@ def test_the_first_bytes_tell_the_protocol(response: bytes, kind: str) -> None:
         *(("1.2", "!=", "1.2", True), ("1.2", ">=", "1.2", True), ("1.2", ">=", "1.3", False)),
         *(("1.2", "<=", "1.2", True), ("1.3", "<=", "1.2", False), ("1.2", "<", "1.2", False)),
         *(("1.1", "<", "1.2", True), ("1.2", ">", "1.2", False), ("1.2.1", ">", "1.2", True)),
-        ("2.0rc1", ">=", "2.0", True),
+        *(("2.0rc1", ">=", "2.0", True), ("2.0rc1", "==", "2.0", True), ("2.0rc1", ">", "2.0", False)),
+        *(("1", ">=", "1.0", True), ("1.0.0.0.1", "==", "1", True)),
     ],
 )
 def test_a_version_fits_a_requirement(installed: str, operator: str, wanted: str, fits: bool) -> None:

@@ -349,6 +349,17 @@ def test_on_all_addresses_every_address_is_accepted_as_host(
     assert ("everyone who reaches this machine" in capsys.readouterr().err) is public
 
 
+@pytest.mark.parametrize("option", [[], ["--open"]], ids=["nothing", "open"])
+def test_the_page_is_opened_in_a_browser_on_request(
+    option: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(viewing, "serve", lambda address, ended: None)
+    assert main(["view", "--port", "0", *option]) == 0
+    assert opened == re.findall(r"http://\S+/", capsys.readouterr().out) * len(option)
+
+
 def test_the_viewer_listens_where_exporters_send_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)

@@ -187,6 +187,10 @@ LEFT = {
         "f(opentracing.tracer)\n",
         ["OTB302 the tracer is passed to f(), which is not below the paths; left as it is"],
     ),
+    "an unknown member of a scope manager": (
+        "m = opentracing.tracer.scope_manager\nm.other()\nm.more = 1\n",
+        ["OTB303 OpenTelemetry has no scope manager"],
+    ),
     "the tracer passed to a function of the API": (
         "t = opentracing.global_tracer()\nopentracing.set_global_tracer(t)\n",
         [
