@@ -282,6 +282,11 @@ def test_a_long_chain_of_attributes_is_read(tmp_path: Path) -> None:
     assert [line.code for line in check([tmp_path]).lines] == ["OTB101", "OTB308"]
 
 
+def test_the_table_of_codes_in_the_docs_is_the_one_of_the_command() -> None:
+    rows = re.findall(r"^\| (OTB\d\d\d) \| (.*) \|$", (DOCS / "migration.md").read_text(), re.MULTILINE)
+    assert rows == [*CODES.items()]
+
+
 def test_every_code_but_those_of_dependencies_is_shown_by_a_program() -> None:
     covered = set(re.findall(r"OTB\d\d\d", "".join(PROGRAMS.values())))
     assert {code for code in CODES if code[3] != "5"} <= covered

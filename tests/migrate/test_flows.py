@@ -213,6 +213,16 @@ ROWS = {
         A(opentracing.tracer.start_span('a'))
         """,
     ),
+    "an annotation whose module has the name of a parameter": (
+        """
+        def f(opentracing, span: opentracing.Span):
+            span.finish()
+        """,
+        """
+        def f(opentracing, span: trace.Span):
+            span.end()
+        """,
+    ),
     "an argument of cls()": (
         """
         class A:
