@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import PathFinder
-from importlib.metadata import PackageNotFoundError, PathDistribution, version
+from importlib.metadata import PackageNotFoundError, PathDistribution, distributions, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -284,6 +284,11 @@ def test_the_response_of_a_collector_is_explained(
     assert mend in report.of("otlp")
 
 
+def test_an_exporter_that_raises_is_reported(doctor: Doctor) -> None:
+    wrong = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_COMPRESSION": "brotli"}
+    assert re.match(r"the exporter cannot be made: .*brotli", doctor(**wrong).of("otlp"))
+
+
 def test_a_warning_in_the_response_of_a_collector_is_shown(doctor: Doctor, servers: ExitStack) -> None:
     warning = ExportTraceServiceResponse()
     warning.partial_success.error_message = "slow down"
@@ -525,6 +530,18 @@ def test_incompatible_packages_are_named(tmp_path: Path, monkeypatch: pytest.Mon
             f"pip uninstall {old}",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "reported"), [("opentelemetry-opentracing-shim", False), ("opentracing", True)]
+)
+def test_of_the_packages_that_ot_bridge_requires_only_the_shim_may_be_missing(
+    missing: str, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = [each for each in distributions() if each.name.replace("_", "-") != missing]
+    monkeypatch.setattr(packages, "distributions", lambda: installed)
+    texts = [each.text for each in packages.findings()]
+    assert (f"ot-bridge needs {missing}, which is not installed" in texts) is reported
 
 
 def test_generated_code_that_is_newer_than_protobuf_is_reported(
@@ -840,6 +857,9 @@ SET_UPS = {
         "uWSGI starts without threads, so the thread that exports spans does not run | uwsgi --enable-threads …",
     ),
     "uWSGI with threads": ("uwsgi --enable-threads", "", "", ""),
+    "uWSGI with a number of threads": ("uwsgi --threads 4", "", "", ""),
+    "uWSGI with a file": ("uwsgi --ini app.ini", "", "", ""),
+    "uWSGI with a file in YAML": ("uwsgi --yaml app.yml", "", "", ""),
     "gunicorn": ("gunicorn app:app", "grpc", "", ""),
     "gunicorn's gevent": (
         "gunicorn -k gevent app:app",
