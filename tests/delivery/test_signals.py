@@ -223,7 +223,7 @@ assert tracer.flush(10)
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert [[span.name for span in receiver.spans]] == [["a", "after 0", "after 1"]]
-    assert len(receiver.requests) == 3
+    assert len(receiver.requests) in (2, 3)  # on a busy machine the next signal comes before a flush begins
 
 
 def test_install_sets_the_sigterm_handler() -> None:
