@@ -118,14 +118,17 @@ class Reading(Slots):
         return value
 
     def suggested(self, name: str) -> str:
-        """The kind of object that a name suggests; empty unless names are trusted."""
+        """The kind that a name suggests; empty if names are not trusted.
+
+        A name never suggests a scope, because how to rewrite one depends on where it was made.
+        """
         match = legacy.BY_NAME.search(name) if self.trust_names else None
-        return match[1] if match else ""
+        return match[1] if match and match[1] != "scope" else ""
 
     def _trusted(self, slot: Slot, values: list[Value | None]) -> Value | None:
         """The value that a variable's name suggests, if it is used accordingly and nothing contradicts it."""
         kind = self.suggested(slot.name)
-        if kind not in ("span", "tracer"):  # how to rewrite a scope depends on where it was made
+        if not kind:
             return None
         if any(each is not None and each.kind not in (kind, "none", "pending", "foreign") for each in values):
             return None
@@ -139,7 +142,7 @@ class Reading(Slots):
     def trusted_attribute(self, file: File, node: ast.Attribute) -> Value | None:
         """The value that the name of an attribute of an unknown object suggests, such as `request.span`."""
         kind = self.suggested(node.attr)
-        if kind not in ("span", "tracer"):
+        if not kind:
             return None
         flow = self._trusted_flows.setdefault((file, ast.unparse(node)), Flow())
         return Value(kind, flow=flow, shared=kind == "tracer")

@@ -68,13 +68,16 @@ def _skeleton(text: str) -> list[str]:
     return [" ".join(re.sub(r"  +#+", " ", line).split()) for line in text.splitlines()]
 
 
-def test_the_demo_leaves_neither_a_tracer_nor_a_server() -> None:
+def test_the_demo_names_its_service_and_leaves_no_tracer() -> None:
     outcomes, _ = play()
     assert len(outcomes) == 5
     assert {span.resource.attributes["service.name"] for each in outcomes for span in each.spans} == {"demo"}
     users = {span.attributes.get("user") for each in outcomes for span in each.spans if span.attributes}
     assert users == {None, "ann"}
     assert not opentracing.is_global_tracer_registered()
+
+
+def test_what_serves_the_commands_ends_with_its_block() -> None:
     with serving(Response(status=204)) as port:
         assert get(port, "/", {}) == 204
     with pytest.raises(ConnectionError):

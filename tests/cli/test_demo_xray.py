@@ -110,7 +110,7 @@ def test_a_trace_in_pieces_is_reported_and_sets_the_exit_status(
     take = FakeXRay.take
 
     def torn(xray: FakeXRay) -> list[dict[str, Any]]:
-        """The last two documents of a request are in two other traces."""
+        """Moves all documents of a request but the first two to another trace."""
         documents = take(xray)
         for document in documents[2:]:
             document["trace_id"] = "1-0-0"

@@ -951,8 +951,8 @@ def test_doctor_runs_the_programs_python_to_find_what_the_program_would_import(
     (tmp_path / "app.py").write_text("open('ran', 'w')")
     report = doctor("--no-send", "-H", "sw8: 1", "--", sys.executable, str(tmp_path / "app.py"))
     assert report.rows["program"][0] == f"{sys.executable} {tmp_path / 'app.py'}"
-    version, source = report.rows["its python"]
-    assert version.endswith(sys.executable)
+    shown, source = report.rows["its python"]
+    assert shown.endswith(sys.executable)
     assert source == "argument"
     assert report.rows["redirect"][0] == "ot-bridge run turns it on: jaeger_client, grpc_opentracing"
     assert report.of("program", "well") == (

@@ -708,6 +708,11 @@ TRUSTED = {
         "def f(x):\n    span: opentracing.Span = x\n    span.finish()\n",
         "def f(x):\n    span: trace.Span = x\n    span.end()\n",
     ),
+    "a scope of a type of the API": (
+        "def f(x):\n    scope: opentracing.Scope = x\n    scope.close()\n",
+        "def f(x):\n    # ot-bridge: OTB109 the value of the annotated variable is not known everywhere; left as it is\n"
+        "    scope: opentracing.Scope = x\n    scope.close()\n",
+    ),
     "a type of another kind": (
         "span: Any = 3\nspan.finish()\n",
         "span: Any = 3\nspan.finish()\n",
